@@ -1,0 +1,50 @@
+"""What must hold: the budget of a recipe."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from edgesft.spec.base import Spec
+
+Positive = Annotated[float, Field(gt=0)]
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class Percentiles(Spec):
+    """A limit for each percentile of the latency that matters."""
+
+    p50: Positive | None = None
+    p90: Positive | None = None
+    p95: Positive | None = None
+    p99: Positive | None = None
+
+    def limits(self) -> dict[int, float]:
+        """The percentiles that have a limit: `{95: 5.0}`."""
+        return {int(name[1:]): limit for name, limit in self if limit is not None}
+
+
+class BudgetSpec(Spec):
+    """Limits that the final model must meet; each one becomes a line of the verdict."""
+
+    latency_ms: Percentiles = Percentiles()
+    """Milliseconds for one request; binds where the machine is the profile's."""
+    latency_ratio: Percentiles = Percentiles()
+    """Share of the fine-tuned original's latency, interleaved in one run; binds anywhere."""
+    load_ms: Positive | None = None
+    """Milliseconds to create the session; binds where the machine is the profile's."""
+    first_inference_ms: Positive | None = None
+    """Milliseconds of the first request; binds where the machine is the profile's."""
+    size_mb: Positive | None = None
+    """Megabytes (10^6 bytes) of every file the device loads."""
+    size_ratio: Positive | None = None
+    """Share of the fine-tuned original's size."""
+    peak_memory_mb: Positive | None = None
+    """Megabytes (10^6 bytes) of resident memory of a process that only runs the model."""
+    max_drop: dict[str, Share] = {}
+    """Metric → how far it may fall below the fine-tuned original (0.01 is one point)."""
+    min_metric: dict[str, float] = {}
+    """Metric → the least it must be."""
+    confidence: Annotated[float, Field(gt=0.5, lt=1)] | None = None
+    """Metrics are judged by this one-sided confidence bound instead of the point estimate."""

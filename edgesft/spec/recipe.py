@@ -1,0 +1,62 @@
+"""The recipe: what a person writes to get a model that meets a budget."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, field_validator
+
+from edgesft.spec.base import Spec
+from edgesft.spec.budget import BudgetSpec
+from edgesft.spec.stages import StageSpec
+
+Split = str | Annotated[float, Field(gt=0, lt=1)]
+
+
+class DataSpec(Spec):
+    """Where the labelled rows are."""
+
+    train: str
+    """File of training rows: csv, tsv, jsonl, json or parquet."""
+    validation: Split = 0.1
+    """File, or the share that is carved from train by the seed. Every decision of a run is taken on it."""
+    test: Split | None = None
+    """File, or a share of train. Read only for the report and the verdict."""
+    columns: dict[str, str] = {}
+    """Role → column name; by default a column has its role's name (`text`, `label`)."""
+    max_length: int = Field(128, ge=4, le=8192)
+    """Longest input in tokens; longer ones are cut."""
+    allow_overlap: bool = False
+    """Go on though a percent or more of the test rows are also in train."""
+
+
+class RecipeSpec(Spec):
+    """A whole run."""
+
+    version: Literal[1]
+    name: str | None = Field(None, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
+    """Name of the run's folder; by default the recipe file's."""
+    model: str
+    """A folder, a hub id, or `pkg://package/path` for weights inside an installed package."""
+    task: str
+    """For example text-classification."""
+    data: DataSpec
+    profile: str | tuple[str, ...] = "x86-1-thread"
+    """One profile or several: names or files. Each gets its own verdict."""
+    budget: BudgetSpec = BudgetSpec()
+    stages: tuple[StageSpec, ...] = Field(min_length=1)
+    seed: int = Field(0, ge=0, lt=2**32)
+    trust_remote_code: bool = False
+    """Allow a model to run Python code that comes with it."""
+
+    @field_validator("profile")
+    @classmethod
+    def _some_profile(cls, value: str | tuple[str, ...]) -> str | tuple[str, ...]:
+        names = (value,) if isinstance(value, str) else value
+        if not names or len(set(names)) != len(names):
+            raise ValueError("must name at least one profile, each once")
+        return value
+
+    def profiles(self) -> tuple[str, ...]:
+        """The profiles by name, always a tuple."""
+        return (self.profile,) if isinstance(self.profile, str) else self.profile

@@ -1,0 +1,132 @@
+"""What a recipe may say of each stage. One class a stage; `STAGES` is their registry."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from edgesft.spec.base import Spec
+from edgesft.spec.training import TrainingSpec
+
+Keep = Literal["auto", "always"]
+
+
+class FinetuneSpec(TrainingSpec):
+    """Supervised fine-tuning of the model on the labelled rows."""
+
+    stage: Literal["finetune"]
+    name: str | None = None
+    """Name of the row; by default the stage's kind."""
+
+
+class PruneSpec(TrainingSpec):
+    """Structured, physical pruning followed by recovery training."""
+
+    stage: Literal["prune"]
+    name: str | None = None
+    keep: Keep = "auto"
+    """`auto` rolls the stage back when it does not pay."""
+    parameters: float | None = Field(None, gt=0, lt=1)
+    """Share of the parameters that may remain."""
+    latency: float | None = Field(None, gt=0, lt=1)
+    """Share of the input's measured p50 latency that may remain."""
+    precision: Literal["fp32", "int8-dynamic"] = "fp32"
+    """Precision of the two exports that `latency` compares."""
+    importance: Literal["taylor", "magnitude"] = "taylor"
+    """`taylor`: first-order loss change (Molchanov et al. 2019, arXiv 1906.10771); `magnitude`: L2 norm."""
+    targets: tuple[Literal["heads", "ffn", "hidden"], ...] = Field(("heads", "ffn"), min_length=1)
+    """Which widths may shrink."""
+    exclude: tuple[str, ...] = ()
+    """Module-name patterns (fnmatch) whose widths stay; each must match something."""
+    channel_multiple: int | None = Field(None, ge=1, le=1024)
+    """Widths are rounded to a multiple of this; by default the profile's."""
+    max_share: float = Field(0.9, gt=0, lt=1)
+    """The largest share that any one width may lose."""
+    teacher: str | None = None
+    """Recovery also learns from this: a stage's name, a folder or a `pkg://` address."""
+    temperature: float = Field(2.0, gt=0)
+    """Temperature of the teacher's soft targets in recovery."""
+    hard_weight: float = Field(0.5, ge=0, le=1)
+    """Weight of the labels against the teacher in recovery."""
+
+    @model_validator(mode="after")
+    def _one_target(self) -> PruneSpec:
+        if (self.parameters is None) == (self.latency is None):
+            raise ValueError("must have exactly one of 'parameters' and 'latency'")
+        return self
+
+
+class DistillSpec(TrainingSpec):
+    """Learning from a teacher's logits and hidden states."""
+
+    stage: Literal["distill"]
+    name: str | None = None
+    keep: Keep = "auto"
+    teacher: str = "finetune"
+    """A stage's name, a folder or a `pkg://` address; by default the fine-tuned original."""
+    layers: tuple[int, ...] | int | None = None
+    """Layers of the present model that the student keeps: their indices, or how many, evenly spaced."""
+    temperature: float = Field(2.0, gt=0)
+    """Softens both distributions (Hinton et al. 2015, arXiv 1503.02531)."""
+    hard_weight: float = Field(0.3, ge=0, le=1)
+    """Weight of the labels; the teacher's logits weigh the rest."""
+    hidden_weight: float = Field(1.0, ge=0)
+    """Weight of the hidden states' mean squared error (Jiao et al. 2019, arXiv 1909.10351)."""
+
+
+class QuantizeSpec(Spec):
+    """Post-training quantization of the ONNX model."""
+
+    stage: Literal["quantize"]
+    name: str | None = None
+    keep: Keep = "auto"
+    scheme: Literal["auto", "int8-dynamic", "int8-static", "fp16"] = "auto"
+    """`auto` measures the candidates that the profile allows and keeps the fastest within the accuracy allowance."""
+    backend: Literal["onnxruntime", "neural-compressor"] = "onnxruntime"
+    """Who quantizes `int8-static`."""
+    calibration_rows: int = Field(128, ge=1)
+    """Training rows that set the activation ranges of `int8-static`."""
+    calibration: Literal["minmax", "entropy", "percentile"] = "minmax"
+    """How ONNX Runtime's calibrator sets a range."""
+    per_channel: bool = True
+    """One weight scale an output channel."""
+    exclude: tuple[str, ...] = ()
+    """Node-name patterns (fnmatch) that stay in float; each must match something."""
+
+
+class ExportSpec(Spec):
+    """Conversion to ONNX, checked against torch on real rows."""
+
+    stage: Literal["export"]
+    name: str | None = None
+    opset: int | None = Field(None, ge=17, le=23)
+    """ONNX operator set; by default the profile's."""
+    tolerance: float = Field(1e-3, gt=0)
+    """Greatest absolute difference of the logits from torch's."""
+
+
+class BenchmarkSpec(Spec):
+    """Interleaved latency of every row; values left out come from the profile."""
+
+    stage: Literal["benchmark"]
+    name: str | None = None
+    samples: int | None = Field(None, ge=30)
+    """Least number of timed inferences a model."""
+    seconds: float | None = Field(None, gt=0)
+    """Least time spent on each model."""
+
+
+StageSpec = Annotated[
+    FinetuneSpec | PruneSpec | DistillSpec | QuantizeSpec | ExportSpec | BenchmarkSpec,
+    Field(discriminator="stage"),
+]
+
+STAGES: dict[str, type[Spec]] = {
+    "finetune": FinetuneSpec,
+    "prune": PruneSpec,
+    "distill": DistillSpec,
+    "quantize": QuantizeSpec,
+    "export": ExportSpec,
+    "benchmark": BenchmarkSpec,
+}

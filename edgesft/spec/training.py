@@ -1,0 +1,63 @@
+"""Settings of supervised training, shared by fine-tuning, recovery and distillation."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from edgesft.spec.base import Spec
+
+
+class TrainingSpec(Spec):
+    """What a training stage may set; a value left out comes from the recipe's finetune stage, then from DEFAULTS."""
+
+    epochs: float | None = Field(None, gt=0, le=1000)
+    """Passes over the training rows."""
+    learning_rate: float | None = Field(None, gt=0, le=1)
+    """Peak learning rate of AdamW."""
+    batch_size: int | None = Field(None, ge=1, le=65536)
+    """Rows a step."""
+    weight_decay: float | None = Field(None, ge=0, le=1)
+    """Decoupled weight decay of AdamW."""
+    warmup: float | None = Field(None, ge=0, lt=1)
+    """Share of the steps over which the learning rate rises from 0."""
+    schedule: Literal["linear", "cosine", "constant"] | None = None
+    """Shape of the learning rate after warm-up."""
+    max_grad_norm: float | None = Field(None, gt=0)
+    """Gradients are clipped to this L2 norm."""
+    label_smoothing: float | None = Field(None, ge=0, lt=1)
+    """Share of the target spread over all classes."""
+    token_dropout: float | None = Field(None, ge=0, lt=1)
+    """Share of input tokens replaced at random in training (text tasks): the cheapest text augmentation."""
+    arithmetic: Literal["auto", "fp32", "bf16"] | None = None
+    """Number format of training; `auto` takes bf16 where the CPU or GPU has matrix instructions for it."""
+    evaluations: int | None = Field(None, ge=1, le=1000)
+    """How often, evenly spaced over the stage, the validation metric is taken to find the best checkpoint."""
+    checkpoint_minutes: float | None = Field(None, gt=0)
+    """A checkpoint for resuming is written at least this often."""
+
+    def training(self) -> dict[str, object]:
+        """The training fields that are set, by name."""
+        return {name: value for name in TrainingSpec.model_fields if (value := getattr(self, name)) is not None}
+
+
+class ResolvedTraining(Spec):
+    """Training settings with nothing left open.
+
+    The defaults are those of the usual BERT fine-tuning recipe (Devlin et al. 2018, arXiv 1810.04805, appendix A.3:
+    batch 32, 5e-5, 3 epochs, warm-up over 10 % of the steps, decay 0.01).
+    """
+
+    epochs: float = 3.0
+    learning_rate: float = 5.0e-5
+    batch_size: int = 32
+    weight_decay: float = 0.01
+    warmup: float = 0.1
+    schedule: Literal["linear", "cosine", "constant"] = "linear"
+    max_grad_norm: float = 1.0
+    label_smoothing: float = 0.0
+    token_dropout: float = 0.0
+    arithmetic: Literal["auto", "fp32", "bf16"] = "auto"
+    evaluations: int = 3
+    checkpoint_minutes: float = 2.0

@@ -1,0 +1,65 @@
+"""What a stage is given besides its spec and its artefact, and what it reports."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from edgesft.spec.profile import ProfileSpec
+from edgesft.spec.training import ResolvedTraining
+from edgesft.stages.artefact import Artefact
+from edgesft.tasks.base import Example, Task
+
+
+@dataclass(frozen=True)
+class StageReport:
+    """What a stage says it did.
+
+    Attributes:
+        summary: One line for the table.
+        details: JSON values: the plan, the training history, what was checked.
+    """
+
+    summary: str
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class StageContext:
+    """The surroundings of one step. A stage reads these and writes only to the folder it is told and to `work`.
+
+    Attributes:
+        task: What the model is for.
+        processor: Tokenizer or the like.
+        train: Encoded training rows.
+        validation: Encoded validation rows; every decision is taken on them.
+        profile: The device.
+        training: Settings of this stage's training, nothing left open.
+        seed: Seeds everything.
+        work: Folder that outlives a killed process: checkpoints for resuming, measurements that decided something.
+        teacher: The artefact that this stage learns from, if any.
+        reference: The fine-tuned original once there is one; drops are counted against it.
+        allowance: How far the deciding metric may fall below the reference.
+        latency: `latency([onnx file, …])` → p50 of each in nanoseconds, interleaved, on the profile's provider.
+        evaluate: `evaluate(onnx file)` → metrics on the validation rows, on the profile's provider.
+        say: Tells the person one line of progress.
+        trust_remote_code: Whether a model may run its own code.
+    """
+
+    task: Task
+    processor: Any
+    train: Sequence[Example]
+    validation: Sequence[Example]
+    profile: ProfileSpec
+    training: ResolvedTraining
+    seed: int
+    work: Path
+    teacher: Artefact | None
+    reference: Artefact | None
+    allowance: float
+    latency: Callable[[Sequence[Path]], list[int]]
+    evaluate: Callable[[Path], dict[str, float]]
+    say: Callable[[str], None]
+    trust_remote_code: bool = False

@@ -1,0 +1,162 @@
+"""The task interface: all that the chain knows about what a model is for.
+
+The way of the data: rows (dicts from a file) → `contract` (what travels with the model: labels, lengths) → `encode`
+(examples: arrays without a batch axis) → `collate` (a padded batch) → `loss` in training, `predict` on any runtime →
+`score`. The same `encode`, `collate` and `predict` serve torch, ONNX Runtime and the device.
+
+Checked on paper against tasks to come, which must fit without a change here:
+
+- Detection: an example holds an image and its boxes (ragged, kept out of `inputs`); `predict` decodes boxes and
+  suppresses overlaps after `run`; predictions are lists, one a row; `score` computes mAP from both lists.
+- Generation with a cache: `graphs` returns two graphs (prefill, step); `predict` drives `run` in a loop and names the
+  graph; `requests` returns the sequence of calls that make one latency sample.
+- Streaming audio: the graph has state tensors as inputs and outputs; `predict` loops over frames feeding the state
+  back; `requests` gives one frame with its state.
+
+Importing a task imports neither torch nor transformers: only what loads or trains does, inside the functions.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+
+from edgesft.errors import Problem
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
+Row = Mapping[str, Any]
+"""One labelled row as read from a file, its columns renamed to the task's roles."""
+
+Example = dict[str, np.ndarray]
+"""One encoded row without a batch axis: the model's inputs and, under `labels`, what it should answer."""
+
+Batch = dict[str, np.ndarray]
+"""Several examples, padded and stacked, with a leading batch axis."""
+
+Run = Callable[..., dict[str, np.ndarray]]
+"""`run(feeds, graph="model") -> outputs by name`: one call of a model on torch or on a runtime."""
+
+
+@dataclass(frozen=True)
+class Contract:
+    """What device code must know besides the weights; travels with every artefact as `contract.json`.
+
+    Attributes:
+        task: Name of the task.
+        labels: Class names in the order of the model's outputs; empty where the task has none.
+        options: Further facts (for text: `max_length`), JSON values only.
+    """
+
+    task: str
+    labels: tuple[str, ...] = ()
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """JSON form, read back by `from_json`."""
+        return {"task": self.task, "labels": list(self.labels), "options": dict(self.options)}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Contract:
+        """Inverse of `to_json`."""
+        return cls(data["task"], tuple(data["labels"]), dict(data["options"]))
+
+
+@dataclass(frozen=True)
+class Graph:
+    """One ONNX graph of a model.
+
+    Attributes:
+        name: File stem; `model` for the main graph.
+        module: What is exported.
+        inputs: Sample inputs by name, in the order of the graph's inputs, batch 2.
+        dynamic: Input name → {axis: axis name}; axes of one name are equal.
+        outputs: Names of the outputs.
+    """
+
+    name: str
+    module: nn.Module
+    inputs: Mapping[str, torch.Tensor]
+    dynamic: Mapping[str, Mapping[int, str]]
+    outputs: tuple[str, ...]
+
+
+class Task(ABC):
+    """A kind of job. Stateless: what varies is in the contract and the processor."""
+
+    name: ClassVar[str]
+    roles: ClassVar[tuple[str, ...]]
+    """Columns that the rows must have."""
+    metrics: ClassVar[tuple[str, ...]]
+    """Names that `score` returns; the first one decides. All are better when higher, and lie in [0, 1]."""
+
+    @abstractmethod
+    def check(self, splits: Mapping[str, Sequence[Row]]) -> list[Problem]:
+        """Everything wrong with the rows of `train`, `validation` and, where given, `test`."""
+
+    @abstractmethod
+    def contract(self, train: Sequence[Row], options: Mapping[str, Any]) -> Contract:
+        """The contract that the training rows and the recipe's options imply."""
+
+    @abstractmethod
+    def check_model(self, source: Path | str, contract: Contract) -> list[Problem]:
+        """What keeps this model from doing this task, judged by its configuration."""
+
+    @abstractmethod
+    def load_model(self, source: Path | str, contract: Contract, *, trust_remote_code: bool = False) -> nn.Module:
+        """A pretrained model with a head for the contract; weights are read without unpickling code.
+
+        Raises:
+            InputError: The checkpoint is missing, corrupt or needs remote code that was not allowed.
+        """
+
+    @abstractmethod
+    def build_model(self, config: Mapping[str, Any], contract: Contract) -> nn.Module:
+        """The same architecture from its configuration alone, weights uninitialised."""
+
+    @abstractmethod
+    def load_processor(self, source: Path | str, contract: Contract) -> Any:
+        """What `encode` needs (a tokenizer, an image processor); has `save_pretrained(folder)`."""
+
+    @abstractmethod
+    def encode(self, rows: Sequence[Row], processor: Any, contract: Contract) -> list[Example]:
+        """Rows → examples, labels included."""
+
+    @abstractmethod
+    def collate(self, examples: Sequence[Example], processor: Any) -> Batch:
+        """Examples → one padded batch, labels included where the examples have them."""
+
+    @abstractmethod
+    def augment(self, batch: Batch, processor: Any, share: float, rng: np.random.Generator) -> Batch:
+        """A training batch with noise of the task's kind in `share` of its inputs."""
+
+    @abstractmethod
+    def loss(self, outputs: Any, labels: torch.Tensor, *, label_smoothing: float = 0.0) -> torch.Tensor:
+        """Scalar loss of the model's outputs against the labels."""
+
+    @abstractmethod
+    def logits(self, outputs: Any) -> torch.Tensor:
+        """The tensor that distillation and parity compare."""
+
+    @abstractmethod
+    def predict(self, run: Run, examples: Sequence[Example], processor: Any, *, batch_size: int = 1) -> np.ndarray:
+        """Predictions, one a row, in the rows' order, by calling `run`."""
+
+    @abstractmethod
+    def score(self, predictions: np.ndarray, examples: Sequence[Example]) -> dict[str, float]:
+        """Each of `metrics` over the rows."""
+
+    @abstractmethod
+    def graphs(self, model: nn.Module, processor: Any, examples: Sequence[Example]) -> list[Graph]:
+        """What to export, with sample inputs made of real rows."""
+
+    @abstractmethod
+    def requests(self, examples: Sequence[Example], processor: Any) -> list[Batch]:
+        """What the device sends, one request (batch 1, labels left out) an example."""
