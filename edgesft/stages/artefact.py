@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -13,9 +14,6 @@ from edgesft.tasks.base import Contract
 Form = Literal["torch", "torch-qat", "onnx"]
 
 CONTRACT = "contract.json"
-PROVENANCE = ("report.json",)
-"""Files of an artefact's folder that the device does not load."""
-
 
 @dataclass(frozen=True)
 class Artefact:
@@ -49,7 +47,17 @@ class Artefact:
 
     @cached_property
     def size_bytes(self) -> int:
-        """Bytes of every file that is loaded with the model."""
-        return sum(
-            file.stat().st_size for file in self.path.rglob("*") if file.is_file() and file.name not in PROVENANCE
-        )
+        """Bytes of every file in the folder: all of them are loaded with the model."""
+        return sum(file.stat().st_size for file in self.path.rglob("*") if file.is_file())
+
+    @cached_property
+    def parameters(self) -> int:
+        """Number of weights of the torch model, from its file's header (no torch needed).
+
+        The header is JSON behind its length as a little-endian 64-bit integer (safetensors format specification).
+        """
+        if self.origin:
+            return self.origin.parameters
+        with self.model.open("rb") as file:
+            header = json.loads(file.read(int.from_bytes(file.read(8), "little")))
+        return sum(math.prod(tensor["shape"]) for name, tensor in header.items() if name != "__metadata__")

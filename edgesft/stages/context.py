@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from edgesft.progress import Progress
 from edgesft.spec.profile import ProfileSpec
 from edgesft.spec.training import ResolvedTraining
 from edgesft.stages.artefact import Artefact
@@ -44,7 +45,7 @@ class StageContext:
         allowance: How far the deciding metric may fall below the reference.
         latency: `latency([onnx file, …])` → p50 of each in nanoseconds, interleaved, on the profile's provider.
         evaluate: `evaluate(onnx file)` → metrics on the validation rows, on the profile's provider.
-        say: Tells the person one line of progress.
+        progress: Tells the person what goes on.
         trust_remote_code: Whether a model may run its own code.
     """
 
@@ -61,5 +62,5 @@ class StageContext:
     allowance: float
     latency: Callable[[Sequence[Path]], list[int]]
     evaluate: Callable[[Path], dict[str, float]]
-    say: Callable[[str], None]
+    progress: Progress
     trust_remote_code: bool = False

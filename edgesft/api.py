@@ -1,0 +1,159 @@
+"""What `import edgesft` offers: the whole job in one call, and what came of it."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from edgesft.budget.verdict import Verdict, worst
+from edgesft.pipeline.check import check
+from edgesft.pipeline.job import Job
+from edgesft.pipeline.outcome import Outcome
+from edgesft.progress import Progress
+from edgesft.report import results, table
+from edgesft.store.disk import guarded, require_writable
+from edgesft.store.store import Store, write_json
+
+if TYPE_CHECKING:
+    from onnxruntime import InferenceSession
+
+RESULTS = "results.json"
+RECIPE = "recipe.yaml"
+
+
+@dataclass(frozen=True)
+class ProfileResult:
+    """What a run found on one profile.
+
+    Attributes:
+        folder: Where `results.json` and `model.onnx` are.
+        results: What `results.json` holds.
+    """
+
+    folder: Path
+    results: Mapping[str, Any]
+
+    @property
+    def verdict(self) -> Verdict:
+        """`pass`, `fail` or `inconclusive`: the worst of the budget's lines."""
+        verdict: Verdict = self.results["verdict"]
+        return verdict
+
+    def table(self, width: int | None = None) -> str:
+        """Stages and budget lines as plain text, `width` columns wide."""
+        return table.render(self.results, width)
+
+    def model(self) -> InferenceSession:
+        """The final model on the profile's provider and threads."""
+        import onnxruntime
+
+        from edgesft.measure import agent
+
+        profile = self.results["environment"]["profile"]
+        return agent.create_session(
+            onnxruntime, str(self.folder / "model.onnx"), profile["providers"], profile["threads"]
+        )
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a run found: one result for each profile of the recipe, in its order."""
+
+    profiles: Mapping[str, ProfileResult]
+
+    @property
+    def verdict(self) -> Verdict:
+        """The worst verdict of all profiles."""
+        return worst(result.verdict for result in self.profiles.values())
+
+    def table(self, width: int | None = None) -> str:
+        """The tables of all profiles as plain text."""
+        return "\n".join(result.table(width) for result in self.profiles.values())
+
+    def model(self, profile: str | None = None) -> InferenceSession:
+        """The final model of a profile, by default the first."""
+        return self.profiles[profile or next(iter(self.profiles))].model()
+
+
+def run(
+    recipe: str | Path,
+    settings: Sequence[str] = (),
+    *,
+    output: str | Path | None = None,
+    store: str | Path | None = None,
+    progress: Progress | None = None,
+) -> Result:
+    """Runs a recipe: fine-tune, compress, export, measure, judge.
+
+    Finished stages are taken from the store; a killed run goes on where it was.
+
+    Args:
+        recipe: Recipe file.
+        settings: `a.b=c` values that replace what the file says.
+        output: Folder for the results; by default `runs/<name>`.
+        store: Folder of the store; by default `EDGESFT_STORE` or the platform's cache folder.
+        progress: Where to tell what goes on; by default standard error.
+
+    Raises:
+        InputError: Everything wrong with the recipe and what it names; nothing was written.
+        UnavailableError: This environment cannot do it; finished stages are kept.
+    """
+    from edgesft.pipeline.preflight import preflight
+    from edgesft.pipeline.run import run as run_job
+
+    progress = progress or Progress()
+    checked = check(Path(recipe), settings)
+    folder = Path(output) if output else Path("runs") / (checked.recipe.name or Path(recipe).stem)
+    kept = Store(Path(store) if store else None)
+    for warning in checked.warnings:
+        progress.say(f"warning: {warning}")
+    with guarded(folder, kept.root):
+        jobs = [Job(checked.recipe, checked.base, profile, kept, progress) for profile in checked.profiles]
+        for job in jobs:
+            preflight(job)
+        require_writable(folder)
+        found = {}
+        for job in jobs:
+            place = folder if len(jobs) == 1 else folder / job.profile.name
+            found[job.profile.name] = write(run_job(job, checked.warnings), place)
+    return Result(found)
+
+
+def write(outcome: Outcome, folder: Path) -> ProfileResult:
+    """Leaves a run's results in a folder: `results.json`, `recipe.yaml`, and the model with all that it needs."""
+    import yaml
+
+    folder.mkdir(parents=True, exist_ok=True)
+    for file in sorted(outcome.final.path.iterdir()):
+        if file.is_file():
+            _copy(file, folder / file.name)
+    text = yaml.safe_dump(dict(outcome.recipe), sort_keys=False, allow_unicode=True)
+    _replace(folder / RECIPE, text.encode())
+    found = results.to_json(outcome)
+    write_json(folder / RESULTS, found)
+    return ProfileResult(folder, json.loads((folder / RESULTS).read_text("utf-8")))
+
+
+def _copy(source: Path, target: Path) -> None:
+    handle, name = tempfile.mkstemp(prefix=target.name, dir=target.parent)
+    os.close(handle)
+    try:
+        shutil.copyfile(source, name)
+        os.chmod(name, 0o644)
+        os.replace(name, target)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+
+
+def _replace(target: Path, content: bytes) -> None:
+    with tempfile.TemporaryDirectory(dir=target.parent) as folder:
+        part = Path(folder) / target.name
+        part.write_bytes(content)
+        os.replace(part, target)

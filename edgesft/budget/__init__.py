@@ -1,0 +1,1 @@
+"""Budgets, percentile bounds, comparisons and verdicts: statistics without input or output."""

@@ -1,0 +1,141 @@
+"""The budget of a recipe against the facts of a run: a line for each limit."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from edgesft.budget import verdict
+from edgesft.budget.percentile import Interval, interval, needed
+from edgesft.budget.ratio import FEWEST_ROUNDS, ratio
+from edgesft.budget.verdict import Line
+from edgesft.spec.budget import BudgetSpec
+
+NS_PER_MS = 1_000_000
+BYTES_PER_MB = 1_000_000
+
+LOAD_PERCENTILE = 50
+"""Loads and first inferences are judged by their median, which has an upper bound from five of them on."""
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What a run found out about its final model and about the fine-tuned original.
+
+    Attributes:
+        size_bytes: Every file that the device loads.
+        original_size_bytes: The same of the original's export.
+        rounds: Nanoseconds of the final model's inferences, by round; empty where nothing was measured.
+        original_rounds: The original's, interleaved with them.
+        loads_ns: Session creations of the final model, each in a fresh process.
+        firsts_ns: First inferences after each of those.
+        peak_memory_bytes: Of a process that ran only the final model.
+        metrics: Metric → its value and bounds (`drop.levels`).
+        drops: Metric → how far it fell below the original, with bounds (`drop.drops`).
+        differences: Where the measuring machine is not the profile's (`fingerprint.differences`).
+    """
+
+    size_bytes: int
+    original_size_bytes: int | None = None
+    rounds: Sequence[Sequence[int]] = ()
+    original_rounds: Sequence[Sequence[int]] = ()
+    loads_ns: Sequence[int] = ()
+    firsts_ns: Sequence[int] = ()
+    peak_memory_bytes: int | None = None
+    metrics: Mapping[str, Interval] = field(default_factory=dict)
+    drops: Mapping[str, Interval] = field(default_factory=dict)
+    differences: Sequence[str] = ()
+
+
+def judge(budget: BudgetSpec, facts: Facts) -> list[Line]:
+    """One line for each limit of the budget, in the order of its fields; `verdict.worst` of them is the run's."""
+    return [
+        *_latencies(budget, facts),
+        *_ratios(budget, facts),
+        *_starts(budget, facts),
+        *_sizes(budget, facts),
+        *_metrics(budget, facts),
+    ]
+
+
+def _timed(name: str, limit_ms: float, samples: Sequence[int], p: int, differences: Sequence[str]) -> Line:
+    if not samples:
+        return verdict.unknown(name, limit_ms, "nothing was measured")
+    value, lower, upper = interval(samples, p)
+    found = Interval(value / NS_PER_MS, lower and lower / NS_PER_MS, upper and upper / NS_PER_MS)
+    short = f"{len(samples)} samples are too few to bound p{p}, which takes {needed(p)}"
+    return verdict.at_most(name, limit_ms, found, short=short, differences=differences)
+
+
+def _latencies(budget: BudgetSpec, facts: Facts) -> list[Line]:
+    samples = [sample for taken in facts.rounds for sample in taken]
+    return [
+        _timed(f"latency_ms.p{p}", limit, samples, p, facts.differences)
+        for p, limit in budget.latency_ms.limits().items()
+    ]
+
+
+def _ratios(budget: BudgetSpec, facts: Facts) -> list[Line]:
+    found = []
+    for p, limit in budget.latency_ratio.limits().items():
+        name = f"latency_ratio.p{p}"
+        if not facts.rounds or not facts.original_rounds:
+            found.append(verdict.unknown(name, limit, "final model and original were not measured side by side"))
+            continue
+        short = f"too few to bound the ratio of p{p}, which takes {FEWEST_ROUNDS} rounds and {needed(p)} samples each"
+        found.append(verdict.at_most(name, limit, ratio(facts.rounds, facts.original_rounds, p), short=short))
+    return found
+
+
+def _starts(budget: BudgetSpec, facts: Facts) -> list[Line]:
+    limits = (
+        ("load_ms", budget.load_ms, facts.loads_ns),
+        ("first_inference_ms", budget.first_inference_ms, facts.firsts_ns),
+    )
+    return [
+        _timed(name, limit, samples, LOAD_PERCENTILE, facts.differences)
+        for name, limit, samples in limits
+        if limit is not None
+    ]
+
+
+def _sizes(budget: BudgetSpec, facts: Facts) -> list[Line]:
+    found = []
+    if budget.size_mb is not None:
+        found.append(verdict.exact("size_mb", budget.size_mb, facts.size_bytes / BYTES_PER_MB))
+    if budget.size_ratio is not None:
+        if facts.original_size_bytes:
+            share = facts.size_bytes / facts.original_size_bytes
+            found.append(verdict.exact("size_ratio", budget.size_ratio, share))
+        else:
+            found.append(verdict.unknown("size_ratio", budget.size_ratio, "there is no original to compare with"))
+    if budget.peak_memory_mb is not None:
+        if facts.peak_memory_bytes is not None:
+            peak = facts.peak_memory_bytes / BYTES_PER_MB
+            found.append(verdict.exact("peak_memory_mb", budget.peak_memory_mb, peak))
+        else:
+            reason = "peak memory was not measured, or this system does not tell it"
+            found.append(verdict.unknown("peak_memory_mb", budget.peak_memory_mb, reason))
+    return found
+
+
+def _metrics(budget: BudgetSpec, facts: Facts) -> list[Line]:
+    bound = budget.confidence is not None
+    found = []
+    for metric, limit in budget.max_drop.items():
+        name = f"max_drop.{metric}"
+        if metric in facts.drops:
+            found.append(verdict.drop(name, limit, facts.drops[metric], bound=bound))
+        else:
+            found.append(verdict.unknown(name, limit, _missing(metric, facts.drops)))
+    for metric, limit in budget.min_metric.items():
+        name = f"min_metric.{metric}"
+        if metric in facts.metrics:
+            found.append(verdict.minimum(name, limit, facts.metrics[metric], bound=bound))
+        else:
+            found.append(verdict.unknown(name, limit, _missing(metric, facts.metrics)))
+    return found
+
+
+def _missing(metric: str, known: Mapping[str, Interval]) -> str:
+    return f"{metric} was not taken; there is {', '.join(known) or 'no metric'}"

@@ -1,0 +1,61 @@
+"""The `edgesft` command and its exit codes.
+
+0 holds · 1 budget or check failed · 2 bad input · 3 inconclusive · 4 this environment cannot do it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+from collections.abc import Sequence
+
+from edgesft import __version__
+from edgesft.errors import EdgesftError
+
+COMMANDS = {
+    "run": "run a recipe and judge its budget",
+    "plan": "show the steps of a recipe, and which are already done",
+    "validate": "check a recipe and all it names, without running it",
+    "schema": "print the JSON schema of recipes or profiles",
+    "init": "start a recipe from a built-in one",
+    "recipes": "list the built-in recipes",
+    "profiles": "list the device profiles, or show one",
+    "doctor": "say what this machine is and can do",
+}
+INTERRUPTED = 130
+"""What shells expect of a process that Ctrl-C ended (128 + SIGINT)."""
+
+
+def parser() -> argparse.ArgumentParser:
+    """The whole command line; a command's module is imported only when it is the one that is called."""
+    top = argparse.ArgumentParser(
+        prog="edgesft",
+        description="Fine-tune, compress and export models that provably meet a real-time budget on a named device.",
+        epilog="exit codes: 0 holds, 1 budget failed, 2 bad input, 3 inconclusive, 4 this environment cannot do it",
+    )
+    top.add_argument("--version", action="version", version=f"edgesft {__version__}")
+    commands = top.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    for name, text in COMMANDS.items():
+        module = importlib.import_module(f"edgesft.cli.{name}")
+        module.arguments(commands.add_parser(name, help=text, description=text[0].upper() + text[1:] + "."))
+    return top
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs one command and returns its exit code."""
+    options = parser().parse_args(argv)
+    command = importlib.import_module(f"edgesft.cli.{options.command}")
+    try:
+        code: int = command.main(options)
+        return code
+    except EdgesftError as error:
+        print(f"edgesft {options.command}: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("\nedgesft: stopped; the same command goes on where this one was", file=sys.stderr)
+        return INTERRUPTED
+
+
+if __name__ == "__main__":
+    sys.exit(main())

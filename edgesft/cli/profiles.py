@@ -1,0 +1,26 @@
+"""`edgesft profiles [NAME]`."""
+
+from __future__ import annotations
+
+import argparse
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Declares the command's arguments."""
+    parser.add_argument("name", nargs="?", help="show this profile's file")
+
+
+def main(options: argparse.Namespace) -> int:
+    """Lists the profiles, or prints one as it is written."""
+    from edgesft.spec import load
+
+    known = load.shipped("profiles")
+    if options.name:
+        load.profile(options.name)
+        print(known[options.name].read_text("utf-8"), end="")
+        return 0
+    for name in known:
+        profile = load.profile(name)
+        provider = profile.providers[0].name.removesuffix("ExecutionProvider")
+        print(f"{name:18} {provider:10} {profile.threads} thread{'s' if profile.threads > 1 else ' '}  {profile.description}")
+    return 0

@@ -1,0 +1,46 @@
+"""`edgesft run recipe.yaml [a.b=c …]`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+EXIT_CODES = {"pass": 0, "fail": 1, "inconclusive": 3}
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Declares the command's arguments."""
+    parser.add_argument("recipe", type=Path, help="recipe file")
+    parser.add_argument("settings", nargs="*", metavar="a.b=c", help="values that replace the recipe's")
+    parser.add_argument("--output", type=Path, help="folder for the results (default: runs/<name>)")
+    parser.add_argument("--format", choices=("table", "json"), default="table", help="what to print at the end")
+    parser.add_argument("--quiet", action="store_true", help="no progress on standard error")
+
+
+def main(options: argparse.Namespace) -> int:
+    """Runs the recipe, prints what came of it, and answers with the verdict's exit code."""
+    from edgesft import api
+    from edgesft.progress import Progress
+
+    result = api.run(
+        options.recipe, options.settings, output=options.output, progress=Progress(quiet=options.quiet)
+    )
+    if options.format == "json":
+        print(json.dumps({name: dict(each.results) for name, each in result.profiles.items()}, indent=1))
+    else:
+        _print_tables(result)
+    return EXIT_CODES[result.verdict]
+
+
+def _print_tables(result: api.Result) -> None:  # type: ignore[name-defined]  # noqa: F821
+    from rich.console import Console
+
+    from edgesft.report.table import tables
+
+    # Piped output has no width of its own; a table folded to 80 columns helps nobody.
+    console = Console(width=None if sys.stdout.isatty() else 180)
+    for each in result.profiles.values():
+        console.print(tables(each.results))
+        console.print(f"results: {each.folder}", highlight=False)

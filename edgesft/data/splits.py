@@ -1,0 +1,209 @@
+"""Training, validation and test rows, from files or carved from one by the seed."""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edgesft.data import files, loading
+from edgesft.errors import InputError, Problem
+from edgesft.spec.recipe import DataSpec
+
+Row = dict[str, Any]
+
+SPLITS = ("train", "validation", "test")
+
+
+@dataclass(frozen=True)
+class Splits:
+    """All rows of a run, their columns renamed to the task's roles.
+
+    Attributes:
+        train: Rows to learn from.
+        validation: Rows that every decision is taken on.
+        test: Rows for the report, or None.
+        digests: sha256 of each file that was read, by split.
+        origin: Where each split came from, in words.
+    """
+
+    train: list[Row]
+    validation: list[Row]
+    test: list[Row] | None
+    digests: Mapping[str, str]
+    origin: Mapping[str, str]
+
+    def rows(self) -> dict[str, list[Row]]:
+        """The splits by name, `test` only where there is one."""
+        found = {"train": self.train, "validation": self.validation}
+        return found if self.test is None else {**found, "test": self.test}
+
+
+def load(data: DataSpec, roles: Sequence[str], base: Path, seed: int) -> Splits:
+    """Reads and splits.
+
+    A share is carved from train, label by label where there is a `label` role. Rows with the same input, the first
+    role, are never torn apart, so that no carved row was trained on.
+
+    Args:
+        data: The recipe's `data`.
+        roles: Columns that the task needs; the first one is the input.
+        base: Folder that relative paths start from.
+        seed: Decides which rows a share takes.
+
+    Raises:
+        InputError: Everything wrong with the files, columns and shares.
+        UnavailableError: A format's library is not installed.
+    """
+    paths, shares = _files(data, base), _shares(data)
+    problems = _role_problems(data, roles)
+    total = sum(shares.values())
+    if total >= 1:
+        problems.append(
+            Problem(
+                f"data: the shares of validation and test must leave rows for train, got {total:g} in all",
+                "validation: 0.1",
+            )
+        )
+    if problems:
+        raise InputError(problems)
+    rows = _read(paths, data, roles)
+    rows.update(_carve(rows["train"], shares, roles, seed))
+    manner = ", label by label" if "label" in roles else ""
+    origin = {name: str(path) for name, path in paths.items()}
+    origin |= {name: f"{share:g} of {paths['train']} by seed {seed}{manner}" for name, share in shares.items()}
+    digests = {name: files.sha256(path) for name, path in paths.items()}
+    return Splits(rows["train"], rows["validation"], rows.get("test"), digests, origin)
+
+
+def digest(data: DataSpec, base: Path) -> str:
+    """Content digest for cache keys: the files' bytes and how they are to be read; nothing is parsed.
+
+    Raises:
+        InputError: A file does not exist.
+    """
+    paths = _files(data, base)
+    facts = {
+        "files": {name: [files.sha256(path), path.suffix.lower()] for name, path in paths.items()},
+        "shares": _shares(data),
+        "columns": data.columns,
+        "max_length": data.max_length,
+    }
+    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+
+
+def _files(data: DataSpec, base: Path) -> dict[str, Path]:
+    """The files by split; all that are missing are reported at once."""
+    named = {name: getattr(data, name) for name in SPLITS}
+    paths = {name: base / Path(value).expanduser() for name, value in named.items() if isinstance(value, str)}
+    problems = [problem for name, path in paths.items() if (problem := files.missing(path, f"data.{name}"))]
+    if problems:
+        raise InputError(problems)
+    return paths
+
+
+def _shares(data: DataSpec) -> dict[str, float]:
+    return {name: share for name in SPLITS[1:] if isinstance(share := getattr(data, name), float)}
+
+
+def _read(paths: Mapping[str, Path], data: DataSpec, roles: Sequence[str]) -> dict[str, list[Row]]:
+    rows: dict[str, list[Row]] = {}
+    problems: list[Problem] = []
+    for name, path in paths.items():
+        try:
+            rows[name] = _renamed(loading.read(path), path, data.columns, roles)
+        except InputError as error:
+            problems += error.problems
+    if problems:
+        raise InputError(problems)
+    return rows
+
+
+def _role_problems(data: DataSpec, roles: Sequence[str]) -> list[Problem]:
+    return [
+        Problem(
+            f"data.columns: keys must be roles of the task ({', '.join(roles)}), got {role!r}",
+            "write `role: column`, not the other way round" if data.columns[role] in roles else _nearest(role, roles),
+        )
+        for role in data.columns
+        if role not in roles
+    ]
+
+
+def _renamed(rows: list[Row], path: Path, columns: Mapping[str, str], roles: Sequence[str]) -> list[Row]:
+    """The rows with the roles' columns only."""
+    present = list(dict.fromkeys(column for row in rows for column in row))
+    problems = []
+    for role in roles:
+        column = columns.get(role, role)
+        lacking = [number for number, row in enumerate(rows, 1) if column not in row]
+        if len(lacking) == len(rows):
+            problems.append(
+                Problem(
+                    f"{path}: must have the column {column!r} for {role}, got {', '.join(map(repr, present))}",
+                    f"data.columns.{role}={_guess(column, present)}",
+                )
+            )
+        elif lacking:
+            problems.append(
+                Problem(
+                    f"{path}: {len(lacking)} rows lack the column {column!r}, the first is row {lacking[0]}",
+                    "complete or remove them",
+                )
+            )
+    if problems:
+        raise InputError(problems)
+    return [{role: row[columns.get(role, role)] for role in roles} for row in rows]
+
+
+def _guess(column: str, present: Sequence[str]) -> str:
+    """The nearest of the columns that are there, whatever their case."""
+    lowered = {name.lower(): name for name in present}
+    close = difflib.get_close_matches(column.lower(), lowered, n=1, cutoff=0.4)
+    return lowered[close[0]] if close else " | ".join(present)
+
+
+def _nearest(word: str, words: Sequence[str]) -> str:
+    close = difflib.get_close_matches(word, words, n=1, cutoff=0.4)
+    return f"did you mean {close[0]!r}?" if close else f"one of {', '.join(words)}"
+
+
+def _carve(rows: list[Row], shares: Mapping[str, float], roles: Sequence[str], seed: int) -> dict[str, list[Row]]:
+    """Train and the carved splits, each in the order of the file. What is drawn are groups of rows with one input."""
+    rng = np.random.default_rng(seed)
+    strata = [[stratum[index] for index in rng.permutation(len(stratum))] for stratum in _strata(rows, roles)]
+    sizes = [len(stratum) for stratum in strata]
+    taken: dict[str, list[int]] = {}
+    for name, share in shares.items():
+        taken[name] = []
+        for stratum, count in zip(strata, _quotas(sizes, share), strict=True):
+            for group in [stratum.pop() for _ in range(min(count, len(stratum)))]:
+                taken[name] += group
+    taken["train"] = [index for stratum in strata for group in stratum for index in group]
+    return {name: [rows[index] for index in sorted(indices)] for name, indices in taken.items()}
+
+
+def _strata(rows: Sequence[Row], roles: Sequence[str]) -> list[list[list[int]]]:
+    """Indices of the rows, grouped by input, the groups gathered by the label of their first row."""
+    groups: dict[str, list[int]] = {}
+    for index, row in enumerate(rows):
+        groups.setdefault(repr(row[roles[0]]), []).append(index)
+    strata: dict[str, list[list[int]]] = {}
+    for group in groups.values():
+        strata.setdefault(str(rows[group[0]].get("label")), []).append(group)
+    return [strata[label] for label in sorted(strata)]
+
+
+def _quotas(sizes: Sequence[int], share: float) -> list[int]:
+    """How many of each stratum to take, by largest remainder: in all, the share rounded to the nearest group."""
+    exact = np.asarray(sizes) * share
+    counts = np.floor(exact).astype(int)
+    left = int(round(exact.sum())) - int(counts.sum())
+    counts[np.argsort(counts - exact, kind="stable")[:left]] += 1
+    return [int(count) for count in counts]

@@ -1,0 +1,1 @@
+"""Latency, memory and placement, each model in a process of its own."""

@@ -1,0 +1,241 @@
+"""Starts a measuring agent and talks to it: each model runs in a process, and if need be an interpreter, of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import queue
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+
+from edgesft.errors import EdgesftError
+from edgesft.measure import agent as protocol
+from edgesft.spec.profile import ProfileSpec, ProviderSpec
+from edgesft.tasks.base import Run
+
+TIMEOUT_SECONDS = 900.0
+"""Longest wait for one answer; providers that compile a model when they load it can take minutes."""
+
+STDERR_LINES = 12
+"""Last lines of the agent's standard error that an exception carries."""
+
+
+class MeasureError(EdgesftError):
+    """The agent could not do it, died, or did not answer."""
+
+    exit_code = 4
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """What loading a model told.
+
+    Attributes:
+        load_ns: Nanoseconds to create the session.
+        placement: Provider → number of nodes, or None where the runtime does not tell.
+        partitions: Subgraphs on the asked provider, or None.
+        inputs: Names of the graph's inputs.
+        outputs: Names of the graph's outputs.
+    """
+
+    load_ns: int
+    placement: dict[str, int] | None
+    partitions: int | None
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+
+
+class Agent:
+    """One agent process; use it as a context manager, which ends the process.
+
+    Every method raises `MeasureError` where the agent refuses, dies or does not answer in time.
+    """
+
+    def __init__(
+        self,
+        threads: int = 1,
+        python: Path | None = None,
+        *,
+        timeout_seconds: float = TIMEOUT_SECONDS,
+        script: Path = Path(protocol.__file__),
+    ) -> None:
+        """Starts the process.
+
+        Args:
+            threads: Threads that numeric libraries of the process may use.
+            python: Another interpreter, which needs numpy and an onnxruntime but not edgesft; by default this one.
+            timeout_seconds: Longest wait for one answer.
+            script: The agent's program; tests put another one here.
+
+        Raises:
+            MeasureError: The interpreter cannot be started.
+        """
+        self._timeout = timeout_seconds
+        self._stderr = tempfile.TemporaryFile()
+        self._answers: queue.SimpleQueue[str] = queue.SimpleQueue()
+        command = [str(python or sys.executable), str(script)]
+        try:
+            self._process = subprocess.Popen(
+                command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=self._stderr,
+                env=_environment(threads, other=python is not None),
+                text=True,
+                encoding="utf-8",
+            )
+        except OSError as error:
+            self._stderr.close()
+            raise MeasureError(f"python must be an interpreter that starts, got {command[0]}: {error}") from error
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def __enter__(self) -> Agent:
+        """The agent itself."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Ends the process."""
+        self.close()
+
+    def close(self) -> None:
+        """Ends the process, whatever it is doing."""
+        self._process.kill()
+        self._process.wait()
+        self._reader.join()
+        for stream in (self._process.stdin, self._process.stdout, self._stderr):
+            if stream is not None and not stream.closed:
+                try:
+                    stream.close()
+                except BrokenPipeError:
+                    pass  # a request that the dead process never read was still buffered
+
+    def info(self) -> dict[str, Any]:
+        """`runtime` (version) and `providers` that the agent's interpreter can use."""
+        return self._call("info")
+
+    def load(self, model: Path, providers: Sequence[ProviderSpec], threads: int) -> Loaded:
+        """Creates the session; the first provider must take at least one node."""
+        names = [{"name": provider.name, "options": provider.options} for provider in providers]
+        reply = self._call("load", model=str(Path(model).absolute()), providers=names, threads=threads)
+        return Loaded(
+            reply["load_ns"], reply["placement"], reply["partitions"], tuple(reply["inputs"]), tuple(reply["outputs"])
+        )
+
+    def request(self, feeds: Mapping[str, np.ndarray]) -> None:
+        """Adds a request to those that `first` and `time` cycle through."""
+        self._call("request", feeds=_encode(feeds))
+
+    def first(self) -> int:
+        """Nanoseconds of one inference of the first request."""
+        return int(self._call("first")["ns"])
+
+    def time(self, count: int, start: int, window: int) -> tuple[int, ...]:
+        """Nanoseconds of `count` inferences over the `window` requests from index `start` on, around and around."""
+        return tuple(self._call("time", count=count, start=start, window=window)["ns"])
+
+    def run(self, feeds: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Outputs of one inference by name."""
+        outputs = self._call("run", feeds=_encode(feeds))["outputs"]
+        return {name: protocol.decode(array) for name, array in outputs.items()}
+
+    def memory(self) -> tuple[int | None, int | None]:
+        """Peak resident bytes of the agent's process, now and before the model was loaded."""
+        reply = self._call("memory")
+        return reply["peak_bytes"], reply["baseline_bytes"]
+
+    def _call(self, op: str, **fields: Any) -> dict[str, Any]:
+        pipe = self._process.stdin
+        if pipe is None or pipe.closed:
+            raise MeasureError("the measuring process is closed")
+        try:
+            pipe.write(json.dumps({"op": op, **fields}) + "\n")
+            pipe.flush()
+        except OSError:
+            raise self._died(op) from None
+        try:
+            line = self._answers.get(timeout=self._timeout)
+        except queue.Empty:
+            self._process.kill()
+            raise MeasureError(
+                f"the measuring process did not answer '{op}' within {self._timeout:g} s and was ended{self._tail()}"
+            ) from None
+        if not line:
+            raise self._died(op)
+        try:
+            reply = json.loads(line)
+        except ValueError:
+            raise MeasureError(f"the measuring process must answer '{op}' with JSON, got {line[:200]!r}") from None
+        if "error" in reply:
+            raise MeasureError(f"measuring could not do '{op}': {reply['error']}")
+        return dict(reply)
+
+    def _read(self) -> None:
+        for line in self._process.stdout or ():
+            self._answers.put(line)
+        self._answers.put("")
+
+    def _died(self, op: str) -> MeasureError:
+        code = self._process.wait()
+        ending = f"killed by signal {-code}" if code < 0 else f"exit code {code}"
+        return MeasureError(f"the measuring process died in '{op}' ({ending}){self._tail()}")
+
+    def _tail(self) -> str:
+        self._stderr.seek(0)
+        lines = self._stderr.read().decode("utf-8", "replace").splitlines()[-STDERR_LINES:]
+        return "; its last words:\n" + "\n".join(lines) if lines else ""
+
+
+def _encode(feeds: Mapping[str, np.ndarray]) -> dict[str, Any]:
+    return {name: protocol.encode(np.asarray(array)) for name, array in feeds.items()}
+
+
+def _environment(threads: int, *, other: bool) -> dict[str, str]:
+    environment = dict(os.environ)
+    if other:
+        # These would make another interpreter import this one's packages.
+        for name in ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV"):
+            environment.pop(name, None)
+    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+        environment[name] = str(threads)
+    # Otherwise the agent's folder leads the import path, and its neighbours could shadow other packages' modules.
+    environment["PYTHONSAFEPATH"] = "1"
+    return environment
+
+
+@contextmanager
+def loaded(model: Path, profile: ProfileSpec, python: Path | None = None) -> Iterator[Agent]:
+    """An agent with the model on the profile's provider and threads, ready for `runner`.
+
+    Raises:
+        MeasureError: The model cannot be loaded, or not on that provider.
+    """
+    with Agent(profile.threads, python) as agent:
+        agent.load(model, profile.providers, profile.threads)
+        yield agent
+
+
+def runner(agent: Agent) -> Run:
+    """What a task's `predict` calls, answered by the agent's model.
+
+    One call costs about a tenth of a millisecond beyond the inference for inputs of a few kilobytes.
+    """
+
+    def run(feeds: Mapping[str, np.ndarray], graph: str = "model") -> dict[str, np.ndarray]:
+        if graph != "model":
+            raise MeasureError(f"graph must be 'model', the only one this agent has loaded, got {graph!r}")
+        return agent.run(feeds)
+
+    return run

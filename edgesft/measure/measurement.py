@@ -1,0 +1,144 @@
+"""What was measured of one model, with what makes the numbers trustworthy."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+from edgesft.budget.percentile import percentile
+
+Grade = Literal["A", "B", "C"]
+
+STEADY = 0.05
+"""Grade A: neither drift nor the spread of the rounds' medians is above this share."""
+
+SHAKY = 0.15
+"""Grade B: neither is above this share."""
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """Timings of one model on one provider; nanoseconds and bytes are integers.
+
+    Attributes:
+        provider: Execution provider that was asked for and took nodes.
+        threads: Intra-op threads.
+        runtime: Version of onnxruntime.
+        rounds: Nanoseconds of each inference, by round, in the order they were taken.
+        loads_ns: Session creations, each in a fresh process.
+        firsts_ns: First inference after each of those.
+        warmup_samples: Inferences before the first round.
+        warmup_stable: Whether the running median settled before the limit of the warm-up.
+        peak_memory_bytes: Most resident memory of the process that ran only this model, or None where unknown.
+        baseline_memory_bytes: The same just before the model was loaded.
+        placement: Provider → nodes, or None where the runtime does not tell.
+        partitions: Subgraphs on the provider, or None.
+        inputs: What was fed.
+    """
+
+    provider: str
+    threads: int
+    runtime: str
+    rounds: tuple[tuple[int, ...], ...]
+    loads_ns: tuple[int, ...]
+    firsts_ns: tuple[int, ...]
+    warmup_samples: int
+    warmup_stable: bool
+    peak_memory_bytes: int | None
+    baseline_memory_bytes: int | None
+    placement: dict[str, int] | None
+    partitions: int | None
+    inputs: str
+
+    @property
+    def samples(self) -> tuple[int, ...]:
+        """Every timed inference."""
+        return tuple(sample for taken in self.rounds for sample in taken)
+
+    @property
+    def load_ns(self) -> int:
+        """Median of the session creations."""
+        return percentile(self.loads_ns, 50)
+
+    @property
+    def first_ns(self) -> int:
+        """Median of the first inferences."""
+        return percentile(self.firsts_ns, 50)
+
+    @property
+    def share(self) -> float | None:
+        """Share of the nodes that are on the provider."""
+        if not self.placement:
+            return None
+        return self.placement.get(self.provider, 0) / sum(self.placement.values())
+
+    @property
+    def medians(self) -> tuple[int, ...]:
+        """Median of each round."""
+        return tuple(percentile(taken, 50) for taken in self.rounds)
+
+    @property
+    def drift(self) -> float:
+        """Median of the last quarter of the rounds over that of the first: 1.10 is 10 % slower at the end."""
+        quarter = max(1, len(self.rounds) // 4)
+        first, last = self.rounds[:quarter], self.rounds[-quarter:]
+        return percentile(np.concatenate(last), 50) / percentile(np.concatenate(first), 50)
+
+    @property
+    def spread(self) -> float:
+        """Interquartile range of the rounds' medians, as a share of their median."""
+        low, middle, high = np.percentile(self.medians, (25, 50, 75))
+        return float((high - low) / middle)
+
+    @property
+    def grade(self) -> Grade:
+        """A: settled warm-up, drift and spread within 5 %. B: drift and spread within 15 %. C: anything else."""
+        worst = max(abs(self.drift - 1), self.spread)
+        if worst <= STEADY and self.warmup_stable:
+            return "A"
+        return "B" if worst <= SHAKY else "C"
+
+    def to_json(self) -> dict[str, Any]:
+        """JSON form, read back by `from_json`; derived figures are included for other readers."""
+        return {
+            "provider": self.provider,
+            "threads": self.threads,
+            "runtime": self.runtime,
+            "inputs": self.inputs,
+            "load_ns": self.load_ns,
+            "loads_ns": list(self.loads_ns),
+            "first_ns": self.first_ns,
+            "firsts_ns": list(self.firsts_ns),
+            "warmup": {"samples": self.warmup_samples, "stable": self.warmup_stable},
+            "peak_memory_bytes": self.peak_memory_bytes,
+            "baseline_memory_bytes": self.baseline_memory_bytes,
+            "placement": self.placement,
+            "partitions": self.partitions,
+            "share": self.share,
+            "drift": self.drift,
+            "spread": self.spread,
+            "grade": self.grade,
+            "rounds_ns": [list(taken) for taken in self.rounds],
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Measurement:
+        """Inverse of `to_json`."""
+        return cls(
+            provider=data["provider"],
+            threads=data["threads"],
+            runtime=data["runtime"],
+            rounds=tuple(tuple(taken) for taken in data["rounds_ns"]),
+            loads_ns=tuple(data["loads_ns"]),
+            firsts_ns=tuple(data["firsts_ns"]),
+            warmup_samples=data["warmup"]["samples"],
+            warmup_stable=data["warmup"]["stable"],
+            peak_memory_bytes=data["peak_memory_bytes"],
+            baseline_memory_bytes=data["baseline_memory_bytes"],
+            placement=data["placement"],
+            partitions=data["partitions"],
+            inputs=data["inputs"],
+        )

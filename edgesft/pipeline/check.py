@@ -1,0 +1,135 @@
+"""Everything wrong with a recipe that can be known without torch: all problems at once, nothing written."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from edgesft.data import checks, splits
+from edgesft.data.splits import Splits
+from edgesft.errors import InputError, Problem
+from edgesft.pipeline.plan import order_problems
+from edgesft.spec import load
+from edgesft.spec.document import Document
+from edgesft.spec.problems import nearest
+from edgesft.spec.profile import ProfileSpec
+from edgesft.spec.recipe import RecipeSpec
+from edgesft.tasks import registry, source
+from edgesft.tasks.base import Task
+
+
+@dataclass(frozen=True)
+class Checked:
+    """A recipe that passed.
+
+    Attributes:
+        recipe: What to do.
+        base: Folder that its paths are relative to.
+        profiles: The devices, in the recipe's order.
+        warnings: What the person should know and that stops nothing.
+    """
+
+    recipe: RecipeSpec
+    base: Path
+    profiles: tuple[ProfileSpec, ...]
+    warnings: tuple[str, ...]
+
+
+def check(path: Path, settings: Sequence[str] = ()) -> Checked:
+    """Reads a recipe and looks at all it names: profiles, files, rows, model, task, the order of its stages.
+
+    Args:
+        path: Recipe file.
+        settings: `a.b=c` values that replace what the file says.
+
+    Raises:
+        InputError: Every problem found.
+    """
+    recipe, problems, document = load.recipe(path, settings)
+    if recipe is None:
+        raise InputError(problems)
+    base, warnings = path.parent, list[str]()
+    profiles = _profiles(recipe, document, base, problems)
+    problems += order_problems(recipe, document)
+    task = _task(recipe, document, problems)
+    if task:
+        problems += _metric_problems(recipe, document, task)
+        rows = _rows(recipe, document, task, base, problems, warnings)
+        problems += _model_problems(recipe, document, task, rows, base)
+    if problems:
+        raise InputError(problems)
+    return Checked(recipe, base, tuple(profiles), tuple(warnings))
+
+
+def _profiles(recipe: RecipeSpec, document: Document, base: Path, problems: list[Problem]) -> list[ProfileSpec]:
+    found = []
+    for name in recipe.profiles():
+        try:
+            found.append(load.profile(name, base))
+        except InputError as error:
+            problems += _placed(error, document.where(("profile",)))
+    return found
+
+
+def _task(recipe: RecipeSpec, document: Document, problems: list[Problem]) -> Task | None:
+    try:
+        return registry.task(recipe.task)
+    except InputError as error:
+        problems += _placed(error, document.where(("task",)))
+        return None
+
+
+def _metric_problems(recipe: RecipeSpec, document: Document, task: Task) -> list[Problem]:
+    """Budget lines on metrics that the task does not measure."""
+    problems = []
+    for key in ("max_drop", "min_metric"):
+        for metric in getattr(recipe.budget, key):
+            if metric not in task.metrics:
+                message = f"'{key}' must name a metric of {task.name}. Got '{metric}', which nothing measures"
+                problems.append(Problem(message, nearest(metric, task.metrics), document.where(("budget", key, metric))))
+    return problems
+
+
+def _rows(
+    recipe: RecipeSpec, document: Document, task: Task, base: Path, problems: list[Problem], warnings: list[str]
+) -> Splits | None:
+    where = document.where(("data",))
+    try:
+        rows = splits.load(recipe.data, task.roles, base, recipe.seed)
+    except InputError as error:
+        problems += _placed(error, where)
+        return None
+    found, told = checks.problems(rows, task.roles, recipe.data.allow_overlap)
+    problems += [Problem(problem.message, problem.hint, problem.where or where) for problem in found]
+    problems += _placed(task.check(rows.rows()), where)
+    warnings += told
+    return rows
+
+
+def _model_problems(
+    recipe: RecipeSpec, document: Document, task: Task, rows: Splits | None, base: Path
+) -> list[Problem]:
+    """What keeps the model, and each teacher that is a model of its own, from doing the task."""
+    names = {spec.name or spec.stage for spec in recipe.stages}
+    places = [(recipe.model, ("model",))]
+    for index, spec in enumerate(recipe.stages):
+        teacher = getattr(spec, "teacher", None)
+        if teacher and teacher != "finetune" and teacher not in names:
+            places.append((teacher, ("stages", index, "teacher")))
+    problems: list[Problem] = []
+    for text, loc in places:
+        try:
+            place = source.resolve(text, base)
+            contract = task.contract(rows.train if rows else [], {"max_length": recipe.data.max_length})
+            found: InputError | list[Problem] = task.check_model(place, contract, trust_remote_code=recipe.trust_remote_code)
+        except InputError as error:
+            found = error
+        problems += _placed(found, document.where(loc))
+    return problems
+
+
+def _placed(problems: InputError | Sequence[Problem], where: str) -> list[Problem]:
+    """Problems with a place in the recipe, where they have none of their own."""
+    found = problems.problems if isinstance(problems, InputError) else problems
+    return [Problem(problem.message, problem.hint, problem.where or where) for problem in found]

@@ -1,0 +1,158 @@
+"""One recipe on one profile: what every step of the run looks at, made when it is first asked for.
+
+A run whose steps are all in the store asks for none of the heavy things here, which keeps it under three seconds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from edgesft.data import splits
+from edgesft.data.splits import Splits
+from edgesft.measure import fingerprint
+from edgesft.progress import Progress
+from edgesft.spec.profile import MeasureSpec, ProfileSpec
+from edgesft.spec.recipe import RecipeSpec
+from edgesft.store.keys import versions
+from edgesft.store.store import Store
+from edgesft.tasks import registry, source
+from edgesft.tasks.base import Contract, Example, Task
+
+DEFAULT_ALLOWANCE = 0.01
+"""How far the deciding metric may fall where the budget does not say: the point that users of compression accept."""
+
+BINDING = ("architecture", "system", "model", "board", "cores", "instructions", "governor", "onnxruntime")
+"""Fields of the fingerprint without which a measurement says nothing about this machine."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """The surroundings of a run.
+
+    Attributes:
+        recipe: What to do.
+        base: Folder that the recipe's paths are relative to.
+        profile: The device.
+        store: Where steps and measurements are kept.
+        progress: Tells the person what goes on.
+    """
+
+    recipe: RecipeSpec
+    base: Path
+    profile: ProfileSpec
+    store: Store
+    progress: Progress
+
+    @cached_property
+    def task(self) -> Task:
+        """What the model is for."""
+        return registry.task(self.recipe.task)
+
+    @cached_property
+    def splits(self) -> Splits:
+        """The labelled rows."""
+        return splits.load(self.recipe.data, self.task.roles, self.base, self.recipe.seed)
+
+    @cached_property
+    def contract(self) -> Contract:
+        """What the rows and the recipe imply for device code."""
+        return self.task.contract(self.splits.train, {"max_length": self.recipe.data.max_length})
+
+    @cached_property
+    def model(self) -> Path | str:
+        """Where the pretrained weights are."""
+        return self.source(self.recipe.model)
+
+    def source(self, text: str) -> Path | str:
+        """A model's folder or hub id; a relative folder is the recipe's."""
+        return source.resolve(text, self.base)
+
+    @cached_property
+    def processor(self) -> Any:
+        """The pretrained model's tokenizer or the like."""
+        return self.task.load_processor(self.model, self.contract)
+
+    @cached_property
+    def train(self) -> Sequence[Example]:
+        """Encoded training rows."""
+        return self.task.encode(self.splits.train, self.processor, self.contract)
+
+    @cached_property
+    def validation(self) -> Sequence[Example]:
+        """Encoded validation rows."""
+        return self.task.encode(self.splits.validation, self.processor, self.contract)
+
+    @cached_property
+    def test(self) -> Sequence[Example]:
+        """Encoded test rows; empty where the recipe has no test split."""
+        return self.task.encode(self.splits.test or (), self.processor, self.contract)
+
+    @property
+    def has_test(self) -> bool:
+        """Whether there is a test split."""
+        return self.recipe.data.test is not None
+
+    @cached_property
+    def machine(self) -> Mapping[str, Any]:
+        """This machine's fingerprint."""
+        return fingerprint.machine()
+
+    @cached_property
+    def differences(self) -> list[str]:
+        """Each field in which this machine is not the profile's."""
+        return fingerprint.differences(self.profile.machine, self.machine)
+
+    @cached_property
+    def facts(self) -> Mapping[str, Any]:
+        """What every content key of this run starts from."""
+        data = self.recipe.data
+        return {
+            "task": self.recipe.task,
+            "model": source.digest(self.model),
+            "trust_remote_code": self.recipe.trust_remote_code,
+            # The test rows are read for the report alone: other ones make the same model.
+            "data": splits.digest(data.model_copy(update={"test": None}) if isinstance(data.test, str) else data, self.base),
+            "seed": self.recipe.seed,
+            "versions": versions(),
+        }
+
+    @cached_property
+    def data_digest(self) -> str:
+        """Digest of all splits, the test rows included."""
+        return splits.digest(self.recipe.data, self.base)
+
+    @cached_property
+    def runtime(self) -> Mapping[str, Any]:
+        """What a measurement is bound to besides the model."""
+        return {
+            "machine": {name: self.machine[name] for name in BINDING},
+            "provider": self.profile.providers[0].model_dump(),
+            "threads": self.profile.threads,
+        }
+
+    @property
+    def metric(self) -> str:
+        """The metric that decides."""
+        return self.task.metrics[0]
+
+    @property
+    def allowance(self) -> float:
+        """How far the deciding metric may fall below the fine-tuned original."""
+        return self.recipe.budget.max_drop.get(self.metric, DEFAULT_ALLOWANCE)
+
+    @property
+    def full(self) -> MeasureSpec:
+        """How the final latencies are taken."""
+        benchmark = next((spec for spec in self.recipe.stages if spec.stage == "benchmark"), None)
+        changes = benchmark.model_dump(include={"samples", "seconds"}, exclude_none=True) if benchmark else {}
+        return self.profile.measure.model_copy(update=changes)
+
+    @property
+    def quick(self) -> MeasureSpec:
+        """How a latency that decides within the run is taken: a third of the profile's time, still 100 samples."""
+        measure = self.profile.measure
+        return measure.model_copy(update={"samples": max(100, measure.samples // 3), "seconds": measure.seconds / 3})

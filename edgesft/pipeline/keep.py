@@ -1,0 +1,60 @@
+"""Keep what pays: whether a stage earned its place. Numbers in, decision out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+FASTER = 0.98
+"""The upper bound of the latency ratio must be at or below this: gains under 2 % drown between machines."""
+
+SMALLER = 0.95
+"""A stage that only saves bytes must save at least a twentieth of them."""
+
+ROUNDING = 1e-9
+"""Two metrics are compared after this, so that 0.90 - 0.89 is within an allowance of 0.01."""
+
+
+@dataclass(frozen=True)
+class Decision:
+    """Whether a stage stays, and why."""
+
+    kept: bool
+    reason: str
+
+
+def speed(
+    *,
+    latency: tuple[float, float, float],
+    size: float,
+    metric: str,
+    drop: float,
+    allowance: float,
+) -> Decision:
+    """Judges a stage that is there for speed, together with its recovery.
+
+    Args:
+        latency: p50 after over p50 before, interleaved: value, lower and upper 95 % bound.
+        size: Bytes after over bytes before.
+        metric: Name of the deciding metric.
+        drop: How far that metric fell below the fine-tuned original, on validation.
+        allowance: How far it may fall.
+    """
+    value, lower, upper = latency
+    if drop > allowance + ROUNDING:
+        return Decision(False, f"{metric} fell {drop * 100:.1f} points below the original, {allowance * 100:.1f} allowed")
+    if upper <= FASTER:
+        return Decision(True, f"latency {value:.2f} of before")
+    if size <= SMALLER and lower <= 1:
+        return Decision(True, f"size {size:.2f} of before at latency {value:.2f}")
+    bounds = f"latency {value:.2f} of before ({lower:.2f} to {upper:.2f}), size {size:.2f}"
+    if size <= SMALLER:
+        return Decision(False, f"slower: {bounds}; the runtime lacks fast kernels for it here")
+    return Decision(False, f"neither faster nor smaller: {bounds}")
+
+
+def recovery(*, metric: str, before: float, after: float) -> Decision:
+    """Judges a stage that is there for accuracy: it must gain some on validation."""
+    change = (after - before) * 100
+    if after > before + ROUNDING:
+        return Decision(True, f"{metric} {change:+.1f} points")
+    return Decision(False, f"{metric} {change:+.1f} points: nothing gained")

@@ -1,0 +1,158 @@
+"""Makes the artefacts of a run, each once: the pretrained start, the stages, their exports."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from edgesft.pipeline.job import Job
+from edgesft.pipeline.plan import Step, export_settings
+from edgesft.pipeline.rows import Measurer
+from edgesft.spec.training import ResolvedTraining
+from edgesft.stages.artefact import Artefact
+from edgesft.stages.context import StageContext, StageReport
+from edgesft.stages.registry import KINDS
+from edgesft.store.keys import key
+from edgesft.tasks.source import digest as source_digest
+
+REPORT = "report.json"
+MODEL = "model"
+"""An object in the store holds the artefact's folder under this name, beside its report."""
+
+START_VERSION = 1
+"""Raised when the same pretrained source would make another start."""
+
+
+class Maker:
+    """Makes artefacts for one job, or finds them in the store."""
+
+    def __init__(self, job: Job, measurer: Measurer) -> None:
+        self._job = job
+        self._measurer = measurer
+        self._made: dict[str, Artefact] = {}
+        """Stage name → what it made, for teachers."""
+
+    def start(self) -> Artefact:
+        """The pretrained model with the task's head, in our form."""
+        return self._start(self._job.model, self.start_key())
+
+    def start_key(self, **changes: str) -> str:
+        """The content key of the pretrained start."""
+        return key({**self._job.facts, "kind": "start", "version": START_VERSION, **changes})
+
+    def export_key(self, source: str) -> str:
+        """The content key of an export, from that of the torch artefact."""
+        return self.step_key(self._export(), source, None, None)
+
+    def _export(self) -> Step:
+        return Step("export", export_settings(self._job.recipe), inserted=True)
+
+    def _start(self, model: Path | str, digest: str) -> Artefact:
+        job = self._job
+
+        def build(out: Path, work: Path) -> None:
+            import torch
+
+            from edgesft.train import checkpoint
+
+            with torch.random.fork_rng():
+                torch.manual_seed(job.recipe.seed)  # The new head is random.
+                module = job.task.load_model(model, job.contract, trust_remote_code=job.recipe.trust_remote_code)
+            checkpoint.save(module, out / MODEL, job.processor, job.contract)
+
+        return Artefact("torch", job.store.make(digest, build) / MODEL, digest)
+
+    def step_key(self, step: Step, source: str, teacher: str | None, reference: str | None) -> str:
+        """The content key of what a step makes, from the keys of what it starts from."""
+        job, kind = self._job, KINDS[step.spec.stage]
+        facts: dict[str, Any] = {
+            "kind": step.spec.stage,
+            "version": kind.version,
+            "spec": step.spec.model_dump(mode="json", exclude={"name", "keep", "teacher"} | set(ResolvedTraining.model_fields)),
+            "training": step.training.model_dump(exclude={"checkpoint_minutes"}) if step.training else None,
+            "input": source,
+            "teacher": teacher,
+            "profile": job.profile.model_dump(
+                mode="json", include={"precisions", "channel_multiple", "static_shapes", "opset"}
+            ),
+            **job.facts,
+        }
+        if step.measured:
+            # What is fastest here says nothing about another machine.
+            facts |= {"runtime": job.runtime, "measure": job.quick.model_dump(), "allowance": job.allowance}
+            facts["reference"] = reference
+        return key(facts)
+
+    def make(self, step: Step, source: Artefact, reference: Artefact | None) -> tuple[Artefact, StageReport]:
+        """What the step makes of the artefact.
+
+        Args:
+            step: What to do.
+            source: What to start from, in a form that the stage takes.
+            reference: The fine-tuned original as ONNX once there is one.
+        """
+        teacher = self._teacher(step, source, reference)
+        digest = self.step_key(step, source.key, teacher and teacher.key, reference and reference.key)
+        kind = KINDS[step.spec.stage]
+
+        def build(out: Path, work: Path) -> None:
+            self._job.progress.say(f"{step.name} …")
+            (out / MODEL).mkdir()
+            report = kind.runner()(step.spec, source, out / MODEL, self._context(step, work, teacher, reference))
+            (out / REPORT).write_text(json.dumps(dataclasses.asdict(report), indent=1), "utf-8")
+
+        folder = self._job.store.make(digest, build)
+        origin = (source.origin or source) if kind.gives == "onnx" else None
+        artefact = Artefact(kind.gives or source.form, folder / MODEL, digest, origin)
+        self._made[step.name] = artefact
+        return artefact, StageReport(**json.loads((folder / REPORT).read_text("utf-8")))
+
+    def onnx(self, artefact: Artefact) -> Artefact:
+        """The artefact's ONNX export, or itself where it is one."""
+        if artefact.form == "onnx":
+            return artefact
+        return self.make(self._export(), artefact, None)[0]
+
+    def _teacher(self, step: Step, source: Artefact, reference: Artefact | None) -> Artefact | None:
+        name = getattr(step.spec, "teacher", None)
+        if name is None:
+            return None
+        if name in self._made:
+            return self._made[name]
+        if name == "finetune":
+            # The default: the fine-tuned original, which is the model as given where nothing fine-tunes it.
+            return reference.origin if reference and reference.origin else source
+        place = self._job.source(name)
+        return self._start(place, self.start_key(model=source_digest(place)))
+
+    def _context(
+        self, step: Step, work: Path, teacher: Artefact | None, reference: Artefact | None
+    ) -> StageContext:
+        job = self._job
+
+        def evaluate(file: Path) -> dict[str, float]:
+            return self._measurer.scores(file)
+
+        def latency(files: Sequence[Path]) -> list[int]:
+            return self._measurer.medians(files)
+
+        return StageContext(
+            task=job.task,
+            processor=job.processor,
+            train=job.train,
+            validation=job.validation,
+            profile=job.profile,
+            training=step.training or ResolvedTraining(),
+            seed=job.recipe.seed,
+            work=work,
+            teacher=teacher,
+            reference=reference,
+            allowance=job.allowance,
+            latency=latency,
+            evaluate=evaluate,
+            progress=job.progress,
+            trust_remote_code=job.recipe.trust_remote_code,
+        )

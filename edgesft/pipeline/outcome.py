@@ -1,0 +1,82 @@
+"""What a run on one profile found: rows, budget lines, verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from edgesft.budget.verdict import Line, Verdict
+from edgesft.measure.measurement import Measurement
+from edgesft.pipeline.keep import Decision
+from edgesft.spec.profile import ProfileSpec
+from edgesft.stages.artefact import Artefact
+from edgesft.stages.context import StageReport
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What a model scored on one split, and its predictions, for paired comparisons."""
+
+    metrics: Mapping[str, float]
+    predictions: np.ndarray
+
+
+@dataclass
+class Row:
+    """One stage and its result, measured on its ONNX export.
+
+    Attributes:
+        stage: Its kind.
+        name: Its name in the run.
+        onnx: The ONNX export of what it made.
+        report: What it says it did.
+        evaluations: Split name → what it scored.
+        decision: Whether it stays; None until it is judged.
+        measurement: Its latency, taken interleaved with all other rows.
+    """
+
+    stage: str
+    name: str
+    onnx: Artefact
+    report: StageReport
+    evaluations: dict[str, Evaluation]
+    decision: Decision | None = None
+    measurement: Measurement | None = None
+
+    @property
+    def precision(self) -> str:
+        """What its numbers are: `fp32`, or the scheme that quantized it."""
+        return str(self.report.details.get("scheme", "fp32"))
+
+    @property
+    def kept(self) -> bool:
+        """Whether the final model went through it."""
+        return self.decision is not None and self.decision.kept
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A finished run on one profile.
+
+    Attributes:
+        profile: The device.
+        verdict: The worst of the lines.
+        lines: The budget, judged.
+        rows: Every stage, kept or not.
+        final: The model that the run is for.
+        recipe: The resolved recipe.
+        environment: Machine, versions, and where the machine is not the profile's.
+        warnings: What the person should know and that stopped nothing.
+    """
+
+    profile: ProfileSpec
+    verdict: Verdict
+    lines: tuple[Line, ...]
+    rows: tuple[Row, ...]
+    final: Artefact
+    recipe: Mapping[str, Any]
+    environment: Mapping[str, Any]
+    warnings: tuple[str, ...]

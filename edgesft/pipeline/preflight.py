@@ -1,0 +1,90 @@
+"""The last look before hours of work: one tiny batch through every step, on the real model. Nothing is kept of it."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from edgesft.errors import InputError
+from edgesft.pipeline.job import Job
+from edgesft.pipeline.plan import export_settings, plan
+from edgesft.spec.stages import DistillSpec, FinetuneSpec, PruneSpec
+from edgesft.store.keys import key
+
+if TYPE_CHECKING:
+    from torch import nn
+
+FAILURES = (RuntimeError, ValueError, TypeError, AttributeError, LookupError, NotImplementedError)
+"""What a model that does not fit raises, in whichever library meets it."""
+
+ROWS = 4
+"""Rows of the tiny batch."""
+
+
+def preflight(job: Job) -> None:
+    """Checks that the provider is here, that the model learns, shrinks and exports.
+
+    What passed once is remembered with everything it depends on, and not looked at again.
+
+    Raises:
+        UnavailableError: The profile's provider is not in this environment.
+        InputError: The model cannot do what the recipe asks of it.
+    """
+    from edgesft.measure import providers
+
+    facts = {
+        "kind": "preflight",
+        "stages": [step.spec.model_dump(mode="json") for step in plan(job.recipe)],
+        "profile": job.profile.model_dump(mode="json"),
+        **job.facts,
+    }
+
+    def rehearse() -> dict[str, bool]:
+        job.progress.say("preflight: one tiny batch through every step")
+        providers.require(job.profile)
+        try:
+            _rehearse(job)
+        except FAILURES as error:
+            raise InputError(
+                f"'model' must go through the recipe's steps. Got {type(error).__name__}: {error}",
+                "another model, or fewer stages",
+            ) from error
+        return {"passed": True}
+
+    job.store.record(key(facts), rehearse)
+
+
+def _rehearse(job: Job) -> None:
+    import torch
+
+    from edgesft.stages.export import export_onnx
+
+    with torch.random.fork_rng():
+        model = job.task.load_model(job.model, job.contract, trust_remote_code=job.recipe.trust_remote_code)
+        batch = {name: torch.as_tensor(each) for name, each in job.task.collate(job.train[:ROWS], job.processor).items()}
+        labels = batch.pop("labels")
+        loss = job.task.loss(model(**batch), labels)
+        loss.backward()
+    if not torch.isfinite(loss):
+        raise InputError(f"'model' must give a finite loss on the first rows. Got {loss.item()}", "check its weights")
+    for spec in job.recipe.stages:
+        if isinstance(spec, PruneSpec):
+            _rehearse_pruning(job, spec, model, batch)
+        elif isinstance(spec, DistillSpec) and spec.layers is not None:
+            from edgesft.train.layers import chosen_layers, layer_count
+
+            chosen_layers(spec.layers, layer_count(model))
+    if any(not isinstance(spec, FinetuneSpec) for spec in job.recipe.stages):
+        with tempfile.TemporaryDirectory() as folder:
+            opset = export_settings(job.recipe).opset or job.profile.opset
+            export_onnx(
+                model, job.task, job.processor, job.train[:ROWS], job.contract, Path(folder), opset=opset
+            )
+
+
+def _rehearse_pruning(job: Job, spec: PruneSpec, model: nn.Module, batch: dict[str, Any]) -> None:
+    from edgesft.stages.prune.discover import find_widths, trace
+    from edgesft.stages.prune.select import select
+
+    select(find_widths(model, trace(model, batch, job.task.logits)), spec.targets, spec.exclude)

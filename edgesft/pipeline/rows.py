@@ -1,0 +1,121 @@
+"""Measures models of a run: what they score and how fast they are, each figure taken once and then kept."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from edgesft.budget.drop import drops, levels
+from edgesft.budget.percentile import Interval
+from edgesft.measure.driver import loaded, runner
+from edgesft.measure.measurement import Measurement
+from edgesft.measure.protocol import measure
+from edgesft.pipeline.job import Job
+from edgesft.pipeline.outcome import Evaluation
+from edgesft.spec.profile import MeasureSpec
+from edgesft.stages.artefact import Artefact
+from edgesft.store.keys import key
+
+PREDICTIONS = "predictions.npy"
+METRICS = "metrics.json"
+
+LOADS = 5
+"""Fresh processes that load the model where the budget limits loading: the least that bound a median at 95 %."""
+
+
+class Measurer:
+    """Measures on the job's profile; what the store has is replayed, so that a resumed run decides as before."""
+
+    def __init__(self, job: Job) -> None:
+        self._job = job
+
+    def evaluation(self, onnx: Artefact, split: str) -> Evaluation:
+        """What an ONNX artefact scores on a split, row by row as on the device."""
+        job = self._job
+        facts = {"kind": "evaluation", "model": onnx.key, "split": split, "data": job.data_digest, **job.runtime}
+
+        def build(out: Path, work: Path) -> None:
+            predictions, metrics = self._predict(onnx.model, split, f"{split} rows")
+            np.save(out / PREDICTIONS, predictions)
+            (out / METRICS).write_text(json.dumps(metrics), "utf-8")
+
+        folder = job.store.make(key(facts), build)
+        return Evaluation(json.loads((folder / METRICS).read_text("utf-8")), np.load(folder / PREDICTIONS))
+
+    def intervals(
+        self, final: Artefact, original: Artefact, split: str, confidence: float
+    ) -> tuple[dict[str, Interval], dict[str, Interval]]:
+        """Metrics of the final model, and their drops below the original's, with one-sided bounds over the rows."""
+        facts = {
+            "kind": "intervals",
+            "models": [final.key, original.key],
+            "split": split,
+            "data": self._job.data_digest,
+            "confidence": confidence,
+            **self._job.runtime,
+        }
+
+        def compute() -> list[dict[str, Interval]]:
+            examples = self._job.test if split == "test" else self._job.validation
+            ours, theirs = (self.evaluation(onnx, split).predictions for onnx in (final, original))
+
+            def scorer(predictions: np.ndarray, rows: np.ndarray) -> dict[str, float]:
+                return self._job.task.score(predictions, [examples[row] for row in rows])
+
+            return [levels(scorer, ours, confidence), drops(scorer, theirs, ours, confidence)]
+
+        found = self._job.store.record(key(facts), compute)
+        both = [{name: Interval(*interval) for name, interval in each.items()} for each in found]
+        return both[0], both[1]
+
+    def scores(self, file: Path) -> dict[str, float]:
+        """What a file that a stage is still working on scores on the validation rows."""
+        return self._predict(file, "validation", "candidate")[1]
+
+    def latencies(self, models: Mapping[str, Artefact], settings: MeasureSpec) -> dict[str, Measurement]:
+        """Latency of several models against each other."""
+        job = self._job
+        facts = {
+            "kind": "latency",
+            "models": {name: onnx.key for name, onnx in models.items()},
+            "settings": settings.model_dump(),
+            "data": job.facts["data"],
+            "max_length": job.recipe.data.max_length,
+            **job.runtime,
+        }
+        budget = job.recipe.budget
+        loads = LOADS if budget.load_ms or budget.first_inference_ms else 1
+        files = {name: onnx.model for name, onnx in models.items()}
+        found = job.store.record(
+            key({**facts, "loads": loads}),
+            lambda: {name: each.to_json() for name, each in self._measure(files, settings, loads).items()},
+        )
+        return {name: Measurement.from_json(found[name]) for name in models}
+
+    def medians(self, files: Sequence[Path]) -> list[int]:
+        """p50 of files that a stage is still working on, in nanoseconds, taken against each other."""
+        names = [str(index) for index in range(len(files))]
+        measured = self._measure(dict(zip(names, files, strict=True)), self._job.quick, 1)
+        return [int(np.median(measured[name].samples)) for name in names]
+
+    def _measure(self, files: Mapping[str, Path], settings: MeasureSpec, loads: int) -> dict[str, Measurement]:
+        job = self._job
+        requests = job.task.requests(job.validation, job.processor)
+        return measure(files, requests, job.profile, settings=settings, progress=job.progress, loads=loads)
+
+    def _predict(self, file: Path, split: str, label: str) -> tuple[np.ndarray, dict[str, float]]:
+        job = self._job
+        examples = job.validation if split == "validation" else job.test
+        with loaded(file, job.profile) as agent, job.progress.bar(label, len(examples)) as advance:
+            answer = runner(agent)
+
+            def run(feeds: Mapping[str, np.ndarray], graph: str = "model") -> dict[str, np.ndarray]:
+                advance()
+                return answer(feeds, graph)
+
+            # Row by row: the ranges of dynamic quantization depend on what else is in the batch.
+            predictions = job.task.predict(run, examples, job.processor)
+        return predictions, job.task.score(predictions, examples)

@@ -1,0 +1,156 @@
+"""Runs a recipe on one profile: make, measure, keep what pays, judge."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from edgesft.budget import lines as budget_lines
+from edgesft.budget.lines import Facts
+from edgesft.budget.percentile import CONFIDENCE
+from edgesft.budget.ratio import ratio
+from edgesft.budget.verdict import worst
+from edgesft.pipeline import keep
+from edgesft.pipeline.job import Job
+from edgesft.pipeline.keep import Decision
+from edgesft.pipeline.models import Maker
+from edgesft.pipeline.outcome import Outcome, Row
+from edgesft.pipeline.plan import Step, bargains, plan
+from edgesft.pipeline.rows import Measurer
+from edgesft.stages.artefact import Artefact
+from edgesft.stages.context import StageReport
+
+
+def run(job: Job, warnings: Sequence[str] = ()) -> Outcome:
+    """Everything from the pretrained model to the verdict; what the store already has is not done again."""
+    return _Run(job).outcome(warnings)
+
+
+class _Run:
+    """A run under way: where it stands and what it has made."""
+
+    def __init__(self, job: Job) -> None:
+        self._job = job
+        self._measurer = Measurer(job)
+        self._maker = Maker(job, self._measurer)
+        self._current = self._maker.start()
+        self._rows: list[Row] = []
+        self._reference: Row | None = None
+        """The fine-tuned original."""
+        self._standing: Row | None = None
+        """The last row that was kept."""
+
+    def outcome(self, warnings: Sequence[str]) -> Outcome:
+        steps = plan(self._job.recipe)
+        if not any(step.role == "origin" for step in steps):
+            # Nothing fine-tunes: the model as given is the original that everything is held against.
+            row = self._row("model", "model", self._current, StageReport("as given"))
+            row.decision = Decision(True, "the original")
+            self._reference = self._standing = row
+        for group in bargains(steps):
+            self._bargain(group)
+        return self._finish(warnings)
+
+    def _bargain(self, group: Sequence[Step]) -> None:
+        """Makes the stages of a group and keeps them, or those that pay, or none."""
+        before, kept = self._current, list[Row]()
+        for step in group:
+            if step.role == "measure":
+                continue
+            reference = self._reference.onnx if self._reference else None
+            artefact, report = self._maker.make(step, self._current, reference)
+            if step.inserted:
+                self._current = artefact
+                continue
+            row = self._row(step.spec.stage, step.name, artefact, report)
+            row.decision = self._judge_alone(step, row, kept[-1] if kept else self._standing)
+            if row.decision is None or row.decision.kept:
+                kept.append(row)
+                self._current = artefact
+        if not kept:
+            return
+        if group[0].role == "origin":
+            self._reference = kept[-1]
+        elif group[0].role == "speed":
+            decision = self._judge_speed(group[0], kept[-1])
+            for row in kept:
+                if row.decision is None or not decision.kept:
+                    row.decision = decision
+            if not decision.kept:
+                self._current = before
+                return
+        self._standing = kept[-1]
+
+    def _row(self, stage: str, name: str, artefact: Artefact, report: StageReport) -> Row:
+        onnx = self._maker.onnx(artefact)
+        row = Row(stage, name, onnx, report, {"validation": self._measurer.evaluation(onnx, "validation")})
+        self._rows.append(row)
+        return row
+
+    def _judge_alone(self, step: Step, row: Row, base: Row | None) -> Decision | None:
+        """The decision on a stage that can be judged by itself; None where its group is judged."""
+        if step.role == "origin":
+            return Decision(True, "the fine-tuned original")
+        if step.role == "convert":
+            return Decision(True, "changes the form only")
+        if _always(step):
+            return Decision(True, "keep: always")
+        if step.role == "recovery" and base is not None:
+            return keep.recovery(metric=self._job.metric, before=self._score(base), after=self._score(row))
+        return None
+
+    def _judge_speed(self, step: Step, row: Row) -> Decision:
+        """The decision on a speed stage with its recoveries, of which `row` is the last."""
+        if _always(step) or self._standing is None or self._reference is None:
+            return Decision(True, "keep: always")
+        before = self._standing.onnx
+        both = self._measurer.latencies({"before": before, "after": row.onnx}, self._job.quick)
+        return keep.speed(
+            latency=ratio(both["after"].rounds, both["before"].rounds, 50),
+            size=row.onnx.size_bytes / before.size_bytes,
+            metric=self._job.metric,
+            drop=self._score(self._reference) - self._score(row),
+            allowance=self._job.allowance,
+        )
+
+    def _score(self, row: Row) -> float:
+        return row.evaluations["validation"].metrics[self._job.metric]
+
+    def _finish(self, warnings: Sequence[str]) -> Outcome:
+        """Measures all rows in one interleaved run and judges the budget."""
+        job, rows = self._job, self._rows
+        measured = self._measurer.latencies({row.name: row.onnx for row in rows}, job.full)
+        for row in rows:
+            row.measurement = measured[row.name]
+            if job.has_test:
+                row.evaluations["test"] = self._measurer.evaluation(row.onnx, "test")
+        final, original = self._standing or rows[-1], self._reference or rows[0]
+        lines = tuple(budget_lines.judge(job.recipe.budget, self._facts(final, original)))
+        return Outcome(
+            profile=job.profile,
+            verdict=worst(line.verdict for line in lines),
+            lines=lines,
+            rows=tuple(rows),
+            final=final.onnx,
+            recipe=job.recipe.model_dump(mode="json", exclude_none=True),
+            environment={**job.machine, "versions": job.facts["versions"], "differences": job.differences},
+            warnings=tuple(warnings),
+        )
+
+    def _facts(self, final: Row, original: Row) -> Facts:
+        """What the budget is judged by; the metrics are the test rows' where there are some."""
+        split = "test" if self._job.has_test else "validation"
+        confidence = self._job.recipe.budget.confidence or CONFIDENCE
+        levels, drops = self._measurer.intervals(final.onnx, original.onnx, split, confidence)
+        measured, base = final.measurement, original.measurement
+        return Facts(
+            size_bytes=final.onnx.size_bytes,
+            original_size_bytes=original.onnx.size_bytes,
+            rounds=measured.rounds if measured else (),
+            original_rounds=base.rounds if base else (),
+            loads_ns=measured.loads_ns if measured else (),
+            firsts_ns=measured.firsts_ns if measured else (),
+            peak_memory_bytes=measured.peak_memory_bytes if measured else None,
+            metrics=levels,
+            drops=drops,
+            differences=self._job.differences,
+        )

@@ -1,0 +1,80 @@
+"""What a person sees while something long runs: bars on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TextIO
+
+Advance = Callable[..., None]
+"""`advance(steps=1, **figures)`: moves the bar; figures such as `loss=0.31` are shown beside it."""
+
+PLAIN_SECONDS = 10.0
+"""A bar that is not on a terminal prints a line this often, so that a log stays readable."""
+
+
+def _figures(figures: dict[str, object]) -> str:
+    return " ".join(f"{name} {value:.4g}" if isinstance(value, float) else f"{name} {value}" for name, value in figures.items())
+
+
+class Progress:
+    """Tells a person what goes on, on standard error. `quiet` keeps all but errors to itself."""
+
+    def __init__(self, stream: TextIO | None = None, *, quiet: bool = False) -> None:
+        self._stream = stream or sys.stderr
+        self._quiet = quiet
+
+    def say(self, line: str) -> None:
+        """Prints one line."""
+        if not self._quiet:
+            print(line, file=self._stream, flush=True)
+
+    @contextmanager
+    def bar(self, label: str, total: int) -> Iterator[Advance]:
+        """A bar of `total` steps; yields the function that advances it."""
+        if self._quiet:
+            yield lambda steps=1, **figures: None
+        elif self._stream.isatty():
+            with self._rich(label, total) as advance:
+                yield advance
+        else:
+            yield self._plain(label, total)
+
+    @contextmanager
+    def _rich(self, label: str, total: int) -> Iterator[Advance]:
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+        from rich.progress import Progress as Rich
+
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[figures]}"),
+        )
+        with Rich(*columns, console=Console(file=self._stream)) as rich:
+            task = rich.add_task(label, total=total, figures="")
+
+            def advance(steps: int = 1, **figures: object) -> None:
+                rich.update(task, advance=steps, **({"figures": _figures(figures)} if figures else {}))
+
+            yield advance
+
+    def _plain(self, label: str, total: int) -> Advance:
+        started = last = time.monotonic()
+        done = 0
+
+        def advance(steps: int = 1, **figures: object) -> None:
+            nonlocal done, last
+            done += steps
+            now = time.monotonic()
+            if now - last >= PLAIN_SECONDS and done:
+                last = now
+                left = (now - started) / done * max(total - done, 0)
+                self.say(f"{label} {done}/{total} {_figures(figures)} about {left:.0f} s left")
+
+        return advance

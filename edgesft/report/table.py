@@ -1,0 +1,90 @@
+"""The table of a run, from its `results.json` alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from rich.console import Console, Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from edgesft.report.units import count, megabytes, milliseconds, number, percent
+
+STYLES = {"pass": "green", "fail": "red", "inconclusive": "yellow"}
+RIGHT = ("Size", "Params", "load", "first", "p50", "p90", "p95", "p99", "peak")
+
+
+def render(results: Mapping[str, Any], width: int | None = None) -> str:
+    """The tables as plain text.
+
+    Args:
+        results: What `results.json` holds.
+        width: Columns of the page; by default as wide as the tables are.
+    """
+    console = Console(width=width or 180, no_color=True, legacy_windows=False)
+    with console.capture() as capture:
+        console.print(tables(results))
+    return "\n".join(line.rstrip() for line in capture.get().splitlines()) + "\n"
+
+
+def tables(results: Mapping[str, Any]) -> RenderableType:
+    """Stages, budget lines and verdict, for a rich console."""
+    verdict = results["verdict"]
+    closing = Text.assemble("verdict: ", (verdict, f"bold {STYLES[verdict]}"), f"   profile: {results['profile']}")
+    warnings = [Text(f"warning: {warning}", style="yellow") for warning in results["warnings"]]
+    return Group(_stages(results), _budget(results), *warnings, closing)
+
+
+def _stages(results: Mapping[str, Any]) -> Table:
+    split = "test" if results["stages"] and "test" in results["stages"][0]["metrics"] else "validation"
+    metric = next(iter(results["stages"][0]["metrics"][split]))
+    table = Table(title=f"latency in ms, {metric} on {split}", title_justify="left", header_style="bold")
+    columns = ("Stage", "Precision", "Size", "Params", f"{metric} (Δ)", "Provider", *RIGHT[2:], "kept?")
+    for column in columns:
+        table.add_column(column, justify="right" if column in RIGHT else "left", overflow="fold")
+    original = next(iter(results["stages"]))["metrics"][split][metric]
+    for index, stage in enumerate(results["stages"]):
+        score = stage["metrics"][split][metric]
+        change = "" if index == 0 else f" ({(score - original) * 100:+.1f})"
+        table.add_row(
+            stage["name"],
+            stage["precision"],
+            megabytes(stage["size_bytes"]),
+            count(stage["parameters"]),
+            f"{percent(score)}{change}",
+            *_latency(stage),
+            ("yes: " if stage["kept"] else "no: ") + stage["reason"],
+            style=None if stage["kept"] else "dim",
+        )
+    return table
+
+
+def _latency(stage: Mapping[str, Any]) -> list[str]:
+    latency, measured = stage["latency_ns"], stage.get("measurement")
+    if latency is None or measured is None:
+        return ["–"] * 8
+    quantiles = [milliseconds(latency[p]) if latency[p] is not None else "n too small" for p in ("p50", "p90", "p95", "p99")]
+    provider = str(stage["provider"]).removesuffix("ExecutionProvider")
+    share = measured.get("share")
+    partitions = measured.get("partitions")
+    where = provider if share is None else f"{provider} {share * 100:.0f} %"
+    return [
+        where if partitions is None else f"{where}, {partitions} part.",
+        milliseconds(measured["load_ns"]),
+        milliseconds(measured["first_ns"]),
+        *quantiles,
+        megabytes(measured["peak_memory_bytes"]),
+    ]
+
+
+def _budget(results: Mapping[str, Any]) -> Table:
+    table = Table(title="budget", title_justify="left", header_style="bold")
+    for column in ("line", "limit", "value", "interval", "verdict"):
+        table.add_column(column, justify="left" if column in ("line", "verdict") else "right")
+    for line in results["budget"]:
+        interval = f"{number(line['lower'])} to {number(line['upper'])}" if line["upper"] is not None else "–"
+        reason = f": {line['reason']}" if line.get("reason") else ""
+        verdict = Text(line["verdict"] + reason, style=STYLES[line["verdict"]])
+        table.add_row(line["name"], number(line["limit"]), number(line["value"]), interval, verdict)
+    return table

@@ -1,0 +1,106 @@
+"""From files to specs, with every problem of a file at once."""
+
+from __future__ import annotations
+
+import copy
+import difflib
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from edgesft import resources
+from edgesft.errors import InputError, Problem
+from edgesft.spec import document as documents
+from edgesft.spec.document import Document, Loc
+from edgesft.spec.overrides import override
+from edgesft.spec.problems import findings, problems
+from edgesft.spec.profile import ProfileSpec
+from edgesft.spec.recipe import RecipeSpec
+
+S = TypeVar("S", bound=BaseModel)
+
+
+def recipe(path: Path, settings: Sequence[str] = ()) -> tuple[RecipeSpec | None, list[Problem], Document]:
+    """Reads a recipe file.
+
+    Args:
+        path: YAML file.
+        settings: `a.b=c` values that replace what the file says.
+
+    Returns:
+        The recipe; what is wrong with it; and the document that tells where each value stands. With problems, the
+        recipe is what remains without the wrong values, so that further checks can find more, or None.
+
+    Raises:
+        InputError: The file cannot be read at all, or a setting leads nowhere.
+    """
+    document = documents.read(path)
+    override(document, settings)
+    try:
+        return RecipeSpec.model_validate(document.data), [], document
+    except ValidationError as error:
+        return _salvage(error, document), problems(error, document, RecipeSpec), document
+
+
+def _salvage(error: ValidationError, document: Document) -> RecipeSpec | None:
+    """The recipe without its wrong values; a stage that cannot do without one goes with it."""
+    rest = document.data
+    for _ in range(2):
+        rest = _without(findings(error, document), rest)
+        try:
+            return RecipeSpec.model_validate(rest)
+        except ValidationError as again:
+            error = again
+    return None
+
+
+def _without(locs: Iterable[Loc], data: Any) -> Any:
+    """A copy of nested values that lacks those at `locs`."""
+    data = copy.deepcopy(data)
+    # From the back, so that an index still means what it meant after an entry behind it is gone.
+    for loc in sorted(set(locs), key=lambda loc: [str(part).zfill(6) for part in loc], reverse=True):
+        at = data
+        for part in loc[:-1]:
+            at = at[part] if isinstance(at, list) or part in at else {}
+        if loc and (loc[-1] in at if isinstance(at, dict) else loc[-1] < len(at)):
+            del at[loc[-1]]
+    return data
+
+
+def validate(document: Document, schema: type[S]) -> S:
+    """The document as a spec.
+
+    Raises:
+        InputError: Everything that is wrong with it.
+    """
+    try:
+        return schema.model_validate(document.data)
+    except ValidationError as error:
+        raise InputError(problems(error, document, schema)) from None
+
+
+def profile(name: str, base: Path = Path()) -> ProfileSpec:
+    """A profile by the name of one that ships, or from a YAML file.
+
+    Args:
+        name: `x86-1-thread`, or a path ending in `.yaml` or `.yml`, relative to `base`.
+        base: Folder of the recipe.
+
+    Raises:
+        InputError: There is no such profile, or something is wrong with it.
+    """
+    if name.endswith((".yaml", ".yml")):
+        return validate(documents.read(base / name), ProfileSpec)
+    known = shipped("profiles")
+    if name not in known:
+        near = difflib.get_close_matches(name, known, n=1)
+        hint = f"'{near[0]}'" if near else f"one of {', '.join(known)}, or a YAML file"
+        raise InputError(f"'profile' must be a known profile or a YAML file. Got {name!r}", hint)
+    return validate(documents.read(known[name]), ProfileSpec)
+
+
+def shipped(kind: str) -> dict[str, Path]:
+    """Name → file of the `profiles` or `recipes` that ship with edgesft."""
+    return {path.stem: path for path in sorted(resources.folder(kind).glob("*.yaml"))}

@@ -1,0 +1,94 @@
+"""Distillation: the model, or a shallower copy of it, learns from a teacher."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from edgesft.errors import InputError
+from edgesft.spec.stages import DistillSpec
+from edgesft.stages.artefact import Artefact
+from edgesft.stages.context import StageContext, StageReport
+from edgesft.train import checkpoint, distillation, engine
+from edgesft.train.layers import chosen_layers, keep_layers, layer_count
+
+
+def run(spec: DistillSpec, artefact: Artefact, out: Path, context: StageContext) -> StageReport:
+    """Trains the student on the labels, the teacher's logits and its hidden states, and writes the student.
+
+    Args:
+        spec: The stage; its training settings are already in `context.training`.
+        artefact: The student, a torch artefact.
+        out: Folder of the result.
+        context: Teacher, rows, settings and surroundings.
+
+    Raises:
+        InputError: There is no teacher, it has other labels than the student, or layers are wanted that are not there.
+        StageError: The training diverged.
+    """
+    source = _teacher(artefact, context)
+    student = checkpoint.load(artefact.path, context.task)
+    kept: tuple[int, ...] | None = None
+    if spec.layers is not None:
+        kept = chosen_layers(spec.layers, layer_count(student))
+        keep_layers(student, kept)
+    teacher = checkpoint.load(source.path, context.task)
+    trainee = _with_projections(student, teacher, context) if spec.hidden_weight else student
+    report = engine.fit(
+        trainee,
+        task=context.task,
+        processor=context.processor,
+        train=context.train,
+        validation=context.validation,
+        settings=context.training,
+        seed=context.seed,
+        work=context.work,
+        progress=context.progress,
+        label=spec.name or spec.stage,
+        objective=distillation.teacher_objective(
+            context.task,
+            teacher,
+            temperature=spec.temperature,
+            hard_weight=spec.hard_weight,
+            label_smoothing=context.training.label_smoothing,
+            hidden=trainee.hidden_loss if isinstance(trainee, distillation.Student) else None,
+            hidden_weight=spec.hidden_weight,
+        ),
+    )
+    checkpoint.save(student, out, context.processor, artefact.contract)
+    summary = report.summary(context.task.metrics[0])
+    if kept is not None:
+        summary += f", layers {', '.join(map(str, kept))} kept"
+    return StageReport(summary, {"training": asdict(report), "teacher": source.key, "layers": kept})
+
+
+def _teacher(artefact: Artefact, context: StageContext) -> Artefact:
+    teacher = context.teacher
+    if teacher is None:
+        raise InputError("distill.teacher: must be a fine-tuned model, got none", "put a finetune stage before distill")
+    if teacher.form != "torch":
+        raise InputError(
+            f"distill.teacher: must be a torch model, got {teacher.form}", "name a stage before export or quantize"
+        )
+    ours, theirs = artefact.contract, teacher.contract
+    if (ours.task, ours.labels) != (theirs.task, theirs.labels):
+        raise InputError(
+            f"distill.teacher: must have the student's labels {list(ours.labels)}, in that order, "
+            f"got {list(theirs.labels)}",
+            "a teacher that was fine-tuned on the same data",
+        )
+    return teacher
+
+
+def _with_projections(student: nn.Module, teacher: nn.Module, context: StageContext) -> distillation.Student:
+    batch = context.task.collate(context.train[:2], context.processor)
+    inputs = {name: torch.as_tensor(value) for name, value in batch.items() if name != "labels"}
+    return distillation.Student(
+        student,
+        distillation.hidden_widths(student, inputs),
+        distillation.hidden_widths(teacher, inputs),
+        context.seed,
+    )

@@ -1,0 +1,217 @@
+"""What must hold of an exported file before anyone relies on it, checked on the saved file itself."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from edgesft.errors import StageError
+from edgesft.stages.export.graph import eager_attention, evaluating
+from edgesft.stages.onnxfile import FLOATS, OnnxFacts, read_facts
+from edgesft.tasks.base import Example, Graph, Run, Task
+
+if TYPE_CHECKING:
+    from torch import nn
+
+PARITY_ROWS = 48
+"""Rows that parity is taken on: from the shortest to the longest, evenly spaced."""
+
+PARITY_BATCH = 7
+"""The batch beside 1: not the exporter's sample size, and 48 rows leave an incomplete last batch."""
+
+DUPLICATE_SHARE = 0.02
+"""Floating constants may exceed the module's own by this share; a weight of any size stored twice exceeds it."""
+
+DUPLICATE_BYTES = 4096
+"""And by this many bytes, for masks and constants of the graph."""
+
+
+@dataclass(frozen=True)
+class Parity:
+    """How far a file's answers are from torch's.
+
+    Attributes:
+        difference: Greatest absolute difference over all outputs; infinite where only one of them is finite.
+        calls: Calls compared.
+        rows: Rows that they were made of.
+    """
+
+    difference: float
+    calls: int
+    rows: int
+
+
+def check_file(path: Path, graph: Graph, opset: int) -> OnnxFacts:
+    """Checks that the file is valid ONNX of this opset, with the graph's inputs, outputs, types and weights, once each.
+
+    Raises:
+        StageError: It is not; the message has the figures.
+    """
+    import onnx
+
+    try:
+        onnx.checker.check_model(str(path), full_check=True)
+    except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
+        raise StageError(f"'{path.name}' must be valid ONNX. Got: {error}") from error
+    facts = read_facts(path)
+    if facts.opset != opset:
+        raise StageError(f"'{path.name}' must be of opset {opset}. Got {facts.opset}")
+    _check_interface(path, graph, facts)
+    _check_weights(path, graph.module, facts)
+    return facts
+
+
+def _check_interface(path: Path, graph: Graph, facts: OnnxFacts) -> None:
+    if tuple(facts.inputs) != tuple(graph.inputs) or tuple(facts.outputs) != graph.outputs:
+        raise StageError(
+            f"'{path.name}' must map {list(graph.inputs)} to {list(graph.outputs)}. "
+            f"Got {list(facts.inputs)} to {list(facts.outputs)}"
+        )
+    for name, named in graph.dynamic.items():
+        for axis, axis_name in named.items():
+            if (got := facts.inputs[name][axis]) != axis_name:
+                raise StageError(f"axis {axis} of '{name}' in '{path.name}' must be '{axis_name}'. Got '{got}'")
+
+
+def _check_weights(path: Path, module: nn.Module, facts: OnnxFacts) -> None:
+    """No weight twice, and none in a type that the module does not have."""
+    expected = module_bytes(module)
+    limit = sum(expected.values()) * (1 + DUPLICATE_SHARE) + DUPLICATE_BYTES
+    found = {dtype: count for dtype, count in facts.constant_bytes.items() if dtype in FLOATS}
+    if sum(found.values()) > limit:
+        raise StageError(
+            f"'{path.name}' must hold each weight once, {sum(expected.values())} bytes. "
+            f"Got {sum(found.values())} bytes of floating constants: a weight is stored twice"
+        )
+    for dtype, count in found.items():
+        if dtype not in expected and count > DUPLICATE_BYTES:
+            raise StageError(f"'{path.name}' must hold weights of {sorted(expected)}. Got {count} bytes of {dtype}")
+
+
+def module_bytes(module: nn.Module) -> dict[str, int]:
+    """ONNX type → bytes of the module's floating parameters and buffers; tied ones count once."""
+    import torch
+
+    names = {torch.float32: "FLOAT", torch.float16: "FLOAT16", torch.bfloat16: "BFLOAT16", torch.float64: "DOUBLE"}
+    found: dict[str, int] = {}
+    seen: set[int] = set()
+    for tensor in (*module.parameters(), *module.buffers()):
+        if tensor.dtype in names and tensor.data_ptr() not in seen:
+            seen.add(tensor.data_ptr())
+            found[names[tensor.dtype]] = found.get(names[tensor.dtype], 0) + tensor.nbytes
+    return found
+
+
+def parity(
+    files: Mapping[str, Path], graphs: Sequence[Graph], task: Task, processor: Any, examples: Sequence[Example]
+) -> Parity:
+    """Runs the task's own prediction on files and modules at once, alone and in batches, and compares each call.
+
+    Args:
+        files: Graph name → file.
+        graphs: What the files were exported from.
+        task: Drives the calls.
+        processor: The task's.
+        examples: Encoded rows to choose from.
+
+    Raises:
+        StageError: There are no rows, or ONNX Runtime cannot run a file.
+    """
+    if not examples:
+        raise StageError("parity needs validation rows. Got none")
+    rows = spread(examples, PARITY_ROWS)
+    on_torch = torch_run(graphs)
+    on_file = file_run(files)
+    differences: list[float] = []
+
+    def both(feeds: Mapping[str, np.ndarray], graph: str = "model") -> dict[str, np.ndarray]:
+        expected, got = on_torch(feeds, graph=graph), on_file(feeds, graph=graph)
+        differences.extend(difference(expected[name], got[name]) for name in expected)
+        return got
+
+    for size in (1, PARITY_BATCH):
+        task.predict(both, rows, processor, batch_size=size)
+    if not differences:
+        raise StageError(f"parity needs calls to compare. Task '{task.name}' made none")
+    return Parity(max(differences), len(differences), len(rows))
+
+
+def spread(examples: Sequence[Example], count: int) -> list[Example]:
+    """At most `count` examples from the smallest to the largest, evenly spaced by rank of their inputs' size."""
+    order = sorted(range(len(examples)), key=lambda index: sum(array.size for array in examples[index].values()))
+    picked = np.unique(np.linspace(0, len(order) - 1, min(count, len(order))).round().astype(int))
+    return [examples[order[index]] for index in picked]
+
+
+def difference(expected: np.ndarray, got: np.ndarray) -> float:
+    """Greatest absolute difference; infinite where shapes differ or only one side is finite."""
+    if expected.shape != got.shape:
+        return float("inf")
+    if not expected.size:
+        return 0.0
+    left, right = expected.astype(np.float64), got.astype(np.float64)
+    with np.errstate(invalid="ignore"):
+        apart = np.where(left == right, 0.0, np.abs(left - right))
+    return float("inf") if np.isnan(apart).any() else float(apart.max())
+
+
+def torch_run(graphs: Sequence[Graph]) -> Run:
+    """Runs the modules on arrays, in evaluation mode and with the attention that is exported."""
+    by_name = {graph.name: graph for graph in graphs}
+
+    def run(feeds: Mapping[str, np.ndarray], graph: str = "model") -> dict[str, np.ndarray]:
+        import torch
+
+        chosen = by_name[graph]
+        tensors = {name: torch.from_numpy(np.ascontiguousarray(feeds[name])) for name in chosen.inputs}
+        with torch.no_grad(), evaluating(chosen.module), eager_attention(chosen.module):
+            outputs = chosen.module(**tensors)
+        if isinstance(outputs, torch.Tensor):
+            outputs = (outputs,)
+        if isinstance(outputs, Mapping):
+            found = {name: outputs[name] for name in chosen.outputs}
+        else:
+            found = dict(zip(chosen.outputs, outputs, strict=True))
+        return {name: tensor.numpy() for name, tensor in found.items()}
+
+    return run
+
+
+def file_run(files: Mapping[str, Path]) -> Run:
+    """Runs ONNX files on ONNX Runtime's CPU provider.
+
+    Raises:
+        StageError: ONNX Runtime cannot load a file or run it.
+    """
+    sessions = {name: open_session(path) for name, path in files.items()}
+
+    def run(feeds: Mapping[str, np.ndarray], graph: str = "model") -> dict[str, np.ndarray]:
+        session = sessions[graph]
+        names = [value.name for value in session.get_outputs()]
+        wanted = {value.name: feeds[value.name] for value in session.get_inputs()}
+        try:
+            return dict(zip(names, session.run(names, wanted), strict=True))
+        except Exception as error:  # ONNX Runtime raises its own unrelated types.
+            raise StageError(f"'{files[graph].name}' must run on ONNX Runtime. Got: {error}") from error
+
+    return run
+
+
+def open_session(path: Path) -> Any:
+    """A session on the CPU provider that keeps its warnings to itself.
+
+    Raises:
+        StageError: ONNX Runtime cannot load the file.
+    """
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    try:
+        return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # ONNX Runtime raises its own unrelated types.
+        raise StageError(f"'{path.name}' must load in ONNX Runtime. Got: {error}") from error

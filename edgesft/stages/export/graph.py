@@ -1,0 +1,208 @@
+"""From one torch graph to an ONNX graph that reads well and is the same bytes every time."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from edgesft.errors import StageError
+from edgesft.stages.quiet import quiet
+from edgesft.tasks.base import Graph
+
+if TYPE_CHECKING:
+    import onnx_ir
+    from torch import nn
+
+PROTOBUF_LIMIT_BYTES = 2**31 - 2**26
+"""Protobuf cannot hold 2 GiB in one file; beyond this the weights lie beside it. 64 MiB are left for the graph."""
+
+SCOPES = "pkg.torch.onnx.name_scopes"
+"""Metadata in which torch's exporter keeps the modules that a node comes from, outermost first, then the node."""
+
+
+def convert(graph: Graph, *, opset: int) -> onnx_ir.Model:
+    """Exports one graph, on the exporter that fits its module, and tidies it.
+
+    Raises:
+        StageError: The module cannot be exported with these dynamic axes, outputs or this opset.
+    """
+    from transformers import PreTrainedModel
+
+    exporter = _export_transformers if isinstance(graph.module, PreTrainedModel) else _export_module
+    with evaluating(graph.module), eager_attention(graph.module):
+        try:
+            with quiet():
+                program = exporter(graph, opset)
+        except Exception as error:
+            notes = "\n".join(getattr(error, "__notes__", ()))
+            raise StageError(f"graph '{graph.name}' could not be exported: {error}\n{notes}".rstrip()) from error
+    tidy(program, graph)
+    if (got := program.opset_imports[""]) != opset:
+        raise StageError(f"graph '{graph.name}' must be of opset {opset}. Got {got}, which the exporter kept")
+    return program
+
+
+def tidy(program: onnx_ir.Model, graph: Graph, *, prefix: str = "") -> None:
+    """Names nodes after their modules and axes as the task does, keeps the named outputs, drops what is not needed.
+
+    Stack traces go: they are bytes, and they are paths of the machine that exported.
+
+    Args:
+        program: Changed in place.
+        graph: What was exported.
+        prefix: Start of the modules' names that a wrapper added.
+
+    Raises:
+        StageError: An output is missing, or an axis turned out fixed.
+    """
+    import onnx_ir.passes.common as passes
+
+    keep_outputs(program, graph)
+    _order_inputs(program, graph)
+    name_axes(program, graph)
+    name_nodes(program, prefix)
+    passes.RemoveUnusedNodesPass()(program)
+    passes.ClearMetadataAndDocStringPass()(program)
+    passes.TopologicalSortPass()(program)
+    program.metadata_props.clear()
+    program.doc_string = None
+    for inner in program.graphs():
+        for value in (*inner.inputs, *inner.initializers.values(), *(out for node in inner for out in node.outputs)):
+            value.metadata_props.clear()
+            value.doc_string = None
+        ordered = sorted(inner.initializers.items())
+        inner.initializers.clear()
+        inner.initializers.update(ordered)
+
+
+def save(program: onnx_ir.Model, path: Path) -> None:
+    """Writes one file, or beyond protobuf's limit a file and `<name>.data` beside it."""
+    import onnx_ir
+
+    weights = sum(value.const_value.nbytes for value in program.graph.initializers.values() if value.const_value)
+    onnx_ir.save(program, str(path), external_data=f"{path.name}.data" if weights > PROTOBUF_LIMIT_BYTES else None)
+
+
+def _export_module(graph: Graph, opset: int) -> onnx_ir.Model:
+    import torch
+
+    with torch.no_grad():
+        program = torch.onnx.export(
+            graph.module,
+            (),
+            kwargs=dict(graph.inputs),
+            dynamo=True,
+            dynamic_shapes=dynamic_shapes(graph),
+            input_names=list(graph.inputs),
+            output_names=list(graph.outputs),
+            opset_version=opset,
+        )
+    return program.model
+
+
+def _export_transformers(graph: Graph, opset: int) -> onnx_ir.Model:
+    from transformers.exporters.exporter_onnx import OnnxConfig, OnnxExporter
+
+    config = OnnxConfig(dynamic_shapes=dynamic_shapes(graph), opset_version=opset)
+    return OnnxExporter().export(graph.module, dict(graph.inputs), config=config).program  # type: ignore[arg-type]
+
+
+def dynamic_shapes(graph: Graph) -> dict[str, dict[int, Any]]:
+    """torch.export's form of the axes that vary."""
+    from torch.export import Dim
+
+    return {name: dict.fromkeys(graph.dynamic.get(name, {}), Dim.DYNAMIC) for name in graph.inputs}
+
+
+@contextmanager
+def evaluating(module: nn.Module) -> Iterator[None]:
+    """Dropout and the like are off inside; modes are as before afterwards."""
+    modes = {part: part.training for part in module.modules()}
+    module.eval()
+    try:
+        yield
+    finally:
+        for part, training in modes.items():
+            part.training = training
+
+
+@contextmanager
+def eager_attention(module: nn.Module) -> Iterator[None]:
+    """Attention is written out inside: it exports the leanest graph, where SDPA's masks add nodes."""
+    config = getattr(module, "config", None)
+    before = getattr(config, "_attn_implementation", None)
+    if before in (None, "eager") or not hasattr(module, "set_attn_implementation"):
+        yield
+        return
+    module.set_attn_implementation("eager")
+    try:
+        yield
+    finally:
+        module.set_attn_implementation(before)
+
+
+def keep_outputs(program: onnx_ir.Model, graph: Graph) -> None:
+    """Leaves the outputs that the task names, in its order."""
+    found = {value.name: value for value in program.graph.outputs}
+    if missing := [name for name in graph.outputs if name not in found]:
+        raise StageError(f"graph '{graph.name}' must give the outputs {missing}. Got {sorted(map(str, found))}")
+    program.graph.outputs[:] = [found[name] for name in graph.outputs]
+
+
+def _order_inputs(program: onnx_ir.Model, graph: Graph) -> None:
+    found = {value.name: value for value in program.graph.inputs}
+    if set(found) != set(graph.inputs):
+        raise StageError(f"graph '{graph.name}' must take the inputs {list(graph.inputs)}. Got {sorted(map(str, found))}")
+    program.graph.inputs[:] = [found[name] for name in graph.inputs]
+
+
+def name_axes(program: onnx_ir.Model, graph: Graph) -> None:
+    """Gives the exporter's symbols (`s72`) the task's names (`batch`), in every shape of the graph."""
+    import onnx_ir
+
+    names = _symbols(program, graph)
+    if not names:
+        return
+    pattern = re.compile(r"\b(" + "|".join(map(re.escape, names)) + r")\b")
+    for inner in program.graphs():
+        for value in (*inner.inputs, *(out for node in inner for out in node.outputs)):
+            if value.shape is not None:
+                value.shape = onnx_ir.Shape(
+                    [
+                        dim if isinstance(dim, int) or dim.value is None else pattern.sub(lambda m: names[m[1]], dim.value)
+                        for dim in value.shape
+                    ]
+                )
+
+
+def _symbols(program: onnx_ir.Model, graph: Graph) -> Mapping[str, str]:
+    """Exporter's symbol → the task's name for it."""
+    names: dict[str, str] = {}
+    for value in program.graph.inputs:
+        for axis, name in graph.dynamic.get(str(value.name), {}).items():
+            dim = value.shape[axis] if value.shape is not None else None
+            symbol = None if dim is None or isinstance(dim, int) else dim.value
+            if symbol is None:
+                raise StageError(f"axis {axis} of '{value.name}' must vary as '{name}'. Got the fixed size {dim}")
+            if names.setdefault(symbol, name) != name:
+                raise StageError(f"axes '{names[symbol]}' and '{name}' must vary freely. Got a model that needs them equal")
+    return names
+
+
+def name_nodes(program: onnx_ir.Model, prefix: str = "") -> None:
+    """Names each node after the module it comes from: `classifier.Gemm`, so that patterns can say what is meant."""
+    import ast
+
+    seen: Counter[str] = Counter()
+    for inner in program.graphs():
+        for node in inner:
+            scopes = ast.literal_eval(node.metadata_props.get(SCOPES, "[]"))
+            module = next((scope for scope in reversed(scopes[:-1]) if scope), "")
+            module = "" if module.startswith("_empty_nn_module") else module.removeprefix(prefix)
+            name = f"{module}.{node.op_type}" if module else node.op_type
+            seen[name] += 1
+            node.name = name if seen[name] == 1 else f"{name}_{seen[name]}"

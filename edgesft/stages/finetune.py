@@ -1,0 +1,41 @@
+"""Supervised fine-tuning on the labelled rows."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+
+from edgesft.spec.stages import FinetuneSpec
+from edgesft.stages.artefact import Artefact
+from edgesft.stages.context import StageContext, StageReport
+from edgesft.train import checkpoint, engine
+
+
+def run(spec: FinetuneSpec, artefact: Artefact, out: Path, context: StageContext) -> StageReport:
+    """Trains the model on the rows and writes the best weights.
+
+    Args:
+        spec: The stage; its settings are already in `context.training`.
+        artefact: A torch artefact.
+        out: Folder of the result.
+        context: Rows, settings and surroundings.
+
+    Raises:
+        InputError: The artefact is damaged.
+        StageError: The training diverged.
+    """
+    model = checkpoint.load(artefact.path, context.task)
+    report = engine.fit(
+        model,
+        task=context.task,
+        processor=context.processor,
+        train=context.train,
+        validation=context.validation,
+        settings=context.training,
+        seed=context.seed,
+        work=context.work,
+        progress=context.progress,
+        label=spec.name or spec.stage,
+    )
+    checkpoint.save(model, out, context.processor, artefact.contract)
+    return StageReport(report.summary(context.task.metrics[0]), {"training": asdict(report)})

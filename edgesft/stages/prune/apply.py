@@ -1,0 +1,84 @@
+"""Carries a plan out on a model: parameters are cut for good, through the dependency graph."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+from torch import nn
+
+from edgesft.errors import InputError, StageError
+from edgesft.stages.prune.discover import find_widths, head_count, trace
+from edgesft.stages.prune.layout import Width
+from edgesft.stages.prune.plan import Cut, PrunePlan
+
+
+def apply_plan(
+    model: nn.Module,
+    plan: PrunePlan,
+    inputs: Mapping[str, torch.Tensor],
+    logits: Callable[[Any], torch.Tensor],
+) -> None:
+    """Cuts the model in place; the same plan on the same model gives the same result each time.
+
+    Args:
+        model: A model with the widths that the plan was made for.
+        plan: What every width keeps.
+        inputs: A small batch of the model's inputs by name.
+        logits: Takes the tensor that counts out of the model's output.
+
+    Raises:
+        InputError: The plan was made for another model.
+        StageError: The cut model has other sizes than planned, or does not run.
+    """
+    graph = trace(model, inputs, logits)
+    widths = {width.name: width for width in find_widths(model, graph).widths}
+    for cut in plan.cuts:
+        width = _matching(cut, widths)
+        if len(cut.kept) == cut.before:
+            continue
+        module = model.get_submodule(cut.width)
+        group = graph.get_pruning_group(
+            module, graph.get_pruner_of_module(module).prune_out_channels, cut.removed_channels()
+        )
+        if not graph.check_pruning_group(group):
+            raise StageError(f"prune: '{cut.width}' would lose all of its {cut.before} {cut.kind} units")
+        group.prune()
+        if width.attention is not None:
+            _set_heads(model.get_submodule(width.attention), cut)
+    _check(model, plan, inputs, logits)
+
+
+def _matching(cut: Cut, widths: Mapping[str, Width]) -> Width:
+    width = widths.get(cut.width)
+    if width is None or (width.kind, width.size, width.channels) != (cut.kind, cut.before, cut.channels):
+        got = "no such width" if width is None else f"{width.kind} {width.size}×{width.channels}"
+        raise InputError(
+            f"plan: '{cut.width}' must be {cut.kind} {cut.before}×{cut.channels} in the model. Got: {got}",
+            "use a plan with the model that it was made for",
+        )
+    return width
+
+
+def _set_heads(attention: nn.Module, cut: Cut) -> None:
+    """The attention's own idea of its sizes; the head size stays."""
+    if (named := head_count(attention)) is not None:
+        setattr(attention, named[0], len(cut.kept))
+    if hasattr(attention, "all_head_size"):
+        attention.all_head_size = len(cut.kept) * cut.channels
+
+
+def _check(
+    model: nn.Module, plan: PrunePlan, inputs: Mapping[str, torch.Tensor], logits: Callable[[Any], torch.Tensor]
+) -> None:
+    count = sum(parameter.numel() for parameter in model.parameters())
+    if count != plan.parameters_after:
+        raise StageError(f"prune: the cut model must have {plan.parameters_after} parameters. Got: {count}")
+    try:
+        with torch.no_grad():
+            finite = bool(logits(model(**inputs)).isfinite().all())
+    except RuntimeError as error:
+        raise StageError(f"prune: the cut model does not run: {error}") from error
+    if not finite:
+        raise StageError("prune: the cut model's outputs are not finite")

@@ -1,0 +1,160 @@
+"""Which widths of a model can shrink, found from torch-pruning's dependency graph and not from architecture names.
+
+The graph is that of DepGraph (Fang et al. 2023, arXiv 2301.12900): it says which axes of which parameters must lose the
+same indices together. A *block* is a width inside a residual branch: linears write it, one linear reads it and writes
+back to the stream that the writers read. Blocks are attention heads where the writers' module counts heads, and
+feed-forward units elsewhere. *Hidden* is the residual stream itself.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch_pruning as tp
+from torch import nn
+from torch_pruning.pruner import function
+
+from edgesft.errors import StageError
+from edgesft.stages.prune.layout import Axis, Layout, Width
+
+HEAD_COUNTS = ("num_attention_heads", "n_heads", "num_heads")
+"""What attention modules of transformers call their number of heads."""
+
+
+class _SortedLayerNorm(function.LayernormPruner):
+    """torch-pruning 1.6.1 takes the kept channels in a set's order, which permutes them when many go."""
+
+    def prune_out_channels(self, layer: nn.LayerNorm, idxs: Sequence[int]) -> nn.LayerNorm:
+        gone = set(idxs)
+        kept = [index for index in range(layer.normalized_shape[-1]) if index not in gone]
+        for name in ("weight", "bias"):
+            if getattr(layer, name) is not None:
+                setattr(layer, name, self._prune_parameter_and_grad(getattr(layer, name), kept, -1))
+        layer.normalized_shape = (*layer.normalized_shape[:-1], len(kept))
+        return layer
+
+    prune_in_channels = prune_out_channels
+
+
+def trace(
+    model: nn.Module, inputs: Mapping[str, torch.Tensor], logits: Callable[[Any], torch.Tensor]
+) -> tp.DependencyGraph:
+    """The dependency graph of a model, which is left in evaluation mode.
+
+    Args:
+        model: Any module that runs on `inputs`.
+        inputs: A small batch of its inputs by name.
+        logits: Takes the tensor that counts out of the model's output.
+    """
+    norms = {type(module): _SortedLayerNorm() for module in model.modules() if isinstance(module, nn.LayerNorm)}
+    with torch.enable_grad():
+        return tp.DependencyGraph().build_dependency(
+            model, example_inputs=dict(inputs), output_transform=logits, customized_pruners=norms, verbose=False
+        )
+
+
+@dataclass(frozen=True)
+class _Coupling:
+    """All that shares the indices of one module's outputs."""
+
+    size: int
+    writers: tuple[str, ...]
+    readers: tuple[str, ...]
+    axes: tuple[Axis, ...]
+    linear: bool
+    """Only linears write it and only linears read it."""
+    free: bool
+    """It is no output of the model, and all of it has the same indices."""
+
+
+def find_widths(model: nn.Module, graph: tp.DependencyGraph) -> Layout:
+    """The widths of a traced model that can shrink.
+
+    Raises:
+        StageError: A module says how many heads it has and that does not divide its width.
+    """
+    shapes = {name: tuple(parameter.shape) for name, parameter in model.named_parameters()}
+    names = {module: name for name, module in model.named_modules()}
+    blocks: list[Width] = []
+    streams: dict[frozenset[Axis], Width] = {}
+    seen: set[str] = set()
+    for name, module in model.named_modules():
+        if not isinstance(module, nn.Linear) or module not in graph.module2node or name in seen:
+            continue
+        block = _coupling(graph, module, names)
+        seen.update(block.writers)
+        if not (block.free and block.linear and len(block.readers) == 1):
+            continue
+        stream = _coupling(graph, model.get_submodule(block.readers[0]), names)
+        if set(block.writers) <= set(stream.readers):
+            blocks.append(_block(model, name, block))
+            if stream.free:
+                width = Width(stream.writers[0], "hidden", stream.size, 1, stream.axes, stream.readers)
+                streams.setdefault(frozenset(stream.axes), width)
+    return Layout((*blocks, *streams.values()), shapes)
+
+
+def _block(model: nn.Module, name: str, block: _Coupling) -> Width:
+    holder = name.rpartition(".")[0]
+    heads = head_count(model.get_submodule(holder))
+    if heads is None:
+        return Width(name, "ffn", block.size, 1, block.axes, block.readers)
+    if block.size % heads[1]:
+        raise StageError(f"'{holder}': {heads[0]} must divide the width {block.size}. Got: {heads[1]}")
+    return Width(name, "heads", heads[1], block.size // heads[1], block.axes, block.readers, holder)
+
+
+def head_count(module: nn.Module) -> tuple[str, int] | None:
+    """The attribute that counts the heads of an attention module and its value; None for other modules."""
+    for name in HEAD_COUNTS:
+        if isinstance(value := getattr(module, name, None), int):
+            return name, value
+    return None
+
+
+def _coupling(graph: tp.DependencyGraph, module: nn.Module, names: Mapping[nn.Module, str]) -> _Coupling:
+    size = graph.get_out_channels(module)
+    every = list(range(size))
+    members = graph.get_pruning_group(module, graph.get_pruner_of_module(module).prune_out_channels, every)
+    writers, readers, linear, free = set(), set(), True, True
+    axes: list[Axis] = []
+    for dependency, indices in members:
+        target = dependency.target
+        if target.type == tp.ops.OPTYPE.OUTPUT:
+            free = False
+        found = tuple(_axes(graph, dependency, names))
+        if not found:
+            continue
+        axes.extend(found)
+        free = free and list(indices) == every
+        linear = linear and isinstance(target.module, nn.Linear)
+        if target.module in names:
+            reads = isinstance(target.module, nn.Linear) and graph.is_in_channel_pruning_fn(dependency.handler)
+            (readers if reads else writers).add(names[target.module])
+    return _Coupling(size, _ordered(writers, names), _ordered(readers, names), tuple(sorted(axes)), linear, free)
+
+
+def _ordered(chosen: set[str], names: Mapping[nn.Module, str]) -> tuple[str, ...]:
+    return tuple(name for name in names.values() if name in chosen)
+
+
+def _axes(
+    graph: tp.DependencyGraph, dependency: tp.dependency.Dependency, names: Mapping[nn.Module, str]
+) -> Iterator[Axis]:
+    """The axes that a dependency's handler shortens, found by letting it shorten a copy."""
+    target = dependency.target
+    if isinstance(target.module, nn.Parameter):
+        yield graph._param_to_name[target.module], target.pruning_dim % target.module.dim()
+    elif target.module in names:
+        twin = copy.deepcopy(target.module)
+        before = {name: tuple(value.shape) for name, value in twin.named_parameters()}
+        dependency.handler.__self__.pruning_dim = target.pruning_dim
+        dependency.handler(twin, [0])
+        for name, value in twin.named_parameters():
+            for axis, (old, new) in enumerate(zip(before[name], value.shape, strict=True)):
+                if old != new:
+                    yield f"{names[target.module]}.{name}", axis

@@ -1,0 +1,53 @@
+"""The stages there are: the forms each takes and gives, and where its code is. A new stage is one line here."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from edgesft.stages.artefact import Artefact, Form
+from edgesft.stages.context import StageContext, StageReport
+
+Role = Literal["origin", "speed", "recovery", "convert", "measure"]
+"""How a stage is judged: `origin` never, `speed` by latency and size, `recovery` by accuracy, the others change no
+answer."""
+
+Runner = Callable[[Any, Artefact, Path, StageContext], StageReport]
+"""`run(spec, artefact, out, context)` reads the artefact and fills the folder `out`."""
+
+
+@dataclass(frozen=True)
+class StageKind:
+    """One kind of stage.
+
+    Attributes:
+        takes: Forms that it can start from.
+        gives: Form of what it makes; None where it makes no model.
+        role: How it is judged.
+        module: Where its `run` is; imported when it runs.
+        version: Part of the content key; raised when the stage would make other bytes than before.
+    """
+
+    takes: tuple[Form, ...]
+    gives: Form | None
+    role: Role
+    module: str | None
+    version: int = 1
+
+    def runner(self) -> Runner:
+        """Imports the stage's code."""
+        return importlib.import_module(str(self.module)).run  # type: ignore[no-any-return]
+
+
+KINDS: dict[str, StageKind] = {
+    "finetune": StageKind(("torch",), "torch", "origin", "edgesft.stages.finetune"),
+    "prune": StageKind(("torch",), "torch", "speed", "edgesft.stages.prune"),
+    "distill": StageKind(("torch",), "torch", "recovery", "edgesft.stages.distill"),
+    "quantize": StageKind(("onnx",), "onnx", "speed", "edgesft.stages.quantize"),
+    "export": StageKind(("torch",), "onnx", "convert", "edgesft.stages.export"),
+    # Made by the pipeline itself, which alone sees every row.
+    "benchmark": StageKind(("torch", "onnx"), None, "measure", None),
+}

@@ -1,0 +1,1 @@
+"""What models are for: one file a task, the registry, and where pretrained weights come from."""

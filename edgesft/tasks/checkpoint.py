@@ -1,0 +1,172 @@
+"""What is wrong with a checkpoint folder, judged from its files alone: no torch, no weights read."""
+
+from __future__ import annotations
+
+import ast
+import functools
+import importlib.util
+import json
+import struct
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from edgesft.errors import Problem
+
+AGAIN = "download or save the model again"
+CONFIG = "config.json"
+WEIGHTS = "model.safetensors"
+INDEX = "model.safetensors.index.json"
+PICKLE = "pytorch_model.bin"
+TOKENIZERS = (
+    "tokenizer.json",
+    "vocab.txt",
+    "vocab.json",
+    "spiece.model",
+    "spm.model",
+    "sentencepiece.bpe.model",
+    "tokenizer.model",
+)
+"""Any one of these holds a tokenizer's vocabulary."""
+
+_LFS_POINTER = b"version https://git-lfs"
+_MAX_HEADER_BYTES = 100_000_000
+"""safetensors refuses longer headers."""
+
+
+def read_config(folder: Path) -> dict[str, Any] | Problem:
+    """`config.json` of a checkpoint, or what is wrong with it."""
+    path = folder / CONFIG
+    if not folder.is_dir():
+        return Problem(f"model: no such folder {str(folder)!r}")
+    if not path.is_file():
+        return Problem(
+            f"model: {str(folder)!r} holds no {CONFIG}",
+            "give the folder that transformers' save_pretrained wrote",
+        )
+    try:
+        config = json.loads(path.read_text("utf-8"))
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        return Problem(f"model: {str(path)!r} is not valid JSON: {error}", AGAIN)
+    if not isinstance(config, dict):
+        return Problem(f"model: {str(path)!r} must hold an object, got {type(config).__name__}")
+    return config
+
+
+def weight_problems(folder: Path) -> list[Problem]:
+    """Weights that are missing, cut short or not what their name says."""
+    index = folder / INDEX
+    if (folder / WEIGHTS).is_file():
+        names = [WEIGHTS]
+    elif index.is_file():
+        names = sorted(set(json.loads(index.read_text("utf-8"))["weight_map"].values()))
+    elif any(folder.glob("pytorch_model*.bin")):
+        return []
+    else:
+        return [Problem(f"model: {str(folder)!r} holds no weights ({WEIGHTS} or {PICKLE})", AGAIN)]
+    return [problem for name in names if (problem := safetensors_problem(folder / name))]
+
+
+def safetensors_problem(path: Path) -> Problem | None:
+    """What is wrong with a safetensors file: its header must be readable and its tensors must fill the file.
+
+    The format: 8 bytes of header length (little endian), a JSON header whose `data_offsets` count from its end, then
+    the tensors without holes (https://github.com/huggingface/safetensors, section Format).
+    """
+    if not path.is_file():
+        return Problem(f"model: {path.name!r} is missing in {str(path.parent)!r}", AGAIN)
+    size = path.stat().st_size
+    with path.open("rb") as stream:
+        start = stream.read(len(_LFS_POINTER))
+        if start == _LFS_POINTER:
+            return Problem(
+                f"model: {str(path)!r} is a Git LFS pointer, not the weights", "`git lfs pull` in its repository"
+            )
+        if len(start) < 8:
+            return Problem(f"model: {str(path)!r} is cut short: {size} bytes", AGAIN)
+        (length,) = struct.unpack("<Q", start[:8])
+        if length > min(_MAX_HEADER_BYTES, size - 8):
+            return Problem(f"model: {str(path)!r} is cut short or is no safetensors file", AGAIN)
+        stream.seek(8)
+        try:
+            header = json.loads(stream.read(length))
+            ends = [entry["data_offsets"][1] for name, entry in header.items() if name != "__metadata__"]
+        except (ValueError, KeyError, TypeError, AttributeError, IndexError):
+            return Problem(f"model: {str(path)!r} has a damaged header", AGAIN)
+    expected = 8 + length + max(ends, default=0)
+    if size != expected:
+        return Problem(f"model: {str(path)!r} is damaged: must be {expected} bytes, got {size}", AGAIN)
+    return None
+
+
+def tokenizer_problems(folder: Path, config: Mapping[str, Any]) -> list[Problem]:
+    """A tokenizer that is missing or knows more tokens than the model has embeddings."""
+    if not any((folder / name).is_file() for name in TOKENIZERS):
+        return [
+            Problem(
+                f"model: {str(folder)!r} holds no tokenizer (one of {', '.join(TOKENIZERS)})",
+                "save it beside the model with the tokenizer's save_pretrained",
+            )
+        ]
+    path, vocabulary = folder / "tokenizer.json", config.get("vocab_size")
+    if not path.is_file() or not isinstance(vocabulary, int):
+        return []
+    try:
+        tokens = len(json.loads(path.read_text("utf-8"))["model"]["vocab"])
+    except (ValueError, KeyError, TypeError):
+        return [Problem(f"model: {str(path)!r} is damaged", "download or save the tokenizer again")]
+    if tokens > vocabulary:
+        return [
+            Problem(
+                f"model: the tokenizer knows {tokens} tokens, the model embeds only {vocabulary}",
+                "use the tokenizer that belongs to this model",
+            )
+        ]
+    return []
+
+
+def longest_input(folder: Path, config: Mapping[str, Any]) -> int | None:
+    """Most tokens that the model's positions and its tokenizer allow, or None where neither says.
+
+    RoBERTa's table of positions is two longer than its inputs may be, which only its tokenizer knows.
+    """
+    limits = [config.get("max_position_embeddings")]
+    path = folder / "tokenizer_config.json"
+    if path.is_file():
+        limits.append(json.loads(path.read_text("utf-8")).get("model_max_length"))
+    # transformers writes 1e30 where a tokenizer has no limit; relative positions are written as -1.
+    known = [int(limit) for limit in limits if isinstance(limit, int | float) and 0 < limit < 1e9]
+    return min(known, default=None)
+
+
+@functools.cache
+def heads(mapping: str) -> Mapping[str, Any]:
+    """One of transformers' mappings from model type to the name of the class with a given head.
+
+    It is read from the source text, since importing it imports torch (seconds); where the text has changed its form,
+    it is imported.
+
+    Args:
+        mapping: Its name in `transformers.models.auto.modeling_auto`.
+    """
+    spec = importlib.util.find_spec("transformers")
+    folders = list(spec.submodule_search_locations or ()) if spec else []
+    for path in (Path(folder) / "models" / "auto" / "modeling_auto.py" for folder in folders):
+        for node in ast.parse(path.read_text("utf-8")).body if path.is_file() else ():
+            match node:
+                case ast.Assign(targets=[ast.Name(id=name)], value=ast.Call(args=[pairs])) if name == mapping:
+                    return dict(ast.literal_eval(pairs))
+    from transformers.models.auto import modeling_auto
+
+    found: Mapping[str, Any] = getattr(modeling_auto, mapping)
+    return found
+
+
+def remote_code_problem(config: Mapping[str, Any], *, trusted: bool) -> Problem | None:
+    """A model that brings its own Python code, where that is not allowed."""
+    if trusted or not config.get("auto_map"):
+        return None
+    return Problem(
+        "model: needs remote code, Python that comes with the checkpoint (auto_map in its config.json)",
+        "read that code, then set trust_remote_code: true; or choose a model that transformers knows",
+    )

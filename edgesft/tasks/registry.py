@@ -1,0 +1,28 @@
+"""The tasks by name. A new task is one file beside this one and one line here."""
+
+from __future__ import annotations
+
+import difflib
+
+from edgesft.errors import InputError
+from edgesft.tasks.base import Task
+from edgesft.tasks.text_classification import TextClassification
+
+TASKS: dict[str, type[Task]] = {
+    TextClassification.name: TextClassification,
+}
+
+
+def task(name: str) -> Task:
+    """The task of that name.
+
+    Raises:
+        InputError: There is no such task.
+    """
+    if name in TASKS:
+        return TASKS[name]()
+    known = ", ".join(sorted(TASKS))
+    close = difflib.get_close_matches(name, TASKS, n=1)
+    raise InputError(
+        f"task: must be one of {known}, got {name!r}", f"did you mean {close[0]!r}?" if close else f"task: {known}"
+    )

@@ -1,0 +1,79 @@
+"""The batch of each training step, a pure function of seed and step, so that a resumed run sees the same ones."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch.utils.data import Dataset
+
+from edgesft.spec.training import ResolvedTraining
+from edgesft.tasks.base import Example, Task
+
+ORDER, NOISE, DROPOUT = range(3)
+"""What a random stream is for: two of one seed and step must not be the same."""
+
+WINDOW_BATCHES = 50
+"""Rows are sorted by length within so many batches, as in transformers' length-grouped sampler: little padding, yet
+a new mix each epoch."""
+
+
+def stream(seed: int, purpose: int, index: int) -> np.random.SeedSequence:
+    """The random stream of one purpose at one step or epoch."""
+    return np.random.SeedSequence([seed, purpose, index])
+
+
+def epoch_batches(lengths: Sequence[int], batch_size: int, seed: int, epoch: int) -> list[np.ndarray]:
+    """Row indices of each batch of an epoch: rows of like length together, batches in random order.
+
+    Args:
+        lengths: Length of each row, in any unit.
+        batch_size: Rows a batch; one batch of the epoch may have fewer.
+        seed: Of the run.
+        epoch: Counted from 0; each has another order.
+    """
+    rng = np.random.default_rng(stream(seed, ORDER, epoch))
+    order, sizes = rng.permutation(len(lengths)), np.asarray(lengths)
+    # At least four windows, or small sets would be sorted as a whole and always give the same batches.
+    window = batch_size * max(1, min(WINDOW_BATCHES, len(lengths) // (4 * batch_size)))
+    batches: list[np.ndarray] = []
+    for start in range(0, len(order), window):
+        chunk = order[start : start + window]
+        chunk = chunk[np.argsort(sizes[chunk], kind="stable")]
+        batches += [chunk[first : first + batch_size] for first in range(0, len(chunk), batch_size)]
+    return [batches[index] for index in rng.permutation(len(batches))]
+
+
+class Steps(Dataset[dict[str, Any]]):
+    """The collated training batches of a whole stage, one item a step."""
+
+    def __init__(
+        self, task: Task, processor: Any, examples: Sequence[Example], settings: ResolvedTraining, seed: int
+    ) -> None:
+        self._task, self._processor, self._examples = task, processor, examples
+        self._settings, self._seed = settings, seed
+        self._lengths = [_length(example) for example in examples]
+        self._per_epoch = math.ceil(len(examples) / settings.batch_size)
+        self._epoch, self._order = -1, list[np.ndarray]()
+
+    def __len__(self) -> int:
+        # Rounded, for 0.1 epochs of 30 steps must not become 4 steps.
+        return max(1, math.ceil(round(self._settings.epochs * self._per_epoch, 6)))
+
+    def __getitem__(self, step: int) -> dict[str, Any]:
+        epoch, index = divmod(step, self._per_epoch)
+        if epoch != self._epoch:
+            self._order = epoch_batches(self._lengths, self._settings.batch_size, self._seed, epoch)
+            self._epoch = epoch
+        batch = self._task.collate([self._examples[row] for row in self._order[index]], self._processor)
+        if share := self._settings.token_dropout:
+            rng = np.random.default_rng(stream(self._seed, NOISE, step))
+            batch = self._task.augment(batch, self._processor, share, rng)
+        return {name: torch.as_tensor(value) for name, value in batch.items()}
+
+
+def _length(example: Example) -> int:
+    return max(np.size(value) for name, value in example.items() if name != "labels")

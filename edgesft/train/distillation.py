@@ -1,0 +1,130 @@
+"""Objectives that learn from a teacher."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import nn
+
+from edgesft.errors import InputError
+from edgesft.tasks.base import Task
+from edgesft.train.losses import hidden_mse, soft_targets
+from edgesft.train.objective import Objective, inputs_of
+
+HiddenLoss = Callable[[Sequence[torch.Tensor], Sequence[torch.Tensor], torch.Tensor | None], torch.Tensor]
+"""`hidden(student states, teacher states, mask) -> scalar`."""
+
+
+def teacher_objective(
+    task: Task,
+    teacher: nn.Module,
+    *,
+    temperature: float,
+    hard_weight: float,
+    label_smoothing: float = 0.0,
+    hidden: HiddenLoss | None = None,
+    hidden_weight: float = 0.0,
+) -> Objective:
+    """hard_weight · task loss + (1 - hard_weight) · soft targets + hidden_weight · hidden states.
+
+    Args:
+        task: Gives the loss and the logits of an output.
+        teacher: Runs on the same batch, without gradients, in evaluation mode; it is frozen.
+        temperature: Softens both distributions.
+        hard_weight: Weight of the labels in [0, 1]; the teacher's logits weigh the rest.
+        label_smoothing: Share of the target spread over all classes.
+        hidden: Compares the hidden states, such as `Student.hidden_loss`; None compares logits alone.
+        hidden_weight: Weight of `hidden`.
+    """
+    teacher.eval().requires_grad_(False)
+    extra = {"output_hidden_states": True} if hidden else {}
+
+    def objective(model: nn.Module, batch: Mapping[str, Any]) -> torch.Tensor:
+        inputs = inputs_of(batch)
+        teacher.to(batch["labels"].device)
+        with torch.no_grad():
+            taught = teacher(**inputs, **extra)
+        outputs = model(**inputs, **extra)
+        hard = task.loss(outputs, batch["labels"], label_smoothing=label_smoothing)
+        soft = soft_targets(task.logits(outputs), task.logits(taught), temperature)
+        loss = hard_weight * hard + (1 - hard_weight) * soft
+        if hidden:
+            mask = inputs.get("attention_mask")
+            loss = loss + hidden_weight * hidden(outputs["hidden_states"], taught["hidden_states"], mask)
+        return loss
+
+    return objective
+
+
+class Student(nn.Module):
+    """A student with the projections that compare its hidden states with a teacher's of other widths.
+
+    It is what trains and what checkpoints hold; `student` alone is what is kept in the end.
+    """
+
+    def __init__(self, student: nn.Module, widths: Sequence[int], teacher_widths: Sequence[int], seed: int) -> None:
+        """Makes the projections.
+
+        Args:
+            student: Called as it is.
+            widths: Of the student's hidden states, the embeddings' first.
+            teacher_widths: Of the teacher's.
+            seed: Of the projections' initial weights.
+        """
+        super().__init__()
+        self.student = student
+        self._matches = matched(len(widths), len(teacher_widths))
+        with torch.random.fork_rng():
+            torch.manual_seed(seed)
+            self.projections = nn.ModuleList(
+                nn.Identity() if width == teacher_widths[match] else nn.Linear(width, teacher_widths[match])
+                for width, match in zip(widths, self._matches, strict=True)
+            )
+
+    def forward(self, **inputs: Any) -> Any:
+        """The student's outputs."""
+        return self.student(**inputs)
+
+    def hidden_loss(
+        self, states: Sequence[torch.Tensor], taught: Sequence[torch.Tensor], mask: torch.Tensor | None
+    ) -> torch.Tensor:
+        """Mean over the student's hidden states of their error against the matched ones of the teacher."""
+        losses = [
+            hidden_mse(state, taught[match], mask, projection)
+            for state, match, projection in zip(states, self._matches, self.projections, strict=True)
+        ]
+        return torch.stack(losses).mean()
+
+
+def matched(count: int, teacher_count: int) -> tuple[int, ...]:
+    """Which of the teacher's hidden states each of the student's is compared with.
+
+    Embeddings with embeddings, last with last, evenly between: the uniform map of Jiao et al. 2019, arXiv 1909.10351,
+    section 4.1.
+
+    Args:
+        count: Student's hidden states, embeddings included, at least 2.
+        teacher_count: Teacher's.
+    """
+    layers, taught = count - 1, teacher_count - 1
+    return tuple((2 * index * taught + layers) // (2 * layers) for index in range(count))
+
+
+def hidden_widths(model: nn.Module, inputs: Mapping[str, torch.Tensor]) -> list[int]:
+    """Widths of a model's hidden states, the embeddings' first, found by running it: a pruned one's configuration lies.
+
+    Raises:
+        InputError: The model does not give hidden states of shape (batch, positions, width).
+    """
+    with torch.no_grad():
+        outputs = model.eval()(**inputs, output_hidden_states=True)
+    states = outputs.get("hidden_states") or ()
+    if len(states) < 2 or any(state.dim() != 3 for state in states):
+        raise InputError(
+            f"hidden_weight: needs hidden states of shape (batch, positions, width), "
+            f"got none of {type(model).__name__}",
+            "hidden_weight: 0",
+        )
+    return [state.shape[-1] for state in states]

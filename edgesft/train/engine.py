@@ -1,0 +1,138 @@
+"""Supervised training, shared by fine-tuning, recovery and distillation: a thin layer over transformers' Trainer."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from edgesft.progress import Progress
+from edgesft.spec.training import ResolvedTraining
+from edgesft.tasks.base import Example, Task
+from edgesft.train.batches import Steps
+from edgesft.train.checkpoint import WEIGHTS, restore_weights
+from edgesft.train.objective import Objective, task_objective
+from edgesft.train.predictor import runner
+from edgesft.train.resume import Checkpoints
+from edgesft.train.surroundings import arithmetic, training_surroundings
+from edgesft.train.trainer import Plan, StepTrainer, arguments
+
+__all__ = ["FitReport", "fit", "runner"]
+
+
+@dataclass(frozen=True)
+class FitReport:
+    """What a training did.
+
+    Attributes:
+        best: Metrics on the validation rows of the weights that were kept.
+        best_step: The step they are from.
+        steps: Steps in all.
+        history: Of each evaluation: step, mean loss since the one before, learning rate, metrics.
+        seconds: Wall-clock seconds of all the processes that took part.
+        arithmetic: `fp32` or `bf16`.
+    """
+
+    best: Mapping[str, float]
+    best_step: int
+    steps: int
+    history: Sequence[Mapping[str, Any]]
+    seconds: float
+    arithmetic: str
+
+    def summary(self, deciding: str) -> str:
+        """One line; `deciding` is the metric that the step was chosen by."""
+        return f"validation {deciding} {self.best[deciding]:.4f} at step {self.best_step} of {self.steps}"
+
+
+def fit(
+    model: nn.Module,
+    *,
+    task: Task,
+    processor: Any,
+    train: Sequence[Example],
+    validation: Sequence[Example],
+    settings: ResolvedTraining,
+    seed: int,
+    work: Path,
+    progress: Progress,
+    label: str,
+    objective: Objective | None = None,
+) -> FitReport:
+    """Trains a model in place; on return it holds the weights of the best evaluation, on the CPU.
+
+    Best by the task's first metric; a tie goes to the later one, which has seen more rows at a lower rate. Killed at
+    any moment and called again with the same arguments, it goes on from its last checkpoint, and the weights are the
+    same to the byte, on one machine with the same number of threads: all randomness is a function of seed and step.
+
+    Args:
+        model: Called by the objective with the task's inputs.
+        task: Collates, augments, predicts and scores.
+        processor: The task's.
+        train: Encoded training rows, at least one.
+        validation: Encoded validation rows, at least one.
+        settings: How to train.
+        seed: Of order, noise and dropout.
+        work: Folder for checkpoints, of this training only; it outlives a killed process. Removing it is the caller's.
+        progress: Shows the steps.
+        label: Beside the bar.
+        objective: What to minimise; by default the task's loss with the settings' label smoothing.
+
+    Raises:
+        StageError: The loss or a weight became infinite or not a number.
+    """
+    with training_surroundings():
+        steps = Steps(task, processor, train, settings, seed)
+        options = arguments(settings, work / "partial", seed)
+        number_format = arithmetic(settings.arithmetic, options.device)
+        checkpoints = Checkpoints(work, _fingerprint(model, settings, number_format, seed, len(train), len(validation)))
+        record = checkpoints.latest()
+        started = time.monotonic() - record.seconds
+
+        def evaluate() -> dict[str, float]:
+            predictions = task.predict(runner(model), validation, processor, batch_size=settings.batch_size)
+            return task.score(predictions, validation)
+
+        with progress.bar(label, len(steps)) as advance:
+            advance(record.step)
+            plan = Plan(
+                objective=objective or task_objective(task, label_smoothing=settings.label_smoothing),
+                evaluate=evaluate,
+                deciding=task.metrics[0],
+                evaluations=_evaluations(len(steps), settings.evaluations),
+                checkpoint_seconds=settings.checkpoint_minutes * 60,
+                bf16=number_format == "bf16",
+                seed=seed,
+                started=started,
+                advance=advance,
+            )
+            trainer = StepTrainer(model, options, steps, plan, checkpoints, record)
+            trainer.train(resume_from_checkpoint=str(checkpoints.at(record.step)) if record.step else None)
+        model.to("cpu")
+        restore_weights(model, checkpoints.at(record.best_step) / WEIGHTS)
+    return FitReport(record.best, record.best_step, len(steps), record.history, record.seconds, number_format)
+
+
+def _evaluations(steps: int, count: int) -> frozenset[int]:
+    """The steps after which to evaluate, evenly spaced; the last step is one of them."""
+    return frozenset(math.ceil(steps * index / count) for index in range(1, count + 1))
+
+
+def _fingerprint(
+    model: nn.Module, settings: ResolvedTraining, number_format: str, seed: int, train: int, validation: int
+) -> str:
+    """Digest of the initial weights and of what else decides the result, so that no other training is resumed."""
+    chosen = settings.model_dump(exclude={"arithmetic", "checkpoint_minutes"})
+    digest = hashlib.sha256(json.dumps([chosen, number_format, seed, train, validation], sort_keys=True).encode())
+    for name, tensor in model.state_dict().items():
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())
+    return digest.hexdigest()

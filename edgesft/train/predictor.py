@@ -1,0 +1,36 @@
+"""A torch model behind the call that tasks predict with."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import nn
+
+from edgesft.tasks.base import Batch, Run
+
+
+def runner(model: nn.Module) -> Run:
+    """`run(feeds, graph="model")` on a torch model: arrays in, arrays out by name, in evaluation mode.
+
+    Args:
+        model: Returns a mapping of names to tensors, as transformers' models do; runs where its weights are.
+    """
+
+    def run(feeds: Batch, graph: str = "model") -> dict[str, np.ndarray]:  # noqa: ARG001 - a torch model is one graph
+        device = next(model.parameters()).device
+        training = model.training
+        model.eval()
+        try:
+            with torch.inference_mode():
+                outputs = model(**{name: torch.as_tensor(value, device=device) for name, value in feeds.items()})
+        finally:
+            model.train(training)
+        return {name: _array(value) for name, value in outputs.items() if isinstance(value, torch.Tensor)}
+
+    return run
+
+
+def _array(value: torch.Tensor) -> np.ndarray:
+    """As float32 where it is a float, for numpy has no bfloat16."""
+    array: np.ndarray = (value.float() if value.is_floating_point() else value).cpu().numpy()
+    return array

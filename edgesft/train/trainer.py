@@ -1,0 +1,191 @@
+"""transformers' Trainer, made to train on a list of batches, exactly resumable, saying nothing."""
+
+# ruff: noqa: ARG002 - Trainer and TrainerCallback say what their methods take.
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+from transformers import Trainer, TrainerCallback, TrainingArguments
+from transformers.trainer_callback import PrinterCallback
+from transformers.trainer_utils import set_seed
+
+from edgesft.errors import StageError
+from edgesft.progress import Advance
+from edgesft.spec.training import ResolvedTraining
+from edgesft.train.batches import DROPOUT, Steps, stream
+from edgesft.train.checkpoint import WEIGHTS, restore_weights, write_weights
+from edgesft.train.objective import Objective
+from edgesft.train.resume import Checkpoints, Record
+
+SCHEDULES = {"linear": "linear", "cosine": "cosine", "constant": "constant_with_warmup"}
+"""Our names of the schedules → transformers'."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a training does besides the optimiser's steps.
+
+    Attributes:
+        objective: What is minimised.
+        evaluate: Metrics of the model as it is.
+        deciding: The metric that the best weights are chosen by.
+        evaluations: Steps after which to evaluate, and to write a checkpoint.
+        checkpoint_seconds: Longest time between two checkpoints, to the next step.
+        bf16: Whether the objective runs under bfloat16 autocast.
+        seed: Of the run.
+        started: When the training would have begun, had one process done all of it (`time.monotonic()`).
+        advance: Moves the bar.
+    """
+
+    objective: Objective
+    evaluate: Callable[[], Mapping[str, float]]
+    deciding: str
+    evaluations: frozenset[int]
+    checkpoint_seconds: float
+    bf16: bool
+    seed: int
+    started: float
+    advance: Advance
+
+
+def arguments(settings: ResolvedTraining, folder: Path, seed: int) -> TrainingArguments:
+    """Trainer's arguments: one pass over a list of ready batches; when to log, evaluate and save is ours to say."""
+    options = TrainingArguments(
+        output_dir=str(folder),
+        num_train_epochs=1,
+        per_device_train_batch_size=1,
+        train_sampling_strategy="sequential",
+        learning_rate=settings.learning_rate,
+        weight_decay=settings.weight_decay,
+        # Trainer reads a number below 1 as a share of the steps.
+        warmup_steps=settings.warmup,
+        lr_scheduler_type=SCHEDULES[settings.schedule],
+        max_grad_norm=settings.max_grad_norm,
+        seed=seed,
+        eval_strategy="no",
+        save_strategy="no",
+        logging_strategy="no",
+        report_to="none",
+        log_level="error",
+        disable_tqdm=True,
+        remove_unused_columns=False,
+        dataloader_pin_memory=False,
+    )
+    # Without this, several GPUs would each take a step's batch and average: another training than on one.
+    options._n_gpu = min(options.n_gpu, 1)
+    return options
+
+
+class _Hidden(nn.Module):
+    """Keeps Trainer from the model inside, whose configuration it would change and whose loss it would guess."""
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model = model
+
+
+class StepTrainer(Trainer):
+    """Trains on `Steps`; `record` tells at every moment what was done and which step was best."""
+
+    def __init__(
+        self,
+        model: nn.Module,
+        options: TrainingArguments,
+        steps: Steps,
+        plan: Plan,
+        checkpoints: Checkpoints,
+        record: Record,
+    ) -> None:
+        self._subject, self._plan, self._record = model, plan, record
+        self._rate = 0.0
+        super().__init__(
+            _Hidden(model),
+            options,
+            data_collator=lambda items: items[0],
+            train_dataset=steps,
+            callbacks=[_Pace(plan, record, checkpoints)],
+        )
+        self.remove_callback(PrinterCallback)
+
+    def training_step(self, model: nn.Module, inputs: dict[str, Any], num_items_in_batch: Any = None) -> torch.Tensor:
+        """One step, whose dropout depends on the seed and the step alone."""
+        set_seed(int(stream(self._plan.seed, DROPOUT, self.state.global_step).generate_state(1)[0]))
+        return super().training_step(model, inputs, num_items_in_batch)
+
+    def compute_loss(
+        self, model: nn.Module, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
+    ) -> torch.Tensor:
+        """The objective, in the plan's arithmetic.
+
+        Raises:
+            StageError: It is infinite or not a number.
+        """
+        with torch.autocast(self.args.device.type, torch.bfloat16, enabled=self._plan.bf16):
+            loss = self._plan.objective(self._subject, inputs)
+        value = float(loss.detach())
+        if not math.isfinite(value):
+            raise _diverged(f"the loss of step {self.state.global_step + 1} is {value}")
+        self._record.loss_sum += value
+        self._record.loss_steps += 1
+        self._rate = self._get_learning_rate()
+        metrics = self._record.history[-1]["metrics"] if self._record.history else {}
+        self._plan.advance(1, loss=value, learning_rate=self._rate, **metrics)
+        return loss
+
+    def evaluate(self, *args: Any, **kwargs: Any) -> dict[str, float]:
+        """Metrics on the validation rows, put into the record.
+
+        Raises:
+            StageError: A weight is infinite or not a number.
+        """
+        step, record = self.state.global_step, self._record
+        if not all(bool(torch.isfinite(weight).all()) for weight in self._subject.parameters()):
+            raise _diverged(f"a weight after step {step} is infinite or not a number")
+        metrics = dict(self._plan.evaluate())
+        if not record.best or metrics[self._plan.deciding] >= record.best[self._plan.deciding]:
+            record.best_step, record.best = step, metrics
+        loss = record.loss_sum / max(record.loss_steps, 1)
+        record.history.append({"step": step, "loss": loss, "learning_rate": self._rate, "metrics": metrics})
+        record.loss_sum, record.loss_steps = 0.0, 0
+        self.control.should_evaluate = False
+        return metrics
+
+    def save_model(self, output_dir: str | None = None, _internal_call: bool = False) -> None:
+        """The weights alone, as the artefacts keep them."""
+        folder = Path(output_dir or str(self.args.output_dir))
+        folder.mkdir(parents=True, exist_ok=True)
+        write_weights(self._subject, folder / WEIGHTS)
+
+    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: nn.Module | None = None) -> None:
+        restore_weights(self._subject, Path(resume_from_checkpoint) / WEIGHTS)
+
+
+class _Pace(TrainerCallback):
+    """Says when to evaluate and save, and makes what was saved count."""
+
+    def __init__(self, plan: Plan, record: Record, checkpoints: Checkpoints) -> None:
+        self._plan, self._record, self._checkpoints = plan, record, checkpoints
+        self._saved = time.monotonic()
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        control.should_evaluate = state.global_step in self._plan.evaluations
+        late = time.monotonic() - self._saved >= self._plan.checkpoint_seconds
+        control.should_save = control.should_evaluate or late
+
+    def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        self._record.step = state.global_step
+        self._record.seconds = time.monotonic() - self._plan.started
+        self._checkpoints.commit(self._record)
+        self._saved = time.monotonic()
+
+
+def _diverged(what: str) -> StageError:
+    return StageError(f"training: {what}\n    Try: a lower learning rate (learning_rate), or arithmetic: fp32")

@@ -1,0 +1,120 @@
+from __future__ import annotations
+
+import pytest
+
+from edgesft.budget.lines import Facts, judge
+from edgesft.budget.percentile import Interval
+from edgesft.budget.verdict import worst
+from edgesft.spec.budget import BudgetSpec
+
+MS = 1_000_000
+
+
+def spread(around_ms: float, rounds: int = 20, count: int = 20) -> list[list[int]]:
+    """Rounds of samples within 2 % of a latency."""
+    return [[int(around_ms * MS * (0.98 + 0.04 * i / count)) for i in range(count)] for _ in range(rounds)]
+
+
+FACTS = Facts(
+    size_bytes=23_000_000,
+    original_size_bytes=92_000_000,
+    rounds=spread(4),
+    original_rounds=spread(16),
+    loads_ns=[90 * MS, 95 * MS, 100 * MS, 101 * MS, 110 * MS],
+    firsts_ns=[9 * MS] * 5,
+    peak_memory_bytes=180_000_000,
+    metrics={"accuracy": Interval(0.89, 0.87, 0.91)},
+    drops={"accuracy": Interval(0.005, -0.002, 0.012)},
+)
+
+BUDGET = BudgetSpec.model_validate(
+    {
+        "latency_ms": {"p50": 5, "p95": 5},
+        "latency_ratio": {"p50": 0.33},
+        "load_ms": 120,
+        "first_inference_ms": 10,
+        "size_mb": 25,
+        "size_ratio": 0.25,
+        "peak_memory_mb": 200,
+        "max_drop": {"accuracy": 0.01},
+        "min_metric": {"accuracy": 0.88},
+    }
+)
+
+
+def verdicts(budget: dict[str, object], facts: Facts = FACTS) -> dict[str, str]:
+    return {line.name: line.verdict for line in judge(BudgetSpec.model_validate(budget), facts)}
+
+
+def test_every_limit_is_a_line() -> None:
+    lines = judge(BUDGET, FACTS)
+    assert [line.name for line in lines] == [
+        "latency_ms.p50",
+        "latency_ms.p95",
+        "latency_ratio.p50",
+        "load_ms",
+        "first_inference_ms",
+        "size_mb",
+        "size_ratio",
+        "peak_memory_mb",
+        "max_drop.accuracy",
+        "min_metric.accuracy",
+    ]
+    assert worst(line.verdict for line in lines) == "pass"
+    values = {line.name: line.value for line in lines}
+    assert values["latency_ms.p50"] == pytest.approx(4, rel=0.02)
+    assert values["latency_ratio.p50"] == pytest.approx(0.25, rel=0.01)
+    assert (values["load_ms"], values["size_mb"], values["size_ratio"], values["peak_memory_mb"]) == (100, 23, 0.25, 180)
+
+
+def test_an_empty_budget_has_no_line() -> None:
+    assert judge(BudgetSpec(), FACTS) == []
+
+
+@pytest.mark.parametrize(
+    "budget",
+    [
+        {"latency_ms": {"p95": 3.9}},
+        {"latency_ratio": {"p50": 0.2}},
+        {"load_ms": 80},
+        {"first_inference_ms": 8},
+        {"size_mb": 22.9},
+        {"size_ratio": 0.2},
+        {"peak_memory_mb": 179},
+        {"max_drop": {"accuracy": 0.004}},
+        {"min_metric": {"accuracy": 0.9}},
+    ],
+)
+def test_each_limit_can_fail(budget: dict[str, object]) -> None:
+    assert list(verdicts(budget).values()) == ["fail"]
+
+
+def test_few_samples_say_how_many_are_needed() -> None:
+    few = Facts(size_bytes=1, rounds=[[MS] * 10] * 5, loads_ns=[MS])
+    lines = judge(BudgetSpec.model_validate({"latency_ms": {"p50": 5, "p99": 5}, "load_ms": 9}), few)
+    assert [line.verdict for line in lines] == ["pass", "inconclusive", "inconclusive"]
+    assert lines[1].reason == "50 samples are too few to bound p99, which takes 299"
+    assert lines[2].reason == "1 samples are too few to bound p50, which takes 5"
+
+
+def test_another_machine_opens_absolute_times_and_nothing_else() -> None:
+    there = "architecture: the profile means aarch64, this machine is x86_64"
+    facts = Facts(**{**vars(FACTS), "differences": [there]})
+    lines = judge(BUDGET, facts)
+    opened = {line.name: line.reason for line in lines if line.verdict == "inconclusive"}
+    assert opened == dict.fromkeys(["latency_ms.p50", "latency_ms.p95", "load_ms", "first_inference_ms"], there)
+
+
+def test_confidence_asks_for_the_bound() -> None:
+    assert verdicts({"max_drop": {"accuracy": 0.01}, "confidence": 0.95}) == {"max_drop.accuracy": "inconclusive"}
+    assert verdicts({"max_drop": {"accuracy": 0.012}, "confidence": 0.95}) == {"max_drop.accuracy": "pass"}
+    assert verdicts({"min_metric": {"accuracy": 0.88}, "confidence": 0.95}) == {"min_metric.accuracy": "inconclusive"}
+
+
+def test_what_was_not_found_out_is_open_and_says_why() -> None:
+    lines = judge(BUDGET, Facts(size_bytes=1))
+    found = {line.name: line for line in lines if line.name != "size_mb"}
+    assert {line.verdict for line in found.values()} == {"inconclusive"}
+    assert all(line.reason and line.value is None for line in found.values())
+    metric = judge(BudgetSpec.model_validate({"max_drop": {"f1": 0.01}}), FACTS)[0]
+    assert metric.reason == "f1 was not taken; there is accuracy"

@@ -1,0 +1,15 @@
+"""Fixtures that the whole suite shares."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests import tiny
+
+
+@pytest.fixture(scope="session")
+def bert(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of a tiny pretrained encoder; read only."""
+    return tiny.save_bert(tmp_path_factory.mktemp("bert"))

@@ -1,0 +1,82 @@
+"""The house: imports go downwards, `import edgesft` and the light commands stay light."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parent.parent / "edgesft"
+
+FLOORS = (
+    "cli",
+    "api",
+    "report",
+    "pipeline",
+    "stages",
+    "measure",
+    "train",
+    "tasks",
+    "data",
+    "store",
+    "budget",
+    "spec",
+    "resources",
+    "progress",
+    "errors",
+)
+"""From the top floor to the bottom: a floor may import those after it and itself."""
+
+OUTSIDE = ("edgesft/__init__.py", "edgesft/__main__.py")
+
+
+def imports(file: Path) -> set[str]:
+    """Floors of edgesft that a file imports, anywhere in it."""
+    found = set()
+    for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+        names = []
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names = [node.module] if node.module != "edgesft" else [f"edgesft.{alias.name}" for alias in node.names]
+        found |= {name.split(".")[1] for name in names if name.startswith("edgesft.")}
+    return found
+
+
+FILES = [file for file in sorted(PACKAGE.rglob("*.py")) if str(file.relative_to(PACKAGE.parent)) not in OUTSIDE]
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(PACKAGE)))
+def test_imports_go_downwards(file: Path) -> None:
+    floor = file.relative_to(PACKAGE).parts[0].removesuffix(".py")
+    above = [name for name in imports(file) - {"__version__"} if FLOORS.index(name) < FLOORS.index(floor)]
+    assert not above, f"{file} imports {above} from above"
+
+
+def test_no_assert_for_input() -> None:
+    found = [
+        f"{file}:{node.lineno}"
+        for file in FILES
+        for node in ast.walk(ast.parse(file.read_text("utf-8")))
+        if isinstance(node, ast.Assert)
+    ]
+    assert not found
+
+
+def loaded(code: str) -> set[str]:
+    """Heavy modules that are loaded after running some code in a fresh interpreter."""
+    probe = f"import sys\n{code}\nprint(*({{'torch', 'transformers', 'onnxruntime', 'onnx', 'pandas'}} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=True)
+    return set(done.stdout.splitlines()[-1].split())
+
+
+def test_importing_the_package_is_light() -> None:
+    assert loaded("import edgesft") == set()
+
+
+def test_help_is_light() -> None:
+    code = "from edgesft.cli.main import main\ntry: main(['--help'])\nexcept SystemExit: pass"
+    assert loaded(code) == set()

@@ -1,0 +1,75 @@
+"""Small things to test on, made anew each time: a BERT of 30 kB, its tokenizer, and rows that it can learn."""
+
+from __future__ import annotations
+
+import json
+import random
+from pathlib import Path
+
+GOOD = ("good", "great", "lovely", "bright", "superb", "warm")
+BAD = ("bad", "awful", "dull", "broken", "cold", "poor")
+FILLER = ("the", "film", "is", "a", "very", "story", "and", "with", "plot", "some", "it", "was", "end", "start", "cast")
+
+
+def rows(count: int, seed: int = 0) -> list[dict[str, str]]:
+    """Distinct sentences whose label is the mood of their one telling word."""
+    rng = random.Random(seed)
+    found: dict[str, str] = {}
+    while len(found) < count:
+        label = rng.choice(("negative", "positive"))
+        words = rng.choices(FILLER, k=rng.randint(4, 9))
+        words.insert(rng.randrange(len(words)), rng.choice(GOOD if label == "positive" else BAD))
+        found[" ".join(words)] = label
+    return [{"text": text, "label": label} for text, label in found.items()]
+
+
+def write_rows(path: Path, data: list[dict[str, str]]) -> Path:
+    """A jsonl file of rows."""
+    path.write_text("".join(json.dumps(row) + "\n" for row in data), "utf-8")
+    return path
+
+
+def save_tokenizer(folder: Path) -> None:
+    """A WordPiece tokenizer that knows the words above and single letters."""
+    from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
+    from transformers import PreTrainedTokenizerFast
+
+    letters = "abcdefghijklmnopqrstuvwxyz"
+    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *GOOD, *BAD, *FILLER, *letters]
+    words += [f"##{letter}" for letter in letters]
+    vocabulary = {word: index for index, word in enumerate(dict.fromkeys(words))}
+    tokenizer = Tokenizer(models.WordPiece(vocabulary, unk_token="[UNK]"))
+    tokenizer.normalizer = normalizers.BertNormalizer()
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="[CLS] $A [SEP]", special_tokens=[("[CLS]", vocabulary["[CLS]"]), ("[SEP]", vocabulary["[SEP]"])]
+    )
+    PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer,
+        model_max_length=64,
+        unk_token="[UNK]",
+        pad_token="[PAD]",
+        cls_token="[CLS]",
+        sep_token="[SEP]",
+        mask_token="[MASK]",
+    ).save_pretrained(folder)
+
+
+def save_bert(folder: Path, *, hidden: int = 32, layers: int = 2, heads: int = 4, ffn: int = 64) -> Path:
+    """A randomly initialised encoder without a head, as a folder that transformers loads."""
+    import torch
+    from transformers import BertConfig, BertModel
+
+    torch.manual_seed(0)
+    folder.mkdir(parents=True, exist_ok=True)
+    save_tokenizer(folder)
+    config = BertConfig(
+        vocab_size=128,
+        hidden_size=hidden,
+        num_hidden_layers=layers,
+        num_attention_heads=heads,
+        intermediate_size=ffn,
+        max_position_embeddings=64,
+    )
+    BertModel(config).save_pretrained(folder)
+    return folder
