@@ -70,7 +70,8 @@ def entries(language: str) -> dict[str, tuple[str, str]]:
     """Case-folded text → (text as written, its subject) of one language, written-out forms only."""
     from babel import localedata
 
-    data = localedata.LocaleDataDict(localedata.load(language))
+    raw_data: dict[str | int | None, Any] = dict(localedata.load(language).items())
+    data = localedata.LocaleDataDict(raw_data)
     found: dict[str, tuple[str, str]] = {}
     for section, (topic, place) in SECTIONS.items():
         for path, raw in leaves(data[section], (section,)):
@@ -100,8 +101,8 @@ def build() -> dict[str, list[dict[str, str]]]:
         for text, subject in own[:ROWS_PER_LANGUAGE]:
             split = "test" if draw(subject) < TEST_SHARE else "train"
             rows[split].append({"text": text, "label": language})
-    for split in rows.values():
-        split.sort(key=lambda row: draw(f"{row['label']} {row['text']} order"))
+    for chosen in rows.values():
+        chosen.sort(key=lambda row: draw(f"{row['label']} {row['text']} order"))
     return rows
 
 

@@ -63,7 +63,7 @@ def _timed(name: str, limit_ms: float, samples: Sequence[int], p: int, differenc
         return verdict.unknown(name, limit_ms, "nothing was measured")
     value, lower, upper = interval(samples, p)
     found = Interval(value / NS_PER_MS, lower and lower / NS_PER_MS, upper and upper / NS_PER_MS)
-    short = f"{len(samples)} samples are too few to bound p{p}, which takes {needed(p)}"
+    short = f"n={len(samples)} is too small to bound p{p}, which takes n={needed(p)}"
     return verdict.at_most(name, limit_ms, found, short=short, differences=differences)
 
 

@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import difflib
 import hashlib
+import os
 from pathlib import Path
 
 from edgesft.errors import Problem
 
 _CHUNK_BYTES = 1 << 20
+
+
+def place(text: str, base: Path) -> Path:
+    """The path that a recipe means: `~` and `${VARIABLE}` stand for what they name; relative paths start from `base`."""
+    return base / Path(os.path.expandvars(text)).expanduser()
 
 
 def sha256(path: Path) -> str:
@@ -24,6 +30,8 @@ def missing(path: Path, field: str) -> Problem | None:
     """A problem naming the nearest sibling where `path` is not a file."""
     if path.is_file():
         return None
+    if "$" in str(path):
+        return Problem(f"{field}: {str(path)!r} names an environment variable that is not set", "export it first")
     if path.is_dir():
         return Problem(f"{field}: must be a file, got the folder {str(path)!r}", _siblings(path / path.name))
     return Problem(f"{field}: no such file {str(path)!r}", _siblings(path))

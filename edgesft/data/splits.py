@@ -101,7 +101,7 @@ def digest(data: DataSpec, base: Path) -> str:
 def _files(data: DataSpec, base: Path) -> dict[str, Path]:
     """The files by split; all that are missing are reported at once."""
     named = {name: getattr(data, name) for name in SPLITS}
-    paths = {name: base / Path(value).expanduser() for name, value in named.items() if isinstance(value, str)}
+    paths = {name: files.place(value, base) for name, value in named.items() if isinstance(value, str)}
     problems = [problem for name, path in paths.items() if (problem := files.missing(path, f"data.{name}"))]
     if problems:
         raise InputError(problems)
@@ -153,7 +153,8 @@ def _renamed(rows: list[Row], path: Path, columns: Mapping[str, str], roles: Seq
         elif lacking:
             problems.append(
                 Problem(
-                    f"{path}: {len(lacking)} rows lack the column {column!r}, the first is row {lacking[0]}",
+                    f"{path}: the column {column!r} is missing in {len(lacking)} of {len(rows)} rows, "
+                    f"first in row {lacking[0]}",
                     "complete or remove them",
                 )
             )

@@ -15,7 +15,7 @@ info     –                                              runtime, providers
 load     model, providers [{name, options}], threads    load_ns, placement, partitions, inputs, outputs
 request  feeds                                          count
 first    –                                              ns
-time     count, start, window                           ns: a list
+time     count, start, stride, window                   ns: a list
 run      feeds                                          outputs
 memory   –                                              peak_bytes, baseline_bytes
 quit     –                                              {} and the process ends
@@ -23,9 +23,9 @@ quit     –                                              {} and the process end
 `load` creates the session. The first provider is the one that is asked for: it is an error if the session does not
 have it or no node was placed on it. `placement` maps a provider to its number of nodes (null where the runtime is too
 old to tell), `partitions` counts the subgraphs on the asked provider. `request` appends one request to those that
-`first` and `time` use. `first` times the inference of request 0. `time` runs `count` inferences; the i-th one takes request
-`(start + i mod window) mod requests`. `memory` gives the most bytes that were resident in this process, now and just
-before `load` (null where the system does not tell).
+`first` and `time` use. `first` times one inference of the middle one. `time` runs `count` inferences; the i-th one
+takes request `(start + stride * (i mod window)) mod requests`. `memory` gives the most bytes that were resident in
+this process, now and just before `load` (null where the system does not tell).
 """
 
 from __future__ import annotations
@@ -204,15 +204,16 @@ class Agent:
         return {"count": len(self.requests)}
 
     def first(self) -> dict[str, Any]:
-        """Times one inference of the first request."""
-        return {"ns": self.time(1, 0, 1)["ns"][0]}
+        """Times one inference of the middle request."""
+        return {"ns": self.time(1, len(self.requests) // 2, 1, 1)["ns"][0]}
 
-    def time(self, count: int, start: int, window: int) -> dict[str, Any]:
+    def time(self, count: int, start: int, stride: int, window: int) -> dict[str, Any]:
         """Times inferences one by one."""
         session = self._loaded()
         if not self.requests:
             raise Refusal("there is no request to time: send `request` first")
-        order = [self.requests[(start + index % window) % len(self.requests)] for index in range(count)]
+        held = len(self.requests)
+        order = [self.requests[(start + stride * (index % window)) % held] for index in range(count)]
         clock, run = time.perf_counter_ns, session.run
         samples = []
         # A collection of this interpreter is no part of what the device does.

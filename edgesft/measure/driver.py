@@ -139,12 +139,12 @@ class Agent:
         self._call("request", feeds=_encode(feeds))
 
     def first(self) -> int:
-        """Nanoseconds of one inference of the first request."""
+        """Nanoseconds of one inference of the middle request."""
         return int(self._call("first")["ns"])
 
-    def time(self, count: int, start: int, window: int) -> tuple[int, ...]:
-        """Nanoseconds of `count` inferences over the `window` requests from index `start` on, around and around."""
-        return tuple(self._call("time", count=count, start=start, window=window)["ns"])
+    def time(self, count: int, start: int, stride: int, window: int) -> tuple[int, ...]:
+        """Nanoseconds of `count` inferences; the i-th takes request `(start + stride * (i mod window)) mod held`."""
+        return tuple(self._call("time", count=count, start=start, stride=stride, window=window)["ns"])
 
     def run(self, feeds: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Outputs of one inference by name."""

@@ -66,20 +66,33 @@ class Warmup:
 class Schedule:
     """What is timed in each round.
 
+    Requests are held in the order of their size. A round takes them at a constant stride, so that short and long ones
+    are mixed alike in all rounds, and what differs between rounds is the machine.
+
     Attributes:
-        window: Distinct requests of a round, the same for every model.
+        window: Requests of a round, the same for every model.
         counts: Inferences of each model in a round; multiples of the window, so that all see the same mixture.
+        stride: Distance between a round's requests.
+        step: Distance between the first requests of two successive rounds.
     """
 
     window: int
     counts: tuple[int, ...]
+    stride: int
+    step: int
+
+    def distinct(self, rounds: int, held: int) -> int:
+        """How many of the requests so many rounds use."""
+        picked = range(0, self.stride * self.window, self.stride)
+        return len({(number * self.step + offset) % held for number in range(rounds) for offset in picked})
 
 
-def schedule(typical_ns: Sequence[int], settings: MeasureSpec) -> Schedule:
+def schedule(typical_ns: Sequence[int], held: int, settings: MeasureSpec) -> Schedule:
     """Spreads the least samples and the least seconds of each model over the rounds, within the longest time.
 
     Args:
         typical_ns: Typical latency of each model.
+        held: Number of requests.
         settings: What is asked.
     """
     longest = [int(settings.max_seconds * 1e9 / settings.rounds / typical) for typical in typical_ns]
@@ -90,18 +103,19 @@ def schedule(typical_ns: Sequence[int], settings: MeasureSpec) -> Schedule:
         window * max(1, min(math.ceil(need / window), most // window))
         for need, most in zip(needed, longest, strict=True)
     ]
-    return Schedule(window, tuple(counts))
+    stride = max(1, held // window)
+    return Schedule(window, tuple(counts), stride, max(1, stride // settings.rounds))
 
 
-def warm_up(agent: Agent, settings: MeasureSpec) -> Warmup:
+def warm_up(agent: Agent, held: int, settings: MeasureSpec) -> Warmup:
     """Runs blocks of the same requests until their medians agree, or the time is up."""
-    typical = int(statistics.median(agent.time(PROBE, 0, PROBE)))
+    typical = int(statistics.median(agent.time(PROBE, 0, max(1, held // PROBE), PROBE)))
     limit_ns = int(settings.warmup_seconds * 1e9)
     block = max(PROBE, limit_ns // WARMUP_BLOCKS // max(1, typical))
     medians: list[int] = []
     samples, spent_ns = PROBE, 0
     while spent_ns < limit_ns:
-        taken = agent.time(block, 0, block)
+        taken = agent.time(block, 0, max(1, held // block), block)
         samples, spent_ns = samples + block, spent_ns + sum(taken)
         medians.append(int(statistics.median(taken)))
         recent = medians[-STABLE_BLOCKS:]
@@ -121,10 +135,10 @@ def interleave(
     rounds: list[list[tuple[int, ...]]] = [[] for _ in agents]
     spent = [0] * len(agents)
     for number in range(settings.rounds):
-        start = number * plan.window
+        start = number * plan.step
         for index in rng.sample(range(len(agents)), len(agents)):
-            agents[index].time(LEAD_IN, start, plan.window)
-            taken = agents[index].time(plan.counts[index], start, plan.window)
+            agents[index].time(LEAD_IN, start, plan.stride, plan.window)
+            taken = agents[index].time(plan.counts[index], start, plan.stride, plan.window)
             rounds[index].append(taken)
             spent[index] += sum(taken)
         advance()
@@ -134,16 +148,20 @@ def interleave(
 
 
 def fitting(requests: Sequence[Feeds], most_bytes: int = REQUEST_BYTES) -> list[Feeds]:
-    """As many of the requests, evenly spaced, as fit into so many bytes; at least one.
+    """As many of the requests as fit into so many bytes, in the order of their size; at least one.
 
     Raises:
         InputError: There is no request.
     """
     if not requests:
         raise InputError("requests must hold at least one request, got none", "give data with at least one row")
-    total = sum(array.nbytes for feeds in requests for array in feeds.values())
-    count = max(1, min(len(requests), len(requests) * most_bytes // max(1, total)))
-    return [requests[index * len(requests) // count] for index in range(count)]
+    ordered = sorted(requests, key=_bytes)
+    count = max(1, min(len(ordered), len(ordered) * most_bytes // max(1, sum(map(_bytes, ordered)))))
+    return [ordered[index * len(ordered) // count] for index in range(count)]
+
+
+def _bytes(feeds: Feeds) -> int:
+    return sum(array.nbytes for array in feeds.values())
 
 
 def measure(
@@ -189,15 +207,14 @@ def measure(
             starts.append([])
             for _ in range(loads - 1):
                 with connect() as agent:
-                    starts[-1].append(_start(agent, model, held[:1], profile))
+                    starts[-1].append(_start(agent, model, [held[len(held) // 2]], profile))
             agents.append(stack.enter_context(connect()))
             starts[-1].append(_start(agents[-1], model, held, profile))
-        warmups = [warm_up(agent, settings) for agent in agents]
-        plan = schedule([warmup.typical_ns for warmup in warmups], settings)
+        warmups = [warm_up(agent, len(held), settings) for agent in agents]
+        plan = schedule([warmup.typical_ns for warmup in warmups], len(held), settings)
         with progress.bar(f"measuring {', '.join(models)}", settings.rounds) as advance:
             rounds = interleave(agents, plan, settings, seed, advance)
-        distinct = min(len(held), plan.window * len(rounds[0]))
-        inputs = f"real rows, {distinct} distinct"
+        inputs = f"real rows, {plan.distinct(len(rounds[0]), len(held))} distinct"
         return {
             name: _measurement(profile, agents[index], starts[index], warmups[index], rounds[index], inputs)
             for index, name in enumerate(models)

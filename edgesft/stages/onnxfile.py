@@ -14,6 +14,9 @@ from edgesft.errors import StageError
 if TYPE_CHECKING:
     import onnx
 
+PROTOBUF_LIMIT_BYTES = 2**31 - 2**26
+"""Protobuf cannot hold 2 GiB in one file; beyond this the weights lie beside it. 64 MiB are left for the graph."""
+
 FLOATS = ("FLOAT", "FLOAT16", "BFLOAT16", "DOUBLE")
 """Floating-point types as ONNX spells them."""
 

@@ -64,7 +64,12 @@ def test_every_limit_is_a_line() -> None:
     values = {line.name: line.value for line in lines}
     assert values["latency_ms.p50"] == pytest.approx(4, rel=0.02)
     assert values["latency_ratio.p50"] == pytest.approx(0.25, rel=0.01)
-    assert (values["load_ms"], values["size_mb"], values["size_ratio"], values["peak_memory_mb"]) == (100, 23, 0.25, 180)
+    assert (values["load_ms"], values["size_mb"], values["size_ratio"], values["peak_memory_mb"]) == (
+        100,
+        23,
+        0.25,
+        180,
+    )
 
 
 def test_an_empty_budget_has_no_line() -> None:
@@ -93,8 +98,8 @@ def test_few_samples_say_how_many_are_needed() -> None:
     few = Facts(size_bytes=1, rounds=[[MS] * 10] * 5, loads_ns=[MS])
     lines = judge(BudgetSpec.model_validate({"latency_ms": {"p50": 5, "p99": 5}, "load_ms": 9}), few)
     assert [line.verdict for line in lines] == ["pass", "inconclusive", "inconclusive"]
-    assert lines[1].reason == "50 samples are too few to bound p99, which takes 299"
-    assert lines[2].reason == "1 samples are too few to bound p50, which takes 5"
+    assert lines[1].reason == "n=50 is too small to bound p99, which takes n=299"
+    assert lines[2].reason == "n=1 is too small to bound p50, which takes n=5"
 
 
 def test_another_machine_opens_absolute_times_and_nothing_else() -> None:

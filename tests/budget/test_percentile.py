@@ -30,9 +30,7 @@ def test_refuses_what_has_no_percentile(samples: list[int], p: int) -> None:
         percentile(samples, p)
 
 
-@pytest.mark.parametrize(
-    ("p", "at_95", "at_99"), [(50, 5, 7), (90, 29, 44), (95, 59, 90), (99, 299, 459)]
-)
+@pytest.mark.parametrize(("p", "at_95", "at_99"), [(50, 5, 7), (90, 29, 44), (95, 59, 90), (99, 299, 459)])
 def test_needed_is_the_published_table(p: int, at_95: int, at_99: int) -> None:
     assert (needed(p), needed(p, 0.99)) == (at_95, at_99)
     for confidence, least in ((0.95, at_95), (0.99, at_99)):

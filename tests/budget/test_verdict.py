@@ -71,5 +71,9 @@ def test_json_has_a_reason_only_where_there_is_one() -> None:
     plain = {"name": "size_mb", "limit": 25, "value": 24.5, "lower": None, "upper": None, "verdict": "pass"}
     assert exact("size_mb", 25, 24.5).to_json() == plain
     assert list(plain) == list(exact("size_mb", 25, 24.5).to_json())
-    assert unknown("size_mb", 25, "why").to_json() == plain | {"value": None, "verdict": "inconclusive", "reason": "why"}
+    assert unknown("size_mb", 25, "why").to_json() == plain | {
+        "value": None,
+        "verdict": "inconclusive",
+        "reason": "why",
+    }
     assert exact("size_mb", 25, 25.1) == Line("size_mb", 25, 25.1, None, None, "fail")

@@ -10,15 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgesft.errors import StageError
+from edgesft.stages.onnxfile import PROTOBUF_LIMIT_BYTES
 from edgesft.stages.quiet import quiet
 from edgesft.tasks.base import Graph
 
 if TYPE_CHECKING:
     import onnx_ir
     from torch import nn
-
-PROTOBUF_LIMIT_BYTES = 2**31 - 2**26
-"""Protobuf cannot hold 2 GiB in one file; beyond this the weights lie beside it. 64 MiB are left for the graph."""
 
 SCOPES = "pkg.torch.onnx.name_scopes"
 """Metadata in which torch's exporter keeps the modules that a node comes from, outermost first, then the node."""

@@ -1,5 +1,5 @@
 """Structured, physical pruning of transformers: plan, cut, recover."""
 
-from edgesft.stages.prune.run import run
+from edgesft.stages.prune.stage import run
 
 __all__ = ["run"]

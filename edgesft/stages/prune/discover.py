@@ -124,8 +124,8 @@ def _coupling(graph: tp.DependencyGraph, module: nn.Module, names: Mapping[nn.Mo
     axes: list[Axis] = []
     for dependency, indices in members:
         target = dependency.target
-        if target.type == tp.ops.OPTYPE.OUTPUT:
-            free = False
+        if not target.outputs and graph.is_out_channel_pruning_fn(dependency.handler):
+            free = False  # nothing follows: it is what the model answers
         found = tuple(_axes(graph, dependency, names))
         if not found:
             continue

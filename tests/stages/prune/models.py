@@ -30,7 +30,9 @@ def build(name: str, **sizes: int) -> nn.Module:
         else:
             kind = {"bert": hf.BertConfig, "roberta": hf.RobertaConfig, "mpnet": hf.MPNetConfig}
             narrow = {"electra": hf.ElectraConfig, "albert": hf.AlbertConfig}
-            config = kind[name](**sizes, **SHARED) if name in kind else narrow[name](embedding_size=16, **sizes, **SHARED)
+            config = (
+                kind[name](**sizes, **SHARED) if name in kind else narrow[name](embedding_size=16, **sizes, **SHARED)
+            )
     torch.manual_seed(0)
     model = model_class.from_config(config, attn_implementation="eager").eval()
     with torch.no_grad():  # fresh biases are 0 and fresh norms 1: no test would see them cut wrongly

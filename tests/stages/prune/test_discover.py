@@ -20,7 +20,11 @@ def test_bert_names_and_coupling():
         "bert.encoder.layer.0.attention.self",
     )
     assert set(heads.axes) == {
-        *((f"bert.encoder.layer.0.attention.self.{part}.{kind}", 0) for part in ("query", "key", "value") for kind in ("weight", "bias")),
+        *(
+            (f"bert.encoder.layer.0.attention.self.{part}.{kind}", 0)
+            for part in ("query", "key", "value")
+            for kind in ("weight", "bias")
+        ),
         ("bert.encoder.layer.0.attention.output.dense.weight", 1),
     }
     assert ffn.consumers == ("bert.encoder.layer.0.output.dense",)
@@ -53,7 +57,9 @@ def test_counts_parameters_of_any_sizes():
     heads, ffn = layout.widths[:2]
     assert layout.held(heads) == 4 * 8 * 32 + 3 * 8
     assert layout.held(ffn) == 2 * 32 + 1
-    assert layout.parameters() - layout.parameters({heads.name: 3, ffn.name: 60}) == layout.held(heads) + 4 * layout.held(ffn)
+    assert layout.parameters() - layout.parameters({heads.name: 3, ffn.name: 60}) == layout.held(
+        heads
+    ) + 4 * layout.held(ffn)
     narrow = models.build("bert", hidden_size=16)
     sizes = {width.name: width.size for width in layout.widths} | {layout.widths[-1].name: 16}
     sizes |= {width.name: 2 for width in layout.widths if width.kind == "heads"}

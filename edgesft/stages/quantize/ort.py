@@ -1,0 +1,204 @@
+"""Quantization by ONNX Runtime's own tools: ONNX file in, ONNX file out."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from edgesft.stages.onnxfile import PROTOBUF_LIMIT_BYTES
+from edgesft.stages.quantize.plan import QuantizePlan, make_plan, matched
+from edgesft.stages.quiet import quiet
+from edgesft.tasks.base import Batch
+
+if TYPE_CHECKING:
+    import onnx
+
+Calibration = Literal["minmax", "entropy", "percentile"]
+
+
+def dynamic(
+    source: Path, target: Path, *, per_channel: bool = True, exclude: Sequence[str] = ()
+) -> QuantizePlan:
+    """int8 weights; activations are quantized as they come (DynamicQuantizeLinear, MatMulInteger).
+
+    Embedding tables become 8-bit too, with one scale a table, so that the file shrinks to about a quarter.
+
+    Args:
+        source: Float ONNX file.
+        target: File to write.
+        per_channel: One weight scale an output channel.
+        exclude: fnmatch patterns over node names that stay in float; each must match.
+
+    Returns:
+        The plan that was carried out.
+
+    Raises:
+        InputError: A pattern matches no node.
+        StageError: There is nothing to quantize.
+    """
+    from onnxruntime.quantization import QuantType, quantize_dynamic
+
+    plan = make_plan(source, "int8-dynamic", per_channel=per_channel, exclude=exclude)
+
+    def quantize(model: onnx.ModelProto, place: str) -> None:
+        quantize_dynamic(
+            model,
+            place,
+            per_channel=per_channel,
+            weight_type=QuantType.QInt8,
+            op_types_to_quantize=["Gather", "MatMul"],
+            nodes_to_quantize=_after_gemm_is_split(model, plan),
+        )
+
+    _apply(source, target, quantize)
+    return plan
+
+
+def static(
+    source: Path,
+    target: Path,
+    requests: Sequence[Batch],
+    *,
+    calibration: Calibration = "minmax",
+    per_channel: bool = True,
+    exclude: Sequence[str] = (),
+) -> QuantizePlan:
+    """int8 weights and unsigned 8-bit activations with fixed ranges, as QuantizeLinear/DequantizeLinear (QDQ).
+
+    Only what has weights is quantized, and its outputs stay float: on a BERT of 6 layers this is as fast as
+    quantizing outputs too and disagrees with the float model on a quarter as many rows (measured; residual sums and
+    products of activations do not bear 8 bits). Unsigned activations with signed weights are the pair that ONNX
+    Runtime's x86 kernels are fast on. On x86 without VNNI their products can saturate at 16 bits; the evaluation on
+    the profile's provider is what shows it.
+
+    Args:
+        source: Float ONNX file.
+        target: File to write.
+        requests: What the device sends, real rows; padding would widen the ranges.
+        calibration: How a range follows from the values that were seen.
+        per_channel: One weight scale an output channel.
+        exclude: fnmatch patterns over node names that stay in float; each must match.
+
+    Returns:
+        The plan that was carried out.
+
+    Raises:
+        InputError: A pattern matches no node.
+        StageError: There is nothing to quantize.
+    """
+    from onnxruntime.quantization import CalibrationMethod, QuantFormat, QuantType, quantize_static
+
+    plan = make_plan(source, "int8-static", per_channel=per_channel, exclude=exclude)
+    methods = {
+        "minmax": CalibrationMethod.MinMax,
+        "entropy": CalibrationMethod.Entropy,
+        "percentile": CalibrationMethod.Percentile,
+    }
+
+    def quantize(model: onnx.ModelProto, place: str) -> None:
+        operators = sorted({node.op_type for node in model.graph.node if node.name in plan.quantized})
+        quantize_static(
+            model,
+            place,
+            _reader(model, requests),
+            quant_format=QuantFormat.QDQ,
+            op_types_to_quantize=operators,
+            nodes_to_quantize=list(plan.quantized),
+            per_channel=per_channel,
+            activation_type=QuantType.QUInt8,
+            weight_type=QuantType.QInt8,
+            calibrate_method=methods[calibration],
+            extra_options={
+                "OpTypesToExcludeOutputQuantization": ["MatMul", "Gemm"],
+                # Calibrators keep every activation of what they are given at once, so they are given a row at a time.
+                "CalibStridedMinMax": 1,
+            },
+        )
+
+    _apply(source, target, quantize)
+    return plan
+
+
+def fp16(source: Path, target: Path, *, exclude: Sequence[str] = ()) -> QuantizePlan:
+    """16-bit floating weights and arithmetic; inputs and outputs keep their types.
+
+    Args:
+        source: Float ONNX file.
+        target: File to write.
+        exclude: fnmatch patterns over node names that stay in 32 bits; each must match.
+
+    Returns:
+        The plan that was carried out.
+
+    Raises:
+        InputError: A pattern matches no node.
+        StageError: There is nothing to convert.
+    """
+    import onnx
+    from onnxruntime.transformers.float16 import convert_float_to_float16
+
+    plan = make_plan(source, "fp16", exclude=exclude)
+
+    def convert(model: onnx.ModelProto, place: str) -> None:
+        blocked = sorted(matched(exclude, [node.name for node in model.graph.node]))
+        onnx.save(convert_float_to_float16(model, keep_io_types=True, node_block_list=blocked), place)
+
+    _apply(source, target, convert)
+    return plan
+
+
+def _apply(source: Path, target: Path, change: Callable[[onnx.ModelProto, str], Any]) -> None:
+    """Runs a change on the model in memory, so that nothing is written beside the source, and writes the result whole."""
+    import onnx
+
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=target.parent) as folder:
+        place = str(Path(folder) / target.name)
+        with quiet():
+            change(onnx.load(str(source)), place)
+        write_model(onnx.load(place), target)
+
+
+def write_model(model: onnx.ModelProto, target: Path) -> None:
+    """Writes a model without traces of the tools that made it, whole or not at all."""
+    import onnx
+
+    del model.metadata_props[:]
+    part = target.with_name(f"{target.name}.part")
+    external = model.ByteSize() > PROTOBUF_LIMIT_BYTES
+    onnx.save(model, str(part), save_as_external_data=external, location=f"{target.name}.data" if external else None)
+    os.replace(part, target)
+
+
+def _after_gemm_is_split(model: onnx.ModelProto, plan: QuantizePlan) -> list[str]:
+    """The plan's nodes under the names that the dynamic quantizer sees, which first makes a MatMul of each Gemm."""
+    gemms = {node.name for node in model.graph.node if node.op_type == "Gemm"}
+    return [f"{name}_MatMul" if name in gemms else name for name in plan.quantized]
+
+
+def _reader(model: onnx.ModelProto, requests: Sequence[Batch]) -> Any:
+    """Feeds requests to ONNX Runtime's calibrator, in slices."""
+    from onnxruntime.quantization import CalibrationDataReader
+
+    names = [value.name for value in model.graph.input]
+
+    class Reader(CalibrationDataReader):  # type: ignore[misc]
+        def __init__(self) -> None:
+            self.rest = iter(requests)
+
+        def __len__(self) -> int:
+            return len(requests)
+
+        def set_range(self, start_index: int, end_index: int) -> None:
+            self.rest = iter(requests[start_index:end_index])
+
+        def get_next(self) -> dict[str, np.ndarray] | None:
+            request = next(self.rest, None)
+            return None if request is None else {name: request[name] for name in names}
+
+    return Reader()

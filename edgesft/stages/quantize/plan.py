@@ -1,0 +1,183 @@
+"""What a quantization will do, node by node, before it is done."""
+
+from __future__ import annotations
+
+import difflib
+import fnmatch
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from edgesft.errors import InputError, Problem, StageError
+
+if TYPE_CHECKING:
+    import onnx
+
+Scheme = Literal["int8-dynamic", "int8-static", "fp16"]
+Backend = Literal["onnxruntime", "neural-compressor"]
+
+WEIGHT_INPUT: Mapping[str, int] = {"MatMul": 1, "Gemm": 1, "Conv": 1, "ConvTranspose": 1, "Gather": 0}
+"""Operator → which of its inputs is the weight."""
+
+OPERATORS: Mapping[tuple[Scheme, Backend], tuple[str, ...]] = {
+    ("int8-dynamic", "onnxruntime"): ("MatMul", "Gemm", "Gather"),
+    ("int8-static", "onnxruntime"): ("MatMul", "Gemm", "Gather", "Conv", "ConvTranspose"),
+    ("int8-static", "neural-compressor"): ("MatMul", "Gemm", "Gather", "Conv"),
+    ("fp16", "onnxruntime"): tuple(WEIGHT_INPUT),
+}
+"""Operators whose weights each scheme stores in fewer bits. Dynamic convolutions are left out: ConvInteger has no fast
+kernel on ONNX Runtime's CPU provider."""
+
+
+@dataclass(frozen=True)
+class QuantizePlan:
+    """Which nodes get fewer bits.
+
+    Attributes:
+        scheme: What is done to them.
+        backend: Who does it.
+        per_channel: One scale an output channel; else one a weight.
+        quantized: Nodes, in the graph's order.
+        excluded: Node with a weight, or a product of activations → why it stays.
+        weight_bytes: Bytes of the float weights that only quantized nodes use: what must be gone afterwards.
+    """
+
+    scheme: Scheme
+    backend: Backend
+    per_channel: bool
+    quantized: tuple[str, ...]
+    excluded: Mapping[str, str] = field(default_factory=dict)
+    weight_bytes: int = 0
+
+    def to_json(self) -> dict[str, Any]:
+        """JSON form, read back by `from_json`."""
+        return {
+            "scheme": self.scheme,
+            "backend": self.backend,
+            "per_channel": self.per_channel,
+            "quantized": list(self.quantized),
+            "excluded": dict(self.excluded),
+            "weight_bytes": self.weight_bytes,
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> QuantizePlan:
+        """Inverse of `to_json`."""
+        return cls(**{**data, "quantized": tuple(data["quantized"])})
+
+
+def make_plan(
+    source: Path,
+    scheme: Scheme,
+    *,
+    backend: Backend = "onnxruntime",
+    per_channel: bool = True,
+    exclude: Sequence[str] = (),
+) -> QuantizePlan:
+    """Reads a float ONNX file and says what would be quantized.
+
+    Args:
+        source: ONNX file.
+        scheme: int8-dynamic, int8-static or fp16.
+        backend: Who will do it.
+        per_channel: One weight scale an output channel.
+        exclude: fnmatch patterns over node names; each must match a node.
+
+    Raises:
+        InputError: A pattern matches no node; the message has near names.
+        StageError: Nothing is left to quantize.
+    """
+    import onnx
+
+    graph = onnx.load(str(source), load_external_data=False).graph
+    kept = matched(exclude, [node.name for node in graph.node])
+    weights = {tensor.name: tensor for tensor in graph.initializer if tensor.data_type == onnx.TensorProto.FLOAT}
+    operators = OPERATORS[scheme, backend]
+    quantized: list[onnx.NodeProto] = []
+    excluded: dict[str, str] = {}
+    for node in graph.node:
+        if node.op_type not in WEIGHT_INPUT:
+            continue
+        reason = _reason(node, scheme, operators, weights, kept)
+        if reason is None:
+            quantized.append(node)
+        elif reason:
+            excluded[node.name] = reason
+    if not quantized:
+        raise StageError(f"{scheme} must find weights to quantize. Got none in '{source.name}'; left out: {excluded}")
+    names = tuple(node.name for node in quantized)
+    return QuantizePlan(scheme, backend, per_channel, names, excluded, _freed_bytes(graph, quantized, weights))
+
+
+def _reason(
+    node: onnx.NodeProto,
+    scheme: Scheme,
+    operators: Sequence[str],
+    weights: Mapping[str, onnx.TensorProto],
+    kept: Mapping[str, str],
+) -> str | None:
+    """Why a node stays in float; None if it does not, empty if there is nothing to say about it."""
+    weight = weights.get(node.input[WEIGHT_INPUT[node.op_type]])
+    if weight is None or len(weight.dims) < 2:
+        return "product of activations" if node.op_type in ("MatMul", "Gemm") else ""
+    if node.name in kept:
+        return f"exclude pattern '{kept[node.name]}'"
+    if node.op_type not in operators:
+        return f"{scheme} does not cover {node.op_type}"
+    if node.op_type == "Gemm" and scheme != "fp16" and not plain_gemm(node):
+        return "alpha, beta or transA of the Gemm"
+    return None
+
+
+def plain_gemm(node: onnx.NodeProto) -> bool:
+    """Whether a Gemm is a MatMul and an Add."""
+    import onnx
+
+    found = {attribute.name: onnx.helper.get_attribute_value(attribute) for attribute in node.attribute}
+    return bool(found.get("alpha", 1.0) == 1.0 and found.get("beta", 1.0) == 1.0 and not found.get("transA", 0))
+
+
+def matched(patterns: Sequence[str], names: Sequence[str]) -> dict[str, str]:
+    """Name → the first pattern that matches it.
+
+    Raises:
+        InputError: A pattern matches nothing.
+    """
+    found: dict[str, str] = {}
+    problems = []
+    for pattern in patterns:
+        hits = [name for name in names if fnmatch.fnmatchcase(name, pattern)]
+        for name in hits:
+            found.setdefault(name, pattern)
+        if not hits:
+            near = _near(pattern, names)
+            problems.append(
+                Problem(
+                    f"'exclude' must match a node. Got '{pattern}', which matches none of {len(names)}",
+                    f"near names: {', '.join(near)}" if near else None,
+                )
+            )
+    if problems:
+        raise InputError(problems)
+    return found
+
+
+def _near(pattern: str, names: Sequence[str]) -> list[str]:
+    """Names that resemble the pattern's letters, best first."""
+    plain = pattern.replace("*", "").replace("?", "")
+    return difflib.get_close_matches(plain, list(dict.fromkeys(names)), n=3, cutoff=0.3)
+
+
+def _freed_bytes(
+    graph: onnx.GraphProto, quantized: Iterable[onnx.NodeProto], weights: Mapping[str, onnx.TensorProto]
+) -> int:
+    """Bytes of the weights that no other node needs in float."""
+    import onnx
+
+    chosen = {id(node) for node in quantized}
+    mine = {node.input[WEIGHT_INPUT[node.op_type]] for node in graph.node if id(node) in chosen}
+    others = {name for node in graph.node if id(node) not in chosen for name in node.input}
+    width = onnx.helper.tensor_dtype_to_np_dtype(onnx.TensorProto.FLOAT).itemsize
+    return sum(math.prod(weights[name].dims) * width for name in mine - others)

@@ -1,0 +1,141 @@
+"""Splits: from files and carved, the same every time, never with one input on both sides."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from edgesft.data import digest, load
+from edgesft.errors import InputError
+from edgesft.spec.recipe import DataSpec
+from tests import tiny
+
+ROLES = ("text", "label")
+
+
+def spec(**values: Any) -> DataSpec:
+    return DataSpec.model_validate({"train": "train.jsonl", **values})
+
+
+def complaint(base: Path, **values: Any) -> InputError:
+    with pytest.raises(InputError) as caught:
+        load(spec(**values), ROLES, base, 0)
+    return caught.value
+
+
+@pytest.fixture
+def base(tmp_path: Path) -> Path:
+    """A folder with 200 rows in which each of the first 20 texts occurs three times."""
+    rows = tiny.rows(160)
+    tiny.write_rows(tmp_path / "train.jsonl", rows + 2 * rows[:20])
+    tiny.write_rows(tmp_path / "dev.jsonl", tiny.rows(30, seed=1))
+    return tmp_path
+
+
+def texts(rows: list[dict[str, Any]]) -> set[str]:
+    return {row["text"] for row in rows}
+
+
+def test_shares_are_disjoint_complete_and_of_the_right_size(base: Path) -> None:
+    splits = load(spec(validation=0.2, test=0.1), ROLES, base, 0)
+    assert splits.test is not None
+    assert not texts(splits.train) & texts(splits.validation)
+    assert not texts(splits.train) & texts(splits.test)
+    assert not texts(splits.validation) & texts(splits.test)
+    assert len(splits.train) + len(splits.validation) + len(splits.test) == 200
+    assert len(texts(splits.validation)) == 32
+    assert len(texts(splits.test)) == 16
+
+
+def test_shares_follow_the_seed_alone(base: Path) -> None:
+    first, again = (load(spec(validation=0.2), ROLES, base, 7) for _ in range(2))
+    other = load(spec(validation=0.2), ROLES, base, 8)
+    assert first == again
+    assert first.validation != other.validation
+
+
+def test_shares_are_stratified(tmp_path: Path) -> None:
+    rows = [{"text": f"text {index}", "label": "rare" if index % 10 == 0 else "common"} for index in range(200)]
+    tiny.write_rows(tmp_path / "train.jsonl", rows)
+    splits = load(spec(validation=0.1), ROLES, tmp_path, 3)
+    assert Counter(row["label"] for row in splits.validation) == {"common": 18, "rare": 2}
+
+
+def test_files_are_read_relative_to_the_base_and_digested(base: Path) -> None:
+    splits = load(spec(validation="dev.jsonl"), ROLES, base, 0)
+    assert splits.validation == tiny.rows(30, seed=1)
+    assert splits.test is None
+    assert set(splits.rows()) == {"train", "validation"}
+    assert set(splits.digests) == {"train", "validation"}
+    assert str(base / "dev.jsonl") in splits.origin["validation"]
+
+
+def test_columns_are_renamed_and_others_left_out(tmp_path: Path) -> None:
+    (tmp_path / "train.csv").write_text("id,sentence,mood\n" + "".join(f"{i},s{i},m{i % 2}\n" for i in range(20)))
+    columns = {"text": "sentence", "label": "mood"}
+    splits = load(spec(train="train.csv", columns=columns), ROLES, tmp_path, 0)
+    assert all(set(row) == {"text", "label"} for row in splits.train)
+    assert texts(splits.train) | texts(splits.validation) == {f"s{i}" for i in range(20)}
+
+
+def test_missing_column_names_the_nearest(base: Path) -> None:
+    (base / "other.csv").write_text("Texts,mood\na,b\n")
+    message = str(complaint(base, validation="other.csv"))
+    assert "must have the column 'text' for text, got 'Texts', 'mood'" in message
+    assert "data.columns.text=Texts" in message
+    assert "column 'label' for label" in message
+
+
+def test_rows_that_lack_a_column_are_named(base: Path) -> None:
+    (base / "dev.jsonl").write_text('{"text": "a", "label": "b"}\n{"text": "a"}\n')
+    assert "the column 'label' is missing in 1 of 2 rows, first in row 2" in str(
+        complaint(base, validation="dev.jsonl")
+    )
+
+
+def test_roles_turned_round(base: Path) -> None:
+    assert "not the other way round" in str(complaint(base, columns={"sentence": "text"}))
+
+
+def test_all_missing_files_at_once(base: Path) -> None:
+    error = complaint(base, train="trian.jsonl", validation="dve.jsonl", test="none.csv")
+    assert [problem.message.split(":")[0] for problem in error.problems] == [
+        "data.train",
+        "data.validation",
+        "data.test",
+    ]
+    assert "train.jsonl" in str(error.problems[0].hint)
+
+
+def test_all_malformed_files_at_once(base: Path) -> None:
+    (base / "dev.jsonl").write_text("no")
+    (base / "test.jsonl").write_text("")
+    error = complaint(base, validation="dev.jsonl", test="test.jsonl")
+    assert len(error.problems) == 2
+
+
+def test_shares_must_leave_training_rows(base: Path) -> None:
+    assert "must leave rows for train, got 1.1" in str(complaint(base, validation=0.5, test=0.6))
+
+
+def test_digest_follows_bytes_and_reading(base: Path) -> None:
+    first = digest(spec(validation="dev.jsonl"), base)
+    assert first == digest(spec(validation="dev.jsonl"), base)
+    assert first == digest(spec(validation="dev.jsonl", allow_overlap=True), base)
+    changed = [
+        digest(spec(validation=0.2), base),
+        digest(spec(validation="dev.jsonl", max_length=16), base),
+        digest(spec(validation="dev.jsonl", columns={"text": "label"}), base),
+    ]
+    with (base / "dev.jsonl").open("a") as file:
+        file.write('{"text": "new", "label": "positive"}\n')
+    changed.append(digest(spec(validation="dev.jsonl"), base))
+    assert len({first, *changed}) == 5
+
+
+def test_digest_needs_the_files(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"data\.train: no such file"):
+        digest(spec(), tmp_path)

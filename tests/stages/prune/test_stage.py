@@ -1,0 +1,147 @@
+import json
+from dataclasses import replace
+
+import pytest
+import torch
+
+from edgesft.errors import InputError
+from edgesft.progress import Progress
+from edgesft.spec.profile import ProfileSpec, ProviderSpec
+from edgesft.spec.stages import PruneSpec
+from edgesft.spec.training import ResolvedTraining
+from edgesft.stages.artefact import Artefact
+from edgesft.stages.context import StageContext
+from edgesft.stages.prune import stage
+from edgesft.stages.prune.apply import apply_plan
+from edgesft.stages.prune.plan import PrunePlan
+from edgesft.tasks.base import Contract
+from edgesft.tasks.text_classification import TextClassification
+from edgesft.train import checkpoint
+from tests import tiny
+
+TASK = TextClassification()
+
+
+@pytest.fixture(scope="module")
+def source(bert, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("source")
+    contract = Contract(TASK.name, ("negative", "positive"), {"max_length": 32})
+    torch.manual_seed(0)
+    model = TASK.load_model(bert, contract)
+    checkpoint.save(model, folder, TASK.load_processor(bert, contract), contract)
+    return Artefact("torch", folder, "0")
+
+
+@pytest.fixture
+def context(source, tmp_path):
+    processor = TASK.load_processor(source.path, source.contract)
+    encoded = TASK.encode(tiny.rows(72), processor, source.contract)
+
+    def absent(*_):
+        raise AssertionError("must not be asked")
+
+    return StageContext(
+        task=TASK,
+        processor=processor,
+        train=encoded[:48],
+        validation=encoded[48:],
+        profile=ProfileSpec(name="test", description="test", providers=(ProviderSpec(name="CPUExecutionProvider"),)),
+        training=ResolvedTraining(epochs=2, batch_size=16, learning_rate=1e-3, evaluations=1),
+        seed=0,
+        work=tmp_path / "work",
+        teacher=None,
+        reference=None,
+        allowance=0.01,
+        latency=absent,
+        evaluate=absent,
+        progress=Progress(quiet=True),
+    )
+
+
+def by_size(asked):
+    """A device whose latency is the bytes of the file."""
+
+    def latency(files):
+        asked.append(files)
+        return [file.stat().st_size for file in files]
+
+    return latency
+
+
+@pytest.mark.parametrize("importance", ["taylor", "magnitude"])
+def test_parameters_fall_and_the_result_loads(source, context, tmp_path, importance):
+    spec = PruneSpec(stage="prune", parameters=0.6, targets=("heads", "ffn", "hidden"), importance=importance)
+    report = stage.run(spec, source, tmp_path / "out", context)
+    made = Artefact("torch", tmp_path / "out", "1")
+    plan = PrunePlan.from_json(report.details["plan"])
+    assert made.parameters == plan.parameters_after <= 0.6 * source.parameters
+    assert plan.parameters_after > 0.4 * source.parameters
+    assert report.details["training"]["steps"] == 6
+    assert report.summary == plan.summary()
+    json.dumps(report.details)
+    batch = TASK.collate(context.validation[:3], context.processor)
+    inputs = {name: torch.as_tensor(value) for name, value in batch.items() if name != "labels"}
+    cut, recovered = checkpoint.load(source.path, TASK), checkpoint.load(made.path, TASK)
+    apply_plan(cut, plan, inputs, TASK.logits)
+    for (name, before), after in zip(cut.named_parameters(), recovered.parameters(), strict=True):
+        assert before.shape == after.shape, name
+    assert not torch.equal(cut.classifier.weight, recovered.classifier.weight)
+    with torch.no_grad():
+        assert recovered(**inputs).logits.isfinite().all()
+    assert made.contract == source.contract
+
+
+def test_a_teacher_changes_the_recovery_and_must_fit(source, context, tmp_path):
+    spec = PruneSpec(stage="prune", parameters=0.8, hard_weight=0.0)
+    stage.run(spec, source, tmp_path / "alone", context)
+    taught = replace(context, teacher=source, work=tmp_path / "taught-work")
+    stage.run(spec, source, tmp_path / "taught", taught)
+    first, second = checkpoint.load(tmp_path / "alone", TASK), checkpoint.load(tmp_path / "taught", TASK)
+    assert not torch.equal(first.classifier.weight, second.classifier.weight)
+    with pytest.raises(InputError, match="prune.teacher: must be a torch model"):
+        stage.run(spec, source, tmp_path / "wrong", replace(taught, teacher=replace(source, form="onnx")))
+
+
+def test_latency_is_reached_and_replayed_after_a_kill(source, context, tmp_path, monkeypatch):
+    asked = []
+    spec = PruneSpec(stage="prune", latency=0.7, targets=("heads", "ffn", "hidden"))
+
+    def killed(*_, **__):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("edgesft.stages.prune.stage.fit", killed)
+        with pytest.raises(KeyboardInterrupt):
+            stage.run(spec, source, tmp_path / "out", replace(context, latency=by_size(asked)))
+    stored = json.loads((context.work / "plan.json").read_text())
+    assert 1 <= len(asked) <= 6
+    report = stage.run(spec, source, tmp_path / "out", context)
+    assert report.details["plan"] == stored["plan"]
+    latency = report.details["latency"]
+    assert len(latency["points"]) == len(asked)
+    assert latency["ratio"] <= 0.7
+    assert f"latency {latency['ratio']:.2f} of its input's" in report.summary
+    assert Artefact("torch", tmp_path / "out", "1").parameters < source.parameters
+
+
+def test_int8_compares_quantized_files(source, context, tmp_path):
+    names = []
+
+    def latency(files):
+        names.extend(file.name for file in files)
+        assert all(file.stat().st_size < 0.8 * (file.parent / "model.onnx").stat().st_size for file in files)
+        return [1000, 490]
+
+    spec = PruneSpec(stage="prune", latency=0.5, precision="int8-dynamic")
+    report = stage.run(spec, source, tmp_path / "out", replace(context, latency=latency))
+    assert names == ["int8.onnx", "int8.onnx"]
+    assert report.details["latency"]["precision"] == "int8-dynamic"
+
+
+def test_a_latency_out_of_reach_says_the_floor(source, context, tmp_path):
+    # One width that can go down by one step: one measurement tells.
+    only = {"targets": ("ffn",), "exclude": ("*.layer.1.*",), "channel_multiple": 32}
+    spec = PruneSpec(stage="prune", latency=0.5, **only)
+    with pytest.raises(InputError, match=r"prune.latency: must be .* at least 0.900. Got: 0.5"):
+        stage.run(spec, source, tmp_path / "out", replace(context, latency=lambda _: [1000, 900]))
+    assert not (tmp_path / "out").exists()

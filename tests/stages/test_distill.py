@@ -1,0 +1,109 @@
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from edgesft.errors import InputError
+from edgesft.spec.stages import DistillSpec
+from edgesft.stages import distill
+from edgesft.stages.artefact import Artefact
+from edgesft.train import checkpoint, distillation
+from tests import tiny
+from tests.train import mood
+from tests.train.mood import Mood
+
+
+@pytest.fixture(scope="module")
+def task(tmp_path_factory: pytest.TempPathFactory) -> Mood:
+    return mood.make(tiny.save_bert(tmp_path_factory.mktemp("deep"), layers=3))
+
+
+@pytest.fixture(scope="module")
+def teacher(task: Mood, tmp_path_factory: pytest.TempPathFactory) -> Artefact:
+    model = task.model()
+    folder = tmp_path_factory.mktemp("teacher")
+    assert task.fit(model, folder / "work").best["accuracy"] >= 0.95
+    return task.artefact(model, folder / "model")
+
+
+def spec(**values: Any) -> DistillSpec:
+    return DistillSpec(stage="distill", **values)
+
+
+def test_shallow_student_learns_from_the_teacher_alone(task: Mood, teacher: Artefact, tmp_path: Path) -> None:
+    student = task.artefact(task.model(), tmp_path / "untrained")
+    before = task.accuracy(checkpoint.load(student.path, task.task))
+    out = tmp_path / "out"
+    context = task.context(tmp_path / "work", teacher=teacher)
+    report = distill.run(spec(layers=2, hard_weight=0.0), student, out, context)
+
+    learned: Any = checkpoint.load(out, task.task)
+    assert before < 0.8 <= 0.95 <= task.accuracy(learned)
+    assert learned.config.num_hidden_layers == len(learned.bert.encoder.layer) == 2
+    assert report.details["layers"] == (0, 2)
+    assert "layers 0, 2 kept" in report.summary
+    json.dumps(report.details)
+
+
+def test_narrow_student_and_killed_training(
+    task: Mood, teacher: Artefact, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    narrow = mood.make(tiny.save_bert(tmp_path / "bert", hidden=16, layers=1))
+    student = narrow.artefact(narrow.model(), tmp_path / "untrained")
+    settings = mood.SETTINGS.model_copy(update={"epochs": 2, "checkpoint_minutes": 1e-9})
+
+    def run(name: str) -> bytes:
+        context = narrow.context(tmp_path / f"{name}-work", teacher=teacher, training=settings)
+        distill.run(spec(), student, tmp_path / name, context)
+        return (tmp_path / name / "model.safetensors").read_bytes()
+
+    whole = run("whole")
+    usual, calls = distillation.Student.hidden_loss, [0]
+
+    def stopping(*given: Any) -> torch.Tensor:
+        calls[0] += 1
+        if calls[0] > 7:
+            raise KeyboardInterrupt
+        return usual(*given)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(distillation.Student, "hidden_loss", stopping)
+        with pytest.raises(KeyboardInterrupt):
+            run("parts")
+    assert (tmp_path / "parts-work" / "checkpoint-7").is_dir()
+    assert run("parts") == whole, "the projections must be resumed too"
+    assert not any("projection" in name for name in checkpoint.load(tmp_path / "parts", task.task).state_dict())
+
+
+def test_hidden_weight_zero_needs_no_hidden_states(
+    task: Mood, teacher: Artefact, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(distillation, "hidden_widths", None)
+    student = task.artefact(task.model(), tmp_path / "untrained")
+    settings = mood.SETTINGS.model_copy(update={"epochs": 0.1})
+    context = task.context(tmp_path / "work", teacher=teacher, training=settings)
+    distill.run(spec(hidden_weight=0), student, tmp_path / "out", context)
+    assert (tmp_path / "out" / "model.safetensors").is_file()
+
+
+def test_what_cannot_work(task: Mood, teacher: Artefact, tmp_path: Path) -> None:
+    student = task.artefact(task.model(), tmp_path / "student")
+
+    def refused(given: Artefact | None, **values: Any) -> str:
+        with pytest.raises(InputError) as caught:
+            distill.run(spec(**values), student, tmp_path / "out", task.context(tmp_path / "work", teacher=given))
+        return str(caught.value)
+
+    assert "got none" in refused(None)
+    assert "0 to 2" in refused(teacher, layers=(0, 3))
+    assert "1 to 3" in refused(teacher, layers=4)
+    assert "torch" in refused(replace(teacher, form="onnx"))
+    other = tmp_path / "other"
+    contract = replace(task.contract, labels=("negative", "neutral"))
+    checkpoint.save(task.model(), other, task.processor, contract)
+    assert "['negative', 'neutral']" in refused(Artefact("torch", other, "other"))

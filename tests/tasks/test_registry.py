@@ -1,0 +1,21 @@
+"""Tasks by name."""
+
+from __future__ import annotations
+
+import pytest
+
+from edgesft.errors import InputError
+from edgesft.tasks.registry import TASKS, task
+from edgesft.tasks.text_classification import TextClassification
+
+
+def test_every_task_is_found_under_its_own_name() -> None:
+    assert isinstance(task("text-classification"), TextClassification)
+    assert all(task(name).name == name for name in TASKS)
+
+
+def test_unknown_task_names_the_nearest_and_all() -> None:
+    with pytest.raises(InputError) as caught:
+        task("text-clasification")
+    assert "must be one of text-classification, got 'text-clasification'" in str(caught.value)
+    assert "did you mean 'text-classification'?" in str(caught.value)

@@ -1,0 +1,55 @@
+from __future__ import annotations
+
+import numpy as np
+
+from edgesft.train.batches import Steps, epoch_batches
+from tests.train.mood import SETTINGS, Mood
+
+
+def test_an_epoch_holds_every_row_once() -> None:
+    batches = epoch_batches([3] * 103, 10, 0, 0)
+    assert len(batches) == 11
+    assert sorted(np.concatenate(batches)) == list(range(103))
+
+
+def test_rows_of_like_length_are_together() -> None:
+    lengths = np.random.default_rng(0).integers(4, 60, 2000)
+    spread = [np.ptp(lengths[batch]) for batch in epoch_batches(lengths, 20, 0, 0)]
+    assert np.mean(spread) < 10
+
+
+def test_order_is_a_function_of_seed_and_epoch() -> None:
+    def flat(seed: int, epoch: int) -> list[int]:
+        return np.concatenate(epoch_batches(list(range(64)), 4, seed, epoch)).tolist()
+
+    assert flat(0, 0) == flat(0, 0)
+    assert flat(0, 0) != flat(0, 1)
+    assert flat(0, 0) != flat(1, 0)
+
+
+def test_small_sets_are_mixed_anew_each_epoch() -> None:
+    lengths = list(range(64))
+    first, second = ({frozenset(batch.tolist()) for batch in epoch_batches(lengths, 8, 0, epoch)} for epoch in (0, 1))
+    assert len(first & second) < len(first)
+
+
+def test_steps_can_be_read_in_any_order(task: Mood) -> None:
+    steps = Steps(task.task, task.processor, task.train, SETTINGS, 0)
+    forwards = [steps[index]["input_ids"] for index in range(len(steps))]
+    again = Steps(task.task, task.processor, task.train, SETTINGS, 0)
+    for index in reversed(range(len(steps))):
+        assert forwards[index].equal(again[index]["input_ids"])
+
+
+def test_noise_only_where_asked(task: Mood) -> None:
+    clean = SETTINGS.model_copy(update={"token_dropout": 0.0})
+    noisy, plain = (Steps(task.task, task.processor, task.train, settings, 0)[0] for settings in (SETTINGS, clean))
+    changed = (noisy["input_ids"] != plain["input_ids"]).float().mean().item()
+    assert 0.02 < changed < 0.2
+    assert noisy["labels"].equal(plain["labels"])
+
+
+def test_length_of_fractions(task: Mood) -> None:
+    for epochs, expected in ((1.0, 10), (0.3, 3), (0.31, 4), (0.001, 1)):
+        settings = SETTINGS.model_copy(update={"epochs": epochs})
+        assert len(Steps(task.task, task.processor, task.train, settings, 0)) == expected
