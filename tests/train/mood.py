@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,9 @@ from edgesft.tasks.text_classification import TextClassification
 from edgesft.train import checkpoint, engine
 from tests import tiny
 
+# Two threads are no faster on models this small, and many times slower where another process wants a core.
+torch.set_num_threads(1)
+
 SETTINGS = ResolvedTraining(epochs=6, learning_rate=3e-3, batch_size=32, token_dropout=0.1, arithmetic="fp32")
 
 
@@ -32,7 +35,7 @@ class Mood:
     contract: Contract
     train: list[Example]
     validation: list[Example]
-    task: TextClassification = TextClassification()
+    task: TextClassification = field(default_factory=TextClassification)
 
     def model(self) -> nn.Module:
         """The pretrained encoder with a new head, the same each time."""

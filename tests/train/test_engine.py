@@ -99,7 +99,7 @@ def test_killed_while_a_checkpoint_is_written(task: Mood, whole: tuple[str, engi
     ended = subprocess.run(
         [sys.executable, "-c", KILLED, str(task.source), str(tmp_path)],
         cwd=root,
-        env={**os.environ, "PYTHONPATH": str(root), "OMP_NUM_THREADS": str(torch.get_num_threads())},
+        env={**os.environ, "PYTHONPATH": str(root)},
         capture_output=True,
         timeout=300,
     )

@@ -36,7 +36,15 @@ def test_chosen() -> None:
 
 @pytest.mark.parametrize(
     ("wanted", "words"),
-    [((0, 6), "0 to 5"), ((-1,), "0 to 5"), (7, "1 to 6"), (0, "1 to 6"), ((), "indices"), ((2, 1), "rise"), ((1, 1), "once")],
+    [
+        ((0, 6), "0 to 5"),
+        ((-1,), "0 to 5"),
+        (7, "1 to 6"),
+        (0, "1 to 6"),
+        ((), "indices"),
+        ((2, 1), "rise"),
+        ((1, 1), "once"),
+    ],
 )
 def test_impossible_choices(wanted: Any, words: str) -> None:
     with pytest.raises(InputError, match=words):
@@ -79,7 +87,7 @@ def test_models_without_layers() -> None:
         keep_layers(ResNetForImageClassification(ResNetConfig(embedding_size=4, hidden_sizes=[4], depths=[1])), (0,))
 
     class Odd(nn.Module):
-        class config:  # noqa: N801
+        class config:
             num_hidden_layers = 2
 
     with pytest.raises(InputError, match="found none in Odd"):
