@@ -49,6 +49,9 @@ def test_pruned_model(task: Mood, tmp_path: Path) -> None:
     pruned.bert(model)
     checkpoint.save(model, tmp_path / "pruned", task.processor, task.contract)
     again: Any = checkpoint.load(tmp_path / "pruned", task.task)
+    # The attention computes without these two, but pruning and exporting go by them.
+    attention = again.bert.encoder.layer[0].attention.self
+    assert (attention.num_attention_heads, attention.all_head_size) == (2, 16)
     batch = {name: torch.as_tensor(array) for name, array in task.task.collate(task.train[:4], task.processor).items()}
     batch.pop("labels")
     with torch.inference_mode():

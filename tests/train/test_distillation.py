@@ -65,6 +65,7 @@ def test_hidden_states_of_another_width(task: Mood, tmp_path: Path) -> None:
     assert torch.equal(
         trainee.projections[0].weight, Student(student, widths, teacher_widths, seed=3).projections[0].weight
     )
+    assert {"projections.0.weight", "projections.1.weight"} <= set(trainee.state_dict())
     trainee.eval()
 
     objective = teacher_objective(

@@ -79,22 +79,28 @@ def find_widths(model: nn.Module, graph: tp.DependencyGraph) -> Layout:
     """
     shapes = {name: tuple(parameter.shape) for name, parameter in model.named_parameters()}
     names = {module: name for name, module in model.named_modules()}
+    known: dict[str, _Coupling] = {}
+
+    def coupling(name: str) -> _Coupling:
+        if name not in known:
+            found = _coupling(graph, model.get_submodule(name), names)
+            known.update(dict.fromkeys(found.writers, found))
+        return known[name]
+
     blocks: list[Width] = []
-    streams: dict[frozenset[Axis], Width] = {}
-    seen: set[str] = set()
+    streams: dict[str, Width] = {}
     for name, module in model.named_modules():
-        if not isinstance(module, nn.Linear) or module not in graph.module2node or name in seen:
+        if not isinstance(module, nn.Linear) or module not in graph.module2node or name in known:
             continue
-        block = _coupling(graph, module, names)
-        seen.update(block.writers)
+        block = coupling(name)
         if not (block.free and block.linear and len(block.readers) == 1):
             continue
-        stream = _coupling(graph, model.get_submodule(block.readers[0]), names)
+        stream = coupling(block.readers[0])
         if set(block.writers) <= set(stream.readers):
             blocks.append(_block(model, name, block))
             if stream.free:
-                width = Width(stream.writers[0], "hidden", stream.size, 1, stream.axes, stream.readers)
-                streams.setdefault(frozenset(stream.axes), width)
+                first = stream.writers[0]
+                streams[first] = Width(first, "hidden", stream.size, 1, stream.axes, stream.readers)
     return Layout((*blocks, *streams.values()), shapes)
 
 
@@ -120,7 +126,9 @@ def _coupling(graph: tp.DependencyGraph, module: nn.Module, names: Mapping[nn.Mo
     size = graph.get_out_channels(module)
     every = list(range(size))
     members = graph.get_pruning_group(module, graph.get_pruner_of_module(module).prune_out_channels, every)
-    writers, readers, linear, free = set(), set(), True, True
+    writers: set[str] = set()
+    readers: set[str] = set()
+    linear = free = True
     axes: list[Axis] = []
     for dependency, indices in members:
         target = dependency.target
@@ -150,11 +158,12 @@ def _axes(
     if isinstance(target.module, nn.Parameter):
         yield graph._param_to_name[target.module], target.pruning_dim % target.module.dim()
     elif target.module in names:
-        twin = copy.deepcopy(target.module)
-        before = {name: tuple(value.shape) for name, value in twin.named_parameters()}
+        own = dict(target.module.named_parameters())
+        hollow = {id(value): nn.Parameter(torch.empty_like(value, device="meta")) for value in own.values()}
+        twin = copy.deepcopy(target.module, hollow)  # a copy whose parameters take no memory
         dependency.handler.__self__.pruning_dim = target.pruning_dim
         dependency.handler(twin, [0])
         for name, value in twin.named_parameters():
-            for axis, (old, new) in enumerate(zip(before[name], value.shape, strict=True)):
+            for axis, (old, new) in enumerate(zip(own[name].shape, value.shape, strict=True)):
                 if old != new:
                     yield f"{names[target.module]}.{name}", axis

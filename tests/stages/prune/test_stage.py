@@ -98,7 +98,7 @@ def test_a_teacher_changes_the_recovery_and_must_fit(source, context, tmp_path):
     stage.run(spec, source, tmp_path / "taught", taught)
     first, second = checkpoint.load(tmp_path / "alone", TASK), checkpoint.load(tmp_path / "taught", TASK)
     assert not torch.equal(first.classifier.weight, second.classifier.weight)
-    with pytest.raises(InputError, match="prune.teacher: must be a torch model"):
+    with pytest.raises(InputError, match=r"prune.teacher: must be a torch model"):
         stage.run(spec, source, tmp_path / "wrong", replace(taught, teacher=replace(source, form="onnx")))
 
 

@@ -1,0 +1,85 @@
+"""Which candidate to keep, from figures alone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+ROUNDING = 1e-9
+"""A drop that equals the allowance but for rounding is within it."""
+
+
+@dataclass(frozen=True)
+class Figures:
+    """What was measured of a candidate.
+
+    Attributes:
+        name: The candidate.
+        size_bytes: Its file.
+        p50_ns: Median latency, interleaved with the source's.
+        metrics: On the validation rows.
+        drop: How far its deciding metric is below the reference's; negative where it is above.
+    """
+
+    name: str
+    size_bytes: int
+    p50_ns: int
+    metrics: dict[str, float]
+    drop: float
+
+    def to_json(self) -> dict[str, Any]:
+        """JSON form for the stage's details."""
+        return {
+            "name": self.name,
+            "size_bytes": self.size_bytes,
+            "p50_ns": self.p50_ns,
+            "metrics": dict(self.metrics),
+            "drop": self.drop,
+        }
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What was chosen and why.
+
+    Attributes:
+        name: The candidate.
+        qualified: Whether its drop is within the allowance.
+        verdicts: Candidate → why it was kept or not.
+    """
+
+    name: str
+    qualified: bool
+    verdicts: dict[str, str]
+
+
+def choose(candidates: Sequence[Figures], allowance: float, source_p50_ns: int) -> Choice:
+    """The fastest whose drop is within the allowance, else the one that drops least, of those faster than the source.
+
+    Where no candidate within the allowance is faster, the smallest is kept, since size is what it can still pay in.
+
+    Args:
+        candidates: At least one; earlier ones win ties.
+        allowance: Largest drop of the deciding metric.
+        source_p50_ns: Median latency of the float model in the same run.
+    """
+    faster = [figures for figures in candidates if figures.p50_ns < source_p50_ns]
+    within = [figures for figures in candidates if figures.drop <= allowance + ROUNDING]
+    both = [figures for figures in within if figures in faster]
+    if both:
+        best, why = min(both, key=lambda figures: figures.p50_ns), "fastest within the allowance"
+    elif within:
+        best, why = min(within, key=lambda figures: figures.size_bytes), "smallest within the allowance, none is faster"
+    else:
+        best = min(faster or candidates, key=lambda figures: figures.drop)
+        why = "least drop, though beyond the allowance"
+    verdicts = {}
+    for figures in candidates:
+        if figures is best:
+            verdicts[figures.name] = f"kept: {why}"
+        elif figures not in within:
+            verdicts[figures.name] = f"drops {figures.drop:.4f}, allowance {allowance:.4f}"
+        else:
+            verdicts[figures.name] = f"slower than {best.name}" if both else f"larger than {best.name}"
+    return Choice(best.name, bool(within), verdicts)

@@ -1,0 +1,88 @@
+"""What must hold of a quantized file before it counts, checked on the saved file itself."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edgesft.errors import StageError
+from edgesft.stages.export.checks import difference, file_run
+from edgesft.stages.onnxfile import EIGHT_BITS, OnnxFacts, read_facts
+from edgesft.stages.quantize.plan import QuantizePlan
+from edgesft.tasks.base import Batch
+
+MARKS: Mapping[str, tuple[tuple[str, ...], ...]] = {
+    "int8-dynamic": (("MatMulInteger", "DequantizeLinear", "DynamicQuantizeLSTM"),),
+    "int8-static": (("QuantizeLinear", "QLinearMatMul", "QLinearConv"), ("DequantizeLinear", "QLinearMatMul")),
+    "fp16": (),
+}
+"""Scheme → groups of operators; of each group one must be there."""
+
+SHARE = 0.98
+"""Share of the planned weights that must be found in their new type; the rest is rounding of tied and merged ones."""
+
+
+def verify(target: Path, source: Path, plan: QuantizePlan, requests: Sequence[Batch]) -> dict[str, Any]:
+    """Checks that the plan's weights really have fewer bits, the file is smaller, and it runs.
+
+    Args:
+        target: Quantized ONNX file.
+        source: The float file it was made from.
+        plan: What was to be done.
+        requests: Real requests to run, at least one.
+
+    Returns:
+        JSON facts: those of the file, and the greatest absolute difference of its outputs from the source's.
+
+    Raises:
+        StageError: One of them does not hold; the message has the figures.
+    """
+    before, after = read_facts(source), read_facts(target)
+    if after.size_bytes >= before.size_bytes:
+        raise StageError(f"{plan.scheme} must make the file smaller. Got {after.size_bytes} of {before.size_bytes} bytes")
+    _check_operators(after, plan)
+    _check_weights(before, after, plan)
+    apart = _run_both(target, source, after, requests)
+    return {**after.to_json(), "max_abs_difference": apart, "size_ratio": round(after.size_bytes / before.size_bytes, 4)}
+
+
+def _check_operators(facts: OnnxFacts, plan: QuantizePlan) -> None:
+    for group in MARKS[plan.scheme]:
+        if not any(facts.operators.get(name) for name in group):
+            raise StageError(f"an {plan.scheme} file must hold {' or '.join(group)}. Got {sorted(facts.operators)}")
+
+
+def _check_weights(before: OnnxFacts, after: OnnxFacts, plan: QuantizePlan) -> None:
+    """The planned float bytes are gone, and as many elements are there in the new type."""
+    elements = plan.weight_bytes // 4
+    types, width = (("FLOAT16",), 2) if plan.scheme == "fp16" else (EIGHT_BITS, 1)
+    found = sum(after.constant_bytes.get(dtype, 0) for dtype in types) // width
+    if found < SHARE * elements:
+        raise StageError(f"{plan.scheme} must store {elements} weights as {' or '.join(types)}. Got {found}")
+    limit = before.constant_bytes.get("FLOAT", 0) - SHARE * plan.weight_bytes
+    # A scale and a zero point of four bytes at most for each channel, whose number a square weight's side bounds.
+    limit += 8 * len(plan.quantized) * max(1, int(np.sqrt(elements)))
+    if (left := after.constant_bytes.get("FLOAT", 0)) > limit:
+        raise StageError(f"{plan.scheme} must leave at most {limit:.0f} bytes of float weights. Got {left}")
+
+
+def _run_both(target: Path, source: Path, facts: OnnxFacts, requests: Sequence[Batch]) -> float:
+    """Runs both files on requests, alone and, where the first axis varies, two at once."""
+    if not requests:
+        raise StageError("a quantized file is checked on real requests. Got none")
+    on_source, on_target = file_run({"model": source}), file_run({"model": target})
+    first = requests[0]
+    feeds = list(requests)
+    if all(isinstance(named[0], str) for named in facts.inputs.values() if named):
+        feeds.append({name: np.concatenate([array, array]) for name, array in first.items()})
+    apart = 0.0
+    for feed in feeds:
+        expected, got = on_source(feed), on_target(feed)
+        for name, array in expected.items():
+            if not np.isfinite(got[name].astype(np.float64)).all() and np.isfinite(array.astype(np.float64)).all():
+                raise StageError(f"'{target.name}' must give finite '{name}'. Got NaN or infinity")
+            apart = max(apart, difference(array, got[name]))
+    return apart
