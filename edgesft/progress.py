@@ -19,6 +19,10 @@ def _figures(figures: dict[str, object]) -> str:
     return " ".join(f"{name} {value:.4g}" if isinstance(value, float) else f"{name} {value}" for name, value in figures.items())
 
 
+def _silent(steps: int = 1, **figures: object) -> None:
+    """Advances nothing."""
+
+
 class Progress:
     """Tells a person what goes on, on standard error. `quiet` keeps all but errors to itself."""
 
@@ -32,18 +36,18 @@ class Progress:
             print(line, file=self._stream, flush=True)
 
     @contextmanager
-    def bar(self, label: str, total: int) -> Iterator[Advance]:
-        """A bar of `total` steps; yields the function that advances it."""
+    def bar(self, label: str, total: int, done: int = 0) -> Iterator[Advance]:
+        """A bar of `total` steps, of which an earlier process may have done some; yields what advances it."""
         if self._quiet:
-            yield lambda steps=1, **figures: None
+            yield _silent
         elif self._stream.isatty():
-            with self._rich(label, total) as advance:
+            with self._rich(label, total, done) as advance:
                 yield advance
         else:
-            yield self._plain(label, total)
+            yield self._plain(label, total, done)
 
     @contextmanager
-    def _rich(self, label: str, total: int) -> Iterator[Advance]:
+    def _rich(self, label: str, total: int, done: int) -> Iterator[Advance]:
         from rich.console import Console
         from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
         from rich.progress import Progress as Rich
@@ -57,24 +61,24 @@ class Progress:
             TextColumn("{task.fields[figures]}"),
         )
         with Rich(*columns, console=Console(file=self._stream)) as rich:
-            task = rich.add_task(label, total=total, figures="")
+            task = rich.add_task(label, total=total, completed=done, figures="")
 
             def advance(steps: int = 1, **figures: object) -> None:
                 rich.update(task, advance=steps, **({"figures": _figures(figures)} if figures else {}))
 
             yield advance
 
-    def _plain(self, label: str, total: int) -> Advance:
+    def _plain(self, label: str, total: int, before: int) -> Advance:
         started = last = time.monotonic()
-        done = 0
+        done = before
 
         def advance(steps: int = 1, **figures: object) -> None:
             nonlocal done, last
             done += steps
             now = time.monotonic()
-            if now - last >= PLAIN_SECONDS and done:
+            if now - last >= PLAIN_SECONDS:
                 last = now
-                left = (now - started) / done * max(total - done, 0)
+                left = (now - started) / max(done - before, 1) * max(total - done, 0)
                 self.say(f"{label} {done}/{total} {_figures(figures)} about {left:.0f} s left")
 
         return advance

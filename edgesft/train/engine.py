@@ -101,8 +101,7 @@ def fit(
             predictions = task.predict(runner(model), validation, processor, batch_size=settings.batch_size)
             return task.score(predictions, validation)
 
-        with progress.bar(label, len(steps)) as advance:
-            advance(record.step)
+        with progress.bar(label, len(steps), record.step) as advance:
             plan = Plan(
                 objective=objective or task_objective(task, label_smoothing=settings.label_smoothing),
                 evaluate=evaluate,

@@ -229,10 +229,10 @@ def test_leaves_the_process_as_it_was(task: Mood, tmp_path: Path, capfd: pytest.
 
 def test_progress_counts_the_steps(task: Mood, tmp_path: Path) -> None:
     class Counting(Progress):
-        def bar(self, label: str, total: int) -> Any:
+        def bar(self, label: str, total: int, done: int = 0) -> Any:
             from contextlib import nullcontext
 
-            self.label, self.total, self.done, self.shown = label, total, 0, set[str]()
+            self.label, self.total, self.done, self.shown = label, total, done, set[str]()
 
             def advance(steps: int = 1, **figures: object) -> None:
                 self.done += steps

@@ -19,7 +19,7 @@ from edgesft.stages.prune.apply import apply_plan
 from edgesft.stages.prune.layout import Layout
 from edgesft.stages.prune.plan import Removal, make_plan
 from edgesft.stages.prune.search import Point
-from edgesft.stages.quantize.ort import dynamic
+from edgesft.stages.quantize import dynamic
 from edgesft.tasks.base import Contract
 
 
