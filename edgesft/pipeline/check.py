@@ -111,22 +111,32 @@ def _model_problems(
     recipe: RecipeSpec, document: Document, task: Task, rows: Splits | None, base: Path
 ) -> list[Problem]:
     """What keeps the model, and each teacher that is a model of its own, from doing the task."""
+    problems = _source_problems(recipe, recipe.model, task, rows, base, document.where(("model",)))
+    if problems:
+        return problems
     names = {spec.name or spec.stage for spec in recipe.stages}
-    places = [(recipe.model, ("model",))]
     for index, spec in enumerate(recipe.stages):
         teacher = getattr(spec, "teacher", None)
-        if teacher and teacher != "finetune" and teacher not in names:
-            places.append((teacher, ("stages", index, "teacher")))
-    problems: list[Problem] = []
-    for text, loc in places:
-        try:
-            place = source.resolve(text, base)
-            contract = task.contract(rows.train if rows else [], {"max_length": recipe.data.max_length})
-            found: InputError | list[Problem] = task.check_model(place, contract, trust_remote_code=recipe.trust_remote_code)
-        except InputError as error:
-            found = error
-        problems += _placed(found, document.where(loc))
+        if teacher is None or teacher == "finetune" or teacher in names:
+            continue
+        where = document.where(("stages", index, "teacher"))
+        found = _source_problems(recipe, teacher, task, rows, base, where)
+        if not found and not source.read_alike(source.resolve(recipe.model, base), source.resolve(teacher, base)):
+            message = f"'teacher' must read its input as '{recipe.model}' does. Got another tokenizer in '{teacher}'"
+            found = [Problem(message, "a teacher of the same family", where)]
+        problems += found
     return problems
+
+
+def _source_problems(
+    recipe: RecipeSpec, text: str, task: Task, rows: Splits | None, base: Path, where: str
+) -> list[Problem]:
+    try:
+        place = source.resolve(text, base)
+        contract = task.contract(rows.train if rows else [], {"max_length": recipe.data.max_length})
+        return _placed(task.check_model(place, contract, trust_remote_code=recipe.trust_remote_code), where)
+    except InputError as error:
+        return _placed(error, where)
 
 
 def _placed(problems: InputError | Sequence[Problem], where: str) -> list[Problem]:

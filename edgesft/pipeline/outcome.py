@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
+from edgesft.budget.percentile import Interval
 from edgesft.budget.verdict import Line, Verdict
 from edgesft.measure.measurement import Measurement
 from edgesft.pipeline.keep import Decision
@@ -36,6 +37,8 @@ class Row:
         evaluations: Split name → what it scored.
         decision: Whether it stays; None until it is judged.
         measurement: Its latency, taken interleaved with all other rows.
+        levels: Metric → its value on the report's split, with bounds over the rows.
+        drops: Metric → how far it lies below the fine-tuned original's, with bounds.
     """
 
     stage: str
@@ -45,11 +48,13 @@ class Row:
     evaluations: dict[str, Evaluation]
     decision: Decision | None = None
     measurement: Measurement | None = None
+    levels: Mapping[str, Interval] = field(default_factory=dict)
+    drops: Mapping[str, Interval] = field(default_factory=dict)
 
     @property
     def precision(self) -> str:
         """What its numbers are: `fp32`, or the scheme that quantized it."""
-        return str(self.report.details.get("scheme", "fp32"))
+        return str(self.report.details.get("chosen", "fp32"))
 
     @property
     def kept(self) -> bool:
@@ -65,6 +70,7 @@ class Outcome:
         profile: The device.
         verdict: The worst of the lines.
         lines: The budget, judged.
+        split: What the metrics in the budget and the bounds of the rows are taken on.
         rows: Every stage, kept or not.
         final: The model that the run is for.
         recipe: The resolved recipe.
@@ -75,6 +81,7 @@ class Outcome:
     profile: ProfileSpec
     verdict: Verdict
     lines: tuple[Line, ...]
+    split: str
     rows: tuple[Row, ...]
     final: Artefact
     recipe: Mapping[str, Any]

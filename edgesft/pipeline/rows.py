@@ -65,7 +65,10 @@ class Measurer:
             def scorer(predictions: np.ndarray, rows: np.ndarray) -> dict[str, float]:
                 return self._job.task.score(predictions, [examples[row] for row in rows])
 
-            return [levels(scorer, ours, confidence), drops(scorer, theirs, ours, confidence)]
+            reached = levels(scorer, ours, confidence)
+            if final.key == original.key:
+                return [reached, {name: Interval(0.0, 0.0, 0.0) for name in reached}]
+            return [reached, drops(scorer, theirs, ours, confidence)]
 
         found = self._job.store.record(key(facts), compute)
         both = [{name: Interval(*interval) for name, interval in each.items()} for each in found]

@@ -118,17 +118,21 @@ class _Run:
     def _finish(self, warnings: Sequence[str]) -> Outcome:
         """Measures all rows in one interleaved run and judges the budget."""
         job, rows = self._job, self._rows
+        final, original = self._standing or rows[-1], self._reference or rows[0]
+        # The test rows, where there are some, are read here and nowhere else.
+        split = "test" if job.has_test else "validation"
+        confidence = job.recipe.budget.confidence or CONFIDENCE
         measured = self._measurer.latencies({row.name: row.onnx for row in rows}, job.full)
         for row in rows:
             row.measurement = measured[row.name]
-            if job.has_test:
-                row.evaluations["test"] = self._measurer.evaluation(row.onnx, "test")
-        final, original = self._standing or rows[-1], self._reference or rows[0]
+            row.evaluations[split] = self._measurer.evaluation(row.onnx, split)
+            row.levels, row.drops = self._measurer.intervals(row.onnx, original.onnx, split, confidence)
         lines = tuple(budget_lines.judge(job.recipe.budget, self._facts(final, original)))
         return Outcome(
             profile=job.profile,
             verdict=worst(line.verdict for line in lines),
             lines=lines,
+            split=split,
             rows=tuple(rows),
             final=final.onnx,
             recipe=job.recipe.model_dump(mode="json", exclude_none=True),
@@ -137,10 +141,7 @@ class _Run:
         )
 
     def _facts(self, final: Row, original: Row) -> Facts:
-        """What the budget is judged by; the metrics are the test rows' where there are some."""
-        split = "test" if self._job.has_test else "validation"
-        confidence = self._job.recipe.budget.confidence or CONFIDENCE
-        levels, drops = self._measurer.intervals(final.onnx, original.onnx, split, confidence)
+        """What the budget is judged by."""
         measured, base = final.measurement, original.measurement
         return Facts(
             size_bytes=final.onnx.size_bytes,
@@ -150,7 +151,7 @@ class _Run:
             loads_ns=measured.loads_ns if measured else (),
             firsts_ns=measured.firsts_ns if measured else (),
             peak_memory_bytes=measured.peak_memory_bytes if measured else None,
-            metrics=levels,
-            drops=drops,
+            metrics=final.levels,
+            drops=final.drops,
             differences=self._job.differences,
         )

@@ -37,27 +37,34 @@ def tables(results: Mapping[str, Any]) -> RenderableType:
 
 
 def _stages(results: Mapping[str, Any]) -> Table:
-    split = "test" if results["stages"] and "test" in results["stages"][0]["metrics"] else "validation"
-    metric = next(iter(results["stages"][0]["metrics"][split]))
-    table = Table(title=f"latency in ms, {metric} on {split}", title_justify="left", header_style="bold")
+    split = results["split"]
+    metric = next(iter(results["stages"][0]["levels"]))
+    title = f"latency in ms; {metric} on {split}, change against the original with its bounds"
+    table = Table(title=title, title_justify="left", header_style="bold")
     columns = ("Stage", "Precision", "Size", "Params", f"{metric} (Δ)", "Provider", *RIGHT[2:], "kept?")
     for column in columns:
         table.add_column(column, justify="right" if column in RIGHT else "left", overflow="fold")
-    original = next(iter(results["stages"]))["metrics"][split][metric]
-    for index, stage in enumerate(results["stages"]):
-        score = stage["metrics"][split][metric]
-        change = "" if index == 0 else f" ({(score - original) * 100:+.1f})"
+    for stage in results["stages"]:
+        level, drop = stage["levels"][metric], stage["drops"][metric]
         table.add_row(
             stage["name"],
             stage["precision"],
             megabytes(stage["size_bytes"]),
             count(stage["parameters"]),
-            f"{percent(score)}{change}",
+            percent(level["value"]) + _change(drop),
             *_latency(stage),
             ("yes: " if stage["kept"] else "no: ") + stage["reason"],
             style=None if stage["kept"] else "dim",
         )
     return table
+
+
+def _change(drop: Mapping[str, float | None]) -> str:
+    """` -0.6 (-1.4 to +0.2)` in points; nothing for the original itself, which did not change."""
+    value, lower, upper = drop["value"], drop["lower"], drop["upper"]
+    if value is None or lower is None or upper is None or value == lower == upper:
+        return ""
+    return f" {-value * 100:+.1f} ({-upper * 100:+.1f} to {-lower * 100:+.1f})"
 
 
 def _latency(stage: Mapping[str, Any]) -> list[str]:

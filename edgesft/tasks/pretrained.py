@@ -99,6 +99,14 @@ def load(auto: Any, folder: Path, labels: Sequence[str], *, trust_remote_code: b
     return model
 
 
+def auto_class(task: str) -> Any:
+    """transformers' Auto class for a task, by optimum's table of tasks."""
+    with quiet():
+        from optimum.exporters.tasks import TasksManager
+
+        return TasksManager.get_model_class_for_task(task, framework="pt")
+
+
 def label_settings(labels: Sequence[str]) -> dict[str, Any]:
     """The entries of a transformers configuration that name the classes."""
     return {"id2label": dict(enumerate(labels)), "label2id": {label: index for index, label in enumerate(labels)}}

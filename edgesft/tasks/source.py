@@ -19,6 +19,10 @@ PICKLED = ("*.bin",)
 
 _SUFFIXES = frozenset((".safetensors", ".bin", ".pt", ".pth", ".ckpt", ".onnx", ".zip"))
 """A name that ends in one of these is a file that is not there, not a hub id."""
+
+VOCABULARIES = ("tokenizer.json", "vocab.txt", "spiece.model", "preprocessor_config.json")
+"""Files that decide how a processor encodes its input."""
+
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
 
 
@@ -75,6 +79,15 @@ def digest(source: Path | str) -> str:
     for file in files:
         total.update(f"{file.name}\0{sha256(file)}\n".encode())
     return total.hexdigest()
+
+
+def read_alike(one: Path | str, other: Path | str) -> bool:
+    """Whether two sources encode their input alike, as far as the files of their processors tell."""
+    return all(
+        ours.read_bytes() == theirs.read_bytes()
+        for name in VOCABULARIES
+        if (ours := folder(one) / name).is_file() and (theirs := folder(other) / name).is_file()
+    )
 
 
 def _in_package(source: str) -> Path:

@@ -72,24 +72,21 @@ class TextClassification(Task):
     def load_model(self, source: Path | str, contract: Contract, *, trust_remote_code: bool = False) -> nn.Module:
         """A pretrained model with a head for the contract's labels; missing parts follow torch's global seed."""
         folder = local_folder(source)
-        with pretrained.quiet():
-            from transformers import AutoModelForSequenceClassification
-        return pretrained.load(
-            AutoModelForSequenceClassification, folder, contract.labels, trust_remote_code=trust_remote_code
-        )
+        auto = pretrained.auto_class(self.name)
+        return pretrained.load(auto, folder, contract.labels, trust_remote_code=trust_remote_code)
 
     def build_model(self, config: Mapping[str, Any], contract: Contract) -> nn.Module:
         """The architecture of a transformers configuration, weights uninitialised."""
         import torch
 
         with pretrained.quiet():
-            from transformers import AutoConfig, AutoModelForSequenceClassification
+            from transformers import AutoConfig
             from transformers.initialization import no_init_weights
 
             settings = {**config, **pretrained.label_settings(contract.labels)}
             known = AutoConfig.for_model(settings.pop("model_type"), **settings)
             with no_init_weights():
-                model: nn.Module = AutoModelForSequenceClassification.from_config(
+                model: nn.Module = pretrained.auto_class(self.name).from_config(
                     known, attn_implementation="eager", dtype=torch.float32
                 )
         return model

@@ -146,3 +146,14 @@ def test_a_little_overlap_is_a_warning(recipe: Callable[[Change], Path]) -> None
         tiny.write_rows(folder / "test.jsonl", rows[149:])
 
     assert "also in train" in check(recipe(leak)).warnings[0]
+
+
+def test_a_teacher_with_another_tokenizer(recipe: Callable[[Change], Path]) -> None:
+    def other(data: dict[str, Any], folder: Path) -> None:
+        shutil.copytree(folder / "bert", folder / "other")
+        tokenizer = folder / "other" / "tokenizer.json"
+        tokenizer.write_text(tokenizer.read_text() + " ")
+        data["stages"].insert(1, {"stage": "distill", "teacher": "other"})
+
+    with pytest.raises(InputError, match="another tokenizer"):
+        check(recipe(other))

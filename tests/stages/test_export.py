@@ -85,9 +85,11 @@ def test_export_is_silent_and_leaves_the_model_alone(
     model = tiny_model.model
     model.set_attn_implementation("sdpa")
     model.train()
+    before = {name: set(vars(part)) for name, part in model.named_modules()}
     try:
         tiny_model.export(tmp_path / "out")
         assert model.training
+        assert {name: set(vars(part)) for name, part in model.named_modules()} == before
         assert model.config._attn_implementation == "sdpa"
     finally:
         model.set_attn_implementation("eager")

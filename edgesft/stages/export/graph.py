@@ -31,7 +31,7 @@ def convert(graph: Graph, *, opset: int) -> onnx_ir.Model:
     from transformers import PreTrainedModel
 
     exporter = _export_transformers if isinstance(graph.module, PreTrainedModel) else _export_module
-    with evaluating(graph.module), eager_attention(graph.module):
+    with evaluating(graph.module), eager_attention(graph.module), _own_forward(graph.module):
         try:
             with quiet():
                 program = exporter(graph, opset)
@@ -141,6 +141,17 @@ def eager_attention(module: nn.Module) -> Iterator[None]:
         yield
     finally:
         module.set_attn_implementation(before)
+
+
+@contextmanager
+def _own_forward(module: nn.Module) -> Iterator[None]:
+    """Removes what transformers' exporter leaves behind: a `forward` on the instance that hides its class's."""
+    there = "forward" in vars(module)
+    try:
+        yield
+    finally:
+        if not there:
+            vars(module).pop("forward", None)
 
 
 def keep_outputs(program: onnx_ir.Model, graph: Graph) -> None:

@@ -74,8 +74,9 @@ def quantize_tables(program: onnx_ir.Model, names: Collection[str]) -> None:
             name=f"{node.name}.DequantizeLinear",
         )
         scaled = dequantize.outputs[0]
-        scaled.name, scaled.shape, scaled.type = f"{output.name}.float", output.shape, output.type
+        scaled.shape, scaled.type, name = output.shape, output.type, output.name
         output.replace_all_uses_with(scaled, replace_graph_outputs=True)
+        output.name, scaled.name = f"{name}.int8", name
         dequantize.replace_input_with(0, output)
         output.type = onnx_ir.TensorType(onnx_ir.DataType.INT8)
         node.replace_input_with(0, _initializer(graph, f"{node.name}.table", np.rint(table / scale).astype(np.int8)))

@@ -1,0 +1,33 @@
+from __future__ import annotations
+
+from edgesft.stages.quantize.choose import Figures, choose
+
+
+def _figures(name: str, p50: int, drop: float, size: int = 25) -> Figures:
+    return Figures(name, size, p50, {"accuracy": 0.9 - drop}, drop)
+
+
+def test_the_fastest_within_the_allowance_wins() -> None:
+    choice = choose([_figures("a", 40, 0.0), _figures("b", 30, 0.01), _figures("c", 20, 0.02)], 0.01, 100)
+    assert (choice.name, choice.qualified) == ("b", True)
+    assert choice.verdicts["a"] == "slower than b"
+    assert "drops 0.0200" in choice.verdicts["c"]
+
+
+def test_a_drop_equal_to_the_allowance_but_for_rounding_is_within() -> None:
+    assert choose([_figures("a", 40, 0.9 - 0.89)], 0.01, 100).qualified
+
+
+def test_none_within_the_allowance_keeps_the_least_drop_among_the_faster() -> None:
+    choice = choose([_figures("a", 40, 0.05), _figures("b", 30, 0.06), _figures("c", 120, 0.04)], 0.01, 100)
+    assert (choice.name, choice.qualified) == ("a", False)
+    assert "beyond the allowance" in choice.verdicts["a"]
+
+
+def test_none_faster_keeps_the_smallest_within_the_allowance() -> None:
+    choice = choose([_figures("a", 110, 0.0, 50), _figures("b", 120, 0.0, 25), _figures("c", 50, 0.1, 9)], 0.01, 100)
+    assert choice.name == "b"
+
+
+def test_ties_go_to_the_earlier() -> None:
+    assert choose([_figures("a", 40, 0.0), _figures("b", 40, 0.0)], 0.01, 100).name == "a"

@@ -1,0 +1,93 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+
+from edgesft.stages.artefact import Artefact
+from edgesft.stages.export.checks import file_run
+from edgesft.stages.onnxfile import read_facts
+from edgesft.stages.quantize import dynamic, fp16, static
+from edgesft.stages.quantize.ort import Calibration
+from edgesft.stages.quantize.verify import verify
+from tests.stages.surroundings import TASK, Small
+
+
+def _largest_logit(of: Small, artefact: Artefact) -> float:
+    run = file_run({"model": artefact.model})
+    return max(float(np.abs(run(r)["logits"]).max()) for r in TASK.requests(of.rows, of.processor))
+
+
+def test_dynamic_stores_int8_and_answers_alike(tiny_model: Small, artefact: Artefact, tmp_path: Path) -> None:
+    plan = dynamic(artefact.model, tmp_path / "q.onnx")
+    facts = verify(tmp_path / "q.onnx", artefact.model, plan, TASK.requests(tiny_model.rows, tiny_model.processor))
+    products = [name for name in plan.quantized if not name.endswith(".Gather")]
+    assert facts["operators"]["MatMulInteger"] == len(products)
+    assert facts["operators"]["DynamicQuantizeLinear"] > 0
+    assert facts["int8_share"] > 0.8
+    assert facts["inputs"]["input_ids"] == ["batch", "sequence"]
+    assert 0 < facts["max_abs_difference"] < 0.15 * _largest_logit(tiny_model, artefact)
+
+
+@pytest.mark.parametrize("calibration", ["minmax", "entropy", "percentile"])
+def test_static_stores_int8_and_answers_alike(
+    tiny_model: Small, artefact: Artefact, tmp_path: Path, calibration: Calibration
+) -> None:
+    requests = TASK.requests(tiny_model.rows, tiny_model.processor)
+    plan = static(artefact.model, tmp_path / "q.onnx", requests, calibration=calibration)
+    facts = verify(tmp_path / "q.onnx", artefact.model, plan, requests)
+    assert facts["operators"]["QuantizeLinear"] > 0
+    assert facts["operators"]["DequantizeLinear"] > len(plan.quantized)
+    assert facts["int8_share"] > 0.8
+    assert facts["inputs"]["input_ids"] == ["batch", "sequence"]
+    assert 0 < facts["max_abs_difference"] < 0.3 * _largest_logit(tiny_model, artefact)
+
+
+def test_static_ranges_follow_the_calibration_rows(tiny_model: Small, artefact: Artefact, tmp_path: Path) -> None:
+    requests = TASK.requests(tiny_model.rows, tiny_model.processor)
+    static(artefact.model, tmp_path / "one.onnx", requests[:1])
+    static(artefact.model, tmp_path / "all.onnx", requests)
+    assert (tmp_path / "one.onnx").read_bytes() != (tmp_path / "all.onnx").read_bytes()
+
+
+def test_fp16_halves_weights_and_keeps_inputs(tiny_model: Small, artefact: Artefact, tmp_path: Path) -> None:
+    plan = fp16(artefact.model, tmp_path / "q.onnx", exclude=("classifier.*",))
+    facts = verify(tmp_path / "q.onnx", artefact.model, plan, TASK.requests(tiny_model.rows, tiny_model.processor))
+    assert facts["constant_bytes"]["FLOAT16"] > 10 * facts["constant_bytes"]["FLOAT"] > 0
+    output = onnx.load(tmp_path / "q.onnx").graph.output[0]
+    assert output.type.tensor_type.elem_type == onnx.TensorProto.FLOAT
+    assert 0 < facts["max_abs_difference"] < 0.01 * _largest_logit(tiny_model, artefact)
+
+
+def test_excluded_nodes_stay_float(tiny_model: Small, artefact: Artefact, tmp_path: Path) -> None:
+    exclude = ("classifier.*", "*word_embeddings*")
+    dynamic(artefact.model, tmp_path / "d.onnx", exclude=exclude)
+    static(artefact.model, tmp_path / "s.onnx", TASK.requests(tiny_model.rows, tiny_model.processor), exclude=exclude)
+    for name in ("d.onnx", "s.onnx"):
+        floats = {t.name for t in onnx.load(tmp_path / name).graph.initializer if t.data_type == onnx.TensorProto.FLOAT}
+        assert {"bert.embeddings.word_embeddings.weight"} <= floats
+        assert any(tensor.startswith("classifier.weight") for tensor in floats)
+        assert "bert.pooler.dense.weight" not in floats
+
+
+def test_per_channel_has_a_scale_for_each_channel(artefact: Artefact, tmp_path: Path) -> None:
+    dynamic(artefact.model, tmp_path / "channel.onnx", per_channel=True)
+    dynamic(artefact.model, tmp_path / "tensor.onnx", per_channel=False)
+    assert read_facts(tmp_path / "channel.onnx").parameters > read_facts(tmp_path / "tensor.onnx").parameters
+
+
+def test_the_same_source_gives_the_same_bytes_and_the_source_folder_stays(
+    tiny_model: Small, artefact: Artefact, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    before = {place.name: place.read_bytes() for place in artefact.path.iterdir()}
+    requests = TASK.requests(tiny_model.rows, tiny_model.processor)
+    for name in ("a", "b"):
+        dynamic(artefact.model, tmp_path / name / "d.onnx")
+        static(artefact.model, tmp_path / name / "s.onnx", requests)
+    for name in ("d.onnx", "s.onnx"):
+        assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
+    assert {place.name for place in (tmp_path / "a").iterdir()} == {"d.onnx", "s.onnx"}
+    assert {place.name: place.read_bytes() for place in artefact.path.iterdir()} == before
+    assert capfd.readouterr() == ("", "")

@@ -1,0 +1,192 @@
+"""The stage as the pipeline calls it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from edgesft.errors import InputError, StageError
+from edgesft.spec.stages import QuantizeSpec
+from edgesft.stages import quantize
+from edgesft.stages.artefact import Artefact
+from edgesft.stages.onnxfile import read_facts
+from edgesft.stages.quantize.candidates import CANDIDATES, wanted
+from tests.stages.surroundings import Small, context
+
+
+def _spec(**values: object) -> QuantizeSpec:
+    return QuantizeSpec(stage="quantize", **values)
+
+
+class Fakes:
+    """Latencies and metrics by candidate, counting how often they are asked for."""
+
+    def __init__(self, p50: dict[str, int], accuracy: dict[str, float]) -> None:
+        self.p50, self.accuracy = p50, accuracy
+        self.asked: list[str] = []
+
+    def name(self, path: Path) -> str:
+        return path.parent.name if "candidates" in path.parts else "source"
+
+    def latency(self, paths: Sequence[Path]) -> list[int]:
+        self.asked.append("latency")
+        return [self.p50[self.name(path)] for path in paths]
+
+    def evaluate(self, path: Path) -> dict[str, float]:
+        assert path.is_file()
+        self.asked.append(self.name(path))
+        return {"accuracy": self.accuracy[self.name(path)], "f1_macro": 0.5}
+
+
+@pytest.fixture
+def fakes(monkeypatch: pytest.MonkeyPatch) -> Fakes:
+    """neural-compressor stays out: it has a test of its own, and it takes its time."""
+    kept = tuple(candidate for candidate in CANDIDATES if candidate.backend == "onnxruntime")
+    monkeypatch.setattr("edgesft.stages.quantize.candidates.CANDIDATES", kept)
+    return Fakes(
+        {"source": 100, "int8-dynamic": 40, "int8-static": 30, "fp16": 90},
+        {"source": 0.9, "int8-dynamic": 0.895, "int8-static": 0.85, "fp16": 0.9},
+    )
+
+
+def test_one_scheme_fills_the_folder(tiny_model: Small, artefact: Artefact, tmp_path: Path) -> None:
+    report = quantize.run(_spec(scheme="int8-dynamic"), artefact, tmp_path / "out", context(tmp_path, tiny_model))
+    names = {place.name for place in (tmp_path / "out").iterdir()}
+    assert names == {place.name for place in artefact.path.iterdir()}
+    assert read_facts(tmp_path / "out" / "model.onnx").int8_share > 0.8
+    assert (tmp_path / "out" / "contract.json").read_bytes() == (artefact.path / "contract.json").read_bytes()
+    row = report.details["candidates"][0]
+    assert row["plan"]["quantized"]
+    assert row["size_bytes"] < artefact.model.stat().st_size
+    assert report.summary.startswith("int8-dynamic: ")
+
+
+def test_a_pattern_that_matches_nothing_is_the_users_error(
+    tiny_model: Small, artefact: Artefact, tmp_path: Path
+) -> None:
+    for scheme in ("auto", "int8-dynamic"):
+        with pytest.raises(InputError, match="exclude"):
+            quantize.run(
+                _spec(scheme=scheme, exclude=["nothing*"]), artefact, tmp_path / "out", context(tmp_path, tiny_model)
+            )
+
+
+def test_auto_takes_the_fastest_within_the_allowance_and_replays(
+    tiny_model: Small, artefact: Artefact, tmp_path: Path, fakes: Fakes
+) -> None:
+    surroundings = context(
+        tmp_path / "work",
+        tiny_model,
+        latency=fakes.latency,
+        evaluate=fakes.evaluate,
+        allowance=0.01,
+        precisions=("fp32", "fp16", "int8"),
+    )
+    report = quantize.run(_spec(), artefact, tmp_path / "out", surroundings)
+    assert report.details["chosen"] == "int8-dynamic"
+    verdicts = {row["name"]: row["verdict"] for row in report.details["candidates"]}
+    assert verdicts["int8-dynamic"].startswith("kept: fastest")
+    assert "drops 0.0500" in verdicts["int8-static"]
+    assert verdicts["fp16"] == "slower than int8-dynamic"
+    assert read_facts(tmp_path / "out" / "model.onnx").operators["MatMulInteger"] > 0
+    json.dumps(report.details)
+    assert sorted(fakes.asked) == ["fp16", "int8-dynamic", "int8-static", "latency", "source"]
+
+    resumed = quantize.run(_spec(), artefact, tmp_path / "again", context(tmp_path / "work", tiny_model,
+                                                                         precisions=("fp32", "fp16", "int8")))
+    assert resumed == report
+    assert (tmp_path / "again" / "model.onnx").read_bytes() == (tmp_path / "out" / "model.onnx").read_bytes()
+
+
+def test_a_run_killed_while_timing_asks_only_for_what_is_missing(
+    tiny_model: Small, artefact: Artefact, tmp_path: Path, fakes: Fakes
+) -> None:
+    def killed(paths: Sequence[Path]) -> list[int]:
+        raise KeyboardInterrupt
+
+    first = context(tmp_path / "work", tiny_model, latency=killed, evaluate=fakes.evaluate)
+    with pytest.raises(KeyboardInterrupt):
+        quantize.run(_spec(), artefact, tmp_path / "out", first)
+    assert sorted(fakes.asked) == ["int8-dynamic", "int8-static"]
+    fakes.asked.clear()
+    second = context(tmp_path / "work", tiny_model, latency=fakes.latency, evaluate=fakes.evaluate)
+    quantize.run(_spec(), artefact, tmp_path / "out", second)
+    assert fakes.asked == ["latency", "source"]
+
+
+def test_drops_count_against_the_reference(
+    tiny_model: Small, artefact: Artefact, tmp_path: Path, fakes: Fakes
+) -> None:
+    reference = Artefact("onnx", tmp_path / "reference", "key")
+    reference.path.mkdir()
+    reference.model.write_bytes(b"never opened here")
+    answers = {reference.model: 0.95}
+
+    surroundings = context(
+        tmp_path / "work",
+        tiny_model,
+        latency=fakes.latency,
+        evaluate=lambda path: {"accuracy": answers[path]} if path in answers else fakes.evaluate(path),
+        reference=reference,
+        allowance=0.06,
+    )
+    report = quantize.run(_spec(), artefact, tmp_path / "out", surroundings)
+    assert report.details["chosen"] == "int8-dynamic"
+    assert "source" not in fakes.asked
+    assert {row["name"]: round(row["drop"], 3) for row in report.details["candidates"]} == {
+        "int8-dynamic": 0.055,
+        "int8-static": 0.1,
+    }
+
+
+def test_nothing_within_the_allowance_is_said(
+    tiny_model: Small, artefact: Artefact, tmp_path: Path, fakes: Fakes
+) -> None:
+    surroundings = context(
+        tmp_path / "work", tiny_model, latency=fakes.latency, evaluate=fakes.evaluate, allowance=0.001
+    )
+    report = quantize.run(_spec(), artefact, tmp_path / "out", surroundings)
+    assert (report.details["chosen"], report.details["qualified"]) == ("int8-dynamic", False)
+    assert "no candidate is within it" in report.summary
+
+
+def test_a_candidate_that_fails_is_a_row_not_the_end(
+    tiny_model: Small, artefact: Artefact, tmp_path: Path, fakes: Fakes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise RuntimeError("no such kernel")
+
+    monkeypatch.setattr("edgesft.stages.quantize.ort.dynamic", broken)
+    surroundings = context(tmp_path / "work", tiny_model, latency=fakes.latency, evaluate=fakes.evaluate)
+    report = quantize.run(_spec(), artefact, tmp_path / "out", surroundings)
+    assert report.details["chosen"] == "int8-static"
+    assert report.details["candidates"][0]["verdict"] == "failed: RuntimeError: no such kernel"
+
+    monkeypatch.setattr("edgesft.stages.quantize.ort.static", broken)
+    surroundings = context(tmp_path / "other", tiny_model, latency=fakes.latency, evaluate=fakes.evaluate)
+    with pytest.raises(StageError, match="Got none: int8-dynamic: RuntimeError"):
+        quantize.run(_spec(), artefact, tmp_path / "out", surroundings)
+
+
+def test_neural_compressor_needs_the_torch_model(tiny_model: Small, artefact: Artefact, tmp_path: Path) -> None:
+    orphan = Artefact("onnx", artefact.path, "key")
+    with pytest.raises(StageError, match="torch model"):
+        quantize.run(
+            _spec(scheme="int8-static", backend="neural-compressor"),
+            orphan,
+            tmp_path / "out",
+            context(tmp_path, tiny_model),
+        )
+
+
+def test_the_profile_says_what_auto_may_try() -> None:
+    assert {candidate.name for candidate in wanted(_spec(), ("fp32", "int8"))} == {
+        "int8-dynamic",
+        "int8-static",
+        "int8-static-neural-compressor",
+    }
+    assert [candidate.name for candidate in wanted(_spec(), ("fp16",))] == ["fp16"]
+    assert [candidate.name for candidate in wanted(_spec(scheme="fp16"), ("int8",))] == ["fp16"]
