@@ -155,3 +155,7 @@ class _Run:
             drops=final.drops,
             differences=self._job.differences,
         )
+
+
+def _always(step: Step) -> bool:
+    return getattr(step.spec, "keep", "auto") == "always"
