@@ -44,7 +44,7 @@ def parser() -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command and returns its exit code."""
-    options = parser().parse_args(argv)
+    options = _parse(argv)
     command = importlib.import_module(f"edgesft.cli.{options.command}")
     try:
         code: int = command.main(options)
@@ -57,5 +57,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         return INTERRUPTED
 
 
-if __name__ == "__main__":
-    sys.exit(main())
+def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
+    """argparse takes `a.b=c` only before the first option; a person writes it anywhere."""
+    top = parser()
+    options, rest = top.parse_known_args(argv)
+    later = [word for word in rest if "=" in word and not word.startswith("-") and hasattr(options, "settings")]
+    if unknown := [word for word in rest if word not in later]:
+        top.error(f"unrecognized arguments: {' '.join(unknown)}")
+    if later:
+        options.settings = [*options.settings, *later]
+    return options

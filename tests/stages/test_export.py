@@ -41,7 +41,7 @@ def test_the_folder_holds_what_a_device_needs(exported: Path) -> None:
 
 def test_axes_inputs_and_opset_are_as_asked(exported: Path, tiny_model: Small) -> None:
     facts = checks.check_file(exported / "model.onnx", tiny_model.graph(), 20)
-    assert list(facts.inputs.items())[0] == ("input_ids", ("batch", "sequence"))
+    assert next(iter(facts.inputs.items())) == ("input_ids", ("batch", "sequence"))
     assert set(facts.inputs.values()) == {("batch", "sequence")}
     assert facts.outputs == {"logits": ("batch", 2)}
     symbols = {
@@ -147,16 +147,16 @@ def test_weights_of_another_type_fail(exported: Path, tiny_model: Small, tmp_pat
         if tensor.name.endswith("word_embeddings.weight"):
             tensor.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(tensor).astype(np.float16), tensor.name))
     onnx.save(model, tmp_path / "model.onnx")
-    with pytest.raises(StageError, match="FLOAT16|valid ONNX"):
+    with pytest.raises(StageError, match=r"FLOAT16|valid ONNX"):
         checks.check_file(tmp_path / "model.onnx", tiny_model.graph(), 20)
 
 
 def test_a_wrong_opset_or_axis_fails(exported: Path, tiny_model: Small) -> None:
     graph = tiny_model.graph()
-    with pytest.raises(StageError, match="opset 19. Got 20"):
+    with pytest.raises(StageError, match=r"opset 19\. Got 20"):
         checks.check_file(exported / "model.onnx", graph, 19)
     renamed = dataclasses.replace(graph, dynamic={**graph.dynamic, "input_ids": {0: "rows", 1: "sequence"}})
-    with pytest.raises(StageError, match="must be 'rows'. Got 'batch'"):
+    with pytest.raises(StageError, match=r"must be 'rows'\. Got 'batch'"):
         checks.check_file(exported / "model.onnx", renamed, 20)
 
 
@@ -208,9 +208,7 @@ def test_an_axis_that_cannot_vary_fails() -> None:
         convert(_plain(tied=True), opset=20)
 
 
-def test_beyond_protobufs_limit_weights_lie_beside_the_file(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_beyond_protobufs_limit_weights_lie_beside_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     graph = _plain(tied=False)
     monkeypatch.setattr("edgesft.stages.export.graph.PROTOBUF_LIMIT_BYTES", 8)
     save(convert(graph, opset=20), tmp_path / "model.onnx")

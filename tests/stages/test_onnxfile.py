@@ -14,9 +14,7 @@ from edgesft.stages.onnxfile import read_facts
 def _model(weight: np.ndarray) -> onnx.ModelProto:
     """x[batch, 4] → MatMul → If, whose branch holds a Constant node."""
     constant = helper.make_node("Constant", [], ["c"], value=numpy_helper.from_array(np.zeros(3, np.float32)))
-    branch = helper.make_graph(
-        [constant], "branch", [], [helper.make_tensor_value_info("c", TensorProto.FLOAT, [3])]
-    )
+    branch = helper.make_graph([constant], "branch", [], [helper.make_tensor_value_info("c", TensorProto.FLOAT, [3])])
     nodes = [
         helper.make_node("MatMul", ["x", "w"], ["y"]),
         helper.make_node("If", ["flag"], ["z"], then_branch=branch, else_branch=branch),

@@ -13,8 +13,8 @@ def test_nothing_is_said_and_logging_is_as_before(capfd: pytest.CaptureFixture[s
     root = logging.getLogger()
     before = list(root.handlers), root.level, root.manager.disable
     with quiet():
-        print("printed")
-        print("printed", file=sys.stderr)
+        sys.stdout.write("printed")
+        sys.stderr.write("printed")
         logging.basicConfig(level=logging.DEBUG, force=True)
         logging.error("logged")
         warnings.warn("warned", stacklevel=1)
@@ -24,6 +24,6 @@ def test_nothing_is_said_and_logging_is_as_before(capfd: pytest.CaptureFixture[s
 
 def test_an_error_carries_what_was_said() -> None:
     with pytest.raises(ValueError, match="broken") as caught, quiet():
-        print("because of this")
+        sys.stdout.write("because of this")
         raise ValueError("broken")
     assert "because of this" in caught.value.__notes__[0]

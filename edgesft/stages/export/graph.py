@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -59,10 +60,10 @@ def tidy(program: onnx_ir.Model, graph: Graph, *, prefix: str = "") -> None:
     """
     import onnx_ir.passes.common as passes
 
-    keep_outputs(program, graph)
+    _keep_outputs(program, graph)
     _order_inputs(program, graph)
-    name_axes(program, graph)
-    name_nodes(program, prefix)
+    _name_axes(program, graph)
+    _name_nodes(program, prefix)
     passes.RemoveUnusedNodesPass()(program)
     passes.ClearMetadataAndDocStringPass()(program)
     passes.TopologicalSortPass()(program)
@@ -106,7 +107,7 @@ def _export_transformers(graph: Graph, opset: int) -> onnx_ir.Model:
     from transformers.exporters.exporter_onnx import OnnxConfig, OnnxExporter
 
     config = OnnxConfig(dynamic_shapes=dynamic_shapes(graph), opset_version=opset)
-    return OnnxExporter().export(graph.module, dict(graph.inputs), config=config).program  # type: ignore[arg-type]
+    return OnnxExporter().export(graph.module, dict(graph.inputs), config=config).program
 
 
 def dynamic_shapes(graph: Graph) -> dict[str, dict[int, Any]]:
@@ -154,7 +155,7 @@ def _own_forward(module: nn.Module) -> Iterator[None]:
             vars(module).pop("forward", None)
 
 
-def keep_outputs(program: onnx_ir.Model, graph: Graph) -> None:
+def _keep_outputs(program: onnx_ir.Model, graph: Graph) -> None:
     """Leaves the outputs that the task names, in its order."""
     found = {value.name: value for value in program.graph.outputs}
     if missing := [name for name in graph.outputs if name not in found]:
@@ -165,11 +166,12 @@ def keep_outputs(program: onnx_ir.Model, graph: Graph) -> None:
 def _order_inputs(program: onnx_ir.Model, graph: Graph) -> None:
     found = {value.name: value for value in program.graph.inputs}
     if set(found) != set(graph.inputs):
-        raise StageError(f"graph '{graph.name}' must take the inputs {list(graph.inputs)}. Got {sorted(map(str, found))}")
+        wanted = list(graph.inputs)
+        raise StageError(f"graph '{graph.name}' must take the inputs {wanted}. Got {sorted(map(str, found))}")
     program.graph.inputs[:] = [found[name] for name in graph.inputs]
 
 
-def name_axes(program: onnx_ir.Model, graph: Graph) -> None:
+def _name_axes(program: onnx_ir.Model, graph: Graph) -> None:
     """Gives the exporter's symbols (`s72`) the task's names (`batch`), in every shape of the graph."""
     import onnx_ir
 
@@ -180,11 +182,9 @@ def name_axes(program: onnx_ir.Model, graph: Graph) -> None:
     for inner in program.graphs():
         for value in (*inner.inputs, *(out for node in inner for out in node.outputs)):
             if value.shape is not None:
+                dims = (dim if isinstance(dim, int) else dim.value for dim in value.shape)
                 value.shape = onnx_ir.Shape(
-                    [
-                        dim if isinstance(dim, int) or dim.value is None else pattern.sub(lambda m: names[m[1]], dim.value)
-                        for dim in value.shape
-                    ]
+                    [pattern.sub(lambda m: names[m[1]], dim) if isinstance(dim, str) else dim for dim in dims]
                 )
 
 
@@ -198,14 +198,12 @@ def _symbols(program: onnx_ir.Model, graph: Graph) -> Mapping[str, str]:
             if symbol is None:
                 raise StageError(f"axis {axis} of '{value.name}' must vary as '{name}'. Got the fixed size {dim}")
             if names.setdefault(symbol, name) != name:
-                raise StageError(f"axes '{names[symbol]}' and '{name}' must vary freely. Got a model that needs them equal")
+                raise StageError(f"axes '{names[symbol]}' and '{name}' must vary freely. Got axes that must be equal")
     return names
 
 
-def name_nodes(program: onnx_ir.Model, prefix: str = "") -> None:
+def _name_nodes(program: onnx_ir.Model, prefix: str) -> None:
     """Names each node after the module it comes from: `classifier.Gemm`, so that patterns can say what is meant."""
-    import ast
-
     seen: Counter[str] = Counter()
     for inner in program.graphs():
         for node in inner:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +53,7 @@ def _auto(spec: QuantizeSpec, artefact: Artefact, out: Path, context: StageConte
     rows = _built(candidates, spec, artefact, context, records)
     made = {name: _place(context, artefact, name) for name, row in rows.items() if "error" not in row}
     for name, place in list(made.items()):
-        answer = records.record(f"metrics-{name}", lambda place=place: _attempt(lambda: context.evaluate(place)))
+        answer = records.record(f"metrics-{name}", partial(_attempt, partial(context.evaluate, place)))
         if "error" in answer:
             rows[name]["error"] = answer["error"]
             del made[name]
@@ -87,17 +89,13 @@ def _built(
     with context.progress.bar("quantize", len(candidates)) as advance:
         for candidate in candidates:
             target = _place(context, artefact, candidate.name)
-            rows[candidate.name] = records.record(
-                f"built-{candidate.name}",
-                lambda candidate=candidate, target=target: _attempt(
-                    lambda: build(candidate, spec, artefact, target, context)
-                ),
-            )
+            make = partial(build, candidate, spec, artefact, target, context)
+            rows[candidate.name] = records.record(f"built-{candidate.name}", partial(_attempt, make))
             advance(1)
     return rows
 
 
-def _attempt(make: Any) -> dict[str, Any]:
+def _attempt(make: Callable[[], Mapping[str, Any]]) -> dict[str, Any]:
     """What a call returns, or its failure as data: one candidate that does not work must not end the run."""
     try:
         return dict(make())

@@ -90,10 +90,10 @@ def _levels(value: onnx_ir.Value | None) -> np.ndarray | None:
     low, high = -np.inf, np.inf
     if node is not None and node.op_type == "Clip":
         bounds = [_constant(bound) for bound in node.inputs[1:3]]
-        if len(bounds) != 2 or any(bound is None for bound in bounds):
+        if len(bounds) != 2 or bounds[0] is None or bounds[1] is None:
             return None
-        low, high = (float(bound) for bound in bounds)  # type: ignore[arg-type]
-        node = node.inputs[0].producer()  # type: ignore[union-attr]
+        low, high = float(bounds[0]), float(bounds[1])
+        node = node.inputs[0].producer()
     if node is None or node.op_type != "QuantizeLinear":
         return None
     array, scale, zero = (_constant(part) for part in node.inputs[:3])
@@ -104,12 +104,16 @@ def _levels(value: onnx_ir.Value | None) -> np.ndarray | None:
         shape[_axis(node, array.ndim)] = scale.size
     limits = np.iinfo(zero.dtype)
     levels = np.rint(array / scale.reshape(shape)) + zero.reshape(shape).astype(np.float32)
-    return np.clip(levels, max(low, limits.min), min(high, limits.max)).astype(zero.dtype)
+    found: np.ndarray = np.clip(levels, max(low, limits.min), min(high, limits.max)).astype(zero.dtype)
+    return found
 
 
 def _constant(value: onnx_ir.Value | None) -> np.ndarray | None:
     """The array of an initializer."""
-    return None if value is None or value.const_value is None else value.const_value.numpy()
+    if value is None or value.const_value is None:
+        return None
+    array: np.ndarray = value.const_value.numpy()
+    return array
 
 
 def _axis(node: onnx_ir.Node, dimensions: int) -> int:

@@ -121,7 +121,7 @@ def _positional(graph: Graph) -> nn.Module:
     """The graph's module with positional inputs and its named outputs as a tuple."""
     import torch
 
-    class Positional(torch.nn.Module):
+    class Positional(torch.nn.Module):  # type: ignore[misc]
         def __init__(self) -> None:
             super().__init__()
             self.add_module(WRAPPED, graph.module)
@@ -133,5 +133,3 @@ def _positional(graph: Graph) -> nn.Module:
             return tuple(outputs[name] for name in graph.outputs) if hasattr(outputs, "keys") else tuple(outputs)
 
     return Positional().eval()
-
-

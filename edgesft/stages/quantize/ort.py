@@ -21,9 +21,7 @@ if TYPE_CHECKING:
 Calibration = Literal["minmax", "entropy", "percentile"]
 
 
-def dynamic(
-    source: Path, target: Path, *, per_channel: bool = True, exclude: Sequence[str] = ()
-) -> QuantizePlan:
+def dynamic(source: Path, target: Path, *, per_channel: bool = True, exclude: Sequence[str] = ()) -> QuantizePlan:
     """int8 weights; activations are quantized as they come (DynamicQuantizeLinear, MatMulInteger).
 
     Embedding tables become 8-bit too, with one scale a table, so that the file shrinks to about a quarter.
@@ -153,7 +151,7 @@ def fp16(source: Path, target: Path, *, exclude: Sequence[str] = ()) -> Quantize
 
 
 def _apply(source: Path, target: Path, change: Callable[[onnx.ModelProto, str], Any]) -> None:
-    """Runs a change on the model in memory, so that nothing is written beside the source, and writes the result whole."""
+    """Runs a change on the model in memory, so that the source's folder stays as it is, and writes the result whole."""
     import onnx
 
     target.parent.mkdir(parents=True, exist_ok=True)

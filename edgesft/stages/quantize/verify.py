@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,9 @@ MARKS: Mapping[str, tuple[tuple[str, ...], ...]] = {
     "fp16": (),
 }
 """Scheme → groups of operators; of each group one must be there."""
+
+SCALE_BYTES = 8
+"""A scale and its bias or zero point, in 32 bits each."""
 
 SHARE = 0.98
 """Share of the planned weights that must be found in their new type; the rest is rounding of tied and merged ones."""
@@ -42,11 +46,12 @@ def verify(target: Path, source: Path, plan: QuantizePlan, requests: Sequence[Ba
     """
     before, after = read_facts(source), read_facts(target)
     if after.size_bytes >= before.size_bytes:
-        raise StageError(f"{plan.scheme} must make the file smaller. Got {after.size_bytes} of {before.size_bytes} bytes")
+        raise StageError(f"{plan.scheme} must shrink the file's {before.size_bytes} bytes. Got {after.size_bytes}")
     _check_operators(after, plan)
     _check_weights(before, after, plan)
     apart = _run_both(target, source, after, requests)
-    return {**after.to_json(), "max_abs_difference": apart, "size_ratio": round(after.size_bytes / before.size_bytes, 4)}
+    ratio = round(after.size_bytes / before.size_bytes, 4)
+    return {**after.to_json(), "max_abs_difference": apart, "size_ratio": ratio}
 
 
 def _check_operators(facts: OnnxFacts, plan: QuantizePlan) -> None:
@@ -63,8 +68,8 @@ def _check_weights(before: OnnxFacts, after: OnnxFacts, plan: QuantizePlan) -> N
     if found < SHARE * elements:
         raise StageError(f"{plan.scheme} must store {elements} weights as {' or '.join(types)}. Got {found}")
     limit = before.constant_bytes.get("FLOAT", 0) - SHARE * plan.weight_bytes
-    # A scale and a zero point of four bytes at most for each channel, whose number a square weight's side bounds.
-    limit += 8 * len(plan.quantized) * max(1, int(np.sqrt(elements)))
+    # New scales are float too: one a channel, and a weight has fewer channels than all weights' square root.
+    limit += SCALE_BYTES * len(plan.quantized) * math.isqrt(elements)
     if (left := after.constant_bytes.get("FLOAT", 0)) > limit:
         raise StageError(f"{plan.scheme} must leave at most {limit:.0f} bytes of float weights. Got {left}")
 

@@ -27,7 +27,7 @@ def test_int8_weights_are_in_the_file_and_axes_vary(
         exclude=("classifier.*", "*position_embeddings*"),
     )
     facts = verify(tmp_path / "q.onnx", artefact.model, plan, requests)
-    assert facts["int8_share"] > 0.75
+    assert facts["int8_share"] > 0.6
     assert facts["inputs"]["input_ids"] == ["batch", "sequence"]
     assert facts["outputs"] == {"logits": ["batch", 2]}
     assert facts["opset"] == 20

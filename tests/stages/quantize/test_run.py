@@ -95,8 +95,12 @@ def test_auto_takes_the_fastest_within_the_allowance_and_replays(
     json.dumps(report.details)
     assert sorted(fakes.asked) == ["fp16", "int8-dynamic", "int8-static", "latency", "source"]
 
-    resumed = quantize.run(_spec(), artefact, tmp_path / "again", context(tmp_path / "work", tiny_model,
-                                                                         precisions=("fp32", "fp16", "int8")))
+    resumed = quantize.run(
+        _spec(),
+        artefact,
+        tmp_path / "again",
+        context(tmp_path / "work", tiny_model, precisions=("fp32", "fp16", "int8")),
+    )
     assert resumed == report
     assert (tmp_path / "again" / "model.onnx").read_bytes() == (tmp_path / "out" / "model.onnx").read_bytes()
 
@@ -117,9 +121,7 @@ def test_a_run_killed_while_timing_asks_only_for_what_is_missing(
     assert fakes.asked == ["latency", "source"]
 
 
-def test_drops_count_against_the_reference(
-    tiny_model: Small, artefact: Artefact, tmp_path: Path, fakes: Fakes
-) -> None:
+def test_drops_count_against_the_reference(tiny_model: Small, artefact: Artefact, tmp_path: Path, fakes: Fakes) -> None:
     reference = Artefact("onnx", tmp_path / "reference", "key")
     reference.path.mkdir()
     reference.model.write_bytes(b"never opened here")

@@ -24,7 +24,7 @@ def requests(tiny_model: Small) -> list[Batch]:
 
 def test_a_copy_is_not_smaller(artefact: Artefact, requests: list[Batch], tmp_path: Path) -> None:
     shutil.copy(artefact.model, tmp_path / "copy.onnx")
-    with pytest.raises(StageError, match="smaller"):
+    with pytest.raises(StageError, match="shrink"):
         verify(tmp_path / "copy.onnx", artefact.model, make_plan(artefact.model, "int8-dynamic"), requests)
 
 

@@ -1,0 +1,99 @@
+"""The commands as a person calls them: output, exit codes, nothing overwritten."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from edgesft.cli.main import COMMANDS, main
+from edgesft.spec import load
+from tests import chain
+
+BENCH = Path(__file__).parents[2] / "bench"
+
+
+def test_every_command_has_help(capsys: pytest.CaptureFixture[str]) -> None:
+    for command in COMMANDS:
+        with pytest.raises(SystemExit) as ended:
+            main([command, "--help"])
+        assert ended.value.code == 0 and f"edgesft {command}" in capsys.readouterr().out
+
+
+def test_an_unknown_command_is_bad_input() -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["rnu"])
+    assert ended.value.code == 2
+
+
+def test_recipes_and_profiles_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["recipes"]) == 0 and main(["profiles"]) == 0
+    out = capsys.readouterr().out
+    assert all(name in out for name in (*load.shipped("recipes"), *load.shipped("profiles")))
+
+
+def test_one_profile_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["profiles", "raspberry-pi-5"]) == 0
+    assert "name: raspberry-pi-5" in capsys.readouterr().out
+    assert main(["profiles", "raspbery-pi-5"]) == 2
+    assert "'raspberry-pi-5'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("what", ["recipe", "profile"])
+def test_schema(what: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["schema", what]) == 0
+    schema = json.loads(capsys.readouterr().out)
+    assert schema["additionalProperties"] is False and schema["properties"]
+
+
+def test_init_copies_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    target = tmp_path / "my.yaml"
+    assert main(["init", "text-classification", str(target)]) == 0
+    target.write_text("mine")
+    assert main(["init", "text-classification", str(target)]) == 2
+    assert target.read_text() == "mine"
+    assert main(["init", "text-clasification", str(tmp_path / "x.yaml")]) == 2
+    assert "'text-classification'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("path", [*load.shipped("recipes").values(), *BENCH.glob("*.yaml")], ids=lambda path: path.stem)
+def test_shipped_recipes_follow_the_schema(path: Path) -> None:
+    recipe, problems, document = load.recipe(path)
+    assert recipe is not None and not problems
+    from edgesft.pipeline.plan import order_problems
+
+    assert order_problems(recipe, document) == []
+    assert path.read_text().startswith("# ")
+
+
+def test_doctor(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["doctor", "--format", "json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert "CPUExecutionProvider" in found["providers"] and found["versions"]["torch"]
+    assert found["machine"]["cores"] >= 1 and "x86-1-thread" in found["profiles"]
+    assert main(["doctor"]) == 0 and "execution providers" in capsys.readouterr().out
+
+
+def test_validate_and_plan(tmp_path: Path, bert: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    recipe = str(chain.write(tmp_path, bert))
+    assert main(["validate", recipe]) == 0 and "valid" in capsys.readouterr().out
+    assert main(["validate", recipe, "stages.prune.parameters=2"]) == 2
+    assert "'parameters' must be less than 1" in capsys.readouterr().err
+    assert main(["plan", recipe]) == 0
+    out = capsys.readouterr().out
+    assert "export for quantize" in out and "to do" in out and "parameters=0.7" in out
+
+
+def test_the_plan_s_keys_follow_what_matters(tmp_path: Path, bert: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    recipe = str(chain.write(tmp_path, bert))
+
+    def keys(*settings: str) -> list[str]:
+        assert main(["plan", recipe, "--format", "json", *settings]) == 0
+        return [step["key"] for step in json.loads(capsys.readouterr().out)["here"]][:2]
+
+    same, other_test = keys(), keys("data.test=dev.jsonl", "data.allow_overlap=true")
+    assert same == other_test, "the test rows make no other model"
+    assert keys("stages.prune.parameters=0.6")[0] == same[0] and keys("stages.prune.parameters=0.6")[1] != same[1]
+    assert keys("seed=1")[0] != same[0]
+    assert keys("stages.prune.name=x", "stages.prune.keep=auto") == same
