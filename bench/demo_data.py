@@ -19,7 +19,30 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-LANGUAGES = tuple("cs da de en es et fi fr hr hu it lt lv nb nl pl pt ro sv tr".split())
+LANGUAGES = tuple(
+    [
+        "cs",
+        "da",
+        "de",
+        "en",
+        "es",
+        "et",
+        "fi",
+        "fr",
+        "hr",
+        "hu",
+        "it",
+        "lt",
+        "lv",
+        "nb",
+        "nl",
+        "pl",
+        "pt",
+        "ro",
+        "sv",
+        "tr",
+    ]
+)
 ROWS_PER_LANGUAGE = 500
 TEST_SHARE = 0.15
 LONGEST_CHARACTERS = 80

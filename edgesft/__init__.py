@@ -1,10 +1,10 @@
 """edgesft: labelled data and a pretrained model in, a model that provably meets a real-time budget out.
 
-    import edgesft
+import edgesft
 
-    result = edgesft.run("recipe.yaml")
-    print(result.verdict, result.table())
-    session = result.model()
+result = edgesft.run("recipe.yaml")
+print(result.verdict, result.table())
+session = result.model()
 """
 
 from __future__ import annotations

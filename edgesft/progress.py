@@ -16,7 +16,9 @@ PLAIN_SECONDS = 10.0
 
 
 def _figures(figures: dict[str, object]) -> str:
-    return " ".join(f"{name} {value:.4g}" if isinstance(value, float) else f"{name} {value}" for name, value in figures.items())
+    return " ".join(
+        f"{name} {value:.4g}" if isinstance(value, float) else f"{name} {value}" for name, value in figures.items()
+    )
 
 
 def _silent(steps: int = 1, **figures: object) -> None:
@@ -64,7 +66,9 @@ class Progress:
             task = rich.add_task(label, total=total, completed=done, figures="")
 
             def advance(steps: int = 1, **figures: object) -> None:
-                rich.update(task, advance=steps, **({"figures": _figures(figures)} if figures else {}))
+                rich.advance(task, steps)
+                if figures:
+                    rich.update(task, figures=_figures(figures))
 
             yield advance
 

@@ -58,7 +58,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
-    """argparse takes `a.b=c` only before the first option; a person writes it anywhere."""
+    """Argparse takes `a.b=c` only before the first option; a person writes it anywhere."""
     top = parser()
     options, rest = top.parse_known_args(argv)
     later = [word for word in rest if "=" in word and not word.startswith("-") and hasattr(options, "settings")]

@@ -35,5 +35,6 @@ def main(options: argparse.Namespace) -> int:
         for step in steps:
             state = "in the store" if step["stored"] else "to do"
             key = step["key"][:12] if step["key"] else "-" * 12
-            print(f"  {step['name']:22} {step['takes']:>5} → {step['gives'] or '':5} {key}  {state:12}  {step['settings']}")
+            forms = f"{step['takes']:>5} → {step['gives'] or '':5}"
+            print(f"  {step['name']:22} {forms} {key}  {state:12}  {step['settings']}")
     return 0

@@ -22,5 +22,6 @@ def main(options: argparse.Namespace) -> int:
     for name in known:
         profile = load.profile(name)
         provider = profile.providers[0].name.removesuffix("ExecutionProvider")
-        print(f"{name:18} {provider:10} {profile.threads} thread{'s' if profile.threads > 1 else ' '}  {profile.description}")
+        threads = f"{profile.threads} thread{'s' if profile.threads > 1 else ' '}"
+        print(f"{name:18} {provider:10} {threads}  {profile.description}")
     return 0

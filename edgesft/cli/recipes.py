@@ -9,7 +9,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the command's arguments: none."""
 
 
-def main(options: argparse.Namespace) -> int:  # noqa: ARG001 (every command has this signature)
+def main(options: argparse.Namespace) -> int:
     """Lists the built-in recipes with the first line of each."""
     from edgesft.spec import load
 

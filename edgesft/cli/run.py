@@ -7,6 +7,10 @@ import json
 import os
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from edgesft.api import Result
 
 EXIT_CODES = {"pass": 0, "fail": 1, "inconclusive": 3}
 
@@ -28,9 +32,7 @@ def main(options: argparse.Namespace) -> int:
     from edgesft import api
     from edgesft.progress import Progress
 
-    result = api.run(
-        options.recipe, options.settings, output=options.output, progress=Progress(quiet=options.quiet)
-    )
+    result = api.run(options.recipe, options.settings, output=options.output, progress=Progress(quiet=options.quiet))
     if options.format == "json":
         print(json.dumps({name: dict(each.results) for name, each in result.profiles.items()}, indent=1))
     else:
@@ -38,7 +40,7 @@ def main(options: argparse.Namespace) -> int:
     return EXIT_CODES[result.verdict]
 
 
-def _print_tables(result: api.Result) -> None:  # type: ignore[name-defined]  # noqa: F821
+def _print_tables(result: Result) -> None:
     from rich.console import Console
 
     from edgesft.report.table import tables

@@ -13,9 +13,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(options: argparse.Namespace) -> int:
     """Prints the JSON schema; editors complete and check YAML files with it."""
+    from edgesft.spec.base import Spec
     from edgesft.spec.profile import ProfileSpec
     from edgesft.spec.recipe import RecipeSpec
 
-    schema = {"recipe": RecipeSpec, "profile": ProfileSpec}[options.what]
+    schemas: dict[str, type[Spec]] = {"recipe": RecipeSpec, "profile": ProfileSpec}
+    schema = schemas[options.what]
     print(json.dumps(schema.model_json_schema(), indent=1))
     return 0

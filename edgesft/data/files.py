@@ -13,7 +13,7 @@ _CHUNK_BYTES = 1 << 20
 
 
 def place(text: str, base: Path) -> Path:
-    """The path that a recipe means: `~` and `${VARIABLE}` stand for what they name; relative paths start from `base`."""
+    """The path that a recipe means: `~` and `${VARIABLE}` are replaced, relative paths start from `base`."""
     return base / Path(os.path.expandvars(text)).expanduser()
 
 
@@ -31,7 +31,8 @@ def missing(path: Path, field: str) -> Problem | None:
     if path.is_file():
         return None
     if "$" in str(path):
-        return Problem(f"{field}: {str(path)!r} names an environment variable that is not set", "export it first")
+        text = str(path)[str(path).index("$") :]
+        return Problem(f"{field}: {text!r} names an environment variable that is not set", "export it first")
     if path.is_dir():
         return Problem(f"{field}: must be a file, got the folder {str(path)!r}", _siblings(path / path.name))
     return Problem(f"{field}: no such file {str(path)!r}", _siblings(path))

@@ -205,6 +205,6 @@ def _quotas(sizes: Sequence[int], share: float) -> list[int]:
     """How many of each stratum to take, by largest remainder: in all, the share rounded to the nearest group."""
     exact = np.asarray(sizes) * share
     counts = np.floor(exact).astype(int)
-    left = int(round(exact.sum())) - int(counts.sum())
+    left = round(exact.sum()) - int(counts.sum())
     counts[np.argsort(counts - exact, kind="stable")[:left]] += 1
     return [int(count) for count in counts]

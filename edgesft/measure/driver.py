@@ -10,7 +10,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -81,7 +81,7 @@ class Agent:
             MeasureError: The interpreter cannot be started.
         """
         self._timeout = timeout_seconds
-        self._stderr = tempfile.TemporaryFile()
+        self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 (closed by close)
         self._answers: queue.SimpleQueue[str] = queue.SimpleQueue()
         command = [str(python or sys.executable), str(script)]
         try:
@@ -117,10 +117,9 @@ class Agent:
         self._reader.join()
         for stream in (self._process.stdin, self._process.stdout, self._stderr):
             if stream is not None and not stream.closed:
-                try:
+                # A request that the dead process never read may still be buffered.
+                with suppress(BrokenPipeError):
                     stream.close()
-                except BrokenPipeError:
-                    pass  # a request that the dead process never read was still buffered
 
     def info(self) -> dict[str, Any]:
         """`runtime` (version) and `providers` that the agent's interpreter can use."""

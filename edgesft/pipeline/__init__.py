@@ -1,0 +1,1 @@
+"""Check, preflight, plan, run, resume, keep what pays."""

@@ -87,7 +87,9 @@ def _metric_problems(recipe: RecipeSpec, document: Document, task: Task) -> list
         for metric in getattr(recipe.budget, key):
             if metric not in task.metrics:
                 message = f"'{key}' must name a metric of {task.name}. Got '{metric}', which nothing measures"
-                problems.append(Problem(message, nearest(metric, task.metrics), document.where(("budget", key, metric))))
+                problems.append(
+                    Problem(message, nearest(metric, task.metrics), document.where(("budget", key, metric)))
+                )
     return problems
 
 

@@ -15,17 +15,20 @@ def forecast(job: Job) -> list[dict[str, Any]]:
     """The steps in order: name, forms, key, whether the store has it, and its settings."""
     maker = Maker(job, Measurer(job))
     current = maker.start_key()
-    keys, form, reference, found = {}, "torch", None, []
+    keys: dict[str | None, str] = {}
+    form, reference, found = "torch", None, list[dict[str, Any]]()
     for step in plan(job.recipe):
         kind = KINDS[step.spec.stage]
         key = None
         if kind.gives:
             teacher = getattr(step.spec, "teacher", None)
-            key = maker.step_key(step, current, keys.get(teacher, teacher and current), reference)
+            key = maker.step_key(step, current, keys.get(teacher, current) if teacher else None, reference)
             current = keys[step.name] = key
         if step.role == "origin":
             reference = maker.export_key(current)
-        settings = step.spec.model_dump(mode="json", exclude_none=True, exclude_defaults=True, exclude={"stage", "name"})
+        settings = step.spec.model_dump(
+            mode="json", exclude_none=True, exclude_defaults=True, exclude={"stage", "name"}
+        )
         found.append(
             {
                 "name": step.name,

@@ -115,7 +115,9 @@ class Job:
             "model": source.digest(self.model),
             "trust_remote_code": self.recipe.trust_remote_code,
             # The test rows are read for the report alone: other ones make the same model.
-            "data": splits.digest(data.model_copy(update={"test": None}) if isinstance(data.test, str) else data, self.base),
+            "data": splits.digest(
+                data.model_copy(update={"test": None}) if isinstance(data.test, str) else data, self.base
+            ),
             "seed": self.recipe.seed,
             "versions": versions(),
         }

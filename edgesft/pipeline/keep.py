@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+
+from edgesft.budget.percentile import Interval
 
 FASTER = 0.98
 """The upper bound of the latency ratio must be at or below this: gains under 2 % drown between machines."""
@@ -24,7 +27,7 @@ class Decision:
 
 def speed(
     *,
-    latency: tuple[float, float, float],
+    latency: Interval,
     size: float,
     metric: str,
     drop: float,
@@ -33,15 +36,18 @@ def speed(
     """Judges a stage that is there for speed, together with its recovery.
 
     Args:
-        latency: p50 after over p50 before, interleaved: value, lower and upper 95 % bound.
+        latency: p50 after over p50 before, interleaved; without a bound, nothing is proven.
         size: Bytes after over bytes before.
         metric: Name of the deciding metric.
         drop: How far that metric fell below the fine-tuned original, on validation.
         allowance: How far it may fall.
     """
     value, lower, upper = latency
+    lower, upper = (0.0 if lower is None else lower), (math.inf if upper is None else upper)
     if drop > allowance + ROUNDING:
-        return Decision(False, f"{metric} fell {drop * 100:.1f} points below the original, {allowance * 100:.1f} allowed")
+        return Decision(
+            False, f"{metric} fell {drop * 100:.1f} points below the original, {allowance * 100:.1f} allowed"
+        )
     if upper <= FASTER:
         return Decision(True, f"latency {value:.2f} of before")
     if size <= SMALLER and lower <= 1:

@@ -71,7 +71,9 @@ class Maker:
         facts: dict[str, Any] = {
             "kind": step.spec.stage,
             "version": kind.version,
-            "spec": step.spec.model_dump(mode="json", exclude={"name", "keep", "teacher"} | set(ResolvedTraining.model_fields)),
+            "spec": step.spec.model_dump(
+                mode="json", exclude={"name", "keep", "teacher"} | set(ResolvedTraining.model_fields)
+            ),
             "training": step.training.model_dump(exclude={"checkpoint_minutes"}) if step.training else None,
             "input": source,
             "teacher": teacher,
@@ -95,7 +97,7 @@ class Maker:
             reference: The fine-tuned original as ONNX once there is one.
         """
         teacher = self._teacher(step, source, reference)
-        digest = self.step_key(step, source.key, teacher and teacher.key, reference and reference.key)
+        digest = self.step_key(step, source.key, teacher.key if teacher else None, reference.key if reference else None)
         kind = KINDS[step.spec.stage]
 
         def build(out: Path, work: Path) -> None:
@@ -128,9 +130,7 @@ class Maker:
         place = self._job.source(name)
         return self._start(place, self.start_key(model=source_digest(place)))
 
-    def _context(
-        self, step: Step, work: Path, teacher: Artefact | None, reference: Artefact | None
-    ) -> StageContext:
+    def _context(self, step: Step, work: Path, teacher: Artefact | None, reference: Artefact | None) -> StageContext:
         job = self._job
 
         def evaluate(file: Path) -> dict[str, float]:

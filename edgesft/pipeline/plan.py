@@ -94,7 +94,7 @@ def training(spec: StageSpec, recipe: RecipeSpec) -> ResolvedTraining | None:
     if not isinstance(spec, TrainingSpec):
         return None
     finetune = next((stage for stage in recipe.stages if isinstance(stage, FinetuneSpec)), None)
-    return ResolvedTraining(**{**(finetune.training() if finetune else {}), **spec.training()})
+    return ResolvedTraining.model_validate({**(finetune.training() if finetune else {}), **spec.training()})
 
 
 def order_problems(recipe: RecipeSpec, document: Document) -> list[Problem]:

@@ -62,7 +62,9 @@ def _rehearse(job: Job) -> None:
 
     with torch.random.fork_rng():
         model = job.task.load_model(job.model, job.contract, trust_remote_code=job.recipe.trust_remote_code)
-        batch = {name: torch.as_tensor(each) for name, each in job.task.collate(job.train[:ROWS], job.processor).items()}
+        batch = {
+            name: torch.as_tensor(each) for name, each in job.task.collate(job.train[:ROWS], job.processor).items()
+        }
         labels = batch.pop("labels")
         loss = job.task.loss(model(**batch), labels)
         loss.backward()
@@ -78,9 +80,7 @@ def _rehearse(job: Job) -> None:
     if any(not isinstance(spec, FinetuneSpec) for spec in job.recipe.stages):
         with tempfile.TemporaryDirectory() as folder:
             opset = export_settings(job.recipe).opset or job.profile.opset
-            export_onnx(
-                model, job.task, job.processor, job.train[:ROWS], job.contract, Path(folder), opset=opset
-            )
+            export_onnx(model, job.task, job.processor, job.train[:ROWS], job.contract, Path(folder), opset=opset)
 
 
 def _rehearse_pruning(job: Job, spec: PruneSpec, model: nn.Module, batch: dict[str, Any]) -> None:

@@ -71,7 +71,9 @@ def _latency(stage: Mapping[str, Any]) -> list[str]:
     latency, measured = stage["latency_ns"], stage.get("measurement")
     if latency is None or measured is None:
         return ["–"] * 8
-    quantiles = [milliseconds(latency[p]) if latency[p] is not None else "n too small" for p in ("p50", "p90", "p95", "p99")]
+    quantiles = [
+        milliseconds(latency[p]) if latency[p] is not None else "n too small" for p in ("p50", "p90", "p95", "p99")
+    ]
     provider = str(stage["provider"]).removesuffix("ExecutionProvider")
     share = measured.get("share")
     partitions = measured.get("partitions")

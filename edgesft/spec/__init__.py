@@ -1,0 +1,1 @@
+"""What a person writes: recipes, profiles, budgets; and every problem with them, with its place."""

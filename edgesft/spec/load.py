@@ -61,10 +61,10 @@ def _without(locs: Iterable[Loc], data: Any) -> Any:
     data = copy.deepcopy(data)
     # From the back, so that an index still means what it meant after an entry behind it is gone.
     for loc in sorted(set(locs), key=lambda loc: [str(part).zfill(6) for part in loc], reverse=True):
-        at = data
+        at: Any = data
         for part in loc[:-1]:
-            at = at[part] if isinstance(at, list) or part in at else {}
-        if loc and (loc[-1] in at if isinstance(at, dict) else loc[-1] < len(at)):
+            at = at[part] if not isinstance(at, dict) or part in at else {}
+        if loc and (loc[-1] in at if isinstance(at, dict) else int(loc[-1]) < len(at)):
             del at[loc[-1]]
     return data
 

@@ -22,7 +22,7 @@ def problems(error: ValidationError, document: Document, schema: type[BaseModel]
 
 
 def findings(error: ValidationError, document: Document) -> dict[Loc, list[Finding]]:
-    """pydantic's findings by their place in the file, without those that only follow from one further inside."""
+    """Pydantic's findings by their place in the file, without those that only follow from one further inside."""
     found: dict[Loc, list[Finding]] = {}
     for item in error.errors(include_url=False):
         found.setdefault(_place(item, document), []).append(item)
@@ -45,13 +45,13 @@ def _order(loc: Loc, document: Document) -> tuple[int, str]:
 
 
 def _place(item: Finding, document: Document) -> Loc:
-    """pydantic's location without the parts that name a member of a union instead of a place in the file."""
+    """Pydantic's location without the parts that name a member of a union instead of a place in the file."""
     raw, kind, data = item["loc"], item["type"], document.data
     loc: list[str | int] = []
     for index, part in enumerate(raw):
-        if isinstance(data, dict) and part in data:
-            data = data[part]
-        elif isinstance(data, list | tuple) and isinstance(part, int) and part < len(data):
+        if (isinstance(data, dict) and part in data) or (
+            isinstance(data, list | tuple) and isinstance(part, int) and part < len(data)
+        ):
             data = data[part]
         elif not (kind == "missing" and index == len(raw) - 1):
             continue

@@ -1,0 +1,1 @@
+"""The stages of the chain, and the artefact that travels through them."""

@@ -15,6 +15,7 @@ Form = Literal["torch", "torch-qat", "onnx"]
 
 CONTRACT = "contract.json"
 
+
 @dataclass(frozen=True)
 class Artefact:
     """A model with its contract, in a folder.

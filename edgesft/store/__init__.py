@@ -1,0 +1,1 @@
+"""Content-addressed artefacts and records, written atomically."""

@@ -106,9 +106,7 @@ class Task(ABC):
         """The contract that the training rows and the recipe's options imply."""
 
     @abstractmethod
-    def check_model(
-        self, source: Path | str, contract: Contract, *, trust_remote_code: bool = False
-    ) -> list[Problem]:
+    def check_model(self, source: Path | str, contract: Contract, *, trust_remote_code: bool = False) -> list[Problem]:
         """What keeps this model from doing this task, judged by its configuration."""
 
     @abstractmethod

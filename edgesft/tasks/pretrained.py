@@ -100,7 +100,7 @@ def load(auto: Any, folder: Path, labels: Sequence[str], *, trust_remote_code: b
 
 
 def auto_class(task: str) -> Any:
-    """transformers' Auto class for a task, by optimum's table of tasks."""
+    """Transformers' Auto class for a task, by optimum's table of tasks."""
     with quiet():
         from optimum.exporters.tasks import TasksManager
 

@@ -38,9 +38,7 @@ def chosen_layers(wanted: Sequence[int] | int, total: int) -> tuple[int, ...]:
             f"layers: {list(evenly_spaced(max(1, total // 2), total))}",
         )
     if list(indices) != sorted(set(indices)):
-        raise InputError(
-            f"layers: must rise, each index once, got {list(indices)}", f"layers: {sorted(set(indices))}"
-        )
+        raise InputError(f"layers: must rise, each index once, got {list(indices)}", f"layers: {sorted(set(indices))}")
     return indices
 
 

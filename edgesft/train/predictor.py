@@ -16,7 +16,7 @@ def runner(model: nn.Module) -> Run:
         model: Returns a mapping of names to tensors, as transformers' models do; runs where its weights are.
     """
 
-    def run(feeds: Batch, graph: str = "model") -> dict[str, np.ndarray]:  # noqa: ARG001 - a torch model is one graph
+    def run(feeds: Batch, graph: str = "model") -> dict[str, np.ndarray]:
         device = next(model.parameters()).device
         training = model.training
         model.eval()

@@ -1,7 +1,5 @@
 """transformers' Trainer, made to train on a list of batches, exactly resumable, saying nothing."""
 
-# ruff: noqa: ARG002 - Trainer and TrainerCallback say what their methods take.
-
 from __future__ import annotations
 
 import math

@@ -97,7 +97,10 @@ CASES: dict[str, tuple[Change, tuple[str, ...]]] = {
     "missing column": (put("data", "columns", value={"text": "sentence"}), ("'sentence'", "data.columns.text=text")),
     "empty split": (rewrite("dev.jsonl", []), ("dev.jsonl",)),
     "one class": (rewrite("train.jsonl", [GOOD]), ("at least two labels", "'positive'")),
-    "unseen label": (rewrite("test.jsonl", [{"text": "so so", "label": "neutral"}]), ("labels that train lacks: 'neutral'",)),
+    "unseen label": (
+        rewrite("test.jsonl", [{"text": "so so", "label": "neutral"}]),
+        ("labels that train lacks: 'neutral'",),
+    ),
     "overlap": (overlap, ("also in train", "allow_overlap")),
     "truncated weights": (truncate, ("model", "bytes")),
     "corrupt weights": (garble, ("model",)),
@@ -106,7 +109,10 @@ CASES: dict[str, tuple[Change, tuple[str, ...]]] = {
     "missing model": (put("model", value="./brt"), ("no such folder", "bert")),
     "missing package": (put("model", value="pkg://no_such_package/model"), ("not installed", "pip install")),
     "unknown task": (put("task", value="text-clasification"), ("text-classification",)),
-    "order": (put("stages", value=[{"stage": "quantize"}, {"stage": "prune", "parameters": 0.5}]), ("must start from a torch",)),
+    "order": (
+        put("stages", value=[{"stage": "quantize"}, {"stage": "prune", "parameters": 0.5}]),
+        ("must start from a torch",),
+    ),
     "unmeasured metric": (put("budget", "max_drop", value={"acuracy": 0.1}), ("nothing measures", "Try: 'accuracy'")),
     "unknown profile": (put("profile", value="raspberry-pi5"), ("known profile", "'raspberry-pi-5'")),
     "too long": (put("data", "max_length", value=500), ("data.max_length",)),
@@ -131,7 +137,14 @@ def test_bad_input(case: str, recipe: Callable[[Change], Path]) -> None:
 
 def test_problems_of_all_kinds_at_once(recipe: Callable[[Change], Path]) -> None:
     def spoil(data: dict[str, Any], folder: Path) -> None:
-        for case in ("misspelt key", "out of range", "unseen label", "unmeasured metric", "unknown profile", "truncated weights"):
+        for case in (
+            "misspelt key",
+            "out of range",
+            "unseen label",
+            "unmeasured metric",
+            "unknown profile",
+            "truncated weights",
+        ):
             CASES[case][0](data, folder)
 
     with pytest.raises(InputError) as error:

@@ -2,39 +2,40 @@
 
 from __future__ import annotations
 
+from edgesft.budget.percentile import Interval
 from edgesft.pipeline.keep import recovery, speed
 
 
-def judged(latency: tuple[float, float, float], size: float = 1.0, drop: float = 0.0) -> tuple[bool, str]:
+def judged(latency: Interval, size: float = 1.0, drop: float = 0.0) -> tuple[bool, str]:
     decision = speed(latency=latency, size=size, metric="accuracy", drop=drop, allowance=0.01)
     return decision.kept, decision.reason
 
 
 def test_faster_stays() -> None:
-    assert judged((0.5, 0.48, 0.52)) == (True, "latency 0.50 of before")
+    assert judged(Interval(0.5, 0.48, 0.52)) == (True, "latency 0.50 of before")
 
 
 def test_faster_by_less_than_the_noise_goes() -> None:
-    kept, reason = judged((0.97, 0.93, 1.01))
+    kept, reason = judged(Interval(0.97, 0.93, 1.01))
     assert not kept and "neither faster nor smaller" in reason
 
 
 def test_smaller_at_the_same_latency_stays() -> None:
-    assert judged((1.0, 0.97, 1.03), size=0.25) == (True, "size 0.25 of before at latency 1.00")
+    assert judged(Interval(1.0, 0.97, 1.03), size=0.25) == (True, "size 0.25 of before at latency 1.00")
 
 
 def test_smaller_but_slower_goes_with_the_likely_reason() -> None:
-    kept, reason = judged((1.2, 1.15, 1.25), size=0.25)
+    kept, reason = judged(Interval(1.2, 1.15, 1.25), size=0.25)
     assert not kept and "slower" in reason and "kernels" in reason
 
 
 def test_beyond_the_allowance_goes_however_fast() -> None:
-    kept, reason = judged((0.3, 0.29, 0.31), drop=0.023)
+    kept, reason = judged(Interval(0.3, 0.29, 0.31), drop=0.023)
     assert not kept and reason == "accuracy fell 2.3 points below the original, 1.0 allowed"
 
 
 def test_the_allowance_itself_is_allowed() -> None:
-    assert judged((0.5, 0.48, 0.52), drop=0.9 - 0.89)[0]
+    assert judged(Interval(0.5, 0.48, 0.52), drop=0.9 - 0.89)[0]
 
 
 def test_a_recovery_must_gain() -> None:

@@ -68,7 +68,10 @@ def test_a_shallower_student_is_there_for_speed() -> None:
         ((FINETUNE, QUANTIZE, {**QUANTIZE, "name": "again"}), "'again' must be the only quantize stage"),
         ((BENCHMARK, FINETUNE), "'benchmark' must be the last stage"),
         ((PRUNE, FINETUNE), "'finetune' must come before what compresses"),
-        ((FINETUNE, {**DISTILL, "teacher": "prune"}, PRUNE), "'teacher' must be a stage that comes before. Got 'prune'"),
+        (
+            (FINETUNE, {**DISTILL, "teacher": "prune"}, PRUNE),
+            "'teacher' must be a stage that comes before. Got 'prune'",
+        ),
     ],
 )
 def test_orders_that_cannot_work(stages: tuple[dict[str, Any], ...], message: str) -> None:

@@ -95,14 +95,24 @@ def kept(outcome: Outcome) -> dict[str, bool]:
 
 
 def test_all_that_pays_stays(outcome: Any) -> None:
-    script = {"finetune": (0.9, 100, 100), "prune": (0.88, 50, 60), "distill": (0.895, 50, 60), "quantize": (0.894, 25, 15)}
+    script = {
+        "finetune": (0.9, 100, 100),
+        "prune": (0.88, 50, 60),
+        "distill": (0.895, 50, 60),
+        "quantize": (0.894, 25, 15),
+    }
     found = outcome(script, FINETUNE, PRUNE, DISTILL, QUANTIZE, latency_ratio={"p50": 0.3}, max_drop={"accuracy": 0.01})
     assert kept(found) == dict.fromkeys(script, True)
     assert found.final.key == "model+finetune+prune+distill+quantize" and found.verdict == "pass"
 
 
 def test_pruning_is_judged_with_its_recovery(outcome: Any) -> None:
-    script = {"finetune": (0.9, 100, 100), "prune": (0.80, 50, 60), "distill": (0.85, 50, 60), "quantize": (0.899, 50, 25)}
+    script = {
+        "finetune": (0.9, 100, 100),
+        "prune": (0.80, 50, 60),
+        "distill": (0.85, 50, 60),
+        "quantize": (0.899, 50, 25),
+    }
     found = outcome(script, FINETUNE, PRUNE, DISTILL, QUANTIZE)
     assert kept(found) == {"finetune": True, "prune": False, "distill": False, "quantize": True}
     assert found.final.key == "model+finetune+quantize", "quantize starts from what was there before the bargain"

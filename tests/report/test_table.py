@@ -42,14 +42,29 @@ def results(**changes: Any) -> dict[str, Any]:
 
 def test_rows_budget_and_verdict() -> None:
     text = render(results())
-    for words in ("22.7 MB", "22.7 M", "87.2 -1.0 (-2.1 to +0.2)", "1.23", "n too small", "CPU 97 %, 3 part.", "no: slower"):
+    for words in (
+        "22.7 MB",
+        "22.7 M",
+        "87.2 -1.0 (-2.1 to +0.2)",
+        "1.23",
+        "n too small",
+        "CPU 97 %, 3 part.",
+        "no: slower",
+    ):
         assert words in text, text
     assert "latency_ratio.p50" in text and "0.19 to 0.21" in text and "warning: 3 rows" in text
     assert text.rstrip().endswith("verdict: pass   profile: here")
 
 
 def test_an_inconclusive_line_says_why() -> None:
-    line = {"name": "latency_ms.p95", "limit": 5.0, "value": 3.0, "lower": None, "upper": None, "verdict": "inconclusive"}
+    line = {
+        "name": "latency_ms.p95",
+        "limit": 5.0,
+        "value": 3.0,
+        "lower": None,
+        "upper": None,
+        "verdict": "inconclusive",
+    }
     text = render(results(budget=[{**line, "reason": "cores: the profile means 4"}], verdict="inconclusive"))
     assert "inconclusive: cores: the profile means 4" in text
 

@@ -68,7 +68,7 @@ def test_checking_a_model_needs_no_torch(bert: Path) -> None:
 
 
 def test_contract_orders_labels() -> None:
-    assert CONTRACT == Contract("text-classification", ("negative", "positive"), {"max_length": 10})
+    assert Contract("text-classification", ("negative", "positive"), {"max_length": 10}) == CONTRACT
     numbers = [{"text": "a", "label": label} for label in (10, "9", 2)]
     assert TASK.contract(numbers, {"max_length": 8}).labels == ("2", "9", "10")
 

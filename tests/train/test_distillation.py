@@ -35,9 +35,7 @@ def test_objective_weighs_its_parts(task: Mood) -> None:
     soft = soft_targets(logits, taught, 3.0).item()
 
     def loss(hard_weight: float) -> float:
-        objective = teacher_objective(
-            task.task, teacher, temperature=3.0, hard_weight=hard_weight, label_smoothing=0.1
-        )
+        objective = teacher_objective(task.task, teacher, temperature=3.0, hard_weight=hard_weight, label_smoothing=0.1)
         return objective(student, batch).item()
 
     assert loss(1.0) == pytest.approx(hard)
