@@ -99,6 +99,8 @@ def _attempt(make: Callable[[], Mapping[str, Any]]) -> dict[str, Any]:
     """What a call returns, or its failure as data: one candidate that does not work must not end the run."""
     try:
         return dict(make())
+    except OSError:
+        raise  # A full disk says nothing about the candidate.
     except Exception as error:
         return {"error": f"{type(error).__name__}: {error}"}
 
