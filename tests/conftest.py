@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 # Before anything loads torch: spinning threads of a loaded machine would stop each other.
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 
 import pytest
 
