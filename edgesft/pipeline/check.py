@@ -15,7 +15,7 @@ from edgesft.spec.document import Document
 from edgesft.spec.problems import nearest
 from edgesft.spec.profile import ProfileSpec
 from edgesft.spec.recipe import RecipeSpec
-from edgesft.tasks import registry, source
+from edgesft.tasks import checkpoint, registry, source
 from edgesft.tasks.base import Task
 
 
@@ -113,7 +113,10 @@ def _model_problems(
     recipe: RecipeSpec, document: Document, task: Task, rows: Splits | None, base: Path
 ) -> list[Problem]:
     """What keeps the model, and each teacher that is a model of its own, from doing the task."""
-    problems = _source_problems(recipe, recipe.model, task, rows, base, document.where(("model",)))
+    where = document.where(("model",))
+    problems = _source_problems(recipe, recipe.model, task, rows, base, where)
+    if not problems and not any(spec.stage == "finetune" for spec in recipe.stages):
+        problems = _label_problems(recipe, recipe.model, task, rows, base, where)
     if problems:
         return problems
     names = {spec.name or spec.stage for spec in recipe.stages}
@@ -123,6 +126,7 @@ def _model_problems(
             continue
         where = document.where(("stages", index, "teacher"))
         found = _source_problems(recipe, teacher, task, rows, base, where)
+        found = found or _label_problems(recipe, teacher, task, rows, base, where)
         if not found and not source.read_alike(source.resolve(recipe.model, base), source.resolve(teacher, base)):
             message = f"'teacher' must read its input as '{recipe.model}' does. Got another tokenizer in '{teacher}'"
             found = [Problem(message, "a teacher of the same family", where)]
@@ -139,6 +143,15 @@ def _source_problems(
         return _placed(task.check_model(place, contract, trust_remote_code=recipe.trust_remote_code), where)
     except InputError as error:
         return _placed(error, where)
+
+
+def _label_problems(
+    recipe: RecipeSpec, text: str, task: Task, rows: Splits | None, base: Path, where: str
+) -> list[Problem]:
+    """What keeps a model that nothing fine-tunes from answering with the data's labels."""
+    labels = task.contract(rows.train, {"max_length": recipe.data.max_length}).labels if rows else ()
+    folder = source.folder(source.resolve(text, base))
+    return _placed(checkpoint.label_problems(folder, labels), where) if labels else []
 
 
 def _placed(problems: InputError | Sequence[Problem], where: str) -> list[Problem]:

@@ -8,11 +8,11 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from edgesft.errors import InputError
 from edgesft.spec.stages import DistillSpec
 from edgesft.stages.artefact import Artefact
 from edgesft.stages.context import StageContext, StageReport
-from edgesft.train import checkpoint, distillation, engine
+from edgesft.stages.training import load_teacher, train
+from edgesft.train import checkpoint, distillation
 from edgesft.train.layers import chosen_layers, keep_layers, layer_count
 
 
@@ -29,24 +29,16 @@ def run(spec: DistillSpec, artefact: Artefact, out: Path, context: StageContext)
         InputError: There is no teacher, it has other labels than the student, or layers are wanted that are not there.
         StageError: The training diverged.
     """
-    source = _teacher(artefact, context)
+    teacher = load_teacher(context, artefact.contract, spec.stage)
     student = checkpoint.load(artefact.path, context.task)
     kept: tuple[int, ...] | None = None
     if spec.layers is not None:
         kept = chosen_layers(spec.layers, layer_count(student))
         keep_layers(student, kept)
-    teacher = checkpoint.load(source.path, context.task)
     trainee = _with_projections(student, teacher, context) if spec.hidden_weight else student
-    report = engine.fit(
+    report = train(
         trainee,
-        task=context.task,
-        processor=context.processor,
-        train=context.train,
-        validation=context.validation,
-        settings=context.training,
-        seed=context.seed,
-        work=context.work,
-        progress=context.progress,
+        context,
         label=spec.name or spec.stage,
         objective=distillation.teacher_objective(
             context.task,
@@ -62,25 +54,7 @@ def run(spec: DistillSpec, artefact: Artefact, out: Path, context: StageContext)
     summary = report.summary(context.task.metrics[0])
     if kept is not None:
         summary += f", layers {', '.join(map(str, kept))} kept"
-    return StageReport(summary, {"training": asdict(report), "teacher": source.key, "layers": kept})
-
-
-def _teacher(artefact: Artefact, context: StageContext) -> Artefact:
-    teacher = context.teacher
-    if teacher is None:
-        raise InputError("distill.teacher: must be a fine-tuned model, got none", "put a finetune stage before distill")
-    if teacher.form != "torch":
-        raise InputError(
-            f"distill.teacher: must be a torch model, got {teacher.form}", "name a stage before export or quantize"
-        )
-    ours, theirs = artefact.contract, teacher.contract
-    if (ours.task, ours.labels) != (theirs.task, theirs.labels):
-        raise InputError(
-            f"distill.teacher: must have the student's labels {list(ours.labels)}, in that order, "
-            f"got {list(theirs.labels)}",
-            "a teacher that was fine-tuned on the same data",
-        )
-    return teacher
+    return StageReport(summary, {"training": asdict(report), "layers": kept})
 
 
 def _with_projections(student: nn.Module, teacher: nn.Module, context: StageContext) -> distillation.Student:

@@ -8,7 +8,8 @@ from pathlib import Path
 from edgesft.spec.stages import FinetuneSpec
 from edgesft.stages.artefact import Artefact
 from edgesft.stages.context import StageContext, StageReport
-from edgesft.train import checkpoint, engine
+from edgesft.stages.training import train
+from edgesft.train import checkpoint
 
 
 def run(spec: FinetuneSpec, artefact: Artefact, out: Path, context: StageContext) -> StageReport:
@@ -25,17 +26,6 @@ def run(spec: FinetuneSpec, artefact: Artefact, out: Path, context: StageContext
         StageError: The training diverged.
     """
     model = checkpoint.load(artefact.path, context.task)
-    report = engine.fit(
-        model,
-        task=context.task,
-        processor=context.processor,
-        train=context.train,
-        validation=context.validation,
-        settings=context.training,
-        seed=context.seed,
-        work=context.work,
-        progress=context.progress,
-        label=spec.name or spec.stage,
-    )
+    report = train(model, context, label=spec.name or spec.stage)
     checkpoint.save(model, out, context.processor, artefact.contract)
     return StageReport(report.summary(context.task.metrics[0]), {"training": asdict(report)})

@@ -6,11 +6,13 @@ import ast
 import functools
 import importlib.util
 import json
+import re
 import struct
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from edgesft.data.checks import listed
 from edgesft.errors import Problem
 
 AGAIN = "download or save the model again"
@@ -28,6 +30,9 @@ TOKENIZERS = (
     "tokenizer.model",
 )
 """Any one of these holds a tokenizer's vocabulary."""
+
+_UNNAMED = re.compile(r"LABEL_\d+")
+"""What transformers calls a class that nobody named."""
 
 _LFS_POINTER = b"version https://git-lfs"
 _MAX_HEADER_BYTES = 100_000_000
@@ -123,6 +128,24 @@ def tokenizer_problems(folder: Path, config: Mapping[str, Any]) -> list[Problem]
             )
         ]
     return []
+
+
+def label_problems(folder: Path, labels: Sequence[str]) -> list[Problem]:
+    """What keeps a checkpoint from answering with these labels as it is: it would get a new, untrained head."""
+    config = read_config(folder)
+    if isinstance(config, Problem):
+        return [config]
+    stored = [str(label) for label in (config.get("id2label") or {}).values()]
+    unnamed = all(_UNNAMED.fullmatch(label) for label in stored) and len(stored) == len(labels)
+    if set(stored) == set(labels) or unnamed:
+        return []
+    return [
+        Problem(
+            f"{str(folder)!r} must already be fine-tuned for the labels {listed(labels)}, "
+            f"got {listed(stored) or 'a model without a head'}",
+            "put a finetune stage first, or name a checkpoint that was fine-tuned on these labels",
+        )
+    ]
 
 
 def longest_input(folder: Path, config: Mapping[str, Any]) -> int | None:

@@ -110,7 +110,7 @@ CASES: dict[str, tuple[Change, tuple[str, ...]]] = {
     "missing package": (put("model", value="pkg://no_such_package/model"), ("not installed", "pip install")),
     "unknown task": (put("task", value="text-clasification"), ("text-classification",)),
     "order": (
-        put("stages", value=[{"stage": "quantize"}, {"stage": "prune", "parameters": 0.5}]),
+        put("stages", value=[{"stage": "finetune"}, {"stage": "quantize"}, {"stage": "prune", "parameters": 0.5}]),
         ("must start from a torch",),
     ),
     "unmeasured metric": (put("budget", "max_drop", value={"acuracy": 0.1}), ("nothing measures", "Try: 'accuracy'")),
@@ -161,9 +161,38 @@ def test_a_little_overlap_is_a_warning(recipe: Callable[[Change], Path]) -> None
     assert "also in train" in check(recipe(leak)).warnings[0]
 
 
+def fine_tuned(folder: Path, *labels: str) -> None:
+    config = folder / "config.json"
+    config.write_text(json.dumps({**json.loads(config.read_text()), "id2label": dict(enumerate(labels))}))
+
+
+def test_without_finetuning_the_model_must_know_the_labels(recipe: Callable[[Change], Path]) -> None:
+    def quantize_only(data: dict[str, Any], folder: Path) -> None:
+        data["stages"] = [{"stage": "quantize"}]
+
+    place = recipe(quantize_only)
+    with pytest.raises(InputError, match="for the labels negative, positive, got a model without"):
+        check(place)
+    fine_tuned(place.parent / "bert", "sad", "happy")
+    with pytest.raises(InputError, match="got sad, happy"):
+        check(place)
+    for labels in (("positive", "negative"), ("LABEL_0", "LABEL_1")):
+        fine_tuned(place.parent / "bert", *labels)
+        check(place)
+
+
+def test_a_teacher_must_know_the_labels(recipe: Callable[[Change], Path]) -> None:
+    def untrained(data: dict[str, Any], folder: Path) -> None:
+        data["stages"].insert(1, {"stage": "distill", "teacher": "bert"})
+
+    with pytest.raises(InputError, match="already be fine-tuned"):
+        check(recipe(untrained))
+
+
 def test_a_teacher_with_another_tokenizer(recipe: Callable[[Change], Path]) -> None:
     def other(data: dict[str, Any], folder: Path) -> None:
         shutil.copytree(folder / "bert", folder / "other")
+        fine_tuned(folder / "other", "negative", "positive")
         tokenizer = folder / "other" / "tokenizer.json"
         tokenizer.write_text(tokenizer.read_text() + " ")
         data["stages"].insert(1, {"stage": "distill", "teacher": "other"})

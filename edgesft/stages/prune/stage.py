@@ -13,7 +13,6 @@ import numpy as np
 import torch
 from torch import nn
 
-from edgesft.errors import InputError
 from edgesft.spec.stages import PruneSpec
 from edgesft.stages.artefact import Artefact
 from edgesft.stages.context import StageContext, StageReport
@@ -32,12 +31,13 @@ from edgesft.stages.prune.plan import (
 )
 from edgesft.stages.prune.search import remembered, steps_for_latency
 from edgesft.stages.prune.select import select
+from edgesft.stages.training import load_teacher, train
 from edgesft.store.store import write_json
 from edgesft.tasks.base import Contract
 from edgesft.train import checkpoint
 from edgesft.train.batches import Steps
 from edgesft.train.distillation import teacher_objective
-from edgesft.train.engine import FitReport, fit
+from edgesft.train.engine import FitReport
 from edgesft.train.objective import Objective, inputs_of, task_objective
 
 CALIBRATION_BATCHES = 32
@@ -132,32 +132,9 @@ def _recover(spec: PruneSpec, model: nn.Module, contract: Contract, context: Sta
     if context.teacher is not None:
         objective = teacher_objective(
             context.task,
-            checkpoint.load(_checked(context.teacher, contract).path, context.task),
+            load_teacher(context, contract, spec.stage),
             temperature=spec.temperature,
             hard_weight=spec.hard_weight,
             label_smoothing=context.training.label_smoothing,
         )
-    return fit(
-        model,
-        task=context.task,
-        processor=context.processor,
-        train=context.train,
-        validation=context.validation,
-        settings=context.training,
-        seed=context.seed,
-        work=context.work / "recovery",
-        progress=context.progress,
-        label="prune: recovery",
-        objective=objective,
-    )
-
-
-def _checked(teacher: Artefact, contract: Contract) -> Artefact:
-    theirs = teacher.contract
-    if teacher.form != "torch" or (theirs.task, theirs.labels) != (contract.task, contract.labels):
-        raise InputError(
-            f"prune.teacher: must be a torch model with the labels {list(contract.labels)} in that order. "
-            f"Got: a {teacher.form} model with {list(theirs.labels)}",
-            "a teacher that was fine-tuned on the same data",
-        )
-    return teacher
+    return train(model, context, label="prune: recovery", objective=objective, work=context.work / "recovery")

@@ -110,7 +110,7 @@ def test_latency_is_reached_and_replayed_after_a_kill(source, context, tmp_path,
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("edgesft.stages.prune.stage.fit", killed)
+        patch.setattr("edgesft.stages.prune.stage.train", killed)
         with pytest.raises(KeyboardInterrupt):
             stage.run(spec, source, tmp_path / "out", replace(context, latency=by_size(asked)))
     stored = json.loads((context.work / "plan.json").read_text())

@@ -1,0 +1,74 @@
+"""How a stage trains: the engine in the stage's surroundings, and a teacher that fits the student."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from torch import nn
+
+from edgesft.errors import InputError
+from edgesft.stages.context import StageContext
+from edgesft.tasks.base import Contract
+from edgesft.train import checkpoint
+from edgesft.train.engine import FitReport, fit
+from edgesft.train.objective import Objective
+
+
+def train(
+    model: nn.Module,
+    context: StageContext,
+    *,
+    label: str,
+    objective: Objective | None = None,
+    work: Path | None = None,
+) -> FitReport:
+    """Trains a model in place on the context's rows with the stage's settings.
+
+    Args:
+        model: What is trained.
+        context: Rows, settings, seed.
+        label: Beside the progress bar.
+        objective: What to minimise; by default the task's loss.
+        work: Folder for the checkpoints; by default the context's.
+
+    Raises:
+        StageError: The training diverged.
+    """
+    return fit(
+        model,
+        task=context.task,
+        processor=context.processor,
+        train=context.train,
+        validation=context.validation,
+        settings=context.training,
+        seed=context.seed,
+        work=work or context.work,
+        progress=context.progress,
+        label=label,
+        objective=objective,
+    )
+
+
+def load_teacher(context: StageContext, student: Contract, stage: str) -> nn.Module:
+    """The context's teacher, which must be a torch model for the student's labels in the student's order.
+
+    Raises:
+        InputError: There is none, or it does not fit.
+    """
+    teacher = context.teacher
+    if teacher is None:
+        raise InputError(
+            f"{stage}.teacher: must be a fine-tuned model, got none", f"put a finetune stage before {stage}"
+        )
+    if teacher.form != "torch":
+        raise InputError(
+            f"{stage}.teacher: must be a torch model, got {teacher.form}", "name a stage before export or quantize"
+        )
+    theirs = teacher.contract
+    if (student.task, student.labels) != (theirs.task, theirs.labels):
+        raise InputError(
+            f"{stage}.teacher: must have the student's labels {list(student.labels)}, in that order, "
+            f"got {list(theirs.labels)}",
+            "a teacher that was fine-tuned on the same data",
+        )
+    return checkpoint.load(teacher.path, context.task)
