@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 RESULTS = "results.json"
 RECIPE = "recipe.yaml"
+LOG = "log.txt"
 
 
 @dataclass(frozen=True)
@@ -118,6 +119,7 @@ def run(
         for job in jobs:
             preflight(job)
         require_writable(folder)
+        progress.log(folder / LOG)
         found = {}
         for job in jobs:
             place = folder if len(jobs) == 1 else folder / job.profile.name
@@ -126,10 +128,12 @@ def run(
 
 
 def write(outcome: Outcome, folder: Path) -> ProfileResult:
-    """Leaves a run's results in a folder: `results.json`, `recipe.yaml`, and the model with all that it needs."""
+    """Leaves a run's results in a folder: `results.json`, `recipe.yaml`, the model with all it needs."""
     import yaml
 
     folder.mkdir(parents=True, exist_ok=True)
+    # The receipt goes first and comes last: at no moment does it lie beside a model that it is not of.
+    (folder / RESULTS).unlink(missing_ok=True)
     for file in sorted(outcome.final.path.iterdir()):
         if file.is_file():
             _copy(file, folder / file.name)

@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TextIO
 
 Advance = Callable[..., None]
@@ -31,11 +32,19 @@ class Progress:
     def __init__(self, stream: TextIO | None = None, *, quiet: bool = False) -> None:
         self._stream = stream or sys.stderr
         self._quiet = quiet
+        self._log: Path | None = None
+
+    def log(self, file: Path) -> None:
+        """From now on, lines are also added to this file, with the time."""
+        self._log = file
 
     def say(self, line: str) -> None:
         """Prints one line."""
         if not self._quiet:
             print(line, file=self._stream, flush=True)
+        if self._log:
+            with self._log.open("a", encoding="utf-8") as file:
+                file.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {line}\n")
 
     @contextmanager
     def bar(self, label: str, total: int, done: int = 0) -> Iterator[Advance]:

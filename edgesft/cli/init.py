@@ -25,6 +25,8 @@ def main(options: argparse.Namespace) -> int:
     target = options.file or Path(f"{options.recipe}.yaml")
     if target.exists():
         raise InputError(f"'{target}' must not exist yet", "name another file")
+    if not target.parent.is_dir():
+        raise InputError(f"the folder '{target.parent}' must exist", "make it first, or name a file in another")
     with guarded(target.parent):
         target.write_text(known[options.recipe].read_text("utf-8"), "utf-8")
     print(f"wrote {target}; edit its data and budget, then: edgesft run {target}")

@@ -8,9 +8,10 @@ from pathlib import Path
 
 from edgesft.data import checks, splits
 from edgesft.data.splits import Splits
-from edgesft.errors import InputError, Problem
+from edgesft.errors import InputError, Problem, UnavailableError
 from edgesft.pipeline.plan import order_problems
 from edgesft.spec import load
+from edgesft.spec.budget import BudgetSpec
 from edgesft.spec.document import Document
 from edgesft.spec.problems import nearest
 from edgesft.spec.profile import ProfileSpec
@@ -50,15 +51,28 @@ def check(path: Path, settings: Sequence[str] = ()) -> Checked:
     if recipe is None:
         raise InputError(problems)
     base, warnings = path.parent, list[str]()
+    lacking: list[UnavailableError] = []
     profiles = _profiles(recipe, document, base, problems)
     problems += order_problems(recipe, document)
     task = _task(recipe, document, problems)
     if task:
         problems += _metric_problems(recipe, document, task)
-        rows = _rows(recipe, document, task, base, problems, warnings)
-        problems += _model_problems(recipe, document, task, rows, base)
+        # What this environment lacks is said only where nothing is wrong with what the user gave.
+        rows = None
+        try:
+            rows = _rows(recipe, document, task, base, problems, warnings)
+        except UnavailableError as error:
+            lacking.append(error)
+        try:
+            problems += _model_problems(recipe, document, task, rows, base)
+        except UnavailableError as error:
+            lacking.append(error)
     if problems:
         raise InputError(problems)
+    if lacking:
+        raise lacking[0]
+    if recipe.budget == BudgetSpec():
+        warnings.append("the budget is empty: nothing is held, so the verdict is 'pass' whatever comes out")
     return Checked(recipe, base, tuple(profiles), tuple(warnings))
 
 
@@ -69,6 +83,13 @@ def _profiles(recipe: RecipeSpec, document: Document, base: Path, problems: list
             found.append(load.profile(name, base))
         except InputError as error:
             problems += _placed(error, document.where(("profile",)))
+    where, names = document.where(("profile",)), [profile.name for profile in found]
+    for name in sorted({name for name in names if names.count(name) > 1}):
+        problems.append(Problem(f"profiles must have names of their own. Got '{name}' twice", "rename one", where))
+    for profile in found:
+        if set(profile.precisions) == {"fp32"} and any(getattr(s, "scheme", None) == "auto" for s in recipe.stages):
+            message = f"'scheme: auto' must be allowed int8 or fp16 by the profile '{profile.name}'. Got fp32 only"
+            problems.append(Problem(message, "drop the quantize stage, or name a scheme", where))
     return found
 
 
@@ -103,7 +124,7 @@ def _rows(
         problems += _placed(error, where)
         return None
     found, told = checks.problems(rows, task.roles, recipe.data.allow_overlap)
-    problems += [Problem(problem.message, problem.hint, problem.where or where) for problem in found]
+    problems += _placed(found, where)
     problems += _placed(task.check(rows.rows()), where)
     warnings += told
     return rows

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from edgesft.pipeline.job import Job
-from edgesft.pipeline.models import Maker
+from edgesft.pipeline.models import Maker, resolve_teacher
 from edgesft.pipeline.plan import plan
 from edgesft.pipeline.rows import Measurer
 from edgesft.stages.registry import KINDS
@@ -14,18 +14,19 @@ from edgesft.stages.registry import KINDS
 def forecast(job: Job) -> list[dict[str, Any]]:
     """The steps in order: name, forms, key, whether the store has it, and its settings."""
     maker = Maker(job, Measurer(job))
-    current = maker.start_key()
-    keys: dict[str | None, str] = {}
-    form, reference, found = "torch", None, list[dict[str, Any]]()
+    current = original = maker.start_key()
+    keys: dict[str, str] = {}
+    form, found = "torch", list[dict[str, Any]]()
     for step in plan(job.recipe):
         kind = KINDS[step.spec.stage]
         key = None
         if kind.gives:
-            teacher = getattr(step.spec, "teacher", None)
-            key = maker.step_key(step, current, keys.get(teacher, current) if teacher else None, reference)
+            name = getattr(step.spec, "teacher", None)
+            teacher = name and (resolve_teacher(name, keys, original) or maker.teacher_key(name))
+            key = maker.step_key(step, current, teacher, maker.export_key(original))
             current = keys[step.name] = key
         if step.role == "origin":
-            reference = maker.export_key(current)
+            original = current
         settings = step.spec.model_dump(
             mode="json", exclude_none=True, exclude_defaults=True, exclude={"stage", "name"}
         )

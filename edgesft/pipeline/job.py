@@ -11,10 +11,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from edgesft.data import splits
+from edgesft.data import files, splits
 from edgesft.data.splits import Splits
 from edgesft.measure import fingerprint
+from edgesft.pipeline.plan import export_settings, training
 from edgesft.progress import Progress
+from edgesft.spec.load import is_file
 from edgesft.spec.profile import MeasureSpec, ProfileSpec
 from edgesft.spec.recipe import RecipeSpec
 from edgesft.store.keys import versions
@@ -96,6 +98,24 @@ class Job:
         """Whether there is a test split."""
         return self.recipe.data.test is not None
 
+    @property
+    def resolved(self) -> dict[str, Any]:
+        """The recipe as it was carried out: full paths, nothing inherited, so that it runs from anywhere."""
+        recipe = self.recipe.model_dump(mode="json", exclude_none=True)
+        data = self.recipe.data
+        for split in splits.SPLITS:
+            if isinstance(value := getattr(data, split), str):
+                recipe["data"][split] = str(files.place(value, self.base).absolute())
+        for place in (recipe, *recipe["stages"]):
+            for name in ("model", "teacher"):
+                if (folder := self.base / str(place.get(name))).is_dir():
+                    place[name] = str(folder.absolute())
+        for stage, spec in zip(recipe["stages"], self.recipe.stages, strict=True):
+            if settings := training(spec, self.recipe):
+                stage.update(settings.model_dump(mode="json"))
+        profiles = [str((self.base / name).absolute()) if is_file(name) else name for name in self.recipe.profiles()]
+        return {**recipe, "profile": profiles if len(profiles) > 1 else profiles[0]}
+
     @cached_property
     def machine(self) -> Mapping[str, Any]:
         """This machine's fingerprint."""
@@ -132,9 +152,15 @@ class Job:
         """What a measurement is bound to besides the model."""
         return {
             "machine": {name: self.machine[name] for name in BINDING},
-            "provider": self.profile.providers[0].model_dump(),
+            "providers": [provider.model_dump() for provider in self.profile.providers],
             "threads": self.profile.threads,
         }
+
+    @property
+    def target(self) -> ProfileSpec:
+        """The profile as the stages see it: the recipe's export stage may set the opset."""
+        opset = export_settings(self.recipe).opset or self.profile.opset
+        return self.profile.model_copy(update={"opset": opset})
 
     @property
     def metric(self) -> str:
@@ -142,9 +168,14 @@ class Job:
         return self.task.metrics[0]
 
     @property
+    def allowances(self) -> dict[str, float]:
+        """How far each metric that the budget limits, and the deciding one, may fall below the fine-tuned original."""
+        return {self.metric: DEFAULT_ALLOWANCE, **self.recipe.budget.max_drop}
+
+    @property
     def allowance(self) -> float:
-        """How far the deciding metric may fall below the fine-tuned original."""
-        return self.recipe.budget.max_drop.get(self.metric, DEFAULT_ALLOWANCE)
+        """That of the deciding metric."""
+        return self.allowances[self.metric]
 
     @property
     def full(self) -> MeasureSpec:

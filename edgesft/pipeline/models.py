@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from edgesft.pipeline.job import Job
 from edgesft.pipeline.plan import Step, export_settings
@@ -22,8 +22,18 @@ REPORT = "report.json"
 MODEL = "model"
 """An object in the store holds the artefact's folder under this name, beside its report."""
 
+ORIGINAL = "finetune"
+"""A teacher of this name is the fine-tuned original, whatever its stage is called; without one, the model as given."""
+
 START_VERSION = 1
 """Raised when the same pretrained source would make another start."""
+
+T = TypeVar("T")
+
+
+def resolve_teacher(name: str, made: Mapping[str, T], original: T) -> T | None:
+    """The teacher that a stage names: the fine-tuned original, or a stage's model; None where it is another model."""
+    return original if name == ORIGINAL else made.get(name)
 
 
 class Maker:
@@ -77,14 +87,16 @@ class Maker:
             "training": step.training.model_dump(exclude={"checkpoint_minutes"}) if step.training else None,
             "input": source,
             "teacher": teacher,
-            "profile": job.profile.model_dump(
-                mode="json", include={"precisions", "channel_multiple", "static_shapes", "opset"}
-            ),
+            "profile": job.target.model_dump(mode="json", include=set(kind.profile)),
             **job.facts,
         }
+        if step.training:
+            # The number format follows the instruction set, and the order of a sum the number of threads.
+            facts["arithmetic"] = {name: job.machine[name] for name in ("architecture", "instructions", "cores")}
         if step.measured:
             # What is fastest here says nothing about another machine.
             facts |= {"runtime": job.runtime, "measure": job.quick.model_dump(), "allowance": job.allowance}
+            facts["opset"] = job.target.opset
             facts["reference"] = reference
         return key(facts)
 
@@ -122,13 +134,14 @@ class Maker:
         name = getattr(step.spec, "teacher", None)
         if name is None:
             return None
-        if name in self._made:
-            return self._made[name]
-        if name == "finetune":
-            # The default: the fine-tuned original, which is the model as given where nothing fine-tunes it.
-            return reference.origin if reference and reference.origin else source
-        place = self._job.source(name)
-        return self._start(place, self.start_key(model=source_digest(place)))
+        original = reference.origin if reference and reference.origin else source
+        return resolve_teacher(name, self._made, original) or self._start(
+            self._job.source(name), self.teacher_key(name)
+        )
+
+    def teacher_key(self, name: str) -> str:
+        """The content key of a teacher that is a model of its own."""
+        return self.start_key(model=source_digest(self._job.source(name)))
 
     def _context(self, step: Step, work: Path, teacher: Artefact | None, reference: Artefact | None) -> StageContext:
         job = self._job
@@ -144,7 +157,7 @@ class Maker:
             processor=job.processor,
             train=job.train,
             validation=job.validation,
-            profile=job.profile,
+            profile=job.target,
             training=step.training or ResolvedTraining(),
             seed=job.recipe.seed,
             work=work,
@@ -154,5 +167,4 @@ class Maker:
             latency=latency,
             evaluate=evaluate,
             progress=job.progress,
-            trust_remote_code=job.recipe.trust_remote_code,
         )

@@ -20,6 +20,9 @@ from edgesft.spec.stages import (
 from edgesft.spec.training import ResolvedTraining, TrainingSpec
 from edgesft.stages.registry import KINDS, Role
 
+START = "model"
+"""Name of the row of the model as given, where nothing fine-tunes it."""
+
 
 @dataclass(frozen=True)
 class Step:
@@ -115,6 +118,8 @@ def order_problems(recipe: RecipeSpec, document: Document) -> list[Problem]:
             problems.append(Problem(f"'{name}' must come before what compresses the model", "move it first", where))
         if names.count(name) > 1:
             problems.append(Problem(f"the name '{name}' must stand once", "give each a `name:` of its own", where))
+        if name == START:
+            problems.append(Problem(f"the name '{START}' is the pretrained model's", "choose another", where))
         teacher = getattr(spec, "teacher", None)
         if teacher is not None and teacher in names[index:]:
             message = f"'teacher' must be a stage that comes before. Got '{teacher}'"

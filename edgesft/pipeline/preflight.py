@@ -6,16 +6,16 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edgesft.errors import InputError
+from edgesft.errors import InputError, StageError
 from edgesft.pipeline.job import Job
-from edgesft.pipeline.plan import export_settings, plan
-from edgesft.spec.stages import DistillSpec, FinetuneSpec, PruneSpec
+from edgesft.pipeline.plan import plan
+from edgesft.spec.stages import DistillSpec, PruneSpec, QuantizeSpec
 from edgesft.store.keys import key
 
 if TYPE_CHECKING:
     from torch import nn
 
-FAILURES = (RuntimeError, ValueError, TypeError, AttributeError, LookupError, NotImplementedError)
+FAILURES = (StageError, RuntimeError, ValueError, TypeError, AttributeError, LookupError, NotImplementedError)
 """What a model that does not fit raises, in whichever library meets it."""
 
 ROWS = 4
@@ -37,6 +37,7 @@ def preflight(job: Job) -> None:
         "kind": "preflight",
         "stages": [step.spec.model_dump(mode="json") for step in plan(job.recipe)],
         "profile": job.profile.model_dump(mode="json"),
+        "runtime": job.runtime,
         **job.facts,
     }
 
@@ -77,14 +78,29 @@ def _rehearse(job: Job) -> None:
             from edgesft.train.layers import chosen_layers, layer_count
 
             chosen_layers(spec.layers, layer_count(model))
-    if any(not isinstance(spec, FinetuneSpec) for spec in job.recipe.stages):
-        with tempfile.TemporaryDirectory() as folder:
-            opset = export_settings(job.recipe).opset or job.profile.opset
-            export_onnx(model, job.task, job.processor, job.train[:ROWS], job.contract, Path(folder), opset=opset)
+    with tempfile.TemporaryDirectory() as folder:
+        export_onnx(
+            model, job.task, job.processor, job.train[:ROWS], job.contract, Path(folder), opset=job.target.opset
+        )
+        for spec in job.recipe.stages:
+            if isinstance(spec, QuantizeSpec):
+                from edgesft.stages.quantize import make_plan
+
+                scheme = "int8-dynamic" if spec.scheme == "auto" else spec.scheme
+                make_plan(Path(folder) / "model.onnx", scheme, per_channel=spec.per_channel, exclude=spec.exclude)
 
 
 def _rehearse_pruning(job: Job, spec: PruneSpec, model: nn.Module, batch: dict[str, Any]) -> None:
+    import numpy as np
+
     from edgesft.stages.prune.discover import find_widths, trace
+    from edgesft.stages.prune.plan import removal_order, steps_for_parameters
     from edgesft.stages.prune.select import select
 
-    select(find_widths(model, trace(model, batch, job.task.logits)), spec.targets, spec.exclude)
+    layout = select(find_widths(model, trace(model, batch, job.task.logits)), spec.targets, spec.exclude)
+    if spec.parameters is not None:
+        # Which units go does not matter here, only whether enough of them may.
+        scores = {width.name: np.zeros(width.size) for width in layout.widths}
+        multiple = spec.channel_multiple or job.profile.channel_multiple
+        order = removal_order(layout, scores, multiple=multiple, max_share=spec.max_share)
+        steps_for_parameters(layout, order, spec.parameters)

@@ -59,11 +59,11 @@ class Measurer:
         }
 
         def compute() -> list[dict[str, Interval]]:
-            examples = self._job.test if split == "test" else self._job.validation
+            references = self._job.task.references(self._job.test if split == "test" else self._job.validation)
             ours, theirs = (self.evaluation(onnx, split).predictions for onnx in (final, original))
 
             def scorer(predictions: np.ndarray, rows: np.ndarray) -> dict[str, float]:
-                return self._job.task.score(predictions, [examples[row] for row in rows])
+                return self._job.task.score(predictions, references[rows])
 
             reached = levels(scorer, ours, confidence)
             if final.key == original.key:
@@ -121,4 +121,4 @@ class Measurer:
 
             # Row by row: the ranges of dynamic quantization depend on what else is in the batch.
             predictions = job.task.predict(run, examples, job.processor)
-        return predictions, job.task.score(predictions, examples)
+        return predictions, job.task.score(predictions, job.task.references(examples))

@@ -14,7 +14,7 @@ from edgesft.pipeline.job import Job
 from edgesft.pipeline.keep import Decision
 from edgesft.pipeline.models import Maker
 from edgesft.pipeline.outcome import Outcome, Row
-from edgesft.pipeline.plan import Step, bargains, plan
+from edgesft.pipeline.plan import START, Step, bargains, plan
 from edgesft.pipeline.rows import Measurer
 from edgesft.stages.artefact import Artefact
 from edgesft.stages.context import StageReport
@@ -43,7 +43,7 @@ class _Run:
         steps = plan(self._job.recipe)
         if not any(step.role == "origin" for step in steps):
             # Nothing fine-tunes: the model as given is the original that everything is held against.
-            row = self._row("model", "model", self._current, StageReport("as given"))
+            row = self._row(START, START, self._current, StageReport("as given"))
             row.decision = Decision(True, "the original")
             self._reference = self._standing = row
         for group in bargains(steps):
@@ -71,7 +71,7 @@ class _Run:
         if group[0].role == "origin":
             self._reference = kept[-1]
         elif group[0].role == "speed":
-            decision = self._judge_speed(group[0], kept[-1])
+            decision = self._judge_speed(group, kept[-1])
             for row in kept:
                 if row.decision is None or not decision.kept:
                     row.decision = decision
@@ -98,18 +98,22 @@ class _Run:
             return keep.recovery(metric=self._job.metric, before=self._score(base), after=self._score(row))
         return None
 
-    def _judge_speed(self, step: Step, row: Row) -> Decision:
-        """The decision on a speed stage with its recoveries, of which `row` is the last."""
-        if _always(step) or self._standing is None or self._reference is None:
+    def _judge_speed(self, group: Sequence[Step], row: Row) -> Decision:
+        """The decision on a speed stage with its recoveries, of which `row` is the last that gained something."""
+        if any(_always(step) for step in group) or self._standing is None or self._reference is None:
             return Decision(True, "keep: always")
         before = self._standing.onnx
         both = self._measurer.latencies({"before": before, "after": row.onnx}, self._job.quick)
+        original, after = (each.evaluations["validation"].metrics for each in (self._reference, row))
+        allowances = self._job.allowances
+        # The metric that is furthest beyond, or nearest to, what it may lose.
+        metric = max(allowances, key=lambda name: original[name] - after[name] - allowances[name])
         return keep.speed(
             latency=ratio(both["after"].rounds, both["before"].rounds, 50),
             size=row.onnx.size_bytes / before.size_bytes,
-            metric=self._job.metric,
-            drop=self._score(self._reference) - self._score(row),
-            allowance=self._job.allowance,
+            metric=metric,
+            drop=original[metric] - after[metric],
+            allowance=allowances[metric],
         )
 
     def _score(self, row: Row) -> float:
@@ -135,7 +139,7 @@ class _Run:
             split=split,
             rows=tuple(rows),
             final=final.onnx,
-            recipe=job.recipe.model_dump(mode="json", exclude_none=True),
+            recipe=job.resolved,
             environment={**job.machine, "versions": job.facts["versions"], "differences": job.differences},
             warnings=tuple(warnings),
         )

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from rich.console import Console, Group, RenderableType
+from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
@@ -20,7 +21,7 @@ def render(results: Mapping[str, Any], width: int | None = None) -> str:
 
     Args:
         results: What `results.json` holds.
-        width: Columns of the page; by default as wide as the tables are.
+        width: Columns of the page; by default 180, which the widest table fits in.
     """
     console = Console(width=width or 180, no_color=True, legacy_windows=False)
     with console.capture() as capture:
@@ -47,13 +48,13 @@ def _stages(results: Mapping[str, Any]) -> Table:
     for stage in results["stages"]:
         level, drop = stage["levels"][metric], stage["drops"][metric]
         table.add_row(
-            stage["name"],
+            escape(stage["name"]),
             stage["precision"],
             megabytes(stage["size_bytes"]),
             count(stage["parameters"]),
             percent(level["value"]) + _change(drop),
             *_latency(stage),
-            ("yes: " if stage["kept"] else "no: ") + stage["reason"],
+            escape(("yes: " if stage["kept"] else "no: ") + stage["reason"]),
             style=None if stage["kept"] else "dim",
         )
     return table
@@ -64,7 +65,9 @@ def _change(drop: Mapping[str, float | None]) -> str:
     value, lower, upper = drop["value"], drop["lower"], drop["upper"]
     if value is None or lower is None or upper is None or value == lower == upper:
         return ""
-    return f" {-value * 100:+.1f} ({-upper * 100:+.1f} to {-lower * 100:+.1f})"
+    # Adding 0.0 makes a rounded -0.0 a 0.0.
+    points = [round(-each * 100, 1) + 0.0 for each in (value, upper, lower)]
+    return " {:+.1f} ({:+.1f} to {:+.1f})".format(*points)
 
 
 def _latency(stage: Mapping[str, Any]) -> list[str]:

@@ -44,7 +44,7 @@ class BudgetSpec(Spec):
     """Megabytes (10^6 bytes) of resident memory of a process that only runs the model."""
     max_drop: dict[str, Share] = {}
     """Metric → how far it may fall below the fine-tuned original (0.01 is one point)."""
-    min_metric: dict[str, float] = {}
+    min_metric: dict[str, Share] = {}
     """Metric → the least it must be."""
     confidence: Annotated[float, Field(gt=0.5, lt=1)] | None = None
     """Metrics are judged by this one-sided confidence bound instead of the point estimate."""

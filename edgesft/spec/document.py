@@ -79,7 +79,7 @@ def read(path: Path) -> Document:
     """Reads a YAML file.
 
     Raises:
-        InputError: The file is missing, not text, not YAML, not a mapping, or says a key twice.
+        InputError: The file is missing, not readable, not text, not YAML, not a mapping, or says a key twice.
     """
     try:
         text = path.read_text("utf-8")
@@ -87,6 +87,9 @@ def read(path: Path) -> Document:
         raise InputError(f"the file '{path}' must exist", _similar(path)) from None
     except IsADirectoryError:
         raise InputError(f"'{path}' must be a file. Got a folder", "name the YAML file inside it") from None
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise InputError(f"'{path}' must be a file that can be read. Got: {reason}", "check the path") from None
     except UnicodeDecodeError as error:
         raise InputError(f"'{path}' must be UTF-8 text. Got byte {error.object[error.start]:#x}") from None
     return parse(text, str(path))
@@ -111,6 +114,9 @@ def parse(text: str, source: str) -> Document:
         raise InputError(
             Problem(f"must be YAML. Got: {reason}", "check the indentation there", f"{source}{line}")
         ) from None
+    except RecursionError:
+        message = "must be YAML that ends. Got an anchor that contains itself, or values nested too deep"
+        raise InputError(Problem(message, "write the values out", source)) from None
     finally:
         loader.dispose()
     if not isinstance(document.data, dict):
@@ -126,6 +132,10 @@ def _walk(node: yaml.Node, loc: Loc, document: Document, problems: list[Problem]
         seen: dict[str, int] = {}
         for key, value in node.value:
             line = key.start_mark.line + 1
+            if not isinstance(key, yaml.ScalarNode):
+                message = f"a key must be a word. Got a {key.id}"
+                problems.append(Problem(message, "write it as 'key: value'", f"{document.source}:{line}"))
+                continue
             if key.value in seen:
                 message = f"the key '{key.value}' must stand once. Also on line {seen[key.value]}"
                 problems.append(Problem(message, "delete one of the two", f"{document.source}:{line}"))
@@ -143,6 +153,9 @@ def _similar(path: Path) -> str | None:
 
     if not path.parent.is_dir():
         return f"the folder '{path.parent}' does not exist either"
-    names: Sequence[str] = [entry.name for entry in path.parent.iterdir()]
+    try:
+        names: Sequence[str] = [entry.name for entry in path.parent.iterdir()]
+    except PermissionError:
+        return None
     near = difflib.get_close_matches(path.name, names, n=1)
     return f"'{path.parent / near[0]}' exists" if near else None

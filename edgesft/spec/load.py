@@ -91,7 +91,7 @@ def profile(name: str, base: Path = Path()) -> ProfileSpec:
     Raises:
         InputError: There is no such profile, or something is wrong with it.
     """
-    if name.endswith((".yaml", ".yml")):
+    if is_file(name):
         return validate(documents.read(base / name), ProfileSpec)
     known = shipped("profiles")
     if name not in known:
@@ -99,6 +99,11 @@ def profile(name: str, base: Path = Path()) -> ProfileSpec:
         hint = f"'{near[0]}'" if near else f"one of {', '.join(known)}, or a YAML file"
         raise InputError(f"'profile' must be a known profile or a YAML file. Got {name!r}", hint)
     return validate(documents.read(known[name]), ProfileSpec)
+
+
+def is_file(name: str) -> bool:
+    """Whether a profile is named by its file."""
+    return name.endswith((".yaml", ".yml"))
 
 
 def shipped(kind: str) -> dict[str, Path]:

@@ -50,7 +50,8 @@ class MeasureSpec(Spec):
 class ProfileSpec(Spec):
     """A target device and what holds there."""
 
-    name: str
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
+    """Also the folder of its results where a recipe names several."""
     description: str
     machine: MachineSpec = MachineSpec()
     providers: tuple[ProviderSpec, ...] = Field(min_length=1)

@@ -94,6 +94,19 @@ class QuantizeSpec(Spec):
     exclude: tuple[str, ...] = ()
     """Node-name patterns (fnmatch) that stay in float; each must match something."""
 
+    @model_validator(mode="after")
+    def _no_idle_options(self) -> QuantizeSpec:
+        idle = {
+            "backend": self.scheme != "int8-static",
+            "calibration": self.scheme not in ("int8-static", "auto") or self.backend == "neural-compressor",
+            "calibration_rows": self.scheme not in ("int8-static", "auto"),
+            "per_channel": self.scheme == "fp16",
+        }
+        for name, unused in idle.items():
+            if unused and getattr(self, name) != type(self).model_fields[name].default:
+                raise ValueError(f"must not set '{name}', which {self.scheme} by {self.backend} does not use")
+        return self
+
 
 class ExportSpec(Spec):
     """Conversion to ONNX, checked against torch on real rows."""

@@ -46,7 +46,6 @@ class StageContext:
         latency: `latency([onnx file, …])` → p50 of each in nanoseconds, interleaved, on the profile's provider.
         evaluate: `evaluate(onnx file)` → metrics on the validation rows, on the profile's provider.
         progress: Tells the person what goes on.
-        trust_remote_code: Whether a model may run its own code.
     """
 
     task: Task
@@ -63,4 +62,3 @@ class StageContext:
     latency: Callable[[Sequence[Path]], list[int]]
     evaluate: Callable[[Path], dict[str, float]]
     progress: Progress
-    trust_remote_code: bool = False

@@ -28,6 +28,7 @@ class StageKind:
         gives: Form of what it makes; None where it makes no model.
         role: How it is judged.
         module: Where its `run` is; imported when it runs.
+        profile: Fields of the profile that change what it makes.
         version: Part of the content key; raised when the stage would make other bytes than before.
     """
 
@@ -35,6 +36,7 @@ class StageKind:
     gives: Form | None
     role: Role
     module: str | None
+    profile: tuple[str, ...] = ()
     version: int = 1
 
     def runner(self) -> Runner:
@@ -44,10 +46,10 @@ class StageKind:
 
 KINDS: dict[str, StageKind] = {
     "finetune": StageKind(("torch",), "torch", "origin", "edgesft.stages.finetune"),
-    "prune": StageKind(("torch",), "torch", "speed", "edgesft.stages.prune"),
+    "prune": StageKind(("torch",), "torch", "speed", "edgesft.stages.prune", ("channel_multiple",)),
     "distill": StageKind(("torch",), "torch", "recovery", "edgesft.stages.distill"),
-    "quantize": StageKind(("onnx",), "onnx", "speed", "edgesft.stages.quantize"),
-    "export": StageKind(("torch",), "onnx", "convert", "edgesft.stages.export"),
+    "quantize": StageKind(("onnx",), "onnx", "speed", "edgesft.stages.quantize", ("precisions",)),
+    "export": StageKind(("torch",), "onnx", "convert", "edgesft.stages.export", ("opset",)),
     # Made by the pipeline itself, which alone sees every row.
     "benchmark": StageKind(("torch", "onnx"), None, "measure", None),
 }

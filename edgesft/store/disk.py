@@ -37,6 +37,11 @@ def guarded(*folders: Path) -> Iterator[None]:
                 f"free some space in {' or '.join(map(str, folders))} and run the same command again; "
                 "finished stages are kept",
             ) from error
+        if isinstance(error, FileExistsError):
+            raise UnavailableError(
+                f"a folder must be writable: '{error.filename}' is a file",
+                "choose another with --output or EDGESFT_STORE",
+            ) from error
         if kind in DENIED:
             raise UnavailableError(
                 f"a folder must be writable: {error}", "choose another with --output or EDGESFT_STORE"

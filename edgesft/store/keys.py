@@ -11,6 +11,7 @@ from typing import Any
 VERSIONED = (
     "torch",
     "transformers",
+    "tokenizers",
     "accelerate",
     "torch-pruning",
     "neural-compressor",

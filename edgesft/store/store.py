@@ -54,7 +54,9 @@ class Store:
             if found := self.folder(key):
                 return found
             work = self._made(self.root / "work" / key)
-            out = Path(tempfile.mkdtemp(prefix=f"{key[:8]}-", dir=self._made(self.root / "incoming")))
+            out = self.root / "incoming" / key
+            shutil.rmtree(out, ignore_errors=True)  # What a killed process left.
+            self._made(out)
             try:
                 build(out, work)
                 place = self._made(self.root / "objects") / key
@@ -68,7 +70,9 @@ class Store:
         """The JSON value under `key`; measured, and stored before it is returned, if it is not there."""
         place = self.root / "records" / f"{key}.json"
         if not place.is_file():
-            write_json(place, measure())
+            with self._lock(key):
+                if not place.is_file():
+                    write_json(place, measure())
         return json.loads(place.read_text("utf-8"))
 
     @contextmanager

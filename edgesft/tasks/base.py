@@ -7,7 +7,7 @@ The way of the data: rows (dicts from a file) → `contract` (what travels with 
 Checked on paper against tasks to come, which must fit without a change here:
 
 - Detection: an example holds an image and its boxes (ragged, kept out of `inputs`); `predict` decodes boxes and
-  suppresses overlaps after `run`; predictions are lists, one a row; `score` computes mAP from both lists.
+  suppresses overlaps after `run`; predictions and references are object arrays, one list a row, which `score` matches.
 - Generation with a cache: `graphs` returns two graphs (prefill, step); `predict` drives `run` in a loop and names the
   graph; `requests` returns the sequence of calls that make one latency sample.
 - Streaming audio: the graph has state tensors as inputs and outputs; `predict` loops over frames feeding the state
@@ -150,8 +150,12 @@ class Task(ABC):
         """Predictions, one a row, in the rows' order, by calling `run`."""
 
     @abstractmethod
-    def score(self, predictions: np.ndarray, examples: Sequence[Example]) -> dict[str, float]:
-        """Each of `metrics` over the rows."""
+    def references(self, examples: Sequence[Example]) -> np.ndarray:
+        """What `score` holds predictions against, one a row; of dtype object where rows are ragged."""
+
+    @abstractmethod
+    def score(self, predictions: np.ndarray, references: np.ndarray) -> dict[str, float]:
+        """Each of `metrics` over rows; both arrays may be indexed alike, to score some of the rows."""
 
     @abstractmethod
     def graphs(self, model: nn.Module, processor: Any, examples: Sequence[Example]) -> list[Graph]:

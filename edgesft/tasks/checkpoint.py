@@ -31,6 +31,9 @@ TOKENIZERS = (
 )
 """Any one of these holds a tokenizer's vocabulary."""
 
+HEADS = frozenset(("classifier", "score", "classification_head", "logits_proj", "sequence_summary"))
+"""First parts of the names of the last layer in transformers' classes for sequence classification."""
+
 _UNNAMED = re.compile(r"LABEL_\d+")
 """What transformers calls a class that nobody named."""
 
@@ -60,20 +63,29 @@ def read_config(folder: Path) -> dict[str, Any] | Problem:
 
 def weight_problems(folder: Path) -> list[Problem]:
     """Weights that are missing, cut short or not what their name says."""
-    index = folder / INDEX
-    if (folder / WEIGHTS).is_file():
-        names = [WEIGHTS]
-    elif index.is_file():
-        names = sorted(set(json.loads(index.read_text("utf-8"))["weight_map"].values()))
-    elif any(folder.glob("pytorch_model*.bin")):
-        return []
-    else:
+    files = _weight_files(folder)
+    if isinstance(files, Problem):
+        return [files]
+    if not files and not any(folder.glob("pytorch_model*.bin")):
         return [Problem(f"model: {str(folder)!r} holds no weights ({WEIGHTS} or {PICKLE})", AGAIN)]
-    return [problem for name in names if (problem := safetensors_problem(folder / name))]
+    return [found for file in files if isinstance(found := tensor_shapes(file), Problem)]
 
 
-def safetensors_problem(path: Path) -> Problem | None:
-    """What is wrong with a safetensors file: its header must be readable and its tensors must fill the file.
+def _weight_files(folder: Path) -> list[Path] | Problem:
+    """The safetensors files that loading would read: the whole, or the shards that the index names."""
+    if (folder / WEIGHTS).is_file():
+        return [folder / WEIGHTS]
+    index = folder / INDEX
+    if not index.is_file():
+        return []
+    try:
+        return sorted({folder / name for name in json.loads(index.read_text("utf-8"))["weight_map"].values()})
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return Problem(f"model: {str(index)!r} is damaged", AGAIN)
+
+
+def tensor_shapes(path: Path) -> dict[str, tuple[int, ...]] | Problem:
+    """Names and shapes in a safetensors file, or what is wrong: its tensors must fill the file exactly.
 
     The format: 8 bytes of header length (little endian), a JSON header whose `data_offsets` count from its end, then
     the tensors without holes (https://github.com/huggingface/safetensors, section Format).
@@ -95,13 +107,15 @@ def safetensors_problem(path: Path) -> Problem | None:
         stream.seek(8)
         try:
             header = json.loads(stream.read(length))
-            ends = [entry["data_offsets"][1] for name, entry in header.items() if name != "__metadata__"]
+            entries = {name: entry for name, entry in header.items() if name != "__metadata__"}
+            shapes = {name: tuple(int(size) for size in entry["shape"]) for name, entry in entries.items()}
+            end = max((int(entry["data_offsets"][1]) for entry in entries.values()), default=0)
         except (ValueError, KeyError, TypeError, AttributeError, IndexError):
             return Problem(f"model: {str(path)!r} has a damaged header", AGAIN)
-    expected = 8 + length + max(ends, default=0)
+    expected = 8 + length + end
     if size != expected:
         return Problem(f"model: {str(path)!r} is damaged: must be {expected} bytes, got {size}", AGAIN)
-    return None
+    return shapes
 
 
 def tokenizer_problems(folder: Path, config: Mapping[str, Any]) -> list[Problem]:
@@ -131,32 +145,61 @@ def tokenizer_problems(folder: Path, config: Mapping[str, Any]) -> list[Problem]
 
 
 def label_problems(folder: Path, labels: Sequence[str]) -> list[Problem]:
-    """What keeps a checkpoint from answering with these labels as it is: it would get a new, untrained head."""
-    config = read_config(folder)
+    """What keeps a checkpoint from answering with these labels as it is: it would get a new, untrained head.
+
+    The weights tell whether there is a head: transformers leaves the default names of two classes out of config.json,
+    and writes names for a body as well.
+    """
+    config, head = read_config(folder), _has_head(folder, len(labels))
     if isinstance(config, Problem):
         return [config]
+    if isinstance(head, Problem):
+        return [head]
     stored = [str(label) for label in (config.get("id2label") or {}).values()]
-    unnamed = all(_UNNAMED.fullmatch(label) for label in stored) and len(stored) == len(labels)
-    if set(stored) == set(labels) or unnamed:
+    named = not all(_UNNAMED.fullmatch(label) for label in stored)
+    if head is None:  # A pickle, which is not opened: only names can tell.
+        head = len(stored) == len(labels)
+    if head and (not named or set(stored) == set(labels)):
         return []
+    other = named and set(stored) != set(labels)
     return [
         Problem(
             f"{str(folder)!r} must already be fine-tuned for the labels {listed(labels)}, "
-            f"got {listed(stored) or 'a model without a head'}",
+            f"got {listed(stored) if other else 'a model without a head for them'}",
             "put a finetune stage first, or name a checkpoint that was fine-tuned on these labels",
         )
     ]
 
 
-def longest_input(folder: Path, config: Mapping[str, Any]) -> int | None:
-    """Most tokens that the model's positions and its tokenizer allow, or None where neither says.
+def _has_head(folder: Path, classes: int) -> bool | Problem | None:
+    """Whether some tensor is, by name and shape, a head's for so many classes; None without safetensors.
+
+    The shape alone would not do: the heads of BERT's pretraining and of question answering have two outputs as well.
+    """
+    files = _weight_files(folder)
+    if isinstance(files, Problem):
+        return files
+    found = False
+    for file in files:
+        shapes = tensor_shapes(file)
+        if isinstance(shapes, Problem):
+            return shapes
+        found = found or any(name.split(".")[0] in HEADS and shape[:1] == (classes,) for name, shape in shapes.items())
+    return found if files else None
+
+
+def longest_input(folder: Path, config: Mapping[str, Any]) -> int | Problem | None:
+    """Most tokens that the model's positions and its tokenizer allow, None where neither says, or what is wrong.
 
     RoBERTa's table of positions is two longer than its inputs may be, which only its tokenizer knows.
     """
     limits = [config.get("max_position_embeddings")]
     path = folder / "tokenizer_config.json"
     if path.is_file():
-        limits.append(json.loads(path.read_text("utf-8")).get("model_max_length"))
+        try:
+            limits.append(json.loads(path.read_text("utf-8")).get("model_max_length"))
+        except (ValueError, AttributeError):
+            return Problem(f"model: {str(path)!r} is damaged", AGAIN)
     # transformers writes 1e30 where a tokenizer has no limit; relative positions are written as -1.
     known = [int(limit) for limit in limits if isinstance(limit, int | float) and 0 < limit < 1e9]
     return min(known, default=None)
@@ -186,9 +229,18 @@ def heads(mapping: str) -> Mapping[str, Any]:
 
 
 def remote_code_problem(config: Mapping[str, Any], *, trusted: bool) -> Problem | None:
-    """A model that brings its own Python code, where that is not allowed."""
-    if trusted or not config.get("auto_map"):
+    """A model that brings its own Python code: without trust it may not run, and with trust it is not kept.
+
+    What the stages write holds weights and a configuration; such a model could not be built from them again.
+    """
+    if not config.get("auto_map"):
         return None
+    if trusted:
+        return Problem(
+            "model: must be one that transformers knows; models with code of their own (auto_map in config.json) are "
+            "not supported yet, since each step's result would have to carry that code",
+            "a model of an architecture that transformers has, without trust_remote_code",
+        )
     return Problem(
         "model: needs remote code, Python that comes with the checkpoint (auto_map in its config.json)",
         "read that code, then set trust_remote_code: true; or choose a model that transformers knows",

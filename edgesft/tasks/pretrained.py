@@ -69,10 +69,11 @@ def load(auto: Any, folder: Path, labels: Sequence[str], *, trust_remote_code: b
         auto: One of transformers' Auto classes.
         folder: The checkpoint.
         labels: Class names in the order of the outputs.
-        trust_remote_code: Whether Python that comes with the checkpoint may run.
+        trust_remote_code: Whether the user trusts Python that comes with the checkpoint; it never runs, see
+            `checkpoint.remote_code_problem`.
 
     Raises:
-        InputError: The checkpoint is missing, damaged, needs code that may not run, or does not fit its configuration.
+        InputError: The checkpoint is missing, damaged, needs code of its own, or does not fit its configuration.
     """
     import torch
 
@@ -88,7 +89,7 @@ def load(auto: Any, folder: Path, labels: Sequence[str], *, trust_remote_code: b
             **label_settings(labels),
             attn_implementation="eager",
             dtype=torch.float32,
-            trust_remote_code=trust_remote_code,
+            trust_remote_code=False,
             local_files_only=True,
             weights_only=True,
             ignore_mismatched_sizes=True,

@@ -5,11 +5,14 @@ from __future__ import annotations
 import difflib
 import hashlib
 import importlib.util
+import json
 import re
 from pathlib import Path
+from typing import Any
 
 from edgesft.data.files import sha256
 from edgesft.errors import InputError, UnavailableError
+from edgesft.tasks.checkpoint import TOKENIZERS
 
 PACKAGE = "pkg://"
 LOADED = ("*.json", "*.safetensors", "*.txt", "*.model", "*.py")
@@ -20,8 +23,11 @@ PICKLED = ("*.bin",)
 _SUFFIXES = frozenset((".safetensors", ".bin", ".pt", ".pth", ".ckpt", ".onnx", ".zip"))
 """A name that ends in one of these is a file that is not there, not a hub id."""
 
-VOCABULARIES = ("tokenizer.json", "vocab.txt", "spiece.model", "preprocessor_config.json")
+VOCABULARIES = (*TOKENIZERS, "merges.txt", "preprocessor_config.json")
 """Files that decide how a processor encodes its input."""
+
+_LAST_USE = frozenset(("truncation", "padding"))
+"""Keys of `tokenizer.json` that each call sets anew."""
 
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
 
@@ -82,12 +88,22 @@ def digest(source: Path | str) -> str:
 
 
 def read_alike(one: Path | str, other: Path | str) -> bool:
-    """Whether two sources encode their input alike, as far as the files of their processors tell."""
-    return all(
-        ours.read_bytes() == theirs.read_bytes()
-        for name in VOCABULARIES
-        if (ours := folder(one) / name).is_file() and (theirs := folder(other) / name).is_file()
-    )
+    """Whether two sources encode their input alike: their processors have files in common, and those say the same."""
+    ours, theirs = folder(one), folder(other)
+    common = [name for name in VOCABULARIES if (ours / name).is_file() and (theirs / name).is_file()]
+    return bool(common) and all(_encoding(ours / name) == _encoding(theirs / name) for name in common)
+
+
+def _encoding(file: Path) -> Any:
+    """What a processor's file says about encoding: `tokenizer.json` also keeps the cut and padding of its last use."""
+    content = file.read_bytes()
+    if file.name != "tokenizer.json":
+        return content
+    try:
+        said = json.loads(content)
+    except ValueError:
+        return content
+    return {key: said[key] for key in said if key not in _LAST_USE} if isinstance(said, dict) else said
 
 
 def _in_package(source: str) -> Path:

@@ -52,7 +52,7 @@ class TextClassification(Task):
         kind = config.get("model_type")
         if remote:
             found.append(remote)
-        elif kind not in checkpoint.heads(HEADS) and not config.get("auto_map"):
+        elif kind not in checkpoint.heads(HEADS):
             found.append(
                 Problem(
                     f"model: must have a sequence-classification head in transformers, got model_type {kind!r}",
@@ -60,7 +60,9 @@ class TextClassification(Task):
                 )
             )
         limit, asked = checkpoint.longest_input(folder, config), contract.options["max_length"]
-        if limit is not None and asked > limit:
+        if isinstance(limit, Problem):
+            found.append(limit)
+        elif limit is not None and asked > limit:
             found.append(
                 Problem(
                     f"data.max_length: must be at most {limit}, the longest input of this model, got {asked}",
@@ -97,7 +99,8 @@ class TextClassification(Task):
         with pretrained.quiet(), pretrained.readable_errors(folder):
             from transformers import AutoTokenizer
 
-            tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+            # An unset trust_remote_code makes transformers ask on stdin.
+            tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
             accepted = pretrained.accepted_inputs(folder, checkpoint.heads(HEADS))
         names = (
             tokenizer.model_input_names
@@ -174,10 +177,13 @@ class TextClassification(Task):
         predictions[order] = ordered
         return predictions
 
-    def score(self, predictions: np.ndarray, examples: Sequence[Example]) -> dict[str, float]:
+    def references(self, examples: Sequence[Example]) -> np.ndarray:
+        """The label's index of each row, int64."""
+        return np.asarray([example[LABELS] for example in examples], np.int64)
+
+    def score(self, predictions: np.ndarray, references: np.ndarray) -> dict[str, float]:
         """Accuracy and macro F1 of the highest logit."""
-        truth = np.asarray([example[LABELS] for example in examples])
-        counts = metrics.confusion(truth, predictions.argmax(axis=1), predictions.shape[1])
+        counts = metrics.confusion(references, predictions.argmax(axis=1), predictions.shape[1])
         return {"accuracy": metrics.accuracy(counts), "f1_macro": metrics.f1_macro(counts)}
 
     def graphs(self, model: nn.Module, processor: Any, examples: Sequence[Example]) -> list[Graph]:

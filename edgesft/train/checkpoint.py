@@ -21,8 +21,6 @@ WEIGHTS = "model.safetensors"
 WIDTHS = "widths.json"
 CONTRACT = "contract.json"
 
-AGAIN = "run the step that made this folder again, or take a whole copy of it"
-
 
 def save(model: nn.Module, folder: Path, processor: Any, contract: Contract) -> None:
     """Writes a model so that `load` gives it back; the same model gives the same bytes.
@@ -72,9 +70,11 @@ def read_weights(path: Path) -> dict[str, torch.Tensor]:
     try:
         state: dict[str, torch.Tensor] = load_file(path)
     except FileNotFoundError as error:
-        raise InputError(f"model: must have the file '{path}', which is missing", AGAIN) from error
+        raise InputError(f"model: must have the file '{path}', which is missing", _again(path)) from error
     except (SafetensorError, OSError) as error:
-        raise InputError(f"model: '{path}' must be whole safetensors, got a damaged file ({error})", AGAIN) from error
+        raise InputError(
+            f"model: '{path}' must be whole safetensors, got a damaged file ({error})", _again(path)
+        ) from error
     return state
 
 
@@ -102,9 +102,14 @@ def _read(path: Path) -> dict[str, Any]:
     try:
         found = json.loads(path.read_text("utf-8"))
     except FileNotFoundError as error:
-        raise InputError(f"model: must have the file '{path}', which is missing", AGAIN) from error
+        raise InputError(f"model: must have the file '{path}', which is missing", _again(path)) from error
     except ValueError as error:
-        raise InputError(f"model: '{path}' must be JSON, got a damaged file ({error})", AGAIN) from error
+        raise InputError(f"model: '{path}' must be JSON, got a damaged file ({error})", _again(path)) from error
     if not isinstance(found, dict):
-        raise InputError(f"model: '{path}' must hold a JSON object, got {type(found).__name__}", AGAIN)
+        raise InputError(f"model: '{path}' must hold a JSON object, got {type(found).__name__}", _again(path))
     return found
+
+
+def _again(path: Path) -> str:
+    """What to try when a file of a model's folder is damaged: what the store finished, it does not make again."""
+    return f"delete the folder '{path.parent.parent}', then run the same command again"

@@ -99,7 +99,7 @@ def fit(
 
         def evaluate() -> dict[str, float]:
             predictions = task.predict(runner(model), validation, processor, batch_size=settings.batch_size)
-            return task.score(predictions, validation)
+            return task.score(predictions, task.references(validation))
 
         with progress.bar(label, len(steps), record.step) as advance:
             plan = Plan(

@@ -55,6 +55,8 @@ def test_init_copies_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
     assert target.read_text() == "mine"
     assert main(["init", "text-clasification", str(tmp_path / "x.yaml")]) == 2
     assert "'text-classification'" in capsys.readouterr().err
+    assert main(["init", "text-classification", str(tmp_path / "none" / "x.yaml")]) == 2
+    assert "none' must exist" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("path", [*load.shipped("recipes").values(), *BENCH.glob("*.yaml")], ids=lambda path: path.stem)

@@ -77,6 +77,15 @@ def remote_code(data: dict[str, Any], folder: Path) -> None:
     config.write_text(json.dumps({**json.loads(config.read_text()), **extra}))
 
 
+def trusted_code(data: dict[str, Any], folder: Path) -> None:
+    remote_code(data, folder)
+    data["trust_remote_code"] = True
+
+
+def index(data: dict[str, Any], folder: Path) -> None:
+    (folder / "bert" / "model.safetensors").rename(folder / "bert" / "model.safetensors.index.json")
+
+
 def decoder(data: dict[str, Any], folder: Path) -> None:
     config = folder / "bert" / "config.json"
     config.write_text(json.dumps({**json.loads(config.read_text()), "model_type": "vits"}))
@@ -105,6 +114,8 @@ CASES: dict[str, tuple[Change, tuple[str, ...]]] = {
     "truncated weights": (truncate, ("model", "bytes")),
     "corrupt weights": (garble, ("model",)),
     "remote code": (remote_code, ("trust_remote_code",)),
+    "trusted remote code": (trusted_code, ("not supported yet", "architecture that transformers has")),
+    "damaged index": (index, ("model.safetensors.index.json' is damaged",)),
     "wrong kind of model": (decoder, ("sequence-classification head",)),
     "missing model": (put("model", value="./brt"), ("no such folder", "bert")),
     "missing package": (put("model", value="pkg://no_such_package/model"), ("not installed", "pip install")),
@@ -162,6 +173,11 @@ def test_a_little_overlap_is_a_warning(recipe: Callable[[Change], Path]) -> None
 
 
 def fine_tuned(folder: Path, *labels: str) -> None:
+    import torch
+    from safetensors.torch import load, save_file
+
+    weights = folder / "model.safetensors"
+    save_file({**load(weights.read_bytes()), "classifier.bias": torch.zeros(len(labels))}, weights)
     config = folder / "config.json"
     config.write_text(json.dumps({**json.loads(config.read_text()), "id2label": dict(enumerate(labels))}))
 
@@ -194,7 +210,10 @@ def test_a_teacher_with_another_tokenizer(recipe: Callable[[Change], Path]) -> N
         shutil.copytree(folder / "bert", folder / "other")
         fine_tuned(folder / "other", "negative", "positive")
         tokenizer = folder / "other" / "tokenizer.json"
-        tokenizer.write_text(tokenizer.read_text() + " ")
+        said = json.loads(tokenizer.read_text())
+        vocabulary = said["model"]["vocab"]
+        said["model"]["vocab"] = dict(zip(vocabulary, reversed(vocabulary.values()), strict=True))
+        tokenizer.write_text(json.dumps(said))
         data["stages"].insert(1, {"stage": "distill", "teacher": "other"})
 
     with pytest.raises(InputError, match="another tokenizer"):

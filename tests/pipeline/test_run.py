@@ -78,8 +78,9 @@ def outcome(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
         monkeypatch.setattr(runs, "Measurer", Measurer)
         profile = ProfileSpec.model_validate({"name": "p", "description": "d", "providers": [{"name": "CPU"}]})
         job: Any = SimpleNamespace(
-            **{"recipe": recipe, "profile": profile, "metric": "accuracy", "allowance": 0.01, "has_test": False},
+            **{"recipe": recipe, "profile": profile, "metric": "accuracy", "allowances": {"accuracy": 0.01}},
             **{"full": None, "quick": None, "machine": {}, "differences": [], "facts": {"versions": {}}},
+            **{"has_test": False, "resolved": {}},
         )
         return runs.run(job)
 

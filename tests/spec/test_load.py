@@ -63,6 +63,7 @@ def test_what_is_left_can_be_checked_further(tmp_path: Path) -> None:
         ("{stage: prune}", "must have exactly one of 'parameters' and 'latency'"),
         ("{stage: prune, latency: 0.5, parameters: 0.5}", "must have exactly one of 'parameters' and 'latency'"),
         ("{stage: prune, latency: fast}", "'latency' must be a valid number"),
+        ("{stage: quantize, scheme: fp16, backend: neural-compressor}", "must not set 'backend', which fp16"),
         ("{stage: quantize, scheme: int4}", "'scheme' must be 'auto', 'int8-dynamic', 'int8-static' or 'fp16'"),
     ],
 )
@@ -117,12 +118,27 @@ def test_a_setting_that_is_ambiguous(tmp_path: Path) -> None:
         ("- 1\n- 2", "must be a mapping of keys to values. Got list"),
         ("", "must be a mapping of keys to values. Got nothing"),
         ("a: 1\nb: 2\na: 3", "the key 'a' must stand once. Also on line 1"),
+        ("b: 1\n? [a, b]\n: 1", "recipe.yaml:2: a key must be a word. Got a sequence"),
+        ("a: &x [*x]", "an anchor that contains itself"),
+        ("a: " + "[" * 2000, "nested too deep"),
     ],
 )
 def test_files_that_cannot_be_read(tmp_path: Path, text: str, message: str) -> None:
     with pytest.raises(InputError, match="recipe.yaml") as error:
         document.read(write(tmp_path, text))
     assert message in str(error.value)
+
+
+def test_a_file_below_a_file_or_without_permission(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(InputError, match="must be a file that can be read. Got: Not a directory"):
+        document.read(write(tmp_path, GOOD) / "recipe.yaml")
+
+    def denied(*_: object) -> str:
+        raise PermissionError(13, "Permission denied")  # The superuser, who may run the tests, reads everything.
+
+    monkeypatch.setattr(Path, "read_text", denied)
+    with pytest.raises(InputError, match="Got: Permission denied"):
+        document.read(tmp_path / "recipe.yaml")
 
 
 def test_a_missing_file_names_its_neighbour(tmp_path: Path) -> None:

@@ -107,6 +107,13 @@ def test_disk_errors_are_the_environment_s(tmp_path: Path, error: Exception, mes
         raise error
 
 
+def test_a_file_where_a_folder_must_be(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(UnavailableError, match=r"must be writable: '.*file' is a file\n    Try: .*--output"):
+        require_writable(tmp_path / "file")
+    assert (tmp_path / "file").read_text() == "mine"
+
+
 def test_other_errors_pass(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="mine"), guarded(tmp_path):
         raise ValueError("mine")

@@ -99,3 +99,28 @@ def test_unreachable_hub(monkeypatch: pytest.MonkeyPatch) -> None:
     hub(monkeypatch, None, OSError("no network"))
     with pytest.raises(UnavailableError, match="the hub cannot be reached"):
         source.folder("owner/name")
+
+
+def processors(folder: Path, one: dict[str, str], other: dict[str, str]) -> bool:
+    """Whether two folders with these files read alike."""
+    for name, files in (("one", one), ("other", other)):
+        shutil.rmtree(folder / name, ignore_errors=True)
+        (folder / name).mkdir()
+        for file, content in files.items():
+            (folder / name / file).write_text(content)
+    return source.read_alike(folder / "one", folder / "other")
+
+
+def test_read_alike(tmp_path: Path) -> None:
+    for name in source.VOCABULARIES:
+        assert processors(tmp_path, {name: "1"}, {name: "1"})
+        assert not processors(tmp_path, {name: "1"}, {name: "2"})
+    assert {"vocab.json", "merges.txt", "tokenizer.model"} < set(source.VOCABULARIES)
+    assert not processors(tmp_path, {"vocab.txt": "1"}, {"vocab.json": "1"}), "nothing in common tells nothing"
+
+
+def test_how_a_tokenizer_was_last_used_does_not_matter(tmp_path: Path) -> None:
+    name = "tokenizer.json"
+    used = '{"truncation": {"max_length": 8}, "padding": null, "model": {"vocab": {}}}'
+    assert processors(tmp_path, {name: used}, {name: '{"model": {"vocab":{}}}'})
+    assert not processors(tmp_path, {name: used}, {name: '{"model": {"vocab": {"a": 0}}}'})

@@ -105,7 +105,8 @@ def test_check_model_and_remote_code(bert: Path, tmp_path: Path) -> None:
     assert [problem.message[:25] for problem in TASK.check_model(folder, CONTRACT)] == [
         "model: needs remote code, "[:25]
     ]
-    assert TASK.check_model(folder, CONTRACT, trust_remote_code=True) == []
+    (trusted,) = TASK.check_model(folder, CONTRACT, trust_remote_code=True)
+    assert "not supported yet" in trusted.message
 
 
 def test_encode_cuts_and_labels(tokenizer: Any) -> None:
@@ -164,7 +165,7 @@ def test_predict_feeds_no_labels_and_batches_rows_of_like_length(tokenizer: Any)
 def test_score(tokenizer: Any) -> None:
     examples = [{"labels": np.asarray(label)} for label in (0, 0, 1, 1)]
     logits = np.array([[2, 1], [1, 2], [1, 2], [0, 5]], np.float32)
-    scores = TASK.score(logits, examples)
+    scores = TASK.score(logits, TASK.references(examples))
     assert tuple(scores) == TASK.metrics
     assert scores == pytest.approx({"accuracy": 3 / 4, "f1_macro": (2 / 3 + 4 / 5) / 2})
 
@@ -245,3 +246,26 @@ def test_tokenizer_without_padding(bert: Path, tmp_path: Path) -> None:
     (tmp_path / "tokenizer_config.json").write_text(json.dumps(config))
     with pytest.raises(InputError, match="must have a padding token"):
         TASK.load_processor(tmp_path, CONTRACT)
+
+
+def test_code_that_comes_along_never_runs_and_nothing_is_asked(bert: Path, tmp_path: Path) -> None:
+    copy = Path(shutil.copytree(bert, tmp_path / "copy"))
+    for name in ("config.json", "tokenizer_config.json"):
+        said = json.loads((copy / name).read_text())
+        own = {"auto_map": {"AutoTokenizer": ["own.Tokenizer", None], "AutoConfig": "own.Config"}, "model_type": "own"}
+        (copy / name).write_text(json.dumps({**said, **own, "tokenizer_class": "OwnTokenizer"}))
+    with pytest.raises(InputError, match="not supported yet"):
+        TASK.load_model(copy, CONTRACT, trust_remote_code=True)
+    program = (
+        "import sys; from pathlib import Path; from edgesft.tasks.base import Contract\n"
+        "from edgesft.tasks.text_classification import TextClassification as T\n"
+        "T().load_processor(Path(sys.argv[1]), Contract('text-classification', ('a', 'b'), {'max_length': 32}))"
+    )
+    done = subprocess.run([sys.executable, "-c", program, copy], input="y\n", capture_output=True, text=True)
+    assert done.stdout == "" and "[y/N]" not in done.stderr
+
+
+def test_a_damaged_tokenizer_is_a_problem(bert: Path, tmp_path: Path) -> None:
+    copy = Path(shutil.copytree(bert, tmp_path / "copy"))
+    (copy / "tokenizer_config.json").write_text("[]")
+    assert ["is damaged" in str(problem) for problem in TASK.check_model(copy, CONTRACT)] == [True]

@@ -53,7 +53,7 @@ class Mood:
     def accuracy(self, model: nn.Module) -> float:
         """On the validation rows."""
         predictions = self.task.predict(engine.runner(model), self.validation, self.processor, batch_size=32)
-        return self.task.score(predictions, self.validation)["accuracy"]
+        return self.task.score(predictions, self.task.references(self.validation))["accuracy"]
 
     def artefact(self, model: nn.Module, folder: Path) -> Artefact:
         """The model as a torch artefact."""

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from edgesft.errors import StageError
+from edgesft.measure.driver import MeasureError
 from edgesft.spec.stages import QuantizeSpec
 from edgesft.stages.artefact import Artefact
 from edgesft.stages.context import StageContext, StageReport
@@ -99,8 +100,8 @@ def _attempt(make: Callable[[], Mapping[str, Any]]) -> dict[str, Any]:
     """What a call returns, or its failure as data: one candidate that does not work must not end the run."""
     try:
         return dict(make())
-    except OSError:
-        raise  # A full disk says nothing about the candidate.
+    except (OSError, MemoryError, MeasureError):
+        raise  # A full disk or a killed process says nothing about the candidate.
     except Exception as error:
         return {"error": f"{type(error).__name__}: {error}"}
 
