@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from edgesft.budget.percentile import needed, percentile
+from edgesft.budget.percentile import bounds, needed, percentile
 from edgesft.measure.measurement import Measurement
 from edgesft.pipeline.outcome import Outcome, Row
 
@@ -55,7 +55,14 @@ def _measured(measurement: Measurement) -> dict[str, Any]:
     for p in PERCENTILES:
         # A p99 of too few samples is their maximum under another name.
         latency[f"p{p}"] = percentile(samples, p) if len(samples) >= needed(p) else None
-    return {"latency_ns": latency, "provider": measurement.provider, "measurement": _facts(measurement.to_json())}
+    # One-sided 95 % bounds; None where the samples do not carry one.
+    spans = {f"p{p}": bounds(samples, p) for p in PERCENTILES}
+    return {
+        "latency_ns": latency,
+        "latency_bounds_ns": spans,
+        "provider": measurement.provider,
+        "measurement": _facts(measurement.to_json()),
+    }
 
 
 def _facts(measurement: Mapping[str, Any]) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from rich.text import Text
 from edgesft.report.units import count, megabytes, milliseconds, number, percent
 
 STYLES = {"pass": "green", "fail": "red", "inconclusive": "yellow"}
-RIGHT = ("Size", "Params", "load", "first", "p50", "p90", "p95", "p99", "peak")
+RIGHT = ("Size", "Params", "load", "first", "p50", "p90", "p95", "p99", "n", "peak")
 
 
 def render(results: Mapping[str, Any], width: int | None = None) -> str:
@@ -40,7 +40,7 @@ def tables(results: Mapping[str, Any]) -> RenderableType:
 def _stages(results: Mapping[str, Any]) -> Table:
     split = results["split"]
     metric = next(iter(results["stages"][0]["levels"]))
-    title = f"latency in ms; {metric} on {split}, change against the original with its bounds"
+    title = f"latency in ms, n samples and how steady they were (A, B, C); {metric} on {split}, change against the original with its bounds"
     table = Table(title=title, title_justify="left", header_style="bold")
     columns = ("Stage", "Precision", "Size", "Params", f"{metric} (Δ)", "Provider", *RIGHT[2:], "kept?")
     for column in columns:
@@ -73,7 +73,7 @@ def _change(drop: Mapping[str, float | None]) -> str:
 def _latency(stage: Mapping[str, Any]) -> list[str]:
     latency, measured = stage["latency_ns"], stage.get("measurement")
     if latency is None or measured is None:
-        return ["–"] * 8
+        return ["–"] * 9
     quantiles = [
         milliseconds(latency[p]) if latency[p] is not None else "n too small" for p in ("p50", "p90", "p95", "p99")
     ]
@@ -86,6 +86,7 @@ def _latency(stage: Mapping[str, Any]) -> list[str]:
         milliseconds(measured["load_ns"]),
         milliseconds(measured["first_ns"]),
         *quantiles,
+        f"{latency['n']} {measured['grade']}",
         megabytes(measured["peak_memory_bytes"]),
     ]
 

@@ -22,7 +22,14 @@ def stage(name: str, **changes: Any) -> dict[str, Any]:
         "drops": {"accuracy": bounds},
         "provider": "CPUExecutionProvider",
         "latency_ns": {"n": 100, "p50": 1_234_567, "p90": 2_000_000, "p95": 3_000_000, "p99": None},
-        "measurement": {"load_ns": 5e6, "first_ns": 6e6, "peak_memory_bytes": 7e7, "share": 0.97, "partitions": 3},
+        "measurement": {
+            "load_ns": 5e6,
+            "first_ns": 6e6,
+            "peak_memory_bytes": 7e7,
+            "share": 0.97,
+            "partitions": 3,
+            "grade": "B",
+        },
         **changes,
     }
 
@@ -48,6 +55,7 @@ def test_rows_budget_and_verdict() -> None:
         "87.2 -1.0 (-2.1 to +0.2)",
         "1.23",
         "n too small",
+        "100 B",
         "CPU 97 %, 3 part.",
         "no: slower",
     ):
