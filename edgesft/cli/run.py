@@ -44,10 +44,9 @@ def main(options: argparse.Namespace) -> int:
 def _print_tables(result: Result) -> None:
     from rich.console import Console
 
-    from edgesft.report.table import tables
+    from edgesft.report.table import WIDTH, tables
 
-    # Piped output has no width of its own; a table folded to 80 columns helps nobody.
-    console = Console(width=None if sys.stdout.isatty() else 180)
+    console = Console(width=None if sys.stdout.isatty() else WIDTH)
     for each in result.profiles.values():
         console.print(tables(each.results))
         console.print(f"results: {each.folder}", highlight=False)

@@ -13,6 +13,9 @@ from rich.text import Text
 from edgesft.report.units import count, megabytes, milliseconds, number, percent
 
 STYLES = {"pass": "green", "fail": "red", "inconclusive": "yellow"}
+WIDTH = 200
+"""Columns of a page that has no width of its own: folded to 80 the table would help nobody."""
+
 RIGHT = ("Size", "Params", "load", "first", "p50", "p90", "p95", "p99", "n", "peak")
 
 
@@ -21,9 +24,9 @@ def render(results: Mapping[str, Any], width: int | None = None) -> str:
 
     Args:
         results: What `results.json` holds.
-        width: Columns of the page; by default 180, which the widest table fits in.
+        width: Columns of the page; by default `WIDTH`.
     """
-    console = Console(width=width or 180, no_color=True, legacy_windows=False)
+    console = Console(width=width or WIDTH, no_color=True, legacy_windows=False)
     with console.capture() as capture:
         console.print(tables(results))
     return "\n".join(line.rstrip() for line in capture.get().splitlines()) + "\n"
@@ -40,7 +43,7 @@ def tables(results: Mapping[str, Any]) -> RenderableType:
 def _stages(results: Mapping[str, Any]) -> Table:
     split = results["split"]
     metric = next(iter(results["stages"][0]["levels"]))
-    title = f"latency in ms, n samples and how steady they were (A, B, C); {metric} on {split}, change against the original with its bounds"
+    title = f"latency in ms, n with its grade of steadiness; {metric} on {split}, change with its bounds"
     table = Table(title=title, title_justify="left", header_style="bold")
     columns = ("Stage", "Precision", "Size", "Params", f"{metric} (Δ)", "Provider", *RIGHT[2:], "kept?")
     for column in columns:

@@ -47,7 +47,7 @@ class RecipeSpec(Spec):
     stages: tuple[StageSpec, ...] = Field(min_length=1)
     seed: int = Field(0, ge=0, lt=2**32)
     trust_remote_code: bool = False
-    """Allow a model to run Python code that comes with it. No task supports such models yet; they are refused either way."""
+    """Allow a model to run Python code that comes with it; no task can do so yet, and says so."""
 
     @field_validator("profile")
     @classmethod
