@@ -45,5 +45,5 @@ def _siblings(path: Path) -> str:
     names = sorted(item.name for item in folder.iterdir() if item.is_file())
     close = difflib.get_close_matches(path.name, names, n=1)
     if close:
-        return f"did you mean {str(folder / close[0])!r}?"
+        return f"{str(folder / close[0])!r}"
     return f"files in {str(folder)!r}: {', '.join(names[:8]) or 'none'}; paths are relative to the recipe's folder"

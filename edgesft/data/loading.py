@@ -32,7 +32,7 @@ def read(path: Path) -> list[dict[str, Any]]:
         close = difflib.get_close_matches(path.suffix.lower(), READERS, n=1)
         raise InputError(
             f"{path}: must end in one of {', '.join(READERS)}, got {path.suffix!r}",
-            f"did you mean {close[0]}?" if close else "convert it to JSON lines, one object a row",
+            close[0] if close else "convert it to JSON lines, one object a row",
         )
     rows = reader(path)
     if not rows:

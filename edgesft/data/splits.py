@@ -172,7 +172,7 @@ def _guess(column: str, present: Sequence[str]) -> str:
 
 def _nearest(word: str, words: Sequence[str]) -> str:
     close = difflib.get_close_matches(word, words, n=1, cutoff=0.4)
-    return f"did you mean {close[0]!r}?" if close else f"one of {', '.join(words)}"
+    return f"{close[0]!r}" if close else f"one of {', '.join(words)}"
 
 
 def _carve(rows: list[Row], shares: Mapping[str, float], roles: Sequence[str], seed: int) -> dict[str, list[Row]]:

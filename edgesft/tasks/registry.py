@@ -23,6 +23,4 @@ def task(name: str) -> Task:
         return TASKS[name]()
     known = ", ".join(sorted(TASKS))
     close = difflib.get_close_matches(name, TASKS, n=1)
-    raise InputError(
-        f"task: must be one of {known}, got {name!r}", f"did you mean {close[0]!r}?" if close else f"task: {known}"
-    )
+    raise InputError(f"task: must be one of {known}, got {name!r}", f"{close[0]!r}" if close else f"task: {known}")

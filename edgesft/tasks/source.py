@@ -131,7 +131,7 @@ def _nearest(path: Path) -> str:
     siblings = sorted(item.name for item in parent.iterdir() if item.is_dir())
     close = difflib.get_close_matches(path.name, siblings, n=1)
     if close:
-        return f"did you mean {str(parent / close[0])!r}?"
+        return f"{str(parent / close[0])!r}"
     return f"the folders in {str(parent)!r}: {', '.join(siblings[:8])}" if siblings else "train or download it first"
 
 

@@ -74,7 +74,7 @@ def test_long_fields_are_read(tmp_path: Path) -> None:
         ("a.json", '[{"text": "a"}, 3]', ["entry 2 must be an object, got int"]),
         ("a.jsonl", b'{"text": "a"}\n{"text": "gr\xfc\xdfe"}\n', ["a.jsonl:2: must be UTF-8", "0xfc", "iconv"]),
         ("a.xlsx", "", ["must end in one of .csv", "'.xlsx'"]),
-        ("a.jsnl", "", ["did you mean .jsonl?"]),
+        ("a.jsnl", "", ["Try: .jsonl"]),
     ],
 )
 def test_names_what_is_wrong_and_where(tmp_path: Path, name: str, content: str | bytes, parts: list[str]) -> None:

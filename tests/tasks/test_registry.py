@@ -18,4 +18,4 @@ def test_unknown_task_names_the_nearest_and_all() -> None:
     with pytest.raises(InputError) as caught:
         task("text-clasification")
     assert "must be one of text-classification, got 'text-clasification'" in str(caught.value)
-    assert "did you mean 'text-classification'?" in str(caught.value)
+    assert "Try: 'text-classification'" in str(caught.value)

@@ -33,7 +33,7 @@ def test_package(package: Path) -> None:
     assert source.resolve("pkg://weights_for_tests/model") == package / "model"
     assert "weights_for_tests" not in sys.modules
     assert "'weights_for_tests' has no folder 'modle'" in complaint("pkg://weights_for_tests/modle")
-    assert "model'?" in complaint("pkg://weights_for_tests/modle")
+    assert "weights_for_tests/model'" in complaint("pkg://weights_for_tests/modle")
     assert "pip install no-such-package" in complaint("pkg://no_such_package/model")
     assert "not installed" in complaint("pkg://")
 
@@ -42,7 +42,7 @@ def test_folder(tmp_path: Path) -> None:
     (tmp_path / "checkpoint").mkdir()
     assert source.resolve(str(tmp_path / "checkpoint")) == tmp_path / "checkpoint"
     assert source.resolve("checkpoint", tmp_path) == tmp_path / "checkpoint"
-    assert f"did you mean {str(tmp_path / 'checkpoint')!r}?" in complaint(str(tmp_path / "chekpoint"))
+    assert repr(str(tmp_path / "checkpoint")) in complaint(str(tmp_path / "chekpoint"))
     (tmp_path / "checkpoint" / "model.safetensors").touch()
     assert "name its folder" in complaint(str(tmp_path / "checkpoint" / "model.safetensors"))
 
