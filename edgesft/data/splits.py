@@ -29,15 +29,11 @@ class Splits:
         train: Rows to learn from.
         validation: Rows that every decision is taken on.
         test: Rows for the report, or None.
-        digests: sha256 of each file that was read, by split.
-        origin: Where each split came from, in words.
     """
 
     train: list[Row]
     validation: list[Row]
     test: list[Row] | None
-    digests: Mapping[str, str]
-    origin: Mapping[str, str]
 
     def rows(self) -> dict[str, list[Row]]:
         """The splits by name, `test` only where there is one."""
@@ -75,11 +71,7 @@ def load(data: DataSpec, roles: Sequence[str], base: Path, seed: int) -> Splits:
         raise InputError(problems)
     rows = _read(paths, data, roles)
     rows.update(_carve(rows["train"], shares, roles, seed))
-    manner = ", label by label" if "label" in roles else ""
-    origin = {name: str(path) for name, path in paths.items()}
-    origin |= {name: f"{share:g} of {paths['train']} by seed {seed}{manner}" for name, share in shares.items()}
-    digests = {name: files.sha256(path) for name, path in paths.items()}
-    return Splits(rows["train"], rows["validation"], rows.get("test"), digests, origin)
+    return Splits(rows["train"], rows["validation"], rows.get("test"))
 
 
 def digest(data: DataSpec, base: Path) -> str:

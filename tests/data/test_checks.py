@@ -17,7 +17,7 @@ def messages(**splits: list[dict[str, Any]]) -> list[str]:
 
 
 def split(test: list[dict[str, Any]]) -> Splits:
-    return Splits(GOOD, [{"text": "other", "label": 0}], test, {}, {})
+    return Splits(GOOD, [{"text": "other", "label": 0}], test)
 
 
 def test_good_rows_have_no_problems() -> None:
