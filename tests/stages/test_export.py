@@ -14,11 +14,11 @@ from onnx import numpy_helper
 from torch import nn
 
 from edgesft.errors import StageError
+from edgesft.measure.onnxfile import read_facts
 from edgesft.spec.stages import ExportSpec
 from edgesft.stages import export
 from edgesft.stages.export import checks
 from edgesft.stages.export.graph import convert, save
-from edgesft.stages.onnxfile import read_facts
 from edgesft.tasks.base import Graph
 from tests.stages.surroundings import CONTRACT, TASK, Small, context, small
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from edgesft.errors import StageError
+from edgesft.measure.onnxfile import FLOATS, OnnxFacts, read_facts
 from edgesft.stages.export.graph import eager_attention, evaluating
-from edgesft.stages.onnxfile import FLOATS, OnnxFacts, read_facts
 from edgesft.tasks.base import Example, Graph, Run, Task
 
 if TYPE_CHECKING:

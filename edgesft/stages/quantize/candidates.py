@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 
 from edgesft.errors import StageError
+from edgesft.measure.onnxfile import read_facts
 from edgesft.spec.stages import QuantizeSpec
 from edgesft.stages.artefact import Artefact
 from edgesft.stages.context import StageContext
 from edgesft.stages.export.checks import spread
-from edgesft.stages.onnxfile import read_facts
 from edgesft.stages.quantize import neural, ort
 from edgesft.stages.quantize.plan import Backend, QuantizePlan, Scheme
 from edgesft.stages.quantize.verify import verify

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from edgesft.errors import StageError
+from edgesft.measure.onnxfile import EIGHT_BITS, OnnxFacts, read_facts
 from edgesft.stages.export.checks import difference, file_run
-from edgesft.stages.onnxfile import EIGHT_BITS, OnnxFacts, read_facts
 from edgesft.stages.quantize.plan import QuantizePlan
 from edgesft.tasks.base import Batch
 

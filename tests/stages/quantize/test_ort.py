@@ -6,9 +6,9 @@ import numpy as np
 import onnx
 import pytest
 
+from edgesft.measure.onnxfile import read_facts
 from edgesft.stages.artefact import Artefact
 from edgesft.stages.export.checks import file_run
-from edgesft.stages.onnxfile import read_facts
 from edgesft.stages.quantize import dynamic, fp16, static
 from edgesft.stages.quantize.ort import Calibration
 from edgesft.stages.quantize.verify import verify

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from edgesft.errors import InputError, StageError
+from edgesft.measure.onnxfile import read_facts
 from edgesft.spec.stages import QuantizeSpec
 from edgesft.stages import quantize
 from edgesft.stages.artefact import Artefact
-from edgesft.stages.onnxfile import read_facts
 from edgesft.stages.quantize.candidates import CANDIDATES, wanted
 from tests.stages.surroundings import Small, context
 
