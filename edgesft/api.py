@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgesft.budget.verdict import Verdict, worst
+from edgesft.errors import UnavailableError
 from edgesft.pipeline.check import check
 from edgesft.pipeline.job import Job
 from edgesft.pipeline.outcome import Outcome
@@ -51,15 +52,18 @@ class ProfileResult:
         return table.render(self.results, width)
 
     def model(self) -> InferenceSession:
-        """The final model on the profile's provider and threads."""
-        import onnxruntime
+        """The final model on the profile's provider and threads.
 
+        Raises:
+            UnavailableError: The provider is not in this environment.
+        """
         from edgesft.measure import agent
 
-        profile = self.results["environment"]["profile"]
-        return agent.create_session(
-            onnxruntime, str(self.folder / "model.onnx"), profile["providers"], profile["threads"]
-        )
+        profile, file = self.results["environment"]["profile"], str(self.folder / "model.onnx")
+        try:
+            return agent.create_session(file, profile["providers"], agent.session_options(file, profile["threads"]))
+        except agent.Refusal as refusal:
+            raise UnavailableError(str(refusal), "edgesft doctor") from refusal
 
 
 @dataclass(frozen=True)

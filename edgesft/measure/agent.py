@@ -1,50 +1,135 @@
 """The measuring agent: runs one ONNX model in a process of its own and answers questions about it.
 
 Self-contained on purpose: it imports the standard library, numpy and onnxruntime, and nothing of edgesft, so that any
-interpreter on any machine that has those can run it as `python agent.py`.
+interpreter on any machine that has those can run it. `python agent.py` answers requests on standard input;
+`python agent.py MODEL …` measures one model by itself and prints the same answers in the order they were got.
 
 Protocol, the same for an agent in any language: one JSON object a line on standard input, one JSON object a line as its
 answer on standard output, which carries nothing else (what the runtime logs goes to standard error). Every request has
-`op`; an answer that has `error` (a string) tells why it could not be done. Durations are integer nanoseconds of a
-monotonic clock around the inference call alone. End of input ends the agent. An array is an object
+`op`, which the answer repeats; an answer that has `error` (a string) tells why it could not be done. Durations are
+integer nanoseconds of a monotonic clock. End of input ends the agent. An array is an object
 `{"dtype": "int64", "shape": [1, 64], "data": base64 of its little-endian bytes in row-major order}`; text has dtype
-`string` and a flat list as `data`. Feeds and outputs are objects from name to array.
+`string` and a flat list as `data`. Feeds and outputs are objects from name to array. What a system does not tell is
+null.
 
-op       request                                        answer
-info     –                                              runtime, providers
-load     model, providers [{name, options}], threads    load_ns, placement, partitions, inputs, outputs
-request  feeds                                          count
-first    –                                              ns
-time     count, start, stride, window                   ns: a list
-run      feeds                                          outputs
-memory   –                                              peak_bytes, baseline_bytes
-quit     –                                              {} and the process ends
+op        request                                          answer
+info      –                                                protocol, runtime, providers, machine, runtime_bytes
+state     –                                                load, temperature_mc, frequency_khz, throttles
+evict     files                                            evicted
+load      model, providers [{name, options}], threads,     load_ns, placement, partitions, left,
+          optimisation, allow_cpu, config                  inputs and outputs [{name, dtype, shape}]
+feedback  states                                           count
+request   feeds                                            count
+pipeline  file, folder, options                            –
+row       row                                              count
+first     –                                                ns
+warm_up   seconds                                          samples, stable, typical_ns
+time      count, start, stride, window                     ns, energy_uj
+paced     count, start, stride, window, interval_ns        ns, service_ns, energy_uj
+flight    count, start, stride, window, streams            ns, wall_ns, how, energy_uj
+spans     count, start, stride, window                     ns, before_ns, inference_ns, after_ns, energy_uj
+run       feeds                                            outputs
+profile   count, folder                                    run_ns, nodes
+memory    –                                                peak_bytes, baseline_bytes
+model     –                                                name, bytes, sha256
+quit      –                                                – and the process ends
 
-`load` creates the session. The first provider is the one that is asked for: it is an error if the session does not
-have it or no node was placed on it. `placement` maps a provider to its number of nodes (null where the runtime is too
-old to tell), `partitions` counts the subgraphs on the asked provider. `request` appends one request to those that
-`first` and `time` use. `first` times one inference of the middle one. `time` runs `count` inferences; the i-th one
-takes request `(start + stride * (i mod window)) mod requests`. `memory` gives the most bytes that were resident in
-this process, now and just before `load` (null where the system does not tell).
+`evict` drops files from the system's cache, so that the next `load` reads them from the disk, where the system lets it.
+`load` creates the session in place of the one before; requests stay. The first provider is the one that is asked for: it is an error if the session does not have
+it or no node was placed on it, unless `allow_cpu`. `placement` maps a provider to its number of nodes (null where the
+runtime is too old to tell), `partitions` counts the subgraphs on the asked provider, `left` maps the types of the
+operators that went elsewhere to their number. `optimisation` is `all`, `extended`, `basic` or `disabled`, and `config`
+holds further session entries; both may be left out. `feedback` maps an input to the output that becomes its value at
+the next inference; each series starts again from the request's own value.
+
+`request` appends one request to those that are timed, `row` a raw row, which the pipeline makes a request of.
+`first` times one inference of the middle request. `warm_up` runs until the median is steady, at most so many seconds.
+The others make a series of `count` inferences; the i-th one takes request `(start + stride * (i mod window)) mod
+requests`. `time` makes them one after another, and each lasts from the call to the outputs. `paced` starts one every
+`interval_ns`; `ns` counts from the moment it was due, `service_ns` from its start. `flight` keeps `streams` of them in
+flight; `wall_ns` is the time of all together. `spans` takes raw rows through the pipeline. `profile` makes `count`
+inferences on a second session under the runtime's own profiler; a node is `{name, op, provider, calls, ns, inputs,
+outputs}` with all its calls added up, and inputs and outputs as `[type, shape]`. `energy_uj` is what the processor's
+packages took during the series, other programs and idling included. `memory` gives the most bytes that were resident
+in this process, now and just before `load`.
 """
 
 from __future__ import annotations
 
+import argparse
 import base64
 import gc
+import glob
+import hashlib
+import importlib.util
+import itertools
 import json
+import math
 import os
+import platform
+import queue
+import statistics
 import sys
+import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from importlib import metadata
 from typing import Any
 
 import numpy as np
+
+PROTOCOL = 1
+"""Version of the protocol: it grows when an answer changes its meaning."""
 
 CPU = "CPUExecutionProvider"
 
 PLUGINS = {"QNNExecutionProvider": "onnxruntime_qnn"}
 """Providers that come as a plugin to the stock runtime, and the module that knows the plugin's library."""
+
+INSTRUCTIONS = (
+    *("avx2", "fma", "f16c", "avx512f", "avx512bw", "avx512_vnni", "avx_vnni", "avx_vnni_int8"),
+    *("avx512_bf16", "avx512_fp16", "amx_tile", "amx_int8", "amx_bf16"),
+    *("asimd", "asimdhp", "asimddp", "i8mm", "bf16", "sve", "sve2"),
+)
+"""Instruction sets that decide how fast a model runs, as Linux names them in /proc/cpuinfo."""
+
+RUNTIMES = (
+    *("onnxruntime", "onnxruntime-gpu", "onnxruntime-openvino", "onnxruntime-webgpu"),
+    *("onnxruntime-directml", "onnxruntime-qnn", "onnxruntime-silicon"),
+)
+"""Distributions that install the onnxruntime module."""
+
+OPTIMISATIONS = {
+    "all": "ORT_ENABLE_ALL",
+    "extended": "ORT_ENABLE_EXTENDED",
+    "basic": "ORT_ENABLE_BASIC",
+    "disabled": "ORT_DISABLE_ALL",
+}
+
+TYPES = {"float": "float32", "double": "float64"}
+"""The runtime's names of element types that are not numpy's."""
+
+PROBE = 3
+"""Inferences that give the first idea of how long one takes."""
+
+WARMUP_BLOCKS = 20
+"""Blocks that the longest warm-up is cut into."""
+
+STABLE_BLOCKS = 3
+"""The warm-up ends when the medians of this many successive blocks agree."""
+
+STABLE_SHARE = 0.02
+"""Medians agree when the highest is within this share of the lowest."""
+
+SPIN_NS = 100_000
+"""Before an inference is due the agent sleeps, but for this last bit: threads wake late by about so much."""
+
+HOST = "EDGESFT_HOST"
+"""Environment variable with the process id of what started the agent."""
+
+PROFILE_LEAD_IN = 3
+"""Inferences under the profiler that are left out: the first ones allocate."""
 
 
 class Refusal(Exception):
@@ -74,24 +159,139 @@ def encode(array: Any) -> dict[str, Any]:
     return {"dtype": array.dtype.name, "shape": shape, "data": base64.b64encode(plain.tobytes()).decode("ascii")}
 
 
+# The machine ----------------------------------------------------------------------------------------------------------
+
+
+def machine(root: str | os.PathLike[str] = "/") -> dict[str, Any]:
+    """JSON values that identify this machine; None where the system does not tell.
+
+    Args:
+        root: Where the system's `proc` and `sys` lie.
+    """
+    facts = _cpuinfo(root)
+    flags = set((facts.get("flags") or facts.get("Features") or "").split())
+    return {
+        "architecture": platform.machine(),
+        "system": platform.system(),
+        "model": facts.get("model name") or facts.get("Model") or platform.processor() or None,
+        "board": _text(root, "proc/device-tree/model") or _text(root, "sys/class/dmi/id/product_name"),
+        "cores": _cores(),
+        "instructions": [name for name in INSTRUCTIONS if name in flags],
+        "governor": _text(root, "sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"),
+        "memory_bytes": _memory_bytes(root),
+        "cache_bytes": _cache_bytes(root),
+        "kernel": platform.release(),
+        "python": platform.python_version(),
+        "onnxruntime": _distribution(),
+    }
+
+
+def conditions(root: str | os.PathLike[str] = "/") -> dict[str, Any]:
+    """What may slow this machine just now: load average, hottest sensor, fastest core's clock, throttling so far."""
+    zones = _numbers(root, "sys/class/thermal/thermal_zone*/temp")
+    clocks = _numbers(root, "sys/devices/system/cpu/cpu[0-9]*/cpufreq/scaling_cur_freq")
+    throttles = _numbers(root, "sys/devices/system/cpu/cpu[0-9]*/thermal_throttle/core_throttle_count")
+    load = (_text(root, "proc/loadavg") or "").split()
+    return {
+        "load": float(load[0]) if load else None,
+        "temperature_mc": max(zones, default=None),
+        "frequency_khz": max(clocks, default=None),
+        "throttles": sum(throttles) if throttles else None,
+    }
+
+
+def energy_counters(root: str | os.PathLike[str] = "/") -> list[tuple[int, int]] | None:
+    """Microjoules that each processor package has taken, and where its counter starts again; None where unreadable.
+
+    Linux's power capping interface over Intel's and AMD's RAPL (kernel documentation, power/powercap). The counters
+    that a zone contains (cores, memory) are parts of it.
+    """
+    found = []
+    for zone in sorted(glob.glob(os.path.join(root, "sys/class/powercap/intel-rapl:[0-9]*"))):
+        if (_text(zone, "name") or "").startswith("package"):
+            used, limit = _text(zone, "energy_uj"), _text(zone, "max_energy_range_uj")
+            if used is None or limit is None:
+                return None
+            found.append((int(used), int(limit)))
+    return found or None
+
+
+def energy_between(before: list[tuple[int, int]] | None, after: list[tuple[int, int]] | None) -> int | None:
+    """Microjoules between two readings, each counter having started again at most once."""
+    if before is None or after is None:
+        return None
+    return sum((new - old) % (limit + 1) for (old, limit), (new, _) in zip(before, after, strict=True))
+
+
 def peak_bytes() -> int | None:
     """The most bytes that were resident in this process since it began.
 
     Linux's `VmHWM` comes first: `ru_maxrss` survives exec there, so that a small process that a large one started
     reports its parent's peak. `ru_maxrss` is in bytes on macOS and in KiB elsewhere (getrusage manual pages).
     """
-    try:
-        with open("/proc/self/status", encoding="ascii", errors="replace") as status:
-            for line in status:
-                if line.startswith("VmHWM:"):
-                    return int(line.split()[1]) * 1024
-    except OSError:
-        pass
+    for line in (_text("/", "proc/self/status") or "").splitlines():
+        if line.startswith("VmHWM:"):
+            return int(line.split()[1]) * 1024
     try:
         import resource
     except ImportError:
         return None
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+
+
+def _text(root: str | os.PathLike[str], name: str) -> str | None:
+    try:
+        with open(os.path.join(root, name), encoding="utf-8", errors="replace") as file:
+            # Device-tree strings end in a zero byte.
+            return file.read().strip("\0\n ") or None
+    except OSError:
+        return None
+
+
+def _numbers(root: str | os.PathLike[str], pattern: str) -> list[int]:
+    texts = [_text("/", path) for path in glob.glob(os.path.join(os.path.abspath(root), pattern))]
+    return [int(text) for text in texts if text and text.lstrip("-").isdigit()]
+
+
+def _cpuinfo(root: str | os.PathLike[str]) -> dict[str, str]:
+    facts: dict[str, str] = {}
+    for line in (_text(root, "proc/cpuinfo") or "").splitlines():
+        name, colon, value = line.partition(":")
+        if colon:
+            facts.setdefault(name.strip(), value.strip())
+    return facts
+
+
+def _memory_bytes(root: str | os.PathLike[str]) -> int | None:
+    for line in (_text(root, "proc/meminfo") or "").splitlines():
+        if line.startswith("MemTotal:"):
+            return int(line.split()[1]) * 1024
+    return None
+
+
+def _cache_bytes(root: str | os.PathLike[str]) -> int | None:
+    """The largest cache of the first core."""
+    folders = glob.glob(os.path.join(root, "sys/devices/system/cpu/cpu0/cache/index[0-9]*"))
+    sizes = [_text(folder, "size") or "" for folder in folders]
+    return max((int(size[:-1]) * 1024 for size in sizes if size[:-1].isdigit() and size[-1] == "K"), default=None)
+
+
+def _cores() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _distribution() -> str | None:
+    for name in RUNTIMES:
+        try:
+            return f"{name} {metadata.version(name)}"
+        except metadata.PackageNotFoundError:
+            continue
+    return None
+
+
+# The session ----------------------------------------------------------------------------------------------------------
 
 
 def runtime() -> Any:
@@ -120,13 +320,29 @@ def register_plugin(ort: Any, name: str) -> list[Any]:
     return [device for device in ort.get_ep_devices() if device.ep_name == name]
 
 
-def create_session(ort: Any, model: str, providers: list[dict[str, Any]], threads: int) -> Any:
-    """A session that runs one operator at a time on `threads` threads and records where each node went."""
+def session_options(
+    model: str, threads: int, optimisation: str = "all", config: Mapping[str, str] | None = None
+) -> Any:
+    """Options of a session that runs one operator at a time on `threads` threads and records where each node went."""
+    ort = runtime()
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
-    options.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
+    options.graph_optimization_level = getattr(ort.GraphOptimizationLevel, OPTIMISATIONS[optimisation])
+    entries = {"session.record_ep_graph_assignment_info": "1", **(config or {})}
+    with open(model, "rb") as file:
+        # The runtime goes by the file's ending; the format's own mark is surer (onnxruntime's ort.fbs).
+        if file.read(8)[4:] == b"ORTM":
+            entries["session.load_model_format"] = "ORT"
+    for name, value in entries.items():
+        options.add_session_config_entry(name, value)
+    return options
+
+
+def create_session(model: str, providers: list[dict[str, Any]], options: Any) -> Any:
+    """A session on the first of the providers, with the others of them that are here behind it."""
+    ort = runtime()
     built_in = ort.get_available_providers()
     asked = providers[0]
     devices = [] if asked["name"] in built_in else register_plugin(ort, asked["name"])
@@ -141,91 +357,309 @@ def create_session(ort: Any, model: str, providers: list[dict[str, Any]], thread
     return ort.InferenceSession(model, sess_options=options, providers=usable)
 
 
-def placed(session: Any, asked: str) -> tuple[dict[str, int] | None, int | None]:
-    """Nodes by provider, and the number of subgraphs on the asked one.
+def placed(session: Any, asked: str, *, allow_cpu: bool = False) -> dict[str, Any]:
+    """`placement`, `partitions` and `left` of a session, from its own record of what each provider took.
 
     Raises:
-        Refusal: The session lacks the asked provider, or no node was placed on it.
+        Refusal: The session lacks the asked provider, or no node was placed on it, and that is not allowed.
     """
-    if asked not in session.get_providers():
-        held = ", ".join(session.get_providers())
-        raise Refusal(f"{asked} did not start, or took no node (some need fixed shapes); the session is on {held}")
+    held = session.get_providers()
+    if asked not in held and not allow_cpu:
+        raise Refusal(
+            f"{asked} did not start, or took no node (some need fixed shapes); the session is on {', '.join(held)}"
+        )
     if not hasattr(session, "get_provider_graph_assignment_info"):
-        return None, None
+        return {"placement": None, "partitions": None, "left": None}
     nodes: dict[str, int] = {}
+    left: dict[str, int] = {}
     partitions = 0
     for subgraph in session.get_provider_graph_assignment_info():
-        nodes[subgraph.ep_name] = nodes.get(subgraph.ep_name, 0) + len(subgraph.get_nodes())
+        taken = subgraph.get_nodes()
+        nodes[subgraph.ep_name] = nodes.get(subgraph.ep_name, 0) + len(taken)
         partitions += subgraph.ep_name == asked
-    if nodes and asked not in nodes:
+        if subgraph.ep_name != asked:
+            for node in taken:
+                left[node.op_type] = left.get(node.op_type, 0) + 1
+    if nodes and asked not in nodes and not allow_cpu:
         raise Refusal(f"no node was placed on {asked}; all are on {', '.join(nodes)}")
     # The runtime reports each node on the CPU as a subgraph of its own, though they are one.
-    return nodes, 1 if asked == CPU else partitions
+    return {"placement": nodes, "partitions": min(partitions, 1) if asked == CPU else partitions, "left": left}
+
+
+def described(values: Any) -> list[dict[str, Any]]:
+    """Name, numpy's type and axes of a session's inputs or outputs."""
+    found = []
+    for value in values:
+        kind = value.type.removeprefix("tensor(").removesuffix(")")
+        found.append({"name": value.name, "dtype": TYPES.get(kind, kind), "shape": list(value.shape)})
+    return found
+
+
+class Caller:
+    """Makes inferences one after another on a session, feeding states back."""
+
+    def __init__(self, session: Any, feedback: Mapping[str, str], asked: str) -> None:
+        """A caller whose states are those of its first request."""
+        self.session, self.feedback = session, feedback
+        self.binding = session.io_binding()
+        self.outputs = [item.name for item in session.get_outputs()]
+        self.states: dict[str, Any] = {}
+        # Binding is where the runtime copies inputs to another memory, which the device must do, too.
+        self.copies = asked != CPU
+
+    def __call__(self, feeds: Mapping[str, np.ndarray], clock: Callable[[], int]) -> tuple[int, int]:
+        """One inference: when it began and when its outputs were there."""
+        if self.copies:
+            began = clock()
+            self._bind(feeds)
+        else:
+            self._bind(feeds)
+            began = clock()
+        self.session.run_with_iobinding(self.binding)
+        ended = clock()
+        if self.feedback:
+            values = dict(zip(self.outputs, self.binding.get_outputs(), strict=True))
+            self.states = {name: values[output] for name, output in self.feedback.items()}
+        return began, ended
+
+    def _bind(self, feeds: Mapping[str, np.ndarray]) -> None:
+        for name, array in feeds.items():
+            if name not in self.states:
+                self.binding.bind_cpu_input(name, array)
+        for name, value in self.states.items():
+            self.binding.bind_ortvalue_input(name, value)
+        # A bound output keeps its memory, which is now an input where it is fed back.
+        self.binding.clear_binding_outputs()
+        for name in self.outputs:
+            self.binding.bind_output(name)
+
+
+# The agent ------------------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def undisturbed() -> Iterator[None]:
+    """Without this interpreter's collector, which is no part of what the device does."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
 
 
 class Agent:
     """State of one agent: at most one session and the requests that it cycles through."""
 
-    def __init__(self) -> None:
-        """An agent without a model."""
+    def __init__(
+        self,
+        create: Callable[[str, list[dict[str, Any]], Any], Any] = create_session,
+        clock: Callable[[], int] = time.perf_counter_ns,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        """An agent without a model.
+
+        Args:
+            create: Makes a session of a model, providers and session options.
+            clock: Nanoseconds, never going back.
+            sleep: Waits for some seconds.
+        """
+        self.create, self.clock, self.sleep = create, clock, sleep
         self.session: Any = None
+        self.origin: dict[str, Any] = {}
+        self.states: dict[str, str] = {}
         self.requests: list[dict[str, np.ndarray]] = []
+        self.rows: list[Any] = []
+        self.steps: Any = None
+        self.others: list[Any] = []
         self.baseline_bytes: int | None = None
 
     def info(self) -> dict[str, Any]:
-        """The runtime's version and the providers that this interpreter can use."""
+        """The runtime, the providers that this interpreter can use, and the machine."""
         ort = runtime()
         plugins = [name for name in PLUGINS if register_plugin(ort, name)]
-        return {"runtime": ort.__version__, "providers": list(dict.fromkeys(ort.get_available_providers() + plugins))}
+        files = glob.glob(os.path.join(os.path.dirname(ort.__file__), "capi", "*"))
+        libraries = [path for path in files if path.endswith((".pyd", ".dll", ".dylib")) or ".so" in path]
+        return {
+            "protocol": PROTOCOL,
+            "runtime": ort.__version__,
+            "providers": list(dict.fromkeys(ort.get_available_providers() + plugins)),
+            "machine": machine(),
+            "runtime_bytes": sum(map(os.path.getsize, libraries)),
+        }
 
-    def load(self, model: str, providers: list[dict[str, Any]], threads: int) -> dict[str, Any]:
+    def state(self) -> dict[str, Any]:
+        """What may slow the machine just now."""
+        return conditions()
+
+    def evict(self, files: list[str]) -> dict[str, Any]:
+        """Drops files from the system's cache (posix_fadvise; pages that are not yet on the disk stay)."""
+        if not hasattr(os, "posix_fadvise"):
+            return {"evicted": False}
+        for path in files:
+            with open(path, "rb") as file:
+                os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+        return {"evicted": True}
+
+    def load(
+        self,
+        model: str,
+        providers: list[dict[str, Any]],
+        threads: int,
+        optimisation: str = "all",
+        allow_cpu: bool = False,
+        config: Mapping[str, str] | None = None,
+    ) -> dict[str, Any]:
         """Creates the session."""
-        ort = runtime()
         if not os.path.isfile(model):
             raise Refusal(f"model must be a file, got {model}")
+        if optimisation not in OPTIMISATIONS:
+            raise Refusal(f"optimisation must be one of {', '.join(OPTIMISATIONS)}, got {optimisation!r}")
+        self.origin = {"model": model, "providers": providers, "threads": threads}
+        self.origin |= {"optimisation": optimisation, "config": config}
+        options = self._options()
         self.baseline_bytes = peak_bytes()
-        started = time.perf_counter_ns()
-        session = create_session(ort, model, providers, threads)
-        load_ns = time.perf_counter_ns() - started
+        started = self.clock()
+        session = self.create(model, providers, options)
+        load_ns = self.clock() - started
+        # A provider that fails during an inference is otherwise replaced by the CPU, and the call succeeds.
         session.disable_fallback()
-        placement, partitions = placed(session, providers[0]["name"])
-        self.session = session
+        where = placed(session, providers[0]["name"], allow_cpu=allow_cpu)
+        self.session, self.states, self.others = session, {}, []
         return {
             "load_ns": load_ns,
-            "placement": placement,
-            "partitions": partitions,
-            "inputs": [item.name for item in session.get_inputs()],
-            "outputs": [item.name for item in session.get_outputs()],
+            **where,
+            "inputs": described(session.get_inputs()),
+            "outputs": described(session.get_outputs()),
         }
+
+    def feedback(self, states: Mapping[str, str]) -> dict[str, Any]:
+        """Which output becomes which input of the next inference."""
+        session = self._loaded()
+        ins, outs = ({item.name for item in values} for values in (session.get_inputs(), session.get_outputs()))
+        if unknown := [f"{a}={b}" for a, b in states.items() if a not in ins or b not in outs]:
+            raise Refusal(f"states must map inputs to outputs of the model, got {', '.join(unknown)}")
+        self.states = dict(states)
+        return {"count": len(self.states)}
 
     def request(self, feeds: Mapping[str, Any]) -> dict[str, Any]:
         """Appends a request to those that are timed."""
         self.requests.append({name: decode(array) for name, array in feeds.items()})
         return {"count": len(self.requests)}
 
+    def pipeline(self, file: str, folder: str, options: Mapping[str, Any]) -> dict[str, Any]:
+        """Takes the steps around the inference from a Python file that has a class `Pipeline`."""
+        spec = importlib.util.spec_from_file_location("edgesft_agent_pipeline", file)
+        if spec is None or spec.loader is None:
+            raise Refusal(f"pipeline must be a Python file, got {file}")
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        self.steps = module.Pipeline(folder, dict(options))
+        return {}
+
+    def row(self, row: Any) -> dict[str, Any]:
+        """Appends a raw row, and the request that the pipeline makes of it."""
+        if self.steps is None:
+            raise Refusal("there is no pipeline to take the row: send `pipeline` first")
+        self.rows.append(row)
+        self.requests.append(self.steps.before(row))
+        return {"count": len(self.rows)}
+
     def first(self) -> dict[str, Any]:
         """Times one inference of the middle request."""
         return {"ns": self.time(1, len(self.requests) // 2, 1, 1)["ns"][0]}
 
+    def warm_up(self, seconds: float) -> dict[str, Any]:
+        """Runs blocks of the same requests until their medians agree, or the time is up."""
+        held = max(1, len(self.requests))
+        typical = int(statistics.median(self.time(PROBE, 0, max(1, held // PROBE), PROBE)["ns"]))
+        limit_ns = int(seconds * 1e9)
+        block = max(PROBE, limit_ns // WARMUP_BLOCKS // max(1, typical))
+        medians = [typical]
+        samples, spent_ns, stable = PROBE, 0, False
+        while spent_ns < limit_ns and not stable:
+            taken = self.time(block, 0, max(1, held // block), block)["ns"]
+            samples, spent_ns = samples + block, spent_ns + max(1, sum(taken))
+            medians.append(int(statistics.median(taken)))
+            recent = medians[1:][-STABLE_BLOCKS:]
+            stable = len(recent) == STABLE_BLOCKS and max(recent) <= (1 + STABLE_SHARE) * min(recent)
+        return {"samples": samples, "stable": stable, "typical_ns": medians[-1]}
+
     def time(self, count: int, start: int, stride: int, window: int) -> dict[str, Any]:
         """Times inferences one by one."""
-        session = self._loaded()
-        if not self.requests:
-            raise Refusal("there is no request to time: send `request` first")
-        held = len(self.requests)
-        order = [self.requests[(start + stride * (index % window)) % held] for index in range(count)]
-        clock, run = time.perf_counter_ns, session.run
+        order = self._order(len(self.requests), count, start, stride, window)
+        call = self._caller()
         samples = []
-        # A collection of this interpreter is no part of what the device does.
-        gc.disable()
-        try:
-            for feeds in order:
-                began = clock()
-                run(None, feeds)
-                samples.append(clock() - began)
-        finally:
-            gc.enable()
-        return {"ns": samples}
+        before = energy_counters()
+        with undisturbed():
+            for index in order:
+                began, ended = call(self.requests[index], self.clock)
+                samples.append(ended - began)
+        return {"ns": samples, "energy_uj": energy_between(before, energy_counters())}
+
+    def paced(self, count: int, start: int, stride: int, window: int, interval_ns: int) -> dict[str, Any]:
+        """Times inferences that become due at a fixed rate, as a camera's frames do.
+
+        One that has to wait for the one before it counts from the moment it was due. That this process woke a little
+        late counts for nothing: only queueing is the model's own doing.
+        """
+        order = self._order(len(self.requests), count, start, stride, window)
+        call = self._caller()
+        waited, served = [], []
+        before = energy_counters()
+        with undisturbed():
+            due = ended = self.clock()
+            for index in order:
+                queued = ended > due
+                self._wait(due)
+                began, ended = call(self.requests[index], self.clock)
+                served.append(ended - began)
+                waited.append(ended - (due if queued else began))
+                due += interval_ns
+        return {"ns": waited, "service_ns": served, "energy_uj": energy_between(before, energy_counters())}
+
+    def flight(self, count: int, start: int, stride: int, window: int, streams: int) -> dict[str, Any]:
+        """Times inferences of which `streams` are in flight at any moment.
+
+        A session that has a pool of threads takes them all (`run_async`). One that has a single thread cannot, and
+        states belong to a stream: then each stream has a session of its own.
+        """
+        order = self._order(len(self.requests), count, start, stride, window)
+        shared = self.origin["threads"] > 1 and not self.states
+        before = energy_counters()
+        with undisturbed():
+            samples, wall_ns = self._async(order, streams) if shared else self._sessions(order, streams)
+        return {
+            "ns": samples,
+            "wall_ns": wall_ns,
+            "how": "run_async" if shared else "sessions",
+            "energy_uj": energy_between(before, energy_counters()),
+        }
+
+    def spans(self, count: int, start: int, stride: int, window: int) -> dict[str, Any]:
+        """Times raw rows from end to end: the pipeline before, the inference, the pipeline after."""
+        session, steps = self._loaded(), self.steps
+        order = self._order(len(self.rows), count, start, stride, window)
+        names = [item.name for item in session.get_outputs()]
+        states: dict[str, Any] = {}
+        marks = []
+        before = energy_counters()
+        with undisturbed():
+            for index in order:
+                began = self.clock()
+                feeds = steps.before(self.rows[index]) | states
+                fed = self.clock()
+                outputs = dict(zip(names, session.run(names, feeds), strict=True))
+                ran = self.clock()
+                steps.after(outputs)
+                marks.append((began, fed, ran, self.clock()))
+                states = {name: outputs[output] for name, output in self.states.items()}
+        return {
+            "ns": [ended - began for began, _, _, ended in marks],
+            "before_ns": [fed - began for began, fed, _, _ in marks],
+            "inference_ns": [ran - fed for _, fed, ran, _ in marks],
+            "after_ns": [ended - ran for _, _, ran, ended in marks],
+            "energy_uj": energy_between(before, energy_counters()),
+        }
 
     def run(self, feeds: Mapping[str, Any]) -> dict[str, Any]:
         """One inference with its outputs."""
@@ -234,9 +668,31 @@ class Agent:
         names = [item.name for item in session.get_outputs()]
         return {"outputs": {name: encode(array) for name, array in zip(names, outputs, strict=True)}}
 
+    def profile(self, count: int, folder: str) -> dict[str, Any]:
+        """Where the time goes: the runtime's own profile of `count` inferences."""
+        order = self._order(len(self.requests), count, 0, 1, count)
+        options = self._options()
+        options.enable_profiling = True
+        options.profile_file_prefix = os.path.join(folder, "profile")
+        session = self.create(self.origin["model"], self.origin["providers"], options)
+        session.disable_fallback()
+        call = Caller(session, self.states, self.origin["providers"][0]["name"])
+        for index in [order[0]] * PROFILE_LEAD_IN + order:
+            call(self.requests[index], self.clock)
+        with open(session.end_profiling(), encoding="utf-8") as file:
+            return summarised(json.load(file), count)
+
     def memory(self) -> dict[str, Any]:
         """Peak resident memory, and what it was before the model was loaded."""
         return {"peak_bytes": peak_bytes(), "baseline_bytes": self.baseline_bytes}
+
+    def model(self) -> dict[str, Any]:
+        """Which file was loaded."""
+        self._loaded()
+        path = self.origin["model"]
+        with open(path, "rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        return {"name": os.path.basename(path), "bytes": os.path.getsize(path), "sha256": digest}
 
     def quit(self) -> dict[str, Any]:
         """Nothing to say; `serve` ends."""
@@ -247,44 +703,243 @@ class Agent:
             raise Refusal("no model is loaded: send `load` first")
         return self.session
 
+    def _options(self) -> Any:
+        origin = self.origin
+        return session_options(origin["model"], origin["threads"], origin["optimisation"], origin["config"])
+
+    def _caller(self) -> Caller:
+        return Caller(self._loaded(), self.states, self.origin["providers"][0]["name"])
+
+    def _order(self, held: int, count: int, start: int, stride: int, window: int) -> list[int]:
+        self._loaded()
+        if not held:
+            raise Refusal("there is no request to time: send `request` or `row` first")
+        return [(start + stride * (index % window)) % held for index in range(count)]
+
+    def _wait(self, due: int) -> None:
+        while (left := due - self.clock()) > 0:
+            self.sleep(max(0, left - SPIN_NS) / 1e9)
+
+    def _async(self, order: list[int], streams: int) -> tuple[list[int], int]:
+        session = self.session
+        names = [item.name for item in session.get_outputs()]
+        begun, ended = [0] * len(order), [0] * len(order)
+        room = threading.Semaphore(streams)
+        failures: list[str] = []
+
+        def done(_: Any, place: int, error: str) -> None:
+            ended[place] = self.clock()
+            if error:
+                failures.append(error)
+            room.release()
+
+        for place, index in enumerate(order):
+            room.acquire()
+            begun[place] = self.clock()
+            session.run_async(names, self.requests[index], done, place)
+        for _ in range(streams):
+            room.acquire()
+        if failures:
+            raise Refusal(failures[0])
+        return [end - begin for begin, end in zip(begun, ended, strict=True)], max(ended) - begun[0]
+
+    def _sessions(self, order: list[int], streams: int) -> tuple[list[int], int]:
+        asked = self.origin["providers"][0]["name"]
+        while len(self.others) < streams - 1:
+            self.others.append(self.create(self.origin["model"], self.origin["providers"], self._options()))
+            self.others[-1].disable_fallback()
+        callers = [Caller(session, self.states, asked) for session in (self.session, *self.others[: streams - 1])]
+        for call in callers:
+            call(self.requests[order[0]], self.clock)
+        turns, samples, marks = itertools.count(), [0] * len(order), [(0, 0)] * len(order)
+        failures: list[Exception] = []
+
+        def work(call: Caller) -> None:
+            try:
+                while (place := next(turns)) < len(order):
+                    marks[place] = call(self.requests[order[place]], self.clock)
+                    samples[place] = marks[place][1] - marks[place][0]
+            except Exception as error:  # an exception of a thread is otherwise lost
+                failures.append(error)
+
+        workers = [threading.Thread(target=work, args=(call,)) for call in callers]
+        for worker in workers:
+            worker.start()
+        for worker in workers:
+            worker.join()
+        if failures:
+            raise failures[0]
+        return samples, max(ended for _, ended in marks) - min(began for began, _ in marks)
+
+
+def summarised(events: list[dict[str, Any]], count: int) -> dict[str, Any]:
+    """The last `count` inferences of a profile: nanoseconds of each, and the nodes with their calls added up."""
+    runs = [event for event in events if event.get("name") == "model_run"][-count:]
+    nodes: dict[tuple[str, str, str], dict[str, Any]] = {}
+    for event in events:
+        details = event.get("args", {})
+        kernel = event.get("cat") == "Node" and event["name"].endswith("_kernel_time")
+        if not kernel or not runs or event["ts"] < runs[0]["ts"]:
+            continue
+        key = (event["name"].removesuffix("_kernel_time"), details.get("op_name", ""), details.get("provider", ""))
+        shapes = [
+            [list(each.items())[0] for each in details.get(name, [])]  # noqa: RUF015 (each has a single entry)
+            for name in ("input_type_shape", "output_type_shape")
+        ]
+        empty = {"calls": 0, "ns": 0, "inputs": shapes[0], "outputs": shapes[1]}
+        node = nodes.setdefault(key, dict(zip(("name", "op", "provider"), key, strict=True)) | empty)
+        node["calls"] += 1
+        node["ns"] += event["dur"] * 1000
+    return {"run_ns": [run["dur"] * 1000 for run in runs], "nodes": list(nodes.values())}
+
+
+# The conversation -----------------------------------------------------------------------------------------------------
+
+OPERATIONS = (
+    *("info", "state", "evict", "load", "feedback", "request", "pipeline", "row", "first", "warm_up"),
+    *("time", "paced", "flight", "spans", "run", "profile", "memory", "model", "quit"),
+)
+
 
 def answer(agent: Agent, line: str) -> tuple[dict[str, Any], bool]:
     """The answer to one line, and whether it was the last one."""
-    operations: dict[str, Callable[..., dict[str, Any]]] = {
-        "info": agent.info,
-        "load": agent.load,
-        "request": agent.request,
-        "first": agent.first,
-        "time": agent.time,
-        "run": agent.run,
-        "memory": agent.memory,
-        "quit": agent.quit,
-    }
+    op = None
     try:
         fields = json.loads(line)
         op = fields.pop("op")
-        if op not in operations:
-            raise Refusal(f"op must be one of {', '.join(operations)}, got {op!r}")
-        return operations[op](**fields), op == "quit"
-    except Refusal as refusal:
-        return {"error": str(refusal)}, False
+        if op not in OPERATIONS:
+            raise Refusal(f"op must be one of {', '.join(OPERATIONS)}, got {op!r}")
+        return {"op": op, **getattr(agent, op)(**fields)}, op == "quit"
     except Exception as error:  # whatever the runtime throws must reach the other side as an answer
-        return {"error": f"{type(error).__name__}: {error}"}, False
+        return {"op": op, "error": reason(error)}, False
+
+
+def reason(error: Exception) -> str:
+    """Why something could not be done; what the runtime threw with its kind."""
+    return str(error) if isinstance(error, Refusal) else f"{type(error).__name__}: {error}"
+
+
+def requests_of(lines: Any) -> Iterator[str]:
+    """Lines of standard input as they come, read aside.
+
+    So the end of the input is seen even while an inference hangs: if then the host, too, is gone (its process id is in
+    the environment, for it may be gone before this process looks), nobody is left who could end it.
+    """
+    host = int(os.environ.get(HOST, os.getppid()))
+    waiting: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+
+    def read() -> None:
+        for line in lines:
+            waiting.put(line)
+        waiting.put(None)
+        while os.getppid() == host:
+            time.sleep(1)
+        os._exit(1)
+
+    threading.Thread(target=read, daemon=True).start()
+    return iter(waiting.get, None)
+
+
+@contextmanager
+def output() -> Iterator[Callable[[Mapping[str, Any]], None]]:
+    """Writes answers, a line each.
+
+    Libraries print to file descriptor 1 from C++: the protocol keeps the real one and they get standard error.
+    """
+    with os.fdopen(os.dup(1), "w", encoding="utf-8", newline="\n") as out:
+        os.dup2(2, 1)
+        sys.stdout = sys.stderr
+
+        def write(reply: Mapping[str, Any]) -> None:
+            out.write(json.dumps(reply) + "\n")
+            out.flush()
+
+        yield write
 
 
 def serve() -> None:
     """Answers standard input until it ends or asks to quit."""
-    # Libraries print to file descriptor 1 from C++: the protocol keeps the real one and they get standard error.
-    with os.fdopen(os.dup(1), "w", encoding="utf-8", newline="\n") as out:
-        os.dup2(2, 1)
-        sys.stdout = sys.stderr
-        agent, last = Agent(), False
-        while not last and (line := sys.stdin.readline()):
+    with output() as write:
+        agent = Agent()
+        for line in requests_of(sys.stdin):
             if line.strip():
                 reply, last = answer(agent, line)
-                out.write(json.dumps(reply) + "\n")
-                out.flush()
+                write(reply)
+                if last:
+                    break
+
+
+# By itself ------------------------------------------------------------------------------------------------------------
+
+
+def requests_in(file: str) -> list[dict[str, np.ndarray]]:
+    """Requests of an npz file: `<i>/<name>` is an input of the i-th one; keys without a `/` make one request."""
+    with np.load(file, allow_pickle=False) as arrays:
+        requests: dict[int, dict[str, np.ndarray]] = {}
+        for key in arrays.files:
+            number, slash, name = key.partition("/")
+            requests.setdefault(int(number) if slash else 0, {})[name if slash else key] = arrays[key]
+    return [requests[number] for number in sorted(requests)]
+
+
+def by_itself(options: argparse.Namespace) -> Iterator[dict[str, Any]]:
+    """Every answer of measuring one model alone, one after another."""
+    agent = Agent()
+
+    def ask(op: str, **fields: Any) -> dict[str, Any]:
+        return {"op": op, **getattr(agent, op)(**fields)}
+
+    yield ask("info")
+    yield ask("state")
+    providers = [{"name": name, "options": {}} for name in dict.fromkeys((options.provider, CPU))]
+    yield ask("load", model=options.model, providers=providers, threads=options.threads)
+    yield ask("model")
+    if options.state:
+        yield ask("feedback", states=dict(pair.split("=", 1) for pair in options.state))
+    agent.requests = requests_in(options.inputs)
+    yield ask("first")
+    warm = ask("warm_up", seconds=options.warmup_seconds)
+    yield warm
+    share_ns = options.seconds * 1e9 / options.rounds
+    count = max(math.ceil(options.samples / options.rounds), math.ceil(share_ns / max(1, warm["typical_ns"])))
+    for number in range(options.rounds):
+        yield ask("time", count=count, start=number * count, stride=1, window=count)
+    yield ask("memory")
+    yield ask("state")
+
+
+def arguments() -> argparse.ArgumentParser:
+    """The command line of an agent that works by itself; the defaults are those of a profile."""
+    parser = argparse.ArgumentParser(description="Measure an ONNX model and print JSON lines.")
+    parser.add_argument("model", help="ONNX or ORT file")
+    parser.add_argument("--inputs", required=True, help="npz file with <i>/<name> for input <name> of request <i>")
+    parser.add_argument("--state", action="append", metavar="INPUT=OUTPUT", help="an output that is fed back")
+    parser.add_argument("--provider", default=CPU, help="as ONNX Runtime spells it")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--samples", type=int, default=300, help="least number of timed inferences")
+    parser.add_argument("--seconds", type=float, default=5.0, help="least time spent on them")
+    parser.add_argument("--rounds", type=int, default=20, help="that they are spread over")
+    parser.add_argument("--warmup-seconds", type=float, default=5.0, help="longest warm-up")
+    return parser
+
+
+def main() -> int:
+    """Serves, or measures the model that the command line names; 1 if that cannot be done."""
+    if len(sys.argv) == 1:
+        serve()
+        return 0
+    options = arguments().parse_args()
+    with output() as write:
+        try:
+            for reply in by_itself(options):
+                write(reply)
+        except Exception as error:  # the reader must find the reason among the lines
+            write(
+                {"op": None, "error": str(error) if isinstance(error, Refusal) else f"{type(error).__name__}: {error}"}
+            )
+            return 1
+    return 0
 
 
 if __name__ == "__main__":
-    serve()
+    sys.exit(main())

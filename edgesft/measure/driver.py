@@ -11,7 +11,7 @@ import tempfile
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -31,9 +31,33 @@ STDERR_LINES = 12
 
 
 class MeasureError(EdgesftError):
-    """The agent could not do it, died, or did not answer."""
+    """The agent could not do it, died, or did not answer.
+
+    Attributes:
+        op: What it was asked, or None where it never started.
+        reason: Its own words where it refused, else None.
+    """
 
     exit_code = 4
+
+    def __init__(self, message: str, op: str | None = None, reason: str | None = None) -> None:
+        super().__init__(message)
+        self.op, self.reason = op, reason
+
+
+@dataclass(frozen=True)
+class Value:
+    """An input or output of a graph.
+
+    Attributes:
+        name: Its name.
+        dtype: Of its elements, as numpy spells it; `string` for text.
+        shape: Each axis: its size, its name, or None where the file names it not.
+    """
+
+    name: str
+    dtype: str
+    shape: tuple[int | str | None, ...]
 
 
 @dataclass(frozen=True)
@@ -44,15 +68,56 @@ class Loaded:
         load_ns: Nanoseconds to create the session.
         placement: Provider → number of nodes, or None where the runtime does not tell.
         partitions: Subgraphs on the asked provider, or None.
-        inputs: Names of the graph's inputs.
-        outputs: Names of the graph's outputs.
+        left: Type of operator → number of nodes that are not on the asked provider, or None.
+        inputs: The graph's inputs.
+        outputs: The graph's outputs.
     """
 
     load_ns: int
     placement: dict[str, int] | None
     partitions: int | None
-    inputs: tuple[str, ...]
-    outputs: tuple[str, ...]
+    left: dict[str, int] | None
+    inputs: tuple[Value, ...]
+    outputs: tuple[Value, ...]
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Loaded:
+        """The answer to `load`."""
+        ins, outs = (
+            tuple(Value(each["name"], each["dtype"], tuple(each["shape"])) for each in data[name])
+            for name in ("inputs", "outputs")
+        )
+        return cls(data["load_ns"], data["placement"], data["partitions"], data["left"], ins, outs)
+
+
+@dataclass(frozen=True)
+class Turn:
+    """What one series of inferences took.
+
+    Attributes:
+        ns: Nanoseconds of each inference.
+        energy_uj: Microjoules of the processor's packages, or None.
+        detail: What else the kind of series tells: `service_ns`, `wall_ns`, `how`, `before_ns` …
+    """
+
+    ns: tuple[int, ...]
+    energy_uj: int | None = None
+    detail: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Warmup:
+    """What the warm-up found.
+
+    Attributes:
+        samples: Inferences it took.
+        stable: Whether the median settled.
+        typical_ns: Median nanoseconds of the last block.
+    """
+
+    samples: int
+    stable: bool
+    typical_ns: int
 
 
 class Agent:
@@ -125,25 +190,90 @@ class Agent:
         """`runtime` (version) and `providers` that the agent's interpreter can use."""
         return self._call("info")
 
-    def load(self, model: Path, providers: Sequence[ProviderSpec], threads: int) -> Loaded:
-        """Creates the session; the first provider must take at least one node."""
+    def state(self) -> dict[str, Any]:
+        """`load`, `temperature_mc`, `frequency_khz` and `throttles` of the agent's machine just now."""
+        return self._call("state")
+
+    def evict(self, files: Sequence[Path]) -> bool:
+        """Drops files from the system's cache; False where the system cannot."""
+        return bool(self._call("evict", files=[str(file.absolute()) for file in files])["evicted"])
+
+    def load(
+        self,
+        model: Path,
+        providers: Sequence[ProviderSpec],
+        threads: int,
+        *,
+        optimisation: str = "all",
+        allow_cpu: bool = False,
+        config: Mapping[str, str] | None = None,
+    ) -> Loaded:
+        """Creates the session.
+
+        Args:
+            model: ONNX or ORT file.
+            providers: The first one must take at least one node.
+            threads: Intra-op threads.
+            optimisation: Of the graph: `all`, `extended`, `basic` or `disabled`.
+            allow_cpu: Whether the CPU may take every node instead.
+            config: Further entries of the session's configuration.
+        """
         names = [{"name": provider.name, "options": provider.options} for provider in providers]
-        reply = self._call("load", model=str(Path(model).absolute()), providers=names, threads=threads)
-        return Loaded(
-            reply["load_ns"], reply["placement"], reply["partitions"], tuple(reply["inputs"]), tuple(reply["outputs"])
+        reply = self._call(
+            "load",
+            model=str(Path(model).absolute()),
+            providers=names,
+            threads=threads,
+            optimisation=optimisation,
+            allow_cpu=allow_cpu,
+            config=dict(config or {}),
         )
+        return Loaded.from_json(reply)
+
+    def feedback(self, states: Mapping[str, str]) -> None:
+        """Which output becomes which input of the next inference."""
+        self._call("feedback", states=dict(states))
 
     def request(self, feeds: Mapping[str, np.ndarray]) -> None:
-        """Adds a request to those that `first` and `time` cycle through."""
+        """Adds a request to those that are timed."""
         self._call("request", feeds=_encode(feeds))
+
+    def pipeline(self, file: Path, folder: Path, options: Mapping[str, Any]) -> None:
+        """Loads the steps around the inference."""
+        self._call("pipeline", file=str(file.absolute()), folder=str(folder.absolute()), options=dict(options))
+
+    def row(self, row: Any) -> None:
+        """Adds a raw row, which the pipeline makes a request of."""
+        self._call("row", row=row)
 
     def first(self) -> int:
         """Nanoseconds of one inference of the middle request."""
         return int(self._call("first")["ns"])
 
-    def time(self, count: int, start: int, stride: int, window: int) -> tuple[int, ...]:
-        """Nanoseconds of `count` inferences; the i-th takes request `(start + stride * (i mod window)) mod held`."""
-        return tuple(self._call("time", count=count, start=start, stride=stride, window=window)["ns"])
+    def warm_up(self, seconds: float) -> Warmup:
+        """Runs until the median is steady, at most so many seconds."""
+        reply = self._call("warm_up", seconds=seconds)
+        return Warmup(reply["samples"], reply["stable"], reply["typical_ns"])
+
+    def series(self, op: str, count: int, start: int, stride: int, window: int, **more: int) -> Turn:
+        """Times `count` inferences; the i-th takes request `(start + stride * (i mod window)) mod held`.
+
+        Args:
+            op: `time`, `paced`, `flight` or `spans`.
+            count: Inferences.
+            start: First request.
+            stride: Distance between successive requests.
+            window: Requests after which it begins again.
+            more: What the op takes besides: `interval_ns` or `streams`.
+        """
+        reply = self._call(op, count=count, start=start, stride=stride, window=window, **more)
+        detail = {name: value for name, value in reply.items() if name not in ("op", "ns", "energy_uj")}
+        return Turn(tuple(reply["ns"]), reply["energy_uj"], detail)
+
+    def profile(self, count: int) -> dict[str, Any]:
+        """`run_ns` and `nodes` of so many inferences under the runtime's own profiler."""
+        with tempfile.TemporaryDirectory() as folder:
+            return self._call("profile", count=count, folder=folder)
 
     def run(self, feeds: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Outputs of one inference by name."""
@@ -169,16 +299,17 @@ class Agent:
         except queue.Empty:
             self._process.kill()
             raise MeasureError(
-                f"the measuring process did not answer '{op}' within {self._timeout:g} s and was ended{self._tail()}"
+                f"the measuring process did not answer '{op}' within {self._timeout:g} s and was ended{self._tail()}",
+                op,
             ) from None
         if not line:
             raise self._died(op)
         try:
             reply = json.loads(line)
         except ValueError:
-            raise MeasureError(f"the measuring process must answer '{op}' with JSON, got {line[:200]!r}") from None
+            raise MeasureError(f"the measuring process must answer '{op}' with JSON, got {line[:200]!r}", op) from None
         if "error" in reply:
-            raise MeasureError(f"measuring could not do '{op}': {reply['error']}")
+            raise MeasureError(f"measuring could not do '{op}': {reply['error']}", op, reply["error"])
         return dict(reply)
 
     def _read(self) -> None:
@@ -189,7 +320,7 @@ class Agent:
     def _died(self, op: str) -> MeasureError:
         code = self._process.wait()
         ending = f"killed by signal {-code}" if code < 0 else f"exit code {code}"
-        return MeasureError(f"the measuring process died in '{op}' ({ending}){self._tail()}")
+        return MeasureError(f"the measuring process died in '{op}' ({ending}){self._tail()}", op)
 
     def _tail(self) -> str:
         self._stderr.seek(0)
@@ -211,6 +342,7 @@ def _environment(threads: int, *, other: bool) -> dict[str, str]:
         environment[name] = str(threads)
     # Otherwise the agent's folder leads the import path, and its neighbours could shadow other packages' modules.
     environment["PYTHONSAFEPATH"] = "1"
+    environment[protocol.HOST] = str(os.getpid())
     return environment
 
 

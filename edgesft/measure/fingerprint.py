@@ -1,54 +1,17 @@
-"""What this machine is, as far as it bears on latency, and where it differs from what a profile means."""
+"""Where the machine that measured differs from the one that a profile means."""
 
 from __future__ import annotations
 
-import os
-import platform
 from collections.abc import Mapping
-from importlib import metadata
-from pathlib import Path
 from typing import Any
 
+from edgesft.measure.agent import machine
 from edgesft.spec.profile import MachineSpec
 
-INSTRUCTIONS = (
-    *("avx2", "fma", "f16c", "avx512f", "avx512bw", "avx512_vnni", "avx_vnni", "avx_vnni_int8"),
-    *("avx512_bf16", "avx512_fp16", "amx_tile", "amx_int8", "amx_bf16"),
-    *("asimd", "asimdhp", "asimddp", "i8mm", "bf16", "sve", "sve2"),
-)
-"""Instruction sets that decide how fast a model runs, as Linux names them in /proc/cpuinfo."""
-
-RUNTIMES = (
-    *("onnxruntime", "onnxruntime-gpu", "onnxruntime-openvino", "onnxruntime-webgpu"),
-    *("onnxruntime-directml", "onnxruntime-qnn", "onnxruntime-silicon"),
-)
-"""Distributions that install the onnxruntime module."""
+__all__ = ["differences", "machine"]
 
 ARCHITECTURES = {"AMD64": "x86_64", "amd64": "x86_64", "arm64": "aarch64"}
 """Other systems' names of an architecture → Linux's."""
-
-
-def machine(root: Path = Path("/")) -> dict[str, Any]:
-    """JSON values that identify this machine; None where the system does not tell.
-
-    Args:
-        root: Where the system's `proc` and `sys` lie.
-    """
-    facts = _cpuinfo(root)
-    flags = set((facts.get("flags") or facts.get("Features") or "").split())
-    return {
-        "architecture": platform.machine(),
-        "system": platform.system(),
-        "model": facts.get("model name") or facts.get("Model") or platform.processor() or None,
-        "board": _text(root / "proc/device-tree/model") or _text(root / "sys/class/dmi/id/product_name"),
-        "cores": _cores(),
-        "instructions": [name for name in INSTRUCTIONS if name in flags],
-        "governor": _text(root / "sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"),
-        "memory_bytes": _memory_bytes(root),
-        "kernel": platform.release(),
-        "python": platform.python_version(),
-        "onnxruntime": _runtime(),
-    }
 
 
 def differences(spec: MachineSpec, here: Mapping[str, Any]) -> list[str]:
@@ -73,42 +36,3 @@ def differences(spec: MachineSpec, here: Mapping[str, Any]) -> list[str]:
 
 def _plain(architecture: str) -> str:
     return ARCHITECTURES.get(architecture, architecture)
-
-
-def _text(path: Path) -> str | None:
-    try:
-        # Device-tree strings end in a zero byte.
-        return path.read_text("utf-8", errors="replace").strip("\0\n ") or None
-    except OSError:
-        return None
-
-
-def _cpuinfo(root: Path) -> dict[str, str]:
-    facts: dict[str, str] = {}
-    for line in (_text(root / "proc/cpuinfo") or "").splitlines():
-        name, colon, value = line.partition(":")
-        if colon:
-            facts.setdefault(name.strip(), value.strip())
-    return facts
-
-
-def _memory_bytes(root: Path) -> int | None:
-    for line in (_text(root / "proc/meminfo") or "").splitlines():
-        if line.startswith("MemTotal:"):
-            return int(line.split()[1]) * 1024
-    return None
-
-
-def _cores() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
-def _runtime() -> str | None:
-    for name in RUNTIMES:
-        try:
-            return f"{name} {metadata.version(name)}"
-        except metadata.PackageNotFoundError:
-            continue
-    return None

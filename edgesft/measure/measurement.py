@@ -19,14 +19,26 @@ SHAKY = 0.15
 """Grade B: neither is above this share."""
 
 
+SAME = (
+    *("scenario", "provider", "threads", "options", "runtime", "runtime_bytes", "machine", "inputs", "states"),
+    *("peak_memory_bytes", "baseline_memory_bytes", "energy_uj", "placement", "partitions", "left", "detail", "axis"),
+)
+"""Attributes whose JSON form is their own value under their own name."""
+
+
 @dataclass(frozen=True)
 class Measurement:
     """Timings of one model on one provider; nanoseconds and bytes are integers.
 
     Attributes:
-        provider: Execution provider that was asked for and took nodes.
+        scenario: How the requests came.
+        provider: Execution provider that was asked for.
         threads: Intra-op threads.
+        options: The provider's options.
         runtime: Version of onnxruntime.
+        machine: The agent's machine (`agent.machine`).
+        runtime_bytes: The runtime's libraries on the disk.
+        conditions: Load, temperature, clock and throttling of the machine before and after.
         rounds: Nanoseconds of each inference, by round, in the order they were taken.
         loads_ns: Session creations, each in a fresh process.
         firsts_ns: First inference after each of those.
@@ -36,12 +48,23 @@ class Measurement:
         baseline_memory_bytes: The same just before the model was loaded.
         placement: Provider → nodes, or None where the runtime does not tell.
         partitions: Subgraphs on the provider, or None.
+        left: Type of operator → nodes that are not on the provider, or None.
         inputs: What was fed.
+        lengths: Length of each sample's request, or None where all are alike.
+        axis: What that length is the length of.
+        states: Input → output that was fed back into it.
+        energy_uj: Microjoules of the processor's packages for one inference, or None where unreadable.
+        detail: What the scenario tells besides the latencies.
     """
 
+    scenario: str
     provider: str
     threads: int
+    options: Mapping[str, str]
     runtime: str
+    machine: Mapping[str, Any]
+    runtime_bytes: int
+    conditions: tuple[Mapping[str, Any], ...]
     rounds: tuple[tuple[int, ...], ...]
     loads_ns: tuple[int, ...]
     firsts_ns: tuple[int, ...]
@@ -51,7 +74,13 @@ class Measurement:
     baseline_memory_bytes: int | None
     placement: dict[str, int] | None
     partitions: int | None
+    left: dict[str, int] | None
     inputs: str
+    lengths: tuple[int, ...] | None
+    axis: str | None
+    states: Mapping[str, str]
+    energy_uj: int | None
+    detail: Mapping[str, Any]
 
     @property
     def samples(self) -> tuple[int, ...]:
@@ -104,10 +133,16 @@ class Measurement:
     def to_json(self) -> dict[str, Any]:
         """JSON form, read back by `from_json`; derived figures are included for other readers."""
         return {
+            "scenario": self.scenario,
             "provider": self.provider,
             "threads": self.threads,
+            "options": dict(self.options),
             "runtime": self.runtime,
+            "runtime_bytes": self.runtime_bytes,
+            "machine": dict(self.machine),
+            "conditions": [dict(each) for each in self.conditions],
             "inputs": self.inputs,
+            "states": dict(self.states),
             "load_ns": self.load_ns,
             "loads_ns": list(self.loads_ns),
             "first_ns": self.first_ns,
@@ -115,30 +150,31 @@ class Measurement:
             "warmup": {"samples": self.warmup_samples, "stable": self.warmup_stable},
             "peak_memory_bytes": self.peak_memory_bytes,
             "baseline_memory_bytes": self.baseline_memory_bytes,
+            "energy_uj": self.energy_uj,
             "placement": self.placement,
             "partitions": self.partitions,
+            "left": self.left,
             "share": self.share,
             "drift": self.drift,
             "spread": self.spread,
             "grade": self.grade,
+            "detail": dict(self.detail),
+            "axis": self.axis,
+            "lengths": None if self.lengths is None else list(self.lengths),
             "rounds_ns": [list(taken) for taken in self.rounds],
         }
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Measurement:
         """Inverse of `to_json`."""
+        same = {name: data[name] for name in SAME}
         return cls(
-            provider=data["provider"],
-            threads=data["threads"],
-            runtime=data["runtime"],
+            **same,
+            conditions=tuple(data["conditions"]),
             rounds=tuple(tuple(taken) for taken in data["rounds_ns"]),
             loads_ns=tuple(data["loads_ns"]),
             firsts_ns=tuple(data["firsts_ns"]),
+            lengths=None if data["lengths"] is None else tuple(data["lengths"]),
             warmup_samples=data["warmup"]["samples"],
             warmup_stable=data["warmup"]["stable"],
-            peak_memory_bytes=data["peak_memory_bytes"],
-            baseline_memory_bytes=data["baseline_memory_bytes"],
-            placement=data["placement"],
-            partitions=data["partitions"],
-            inputs=data["inputs"],
         )

@@ -81,16 +81,34 @@ def read_facts(path: Path) -> OnnxFacts:
     Raises:
         StageError: The file is not ONNX, or its external data is missing.
     """
+    return facts_of(read_model(path), path)
+
+
+def read_model(path: Path) -> onnx.ModelProto:
+    """The model without its external data.
+
+    Raises:
+        StageError: The file is not ONNX.
+    """
     import onnx
     from google.protobuf.message import DecodeError
 
     try:
-        model = onnx.load(str(path), load_external_data=False)
+        return onnx.load(str(path), load_external_data=False)
     except (DecodeError, OSError) as error:
         raise StageError(f"'{path.name}' must be an ONNX file. Got: {error}") from error
+
+
+def facts_of(model: onnx.ModelProto, path: Path) -> OnnxFacts:
+    """The facts of a model that was read from `path`.
+
+    Raises:
+        StageError: Its external data is missing.
+    """
+    import onnx
+
     operators: Counter[str] = Counter()
     constant_bytes: Counter[str] = Counter()
-    external: set[str] = set()
     parameters = 0
     for graph in subgraphs(model.graph):
         operators.update(node.op_type for node in graph.node)
@@ -98,9 +116,8 @@ def read_facts(path: Path) -> OnnxFacts:
             dtype, count = onnx.TensorProto.DataType.Name(tensor.data_type), math.prod(tensor.dims)
             constant_bytes[dtype] += count * onnx.helper.tensor_dtype_to_np_dtype(tensor.data_type).itemsize
             parameters += count if dtype in WEIGHTS else 0
-            external.update(entry.value for entry in tensor.external_data if entry.key == "location")
     return OnnxFacts(
-        size_bytes=path.stat().st_size + sum(_external_size(path, name) for name in sorted(external)),
+        size_bytes=path.stat().st_size + sum(_external_size(path, name) for name in external_files(model)),
         opset=next((entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx")), 0),
         nodes=operators.total(),
         operators=dict(sorted(operators.items())),
@@ -108,6 +125,21 @@ def read_facts(path: Path) -> OnnxFacts:
         outputs={value.name: axes(value) for value in model.graph.output},
         constant_bytes=dict(sorted(constant_bytes.items())),
         parameters=parameters,
+    )
+
+
+def external_files(model: onnx.ModelProto) -> tuple[str, ...]:
+    """Names, beside the model's file, of the files that hold its external data."""
+    return tuple(
+        sorted(
+            {
+                entry.value
+                for graph in subgraphs(model.graph)
+                for tensor in constants(graph)
+                for entry in tensor.external_data
+                if entry.key == "location"
+            }
+        )
     )
 
 

@@ -2,255 +2,267 @@
 
 from __future__ import annotations
 
-import math
 import random
-import statistics
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
-from dataclasses import dataclass
-from pathlib import Path
-
-import numpy as np
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Any
 
 from edgesft.errors import InputError
-from edgesft.measure.driver import Agent, Loaded
+from edgesft.measure.driver import Agent, Loaded, MeasureError, Turn, Warmup
+from edgesft.measure.inputs.lengths import varying
 from edgesft.measure.measurement import Measurement
+from edgesft.measure.scenario import KINDS, Kind
+from edgesft.measure.schedule import Schedule, schedule
+from edgesft.measure.subject import Start, Subject
 from edgesft.progress import Advance, Progress
-from edgesft.spec.profile import MeasureSpec, ProfileSpec
+from edgesft.spec.profile import MeasureSpec
 
-Feeds = Mapping[str, np.ndarray]
-"""Inputs of one inference by name."""
+Connect = Callable[[Subject], Agent]
+"""Starts an agent for a subject."""
 
-Connect = Callable[[], Agent]
-"""Starts one agent."""
+Rounds = tuple[tuple[int, ...], ...]
+"""Nanoseconds of each inference, by round."""
 
-REQUEST_BYTES = 32 * 2**20
-"""Requests that one agent holds are at most this large together, so that they do not pass for the model's memory."""
-
-PROBE = 3
-"""Inferences that give the first idea of how long one takes."""
-
-WARMUP_BLOCKS = 20
-"""Blocks that the longest warm-up is cut into."""
-
-STABLE_BLOCKS = 3
-"""The warm-up ends when the medians of this many successive blocks agree."""
-
-STABLE_SHARE = 0.02
-"""Medians agree when the highest is within this share of the lowest."""
+Stop = Callable[[Mapping[str, Rounds]], bool]
+"""Whether the rounds so far suffice."""
 
 LEAD_IN = 2
 """Untimed inferences before each round: the caches hold what the model before left there, as on no device."""
 
-
-Start = tuple[Loaded, int]
-"""What loading told, and nanoseconds of the first inference."""
-
-
-@dataclass(frozen=True)
-class Warmup:
-    """What the warm-up found.
-
-    Attributes:
-        samples: Inferences it took.
-        stable: Whether the median settled.
-        typical_ns: Median nanoseconds of the last block.
-    """
-
-    samples: int
-    stable: bool
-    typical_ns: int
-
-
-@dataclass(frozen=True)
-class Schedule:
-    """What is timed in each round.
-
-    Requests are held in the order of their size. A round takes them at a constant stride, so that short and long ones
-    are mixed alike in all rounds, and what differs between rounds is the machine.
-
-    Attributes:
-        window: Requests of a round, the same for every model.
-        counts: Inferences of each model in a round; multiples of the window, so that all see the same mixture.
-        stride: Distance between a round's requests.
-        step: Distance between the first requests of two successive rounds.
-    """
-
-    window: int
-    counts: tuple[int, ...]
-    stride: int
-    step: int
-
-    def distinct(self, rounds: int, held: int) -> int:
-        """How many of the requests so many rounds use."""
-        picked = range(0, self.stride * self.window, self.stride)
-        return len({(number * self.step + offset) % held for number in range(rounds) for offset in picked})
-
-
-def schedule(typical_ns: Sequence[int], held: int, settings: MeasureSpec) -> Schedule:
-    """Spreads the least samples and the least seconds of each model over the rounds, within the longest time.
-
-    Args:
-        typical_ns: Typical latency of each model.
-        held: Number of requests.
-        settings: What is asked.
-    """
-    longest = [int(settings.max_seconds * 1e9 / settings.rounds / typical) for typical in typical_ns]
-    least = math.ceil(settings.samples / settings.rounds)
-    needed = [max(least, math.ceil(settings.seconds * 1e9 / settings.rounds / typical)) for typical in typical_ns]
-    window = max(1, min(*needed, *longest))
-    counts = [
-        window * max(1, min(math.ceil(need / window), most // window))
-        for need, most in zip(needed, longest, strict=True)
-    ]
-    stride = max(1, held // window)
-    return Schedule(window, tuple(counts), stride, max(1, stride // settings.rounds))
-
-
-def warm_up(agent: Agent, held: int, settings: MeasureSpec) -> Warmup:
-    """Runs blocks of the same requests until their medians agree, or the time is up."""
-    typical = int(statistics.median(agent.time(PROBE, 0, max(1, held // PROBE), PROBE)))
-    limit_ns = int(settings.warmup_seconds * 1e9)
-    block = max(PROBE, limit_ns // WARMUP_BLOCKS // max(1, typical))
-    medians: list[int] = []
-    samples, spent_ns = PROBE, 0
-    while spent_ns < limit_ns:
-        taken = agent.time(block, 0, max(1, held // block), block)
-        samples, spent_ns = samples + block, spent_ns + sum(taken)
-        medians.append(int(statistics.median(taken)))
-        recent = medians[-STABLE_BLOCKS:]
-        if len(recent) == STABLE_BLOCKS and max(recent) <= (1 + STABLE_SHARE) * min(recent):
-            return Warmup(samples, True, medians[-1])
-    return Warmup(samples, False, medians[-1])
-
-
-def interleave(
-    agents: Sequence[Agent], plan: Schedule, settings: MeasureSpec, seed: int, advance: Advance
-) -> list[list[tuple[int, ...]]]:
-    """Rounds of each agent's samples; in each, every agent has its turn alone, in an order that the seed shuffles.
-
-    It stops early, after a whole round, when one more would take an agent past the longest time.
-    """
-    rng = random.Random(seed)
-    rounds: list[list[tuple[int, ...]]] = [[] for _ in agents]
-    spent = [0] * len(agents)
-    for number in range(settings.rounds):
-        start = number * plan.step
-        for index in rng.sample(range(len(agents)), len(agents)):
-            agents[index].time(LEAD_IN, start, plan.stride, plan.window)
-            taken = agents[index].time(plan.counts[index], start, plan.stride, plan.window)
-            rounds[index].append(taken)
-            spent[index] += sum(taken)
-        advance()
-        if max(total + sum(taken[-1]) for total, taken in zip(spent, rounds, strict=True)) > settings.max_seconds * 1e9:
-            break
-    return rounds
-
-
-def fitting(requests: Sequence[Feeds], most_bytes: int = REQUEST_BYTES) -> list[Feeds]:
-    """As many of the requests as fit into so many bytes, in the order of their size; at least one.
-
-    Raises:
-        InputError: There is no request.
-    """
-    if not requests:
-        raise InputError("requests must hold at least one request, got none", "give data with at least one row")
-    ordered = sorted(requests, key=_bytes)
-    count = max(1, min(len(ordered), len(ordered) * most_bytes // max(1, sum(map(_bytes, ordered)))))
-    return [ordered[index * len(ordered) // count] for index in range(count)]
-
-
-def _bytes(feeds: Feeds) -> int:
-    return sum(array.nbytes for array in feeds.values())
+MINUTE = 60.0
+"""Seconds of a round of `sustained`."""
 
 
 def measure(
-    models: Mapping[str, Path],
-    requests: Sequence[Feeds],
-    profile: ProfileSpec,
+    subjects: Mapping[str, Subject],
+    settings: MeasureSpec,
     *,
-    settings: MeasureSpec | None = None,
     progress: Progress | None = None,
     seed: int = 0,
     loads: int = 1,
-    python: Path | None = None,
-    connect: Connect | None = None,
-) -> dict[str, Measurement]:
-    """Measures several models against each other on the profile's first provider.
+    stop: Stop | None = None,
+    connect: Connect = Subject.connect,
+) -> dict[str, Measurement | MeasureError]:
+    """Measures several models against each other.
 
-    Each model has a process of its own, so that its peak memory is its own; while one is timed the others sleep.
+    Each has a process of its own, so that its peak memory is its own; while one is timed the others sleep. One that
+    crashes, hangs or is refused has its error in its place; the others go on.
 
     Args:
-        models: Name → ONNX file.
-        requests: What is fed, one inference an item, in turn.
-        profile: Provider, threads and, unless `settings` is given, how to measure.
-        settings: Instead of the profile's.
+        subjects: Name → what is measured.
+        settings: How.
         progress: Tells the person what goes on.
         seed: Order of the models within each round.
         loads: Processes that load each model and run it once; five or more give a bound on the load time.
-        python: Interpreter of the agents; by default this one.
+        stop: Asked after each round. With it, rounds go on until it says so or the longest time is up.
         connect: Starts an agent; by default a process on this machine.
 
     Raises:
         InputError: There is nothing to measure.
-        MeasureError: An agent refused, died or did not answer.
     """
-    settings, progress = settings or profile.measure, progress or Progress(quiet=True)
-    connect = connect or (lambda: Agent(profile.threads, python))
-    if not models:
+    progress = progress or Progress(quiet=True)
+    if not subjects:
         raise InputError("models must name at least one model, got none")
-    held = fitting(requests)
-    with ExitStack() as stack:
-        agents: list[Agent] = []
-        starts: list[list[Start]] = []
-        for model in models.values():
-            starts.append([])
-            for _ in range(loads - 1):
-                with connect() as agent:
-                    starts[-1].append(_start(agent, model, [held[len(held) // 2]], profile))
-            agents.append(stack.enter_context(connect()))
-            starts[-1].append(_start(agents[-1], model, held, profile))
-        warmups = [warm_up(agent, len(held), settings) for agent in agents]
-        plan = schedule([warmup.typical_ns for warmup in warmups], len(held), settings)
-        with progress.bar(f"measuring {', '.join(models)}", settings.rounds) as advance:
-            rounds = interleave(agents, plan, settings, seed, advance)
-        inputs = f"real rows, {plan.distinct(len(rounds[0]), len(held))} distinct"
-        return {
-            name: _measurement(profile, agents[index], starts[index], warmups[index], rounds[index], inputs)
-            for index, name in enumerate(models)
-        }
+    if empty := [name for name, subject in subjects.items() if not subject.held]:
+        raise InputError(f"requests of {', '.join(empty)} must hold at least one, got none", "give at least one row")
+    kind = KINDS[settings.scenario]
+    if kind.alone:
+        whole = settings.minutes * MINUTE
+        # Heat may slow the model several times over.
+        settings = settings.model_copy(
+            update={"rounds": settings.minutes, "seconds": whole, "samples": 1, "max_seconds": 4 * whole}
+        )
+    seats = {name: _Seat(subject, connect) for name, subject in subjects.items()}
+    try:
+        for name, seat in seats.items():
+            progress.say(f"starting {name}")
+            seat.attempt(partial(seat.start, loads, settings, kind))
+        for group in [{name: seat} for name, seat in seats.items()] if kind.alone else [seats]:
+            with progress.bar(f"measuring {', '.join(group)}", settings.rounds) as advance:
+                _take_rounds(group, kind, settings, random.Random(seed), advance, stop)
+        for seat in _alive(seats).values():
+            seat.attempt(seat.finish)
+    finally:
+        for seat in seats.values():
+            seat.close()
+    return {name: seat.failure or seat.measurement(kind, settings) for name, seat in seats.items()}
 
 
-def _start(agent: Agent, model: Path, requests: Sequence[Feeds], profile: ProfileSpec) -> Start:
-    """Loads the model and runs it once."""
-    loaded = agent.load(model, profile.providers, profile.threads)
-    for feeds in requests:
-        agent.request(feeds)
-    return loaded, agent.first()
+def _take_rounds(
+    seats: Mapping[str, _Seat],
+    kind: Kind,
+    settings: MeasureSpec,
+    rng: random.Random,
+    advance: Advance,
+    stop: Stop | None,
+) -> None:
+    """Rounds in which every model has its turn alone, in an order that is shuffled.
+
+    They end, after a whole round, when one more would take a model past the longest time.
+    """
+    alive = _alive(seats)
+    _share(list(alive.values()), kind, settings)
+    number = 0
+    while alive:
+        for seat in rng.sample(list(alive.values()), len(alive)):
+            seat.attempt(partial(seat.turn, kind, settings, number))
+        advance()
+        number, alive = number + 1, _alive(alive)
+        enough = number >= settings.rounds if stop is None else stop({name: alive[name].rounds for name in alive})
+        if enough or any(seat.overdue(settings) for seat in alive.values()):
+            return
 
 
-def _measurement(
-    profile: ProfileSpec,
-    agent: Agent,
-    starts: Sequence[Start],
-    warmup: Warmup,
-    rounds: Sequence[tuple[int, ...]],
-    inputs: str,
-) -> Measurement:
-    peak, baseline = agent.memory()
-    loaded, _ = starts[-1]
-    return Measurement(
-        provider=profile.providers[0].name,
-        threads=profile.threads,
-        runtime=agent.info()["runtime"],
-        rounds=tuple(rounds),
-        loads_ns=tuple(item.load_ns for item, _ in starts),
-        firsts_ns=tuple(first for _, first in starts),
-        warmup_samples=warmup.samples,
-        warmup_stable=warmup.stable,
-        peak_memory_bytes=peak,
-        baseline_memory_bytes=baseline,
-        placement=loaded.placement,
-        partitions=loaded.partitions,
-        inputs=inputs,
-    )
+def _alive(seats: Mapping[str, _Seat]) -> dict[str, _Seat]:
+    return {name: seat for name, seat in seats.items() if seat.failure is None}
+
+
+def _share(seats: Sequence[_Seat], kind: Kind, settings: MeasureSpec) -> None:
+    """Gives each model its inferences of a round; all take the same requests."""
+    if not seats:
+        return
+    typical = [max(seat.warmup.typical_ns if seat.warmup else 0, kind.gap_ns(settings), 1) for seat in seats]
+    held = min(len(seat.subject.held) for seat in seats)
+    plan = schedule(typical, held, settings) if kind.steady else Schedule(1, (1,) * len(seats), 1, 1)
+    for seat, count in zip(seats, plan.counts, strict=True):
+        seat.plan, seat.count, seat.cycle = plan, count, held
+
+
+@dataclass
+class _Seat:
+    """A subject under measurement: its agent, what it has taken so far, and what ended it."""
+
+    subject: Subject
+    connect: Connect
+    agent: Agent | None = None
+    info: dict[str, Any] = field(default_factory=dict)
+    starts: list[Start] = field(default_factory=list)
+    warmup: Warmup | None = None
+    plan: Schedule = field(default_factory=lambda: Schedule(1, (1,), 1, 1))
+    count: int = 1
+    cycle: int = 1
+    turns: list[Turn] = field(default_factory=list)
+    conditions: list[dict[str, Any]] = field(default_factory=list)
+    memory: tuple[int | None, int | None] = (None, None)
+    failure: MeasureError | None = None
+
+    def attempt(self, action: Callable[[], None]) -> None:
+        """What fails here ends this subject's measurement and nobody else's."""
+        try:
+            action()
+        except MeasureError as error:
+            self.failure = error
+            self.close()
+
+    def close(self) -> None:
+        """Ends the agent, if there is one."""
+        if self.agent is not None:
+            self.agent.close()
+        self.agent = None
+
+    @property
+    def rounds(self) -> Rounds:
+        """What was taken so far."""
+        return tuple(turn.ns for turn in self.turns)
+
+    def overdue(self, settings: MeasureSpec) -> bool:
+        """Whether one more round would take longer than is allowed."""
+        spent = [sum(taken) for taken in self.rounds]
+        return sum(spent) + spent[-1] > settings.max_seconds * 1e9
+
+    def start(self, loads: int, settings: MeasureSpec, kind: Kind) -> None:
+        """Loads the model so many times, each in a fresh process, and warms up the last one."""
+        for _ in range(loads - 1):
+            with self.connect(self.subject) as agent:
+                self.starts.append(self.subject.begin(agent, whole=False))
+        self.agent = self.connect(self.subject)
+        self.info = self.agent.info()
+        self.starts.append(self.subject.begin(self.agent, whole=kind.steady))
+        self.conditions.append(self.agent.state())
+        if kind.steady:
+            self.warmup = self.agent.warm_up(settings.warmup_seconds)
+
+    def turn(self, kind: Kind, settings: MeasureSpec, number: int) -> None:
+        """One round of this model."""
+        if not kind.steady:
+            self.turns.append(self._afresh())
+            return
+        agent, plan = self._agent(), self.plan
+        start = number * plan.step
+        agent.series("time", LEAD_IN, start, plan.stride, plan.window)
+        turn = agent.series(kind.op, self.count, start, plan.stride, plan.window, **kind.more(settings))
+        self.turns.append(replace(turn, detail={**turn.detail, **agent.state()}) if kind.alone else turn)
+
+    def _afresh(self) -> Turn:
+        """Loading and first inference in a fresh process, the files read from the disk where the system lets that."""
+        with self.connect(self.subject) as agent:
+            evicted = agent.evict(self.subject.files or (self.subject.model,))
+            loaded, first = self.subject.begin(agent, whole=False)
+        return Turn((loaded.load_ns + first,), None, {"load_ns": loaded.load_ns, "first_ns": first, "evicted": evicted})
+
+    def finish(self) -> None:
+        """Takes what is only known at the end."""
+        agent = self._agent()
+        self.memory = agent.memory()
+        self.conditions.append(agent.state())
+
+    def _agent(self) -> Agent:
+        if self.agent is None:
+            raise MeasureError("the measuring process is closed")
+        return self.agent
+
+    def measurement(self, kind: Kind, settings: MeasureSpec) -> Measurement:
+        """Everything that was taken."""
+        loaded, _ = self.starts[-1]
+        peak, baseline = self.memory
+        axis, lengths = self._lengths(loaded)
+        return Measurement(
+            scenario=settings.scenario,
+            provider=self.subject.providers[0].name,
+            threads=self.subject.threads,
+            options=dict(self.subject.providers[0].options),
+            runtime=self.info["runtime"],
+            machine=self.info["machine"],
+            runtime_bytes=self.info["runtime_bytes"],
+            conditions=tuple(self.conditions),
+            rounds=self.rounds,
+            loads_ns=tuple(item.load_ns for item, _ in self.starts),
+            firsts_ns=tuple(first for _, first in self.starts),
+            warmup_samples=self.warmup.samples if self.warmup else 0,
+            warmup_stable=self.warmup.stable if self.warmup else True,
+            peak_memory_bytes=peak,
+            baseline_memory_bytes=baseline,
+            placement=loaded.placement,
+            partitions=loaded.partitions,
+            left=loaded.left,
+            inputs=self._inputs(),
+            axis=axis,
+            lengths=lengths,
+            states=dict(self.subject.states),
+            energy_uj=self._energy_uj(),
+            detail=kind.detail(self.turns, settings),
+        )
+
+    def _inputs(self) -> str:
+        used = self.plan.distinct(len(self.turns), self.cycle)
+        if self.subject.pipeline is not None:
+            return f"raw rows, {used} distinct, through {self.subject.pipeline.label}"
+        return f"{self.subject.requests.source}, {used} distinct"
+
+    def _lengths(self, loaded: Loaded) -> tuple[str | None, tuple[int, ...] | None]:
+        """The axis that differs among requests, and its size in each sample's request, in the samples' order."""
+        if self.subject.pipeline is not None:
+            return None, None
+        axis, lengths = varying(loaded.inputs, self.subject.held)
+        if lengths is None:
+            return None, None
+        rounds = enumerate(self.rounds)
+        picked = [self.plan.picked(number, len(taken), self.cycle) for number, taken in rounds]
+        return axis, tuple(lengths[place] for places in picked for place in places)
+
+    def _energy_uj(self) -> int | None:
+        """Microjoules of one inference, where every round tells them."""
+        known = [turn.energy_uj for turn in self.turns if turn.energy_uj is not None]
+        taken = sum(len(turn.ns) for turn in self.turns)
+        return sum(known) // taken if taken and len(known) == len(self.turns) else None

@@ -188,4 +188,10 @@ class Job:
     def quick(self) -> MeasureSpec:
         """How a latency that decides within the run is taken: a third of the profile's time, still 100 samples."""
         measure = self.profile.measure
-        return measure.model_copy(update={"samples": max(100, measure.samples // 3), "seconds": measure.seconds / 3})
+        return measure.model_copy(
+            update={
+                "samples": max(100, measure.samples // 3),
+                "seconds": measure.seconds / 3,
+                "scenario": "single-stream",
+            }
+        )

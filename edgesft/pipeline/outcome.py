@@ -36,7 +36,8 @@ class Row:
         report: What it says it did.
         evaluations: Split name → what it scored.
         decision: Whether it stays; None until it is judged.
-        measurement: Its latency, taken interleaved with all other rows.
+        measurement: Its latency, taken interleaved with all other rows; None where that failed.
+        problem: Why it failed.
         levels: Metric → its value on the report's split, with bounds over the rows.
         drops: Metric → how far it lies below the fine-tuned original's, with bounds.
     """
@@ -48,6 +49,7 @@ class Row:
     evaluations: dict[str, Evaluation]
     decision: Decision | None = None
     measurement: Measurement | None = None
+    problem: str = ""
     levels: Mapping[str, Interval] = field(default_factory=dict)
     drops: Mapping[str, Interval] = field(default_factory=dict)
 

@@ -5,14 +5,17 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from edgesft.budget.drop import drops, levels
 from edgesft.budget.percentile import Interval
-from edgesft.measure.driver import loaded, runner
+from edgesft.measure.driver import MeasureError, loaded, runner
+from edgesft.measure.inputs import Requests
 from edgesft.measure.measurement import Measurement
 from edgesft.measure.protocol import measure
+from edgesft.measure.subject import Subject
 from edgesft.pipeline.job import Job
 from edgesft.pipeline.outcome import Evaluation
 from edgesft.spec.profile import MeasureSpec
@@ -24,6 +27,25 @@ METRICS = "metrics.json"
 
 LOADS = 5
 """Fresh processes that load the model where the budget limits loading: the least that bound a median at 95 %."""
+
+
+class _Incomplete(Exception):
+    """Not every model could be measured."""
+
+    def __init__(self, measured: dict[str, Measurement | MeasureError]) -> None:
+        super().__init__()
+        self.measured = measured
+
+
+def required(measured: Measurement | MeasureError) -> Measurement:
+    """What was measured.
+
+    Raises:
+        MeasureError: It could not be.
+    """
+    if isinstance(measured, MeasureError):
+        raise measured
+    return measured
 
 
 class Measurer:
@@ -78,8 +100,8 @@ class Measurer:
         """What a file that a stage is still working on scores on the validation rows."""
         return self._predict(file, "validation", "candidate")[1]
 
-    def latencies(self, models: Mapping[str, Artefact], settings: MeasureSpec) -> dict[str, Measurement]:
-        """Latency of several models against each other."""
+    def latencies(self, models: Mapping[str, Artefact], settings: MeasureSpec) -> dict[str, Measurement | MeasureError]:
+        """Latency of several models against each other; what could not be measured has its error, and is not kept."""
         job = self._job
         facts = {
             "kind": "latency",
@@ -92,22 +114,39 @@ class Measurer:
         budget = job.recipe.budget
         loads = LOADS if budget.load_ms or budget.first_inference_ms else 1
         files = {name: onnx.model for name, onnx in models.items()}
-        found = job.store.record(
-            key({**facts, "loads": loads}),
-            lambda: {name: each.to_json() for name, each in self._measure(files, settings, loads).items()},
-        )
+
+        def compute() -> dict[str, Any]:
+            measured = self._measure(files, settings, loads)
+            whole = {name: each.to_json() for name, each in measured.items() if isinstance(each, Measurement)}
+            if len(whole) < len(measured):
+                raise _Incomplete(measured)
+            return whole
+
+        try:
+            found = job.store.record(key({**facts, "loads": loads}), compute)
+        except _Incomplete as incomplete:
+            return incomplete.measured
         return {name: Measurement.from_json(found[name]) for name in models}
 
     def medians(self, files: Sequence[Path]) -> list[int]:
-        """p50 of files that a stage is still working on, in nanoseconds, taken against each other."""
+        """p50 of files that a stage is still working on, in nanoseconds, taken against each other.
+
+        Raises:
+            MeasureError: One of them could not be measured.
+        """
         names = [str(index) for index in range(len(files))]
         measured = self._measure(dict(zip(names, files, strict=True)), self._job.quick, 1)
-        return [int(np.median(measured[name].samples)) for name in names]
+        return [int(np.median(required(measured[name]).samples)) for name in names]
 
-    def _measure(self, files: Mapping[str, Path], settings: MeasureSpec, loads: int) -> dict[str, Measurement]:
+    def _measure(
+        self, files: Mapping[str, Path], settings: MeasureSpec, loads: int
+    ) -> dict[str, Measurement | MeasureError]:
         job = self._job
-        requests = job.task.requests(job.validation, job.processor)
-        return measure(files, requests, job.profile, settings=settings, progress=job.progress, loads=loads)
+        requests = Requests(tuple(job.task.requests(job.validation, job.processor)), "real rows")
+        subjects = {
+            name: Subject(file, job.profile.providers, job.profile.threads, requests) for name, file in files.items()
+        }
+        return measure(subjects, settings, progress=job.progress, loads=loads)
 
     def _predict(self, file: Path, split: str, label: str) -> tuple[np.ndarray, dict[str, float]]:
         job = self._job

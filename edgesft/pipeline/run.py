@@ -9,13 +9,14 @@ from edgesft.budget.lines import Facts
 from edgesft.budget.percentile import CONFIDENCE
 from edgesft.budget.ratio import ratio
 from edgesft.budget.verdict import worst
+from edgesft.measure.driver import MeasureError
 from edgesft.pipeline import keep
 from edgesft.pipeline.job import Job
 from edgesft.pipeline.keep import Decision
 from edgesft.pipeline.models import Maker
 from edgesft.pipeline.outcome import Outcome, Row
 from edgesft.pipeline.plan import START, Step, bargains, plan
-from edgesft.pipeline.rows import Measurer
+from edgesft.pipeline.rows import Measurer, required
 from edgesft.stages.artefact import Artefact
 from edgesft.stages.context import StageReport
 
@@ -104,12 +105,14 @@ class _Run:
             return Decision(True, "keep: always")
         before = self._standing.onnx
         both = self._measurer.latencies({"before": before, "after": row.onnx}, self._job.quick)
+        if isinstance(found := both["after"], MeasureError):
+            return Decision(False, f"could not be measured: {found}")
         original, after = (each.evaluations["validation"].metrics for each in (self._reference, row))
         allowances = self._job.allowances
         # The metric that is furthest beyond, or nearest to, what it may lose.
         metric = max(allowances, key=lambda name: original[name] - after[name] - allowances[name])
         return keep.speed(
-            latency=ratio(both["after"].rounds, both["before"].rounds, 50),
+            latency=ratio(found.rounds, required(both["before"]).rounds, 50),
             size=row.onnx.size_bytes / before.size_bytes,
             metric=metric,
             drop=original[metric] - after[metric],
@@ -128,7 +131,10 @@ class _Run:
         confidence = job.recipe.budget.confidence or CONFIDENCE
         measured = self._measurer.latencies({row.name: row.onnx for row in rows}, job.full)
         for row in rows:
-            row.measurement = measured[row.name]
+            if isinstance(found := measured[row.name], MeasureError):
+                row.problem = str(found)
+            else:
+                row.measurement = found
             row.evaluations[split] = self._measurer.evaluation(row.onnx, split)
             row.levels, row.drops = self._measurer.intervals(row.onnx, original.onnx, split, confidence)
         lines = tuple(budget_lines.judge(job.recipe.budget, self._facts(final, original)))

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from edgesft.budget.percentile import bounds, needed, percentile
 from edgesft.measure.measurement import Measurement
 from edgesft.pipeline.outcome import Outcome, Row
+from edgesft.report.latency import by_length, latency
 
 SCHEMA = "edgesft/results"
 SCHEMA_VERSION = 1
-PERCENTILES = (50, 90, 95, 99)
 
 
 def to_json(outcome: Outcome) -> dict[str, Any]:
@@ -46,20 +45,14 @@ def _stage(row: Row) -> dict[str, Any]:
         "parameters": row.onnx.parameters,
         "details": dict(row.report.details),
         **(_measured(row.measurement) if row.measurement else {"latency_ns": None, "provider": None}),
+        "problem": row.problem,
     }
 
 
 def _measured(measurement: Measurement) -> dict[str, Any]:
-    samples = measurement.samples
-    latency: dict[str, int | None] = {"n": len(samples)}
-    for p in PERCENTILES:
-        # A p99 of too few samples is their maximum under another name.
-        latency[f"p{p}"] = percentile(samples, p) if len(samples) >= needed(p) else None
-    # One-sided 95 % bounds; None where the samples do not carry one.
-    spans = {f"p{p}": bounds(samples, p) for p in PERCENTILES}
     return {
-        "latency_ns": latency,
-        "latency_bounds_ns": spans,
+        **latency(measurement),
+        "latency_by_length": by_length(measurement),
         "provider": measurement.provider,
         "measurement": _facts(measurement.to_json()),
     }
@@ -67,4 +60,4 @@ def _measured(measurement: Measurement) -> dict[str, Any]:
 
 def _facts(measurement: Mapping[str, Any]) -> dict[str, Any]:
     """A measurement without its samples."""
-    return {name: value for name, value in measurement.items() if name not in ("rounds_ns", "provider")}
+    return {name: value for name, value in measurement.items() if name not in ("rounds_ns", "lengths", "provider")}

@@ -57,7 +57,7 @@ def _stages(results: Mapping[str, Any]) -> Table:
             count(stage["parameters"]),
             percent(level["value"]) + _change(drop),
             *_latency(stage),
-            escape(("yes: " if stage["kept"] else "no: ") + stage["reason"]),
+            escape(("yes: " if stage["kept"] else "no: ") + (stage.get("problem") or stage["reason"])),
             style=None if stage["kept"] else "dim",
         )
     return table

@@ -81,24 +81,31 @@ def validate(document: Document, schema: type[S]) -> S:
         raise InputError(problems(error, document, schema)) from None
 
 
-def profile(name: str, base: Path = Path()) -> ProfileSpec:
+def profile(name: str, base: Path = Path(), settings: Sequence[str] = ()) -> ProfileSpec:
     """A profile by the name of one that ships, or from a YAML file.
 
     Args:
         name: `x86-1-thread`, or a path ending in `.yaml` or `.yml`, relative to `base`.
         base: Folder of the recipe.
+        settings: `a.b=c` values that replace what the file says.
 
     Raises:
         InputError: There is no such profile, or something is wrong with it.
     """
+    document = documents.read(_profile_file(name, base))
+    override(document, settings)
+    return validate(document, ProfileSpec)
+
+
+def _profile_file(name: str, base: Path) -> Path:
     if is_file(name):
-        return validate(documents.read(base / name), ProfileSpec)
+        return base / name
     known = shipped("profiles")
     if name not in known:
         near = difflib.get_close_matches(name, known, n=1)
         hint = f"'{near[0]}'" if near else f"one of {', '.join(known)}, or a YAML file"
         raise InputError(f"'profile' must be a known profile or a YAML file. Got {name!r}", hint)
-    return validate(documents.read(known[name]), ProfileSpec)
+    return known[name]
 
 
 def is_file(name: str) -> bool:

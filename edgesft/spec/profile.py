@@ -10,6 +10,11 @@ from edgesft.spec.base import Spec
 from edgesft.spec.budget import BudgetSpec
 
 
+Scenario = Literal["single-stream", "paced", "multi-stream", "offline", "sustained", "cold", "end-to-end"]
+"""One request after another; at a fixed rate; several in flight, for the latency of each or for the throughput of all;
+for minutes; each in a fresh process; from the raw row to the answer."""
+
+
 class MachineSpec(Spec):
     """The machine that a profile means; a field left out fits any machine."""
 
@@ -45,6 +50,16 @@ class MeasureSpec(Spec):
     """No model is timed for longer than this."""
     warmup_seconds: float = Field(5.0, gt=0)
     """Longest warm-up; it ends earlier when the running median is stable."""
+    scenario: Scenario = "single-stream"
+    """How the requests come."""
+    interval_ms: float = Field(100 / 3, gt=0)
+    """`paced`: milliseconds from one request to the next; by default 30 a second."""
+    deadline_ms: float | None = Field(None, gt=0)
+    """`paced`: milliseconds in which a request must be answered; by default until the next one comes."""
+    streams: int = Field(2, ge=1, le=256)
+    """`multi-stream` and `offline`: requests in flight."""
+    minutes: int = Field(5, ge=2)
+    """`sustained`: how long."""
 
 
 class ProfileSpec(Spec):

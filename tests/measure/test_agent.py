@@ -1,11 +1,15 @@
 from __future__ import annotations
 
 import ast
+import hashlib
+import itertools
 import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -56,13 +60,15 @@ def test_a_whole_conversation(tmp_path: Path) -> None:
     assert "CPUExecutionProvider" in info["providers"] and info["runtime"]
     assert loaded["load_ns"] > 0
     assert loaded["placement"] == {"CPUExecutionProvider": 3}
-    assert (loaded["partitions"], loaded["inputs"], loaded["outputs"]) == (1, ["x"], ["y"])
-    assert request == {"count": 1}
+    assert (loaded["partitions"], loaded["left"]) == (1, {})
+    assert loaded["inputs"] == [{"name": "x", "dtype": "float32", "shape": ["batch", 4]}]
+    assert request == {"op": "request", "count": 1}
     assert isinstance(first["ns"], int) and first["ns"] > 0
     assert len(timed["ns"]) == 4 and all(isinstance(ns, int) and ns > 0 for ns in timed["ns"])
-    assert run == {"outputs": {"y": feeds["x"]}}
+    assert run == {"op": "run", "outputs": {"y": feeds["x"]}}
     assert memory["peak_bytes"] > memory["baseline_bytes"] > 10**6
-    assert quit_ == {}
+    assert quit_ == {"op": "quit"}
+    assert info["protocol"] == agent.PROTOCOL and info["runtime_bytes"] > 10**6 and info["machine"]["architecture"]
 
 
 def test_failures_are_answers(tmp_path: Path) -> None:
@@ -85,7 +91,7 @@ def test_failures_are_answers(tmp_path: Path) -> None:
     errors = [answer.get("error", "") for answer in answers]
     expected = [
         "JSONDecodeError",
-        "op must be one of info, load",
+        "op must be one of info, state",
         "no model is loaded",
         "model must be a file",
         "INVALID_PROTOBUF|InvalidProtobuf",
@@ -115,8 +121,8 @@ def test_a_provider_without_a_node_is_refused_and_partitions_are_counted() -> No
         def __init__(self, ep_name: str, nodes: int) -> None:
             self.ep_name, self._nodes = ep_name, nodes
 
-        def get_nodes(self) -> list[None]:
-            return [None] * self._nodes
+        def get_nodes(self) -> list[Any]:
+            return [SimpleNamespace(op_type="Gather")] * self._nodes
 
     class Session:
         def get_providers(self) -> list[str]:
@@ -129,13 +135,16 @@ def test_a_provider_without_a_node_is_refused_and_partitions_are_counted() -> No
 
     session = Session()
     session.subgraphs = session.subgraphs + [Subgraph("QNNExecutionProvider", 2)]
-    assert agent.placed(session, "QNNExecutionProvider") == (
-        {"QNNExecutionProvider": 7, "CPUExecutionProvider": 1},
-        2,
-    )
+    assert agent.placed(session, "QNNExecutionProvider") == {
+        "placement": {"QNNExecutionProvider": 7, "CPUExecutionProvider": 1},
+        "partitions": 2,
+        "left": {"Gather": 1},
+    }
     session.subgraphs = [Subgraph("CPUExecutionProvider", 8)]
     with pytest.raises(agent.Refusal, match="no node was placed on QNNExecutionProvider; all are on CPU"):
         agent.placed(session, "QNNExecutionProvider")
+    allowed = agent.placed(session, "QNNExecutionProvider", allow_cpu=True)
+    assert (allowed["placement"], allowed["partitions"]) == ({"CPUExecutionProvider": 8}, 0)
 
 
 @pytest.mark.parametrize(
@@ -163,21 +172,264 @@ def test_outputs_that_are_no_tensors_are_refused() -> None:
         agent.encode([{"a": 1.0}])
 
 
+class FakeDevice:
+    """A clock, and sessions whose inferences take what a script says; sleeping and running move the clock."""
+
+    def __init__(self, *durations: int) -> None:
+        self.now, self.durations, self.seen = 0, itertools.cycle(durations), list[Any]()
+        self.inputs, self.outputs = ("x",), ("y",)
+
+    def clock(self) -> int:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        # A thread never wakes on time.
+        self.now += round(seconds * 1e9) + 70_000
+
+    def create(self, *_: Any) -> FakeDevice:
+        return self
+
+    def agent(self, *requests: int, threads: int = 1) -> agent.Agent:
+        measured = agent.Agent(self.create, self.clock, self.sleep)
+        measured.session = self
+        measured.origin = {"providers": [{"name": agent.CPU}], "threads": threads}
+        measured.requests = [{"x": np.array(value)} for value in requests]
+        return measured
+
+    def get_inputs(self) -> list[Any]:
+        return [SimpleNamespace(name=name) for name in self.inputs]
+
+    def get_outputs(self) -> list[Any]:
+        return [SimpleNamespace(name=name) for name in self.outputs]
+
+    def io_binding(self) -> FakeBinding:
+        return FakeBinding()
+
+    def run_with_iobinding(self, binding: FakeBinding) -> None:
+        self.seen.append({name: int(value) for name, value in binding.fed.items()})
+        self.now += next(self.durations)
+        binding.made = [np.array(sum(self.seen[-1].values()) + 1) for _ in self.outputs]
+
+
+class FakeBinding:
+    def __init__(self) -> None:
+        self.fed: dict[str, Any] = {}
+        self.made: list[Any] = []
+
+    def bind_cpu_input(self, name: str, value: Any) -> None:
+        self.fed[name] = value
+
+    bind_ortvalue_input = bind_cpu_input
+
+    def clear_binding_outputs(self) -> None:
+        self.made = []
+
+    def bind_output(self, name: str) -> None:
+        pass
+
+    def get_outputs(self) -> list[Any]:
+        return self.made
+
+
+MS = 1_000_000
+
+
 def test_time_strides_within_the_window() -> None:
-    class Session:
-        def __init__(self) -> None:
-            self.seen: list[int] = []
-
-        def run(self, names: None, feeds: dict[str, np.ndarray]) -> None:
-            self.seen.append(int(feeds["x"]))
-
-    measured = agent.Agent()
-    measured.session = session = Session()
-    measured.requests = [{"x": np.array(index)} for index in range(5)]
-    assert len(measured.time(7, 3, 2, 3)["ns"]) == 7
-    assert session.seen == [3, 0, 2, 3, 0, 2, 3]
+    device = FakeDevice(MS, 2 * MS)
+    measured = device.agent(0, 1, 2, 3, 4)
+    assert measured.time(7, 3, 2, 3)["ns"] == [MS, 2 * MS, MS, 2 * MS, MS, 2 * MS, MS]
+    assert [fed["x"] for fed in device.seen] == [3, 0, 2, 3, 0, 2, 3]
     measured.first()
-    assert session.seen[-1] == 2
+    assert device.seen[-1] == {"x": 2}
+
+
+def test_states_are_fed_back_and_each_series_begins_anew() -> None:
+    device = FakeDevice(MS)
+    device.inputs, device.outputs = ("x", "state"), ("y", "after")
+    measured = device.agent(5)
+    measured.requests[0]["state"] = np.array(100)
+    assert measured.feedback({"state": "after"}) == {"count": 1}
+    for _ in range(2):
+        measured.time(3, 0, 1, 1)
+    assert [fed["state"] for fed in device.seen] == [100, 106, 112] * 2
+    with pytest.raises(agent.Refusal, match="must map inputs to outputs of the model, got state=nowhere"):
+        measured.feedback({"state": "nowhere"})
+
+
+def test_warm_up_ends_when_the_median_is_stable() -> None:
+    falling = [max(5 * MS, 10 * MS - index * MS // 8) for index in range(10**4)]
+    found = FakeDevice(*falling).agent(*range(50)).warm_up(1)
+    assert found["stable"] and found["typical_ns"] == 5 * MS
+    assert 40 < found["samples"] < 100
+    early = FakeDevice(5 * MS).agent(*range(50)).warm_up(1)
+    assert early["stable"] and early["samples"] < found["samples"]
+
+
+def test_warm_up_that_never_settles_ends_at_its_limit() -> None:
+    device = FakeDevice(*[MS * (10 + index // 7) for index in range(35)])
+    found = device.agent(*range(50)).warm_up(1)
+    assert not found["stable"]
+    assert 0.9e9 < device.now < 1.5e9
+
+
+def test_warm_up_times_the_same_requests_in_each_block() -> None:
+    device = FakeDevice(5 * MS)
+    device.agent(*range(50)).warm_up(1)
+    fed = [each["x"] for each in device.seen][agent.PROBE :]
+    assert fed[:10] == list(range(0, 50, 5)) == fed[10:20]
+
+
+def test_paced_counts_queueing_but_not_its_own_late_waking() -> None:
+    """Every 10 ms; the second inference takes 25 ms, so that the third starts 15 ms late and the fourth 6 ms."""
+    device = FakeDevice(MS, 25 * MS, MS, MS, MS)
+    found = device.agent(0).paced(5, 0, 1, 1, 10 * MS)
+    assert found["service_ns"] == [MS, 25 * MS, MS, MS, MS]
+    first, second, third, fourth, fifth = found["ns"]
+    assert (first, second, fifth) == (MS, 25 * MS, MS)
+    assert third == pytest.approx(16 * MS, abs=MS // 5) and fourth == pytest.approx(7 * MS, abs=MS // 5)
+
+
+def test_several_streams_really_run_at_once(tmp_path: Path) -> None:
+    model = save_product(tmp_path / "m.onnx", width=512, repeats=8)
+    for threads, how in ((1, "sessions"), (2, "run_async")):
+        measured = agent.Agent()
+        measured.load(str(model), [{"name": agent.CPU, "options": {}}], threads)
+        measured.requests = [{"x": np.zeros((16, 512), np.float32)}] * 3
+        found = measured.flight(40, 0, 1, 3, 3)
+        assert found["how"] == how
+        assert len(found["ns"]) == 40 and min(found["ns"]) > 0
+        # More than one was in flight: together they waited longer than the whole took.
+        assert sum(found["ns"]) > 1.2 * found["wall_ns"]
+
+
+def test_spans_add_up(tmp_path: Path) -> None:
+    pipeline = tmp_path / "steps.py"
+    pipeline.write_text(
+        "import time\nimport numpy as np\n"
+        "class Pipeline:\n"
+        "    def __init__(self, folder, options): self.scale = options['scale']\n"
+        "    def before(self, row): time.sleep(.002); return {'x': np.full((1, 4), row * self.scale, np.float32)}\n"
+        "    def after(self, outputs): time.sleep(.001); assert outputs['y'].shape == (1, 4)\n"
+    )
+    measured = agent.Agent()
+    measured.load(str(save_product(tmp_path / "m.onnx")), [{"name": agent.CPU, "options": {}}], 1)
+    with pytest.raises(agent.Refusal, match="there is no pipeline"):
+        measured.row(1)
+    measured.pipeline(str(pipeline), str(tmp_path), {"scale": 2})
+    for row in (1, 2):
+        measured.row(row)
+    assert float(measured.requests[1]["x"][0, 0]) == 4
+    found = measured.spans(4, 0, 1, 2)
+    for whole, *parts in zip(*(found[f"{name}ns"] for name in ("", "before_", "inference_", "after_")), strict=True):
+        assert whole == sum(parts)
+        assert parts[0] >= 2 * MS and parts[2] >= MS and parts[1] > 0
+
+
+def test_a_profile_adds_up_the_calls_of_each_node(tmp_path: Path) -> None:
+    measured = agent.Agent()
+    measured.load(str(save_product(tmp_path / "m.onnx", width=256, repeats=3)), [{"name": agent.CPU, "options": {}}], 1)
+    measured.requests = [{"x": np.zeros((8, 256), np.float32)}]
+    found = measured.profile(5, str(tmp_path))
+    assert len(found["run_ns"]) == 5
+    assert [(node["name"], node["op"], node["calls"]) for node in found["nodes"]] == [
+        (f"product{index}", "MatMul", 5) for index in range(3)
+    ]
+    # The runtime does not list a constant that it has packed in its own way.
+    assert found["nodes"][0]["inputs"][0] == ("float", [8, 256])
+    assert found["nodes"][0]["outputs"] == [("float", [8, 256])]
+    assert 0 < sum(node["ns"] for node in found["nodes"]) <= sum(found["run_ns"])
+
+
+def test_ort_format_and_offline_optimised_files_load(tmp_path: Path) -> None:
+    import onnxruntime as ort
+
+    source = save_product(tmp_path / "m.onnx")
+    for name, entry in (("kept.ort", "ORT"), ("no-ending", "ORT"), ("optimised.onnx", "ONNX")):
+        options = ort.SessionOptions()
+        options.optimized_model_filepath = str(tmp_path / name)
+        options.add_session_config_entry("session.save_model_format", entry)
+        ort.InferenceSession(str(source), options, providers=[agent.CPU])
+        found = agent.Agent().load(str(tmp_path / name), [{"name": agent.CPU, "options": {}}], 1)
+        assert [value["name"] for value in found["inputs"]] == ["x"]
+
+
+def test_energy_counters_that_start_again(tmp_path: Path) -> None:
+    for zone, name, used in (("0", "package-0", 90), ("0:0", "core", 5), ("1", "package-1", 7)):
+        folder = tmp_path / f"sys/class/powercap/intel-rapl:{zone}"
+        folder.mkdir(parents=True)
+        (folder / "name").write_text(name + "\n")
+        (folder / "energy_uj").write_text(f"{used}\n")
+        (folder / "max_energy_range_uj").write_text("99\n")
+    before = agent.energy_counters(tmp_path)
+    assert before == [(90, 99), (7, 99)]
+    assert agent.energy_between(before, [(10, 99), (8, 99)]) == 20 + 1
+    assert agent.energy_counters(tmp_path / "nowhere") is None and agent.energy_between(before, None) is None
+
+
+def test_conditions_of_the_machine(tmp_path: Path) -> None:
+    for name, text in {
+        "proc/loadavg": "1.25 0.5 0.2 1/100 42\n",
+        "sys/class/thermal/thermal_zone0/temp": "41000\n",
+        "sys/class/thermal/thermal_zone1/temp": "73500\n",
+        "sys/devices/system/cpu/cpu0/cpufreq/scaling_cur_freq": "1800000\n",
+        "sys/devices/system/cpu/cpu1/cpufreq/scaling_cur_freq": "2400000\n",
+        "sys/devices/system/cpu/cpu0/thermal_throttle/core_throttle_count": "3\n",
+    }.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    assert agent.conditions(tmp_path) == {
+        "load": 1.25,
+        "temperature_mc": 73500,
+        "frequency_khz": 2400000,
+        "throttles": 3,
+    }
+    assert set(agent.conditions(tmp_path / "nowhere").values()) == {None}
+
+
+def test_by_itself_it_prints_the_same_answers(tmp_path: Path) -> None:
+    model, rows = save_product(tmp_path / "m.onnx"), tmp_path / "rows.npz"
+    np.savez(rows, **{f"{index}/x": np.full((1, 4), index, np.float32) for index in range(3)})
+    command = [sys.executable, agent.__file__, str(model), "--inputs", str(rows), "--samples", "30", "--rounds", "5"]
+    done = subprocess.run(
+        [*command, "--seconds", "0.01", "--warmup-seconds", "0.1"], capture_output=True, text=True, timeout=60
+    )
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    assert done.returncode == 0, done.stderr
+    assert [line["op"] for line in lines] == [
+        *("info", "state", "load", "model", "first", "warm_up", *["time"] * 5, "memory", "state")
+    ]
+    assert sum(len(line["ns"]) for line in lines if line["op"] == "time") >= 30
+    assert lines[3]["sha256"] == hashlib.sha256(model.read_bytes()).hexdigest()
+    rows.write_bytes(b"")
+    broken = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert broken.returncode == 1 and "EOFError" in json.loads(broken.stdout.splitlines()[-1])["error"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the parent's process id")
+def test_an_agent_that_hangs_ends_with_the_process_that_started_it(tmp_path: Path) -> None:
+    """Its parent is killed while an inference does not come back."""
+    (tmp_path / "steps.py").write_text("import time\ntime.sleep(600)\n")
+    code = (
+        "import os, subprocess, sys, time\n"
+        "os.environ['EDGESFT_HOST'] = str(os.getpid())\n"
+        "child = subprocess.Popen([sys.executable, sys.argv[1]], stdin=subprocess.PIPE, text=True)\n"
+        "child.stdin.write(sys.argv[2] + chr(10))\nchild.stdin.flush()\n"
+        "print(child.pid, flush=True)\ntime.sleep(600)\n"
+    )
+    line = json.dumps({"op": "pipeline", "file": str(tmp_path / "steps.py"), "folder": "", "options": {}})
+    parent = subprocess.Popen([sys.executable, "-c", code, agent.__file__, line], stdout=subprocess.PIPE, text=True)
+    assert parent.stdout
+    child = int(parent.stdout.readline())
+    parent.kill()
+    parent.wait()
+    parent.stdout.close()
+    for _ in range(100):
+        status = Path(f"/proc/{child}/stat")
+        if not status.exists() or status.read_text().split()[2] == "Z":
+            return
+        time.sleep(0.1)
+    os.kill(child, 9)
+    pytest.fail("the agent outlived its parent")
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux carries the parent's peak through exec")

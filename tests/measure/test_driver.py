@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edgesft.measure.driver import Agent, MeasureError, loaded, runner
+from edgesft.measure.driver import Agent, MeasureError, Value, loaded, runner
 from edgesft.spec.profile import ProviderSpec
 from tests.measure.models import profile, save_product
 
@@ -28,10 +28,17 @@ def test_every_operation(tmp_path: Path) -> None:
         assert "CPUExecutionProvider" in agent.info()["providers"]
         facts = agent.load(save_product(tmp_path / "m.onnx"), CPU, 2)
         assert facts.load_ns > 0 and facts.placement == {"CPUExecutionProvider": 1}
-        assert (facts.inputs, facts.outputs, facts.partitions) == (("x",), ("y",), 1)
+        assert facts.inputs == (Value("x", "float32", ("batch", 4)),)
+        assert (facts.outputs[0].name, facts.partitions, facts.left) == ("y", 1, {})
         agent.request(feeds)
         assert agent.first() > 0
-        assert len(agent.time(5, 0, 1, 1)) == 5
+        assert agent.warm_up(0.05).samples >= 3
+        assert len(agent.series("time", 5, 0, 1, 1).ns) == 5
+        flight = agent.series("flight", 5, 0, 1, 1, streams=2)
+        assert len(flight.ns) == 5 and flight.detail["wall_ns"] > 0
+        assert agent.profile(3)["nodes"][0]["op"] == "MatMul"
+        assert agent.evict([tmp_path / "m.onnx"]) in (True, False)
+        assert set(agent.state()) >= {"load", "temperature_mc", "frequency_khz", "throttles"}
         assert np.array_equal(agent.run(feeds)["y"], feeds["x"])
         peak, baseline = agent.memory()
         assert peak and baseline and peak > baseline

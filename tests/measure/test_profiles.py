@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from edgesft.measure.fingerprint import differences
-from edgesft.measure.providers import INSTALL
+from edgesft.measure.providers import PROVIDERS
 from edgesft.spec.profile import ProfileSpec
 
 FILES = sorted((Path(__file__).parents[2] / "profiles").glob("*.yaml"))
@@ -37,7 +37,7 @@ def test_each_follows_the_schema(name: str) -> None:
     profile = read(name)
     assert profile.name == name
     assert FILES[NAMES.index(name)].read_text("utf-8").startswith(f"# edgesft run recipe.yaml profile={name}\n")
-    assert {provider.name for provider in profile.providers} <= set(INSTALL)
+    assert {provider.name for provider in profile.providers} <= set(PROVIDERS)
     assert profile.assumed, "what is not the vendor's figure is said to be assumed"
     assert profile.measure.samples >= 299, "enough to bound p99"
 

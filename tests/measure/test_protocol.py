@@ -1,8 +1,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
-from itertools import repeat
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import chain, cycle, repeat
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +10,11 @@ import numpy as np
 import pytest
 
 from edgesft.errors import InputError
-from edgesft.measure.driver import Loaded, MeasureError
+from edgesft.measure.driver import Loaded, MeasureError, Turn, Value, Warmup
+from edgesft.measure.inputs import Requests
 from edgesft.measure.measurement import Measurement
-from edgesft.measure.protocol import LEAD_IN, fitting, measure, schedule, warm_up
+from edgesft.measure.protocol import LEAD_IN, measure
+from edgesft.measure.subject import Subject
 from edgesft.spec.profile import MeasureSpec
 from tests.measure.models import profile, save_product
 
@@ -31,14 +33,24 @@ class FakeAgent:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
         self.closed = True
 
     def info(self) -> dict[str, Any]:
-        return {"runtime": "1.2.3", "providers": ["CPUExecutionProvider"]}
+        return {"runtime": "1.2.3", "providers": ["CPUExecutionProvider"], "machine": {"cores": 2}, "runtime_bytes": 9}
 
-    def load(self, model: Path, providers: Sequence[Any], threads: int) -> Loaded:
+    def state(self) -> dict[str, Any]:
+        return {"load": 0.5}
+
+    def evict(self, files: Sequence[Path]) -> bool:
+        return True
+
+    def load(self, model: Path, providers: Sequence[Any], threads: int, **_: Any) -> Loaded:
         self.model = Path(model).stem
-        return Loaded(70 * MS, {"CPUExecutionProvider": 9, "Other": 3}, 1, ("x",), ("y",))
+        value = Value("x", "float32", ("batch", "length"))
+        return Loaded(70 * MS, {"CPUExecutionProvider": 9, "Other": 3}, 1, {"Gather": 3}, (value,), (value,))
 
     def request(self, feeds: Any) -> None:
         self.held += 1
@@ -46,79 +58,44 @@ class FakeAgent:
     def first(self) -> int:
         return 30 * MS
 
-    def time(self, count: int, start: int, stride: int, window: int) -> tuple[int, ...]:
+    def warm_up(self, seconds: float) -> Warmup:
+        return Warmup(10, True, next(self.latencies))
+
+    def series(self, op: str, count: int, start: int, stride: int, window: int, **more: int) -> Turn:
         if self.log is not None:
             self.log.append((self.model, count, start, stride, window))
-        return tuple(next(self.latencies) for _ in range(count))
+        taken = tuple(next(self.latencies) for _ in range(count))
+        return Turn(taken, 1000 * count, {"wall_ns": sum(taken), "how": "sessions", "service_ns": taken, **more})
 
     def memory(self) -> tuple[int, int]:
         return 200, 50
 
 
-def connecting(*latencies: Iterator[int], log: Log | None = None) -> Callable[[], Any]:
+def connecting(*latencies: Iterator[int], log: Log | None = None) -> Callable[[Subject], Any]:
     """Starts fake agents one after another, one script each."""
     agents = iter([FakeAgent(script, log) for script in latencies])
-    return lambda: next(agents)
+    return lambda _: next(agents)
+
+
+def measured(*arguments: Any, **options: Any) -> dict[str, Measurement]:
+    """What was measured, where all could be."""
+    found = measure(*arguments, **options)
+    assert all(isinstance(each, Measurement) for each in found.values()), found
+    return found  # type: ignore[return-value]
+
+
+def subjects(names: str, requests: Sequence[Any] = REQUESTS) -> dict[str, Subject]:
+    held = Requests(tuple(requests), "rows.npz")
+    return {name: Subject(Path(f"{name}.onnx"), profile().providers, 1, held) for name in names}
 
 
 SETTINGS = MeasureSpec(samples=100, seconds=1, rounds=10, max_seconds=60, warmup_seconds=1)
 
 
-def test_warm_up_ends_when_the_median_is_stable() -> None:
-    falling = (max(5 * MS, 10 * MS - index * MS // 8) for index in range(10**4))
-    found = warm_up(FakeAgent(falling), 50, SETTINGS)
-    assert found.stable and found.typical_ns == 5 * MS
-    assert 40 < found.samples < 100
-    early = warm_up(FakeAgent(repeat(5 * MS)), 50, SETTINGS)
-    assert early.stable and early.samples < found.samples
-
-
-def test_warm_up_that_never_settles_ends_at_its_limit() -> None:
-    restless = (MS * (10 + (index // 7) % 5) for index in range(10**6))
-    found = warm_up(FakeAgent(restless), 50, SETTINGS)
-    assert not found.stable
-    assert 0.9e9 < found.samples * 12 * MS < 1.5e9
-
-
-def test_warm_up_times_the_same_requests_in_each_block() -> None:
-    log: Log = []
-    warm_up(FakeAgent(repeat(5 * MS), log), 50, SETTINGS)
-    assert {entry[2:] for entry in log[1:]} == {(0, 50 // log[1][1], log[1][1])}
-
-
-def test_schedule_reaches_samples_and_seconds_with_one_mixture() -> None:
-    plan = schedule([20 * MS, 7 * MS, 1 * MS], 50, SETTINGS)
-    assert plan.window == 10
-    for count, typical in zip(plan.counts, (20 * MS, 7 * MS, MS), strict=True):
-        assert count % plan.window == 0
-        assert count * SETTINGS.rounds >= SETTINGS.samples
-        assert count * SETTINGS.rounds * typical >= SETTINGS.seconds * 1e9
-
-
-def test_schedule_stays_within_the_longest_time() -> None:
-    short = MeasureSpec(samples=1000, seconds=10, rounds=10, max_seconds=20, warmup_seconds=1)
-    plan = schedule([100 * MS, 1 * MS], 50, short)
-    assert plan.window == 20
-    assert plan.counts[0] * 10 * 100 * MS <= 20e9
-    assert plan.counts[1] * 10 * MS >= 10e9
-    assert schedule([60_000 * MS], 50, short).counts == (1,)
-
-
-def test_each_round_mixes_sizes_alike_and_together_they_use_many_requests() -> None:
-    """300 requests by size, 15 a round: the sizes of any two rounds differ by less than one stride."""
-    plan = schedule([25 * MS], 300, MeasureSpec(samples=300, seconds=5, rounds=20))
-    assert (plan.window, plan.stride, plan.step) == (15, 20, 1)
-    assert plan.distinct(20, 300) == 300
-    large = schedule([25 * MS], 6000, MeasureSpec(samples=300, seconds=5, rounds=20))
-    assert large.distinct(20, 6000) == 300 and large.step * 19 < large.stride
-    assert schedule([25 * MS], 4, SETTINGS).distinct(20, 4) == 4
-
-
 def test_rounds_are_interleaved_and_shuffled_with_the_same_requests() -> None:
     log: Log = []
     connect = connecting(repeat(10 * MS), repeat(5 * MS), repeat(MS), log=log)
-    models = {name: Path(f"{name}.onnx") for name in "abc"}
-    found = measure(models, REQUESTS, profile(), settings=SETTINGS, connect=connect, seed=3)
+    found = measured(subjects("abc"), SETTINGS, connect=connect, seed=3)
     timed = log[-2 * 3 * SETTINGS.rounds :]
     orders = set()
     for number in range(SETTINGS.rounds):
@@ -133,11 +110,11 @@ def test_rounds_are_interleaved_and_shuffled_with_the_same_requests() -> None:
     assert {len(item.rounds) for item in found.values()} == {SETTINGS.rounds}
     assert all(sum(item.samples) >= 1e9 and len(item.samples) >= 100 for item in found.values())
     assert set(found["b"].samples) == {5 * MS}
-    assert found["a"].inputs == "real rows, 50 distinct"
+    assert found["a"].inputs == "rows.npz, 50 distinct"
 
     again: Log = []
     connect = connecting(repeat(10 * MS), repeat(5 * MS), repeat(MS), log=again)
-    measure(models, REQUESTS, profile(), settings=SETTINGS, connect=connect, seed=3)
+    measure(subjects("abc"), SETTINGS, connect=connect, seed=3)
     assert again == log
 
 
@@ -145,19 +122,20 @@ def test_a_model_that_becomes_slow_is_cut_off_after_a_whole_round() -> None:
     settings = MeasureSpec(samples=100, seconds=1, rounds=10, max_seconds=10, warmup_seconds=1)
     slowing = iter([10 * MS] * 100 + [900 * MS] * 10**4)
     connect = connecting(repeat(10 * MS), slowing)
-    found = measure({"a": Path("a"), "b": Path("b")}, REQUESTS, profile(), settings=settings, connect=connect)
+    found = measured(subjects("ab"), settings, connect=connect)
     assert 1 <= len(found["a"].rounds) == len(found["b"].rounds) < settings.rounds
     assert sum(found["b"].samples) <= 20e9
 
 
 def test_facts_of_the_measurement() -> None:
     connect = connecting(*[repeat(2 * MS)] * 5)
-    found = measure({"a": Path("a")}, REQUESTS, profile(), settings=SETTINGS, connect=connect, loads=5)["a"]
+    found = measured(subjects("a"), SETTINGS, connect=connect, loads=5)["a"]
     assert found.loads_ns == (70 * MS,) * 5 and found.load_ns == 70 * MS
     assert found.firsts_ns == (30 * MS,) * 5 and found.first_ns == 30 * MS
     assert (found.peak_memory_bytes, found.baseline_memory_bytes) == (200, 50)
     assert (found.provider, found.threads, found.runtime) == ("CPUExecutionProvider", 1, "1.2.3")
-    assert found.share == 0.75
+    assert (found.share, found.left, found.energy_uj) == (0.75, {"Gather": 3}, 1000)
+    assert (found.machine, found.runtime_bytes, found.conditions) == ({"cores": 2}, 9, ({"load": 0.5},) * 2)
     assert found.warmup_stable and found.drift == 1 and found.grade == "A"
     text = json.dumps(found.to_json())
     assert Measurement.from_json(json.loads(text)) == found
@@ -167,36 +145,126 @@ def test_facts_of_the_measurement() -> None:
 
 def test_drift_is_seen() -> None:
     heating = (int(10 * MS * (1 + index / 500)) for index in range(10**4))
-    found = measure({"a": Path("a")}, REQUESTS, profile(), settings=SETTINGS, connect=connecting(heating))["a"]
+    found = measured(subjects("a"), SETTINGS, connect=connecting(heating))["a"]
     assert found.drift > 1.08
     assert found.grade in "BC"
 
 
-def test_requests_that_would_pass_for_the_models_memory_are_thinned() -> None:
-    picked = fitting(REQUESTS, 10 * 16)
-    assert len(picked) == 10
-    assert [int(feeds["x"][0, 0]) for feeds in picked] == list(range(0, 50, 5))
-    assert fitting(REQUESTS, 1) == REQUESTS[:1]
-    assert len(fitting(REQUESTS)) == 50
-    sizes = [{"x": np.zeros(size, np.uint8)} for size in (3, 1, 2)]
-    assert [feeds["x"].size for feeds in fitting(sizes)] == [1, 2, 3]
-
-
 def test_nothing_to_measure_is_refused() -> None:
-    with pytest.raises(InputError, match="requests must hold at least one"):
-        measure({"a": Path("a")}, [], profile())
+    with pytest.raises(InputError, match="requests of a must hold at least one"):
+        measure(subjects("a", []), SETTINGS)
     with pytest.raises(InputError, match="models must name at least one"):
-        measure({}, REQUESTS, profile())
+        measure({}, SETTINGS)
+
+
+def test_one_that_dies_does_not_end_the_others() -> None:
+    """The second one's script ends after 250 inferences, in the midst of the rounds."""
+
+    def dying() -> Iterator[int]:
+        yield from repeat(MS, 250)
+        raise MeasureError("the measuring process died in 'time' (killed by signal 11)")
+
+    found = measure(subjects("abc"), SETTINGS, connect=connecting(repeat(MS), dying(), repeat(MS)))
+    assert isinstance(found["b"], MeasureError) and "signal 11" in str(found["b"])
+    for name in "ac":
+        assert isinstance(found[name], Measurement) and len(found[name].rounds) == SETTINGS.rounds
+
+
+def test_one_that_cannot_start_does_not_end_the_others() -> None:
+    agents = iter([FakeAgent(repeat(MS))])
+
+    def connect(subject: Subject) -> Any:
+        if subject.model.stem == "a":
+            raise MeasureError("python must be an interpreter that starts")
+        return next(agents)
+
+    found = measure(subjects("ab"), SETTINGS, connect=connect)
+    assert isinstance(found["a"], MeasureError) and isinstance(found["b"], Measurement)
+
+
+def test_rounds_go_on_until_they_suffice_or_the_time_is_up() -> None:
+    asked: list[int] = []
+
+    def stop(rounds: Mapping[str, Any]) -> bool:
+        asked.append(len(rounds["a"]))
+        return asked[-1] == 3
+
+    found = measured(subjects("ab"), SETTINGS, connect=connecting(repeat(MS), repeat(MS)), stop=stop)
+    assert asked == [1, 2, 3] and len(found["a"].rounds) == len(found["b"].rounds) == 3
+    found = measured(subjects("a"), SETTINGS, connect=connecting(repeat(MS)), stop=lambda _: False)
+    assert 59e9 < sum(found["a"].samples) <= 60e9
+
+
+def test_lengths_are_those_of_each_samples_request() -> None:
+    requests = [{"x": np.zeros((1, size), np.float32)} for size in (7, 3, 5)]
+    log: Log = []
+    found = measured(subjects("a", requests), SETTINGS, connect=connecting(repeat(MS), log=log))["a"]
+    assert found.axis == "length" and found.lengths is not None and len(found.lengths) == len(found.samples)
+    _, count, start, stride, window = log[1]
+    assert found.lengths[:count] == tuple((3, 5, 7)[(start + stride * (i % window)) % 3] for i in range(count))
+    same = measured(subjects("a"), SETTINGS, connect=connecting(repeat(MS)))["a"]
+    assert same.axis is None and same.lengths is None
+
+
+def test_paced_counts_missed_deadlines() -> None:
+    settings = SETTINGS.model_copy(update={"scenario": "paced", "interval_ms": 10.0, "deadline_ms": 5.0})
+    latencies = cycle([4 * MS, 4 * MS, 4 * MS, 6 * MS])
+    found = measured(subjects("a"), settings, connect=connecting(latencies))["a"]
+    assert found.scenario == "paced" and found.detail["requests"] == len(found.samples) == 100
+    assert found.detail["missed"] == found.samples.count(6 * MS) > 20 and found.detail["deadline_ns"] == 5 * MS
+
+
+def test_throughput_of_several_streams() -> None:
+    settings = SETTINGS.model_copy(update={"scenario": "offline", "streams": 4})
+    found = measured(subjects("a"), settings, connect=connecting(repeat(2 * MS)))["a"]
+    assert found.detail["streams"] == 4 and found.detail["throughput"] == pytest.approx(500)
+
+
+def test_sustained_takes_one_model_after_the_other_a_minute_a_round() -> None:
+    settings = SETTINGS.model_copy(update={"scenario": "sustained", "minutes": 3})
+    log: Log = []
+    # 100 ms a request in the first minutes, half as fast in the last.
+    heating = chain(repeat(100 * MS, 1211), repeat(200 * MS))
+    found = measured(subjects("ab"), settings, connect=connecting(heating, repeat(100 * MS), log=log))
+    assert [entry[0] for entry in log] == ["a"] * 6 + ["b"] * 6
+    minutes = found["a"].detail["minutes"]
+    assert [minute["p50_ns"] for minute in minutes] == [100 * MS, 100 * MS, 200 * MS]
+    assert all(sum(taken) >= 60e9 for taken in found["a"].rounds) and minutes[0]["load"] == 0.5
+    assert found["a"].drift == 2 and found["a"].grade == "C"
+
+
+def test_cold_loads_in_a_fresh_process_each_time() -> None:
+    settings = SETTINGS.model_copy(update={"scenario": "cold"})
+    started: list[FakeAgent] = []
+
+    def connect(_: Subject) -> Any:
+        started.append(FakeAgent(repeat(MS)))
+        return started[-1]
+
+    found = measured(subjects("a"), settings, connect=connect)["a"]
+    assert len(started) == 1 + SETTINGS.rounds and all(agent.closed and agent.held == 1 for agent in started)
+    assert set(found.samples) == {100 * MS} and found.detail["load_ns"] == [70 * MS] * SETTINGS.rounds
 
 
 def test_real_models_of_different_cost(tmp_path: Path) -> None:
     small, large = save_product(tmp_path / "small.onnx"), save_product(tmp_path / "large.onnx", width=256, repeats=20)
-    rows = [{"x": np.zeros((1, 256), np.float32)}] * 3
-    with pytest.raises(MeasureError, match="could not do 'first'"):
-        measure({"small": small}, rows, profile())
-    small = save_product(tmp_path / "small.onnx", width=256)
-    found = measure({"small": small, "large": large}, rows, profile())
+    rows = Requests(({"x": np.zeros((1, 256), np.float32)},) * 3, "rows.npz")
+    both = {name: Subject(path, profile().providers, 1, rows) for name, path in (("small", small), ("large", large))}
+    found = measure(both, profile().measure)
+    assert "could not do 'first'" in str(found["small"]) and isinstance(found["large"], Measurement)
+    save_product(small, width=256)
+    found = measured(both, profile().measure)
     assert len(found["small"].samples) >= 30 and len(found["small"].rounds) == 5
     assert sorted(found["small"].samples)[15] < sorted(found["large"].samples)[15]
     assert found["large"].placement == {"CPUExecutionProvider": 20} and found["large"].share == 1
     assert found["small"].peak_memory_bytes and found["small"].load_ns > 0
+
+
+@pytest.mark.parametrize("scenario", ["single-stream", "paced", "multi-stream", "offline", "cold"])
+def test_every_scenario_really_runs(tmp_path: Path, scenario: str) -> None:
+    model = save_product(tmp_path / "m.onnx", width=64)
+    rows = Requests(({"x": np.zeros((1, 64), np.float32)},), "rows.npz")
+    settings = profile().measure.model_copy(update={"scenario": scenario, "interval_ms": 1.0})
+    found = measured({"m": Subject(model, profile().providers, 1, rows)}, settings)["m"]
+    assert found.scenario == scenario and len(found.rounds) == 5 and min(found.samples) > 0
+    assert Measurement.from_json(json.loads(json.dumps(found.to_json()))) == found

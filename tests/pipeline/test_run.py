@@ -27,7 +27,32 @@ Script = dict[str, tuple[float, int, int]]
 def measurement(ns: int) -> Measurement:
     rng = np.random.default_rng(ns)
     rounds = tuple(tuple(int(each) for each in rng.normal(ns, ns / 100, 30)) for _ in range(10))
-    return Measurement("CPUExecutionProvider", 1, "1", rounds, (1,), (1,), 5, True, 1, 1, None, None, "scripted")
+    return Measurement(
+        scenario="single-stream",
+        provider="CPUExecutionProvider",
+        threads=1,
+        options={},
+        runtime="1",
+        machine={},
+        runtime_bytes=1,
+        conditions=(),
+        rounds=rounds,
+        loads_ns=(1,),
+        firsts_ns=(1,),
+        warmup_samples=5,
+        warmup_stable=True,
+        peak_memory_bytes=1,
+        baseline_memory_bytes=1,
+        placement=None,
+        partitions=None,
+        left=None,
+        inputs="scripted",
+        axis=None,
+        lengths=None,
+        states={},
+        energy_uj=None,
+        detail={},
+    )
 
 
 @pytest.fixture

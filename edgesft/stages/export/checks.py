@@ -11,6 +11,7 @@ import numpy as np
 
 from edgesft.errors import StageError
 from edgesft.measure.onnxfile import FLOATS, OnnxFacts, read_facts
+from edgesft.measure.parity import difference
 from edgesft.stages.export.graph import eager_attention, evaluating
 from edgesft.tasks.base import Example, Graph, Run, Task
 
@@ -145,18 +146,6 @@ def spread(examples: Sequence[Example], count: int) -> list[Example]:
     order = sorted(range(len(examples)), key=lambda index: sum(array.size for array in examples[index].values()))
     picked = np.unique(np.linspace(0, len(order) - 1, min(count, len(order))).round().astype(int))
     return [examples[order[index]] for index in picked]
-
-
-def difference(expected: np.ndarray, got: np.ndarray) -> float:
-    """Greatest absolute difference; infinite where shapes differ or only one side is finite."""
-    if expected.shape != got.shape:
-        return float("inf")
-    if not expected.size:
-        return 0.0
-    left, right = expected.astype(np.float64), got.astype(np.float64)
-    with np.errstate(invalid="ignore"):
-        apart = np.where(left == right, 0.0, np.abs(left - right))
-    return float("inf") if np.isnan(apart).any() else float(apart.max())
 
 
 def torch_run(graphs: Sequence[Graph]) -> Run:

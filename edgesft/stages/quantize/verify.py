@@ -11,7 +11,8 @@ import numpy as np
 
 from edgesft.errors import StageError
 from edgesft.measure.onnxfile import EIGHT_BITS, OnnxFacts, read_facts
-from edgesft.stages.export.checks import difference, file_run
+from edgesft.measure.parity import compare
+from edgesft.stages.export.checks import file_run
 from edgesft.stages.quantize.plan import QuantizePlan
 from edgesft.tasks.base import Batch
 
@@ -49,7 +50,7 @@ def verify(target: Path, source: Path, plan: QuantizePlan, requests: Sequence[Ba
         raise StageError(f"{plan.scheme} must shrink the file's {before.size_bytes} bytes. Got {after.size_bytes}")
     _check_operators(after, plan)
     _check_weights(before, after, plan)
-    apart = _run_both(target, source, after, requests)
+    apart = _run_both(target, source, after, plan, requests)
     ratio = round(after.size_bytes / before.size_bytes, 4)
     return {**after.to_json(), "max_abs_difference": apart, "size_ratio": ratio}
 
@@ -74,7 +75,7 @@ def _check_weights(before: OnnxFacts, after: OnnxFacts, plan: QuantizePlan) -> N
         raise StageError(f"{plan.scheme} must leave at most {limit:.0f} bytes of float weights. Got {left}")
 
 
-def _run_both(target: Path, source: Path, facts: OnnxFacts, requests: Sequence[Batch]) -> float:
+def _run_both(target: Path, source: Path, facts: OnnxFacts, plan: QuantizePlan, requests: Sequence[Batch]) -> float:
     """Runs both files on requests, alone and, where the first axis varies, two at once."""
     if not requests:
         raise StageError("a quantized file is checked on real requests. Got none")
@@ -83,11 +84,8 @@ def _run_both(target: Path, source: Path, facts: OnnxFacts, requests: Sequence[B
     feeds = list(requests)
     if all(isinstance(named[0], str) for named in facts.inputs.values() if named):
         feeds.append({name: np.concatenate([array, array]) for name, array in first.items()})
-    apart = 0.0
-    for feed in feeds:
-        expected, got = on_source(feed), on_target(feed)
-        for name, array in expected.items():
-            if not np.isfinite(got[name].astype(np.float64)).all() and np.isfinite(array.astype(np.float64)).all():
-                raise StageError(f"'{target.name}' must give finite '{name}'. Got NaN or infinity")
-            apart = max(apart, difference(array, got[name]))
-    return apart
+    found = compare([on_source(feed) for feed in feeds], [on_target(feed) for feed in feeds], plan.scheme)
+    if found.non_finite:
+        name = next(each.name for each in found.outputs if each.non_finite)
+        raise StageError(f"'{target.name}' must give finite '{name}'. Got NaN or infinity")
+    return found.absolute

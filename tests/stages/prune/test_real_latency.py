@@ -8,7 +8,10 @@ from pathlib import Path
 import pytest
 
 from edgesft.budget.ratio import ratio
+from edgesft.measure.inputs import Requests
 from edgesft.measure.protocol import measure
+from edgesft.measure.subject import Subject
+from edgesft.pipeline.rows import required
 from edgesft.spec.profile import MeasureSpec
 from edgesft.spec.stages import PruneSpec
 from edgesft.spec.training import ResolvedTraining
@@ -45,11 +48,8 @@ def test_parameters_and_the_file_shrink(pair: dict[str, tuple[Artefact, Artefact
 
 def test_the_measured_latency_falls(pair: dict[str, tuple[Artefact, Artefact]], tmp_path: Path) -> None:
     surroundings = context(tmp_path, small(pair["whole"][0].path, 48))
-    found = measure(
-        {name: onnx.model for name, (_, onnx) in pair.items()},
-        TASK.requests(surroundings.validation, surroundings.processor),
-        surroundings.profile,
-        settings=SETTINGS,
-    )
+    requests = Requests(tuple(TASK.requests(surroundings.validation, surroundings.processor)), "rows")
+    subjects = {name: Subject(onnx.model, surroundings.profile.providers, 1, requests) for name, (_, onnx) in pair.items()}
+    found = {name: required(each) for name, each in measure(subjects, SETTINGS).items()}
     falls = ratio(found["cut"].rounds, found["whole"].rounds, 50)
     assert falls.upper is not None and falls.upper < 0.9, falls

@@ -1,0 +1,1 @@
+"""Measures ONNX files, also ones that others made, on any providers: what `edgesft bench` does."""

@@ -1,0 +1,138 @@
+"""Models × providers, interleaved, each checked against its reference and held against the budget."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from edgesft.budget import verdict
+from edgesft.budget.lines import Facts, judge
+from edgesft.budget.verdict import Line
+from edgesft.errors import InputError, Problem
+from edgesft.measure.bench.order import Order
+from edgesft.measure.bench.prepare import Prepared, prepare
+from edgesft.measure.bench.row import Row
+from edgesft.measure.bench.survey import Surveyor
+from edgesft.measure.driver import MeasureError
+from edgesft.measure.measurement import Measurement
+from edgesft.measure.modelfile import ModelFile, inspect
+from edgesft.measure.protocol import measure
+from edgesft.measure.subject import Subject
+from edgesft.progress import Progress
+from edgesft.spec.profile import ProviderSpec
+
+LOADS = 5
+"""Fresh processes that load the model where the budget limits loading: the least that bound a median at 95 %."""
+
+
+def bench(order: Order, progress: Progress, differences: Sequence[str] = ()) -> list[Row]:
+    """Measures every model on every provider, all of them interleaved.
+
+    A provider that crashes, hangs or does not take the model is a row with its reason.
+
+    Args:
+        order: What to measure.
+        progress: Tells the person what goes on.
+        differences: Where this machine is not the profile's: they leave absolute times open.
+
+    Raises:
+        InputError: Files, inputs or names that cannot work; all problems of the files at once.
+    """
+    rows: dict[str, Row] = {}
+    subjects: dict[str, Subject] = {}
+    ready: dict[str, Prepared] = {}
+    for name, file in inspected(order.models).items():
+        progress.say(f"loading {name}")
+        prepared = _prepared(order, file)
+        for provider in order.providers:
+            label = f"{name} {short(provider.name)}" if len(order.providers) > 1 else name
+            rows[label] = Row(label, file, provider.name)
+            if isinstance(prepared, MeasureError):
+                rows[label] = replace(rows[label], problem=str(prepared))
+            else:
+                ready[label], subjects[label] = prepared, subject(order, prepared, provider)
+    surveyor = Surveyor(order)
+    for label, found in _measured(order, subjects, progress).items():
+        if isinstance(found, MeasureError):
+            rows[label] = replace(rows[label], problem=str(found))
+        else:
+            progress.say(f"checking {label}")
+            rows[label] = surveyor.survey(replace(rows[label], measurement=found), subjects[label], ready[label])
+    return [replace(row, lines=lines(order, row, differences)) for row in rows.values()]
+
+
+def _measured(order: Order, subjects: dict[str, Subject], progress: Progress) -> dict[str, Measurement | MeasureError]:
+    if not subjects:
+        return {}
+    budget = order.profile.budget
+    loads = LOADS if budget.load_ms or budget.first_inference_ms else 1
+    return measure(subjects, order.profile.measure, progress=progress, seed=order.seed, loads=loads)
+
+
+def _prepared(order: Order, file: ModelFile) -> Prepared | MeasureError:
+    try:
+        return prepare(order, file)
+    except MeasureError as error:
+        return error
+
+
+def inspected(models: Sequence[Path]) -> dict[str, ModelFile]:
+    """Name of each model's row → its file; the name is the file's, with its folder where two have the same.
+
+    Raises:
+        InputError: What is wrong with the files.
+    """
+    problems: list[Problem] = []
+    files: dict[str, ModelFile] = {}
+    twice = {path.name for path in models if sum(other.name == path.name for other in models) > 1}
+    for path in models:
+        try:
+            files[str(path) if path.name in twice else path.name] = inspect(path)
+        except InputError as error:
+            problems.extend(error.problems)
+    if problems:
+        raise InputError(problems)
+    return files
+
+
+def subject(order: Order, prepared: Prepared, provider: ProviderSpec) -> Subject:
+    """The prepared model on a provider, the profile's others behind it."""
+    behind = tuple(other for other in order.profile.providers if other.name != provider.name)
+    return Subject(
+        model=prepared.file.path,
+        providers=(provider, *behind),
+        threads=order.profile.threads,
+        requests=prepared.requests,
+        states=prepared.states,
+        allow_cpu=order.allow_cpu,
+        python=order.python,
+        pipeline=prepared.pipeline,
+        rows=prepared.rows,
+        files=prepared.file.files,
+        time_limit=order.time_limit,
+    )
+
+
+def short(provider: str) -> str:
+    """`CPU` for CPUExecutionProvider."""
+    return provider.removesuffix("ExecutionProvider")
+
+
+def lines(order: Order, row: Row, differences: Sequence[str]) -> tuple[Line, ...]:
+    """The budget's lines of a row, and one on parity where its answers must be the reference's."""
+    measured = row.measurement
+    facts = Facts(size_bytes=row.file.size_bytes, differences=differences)
+    if measured is not None:
+        facts = replace(
+            facts,
+            rounds=measured.rounds,
+            loads_ns=measured.loads_ns,
+            firsts_ns=measured.firsts_ns,
+            peak_memory_bytes=measured.peak_memory_bytes,
+        )
+    found = judge(order.profile.budget, facts)
+    # What quantization costs against a float original is for the task's metric to say.
+    if row.parity is not None and order.reference is None:
+        found.append(verdict.exact("parity", row.parity.tolerance, row.parity.worst.relative))
+    return tuple(found)

@@ -1,0 +1,56 @@
+"""What is to be measured, and how."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from edgesft.measure.driver import TIMEOUT_SECONDS, Agent
+from edgesft.spec.profile import ProfileSpec, ProviderSpec
+
+
+@dataclass(frozen=True)
+class Order:
+    """What to measure, and how.
+
+    Attributes:
+        models: ONNX or ORT files.
+        profile: Threads, how to measure, and what must hold.
+        providers: Each of them is measured with each model.
+        inputs: npz file of requests, or raw rows where the scenario is `end-to-end`; None feeds random requests.
+        axes: Sizes of free axes for random requests.
+        states: Input → output that is fed back; None goes by their names.
+        pipeline: `end-to-end`: its kind or file; None goes by the contract beside the model.
+        pipeline_settings: `end-to-end`: `option=value`.
+        reference: Model that the answers of all are held against; None holds each against itself, unoptimised.
+        allow_cpu: Whether a provider may leave all nodes to the CPU.
+        explain: Whether to say where the time goes.
+        python: Interpreter of the agents; by default this one.
+        time_limit: Longest seconds to wait for one answer of an agent.
+        seed: Of random requests and of the order within rounds.
+    """
+
+    models: Sequence[Path]
+    profile: ProfileSpec
+    providers: Sequence[ProviderSpec]
+    inputs: Path | None = None
+    axes: Mapping[str, int] = field(default_factory=dict)
+    states: Mapping[str, str] | None = None
+    pipeline: str | Path | None = None
+    pipeline_settings: Sequence[str] = ()
+    reference: Path | None = None
+    allow_cpu: bool = False
+    explain: bool = False
+    python: Path | None = None
+    time_limit: float = TIMEOUT_SECONDS
+    seed: int = 0
+
+    @property
+    def end_to_end(self) -> bool:
+        """Whether raw rows are measured through a pipeline."""
+        return self.profile.measure.scenario == "end-to-end"
+
+    def connect(self) -> Agent:
+        """A fresh agent."""
+        return Agent(self.profile.threads, self.python, timeout_seconds=self.time_limit)

@@ -1,0 +1,153 @@
+"""What must be known of a model before it is measured: its inputs, what it is fed, and what it should answer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from edgesft.errors import InputError
+from edgesft.measure.agent import CPU
+from edgesft.measure.bench.order import Order
+from edgesft.measure.driver import Agent, Loaded, MeasureError
+from edgesft.measure.inputs import Requests, check_states, find_states, load_npz, random_requests
+from edgesft.measure.modelfile import ModelFile, explain_load_error, inspect
+from edgesft.measure.pipelines import PipelineSource, find, read_rows
+from edgesft.spec.profile import ProviderSpec
+
+COMPARED = 16
+"""Requests whose answers are compared, from the smallest to the largest."""
+
+ROWS = 512
+"""Raw rows that are taken through a pipeline, evenly spread over those that are given."""
+
+ON_CPU = (ProviderSpec(name=CPU),)
+
+Outputs = Mapping[str, np.ndarray]
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A model that is ready to be measured.
+
+    Attributes:
+        file: The model.
+        requests: What is fed.
+        states: Input → output that is fed back.
+        pipeline: Steps around the inference, or None.
+        rows: Raw rows for it.
+        compared: Requests whose answers are compared.
+        expected: The reference's answers to them; empty where it has none.
+        reference: What the reference is, or why there is none.
+    """
+
+    file: ModelFile
+    requests: Requests
+    states: Mapping[str, str] = field(default_factory=dict)
+    pipeline: PipelineSource | None = None
+    rows: Sequence[Any] = ()
+    compared: Sequence[Outputs] = ()
+    expected: Sequence[Outputs] = ()
+    reference: str = ""
+
+
+def prepare(order: Order, file: ModelFile) -> Prepared:
+    """Loads the model on the CPU without optimisations, makes its requests, and takes its answers.
+
+    Unoptimised, the runtime computes what the file says, node by node: that is what any provider must agree with.
+
+    Raises:
+        InputError: The runtime cannot read the file, or the inputs do not fit it.
+        MeasureError: The agent cannot be started, or the model crashes it on every provider.
+    """
+    with order.connect() as agent:
+        loaded, on_cpu = _load(agent, order, file)
+        found = _fed(order, file, loaded)
+        if found.pipeline is not None:
+            return found
+        compared = _spread(found.requests.feeds)
+        own = Prepared(file, found.requests, found.states, compared=compared)
+        if order.reference is None:
+            return _answered(own, agent, "itself, unoptimised on the CPU" if on_cpu else None)
+    other = inspect(order.reference)
+    with order.connect() as agent:
+        _loaded_alone(agent, order, other)
+        return _answered(own, agent, f"{other.path.name}, unoptimised on the CPU")
+
+
+def _load(agent: Agent, order: Order, file: ModelFile) -> tuple[Loaded, bool]:
+    """What loading tells, and whether that was on the CPU: compiled models load only on their own provider."""
+    failures = []
+    for provider in (*ON_CPU, *order.providers):
+        try:
+            loaded = agent.load(file.path, (provider,), order.profile.threads, optimisation="disabled")
+            return loaded, provider.name == CPU
+        except MeasureError as error:
+            if error.reason is None:
+                raise
+            failures.append(error)
+    raise _unloadable(failures[0], agent) from failures[0]
+
+
+def _loaded_alone(agent: Agent, order: Order, file: ModelFile) -> None:
+    try:
+        agent.load(file.path, ON_CPU, order.profile.threads, optimisation="disabled")
+    except MeasureError as error:
+        raise _unloadable(error, agent) from error
+
+
+def _unloadable(error: MeasureError, agent: Agent) -> Exception:
+    """What is wrong with the file, where the runtime's words tell it."""
+    if error.reason is None:
+        return error
+    problem = explain_load_error(error.reason, agent.info()["runtime"])
+    return InputError(problem) if problem else error
+
+
+def _fed(order: Order, file: ModelFile, loaded: Loaded) -> Prepared:
+    """The model with what is fed to it, not yet run."""
+    if order.states is not None:
+        check_states(order.states, loaded.inputs, loaded.outputs)
+    states = find_states(loaded.inputs, loaded.outputs) if order.states is None else order.states
+    if order.end_to_end:
+        pipeline = find(file.path, kind=order.pipeline, inputs=loaded.inputs, settings=order.pipeline_settings)
+        if order.inputs is None:
+            raise InputError("inputs must be given for the scenario end-to-end, got none", "--inputs rows.jsonl")
+        rows = read_rows(order.inputs, ROWS)
+        return Prepared(file, Requests((), ""), states, pipeline, rows, reference="raw rows are not compared")
+    if order.inputs is not None:
+        return Prepared(file, load_npz(order.inputs, loaded.inputs), states)
+    requests = random_requests(loaded.inputs, order.axes, file.gathers, states=states, seed=order.seed)
+    return Prepared(file, requests, states)
+
+
+def _spread(feeds: Sequence[Outputs]) -> list[Outputs]:
+    ordered = sorted(feeds, key=lambda each: sum(array.size for array in each.values()))
+    places = np.unique(np.linspace(0, len(ordered) - 1, min(COMPARED, len(ordered))).round().astype(int))
+    return [ordered[place] for place in places]
+
+
+def _answered(prepared: Prepared, agent: Agent, label: str | None) -> Prepared:
+    """With the reference's answers, where it gives some."""
+    if label is None:
+        return _without(prepared, "the CPU cannot load the model")
+    try:
+        expected = [agent.run(feeds) for feeds in prepared.compared]
+    except MeasureError as error:
+        if error.reason is None:
+            raise
+        return _without(prepared, f"the reference cannot answer: {error.reason}")
+    return Prepared(
+        prepared.file,
+        prepared.requests,
+        prepared.states,
+        compared=prepared.compared,
+        expected=expected,
+        reference=label,
+    )
+
+
+def _without(prepared: Prepared, reason: str) -> Prepared:
+    return Prepared(prepared.file, prepared.requests, prepared.states, reference=reason)

@@ -1,0 +1,41 @@
+"""What was found of one model on one provider."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from edgesft.budget.verdict import Line
+from edgesft.measure.explain import Explanation
+from edgesft.measure.measurement import Measurement
+from edgesft.measure.modelfile import ModelFile
+from edgesft.measure.parity import Parity
+
+
+@dataclass(frozen=True)
+class Row:
+    """A model on a provider.
+
+    Attributes:
+        name: Of the row.
+        file: The model.
+        provider: That was asked for.
+        measurement: What was measured, or None.
+        problem: Why it was not.
+        parity: How far its answers are from the reference's, or None where there is nothing to compare.
+        reference: What that was compared with, or why it was not.
+        time_shares: Provider → share of the nodes' time, or None where that was not profiled.
+        explanation: Where the time goes, where that was asked for.
+        lines: The budget's lines.
+    """
+
+    name: str
+    file: ModelFile
+    provider: str
+    measurement: Measurement | None = None
+    problem: str | None = None
+    parity: Parity | None = None
+    reference: str = ""
+    time_shares: Mapping[str, float] | None = None
+    explanation: Explanation | None = None
+    lines: tuple[Line, ...] = ()

@@ -1,0 +1,108 @@
+"""How the requests come: one entry a scenario, each with what a turn of it is and what its turns tell together.
+
+The names and their headline figures are MLPerf LoadGen's where it has them (`single-stream`: p90; `offline`:
+throughput).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from edgesft.budget.percentile import percentile
+from edgesft.measure.driver import Turn
+from edgesft.spec.profile import MeasureSpec, Scenario
+
+NS_PER_MS = 1_000_000
+
+Detail = dict[str, Any]
+"""What a scenario tells besides the latencies: JSON values."""
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A scenario.
+
+    Attributes:
+        op: The agent's operation that makes a series.
+        more: Further arguments of that operation.
+        detail: What all the turns tell besides the latencies.
+        gap_ns: Least nanoseconds from one inference to the next.
+        steady: Whether the agent is kept and warmed up; otherwise each turn is a fresh process.
+        alone: Whether a model has all its turns before the next model has one, so that it meets its own heat.
+    """
+
+    op: str = "time"
+    more: Callable[[MeasureSpec], dict[str, int]] = lambda _: {}
+    detail: Callable[[Sequence[Turn], MeasureSpec], Detail] = lambda *_: {}
+    gap_ns: Callable[[MeasureSpec], int] = lambda _: 0
+    steady: bool = True
+    alone: bool = False
+
+
+def _interval_ns(settings: MeasureSpec) -> int:
+    return round(settings.interval_ms * NS_PER_MS)
+
+
+def _paced(turns: Sequence[Turn], settings: MeasureSpec) -> Detail:
+    """How many requests missed their deadline, and what the inferences alone took."""
+    deadline_ns = round((settings.deadline_ms or settings.interval_ms) * NS_PER_MS)
+    samples = [ns for turn in turns for ns in turn.ns]
+    served = [ns for turn in turns for ns in turn.detail["service_ns"]]
+    return {
+        "interval_ns": _interval_ns(settings),
+        "deadline_ns": deadline_ns,
+        "missed": sum(ns > deadline_ns for ns in samples),
+        "requests": len(samples),
+        "service_p50_ns": percentile(served, 50),
+    }
+
+
+def _flight(turns: Sequence[Turn], settings: MeasureSpec) -> Detail:
+    """Requests a second, of all and of each round."""
+    wall = [turn.detail["wall_ns"] for turn in turns]
+    return {
+        "streams": settings.streams,
+        "how": turns[0].detail["how"],
+        "throughput": sum(len(turn.ns) for turn in turns) / sum(wall) * 1e9,
+        "throughputs": [len(turn.ns) / ns * 1e9 for turn, ns in zip(turns, wall, strict=True)],
+    }
+
+
+def _spans(turns: Sequence[Turn], settings: MeasureSpec) -> Detail:
+    """What each span takes, and its share of the whole."""
+    whole = sum(ns for turn in turns for ns in turn.ns)
+    found = {}
+    for name in ("before", "inference", "after"):
+        samples = [ns for turn in turns for ns in turn.detail[f"{name}_ns"]]
+        found[name] = {"p50_ns": percentile(samples, 50), "p90_ns": percentile(samples, 90)}
+        found[name]["share"] = sum(samples) / whole
+    return {"spans": found}
+
+
+def _minutes(turns: Sequence[Turn], settings: MeasureSpec) -> Detail:
+    """Each minute's median, and what the machine was like at its end."""
+    minutes = [{"p50_ns": percentile(turn.ns, 50), "n": len(turn.ns), **turn.detail} for turn in turns]
+    return {"minutes": minutes}
+
+
+def _starts(turns: Sequence[Turn], settings: MeasureSpec) -> Detail:
+    """What loading and the first inference took, each in a process of its own."""
+    return {name: [turn.detail[name] for turn in turns] for name in ("load_ns", "first_ns", "evicted")}
+
+
+def _streams(settings: MeasureSpec) -> dict[str, int]:
+    return {"streams": settings.streams}
+
+
+KINDS: Mapping[Scenario, Kind] = {
+    "single-stream": Kind(),
+    "paced": Kind("paced", lambda settings: {"interval_ns": _interval_ns(settings)}, _paced, gap_ns=_interval_ns),
+    "multi-stream": Kind("flight", _streams, _flight),
+    "offline": Kind("flight", _streams, _flight),
+    "sustained": Kind(detail=_minutes, alone=True),
+    "cold": Kind(detail=_starts, steady=False),
+    "end-to-end": Kind("spans", detail=_spans),
+}
+"""Scenario → what it is."""
