@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from edgesft.budget import verdict
-from edgesft.budget.percentile import Interval, interval, needed
+from edgesft.budget import percentile, rounds, verdict
+from edgesft.budget.percentile import CONFIDENCE, Interval, needed
 from edgesft.budget.ratio import FEWEST_ROUNDS, ratio
+from edgesft.budget.rounds import Rounds, effective, interval
 from edgesft.budget.verdict import Line
 from edgesft.spec.budget import BudgetSpec
 
@@ -33,6 +34,9 @@ class Facts:
         metrics: Metric → its value and bounds (`drop.levels`).
         drops: Metric → how far it fell below the original, with bounds (`drop.drops`).
         differences: Where the measuring machine is not the profile's (`fingerprint.differences`).
+        confidence: Of each bound from the rounds, by itself; more than is stated where measuring might have stopped
+            early (`sequential.Decision.confidence`).
+        unsteady: Why the rounds' absolute times decide nothing (`steadiness.Steadiness.problems`).
     """
 
     size_bytes: int
@@ -45,6 +49,8 @@ class Facts:
     metrics: Mapping[str, Interval] = field(default_factory=dict)
     drops: Mapping[str, Interval] = field(default_factory=dict)
     differences: Sequence[str] = ()
+    confidence: float = CONFIDENCE
+    unsteady: Sequence[str] = ()
 
 
 def judge(budget: BudgetSpec, facts: Facts) -> list[Line]:
@@ -58,21 +64,37 @@ def judge(budget: BudgetSpec, facts: Facts) -> list[Line]:
     ]
 
 
-def _timed(name: str, limit_ms: float, samples: Sequence[int], p: int, differences: Sequence[str]) -> Line:
-    if not samples:
-        return verdict.unknown(name, limit_ms, "nothing was measured")
-    value, lower, upper = interval(samples, p)
-    found = Interval(value / NS_PER_MS, lower and lower / NS_PER_MS, upper and upper / NS_PER_MS)
-    short = f"n={len(samples)} is too small to bound p{p}, which takes n={needed(p)}"
-    return verdict.at_most(name, limit_ms, found, short=short, differences=differences)
-
-
 def _latencies(budget: BudgetSpec, facts: Facts) -> list[Line]:
-    samples = [sample for taken in facts.rounds for sample in taken]
+    limits = budget.latency_ms.limits()
+    if not any(facts.rounds):
+        return [verdict.unknown(f"latency_ms.p{p}", limit, "nothing was measured") for p, limit in limits.items()]
+    taken, opened = Rounds.of(facts.rounds), (*facts.differences, *facts.unsteady)
     return [
-        _timed(f"latency_ms.p{p}", limit, samples, p, facts.differences)
-        for p, limit in budget.latency_ms.limits().items()
+        verdict.at_most(
+            f"latency_ms.p{p}",
+            limit,
+            _milliseconds(interval(taken, p, facts.confidence)),
+            short=_short(taken, p, facts.confidence),
+            differences=opened,
+        )
+        for p, limit in limits.items()
     ]
+
+
+def _short(taken: Rounds, p: int, confidence: float) -> str:
+    """Why the rounds give the percentile no upper bound."""
+    count, least = taken.values.size, needed(p, confidence)
+    if count < least:
+        return f"n={count} is too small to bound p{p}, which takes n={least}"
+    if taken.count < rounds.FEWEST_ROUNDS:
+        return f"it takes {rounds.FEWEST_ROUNDS} rounds to tell how samples depend on each other, got {taken.count}"
+    worth = effective(taken, p, confidence)
+    return f"n={count} dependent samples are worth n={worth}, too few to bound p{p}, which takes n={least}"
+
+
+def _milliseconds(found: Interval) -> Interval:
+    value, lower, upper = found
+    return Interval(value / NS_PER_MS, lower and lower / NS_PER_MS, upper and upper / NS_PER_MS)
 
 
 def _ratios(budget: BudgetSpec, facts: Facts) -> list[Line]:
@@ -82,8 +104,10 @@ def _ratios(budget: BudgetSpec, facts: Facts) -> list[Line]:
         if not facts.rounds or not facts.original_rounds:
             found.append(verdict.unknown(name, limit, "final model and original were not measured side by side"))
             continue
-        short = f"too few to bound the ratio of p{p}, which takes {FEWEST_ROUNDS} rounds and {needed(p)} samples each"
-        found.append(verdict.at_most(name, limit, ratio(facts.rounds, facts.original_rounds, p), short=short))
+        least = needed(p, facts.confidence)
+        short = f"too few to bound the ratio of p{p}, which takes {FEWEST_ROUNDS} rounds and {least} samples each"
+        bounds = ratio(facts.rounds, facts.original_rounds, p, facts.confidence)
+        found.append(verdict.at_most(name, limit, bounds, short=short))
     return found
 
 
@@ -92,11 +116,17 @@ def _starts(budget: BudgetSpec, facts: Facts) -> list[Line]:
         ("load_ms", budget.load_ms, facts.loads_ns),
         ("first_inference_ms", budget.first_inference_ms, facts.firsts_ns),
     )
-    return [
-        _timed(name, limit, samples, LOAD_PERCENTILE, facts.differences)
-        for name, limit, samples in limits
-        if limit is not None
-    ]
+    return [_start(name, limit, samples, facts.differences) for name, limit, samples in limits if limit is not None]
+
+
+def _start(name: str, limit_ms: float, samples: Sequence[int], differences: Sequence[str]) -> Line:
+    if not samples:
+        return verdict.unknown(name, limit_ms, "nothing was measured")
+    # Each is from a process of its own, so that they are independent.
+    found = _milliseconds(percentile.interval(samples, LOAD_PERCENTILE))
+    least = needed(LOAD_PERCENTILE)
+    short = f"n={len(samples)} is too small to bound p{LOAD_PERCENTILE}, which takes n={least}"
+    return verdict.at_most(name, limit_ms, found, short=short, differences=differences)
 
 
 def _sizes(budget: BudgetSpec, facts: Facts) -> list[Line]:

@@ -18,6 +18,7 @@ COMMANDS = {
     "plan": "show the steps of a recipe, and which are already done",
     "validate": "check a recipe and all it names, without running it",
     "schema": "print the JSON schema of recipes or profiles",
+    "bench": "measure ONNX files, any ONNX files, and hold them against limits",
     "init": "start a recipe from a built-in one",
     "recipes": "list the built-in recipes",
     "profiles": "list the device profiles, or show one",
@@ -61,9 +62,11 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     """Argparse takes `a.b=c` only before the first option; a person writes it anywhere."""
     top = parser()
     options, rest = top.parse_known_args(argv)
-    later = [word for word in rest if "=" in word and not word.startswith("-") and hasattr(options, "settings")]
+    plain = [word for word in rest if not word.startswith("-")]
+    later = plain if hasattr(options, "words") else [word for word in plain if "=" in word and "settings" in options]
     if unknown := [word for word in rest if word not in later]:
         top.error(f"unrecognized arguments: {' '.join(unknown)}")
     if later:
-        options.settings = [*options.settings, *later]
+        taken = "words" if hasattr(options, "words") else "settings"
+        setattr(options, taken, [*getattr(options, taken), *later])
     return options

@@ -13,7 +13,7 @@ integer nanoseconds of a monotonic clock. End of input ends the agent. An array 
 null.
 
 op        request                                          answer
-info      –                                                protocol, runtime, providers, machine, runtime_bytes
+info      –                                                protocol, runtime, build, providers, machine, runtime_bytes
 state     –                                                load, temperature_mc, frequency_khz, throttles
 evict     files                                            evicted
 load      model, providers [{name, options}], threads,     load_ns, placement, partitions, left,
@@ -35,12 +35,12 @@ model     –                                                name, bytes, sha256
 quit      –                                                – and the process ends
 
 `evict` drops files from the system's cache, so that the next `load` reads them from the disk, where the system lets it.
-`load` creates the session in place of the one before; requests stay. The first provider is the one that is asked for: it is an error if the session does not have
-it or no node was placed on it, unless `allow_cpu`. `placement` maps a provider to its number of nodes (null where the
-runtime is too old to tell), `partitions` counts the subgraphs on the asked provider, `left` maps the types of the
-operators that went elsewhere to their number. `optimisation` is `all`, `extended`, `basic` or `disabled`, and `config`
-holds further session entries; both may be left out. `feedback` maps an input to the output that becomes its value at
-the next inference; each series starts again from the request's own value.
+`load` creates the session in place of the one before; requests stay. The first provider is the one that is asked for:
+it is an error if the session does not have it or no node was placed on it, unless `allow_cpu`. `placement` maps a
+provider to its number of nodes (null where the runtime is too old to tell), `partitions` counts the subgraphs on the
+asked provider, `left` maps the types of the operators that went elsewhere to their number. `optimisation` is `all`,
+`extended`, `basic` or `disabled`, and `config` holds further session entries; both may be left out. `feedback` maps an
+input to the output that becomes its value at the next inference; each series starts again from the request's own value.
 
 `request` appends one request to those that are timed, `row` a raw row, which the pipeline makes a request of.
 `first` times one inference of the middle request. `warm_up` runs until the median is steady, at most so many seconds.
@@ -86,6 +86,9 @@ CPU = "CPUExecutionProvider"
 
 PLUGINS = {"QNNExecutionProvider": "onnxruntime_qnn"}
 """Providers that come as a plugin to the stock runtime, and the module that knows the plugin's library."""
+
+THREADS = {"OpenVINOExecutionProvider": "num_of_threads", "XnnpackExecutionProvider": "intra_op_num_threads"}
+"""Providers that do not go by the session's threads, and their own option; it is set unless the request sets it."""
 
 INSTRUCTIONS = (
     *("avx2", "fma", "f16c", "avx512f", "avx512bw", "avx512_vnni", "avx_vnni", "avx_vnni_int8"),
@@ -353,7 +356,12 @@ def create_session(model: str, providers: list[dict[str, Any]], options: Any) ->
     if asked["name"] not in built_in:
         held = ", ".join(built_in)
         raise Refusal(f"provider {asked['name']} is not in this onnxruntime {ort.__version__}, which has {held}")
-    usable = [(entry["name"], entry["options"]) for entry in providers if entry["name"] in built_in]
+    threads = options.intra_op_num_threads
+    usable = [
+        (entry["name"], ({THREADS[entry["name"]]: str(threads)} if entry["name"] in THREADS else {}) | entry["options"])
+        for entry in providers
+        if entry["name"] in built_in
+    ]
     return ort.InferenceSession(model, sess_options=options, providers=usable)
 
 
@@ -482,6 +490,7 @@ class Agent:
         return {
             "protocol": PROTOCOL,
             "runtime": ort.__version__,
+            "build": ort.get_build_info() if hasattr(ort, "get_build_info") else None,
             "providers": list(dict.fromkeys(ort.get_available_providers() + plugins)),
             "machine": machine(),
             "runtime_bytes": sum(map(os.path.getsize, libraries)),

@@ -4,20 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
-
-import numpy as np
+from functools import cached_property
+from typing import Any
 
 from edgesft.budget.percentile import percentile
-
-Grade = Literal["A", "B", "C"]
-
-STEADY = 0.05
-"""Grade A: neither drift nor the spread of the rounds' medians is above this share."""
-
-SHAKY = 0.15
-"""Grade B: neither is above this share."""
-
+from edgesft.budget.steadiness import Steadiness, steadiness
 
 SAME = (
     *("scenario", "provider", "threads", "options", "runtime", "runtime_bytes", "machine", "inputs", "states"),
@@ -104,31 +95,10 @@ class Measurement:
             return None
         return self.placement.get(self.provider, 0) / sum(self.placement.values())
 
-    @property
-    def medians(self) -> tuple[int, ...]:
-        """Median of each round."""
-        return tuple(percentile(taken, 50) for taken in self.rounds)
-
-    @property
-    def drift(self) -> float:
-        """Median of the last quarter of the rounds over that of the first: 1.10 is 10 % slower at the end."""
-        quarter = max(1, len(self.rounds) // 4)
-        first, last = self.rounds[:quarter], self.rounds[-quarter:]
-        return percentile(np.concatenate(last), 50) / percentile(np.concatenate(first), 50)
-
-    @property
-    def spread(self) -> float:
-        """Interquartile range of the rounds' medians, as a share of their median."""
-        low, middle, high = np.percentile(self.medians, (25, 50, 75))
-        return float((high - low) / middle)
-
-    @property
-    def grade(self) -> Grade:
-        """A: settled warm-up, drift and spread within 5 %. B: drift and spread within 15 %. C: anything else."""
-        worst = max(abs(self.drift - 1), self.spread)
-        if worst <= STEADY and self.warmup_stable:
-            return "A"
-        return "B" if worst <= SHAKY else "C"
+    @cached_property
+    def steadiness(self) -> Steadiness:
+        """How still the machine held."""
+        return steadiness(self.rounds, warm=self.warmup_stable)
 
     def to_json(self) -> dict[str, Any]:
         """JSON form, read back by `from_json`; derived figures are included for other readers."""
@@ -155,9 +125,11 @@ class Measurement:
             "partitions": self.partitions,
             "left": self.left,
             "share": self.share,
-            "drift": self.drift,
-            "spread": self.spread,
-            "grade": self.grade,
+            "drift": self.steadiness.drift,
+            "autocorrelation": self.steadiness.autocorrelation,
+            "spread": self.steadiness.spread,
+            "grade": self.steadiness.grade,
+            "unsteady": list(self.steadiness.problems),
             "detail": dict(self.detail),
             "axis": self.axis,
             "lengths": None if self.lengths is None else list(self.lengths),

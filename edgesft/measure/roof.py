@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -98,21 +99,23 @@ def measure_roof(providers: Sequence[ProviderSpec], threads: int, connect: Calla
     Raises:
         MeasureError: No agent can be started.
     """
+    found: dict[str, float | None] = {}
     with tempfile.TemporaryDirectory() as folder, connect() as agent:
         asked = providers[0].name
         cache = agent.info()["machine"]["cache_bytes"] if asked == CPU else None
-        found: dict[str, float | None] = {}
-        for turn, (name, build) in enumerate(_TRIALS.items()):
+        held = 0
+        for name, build in _TRIALS.items():
             trial = build()
             path = Path(folder) / f"{name}.onnx"
             path.write_bytes(trial.model.SerializeToString())
-            try:
+            found[name] = None
+            with suppress(MeasureError):
                 loaded = agent.load(path, providers, threads)
-                agent.request({"x": trial.feed})
-                found[name] = _best_ns(agent, turn) / trial.amount if _is_on(loaded, trial.operator, asked) else None
-            except MeasureError:
-                found[name] = None
-            path.unlink()
+                if _is_on(loaded, trial.operator, asked):
+                    agent.request({"x": trial.feed})
+                    # Agents keep the requests of the models before; this one is the last.
+                    held += 1
+                    found[name] = _best_ns(agent, held - 1) / trial.amount
     return Roof(
         fp32_macs_per_second=_per_second(found["fp32"]),
         int8_macs_per_second=_per_second(found["int8"]),
@@ -122,11 +125,10 @@ def measure_roof(providers: Sequence[ProviderSpec], threads: int, connect: Calla
     )
 
 
-def _best_ns(agent: Agent, turn: int) -> int:
-    # Agents keep the requests of the models before.
-    first = agent.series("time", 1, turn, 1, 1).ns[0]
+def _best_ns(agent: Agent, request: int) -> int:
+    first = agent.series("time", 1, request, 1, 1).ns[0]
     count = min(MOST, max(FEWEST, int(SECONDS * 1e9) // max(1, first)))
-    return min(agent.series("time", count, turn, 1, 1).ns)
+    return min(agent.series("time", count, request, 1, 1).ns)
 
 
 def _is_on(loaded: Loaded, operator: str, asked: str) -> bool:

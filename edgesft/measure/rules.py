@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from edgesft.measure.advice import Advice, Situation, gain, names, of_roof, operators, percent, total
 from edgesft.measure.agent import CPU
+from edgesft.measure.layer import Layer
 
 ASYNCHRONOUS = (
     *("CUDAExecutionProvider", "TensorrtExecutionProvider", "NvTensorRTRTXExecutionProvider"),
@@ -90,20 +91,23 @@ def _quantize(here: Situation) -> Advice | None:
     if not fp32 or not int8 or not reached or gain(share) < WORTH:
         return None
     higher = int8 / fp32
-    taken = (
-        f"products by fp32 weights take {percent(share)} ({operators(floats)}) at {percent(reached)} of the fp32 roof"
-    )
+    taken = f"products by fp32 weights take {percent(share)} ({operators(floats)}) at {percent(reached)} of the roof"
     if higher < HIGHER:
-        text = f"{taken}, and the int8 roof is only {higher:.2g}× as high: quantize for size, not for speed"
+        text = f"{taken}, and that of int8 is only {higher:.2g}× as high: quantize for size, not for speed"
         return Advice(text, 1.0)
-    won = gain(share, higher if reached > 1 / FAR else min(higher, SMALLER))
-    if won < WORTH:
+    left = sum(layer.share / (higher if _computes(layer) else min(higher, SMALLER)) for layer in floats)
+    if (won := gain(share, share / left)) < WORTH:
         return None
     return Advice(
-        f"{taken}, and the int8 roof is {higher:.2g}× as high: quantize; at most {won:.2g}× for the model if int8 "
-        "comes as near to its roof",
+        f"{taken}, and that of int8 is {higher:.2g}× as high: quantize; at most {won:.2g}× for the model if int8 comes "
+        "as near to its roof",
         won,
     )
+
+
+def _computes(layer: Layer) -> bool:
+    """Whether the layer waits for its products more than for its data."""
+    return layer.bound == "products" and (layer.distance or 0) < FAR
 
 
 def _prune(here: Situation) -> Advice | None:
@@ -134,7 +138,7 @@ def _far(here: Situation) -> Advice | None:
         return None
     kinds = ", ".join(sorted({str(layer.arithmetic) for layer in far}))
     return Advice(
-        f"{names(far)} ({operators(far)}) reach only {percent(reached)} of the {kinds} roof: their shapes suit the "
+        f"{names(far)} ({operators(far)}) reach only {percent(reached)} of the roof ({kinds}): their shapes suit the "
         "kernels badly; widths that are multiples of 16, fewer and wider layers, or several rows at once come nearer; "
         f"{won:.2g}× for the model at a third of the roof",
         won,

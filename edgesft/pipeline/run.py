@@ -164,6 +164,7 @@ class _Run:
             metrics=final.levels,
             drops=final.drops,
             differences=self._job.differences,
+            unsteady=measured.steadiness.problems if measured else (),
         )
 
 

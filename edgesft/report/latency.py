@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from edgesft.budget.percentile import bounds, needed, percentile
+from edgesft.budget.percentile import needed, percentile
+from edgesft.budget.rounds import Rounds, interval
 from edgesft.measure.inputs import buckets
 from edgesft.measure.measurement import Measurement
 
@@ -18,7 +19,8 @@ def latency(measurement: Measurement) -> dict[str, Any]:
     for p in PERCENTILES:
         # A p99 of too few samples is their maximum under another name.
         found[f"p{p}"] = percentile(samples, p) if len(samples) >= needed(p) else None
-    spans = {f"p{p}": bounds(samples, p) for p in PERCENTILES}
+    taken = Rounds.of(measurement.rounds)
+    spans = {f"p{p}": interval(taken, p)[1:] for p in PERCENTILES}
     return {"latency_ns": found, "latency_bounds_ns": spans}
 
 

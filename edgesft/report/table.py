@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich.console import Console, Group, RenderableType
@@ -37,7 +37,7 @@ def tables(results: Mapping[str, Any]) -> RenderableType:
     verdict = results["verdict"]
     closing = Text.assemble("verdict: ", (verdict, f"bold {STYLES[verdict]}"), f"   profile: {results['profile']}")
     warnings = [Text(f"warning: {warning}", style="yellow") for warning in results["warnings"]]
-    return Group(_stages(results), _budget(results), *warnings, closing)
+    return Group(_stages(results), budget_table(results["budget"]), *warnings, closing)
 
 
 def _stages(results: Mapping[str, Any]) -> Table:
@@ -77,28 +77,35 @@ def _latency(stage: Mapping[str, Any]) -> list[str]:
     latency, measured = stage["latency_ns"], stage.get("measurement")
     if latency is None or measured is None:
         return ["–"] * 9
-    quantiles = [
-        milliseconds(latency[p]) if latency[p] is not None else "n too small" for p in ("p50", "p90", "p95", "p99")
-    ]
-    provider = str(stage["provider"]).removesuffix("ExecutionProvider")
-    share = measured.get("share")
-    partitions = measured.get("partitions")
-    where = provider if share is None else f"{provider} {share * 100:.0f} %"
     return [
-        where if partitions is None else f"{where}, {partitions} part.",
+        placed(stage["provider"], measured),
         milliseconds(measured["load_ns"]),
         milliseconds(measured["first_ns"]),
-        *quantiles,
+        *quantiles(latency),
         f"{latency['n']} {measured['grade']}",
         megabytes(measured["peak_memory_bytes"]),
     ]
 
 
-def _budget(results: Mapping[str, Any]) -> Table:
-    table = Table(title="budget", title_justify="left", header_style="bold")
+def quantiles(latency: Mapping[str, int | None]) -> list[str]:
+    """The percentiles of a latency; one that its samples do not carry says so."""
+    found = (latency[p] for p in ("p50", "p90", "p95", "p99"))
+    return ["n too small" if each is None else milliseconds(each) for each in found]
+
+
+def placed(provider: str, measured: Mapping[str, Any]) -> str:
+    """`CPU 100 %, 1 part.`: the provider, its share of the nodes, and in how many pieces."""
+    name, share, partitions = provider.removesuffix("ExecutionProvider"), measured["share"], measured["partitions"]
+    where = name if share is None else f"{name} {share * 100:.0f} %"
+    return where if partitions is None else f"{where}, {partitions} part."
+
+
+def budget_table(lines: Sequence[Mapping[str, Any]], title: str = "budget") -> Table:
+    """The budget's lines with their verdicts."""
+    table = Table(title=title, title_justify="left", header_style="bold")
     for column in ("line", "limit", "value", "interval", "verdict"):
         table.add_column(column, justify="left" if column in ("line", "verdict") else "right")
-    for line in results["budget"]:
+    for line in lines:
         interval = f"{number(line['lower'])} to {number(line['upper'])}" if line["upper"] is not None else "–"
         reason = f": {line['reason']}" if line.get("reason") else ""
         verdict = Text(line["verdict"] + reason, style=STYLES[line["verdict"]])

@@ -81,18 +81,23 @@ def validate(document: Document, schema: type[S]) -> S:
         raise InputError(problems(error, document, schema)) from None
 
 
-def profile(name: str, base: Path = Path(), settings: Sequence[str] = ()) -> ProfileSpec:
+def profile(
+    name: str, base: Path = Path(), settings: Sequence[str] = (), *, without: Sequence[str] = ()
+) -> ProfileSpec:
     """A profile by the name of one that ships, or from a YAML file.
 
     Args:
         name: `x86-1-thread`, or a path ending in `.yaml` or `.yml`, relative to `base`.
         base: Folder of the recipe.
         settings: `a.b=c` values that replace what the file says.
+        without: Keys of the file that do not count.
 
     Raises:
         InputError: There is no such profile, or something is wrong with it.
     """
     document = documents.read(_profile_file(name, base))
+    for key in without:
+        document.data.pop(key, None)
     override(document, settings)
     return validate(document, ProfileSpec)
 

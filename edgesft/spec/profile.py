@@ -9,7 +9,6 @@ from pydantic import Field
 from edgesft.spec.base import Spec
 from edgesft.spec.budget import BudgetSpec
 
-
 Scenario = Literal["single-stream", "paced", "multi-stream", "offline", "sustained", "cold", "end-to-end"]
 """One request after another; at a fixed rate; several in flight, for the latency of each or for the throughput of all;
 for minutes; each in a fresh process; from the raw row to the answer."""

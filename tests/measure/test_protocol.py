@@ -136,7 +136,7 @@ def test_facts_of_the_measurement() -> None:
     assert (found.provider, found.threads, found.runtime) == ("CPUExecutionProvider", 1, "1.2.3")
     assert (found.share, found.left, found.energy_uj) == (0.75, {"Gather": 3}, 1000)
     assert (found.machine, found.runtime_bytes, found.conditions) == ({"cores": 2}, 9, ({"load": 0.5},) * 2)
-    assert found.warmup_stable and found.drift == 1 and found.grade == "A"
+    assert found.warmup_stable and found.steadiness.drift == 1 and found.steadiness.grade == "A"
     text = json.dumps(found.to_json())
     assert Measurement.from_json(json.loads(text)) == found
     assert json.loads(text)["warmup"] == {"samples": found.warmup_samples, "stable": True}
@@ -146,8 +146,8 @@ def test_facts_of_the_measurement() -> None:
 def test_drift_is_seen() -> None:
     heating = (int(10 * MS * (1 + index / 500)) for index in range(10**4))
     found = measured(subjects("a"), SETTINGS, connect=connecting(heating))["a"]
-    assert found.drift > 1.08
-    assert found.grade in "BC"
+    assert found.steadiness.drift > 1.08
+    assert found.steadiness.grade in "BC" and "drifted" in found.steadiness.problems[0]
 
 
 def test_nothing_to_measure_is_refused() -> None:
@@ -230,7 +230,7 @@ def test_sustained_takes_one_model_after_the_other_a_minute_a_round() -> None:
     minutes = found["a"].detail["minutes"]
     assert [minute["p50_ns"] for minute in minutes] == [100 * MS, 100 * MS, 200 * MS]
     assert all(sum(taken) >= 60e9 for taken in found["a"].rounds) and minutes[0]["load"] == 0.5
-    assert found["a"].drift == 2 and found["a"].grade == "C"
+    assert found["a"].steadiness.drift == 2 and found["a"].steadiness.grade == "C"
 
 
 def test_cold_loads_in_a_fresh_process_each_time() -> None:

@@ -118,9 +118,8 @@ def test_nothing_is_guessed() -> None:
 
 
 def test_packed_weights_come_back() -> None:
-    scale = ["float", []]
-    packed = node("QLinearConv", [("uint8", [1, 20, 20, 8]), scale], [("uint8", [1, 18, 18, 16])], "conv")
-    whole = packed | {"inputs": [packed["inputs"][0], ["int8", [16, 8, 3, 3]], scale], "ns": 9}
+    packed = node("QLinearConv", [("uint8", [1, 20, 20, 8]), ("float", [])], [("uint8", [1, 18, 18, 16])], "conv")
+    whole = packed | {"inputs": [packed["inputs"][0], ["int8", [16, 8, 3, 3]], ["float", []]], "ns": 9}
     found = with_weights({"run_ns": [5], "nodes": [packed]}, {"run_ns": [7], "nodes": [whole]})
     assert found["run_ns"] == [5] and found["nodes"][0]["ns"] == 1000
     assert work(found["nodes"][0]).macs == 16 * 18 * 18 * 8 * 9

@@ -10,10 +10,12 @@ from edgesft.budget import verdict
 from edgesft.budget.lines import Facts, judge
 from edgesft.budget.verdict import Line
 from edgesft.errors import InputError, Problem
+from edgesft.measure import fingerprint
 from edgesft.measure.bench.order import Order
 from edgesft.measure.bench.prepare import Prepared, prepare
 from edgesft.measure.bench.row import Row
 from edgesft.measure.bench.survey import Surveyor
+from edgesft.measure.bench.watch import Watch
 from edgesft.measure.driver import MeasureError
 from edgesft.measure.measurement import Measurement
 from edgesft.measure.modelfile import ModelFile, inspect
@@ -26,7 +28,7 @@ LOADS = 5
 """Fresh processes that load the model where the budget limits loading: the least that bound a median at 95 %."""
 
 
-def bench(order: Order, progress: Progress, differences: Sequence[str] = ()) -> list[Row]:
+def bench(order: Order, progress: Progress) -> list[Row]:
     """Measures every model on every provider, all of them interleaved.
 
     A provider that crashes, hangs or does not take the model is a row with its reason.
@@ -34,7 +36,6 @@ def bench(order: Order, progress: Progress, differences: Sequence[str] = ()) -> 
     Args:
         order: What to measure.
         progress: Tells the person what goes on.
-        differences: Where this machine is not the profile's: they leave absolute times open.
 
     Raises:
         InputError: Files, inputs or names that cannot work; all problems of the files at once.
@@ -51,23 +52,29 @@ def bench(order: Order, progress: Progress, differences: Sequence[str] = ()) -> 
             if isinstance(prepared, MeasureError):
                 rows[label] = replace(rows[label], problem=str(prepared))
             else:
+                rows[label] = replace(rows[label], reference=prepared.reference)
                 ready[label], subjects[label] = prepared, subject(order, prepared, provider)
     surveyor = Surveyor(order)
-    for label, found in _measured(order, subjects, progress).items():
+    watch = Watch(order.profile.budget)
+    for label, found in _measured(order, subjects, watch, progress).items():
         if isinstance(found, MeasureError):
             rows[label] = replace(rows[label], problem=str(found))
         else:
             progress.say(f"checking {label}")
             rows[label] = surveyor.survey(replace(rows[label], measurement=found), subjects[label], ready[label])
-    return [replace(row, lines=lines(order, row, differences)) for row in rows.values()]
+    return [replace(row, lines=lines(order, row, watch.confidence)) for row in rows.values()]
 
 
-def _measured(order: Order, subjects: dict[str, Subject], progress: Progress) -> dict[str, Measurement | MeasureError]:
+def _measured(
+    order: Order, subjects: dict[str, Subject], watch: Watch, progress: Progress
+) -> dict[str, Measurement | MeasureError]:
     if not subjects:
         return {}
-    budget = order.profile.budget
-    loads = LOADS if budget.load_ms or budget.first_inference_ms else 1
-    return measure(subjects, order.profile.measure, progress=progress, seed=order.seed, loads=loads)
+    profile = order.profile
+    loads = LOADS if profile.budget.load_ms or profile.budget.first_inference_ms else 1
+    # How many minutes are sustained is asked for; everything else may end when it is decided.
+    stop = watch.stop if watch.limits and profile.measure.scenario != "sustained" else None
+    return measure(subjects, profile.measure, progress=progress, seed=order.seed, loads=loads, stop=stop)
 
 
 def _prepared(order: Order, file: ModelFile) -> Prepared | MeasureError:
@@ -119,10 +126,16 @@ def short(provider: str) -> str:
     return provider.removesuffix("ExecutionProvider")
 
 
-def lines(order: Order, row: Row, differences: Sequence[str]) -> tuple[Line, ...]:
-    """The budget's lines of a row, and one on parity where its answers must be the reference's."""
+def lines(order: Order, row: Row, confidence: float) -> tuple[Line, ...]:
+    """The budget's lines of a row, and one on parity where its answers must be the reference's.
+
+    Args:
+        order: Has the budget.
+        row: What was found.
+        confidence: Of each bound of the latency (`Watch.confidence`).
+    """
     measured = row.measurement
-    facts = Facts(size_bytes=row.file.size_bytes, differences=differences)
+    facts = Facts(size_bytes=row.file.size_bytes, confidence=confidence)
     if measured is not None:
         facts = replace(
             facts,
@@ -130,6 +143,8 @@ def lines(order: Order, row: Row, differences: Sequence[str]) -> tuple[Line, ...
             loads_ns=measured.loads_ns,
             firsts_ns=measured.firsts_ns,
             peak_memory_bytes=measured.peak_memory_bytes,
+            differences=fingerprint.differences(order.profile.machine, measured.machine),
+            unsteady=measured.steadiness.problems,
         )
     found = judge(order.profile.budget, facts)
     # What quantization costs against a float original is for the task's metric to say.

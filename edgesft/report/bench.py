@@ -1,0 +1,221 @@
+"""What `edgesft bench` found: JSON for machines, and tables for people from that JSON alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.markup import escape
+from rich.table import Table
+from rich.text import Text
+
+from edgesft.budget.verdict import worst
+from edgesft.measure.bench.row import Row
+from edgesft.report.latency import by_length, latency
+from edgesft.report.table import STYLES, budget_table, placed, quantiles
+from edgesft.report.units import count, megabytes, milliseconds, percent
+from edgesft.spec.profile import ProfileSpec
+
+SCHEMA = "edgesft/bench"
+SCHEMA_VERSION = 1
+
+COLUMNS = ("Model", "Precision", "Size", "Provider", "load", "first", "p50", "p90", "p95", "p99", "n", "peak", "parity")
+LEFT = ("Model", "Precision", "Provider")
+
+
+def to_json(rows: Sequence[Row], profile: ProfileSpec) -> dict[str, Any]:
+    """Everything that was found: JSON values only, integer nanoseconds and bytes."""
+    return {
+        "schema": SCHEMA,
+        "schema_version": SCHEMA_VERSION,
+        "verdict": worst(line.verdict for row in rows for line in row.lines),
+        "profile": profile.model_dump(mode="json"),
+        "rows": [_row(row) for row in rows],
+    }
+
+
+def _row(row: Row) -> dict[str, Any]:
+    measured = row.measurement
+    return {
+        "name": row.name,
+        "model": row.file.to_json(),
+        "provider": row.provider,
+        "problem": row.problem,
+        **(latency(measured) if measured else {"latency_ns": None, "latency_bounds_ns": None}),
+        "latency_by_length": by_length(measured) if measured else [],
+        "parity": row.parity.to_json() if row.parity else None,
+        "reference": row.reference,
+        "time_shares": dict(row.time_shares) if row.time_shares else None,
+        "budget": [line.to_json() for line in row.lines],
+        "explanation": row.explanation.to_json() if row.explanation else None,
+        "measurement": measured.to_json() if measured else None,
+    }
+
+
+def tables(found: Mapping[str, Any]) -> RenderableType:
+    """The rows, what is to say of each, the budget's lines and the verdict, for a rich console."""
+    parts: list[RenderableType] = [_rows(found)]
+    for row in found["rows"]:
+        parts += [Text(f"  {line}") for line in _notes(row)]
+        if row["latency_by_length"]:
+            parts.append(_lengths(row))
+        if row["explanation"]:
+            parts += _explanation(row)
+        # Parity that holds stands in the row already.
+        if any(line["name"] != "parity" or line["verdict"] != "pass" for line in row["budget"]):
+            parts.append(budget_table(row["budget"], f"budget of {row['name']}"))
+    if any(row["budget"] for row in found["rows"]):
+        verdict = found["verdict"]
+        parts.append(Text.assemble("verdict: ", (verdict, f"bold {STYLES[verdict]}")))
+    return Group(*parts)
+
+
+def _rows(found: Mapping[str, Any]) -> Table:
+    profile = found["profile"]
+    threads = "1 thread" if profile["threads"] == 1 else f"{profile['threads']} threads"
+    scenario = profile["measure"]["scenario"]
+    table = Table(
+        title=f"{scenario}, {threads}: latency in ms, n with its grade of steadiness",
+        title_justify="left",
+        header_style="bold",
+    )
+    for column in COLUMNS:
+        table.add_column(column, justify="left" if column in LEFT else "right", overflow="fold")
+    for row in found["rows"]:
+        model = row["model"]
+        start = (escape(row["name"]), model["precision"] or "–", megabytes(model["size_bytes"]))
+        table.add_row(*start, *_figures(row))
+    return table
+
+
+def _figures(row: Mapping[str, Any]) -> list[str]:
+    measured = row["measurement"]
+    if measured is None:
+        return [escape(row["provider"]), *["–"] * 9]
+    return [
+        placed(row["provider"], measured),
+        milliseconds(measured["load_ns"]),
+        milliseconds(measured["first_ns"]),
+        *quantiles(row["latency_ns"]),
+        f"{row['latency_ns']['n']} {measured['grade']}",
+        megabytes(measured["peak_memory_bytes"]),
+        _parity(row["parity"]),
+    ]
+
+
+def _parity(parity: Mapping[str, Any] | None) -> str:
+    """The worst output's difference, and how often the best class is the same one."""
+    if parity is None:
+        return "–"
+    relative = parity["outputs"][0]["relative"]
+    text = "differs" if relative is None else f"{relative:.1g}"
+    return text if parity["top1"] is None else f"{text}, top-1 {percent(parity['top1'])} %"
+
+
+def _notes(row: Mapping[str, Any]) -> Iterator[str]:
+    """What a reader must know to believe the row, and what its scenario tells besides the latencies."""
+    if row["problem"]:
+        yield f"{row['name']}: {row['problem']}"
+    measured = row["measurement"]
+    if measured is None:
+        return
+    machine = measured["machine"]
+    yield (
+        f"{row['name']}: inputs {measured['inputs']}; {machine['model'] or machine['architecture']}, "
+        f"{machine['cores']} cores; {machine['onnxruntime'] or measured['runtime']} "
+        f"({megabytes(measured['runtime_bytes'])})"
+    )
+    if row["parity"]:
+        parity = row["parity"]
+        yield f"parity with {row['reference']}: {_holds(parity)} on {parity['requests']} requests"
+    elif row["reference"]:
+        yield f"parity: {row['reference']}"
+    if measured["states"]:
+        yield "state fed back: " + ", ".join(f"{name} ← {output}" for name, output in measured["states"].items())
+    if measured["left"]:
+        left = sorted(measured["left"].items(), key=lambda item: -item[1])
+        yield "not on the provider: " + ", ".join(f"{op} × {number}" for op, number in left)
+    if row["time_shares"] and len(row["time_shares"]) > 1:
+        yield "share of time: " + ", ".join(f"{name} {percent(share)} %" for name, share in row["time_shares"].items())
+    if measured["energy_uj"] is not None:
+        yield f"energy: {measured['energy_uj'] / 1000:.3g} mJ an inference, whole processor packages"
+    for problem in measured["unsteady"]:
+        yield f"not steady: {problem}"
+    yield from _detail(measured["detail"])
+
+
+def _holds(parity: Mapping[str, Any]) -> str:
+    within = "holds" if parity["holds"] else "does not hold"
+    return f"{within} at a tolerance of {parity['tolerance']:g} of the largest magnitude ({parity['precision']})"
+
+
+def _detail(detail: Mapping[str, Any]) -> Iterator[str]:
+    """The scenario's own figures."""
+    if "missed" in detail:
+        share = detail["missed"] / detail["requests"]
+        yield (
+            f"a request every {milliseconds(detail['interval_ns'])} ms: {detail['missed']} of {detail['requests']} "
+            f"({percent(share)} %) took longer than {milliseconds(detail['deadline_ns'])} ms"
+        )
+    if "throughput" in detail:
+        how = detail["how"]
+        yield f"{detail['throughput']:.4g} requests a second, {detail['streams']} in flight over {how}"
+    if "minutes" in detail:
+        medians = " ".join(milliseconds(minute["p50_ns"]) for minute in detail["minutes"])
+        yield f"p50 of each minute: {medians} ms"
+    if "spans" in detail:
+        spans = detail["spans"].items()
+        yield ", ".join(
+            f"{name} p50 {milliseconds(span['p50_ns'])} ms ({percent(span['share'])} %)" for name, span in spans
+        )
+    if "evicted" in detail:
+        cached = "read from the disk" if all(detail["evicted"]) else "from the system's cache, which cannot be emptied"
+        yield f"each sample is loading plus first inference in a fresh process, the files {cached}"
+
+
+def _lengths(row: Mapping[str, Any]) -> Table:
+    title = f"latency of {row['name']} in ms by {row['measurement']['axis']}"
+    table = Table(title=title, title_justify="left", header_style="bold")
+    for column in ("length", "n", "p50", "p90", "p95", "p99"):
+        table.add_column(column, justify="right")
+    for bucket in row["latency_by_length"]:
+        table.add_row(f"{bucket['low']} to {bucket['high']}", str(bucket["n"]), *quantiles(bucket))
+    return table
+
+
+def _explanation(row: Mapping[str, Any]) -> list[RenderableType]:
+    """Time by type of operator, the ten longest layers, the roof, and what to try."""
+    told = row["explanation"]
+    operators = Table(title=f"time of {row['name']} by operator", title_justify="left", header_style="bold")
+    for column in ("operator", "calls", "ms", "share %", "MACs"):
+        operators.add_column(column, justify="left" if column == "operator" else "right")
+    for each in told["operators"][:10]:
+        operators.add_row(each["op"], str(each["calls"]), *_time(each))
+    layers = Table(title="longest layers", title_justify="left", header_style="bold")
+    for column in ("layer", "operator", "ms", "share %", "MACs", "bound by", "× its floor"):
+        layers.add_column(column, justify="left" if column in ("layer", "operator", "bound by") else "right")
+    for each in told["layers"]:
+        distance = "–" if each["distance"] is None else f"{each['distance']:.1f}"
+        layers.add_row(escape(each["name"]), each["op"], *_time(each), each["bound"] or "–", distance)
+    roof = Text("  " + _roof(told))
+    return [operators, layers, roof, *(Text(f"  try: {advice['text']}") for advice in told["advice"])]
+
+
+def _time(each: Mapping[str, Any]) -> tuple[str, str, str]:
+    return milliseconds(each["ns"]), percent(each["share"]), count(each["macs"])
+
+
+def _roof(told: Mapping[str, Any]) -> str:
+    roof = told["roof"]
+    peaks = [
+        f"{name} {roof[key] / 1e9:.3g} {unit}"
+        for name, key, unit in (
+            ("fp32", "fp32_macs_per_second", "GMAC/s"),
+            ("int8", "int8_macs_per_second", "GMAC/s"),
+            ("copy", "bytes_per_second", "GB/s"),
+        )
+        if roof[key]
+    ]
+    far = "" if told["distance"] is None else f"; the model takes {told['distance']:.1f} × its floor"
+    return f"roof, measured in this run: {', '.join(peaks)}{far}"

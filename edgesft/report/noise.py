@@ -1,0 +1,40 @@
+"""What `edgesft bench --aa` found."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from edgesft.measure.bench.noise import Noise
+from edgesft.report.units import percent
+
+SCHEMA = "edgesft/noise"
+SCHEMA_VERSION = 1
+
+
+def to_json(found: Noise) -> dict[str, Any]:
+    """JSON values only."""
+    return {"schema": SCHEMA, "schema_version": SCHEMA_VERSION, **found.to_json()}
+
+
+def tables(found: Mapping[str, Any]) -> RenderableType:
+    """The noise floor by percentile, for a rich console."""
+    copies = found["measurements"]
+    table = Table(
+        title=f"{found['model']} against itself: {len(copies)} processes, {len(copies[0]['rounds_ns'])} rounds",
+        title_justify="left",
+        header_style="bold",
+    )
+    for column in ("percentile", "least ratio", "greatest ratio", "noise floor %", "false alarms"):
+        table.add_column(column, justify="left" if column == "percentile" else "right")
+    for p, floor in found["floors"].items():
+        values = [pair["value"] for pair in found["pairs"][p]]
+        alarms = f"{found['false_alarms'][p]} of {len(values)}"
+        table.add_row(p, f"{min(values):.3f}", f"{max(values):.3f}", percent(floor), alarms)
+    grades = " ".join(each["grade"] for each in copies)
+    closing = f"A comparison here cannot tell a smaller effect from none. Grades of steadiness: {grades}"
+    return Group(table, Text(closing))
