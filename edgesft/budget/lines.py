@@ -89,7 +89,10 @@ def _short(taken: Rounds, p: int, confidence: float) -> str:
     if taken.count < rounds.FEWEST_ROUNDS:
         return f"it takes {rounds.FEWEST_ROUNDS} rounds to tell how samples depend on each other, got {taken.count}"
     worth = effective(taken, p, confidence)
-    return f"n={count} dependent samples are worth n={worth}, too few to bound p{p}, which takes n={least}"
+    return (
+        f"n={count} samples in {taken.count} rounds are worth {worth} independent ones, "
+        f"too few to bound p{p}, which takes {least}"
+    )
 
 
 def _milliseconds(found: Interval) -> Interval:

@@ -128,6 +128,9 @@ STABLE_SHARE = 0.02
 SPIN_NS = 100_000
 """Before an inference is due the agent sleeps, but for this last bit: threads wake late by about so much."""
 
+SWITCH_SECONDS = 1e-5
+"""A thread whose inference is done may wait so long for the interpreter while another has it; Python's own is 5 ms."""
+
 HOST = "EDGESFT_HOST"
 """Environment variable with the process id of what started the agent."""
 
@@ -447,12 +450,15 @@ class Caller:
 
 @contextmanager
 def undisturbed() -> Iterator[None]:
-    """Without this interpreter's collector, which is no part of what the device does."""
+    """Without this interpreter's collector, and with threads that take turns quickly: neither is the device's doing."""
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(SWITCH_SECONDS)
     gc.disable()
     try:
         yield
     finally:
         gc.enable()
+        sys.setswitchinterval(interval)
 
 
 class Agent:

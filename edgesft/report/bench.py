@@ -62,13 +62,17 @@ def tables(found: Mapping[str, Any]) -> RenderableType:
             parts.append(_lengths(row))
         if row["explanation"]:
             parts += _explanation(row)
-        # Parity that holds stands in the row already.
-        if any(line["name"] != "parity" or line["verdict"] != "pass" for line in row["budget"]):
+        if _open(row):
             parts.append(budget_table(row["budget"], f"budget of {row['name']}"))
-    if any(row["budget"] for row in found["rows"]):
+    if any(_open(row) for row in found["rows"]):
         verdict = found["verdict"]
         parts.append(Text.assemble("verdict: ", (verdict, f"bold {STYLES[verdict]}")))
     return Group(*parts)
+
+
+def _open(row: Mapping[str, Any]) -> bool:
+    """Whether there are lines to show; parity that holds stands in the row already."""
+    return any(line["name"] != "parity" or line["verdict"] != "pass" for line in row["budget"])
 
 
 def _rows(found: Mapping[str, Any]) -> Table:

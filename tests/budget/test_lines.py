@@ -123,3 +123,33 @@ def test_what_was_not_found_out_is_open_and_says_why() -> None:
     assert all(line.reason and line.value is None for line in found.values())
     metric = judge(BudgetSpec.model_validate({"max_drop": {"f1": 0.01}}), FACTS)[0]
     assert metric.reason == "f1 was not taken; there is accuracy"
+
+
+def test_an_unsteady_machine_opens_latencies_and_nothing_else() -> None:
+    why = "latency drifted by +12% while it was measured"
+    lines = judge(BUDGET, Facts(**{**vars(FACTS), "unsteady": [why]}))
+    opened = {line.name: line.reason for line in lines if line.verdict == "inconclusive"}
+    assert opened == dict.fromkeys(["latency_ms.p50", "latency_ms.p95"], why)
+
+
+def test_the_confidence_of_a_look_widens_what_comes_from_rounds() -> None:
+    budget = BudgetSpec.model_validate({"latency_ms": {"p95": 5}, "latency_ratio": {"p50": 0.33}, "load_ms": 120})
+    stated = judge(budget, FACTS)
+    look = judge(budget, Facts(**{**vars(FACTS), "confidence": 0.999}))
+    assert look[0].upper >= stated[0].upper and look[0].lower < stated[0].lower
+    assert look[1].upper >= stated[1].upper
+    assert look[2] == stated[2]
+    short = judge(budget, Facts(size_bytes=1, rounds=[[MS] * 20] * 5, confidence=0.999))
+    assert short[0].reason == "n=100 is too small to bound p95, which takes n=135"
+
+
+def test_dependent_samples_say_what_they_are_worth() -> None:
+    levels = [4.0, 4.4, 3.7, 4.1, 3.9, 4.6, 4.2, 3.8, 4.3, 4.05] * 2
+    facts = Facts(size_bytes=1, rounds=[[int(level * MS)] * 50 for level in levels])
+    (line,) = judge(BudgetSpec.model_validate({"latency_ms": {"p95": 9}}), facts)
+    assert line.verdict == "inconclusive"
+    assert line.reason.startswith("n=1000 samples in 20 rounds are worth ")
+    assert line.reason.endswith("independent ones, too few to bound p95, which takes 59")
+    few = Facts(size_bytes=1, rounds=[[MS] * 100] * 4)
+    (line,) = judge(BudgetSpec.model_validate({"latency_ms": {"p95": 9}}), few)
+    assert line.reason == "it takes 5 rounds to tell how samples depend on each other, got 4"

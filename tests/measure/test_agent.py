@@ -40,6 +40,18 @@ def test_imports_nothing_that_another_interpreter_may_lack() -> None:
         assert {name.split(".")[0] for name in names} <= allowed
 
 
+def test_every_operation_is_documented() -> None:
+    """In the file itself, which travels alone, and in the document for other languages."""
+    document = (Path(__file__).parents[2] / "export/PROTOCOL.md").read_text("utf-8")
+    for op in agent.OPERATIONS:
+        assert f"\n{op} " in (agent.__doc__ or ""), op
+        assert f"| `{op}` |" in document, op
+    for line in document.split("```")[1].strip().splitlines():
+        assert json.loads(line)["op"] in agent.OPERATIONS
+    described = json.loads(document.split("```")[1].strip().splitlines()[0])["machine"]
+    assert set(described) == set(agent.machine())
+
+
 def test_a_whole_conversation(tmp_path: Path) -> None:
     feeds = {"x": agent.encode(np.arange(8, dtype=np.float32).reshape(2, 4))}
     answers, _ = talk(
