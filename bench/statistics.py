@@ -2,7 +2,8 @@
 
     python bench/statistics.py [--trials 10000] [--seed 0]
 
-Each trial draws a limit of the true percentile x (1 ± 5 … 30 %), takes rounds of 50 samples, looks at them after 10,
+Each trial draws a limit of the true percentile x (1 ± 5 … 30 %) (of a machine that changes: of the longest measurement),
+takes rounds of 50 samples, looks at them after 10,
 20, 40, … 320 rounds with `edgesft.budget.sequential.decide`, and stops at the first verdict. For each simulated machine
 the table says how many trials were decided, in how many of those each stated bound holds (one that is not stated, for
 want of samples, claims nothing and counts as holding; `no upper` says how often), how many verdicts are wrong, how many
@@ -195,7 +196,7 @@ class Switching:
         self.rng, self.slow, self.always = rng, slow, always
         self.chance = 1 / (rounds * SAMPLES)
         self.state = rng.random(trials) < slow
-        self.seen = np.zeros(trials)
+        self.seen, self.begun = np.zeros(trials), False
 
     def draw(self, trials: np.ndarray, rounds: int) -> np.ndarray:
         """The next latencies."""
@@ -207,12 +208,14 @@ class Switching:
             state[:] = now
         self.state[trials] = now
         self.seen[trials] += states.sum(axis=0)
+        self.begun = True
         shape = (len(trials), rounds, SAMPLES)
         return np.exp(0.1 * self.rng.standard_normal(shape)) * np.where(states.T.reshape(shape), 1.5, 1)
 
     def shares(self, trials: np.ndarray, rounds: int) -> np.ndarray:
-        """The mixture of what each trial went through, or that over all time."""
-        slow = np.full(len(trials), self.slow) if self.always else self.seen[trials] / (rounds * SAMPLES)
+        """The mixture of what each trial went through; that over all time before they began, or where it is asked."""
+        always = self.always or not self.begun
+        slow = np.full(len(trials), self.slow) if always else self.seen[trials] / (rounds * SAMPLES)
         return log_normal(0.1) + slow[:, None] * (log_normal(0.1, 1.5) - log_normal(0.1))
 
 
@@ -346,7 +349,7 @@ def _chunk(case: Case, rng: np.random.Generator, trials: int) -> tuple[list[Outc
     machines = case.build(rng, trials)
     left, held = np.arange(trials), np.empty((trials, 0, SAMPLES), np.int64)
     away = rng.uniform(NEAREST, FARTHEST, trials) * rng.choice([-1, 1], trials)
-    limits = TYPICAL_NS * quantile(_expected(case, machines, left), case.p) * (1 + away)
+    limits = TYPICAL_NS * quantile(machines.shares(left, rounds_at(LOOKS)), case.p) * (1 + away)
     found, refused = list[Outcome](), set[int]()
     for look in range(1, LOOKS + 1):
         new = machines.draw(left, rounds_at(look) - held.shape[1])
@@ -369,13 +372,6 @@ def _chunk(case: Case, rng: np.random.Generator, trials: int) -> tuple[list[Outc
         if not left.size:
             break
     return found, len(refused)
-
-
-def _expected(case: Case, machines: Machine, trials: np.ndarray) -> np.ndarray:
-    """What the limit is drawn around: the truth of the longest measurement, or of all time where that is not known."""
-    if isinstance(machines, Switching):
-        return Switching(machines.rng, 1, machines.slow, 1, always=True).shares(trials[:1], 1)
-    return machines.shares(trials, rounds_at(LOOKS))
 
 
 def main() -> int:

@@ -29,7 +29,8 @@ def student(share: float, freedom: int) -> float:
 
     Args:
         share: Probability below the quantile.
-        freedom: Degrees of freedom; from 4 on the error is below 0.2 %.
+        freedom: Degrees of freedom; the error is below 0.2 % from 4 on up to a share of 99.4 %, and from
+            7 on up to 99.96 %.
     """
     z = NormalDist().inv_cdf(share)
     terms = (

@@ -2,8 +2,8 @@
 
 The bounds are order statistics: of n independent samples the number that lies below the true p-th percentile is
 binomial (n, p), whatever the distribution, if it is continuous; ties only make the bounds wider than they must be
-(David and Nagaraja, Order Statistics, 3rd edition, section 7.1). Samples of a throttling machine are not independent,
-so that the count is necessary and not sufficient.
+(David and Nagaraja, Order Statistics, 3rd edition, section 7.1). Samples of a machine that throttles or is disturbed
+are not independent, so that the count is necessary and not sufficient: `rounds` allows for that.
 """
 
 from __future__ import annotations

@@ -22,7 +22,7 @@ from typing import NamedTuple
 import numpy as np
 
 from edgesft.budget.bootstrap import student
-from edgesft.budget.percentile import CONFIDENCE, Interval, ranks
+from edgesft.budget.percentile import CONFIDENCE, ROUNDING, Interval, ranks
 
 FEWEST_ROUNDS = 5
 """With fewer rounds nothing can be said of how they differ, and there is no bound."""
@@ -32,7 +32,8 @@ UNLIKE = 0.01
 
 ENOUGH_ROUNDS = 16
 """Rounds that differ by more than chance count as independent draws when there are so many of them, cautiously
-counted. With 16 the largest error of a lag-1 autocorrelation, 2 / sqrt(16), is still one that can be corrected."""
+counted. Found with bench/statistics.py: with half as many, bounds on slowly wandering machines hold too rarely; with
+twice as many, hardly one of those machines is ever decided."""
 
 MOST_LAG = 0.95
 """A higher autocorrelation is taken for this, which leaves one round of 39."""
@@ -42,7 +43,8 @@ class Dependence(NamedTuple):
     """How the number of samples at or below a threshold varies between rounds.
 
     Attributes:
-        clustering: Its variance over that of independent samples; about 1 where samples are independent.
+        clustering: Its variance over that of independent samples; about 1 where samples are independent, and taken
+            for 1 where all are equal or the rounds are fewer than `FEWEST_ROUNDS`.
         lag: Its autocorrelation from one round to the next, corrected for the estimate's bias.
     """
 
@@ -102,15 +104,20 @@ class Rounds:
         """How the number of samples at or below the p-th percentile varies between rounds.
 
         Counts and not latencies are compared, so that neither a heavy tail nor two modes can blow the variance up.
+        Samples that equal the percentile count as so large a part of one that p % in all are below: a coarse clock
+        must not hide that whole rounds are slow.
         """
-        below = np.searchsorted(self.values, self.percentile(p), side="right")
-        share = below / self.values.size
-        if self.count < FEWEST_ROUNDS or share == 1:
+        share, value = p / 100, self.percentile(p)
+        below, upto = np.searchsorted(self.values, value), np.searchsorted(self.values, value, side="right")
+        part = (share * self.values.size - below) / (upto - below)
+        variance = (below + part**2 * (upto - below)) / self.values.size - share**2
+        if self.count < FEWEST_ROUNDS or variance < ROUNDING:
             return Dependence(1.0, 0.0)
-        counts = np.bincount(self.owners[:below], minlength=self.count)
-        away = (counts - share * self.sizes) / np.sqrt(self.sizes * share * (1 - share))
+        equal = np.bincount(self.owners[below:upto], minlength=self.count)
+        counts = np.bincount(self.owners[:below], minlength=self.count) + part * equal
+        away = (counts - share * self.sizes) / np.sqrt(self.sizes * variance)
         total = float(away @ away)
-        lag = float(away[1:] @ away[:-1]) / total if total else 0.0
+        lag = float(away[1:] @ away[:-1]) / total if total > ROUNDING else 0.0
         # Around an estimated mean the autocorrelation comes out too low by about (1 + 3 lag) / rounds
         # (Kendall 1954, Note on Bias in the Estimation of Autocorrelation, Biometrika 41).
         return Dependence(total / (self.count - 1), lag + (1 + 3 * max(lag, 0)) / self.count)

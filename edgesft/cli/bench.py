@@ -35,6 +35,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--scenario", choices=get_args(Scenario), help="how the requests come")
     parser.add_argument("--inputs", type=Path, help="npz file of requests; raw rows for end-to-end")
     parser.add_argument("--axis", action="append", metavar="NAME=N", help="size of a free axis, for random inputs")
+    parser.add_argument("--batch", type=int, default=1, metavar="N", help="rows of a request")
     parser.add_argument("--state", action="append", metavar="IN=OUT", help="an output that is fed back into an input")
     parser.add_argument("--pipeline", help="end-to-end: text, image or a Python file")
     parser.add_argument("--reference", type=Path, metavar="MODEL", help="model whose answers are the right ones")
@@ -43,7 +44,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--allow-cpu", action="store_true", help="a provider may leave every node to the CPU")
     parser.add_argument("--python", type=Path, metavar="EXE", help="interpreter whose onnxruntime measures")
     parser.add_argument("--time-limit", type=_positive, default=900.0, metavar="S", help="longest wait for an answer")
-    parser.add_argument("--seed", type=int, default=0, help="of random inputs and of the order within rounds")
+    parser.add_argument(
+        "--seed", type=_natural, default=0, metavar="N", help="of random inputs and of the order within rounds"
+    )
     parser.add_argument("--format", choices=("table", "json"), default="table", help="what to print")
     parser.add_argument("--quiet", action="store_true", help="no progress on standard error")
 
@@ -84,6 +87,8 @@ def _order(options: argparse.Namespace) -> Order:
     profile = _profile(options, [word for word in settings if not word.startswith(PIPELINE)])
     of_profile = {provider.name: provider for provider in profile.providers}
     asked = [providers.resolve(name) for name in options.provider or [profile.providers[0].name]]
+    if options.batch < 1:
+        raise InputError(f"--batch must be at least 1, got {options.batch}")
     axes = _pairs(options.axis, "axis", "--axis sequence=64")
     return Order(
         models=models,
@@ -91,6 +96,7 @@ def _order(options: argparse.Namespace) -> Order:
         providers=[of_profile.get(name, ProviderSpec(name=name)) for name in dict.fromkeys(asked)],
         inputs=options.inputs,
         axes={name: _size(name, size) for name, size in axes.items()},
+        batch=options.batch,
         states=_pairs(options.state, "state", "--state h=hn") if options.state else None,
         pipeline=options.pipeline,
         pipeline_settings=[word.removeprefix(PIPELINE) for word in settings if word.startswith(PIPELINE)],
@@ -113,11 +119,14 @@ def _profile(options: argparse.Namespace, settings: list[str]) -> ProfileSpec:
 
 
 def _pairs(words: list[str] | None, name: str, example: str) -> dict[str, str]:
-    """`a=b` words as a mapping."""
-    found = dict(word.rpartition("=")[::2] for word in words or [])
-    if wrong := [word for word in words or [] if not word.partition("=")[0] or not word.rpartition("=")[2]]:
+    """`a=b` words as a mapping; a name may have a `=` in it, as it is the model's."""
+    pairs = [word.rpartition("=") for word in words or []]
+    if wrong := ["".join(pair) for pair in pairs if not all(pair)]:
         raise InputError(f"{name} must be a name and a value, got {', '.join(wrong)}", example)
-    return found
+    names = [left for left, _, _ in pairs]
+    if twice := [left for left in dict.fromkeys(names) if names.count(left) > 1]:
+        raise InputError(f"{name} must be given once for each name, got {', '.join(twice)} more than once", example)
+    return {left: right for left, _, right in pairs}
 
 
 def _size(name: str, text: str) -> int:
@@ -127,10 +136,19 @@ def _size(name: str, text: str) -> int:
 
 
 def _positive(text: str) -> float:
-    value = float(text)
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
     if not 0 < value < float("inf"):
-        raise argparse.ArgumentTypeError(f"must be more than 0, got {text}")
+        raise argparse.ArgumentTypeError(f"must be a number above 0, got {text!r}")
     return value
+
+
+def _natural(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"must be a whole number from 0 on, got {text!r}")
+    return int(text)
 
 
 def _print(found: Mapping[str, Any], tables: RenderableType, form: str) -> None:

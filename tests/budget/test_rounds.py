@@ -35,7 +35,7 @@ def test_independent_samples_get_hardly_wider_bounds_than_the_exact_ones() -> No
         exact, found = percentile.interval(taken.ravel(), 95), interval(taken, 95)
         assert found.lower <= exact.lower and found.upper >= exact.upper
         wider.append((found.upper - found.lower) / (exact.upper - exact.lower))
-    assert np.mean(wider) < 1.25
+    assert np.mean(wider) < 1.35
 
 
 def test_what_is_said_tenfold_counts_once() -> None:
@@ -87,7 +87,16 @@ def test_smallest_n_remains() -> None:
     taken = [[1_000_000] * 10] * 5
     assert interval(taken, 50) == (1_000_000, 1_000_000, 1_000_000)
     assert interval(taken, 95).upper is None
-    assert interval([[1_000_000] * 12] * 5, 95).upper == 1_000_000
+    assert effective([[1_000_000] * 20] * 5, 95) == percentile.needed(95)
+    assert interval([[1_000_000] * 20] * 5, 95).upper == 1_000_000
+
+
+def test_a_coarse_clock_hides_no_slow_rounds() -> None:
+    """Two of 20 rounds are slow throughout, and no two samples of a round differ."""
+    taken = [[4_000_000 + 1000 * (number % 7)] * 50 for number in range(18)] + [[9_000_000] * 50] * 2
+    assert interval(taken, 95).value == 9_000_000
+    assert interval(taken, 95).upper is None
+    assert effective(taken, 95) < 20
 
 
 def test_rounds_need_samples_and_may_differ_in_size() -> None:
@@ -117,7 +126,7 @@ def test_rounds_that_wander_are_trusted_less() -> None:
     restless = [Rounds.of(wandering(rng)) for _ in range(50)]
     assert all(taken.unlike for taken in restless)
     assert np.mean([taken.independent for taken in restless]) < 8
-    one = restless[0]
+    one = Rounds.of(wandering(rng, 10, keep=0.0))
     assert one.doubt == pytest.approx((one.medians.max() - one.medians.min()) / np.median(one.medians))
     found = interval(one, 50)
     assert found.lower < found.value * (1 - one.doubt / 2) and found.upper > found.value * (1 + one.doubt / 2)

@@ -58,7 +58,7 @@ def test_bounds_are_those_of_the_look() -> None:
 
 
 def test_more_rounds_decide_what_few_leave_open() -> None:
-    limits = {95: 6_150_000}
+    limits = {95: 6_000_000}
     assert decide(taken(10), limits, 1).verdict is None
     assert decide(taken(320), limits, 6).verdict == "pass"
 

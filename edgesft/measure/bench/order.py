@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from edgesft.errors import InputError, Problem
 from edgesft.measure.driver import TIMEOUT_SECONDS, Agent
 from edgesft.spec.profile import ProfileSpec, ProviderSpec
 
@@ -20,6 +21,7 @@ class Order:
         providers: Each of them is measured with each model.
         inputs: npz file of requests, or raw rows where the scenario is `end-to-end`; None feeds random requests.
         axes: Sizes of free axes for random requests.
+        batch: Rows of a request.
         states: Input → output that is fed back; None goes by their names.
         pipeline: `end-to-end`: its kind or file; None goes by the contract beside the model.
         pipeline_settings: `end-to-end`: `option=value`.
@@ -36,6 +38,7 @@ class Order:
     providers: Sequence[ProviderSpec]
     inputs: Path | None = None
     axes: Mapping[str, int] = field(default_factory=dict)
+    batch: int = 1
     states: Mapping[str, str] | None = None
     pipeline: str | Path | None = None
     pipeline_settings: Sequence[str] = ()
@@ -50,6 +53,27 @@ class Order:
     def end_to_end(self) -> bool:
         """Whether raw rows are measured through a pipeline."""
         return self.profile.measure.scenario == "end-to-end"
+
+    def check(self) -> None:
+        """Refuses what would silently have no effect.
+
+        Raises:
+            InputError: A model is named twice, or something is given that the rest leaves no use for.
+        """
+        scenario, problems = self.profile.measure.scenario, []
+        if twice := [str(path) for path in dict.fromkeys(self.models) if list(self.models).count(path) > 1]:
+            problems.append(Problem(f"models must differ, got {', '.join(twice)} more than once", "--aa"))
+        if (self.pipeline or self.pipeline_settings) and not self.end_to_end:
+            message = f"pipeline must go with the scenario end-to-end, got {scenario}"
+            problems.append(Problem(message, "--scenario end-to-end"))
+        if self.reference and self.end_to_end:
+            message = f"reference must go with requests whose answers can be compared, got the scenario {scenario}"
+            problems.append(Problem(message, "another scenario, or leave it out"))
+        if self.axes and self.inputs:
+            message = f"axes must go with random inputs, whose sizes they are, got inputs from '{self.inputs}'"
+            problems.append(Problem(message, "leave one of the two out"))
+        if problems:
+            raise InputError(problems)
 
     def connect(self) -> Agent:
         """A fresh agent."""

@@ -13,6 +13,7 @@ from edgesft.measure.agent import CPU
 from edgesft.measure.bench.order import Order
 from edgesft.measure.driver import Agent, Loaded, MeasureError
 from edgesft.measure.inputs import Requests, check_states, find_states, load_npz, random_requests
+from edgesft.measure.inputs.axes import batches
 from edgesft.measure.modelfile import ModelFile, explain_load_error, inspect
 from edgesft.measure.pipelines import PipelineSource, find, read_rows
 from edgesft.spec.profile import ProviderSpec
@@ -118,8 +119,9 @@ def _fed(order: Order, file: ModelFile, loaded: Loaded) -> Prepared:
         rows = read_rows(order.inputs, ROWS)
         return Prepared(file, Requests((), ""), states, pipeline, rows, reference="raw rows are not compared")
     if order.inputs is not None:
-        return Prepared(file, load_npz(order.inputs, loaded.inputs), states)
-    requests = random_requests(loaded.inputs, order.axes, file.gathers, states=states, seed=order.seed)
+        return Prepared(file, load_npz(order.inputs, loaded.inputs, batch=order.batch), states)
+    sizes = {**batches(loaded.inputs, order.batch), **order.axes}
+    requests = random_requests(loaded.inputs, sizes, file.gathers, states=states, seed=order.seed)
     return Prepared(file, requests, states)
 
 

@@ -44,3 +44,8 @@ def counts_rows(value: Value, inputs: Sequence[Value]) -> bool:
         return False
     later = {each for other in inputs for each in other.shape[1:]}
     return axis not in later and not any(is_batch(value, place) for place in range(1, len(value.shape)))
+
+
+def batches(inputs: Sequence[Value], size: int) -> dict[str, int]:
+    """Name of each axis that is the batch → its size."""
+    return {str(name): size for value in inputs for place, name in enumerate(names(value)) if is_batch(value, place)}

@@ -22,7 +22,6 @@ import numpy as np
 from edgesft.errors import InputError, Problem
 from edgesft.measure.driver import Value
 from edgesft.measure.inputs.axes import counts_rows, names
-from edgesft.measure.inputs.lengths import varying
 from edgesft.measure.inputs.requests import DTYPES, Feeds, Requests, unfeedable
 from edgesft.spec.problems import nearest
 
@@ -72,8 +71,7 @@ def load_npz(path: Path, inputs: Sequence[Value], *, batch: int = 1) -> Requests
         raise InputError(problems)
     of_rows = f" of {batch} rows" if batch > 1 else ""
     left = f", {held % batch} rows left out" if held % batch else ""
-    axis, lengths = varying(inputs, feeds)
-    return Requests(feeds, f"{path.name}, {len(feeds)} requests{of_rows}{left}", axis, lengths)
+    return Requests(feeds, f"{path.name}, {len(feeds)} requests{of_rows}{left}")
 
 
 def _read(path: Path) -> Feeds:

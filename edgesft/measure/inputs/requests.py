@@ -24,14 +24,10 @@ class Requests:
     Attributes:
         feeds: Input → array.
         source: Where they come from, for every place that shows a number: `rows.npz, 128 requests`.
-        axis: The axis that differs among them, `elements` where several do, or None where none does.
-        lengths: Its size in each request, or None.
     """
 
     feeds: tuple[Feeds, ...]
     source: str
-    axis: str | None = None
-    lengths: tuple[int, ...] | None = None
 
 
 def unfeedable(inputs: Sequence[Value]) -> list[Problem]:

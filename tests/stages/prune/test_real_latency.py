@@ -49,7 +49,9 @@ def test_parameters_and_the_file_shrink(pair: dict[str, tuple[Artefact, Artefact
 def test_the_measured_latency_falls(pair: dict[str, tuple[Artefact, Artefact]], tmp_path: Path) -> None:
     surroundings = context(tmp_path, small(pair["whole"][0].path, 48))
     requests = Requests(tuple(TASK.requests(surroundings.validation, surroundings.processor)), "rows")
-    subjects = {name: Subject(onnx.model, surroundings.profile.providers, 1, requests) for name, (_, onnx) in pair.items()}
+    subjects = {
+        name: Subject(onnx.model, surroundings.profile.providers, 1, requests) for name, (_, onnx) in pair.items()
+    }
     found = {name: required(each) for name, each in measure(subjects, SETTINGS).items()}
     falls = ratio(found["cut"].rounds, found["whole"].rounds, 50)
     assert falls.upper is not None and falls.upper < 0.9, falls
