@@ -4,7 +4,7 @@ VENV ?= .venv
 RUN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test test-slow lint format bench-sst2 bench-clinc150 clean
+.PHONY: demo test test-slow lint format bench-sst2 bench-clinc150 bench-models bench-harness clean
 
 # The constraints name the exact set that was tested. The weights' package asks for sentence-transformers, which
 # nothing here needs.
@@ -36,6 +36,20 @@ format: $(READY)
 # These read data that is not part of this repository, from the folder that EDGESFT_DATA names.
 bench-sst2 bench-clinc150: bench-%: $(READY)
 	$(RUN)/edgesft run bench/$*.yaml --output runs/$*
+
+# EDGESFT_WEIGHTS names the folder of pretrained weights. A budget line that fails (exit code 1) is a result, too.
+MODELS := minilm mobilenet gtcrn ultraface
+bench-models: $(READY)
+	$(RUN)/python bench/models.py runs/models
+	for model in $(MODELS:%=runs/models/%); do \
+		$(RUN)/edgesft bench $$model-fp32.onnx $$model-int8.onnx --inputs $$model.npz --explain --format json \
+			> $$model.json || [ $$? -eq 1 ] || exit; \
+	done
+	$(RUN)/python bench/tables.py $(MODELS:%=runs/models/%.json)
+
+# Also without those folders: the models of bench-models are taken along where they are.
+bench-harness: $(READY)
+	$(RUN)/python bench/harness.py $(wildcard runs/models/*.onnx)
 
 clean:
 	rm -rf $(VENV) runs .pytest_cache .ruff_cache .mypy_cache

@@ -103,7 +103,7 @@ def _order(options: argparse.Namespace) -> Order:
         reference=options.reference,
         allow_cpu=options.allow_cpu,
         explain=options.explain,
-        python=options.python,
+        python=_interpreter(options.python),
         time_limit=options.time_limit,
         seed=options.seed,
     )
@@ -127,6 +127,11 @@ def _pairs(words: list[str] | None, name: str, example: str) -> dict[str, str]:
     if twice := [left for left in dict.fromkeys(names) if names.count(left) > 1]:
         raise InputError(f"{name} must be given once for each name, got {', '.join(twice)} more than once", example)
     return {left: right for left, _, right in pairs}
+
+
+def _interpreter(path: Path | None) -> Path | None:
+    """A file by its whole path, for a bare name is looked for where the shell looks; links of environments stay."""
+    return path.absolute() if path and path.is_file() else path
 
 
 def _size(name: str, text: str) -> int:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import os
 import sys
 from collections.abc import Sequence
 
@@ -27,6 +28,9 @@ COMMANDS = {
 INTERRUPTED = 130
 """What shells expect of a process that Ctrl-C ended (128 + SIGINT)."""
 
+CLOSED = 141
+"""What shells expect of a process whose reader went away (128 + SIGPIPE)."""
+
 
 def parser() -> argparse.ArgumentParser:
     """The whole command line; a command's module is imported only when it is the one that is called."""
@@ -46,16 +50,23 @@ def parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command and returns its exit code."""
     options = _parse(argv)
+    # The runtime's telemetry leaves files in the user's folders; also where this process itself loads the runtime.
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     command = importlib.import_module(f"edgesft.cli.{options.command}")
     try:
         code: int = command.main(options)
+        sys.stdout.flush()
         return code
     except EdgesftError as error:
         print(f"edgesft {options.command}: {error}", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
-        print("\nedgesft: stopped; the same command goes on where this one was", file=sys.stderr)
+        print(f"\nedgesft: {getattr(command, 'STOPPED', 'stopped')}", file=sys.stderr)
         return INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read has seen enough. What is still buffered must not fail once more when the interpreter ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return CLOSED
 
 
 def _parse(argv: Sequence[str] | None) -> argparse.Namespace:

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from edgesft.api import Result
 
+STOPPED = "stopped; the same command goes on where this one was"
+
 EXIT_CODES = {"pass": 0, "fail": 1, "inconclusive": 3}
 
 

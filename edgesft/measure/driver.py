@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 
@@ -179,12 +179,17 @@ class Agent:
         """Ends the process, whatever it is doing."""
         self._process.kill()
         self._process.wait()
+        # An interpreter behind a wrapper is no child that can be killed: it sees its input end, and the reader its own.
+        self._shut(self._process.stdin)
         self._reader.join()
-        for stream in (self._process.stdin, self._process.stdout, self._stderr):
+        self._shut(self._process.stdout)
+        self._shut(self._stderr)
+
+    def _shut(self, stream: IO[Any] | None) -> None:
+        # A request that the dead process never read may still be buffered.
+        with suppress(BrokenPipeError):
             if stream is not None and not stream.closed:
-                # A request that the dead process never read may still be buffered.
-                with suppress(BrokenPipeError):
-                    stream.close()
+                stream.close()
 
     def info(self) -> dict[str, Any]:
         """`runtime` (version) and `providers` that the agent's interpreter can use."""
@@ -299,7 +304,8 @@ class Agent:
         except queue.Empty:
             self._process.kill()
             raise MeasureError(
-                f"the measuring process did not answer '{op}' within {self._timeout:g} s and was ended{self._tail()}",
+                f"the measuring process did not answer '{op}' within {self._timeout:g} s and was ended; "
+                f"a longer limit, or another provider, may help{self._tail()}",
                 op,
             ) from None
         if not line:

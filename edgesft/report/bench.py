@@ -63,7 +63,7 @@ def tables(found: Mapping[str, Any]) -> RenderableType:
         if row["explanation"]:
             parts += _explanation(row)
         if _open(row):
-            parts.append(budget_table(row["budget"], f"budget of {row['name']}"))
+            parts.append(budget_table(row["budget"], escape(f"budget of {row['name']}")))
     if any(_open(row) for row in found["rows"]):
         verdict = found["verdict"]
         parts.append(Text.assemble("verdict: ", (verdict, f"bold {STYLES[verdict]}")))
@@ -150,8 +150,21 @@ def _notes(row: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _holds(parity: Mapping[str, Any]) -> str:
-    within = "holds" if parity["holds"] else "does not hold"
+    within = "holds" if parity["holds"] else f"does not hold ({_apart(parity['outputs'][0])})"
     return f"{within} at a tolerance of {parity['tolerance']:g} of the largest magnitude ({parity['precision']})"
+
+
+def _apart(output: Mapping[str, Any]) -> str:
+    """What is wrong with an output, the worst thing first."""
+    if output["mismatch"]:
+        wrong = output["mismatch"]
+    elif output["non_finite"]:
+        wrong = f"{output['non_finite']} values are not finite"
+    elif output["absolute"] is None:
+        wrong = "values are finite where the reference's are not"
+    else:
+        wrong = f"off by {output['absolute']:.3g}"
+    return f"output '{output['name']}': {wrong}"
 
 
 def _detail(detail: Mapping[str, Any]) -> Iterator[str]:
@@ -179,7 +192,7 @@ def _detail(detail: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _lengths(row: Mapping[str, Any]) -> Table:
-    title = f"latency of {row['name']} in ms by {row['measurement']['axis']}"
+    title = escape(f"latency of {row['name']} in ms by {row['measurement']['axis']}")
     table = Table(title=title, title_justify="left", header_style="bold")
     for column in ("length", "n", "p50", "p90", "p95", "p99"):
         table.add_column(column, justify="right")
@@ -191,7 +204,7 @@ def _lengths(row: Mapping[str, Any]) -> Table:
 def _explanation(row: Mapping[str, Any]) -> list[RenderableType]:
     """Time by type of operator, the ten longest layers, the roof, and what to try."""
     told = row["explanation"]
-    operators = Table(title=f"time of {row['name']} by operator", title_justify="left", header_style="bold")
+    operators = Table(title=escape(f"time of {row['name']} by operator"), title_justify="left", header_style="bold")
     for column in ("operator", "calls", "ms", "share %", "MACs"):
         operators.add_column(column, justify="left" if column == "operator" else "right")
     for each in told["operators"][:10]:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from rich.console import Group, RenderableType
+from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
@@ -25,7 +26,7 @@ def tables(found: Mapping[str, Any]) -> RenderableType:
     """The noise floor by percentile, for a rich console."""
     copies = found["measurements"]
     table = Table(
-        title=f"{found['model']} against itself: {len(copies)} processes, {len(copies[0]['rounds_ns'])} rounds",
+        title=escape(f"{found['model']} against itself: {len(copies)} processes, {len(copies[0]['rounds_ns'])} rounds"),
         title_justify="left",
         header_style="bold",
     )
@@ -34,7 +35,8 @@ def tables(found: Mapping[str, Any]) -> RenderableType:
     for p, floor in found["floors"].items():
         values = [pair["value"] for pair in found["pairs"][p]]
         alarms = f"{found['false_alarms'][p]} of {len(values)}"
-        table.add_row(p, f"{min(values):.3f}", f"{max(values):.3f}", percent(floor), alarms)
+        known = "n too small" if floor is None else percent(floor)
+        table.add_row(p, f"{min(values):.3f}", f"{max(values):.3f}", known, alarms)
     grades = " ".join(each["grade"] for each in copies)
     closing = f"A comparison here cannot tell a smaller effect from none. Grades of steadiness: {grades}"
     return Group(table, Text(closing))

@@ -209,7 +209,7 @@ class FakeDevice:
         return measured
 
     def get_inputs(self) -> list[Any]:
-        return [SimpleNamespace(name=name) for name in self.inputs]
+        return [SimpleNamespace(name=name, type="tensor(float)") for name in self.inputs]
 
     def get_outputs(self) -> list[Any]:
         return [SimpleNamespace(name=name) for name in self.outputs]
@@ -363,6 +363,23 @@ def test_ort_format_and_offline_optimised_files_load(tmp_path: Path) -> None:
         ort.InferenceSession(str(source), options, providers=[agent.CPU])
         found = agent.Agent().load(str(tmp_path / name), [{"name": agent.CPU, "options": {}}], 1)
         assert [value["name"] for value in found["inputs"]] == ["x"]
+
+
+def test_text_is_timed(tmp_path: Path) -> None:
+    from onnx import TensorProto, helper, save
+
+    ends = [helper.make_tensor_value_info(name, TensorProto.STRING, ["n"]) for name in ("x", "y")]
+    node = helper.make_node("StringConcat", ["x", "x"], ["y"])
+    model = helper.make_model(
+        helper.make_graph([node], "text", ends[:1], ends[1:]),
+        opset_imports=[helper.make_opsetid("", 20)],
+        ir_version=10,
+    )
+    save(model, tmp_path / "m.onnx")
+    measured = agent.Agent()
+    measured.load(str(tmp_path / "m.onnx"), [{"name": agent.CPU, "options": {}}], 1)
+    measured.request({"x": {"dtype": "string", "shape": [1], "data": ["Ü"]}})
+    assert len(measured.time(3, 0, 1, 1)["ns"]) == 3
 
 
 def test_energy_counters_that_start_again(tmp_path: Path) -> None:

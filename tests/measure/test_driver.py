@@ -125,3 +125,14 @@ def test_the_environment_sets_threads_and_does_not_leak_packages(
         assert agent.info() == {"OMP_NUM_THREADS": "3", "PYTHONPATH": "somewhere"}
     with Agent(3, Path(sys.executable), script=script) as agent:
         assert agent.info() == {"OMP_NUM_THREADS": "3", "PYTHONPATH": None}
+
+
+def test_an_interpreter_behind_a_wrapper_ends_too(tmp_path: Path) -> None:
+    """A script that starts the interpreter as a child of its own, which is not killed with it."""
+    wrapper = tmp_path / "python"
+    wrapper.write_text(f'#!/bin/sh\n"{sys.executable}" "$@"\nexit $?\n')
+    wrapper.chmod(0o755)
+    started = time.monotonic()
+    with Agent(python=wrapper) as agent:
+        assert agent.info()["runtime"]
+    assert time.monotonic() - started < 30

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+import sys
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from edgesft.budget import verdict
 from edgesft.budget.lines import Facts, judge
 from edgesft.budget.verdict import Line
-from edgesft.errors import InputError, Problem
+from edgesft.errors import InputError, Problem, UnavailableError
 from edgesft.measure import fingerprint
 from edgesft.measure.bench.order import Order
 from edgesft.measure.bench.prepare import Prepared, prepare
@@ -19,7 +20,9 @@ from edgesft.measure.bench.watch import Watch
 from edgesft.measure.driver import MeasureError
 from edgesft.measure.measurement import Measurement
 from edgesft.measure.modelfile import ModelFile, inspect
+from edgesft.measure.parity import Parity
 from edgesft.measure.protocol import measure
+from edgesft.measure.providers import PROVIDERS
 from edgesft.measure.subject import Subject
 from edgesft.progress import Progress
 from edgesft.spec.profile import ProviderSpec
@@ -39,19 +42,21 @@ def bench(order: Order, progress: Progress) -> list[Row]:
 
     Raises:
         InputError: Files, inputs or names that cannot work; all problems of the files at once.
+        UnavailableError: The interpreter has no runtime.
     """
+    order.check()
+    files = inspected(order.models)
+    lacking = absent(order)
     rows: dict[str, Row] = {}
     subjects: dict[str, Subject] = {}
     ready: dict[str, Prepared] = {}
-    for name, file in inspected(order.models).items():
-        progress.say(f"loading {name}")
-        prepared = _prepared(order, file)
+    for name, prepared in _prepared(order, files, progress).items():
         for provider in order.providers:
             label = f"{name} {short(provider.name)}" if len(order.providers) > 1 else name
-            rows[label] = Row(label, file, provider.name)
+            rows[label] = Row(label, files[name], provider.name, problem=lacking.get(provider.name))
             if isinstance(prepared, MeasureError):
                 rows[label] = replace(rows[label], problem=str(prepared))
-            else:
+            elif provider.name not in lacking:
                 rows[label] = replace(rows[label], reference=prepared.reference)
                 ready[label], subjects[label] = prepared, subject(order, prepared, provider)
     surveyor = Surveyor(order)
@@ -77,11 +82,47 @@ def _measured(
     return measure(subjects, profile.measure, progress=progress, seed=order.seed, loads=loads, stop=stop)
 
 
-def _prepared(order: Order, file: ModelFile) -> Prepared | MeasureError:
+def _prepared(order: Order, files: Mapping[str, ModelFile], progress: Progress) -> dict[str, Prepared | MeasureError]:
+    """Each model with what it is fed; what is wrong with any of them is told at once, by the model's name."""
+    found: dict[str, Prepared | MeasureError] = {}
+    problems: list[Problem] = []
+    for name, file in files.items():
+        progress.say(f"loading {name}")
+        try:
+            found[name] = prepare(order, file)
+        except MeasureError as error:
+            found[name] = error
+        except InputError as error:
+            problems.extend(replace(problem, where=problem.where or name) for problem in error.problems)
+    if problems:
+        raise InputError(problems)
+    return found
+
+
+def absent(order: Order) -> dict[str, str]:
+    """Providers of the order that the interpreter's runtime does not have, and where to get each.
+
+    Raises:
+        UnavailableError: The interpreter does not start, or has no runtime.
+    """
     try:
-        return prepare(order, file)
+        with order.connect() as agent:
+            info = agent.info()
     except MeasureError as error:
-        return error
+        if error.op is None:
+            raise UnavailableError(str(error), "--python with the path of an interpreter") from error
+        python = order.python or sys.executable
+        raise UnavailableError(
+            f"python must be an interpreter that has numpy and onnxruntime, got '{python}': {error}",
+            f"{python} -m pip install numpy onnxruntime",
+        ) from error
+    held = ", ".join(info["providers"])
+    return {
+        provider.name: f"provider {provider.name} must be one of this onnxruntime {info['runtime']}, which has {held}"
+        f"; to get it: {PROVIDERS[provider.name].install}"
+        for provider in order.providers
+        if provider.name not in info["providers"]
+    }
 
 
 def inspected(models: Sequence[Path]) -> dict[str, ModelFile]:
@@ -149,5 +190,12 @@ def lines(order: Order, row: Row, confidence: float) -> tuple[Line, ...]:
     found = judge(order.profile.budget, facts)
     # What quantization costs against a float original is for the task's metric to say.
     if row.parity is not None and order.reference is None:
-        found.append(verdict.exact("parity", row.parity.tolerance, row.parity.worst.relative))
+        found.append(_parity(row.parity))
     return tuple(found)
+
+
+def _parity(parity: Parity) -> Line:
+    """Fails also where the difference is no number: a type, a shape, or what is not finite."""
+    relative = parity.worst.relative
+    value = relative if math.isfinite(relative) else None
+    return Line("parity", parity.tolerance, value, None, None, "pass" if parity.holds else "fail")

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from edgesft.budget.percentile import Interval
 from edgesft.budget.ratio import ratio
-from edgesft.errors import InputError
-from edgesft.measure.bench.bench import inspected, subject
+from edgesft.errors import InputError, UnavailableError
+from edgesft.measure.bench.bench import absent, inspected, subject
 from edgesft.measure.bench.order import Order
 from edgesft.measure.bench.prepare import prepare
 from edgesft.measure.driver import MeasureError
@@ -41,12 +41,13 @@ class Noise:
     measurements: tuple[Measurement, ...]
 
     @property
-    def floors(self) -> dict[int, float]:
+    def floors(self) -> dict[int, float | None]:
         """Percentile → the least effect that a comparison on this machine can tell from none.
 
-        It is the furthest that the bounds of any pair are from 1: a smaller difference was seen between equals.
+        It is the furthest that the bounds of any pair are from 1: a smaller difference was seen between equals. None
+        where the samples are too few for bounds.
         """
-        return {p: max(_furthest(each) for each in ratios) for p, ratios in self.pairs.items()}
+        return {p: _furthest(ratios) for p, ratios in self.pairs.items()}
 
     @property
     def false_alarms(self) -> dict[int, int]:
@@ -68,8 +69,10 @@ class Noise:
         }
 
 
-def _furthest(found: Interval) -> float:
-    return max(abs(bound - 1) for bound in found if bound is not None)
+def _furthest(ratios: Sequence[Interval]) -> float | None:
+    bounds = [bound for each in ratios for bound in (each.lower, each.upper)]
+    known = [bound for bound in bounds if bound is not None]
+    return max(abs(bound - 1) for bound in known) if len(known) == len(bounds) else None
 
 
 def noise(order: Order, progress: Progress) -> Noise:
@@ -78,12 +81,16 @@ def noise(order: Order, progress: Progress) -> Noise:
     Raises:
         InputError: There are several models or providers, or something is wrong with the file or its inputs.
         MeasureError: The model cannot be measured.
+        UnavailableError: The interpreter has no runtime, or that not the provider.
     """
+    order.check()
     files = inspected(order.models)
     if len(files) != 1 or len(order.providers) != 1:
         raise InputError(
             f"--aa takes one model on one provider, got {len(files)} models and {len(order.providers)} providers"
         )
+    if lacking := absent(order):
+        raise UnavailableError(*lacking.values())
     ((name, file),) = files.items()
     ready, provider = prepare(order, file), order.providers[0]
     copies = {f"{name} #{number + 1}": subject(order, ready, provider) for number in range(COPIES)}

@@ -69,6 +69,8 @@ class Order:
         if self.reference and self.end_to_end:
             message = f"reference must go with requests whose answers can be compared, got the scenario {scenario}"
             problems.append(Problem(message, "another scenario, or leave it out"))
+        if self.batch > 1 and self.end_to_end:
+            problems.append(Problem(f"batch must be 1 for the scenario end-to-end, got {self.batch}"))
         if self.axes and self.inputs:
             message = f"axes must go with random inputs, whose sizes they are, got inputs from '{self.inputs}'"
             problems.append(Problem(message, "leave one of the two out"))

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,6 +25,9 @@ COMPARED = 16
 
 ROWS = 512
 """Raw rows that are taken through a pipeline, evenly spread over those that are given."""
+
+PACKAGE = re.compile(r"ImportError|ModuleNotFoundError|cannot import")
+"""In the reason of a pipeline that does not start: the interpreter lacks a package, and the file may be right."""
 
 ON_CPU = (ProviderSpec(name=CPU),)
 
@@ -67,15 +72,17 @@ def prepare(order: Order, file: ModelFile) -> Prepared:
         loaded, on_cpu = _load(agent, order, file)
         found = _fed(order, file, loaded)
         if found.pipeline is not None:
+            _try(agent, found.pipeline, found.rows)
             return found
         compared = _spread(found.requests.feeds)
         own = Prepared(file, found.requests, found.states, compared=compared)
         if order.reference is None:
-            return _answered(own, agent, "itself, unoptimised on the CPU" if on_cpu else None)
-    other = inspect(order.reference)
-    with order.connect() as agent:
-        _loaded_alone(agent, order, other)
-        return _answered(own, agent, f"{other.path.name}, unoptimised on the CPU")
+            return _answered(own, agent, on_cpu=on_cpu)
+    try:
+        return _referred(own, order, order.reference)
+    except InputError as error:
+        where = f"reference '{order.reference}'"
+        raise InputError([replace(problem, where=where) for problem in error.problems]) from None
 
 
 def _load(agent: Agent, order: Order, file: ModelFile) -> tuple[Loaded, bool]:
@@ -120,9 +127,35 @@ def _fed(order: Order, file: ModelFile, loaded: Loaded) -> Prepared:
         return Prepared(file, Requests((), ""), states, pipeline, rows, reference="raw rows are not compared")
     if order.inputs is not None:
         return Prepared(file, load_npz(order.inputs, loaded.inputs, batch=order.batch), states)
-    sizes = {**batches(loaded.inputs, order.batch), **order.axes}
+    sizes = batches(loaded.inputs, order.batch)
+    if order.batch > 1 and not sizes:
+        message = f"batch must be 1 for a model without a free axis that is the batch, got {order.batch}"
+        raise InputError(message, "an export with such an axis, or --axis where it has another name")
+    sizes |= order.axes
     requests = random_requests(loaded.inputs, sizes, file.gathers, states=states, seed=order.seed)
-    return Prepared(file, requests, states)
+    of_rows = f", of {order.batch} rows" if order.batch > 1 else ""
+    return Prepared(file, replace(requests, source=requests.source + of_rows), states)
+
+
+def _try(agent: Agent, source: PipelineSource, rows: Sequence[Any]) -> None:
+    """Takes every row through the pipeline's first step, and one to the end: later that would fail on each provider.
+
+    Raises:
+        InputError: The pipeline is no such file, or does not take a row, or the model not what it makes.
+        MeasureError: The pipeline needs a package that the interpreter lacks.
+    """
+    at = "start"
+    try:
+        agent.pipeline(source.file, source.folder, source.options)
+        for number, row in enumerate(rows, 1):
+            at = f"take row {number} of {len(rows)}"
+            agent.row(row)
+        at = "take a row to the answer"
+        agent.series("spans", 1, 0, 1, 1)
+    except MeasureError as error:
+        if error.reason is None or PACKAGE.search(error.reason):
+            raise
+        raise InputError(f"pipeline '{source.label}' must {at}, got: {error.reason}") from error
 
 
 def _spread(feeds: Sequence[Outputs]) -> list[Outputs]:
@@ -131,25 +164,44 @@ def _spread(feeds: Sequence[Outputs]) -> list[Outputs]:
     return [ordered[place] for place in places]
 
 
-def _answered(prepared: Prepared, agent: Agent, label: str | None) -> Prepared:
-    """With the reference's answers, where it gives some."""
-    if label is None:
-        return _without(prepared, "the CPU cannot load the model")
+def _answered(prepared: Prepared, agent: Agent, *, on_cpu: bool) -> Prepared:
+    """With the model's own answers, where it gives some."""
+    if not on_cpu:
+        return replace(prepared, reference="the CPU cannot load the model")
+    expected: list[Outputs] = []
+    for feeds in prepared.compared:
+        try:
+            expected.append(agent.run(feeds))
+        except MeasureError as error:
+            if error.reason is None:
+                raise
+            _check_runs(agent, feeds, prepared.requests.source)
+            return replace(prepared, reference=f"its answers cannot be compared: {error.reason}")
+    return replace(prepared, expected=expected, reference="itself, unoptimised on the CPU")
+
+
+def _check_runs(agent: Agent, feeds: Outputs, source: str) -> None:
+    """Tells a model that does not take the request from one that answers what cannot be compared."""
+    agent.request(feeds)
     try:
-        expected = [agent.run(feeds) for feeds in prepared.compared]
+        agent.first()
     except MeasureError as error:
         if error.reason is None:
             raise
-        return _without(prepared, f"the reference cannot answer: {error.reason}")
-    return Prepared(
-        prepared.file,
-        prepared.requests,
-        prepared.states,
-        compared=prepared.compared,
-        expected=expected,
-        reference=label,
-    )
+        message = f"inputs must be what the model can run on, got {source}: {error.reason}"
+        raise InputError(message, "--inputs FILE.npz with requests as the model gets them") from error
 
 
-def _without(prepared: Prepared, reason: str) -> Prepared:
-    return Prepared(prepared.file, prepared.requests, prepared.states, reference=reason)
+def _referred(prepared: Prepared, order: Order, reference: Path) -> Prepared:
+    """With the answers of another model."""
+    other = inspect(reference)
+    with order.connect() as agent:
+        _loaded_alone(agent, order, other)
+        try:
+            expected = [agent.run(feeds) for feeds in prepared.compared]
+        except MeasureError as error:
+            if error.reason is None:
+                raise
+            message = f"must answer the requests of '{prepared.file.path.name}', got: {error.reason}"
+            raise InputError(message, "a model of the same inputs") from error
+    return replace(prepared, expected=expected, reference=f"{other.path.name}, unoptimised on the CPU")

@@ -1,0 +1,40 @@
+from __future__ import annotations
+
+import pytest
+
+from edgesft.report.latency import by_length, latency
+from tests.report.measured import measurement
+
+
+def test_percentiles_with_their_bounds() -> None:
+    found = latency(measurement())
+    told, spans = found["latency_ns"], found["latency_bounds_ns"]
+    assert told == {"n": 1000, "p50": 1_049_000, "p90": 1_089_000, "p95": 1_094_000, "p99": 1_098_000}
+    assert all(lower <= told[p] <= upper for p, (lower, upper) in spans.items())
+    assert all(type(value) is int for value in told.values())
+
+
+@pytest.mark.parametrize(("size", "known"), [(1, ["p50"]), (3, ["p50", "p90"]), (6, ["p50", "p90", "p95"])])
+def test_a_percentile_that_the_samples_do_not_carry_is_left_out(size: int, known: list[str]) -> None:
+    few = measurement(rounds=tuple(tuple(range(1000, 1000 + size)) for _ in range(10)))
+    found = latency(few)["latency_ns"]
+    assert [p for p in ("p50", "p90", "p95", "p99") if found[p] is not None] == known
+    assert found["n"] == 10 * size
+
+
+def test_latency_by_length() -> None:
+    long = [place % 4 == 0 for place in range(1000)]
+    samples = tuple(
+        tuple(9_000_000 if long[100 * number + place] else 1_000_000 for place in range(100)) for number in range(10)
+    )
+    found = by_length(measurement(rounds=samples, lengths=tuple(40 if each else 7 for each in long), axis="sequence"))
+    short, longer = found
+    assert (short["low"], short["high"], short["n"], short["p50"], short["p99"]) == (1, 16, 750, 1_000_000, 1_000_000)
+    assert (longer["low"], longer["high"], longer["n"], longer["p50"]) == (33, 64, 250, 9_000_000)
+    assert longer["p95"] == 9_000_000 and by_length(measurement()) == []
+
+
+def test_a_length_of_few_samples_has_no_high_percentile() -> None:
+    lengths = (100, *[5] * 999)
+    rare = by_length(measurement(lengths=lengths, axis="n"))[1]
+    assert rare["n"] == 1 and rare["p99"] is None
