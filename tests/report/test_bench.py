@@ -13,10 +13,10 @@ from rich.console import Console
 from edgesft.budget import verdict
 from edgesft.budget.percentile import Interval
 from edgesft.measure.bench.row import Row
-from edgesft.measure.explain import explain
-from edgesft.measure.modelfile import ModelFile
+from edgesft.measure.explain.explain import explain
+from edgesft.measure.explain.roof import Roof
+from edgesft.measure.model.file import ModelFile
 from edgesft.measure.parity import Parity, compare
-from edgesft.measure.roof import Roof
 from edgesft.report.bench import tables, to_json
 from edgesft.spec.profile import MeasureSpec
 from tests.measure.models import profile

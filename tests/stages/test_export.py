@@ -14,7 +14,7 @@ from onnx import numpy_helper
 from torch import nn
 
 from edgesft.errors import StageError
-from edgesft.measure.onnxfile import read_facts
+from edgesft.measure.model.facts import read_facts
 from edgesft.spec.stages import ExportSpec
 from edgesft.stages import export
 from edgesft.stages.export import checks

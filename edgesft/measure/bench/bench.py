@@ -19,7 +19,7 @@ from edgesft.measure.bench.survey import Surveyor
 from edgesft.measure.bench.watch import Watch
 from edgesft.measure.driver import MeasureError
 from edgesft.measure.measurement import Measurement
-from edgesft.measure.modelfile import ModelFile, inspect
+from edgesft.measure.model.file import ModelFile, inspect
 from edgesft.measure.parity import Parity
 from edgesft.measure.protocol import measure
 from edgesft.measure.providers import PROVIDERS

@@ -16,7 +16,7 @@ from edgesft.measure.bench.order import Order
 from edgesft.measure.driver import Agent, Loaded, MeasureError
 from edgesft.measure.inputs import Requests, check_states, find_states, load_npz, random_requests
 from edgesft.measure.inputs.axes import batches
-from edgesft.measure.modelfile import ModelFile, explain_load_error, inspect
+from edgesft.measure.model.file import ModelFile, explain_load_error, inspect
 from edgesft.measure.pipelines import PipelineSource, find, read_rows
 from edgesft.spec.profile import ProviderSpec
 

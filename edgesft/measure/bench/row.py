@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from edgesft.budget.verdict import Line
-from edgesft.measure.explain import Explanation
+from edgesft.measure.explain.explain import Explanation
 from edgesft.measure.measurement import Measurement
-from edgesft.measure.modelfile import ModelFile
+from edgesft.measure.model.file import ModelFile
 from edgesft.measure.parity import Parity
 
 

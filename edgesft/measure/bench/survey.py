@@ -9,11 +9,11 @@ from edgesft.measure.bench.order import Order
 from edgesft.measure.bench.prepare import Prepared
 from edgesft.measure.bench.row import Row
 from edgesft.measure.driver import Agent, MeasureError
-from edgesft.measure.explain import Explanation, explain
+from edgesft.measure.explain.explain import Explanation, explain
+from edgesft.measure.explain.roof import Roof, measure_roof
+from edgesft.measure.explain.work import UNPACKED, with_weights
 from edgesft.measure.parity import compare
-from edgesft.measure.roof import Roof, measure_roof
 from edgesft.measure.subject import Subject
-from edgesft.measure.work import UNPACKED, with_weights
 
 PROFILED = 20
 """Inferences under the runtime's profiler: its shares hardly change after a few."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from edgesft.errors import StageError
-from edgesft.measure.onnxfile import FLOATS, OnnxFacts, read_facts
+from edgesft.measure.model.facts import FLOATS, OnnxFacts, read_facts
 from edgesft.measure.parity import difference
 from edgesft.stages.export.graph import eager_attention, evaluating
 from edgesft.tasks.base import Example, Graph, Run, Task

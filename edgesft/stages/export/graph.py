@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgesft.errors import StageError
-from edgesft.measure.onnxfile import PROTOBUF_LIMIT_BYTES
+from edgesft.measure.model.facts import PROTOBUF_LIMIT_BYTES
 from edgesft.stages.quiet import quiet
 from edgesft.tasks.base import Graph
 

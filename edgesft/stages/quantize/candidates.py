@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from edgesft.errors import StageError
-from edgesft.measure.onnxfile import read_facts
+from edgesft.measure.model.facts import read_facts
 from edgesft.spec.stages import QuantizeSpec
 from edgesft.stages.artefact import Artefact
 from edgesft.stages.context import StageContext

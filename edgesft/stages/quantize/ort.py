@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from edgesft.measure.onnxfile import PROTOBUF_LIMIT_BYTES
+from edgesft.measure.model.facts import PROTOBUF_LIMIT_BYTES
 from edgesft.stages.quantize.plan import QuantizePlan, make_plan, matched
 from edgesft.stages.quiet import quiet
 from edgesft.tasks.base import Batch

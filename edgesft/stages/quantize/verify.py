@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from edgesft.errors import StageError
-from edgesft.measure.onnxfile import EIGHT_BITS, OnnxFacts, read_facts
+from edgesft.measure.model.facts import EIGHT_BITS, OnnxFacts, read_facts
 from edgesft.measure.parity import compare
 from edgesft.stages.export.checks import file_run
 from edgesft.stages.quantize.plan import QuantizePlan

@@ -15,7 +15,7 @@ from edgesft.measure.bench.order import Order
 from edgesft.measure.bench.prepare import Prepared
 from edgesft.measure.bench.row import Row
 from edgesft.measure.inputs import Requests
-from edgesft.measure.modelfile import ModelFile
+from edgesft.measure.model.file import ModelFile
 from edgesft.measure.parity import compare
 from edgesft.spec.budget import BudgetSpec
 from edgesft.spec.profile import ProviderSpec

@@ -12,7 +12,7 @@ from edgesft.measure.bench import prepare as module
 from edgesft.measure.bench.order import Order
 from edgesft.measure.bench.prepare import Prepared, prepare
 from edgesft.measure.driver import MeasureError
-from edgesft.measure.modelfile import inspect
+from edgesft.measure.model.file import inspect
 from edgesft.spec.profile import ProviderSpec
 from tests.measure import models
 from tests.measure.bench.stub import Stub

@@ -7,7 +7,7 @@ import onnx_ir
 from onnx import TensorProto, helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
 
-from edgesft.measure.onnxfile import OnnxFacts, read_facts
+from edgesft.measure.model.facts import OnnxFacts, read_facts
 from edgesft.stages.quantize.fold import fold_weights, quantize_tables
 
 RNG = np.random.default_rng(0)

@@ -6,7 +6,7 @@ import numpy as np
 import onnx
 import pytest
 
-from edgesft.measure.onnxfile import read_facts
+from edgesft.measure.model.facts import read_facts
 from edgesft.stages.artefact import Artefact
 from edgesft.stages.export.checks import file_run
 from edgesft.stages.quantize import dynamic, fp16, static

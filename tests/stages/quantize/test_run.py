@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from edgesft.errors import InputError, StageError
-from edgesft.measure.onnxfile import read_facts
+from edgesft.measure.model.facts import read_facts
 from edgesft.spec.stages import QuantizeSpec
 from edgesft.stages import quantize
 from edgesft.stages.artefact import Artefact

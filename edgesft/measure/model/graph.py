@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from edgesft.measure.onnxfile import EIGHT_BITS, FLOATS, OnnxFacts, subgraphs
+from edgesft.measure.model.facts import EIGHT_BITS, FLOATS, OnnxFacts, subgraphs
 
 if TYPE_CHECKING:
     import onnx

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from edgesft.measure.work import Work, with_weights, work
+from edgesft.measure.explain.work import Work, with_weights, work
 
 
 def node(op: str, inputs: list[Any], outputs: list[Any], name: str = "n", dtype: str = "float") -> dict[str, Any]:

@@ -8,7 +8,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from edgesft.errors import StageError
-from edgesft.measure.onnxfile import read_facts
+from edgesft.measure.model.facts import read_facts
 
 
 def _model(weight: np.ndarray) -> onnx.ModelProto:

@@ -7,8 +7,8 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from edgesft.measure.onnxfile import facts_of
-from edgesft.measure.onnxgraph import precision, tables
+from edgesft.measure.model.facts import facts_of
+from edgesft.measure.model.graph import precision, tables
 
 WEIGHT = np.ones((4, 4), np.float32)
 

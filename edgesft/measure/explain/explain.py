@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from edgesft.measure.advice import Advice, Situation
-from edgesft.measure.layer import Layer, layers
-from edgesft.measure.roof import Roof
-from edgesft.measure.rules import advise
+from edgesft.measure.explain.advice import Advice, Situation
+from edgesft.measure.explain.layer import Layer, layers
+from edgesft.measure.explain.roof import Roof
+from edgesft.measure.explain.rules import advise
 
 TOP = 10
 """Layers that are shown."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-from edgesft.measure.advice import Advice, Situation, gain, names, of_roof, operators, percent, total
 from edgesft.measure.agent import CPU
-from edgesft.measure.layer import Layer
+from edgesft.measure.explain.advice import Advice, Situation, gain, names, of_roof, operators, percent, total
+from edgesft.measure.explain.layer import Layer
 
 ASYNCHRONOUS = (
     *("CUDAExecutionProvider", "TensorrtExecutionProvider", "NvTensorRTRTXExecutionProvider"),

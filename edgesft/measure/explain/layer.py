@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from edgesft.measure.driver import MeasureError
-from edgesft.measure.roof import Roof
-from edgesft.measure.work import Arithmetic, Form, Node, Work, work
+from edgesft.measure.explain.roof import Roof
+from edgesft.measure.explain.work import Arithmetic, Form, Node, Work, work
 
 Bound = Literal["products", "memory", "dispatch"]
 """What keeps a layer from being faster than its floor."""

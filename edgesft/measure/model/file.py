@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from edgesft.errors import InputError, Problem, StageError
-from edgesft.measure.onnxfile import external_files, facts_of, read_model
-from edgesft.measure.onnxgraph import precision, tables
+from edgesft.measure.model.facts import external_files, facts_of, read_model
+from edgesft.measure.model.graph import precision, tables
 from edgesft.spec.problems import nearest
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ class ModelFile:
         size_bytes: All of them.
         sha256: Of their contents one after the other, so that of a single file is what `sha256sum` prints.
         domains: Domain → version of its operator set, the standard one as `ai.onnx`.
-        precision: Its label (`onnxgraph.precision`).
+        precision: Its label (`graph.precision`).
         nodes: Nodes, those of subgraphs included.
         parameters: Elements of the constants that are weights.
         gathers: Integer input → rows of the smallest table that it indexes, so that ids in [0, rows) are valid.

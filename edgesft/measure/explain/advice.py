@@ -7,8 +7,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from edgesft.measure.layer import Layer
-from edgesft.measure.roof import Roof
+from edgesft.measure.explain.layer import Layer
+from edgesft.measure.explain.roof import Roof
 
 SMALL = 10
 """A node that takes less than so many empty ones is mostly being called: half its products would hardly show."""

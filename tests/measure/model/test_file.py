@@ -10,7 +10,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from edgesft.errors import InputError
 from edgesft.measure.driver import Agent, MeasureError
-from edgesft.measure.modelfile import explain_load_error, inspect
+from edgesft.measure.model.file import explain_load_error, inspect
 from edgesft.spec.profile import ProviderSpec
 from tests.measure.models import save_product
 

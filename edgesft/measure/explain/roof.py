@@ -13,7 +13,7 @@ import numpy as np
 
 from edgesft.measure.agent import CPU
 from edgesft.measure.driver import Agent, Loaded, MeasureError
-from edgesft.measure.work import Arithmetic
+from edgesft.measure.explain.work import Arithmetic
 from edgesft.spec.profile import ProviderSpec
 
 if TYPE_CHECKING:

@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edgesft.measure.advice import gain
 from edgesft.measure.driver import Agent, MeasureError
-from edgesft.measure.explain import TOP, Explanation, explain
-from edgesft.measure.layer import undisturbed
-from edgesft.measure.roof import Roof, measure_roof
-from edgesft.measure.work import UNPACKED, with_weights
+from edgesft.measure.explain.advice import gain
+from edgesft.measure.explain.explain import TOP, Explanation, explain
+from edgesft.measure.explain.layer import undisturbed
+from edgesft.measure.explain.roof import Roof, measure_roof
+from edgesft.measure.explain.work import UNPACKED, with_weights
 from edgesft.spec.profile import ProviderSpec
 
 CPU = "CPUExecutionProvider"
