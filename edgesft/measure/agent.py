@@ -24,10 +24,10 @@ pipeline  file, folder, options                            –
 row       row                                              count
 first     –                                                ns
 warm_up   seconds                                          samples, stable, typical_ns
-time      count, start, stride, window                     ns, energy_uj
-paced     count, start, stride, window, interval_ns        ns, service_ns, energy_uj
-flight    count, start, stride, window, streams            ns, wall_ns, how, energy_uj
-spans     count, start, stride, window                     ns, before_ns, inference_ns, after_ns, energy_uj
+time      count, picks                                    ns, energy_uj
+paced     count, picks, interval_ns                       ns, service_ns, energy_uj
+flight    count, picks, streams                           ns, wall_ns, how, energy_uj
+spans     count, picks                                    ns, before_ns, inference_ns, after_ns, energy_uj
 run       feeds                                            outputs
 profile   count, folder                                    run_ns, nodes
 memory    –                                                peak_bytes, baseline_bytes
@@ -42,16 +42,16 @@ asked provider, `left` maps the types of the operators that went elsewhere to th
 `extended`, `basic` or `disabled`, and `config` holds further session entries; both may be left out. `feedback` maps an
 input to the output that becomes its value at the next inference; each series starts again from the request's own value.
 
-`request` appends one request to those that are timed, `row` a raw row, which the pipeline makes a request of.
-`first` times one inference of the middle request. `warm_up` runs until the median is steady, at most so many seconds.
-The others make a series of `count` inferences; the i-th one takes request `(start + stride * (i mod window)) mod
-requests`. `time` makes them one after another, and each lasts from the call to the outputs. `paced` starts one every
+`request` appends one request to those that are timed, `row` a raw row, which the pipeline makes a request of. `first`
+times one inference of the middle request. `warm_up` runs until the median is steady, at most so many seconds. The
+others make a series of `count` inferences; the i-th one takes the request whose number, from 0, is `picks[i mod
+len(picks)]`. `time` makes them one after another, and each lasts from the call to the outputs. `paced` starts one every
 `interval_ns`; `ns` counts from the moment it was due, `service_ns` from its start. `flight` keeps `streams` of them in
 flight; `wall_ns` is the time of all together. `spans` takes raw rows through the pipeline. `profile` makes `count`
 inferences on a second session under the runtime's own profiler; a node is `{name, op, provider, calls, ns, inputs,
 outputs}` with all its calls added up, and inputs and outputs as `[type, shape]`. `energy_uj` is what the processor's
-packages took during the series, other programs and idling included. `memory` gives the most bytes that were resident
-in this process, now and just before `load`.
+packages took during the series, other programs and idling included. `memory` gives the most bytes that were resident in
+this process, now and just before `load`.
 """
 
 from __future__ import annotations
@@ -597,27 +597,26 @@ class Agent:
 
     def first(self) -> dict[str, Any]:
         """Times one inference of the middle request."""
-        return {"ns": self.time(1, len(self.requests) // 2, 1, 1)["ns"][0]}
+        return {"ns": self.time(1, [len(self.requests) // 2])["ns"][0]}
 
     def warm_up(self, seconds: float) -> dict[str, Any]:
         """Runs blocks of the same requests until their medians agree, or the time is up."""
-        held = max(1, len(self.requests))
-        typical = int(statistics.median(self.time(PROBE, 0, max(1, held // PROBE), PROBE)["ns"]))
+        typical = int(statistics.median(self.time(PROBE, self._spread(PROBE))["ns"]))
         limit_ns = int(seconds * 1e9)
         block = max(PROBE, limit_ns // WARMUP_BLOCKS // max(1, typical))
         medians = [typical]
         samples, spent_ns, stable = PROBE, 0, False
         while spent_ns < limit_ns and not stable:
-            taken = self.time(block, 0, max(1, held // block), block)["ns"]
+            taken = self.time(block, self._spread(block))["ns"]
             samples, spent_ns = samples + block, spent_ns + max(1, sum(taken))
             medians.append(int(statistics.median(taken)))
             recent = medians[1:][-STABLE_BLOCKS:]
             stable = len(recent) == STABLE_BLOCKS and max(recent) <= (1 + STABLE_SHARE) * min(recent)
         return {"samples": samples, "stable": stable, "typical_ns": medians[-1]}
 
-    def time(self, count: int, start: int, stride: int, window: int) -> dict[str, Any]:
+    def time(self, count: int, picks: list[int]) -> dict[str, Any]:
         """Times inferences one by one."""
-        order = self._order(len(self.requests), count, start, stride, window)
+        order = self._order(len(self.requests), count, picks)
         call = self._caller()
         samples = []
         before = energy_counters()
@@ -627,13 +626,13 @@ class Agent:
                 samples.append(ended - began)
         return {"ns": samples, "energy_uj": energy_between(before, energy_counters())}
 
-    def paced(self, count: int, start: int, stride: int, window: int, interval_ns: int) -> dict[str, Any]:
+    def paced(self, count: int, picks: list[int], interval_ns: int) -> dict[str, Any]:
         """Times inferences that become due at a fixed rate, as a camera's frames do.
 
         One that has to wait for the one before it counts from the moment it was due. That this process woke a little
         late counts for nothing: only queueing is the model's own doing.
         """
-        order = self._order(len(self.requests), count, start, stride, window)
+        order = self._order(len(self.requests), count, picks)
         call = self._caller()
         waited, served = [], []
         before = energy_counters()
@@ -648,13 +647,13 @@ class Agent:
                 due += interval_ns
         return {"ns": waited, "service_ns": served, "energy_uj": energy_between(before, energy_counters())}
 
-    def flight(self, count: int, start: int, stride: int, window: int, streams: int) -> dict[str, Any]:
+    def flight(self, count: int, picks: list[int], streams: int) -> dict[str, Any]:
         """Times inferences of which `streams` are in flight at any moment.
 
         A session that has a pool of threads takes them all (`run_async`). One that has a single thread cannot, and
         states belong to a stream: then each stream has a session of its own.
         """
-        order = self._order(len(self.requests), count, start, stride, window)
+        order = self._order(len(self.requests), count, picks)
         shared = self.origin["threads"] > 1 and not self.states
         before = energy_counters()
         with undisturbed():
@@ -666,10 +665,10 @@ class Agent:
             "energy_uj": energy_between(before, energy_counters()),
         }
 
-    def spans(self, count: int, start: int, stride: int, window: int) -> dict[str, Any]:
+    def spans(self, count: int, picks: list[int]) -> dict[str, Any]:
         """Times raw rows from end to end: the pipeline before, the inference, the pipeline after."""
         session, steps = self._loaded(), self.steps
-        order = self._order(len(self.rows), count, start, stride, window)
+        order = self._order(len(self.rows), count, picks)
         names = [item.name for item in session.get_outputs()]
         states: dict[str, Any] = {}
         marks = []
@@ -701,7 +700,7 @@ class Agent:
 
     def profile(self, count: int, folder: str) -> dict[str, Any]:
         """Where the time goes: the runtime's own profile of `count` inferences."""
-        order = self._order(len(self.requests), count, 0, 1, count)
+        order = self._order(len(self.requests), count, list(range(len(self.requests))))
         options = self._options()
         options.enable_profiling = True
         options.profile_file_prefix = os.path.join(folder, "profile")
@@ -741,11 +740,19 @@ class Agent:
     def _caller(self) -> Caller:
         return Caller(self._loaded(), self.states, self.origin["providers"][0]["name"])
 
-    def _order(self, held: int, count: int, start: int, stride: int, window: int) -> list[int]:
+    def _spread(self, count: int) -> list[int]:
+        """At most so many requests, spread evenly over all."""
+        held = len(self.requests)
+        count = min(count, held)
+        return [index * held // count for index in range(count)]
+
+    def _order(self, held: int, count: int, picks: list[int]) -> list[int]:
         self._loaded()
         if not held:
             raise Refusal("there is no request to time: send `request` or `row` first")
-        return [(start + stride * (index % window)) % held for index in range(count)]
+        if not picks or not 0 <= min(picks) <= max(picks) < held:
+            raise Refusal(f"picks must be numbers of the {held} requests, got {picks}")
+        return [picks[index % len(picks)] for index in range(count)]
 
     def _wait(self, due: int) -> None:
         while (left := due - self.clock()) > 0:
@@ -934,7 +941,8 @@ def by_itself(options: argparse.Namespace) -> Iterator[dict[str, Any]]:
     share_ns = options.seconds * 1e9 / options.rounds
     count = max(math.ceil(options.samples / options.rounds), math.ceil(share_ns / max(1, warm["typical_ns"])))
     for number in range(options.rounds):
-        yield ask("time", count=count, start=number * count, stride=1, window=count)
+        held = len(agent.requests)
+        yield ask("time", count=count, picks=[(number * count + index) % held for index in range(min(count, held))])
     yield ask("memory")
     yield ask("state")
 

@@ -260,18 +260,16 @@ class Agent:
         reply = self._call("warm_up", seconds=seconds)
         return Warmup(reply["samples"], reply["stable"], reply["typical_ns"])
 
-    def series(self, op: str, count: int, start: int, stride: int, window: int, **more: int) -> Turn:
-        """Times `count` inferences; the i-th takes request `(start + stride * (i mod window)) mod held`.
+    def series(self, op: str, count: int, picks: Sequence[int], **more: int) -> Turn:
+        """Times `count` inferences.
 
         Args:
             op: `time`, `paced`, `flight` or `spans`.
             count: Inferences.
-            start: First request.
-            stride: Distance between successive requests.
-            window: Requests after which it begins again.
+            picks: Requests that they take in turn, by their number.
             more: What the op takes besides: `interval_ns` or `streams`.
         """
-        reply = self._call(op, count=count, start=start, stride=stride, window=window, **more)
+        reply = self._call(op, count=count, picks=list(picks), **more)
         detail = {name: value for name, value in reply.items() if name not in ("op", "ns", "energy_uj")}
         return Turn(tuple(reply["ns"]), reply["energy_uj"], detail)
 

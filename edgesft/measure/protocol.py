@@ -124,9 +124,9 @@ def _share(seats: Sequence[_Seat], kind: Kind, settings: MeasureSpec) -> None:
         return
     typical = [max(seat.warmup.typical_ns if seat.warmup else 0, kind.gap_ns(settings), 1) for seat in seats]
     held = min(len(seat.subject.held) for seat in seats)
-    plan = schedule(typical, held, settings) if kind.steady else Schedule(1, (1,) * len(seats), 1, 1)
+    plan = schedule(typical, held, settings) if kind.steady else Schedule(1, 1, (1,) * len(seats))
     for seat, count in zip(seats, plan.counts, strict=True):
-        seat.plan, seat.count, seat.cycle = plan, count, held
+        seat.plan, seat.count = plan, count
 
 
 @dataclass
@@ -139,9 +139,8 @@ class _Seat:
     info: dict[str, Any] = field(default_factory=dict)
     starts: list[Start] = field(default_factory=list)
     warmup: Warmup | None = None
-    plan: Schedule = field(default_factory=lambda: Schedule(1, (1,), 1, 1))
+    plan: Schedule = field(default_factory=lambda: Schedule(1, 1, (1,)))
     count: int = 1
-    cycle: int = 1
     turns: list[Turn] = field(default_factory=list)
     conditions: list[dict[str, Any]] = field(default_factory=list)
     memory: tuple[int | None, int | None] = (None, None)
@@ -189,9 +188,9 @@ class _Seat:
             self.turns.append(self._afresh())
             return
         agent, plan = self._agent(), self.plan
-        start = number * plan.step
-        agent.series("time", LEAD_IN, start, plan.stride, plan.window)
-        turn = agent.series(kind.op, self.count, start, plan.stride, plan.window, **kind.more(settings))
+        picks = plan.picks(number)
+        agent.series("time", LEAD_IN, picks)
+        turn = agent.series(kind.op, self.count, picks, **kind.more(settings))
         self.turns.append(replace(turn, detail={**turn.detail, **agent.state()}) if kind.alone else turn)
 
     def _afresh(self) -> Turn:
@@ -245,7 +244,7 @@ class _Seat:
         )
 
     def _inputs(self) -> str:
-        used = self.plan.distinct(len(self.turns), self.cycle)
+        used = self.plan.distinct(len(self.turns))
         if self.subject.pipeline is not None:
             return f"raw rows, {used} distinct, through {self.subject.pipeline.label}"
         return f"{self.subject.requests.source}, {used} distinct"
@@ -257,9 +256,11 @@ class _Seat:
         axis, lengths = varying(loaded.inputs, self.subject.held)
         if lengths is None:
             return None, None
-        rounds = enumerate(self.rounds)
-        picked = [self.plan.picked(number, len(taken), self.cycle) for number, taken in rounds]
-        return axis, tuple(lengths[place] for places in picked for place in places)
+        found: list[int] = []
+        for number, taken in enumerate(self.rounds):
+            picks = self.plan.picks(number)
+            found += [lengths[picks[index % len(picks)]] for index in range(len(taken))]
+        return axis, tuple(found)
 
     def _energy_uj(self) -> int | None:
         """Microjoules of one inference, where every round tells them."""

@@ -24,32 +24,36 @@ def _bytes(feeds: Feeds) -> int:
     return sum(array.nbytes for array in feeds.values())
 
 
+GOLDEN = (math.sqrt(5) - 1) / 2
+"""Multiples of it, their whole parts left off, fill 0 to 1 evenly and never rise or fall for long (Weyl's sequence)."""
+
+
 @dataclass(frozen=True)
 class Schedule:
     """What is timed in each round.
 
-    Requests are held in the order of their size. A round takes them at a constant stride, so that short and long ones
-    are mixed alike in all rounds, and what differs between rounds is the machine.
+    Requests are held in the order of their size. A round takes them at equal distances, so that short and long ones are
+    mixed alike in all rounds, and what differs between rounds is the machine. Where a round begins has no trend either,
+    for a mixture that grows from round to round would look like a machine that heats up.
 
     Attributes:
+        held: Requests.
         window: Requests of a round, the same for every model.
         counts: Inferences of each model in a round; multiples of the window, so that all see the same mixture.
-        stride: Distance between a round's requests.
-        step: Distance between the first requests of two successive rounds.
     """
 
+    held: int
     window: int
     counts: tuple[int, ...]
-    stride: int
-    step: int
 
-    def picked(self, number: int, count: int, held: int) -> list[int]:
-        """Which of the held requests a round's inferences take, in their order."""
-        return [(number * self.step + self.stride * (index % self.window)) % held for index in range(count)]
+    def picks(self, number: int) -> list[int]:
+        """Which of the requests a round's inferences take, in their order."""
+        begin = number * GOLDEN % 1
+        return [int((index + begin) * self.held / self.window) for index in range(self.window)]
 
-    def distinct(self, rounds: int, held: int) -> int:
+    def distinct(self, rounds: int) -> int:
         """How many of the requests so many rounds use."""
-        return len({place for number in range(rounds) for place in self.picked(number, self.window, held)})
+        return len({place for number in range(rounds) for place in self.picks(number)})
 
 
 def schedule(typical_ns: Sequence[int], held: int, settings: MeasureSpec) -> Schedule:
@@ -63,10 +67,9 @@ def schedule(typical_ns: Sequence[int], held: int, settings: MeasureSpec) -> Sch
     longest = [int(settings.max_seconds * 1e9 / settings.rounds / typical) for typical in typical_ns]
     least = math.ceil(settings.samples / settings.rounds)
     needed = [max(least, math.ceil(settings.seconds * 1e9 / settings.rounds / typical)) for typical in typical_ns]
-    window = max(1, min(*needed, *longest))
+    window = max(1, min(held, *needed, *longest))
     counts = [
         window * max(1, min(math.ceil(need / window), most // window))
         for need, most in zip(needed, longest, strict=True)
     ]
-    stride = max(1, held // window)
-    return Schedule(window, tuple(counts), stride, max(1, stride // settings.rounds))
+    return Schedule(held, window, tuple(counts))

@@ -8,7 +8,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 
 STEADY = """
-def time(self, count, start, stride, window):
+def time(self, count, picks):
     return {"ns": [1_000_000 + index % 5 for index in range(count)], "energy_uj": None}
 agent.Agent.time = time
 """

@@ -60,7 +60,7 @@ def test_a_whole_conversation(tmp_path: Path) -> None:
             load(save_product(tmp_path / "m.onnx", repeats=3)),
             {"op": "request", "feeds": feeds},
             {"op": "first"},
-            {"op": "time", "count": 4, "start": 7, "stride": 1, "window": 2},
+            {"op": "time", "count": 4, "picks": [0]},
             {"op": "run", "feeds": feeds},
             {"op": "memory"},
             {"op": "quit"},
@@ -90,12 +90,12 @@ def test_failures_are_answers(tmp_path: Path) -> None:
         [
             "no json",
             {"op": "dance"},
-            {"op": "time", "count": 1, "start": 0, "stride": 1, "window": 1},
+            {"op": "time", "count": 1, "picks": [0]},
             load(tmp_path / "missing.onnx"),
             load(tmp_path / "broken.onnx"),
             load(model, "CUDAExecutionProvider"),
             load(model),
-            {"op": "time", "count": 1, "start": 0, "stride": 1, "window": 1},
+            {"op": "time", "count": 1, "picks": [0]},
             {"op": "run", "feeds": {"z": agent.encode(np.zeros(4, np.float32))}},
             {"op": "run", "feeds": {"x": agent.encode(np.zeros((1, 4), np.float32))}},
         ]
@@ -246,10 +246,10 @@ class FakeBinding:
 MS = 1_000_000
 
 
-def test_time_strides_within_the_window() -> None:
+def test_time_takes_the_picked_requests_in_turn() -> None:
     device = FakeDevice(MS, 2 * MS)
     measured = device.agent(0, 1, 2, 3, 4)
-    assert measured.time(7, 3, 2, 3)["ns"] == [MS, 2 * MS, MS, 2 * MS, MS, 2 * MS, MS]
+    assert measured.time(7, [3, 0, 2])["ns"] == [MS, 2 * MS, MS, 2 * MS, MS, 2 * MS, MS]
     assert [fed["x"] for fed in device.seen] == [3, 0, 2, 3, 0, 2, 3]
     measured.first()
     assert device.seen[-1] == {"x": 2}
@@ -262,8 +262,10 @@ def test_states_are_fed_back_and_each_series_begins_anew() -> None:
     measured.requests[0]["state"] = np.array(100)
     assert measured.feedback({"state": "after"}) == {"count": 1}
     for _ in range(2):
-        measured.time(3, 0, 1, 1)
+        measured.time(3, [0])
     assert [fed["state"] for fed in device.seen] == [100, 106, 112] * 2
+    with pytest.raises(agent.Refusal, match="picks must be numbers of the 1 requests, got \\[1\\]"):
+        measured.time(1, [1])
     with pytest.raises(agent.Refusal, match="must map inputs to outputs of the model, got state=nowhere"):
         measured.feedback({"state": "nowhere"})
 
@@ -294,7 +296,7 @@ def test_warm_up_times_the_same_requests_in_each_block() -> None:
 def test_paced_counts_queueing_but_not_its_own_late_waking() -> None:
     """Every 10 ms; the second inference takes 25 ms, so that the third starts 15 ms late and the fourth 6 ms."""
     device = FakeDevice(MS, 25 * MS, MS, MS, MS)
-    found = device.agent(0).paced(5, 0, 1, 1, 10 * MS)
+    found = device.agent(0).paced(5, [0], 10 * MS)
     assert found["service_ns"] == [MS, 25 * MS, MS, MS, MS]
     first, second, third, fourth, fifth = found["ns"]
     assert (first, second, fifth) == (MS, 25 * MS, MS)
@@ -307,7 +309,7 @@ def test_several_streams_really_run_at_once(tmp_path: Path) -> None:
         measured = agent.Agent()
         measured.load(str(model), [{"name": agent.CPU, "options": {}}], threads)
         measured.requests = [{"x": np.zeros((16, 512), np.float32)}] * 3
-        found = measured.flight(40, 0, 1, 3, 3)
+        found = measured.flight(40, [*range(3)], 3)
         assert found["how"] == how
         assert len(found["ns"]) == 40 and min(found["ns"]) > 0
         # More than one was in flight: together they waited longer than the whole took.
@@ -331,7 +333,7 @@ def test_spans_add_up(tmp_path: Path) -> None:
     for row in (1, 2):
         measured.row(row)
     assert float(measured.requests[1]["x"][0, 0]) == 4
-    found = measured.spans(4, 0, 1, 2)
+    found = measured.spans(4, [*range(2)])
     for whole, *parts in zip(*(found[f"{name}ns"] for name in ("", "before_", "inference_", "after_")), strict=True):
         assert whole == sum(parts)
         assert parts[0] >= 2 * MS and parts[2] >= MS and parts[1] > 0
@@ -379,7 +381,7 @@ def test_text_is_timed(tmp_path: Path) -> None:
     measured = agent.Agent()
     measured.load(str(tmp_path / "m.onnx"), [{"name": agent.CPU, "options": {}}], 1)
     measured.request({"x": {"dtype": "string", "shape": [1], "data": ["Ü"]}})
-    assert len(measured.time(3, 0, 1, 1)["ns"]) == 3
+    assert len(measured.time(3, [0])["ns"]) == 3
 
 
 def test_energy_counters_that_start_again(tmp_path: Path) -> None:

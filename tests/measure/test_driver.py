@@ -33,8 +33,8 @@ def test_every_operation(tmp_path: Path) -> None:
         agent.request(feeds)
         assert agent.first() > 0
         assert agent.warm_up(0.05).samples >= 3
-        assert len(agent.series("time", 5, 0, 1, 1).ns) == 5
-        flight = agent.series("flight", 5, 0, 1, 1, streams=2)
+        assert len(agent.series("time", 5, [0]).ns) == 5
+        flight = agent.series("flight", 5, [0], streams=2)
         assert len(flight.ns) == 5 and flight.detail["wall_ns"] > 0
         assert agent.profile(3)["nodes"][0]["op"] == "MatMul"
         assert agent.evict([tmp_path / "m.onnx"]) in (True, False)

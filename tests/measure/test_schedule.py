@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
+from edgesft.budget.steadiness import steadiness
 from edgesft.measure.schedule import fitting, schedule
 from edgesft.spec.profile import MeasureSpec
 
@@ -29,13 +31,29 @@ def test_schedule_stays_within_the_longest_time() -> None:
 
 
 def test_each_round_mixes_sizes_alike_and_together_they_use_many_requests() -> None:
-    """300 requests by size, 15 a round: the sizes of any two rounds differ by less than one stride."""
+    """300 requests by size, 15 a round: the i-th ones of any two rounds are less than one distance apart."""
     plan = schedule([25 * MS], 300, MeasureSpec(samples=300, seconds=5, rounds=20))
-    assert (plan.window, plan.stride, plan.step) == (15, 20, 1)
-    assert plan.distinct(20, 300) == 300
+    rounds = np.array([plan.picks(number) for number in range(20)])
+    assert plan.window == 15 and (np.ptp(rounds, axis=0) < 20).all() and plan.distinct(20) > 250
+    assert rounds.min() < 5 and rounds.max() >= 295
     large = schedule([25 * MS], 6000, MeasureSpec(samples=300, seconds=5, rounds=20))
-    assert large.distinct(20, 6000) == 300 and large.step * 19 < large.stride
-    assert schedule([25 * MS], 4, SETTINGS).distinct(20, 4) == 4
+    assert large.distinct(20) == 300
+    assert schedule([25 * MS], 4, SETTINGS).distinct(20) == 4
+
+
+@pytest.mark.parametrize("held", [1, 7, 64, 64 * 3, 872])
+@pytest.mark.parametrize("count", [15, 51, 250])
+def test_a_steady_machine_shows_no_drift_though_requests_differ_in_length(held: int, count: int) -> None:
+    """The latency is the request's length. More requests than a round takes, about as many, and fewer."""
+    settings = MeasureSpec(samples=20 * count, seconds=0.001, rounds=20)
+    plan = schedule([MS], held, settings)
+    lengths = np.linspace(10, 60, held).astype(int) * MS
+    rounds = [
+        [int(lengths[place]) for place in plan.picks(number)] * (plan.counts[0] // plan.window)
+        for number in range(settings.rounds)
+    ]
+    found = steadiness(rounds)
+    assert found.problems == () and found.grade in "AB" and abs(found.drift - 1) < 0.03
 
 
 def test_requests_that_would_pass_for_the_models_memory_are_thinned() -> None:

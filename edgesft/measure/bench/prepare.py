@@ -151,7 +151,7 @@ def _try(agent: Agent, source: PipelineSource, rows: Sequence[Any]) -> None:
             at = f"take row {number} of {len(rows)}"
             agent.row(row)
         at = "take a row to the answer"
-        agent.series("spans", 1, 0, 1, 1)
+        agent.series("spans", 1, [0])
     except MeasureError as error:
         if error.reason is None or PACKAGE.search(error.reason):
             raise

@@ -126,9 +126,9 @@ def measure_roof(providers: Sequence[ProviderSpec], threads: int, connect: Calla
 
 
 def _best_ns(agent: Agent, request: int) -> int:
-    first = agent.series("time", 1, request, 1, 1).ns[0]
+    first = agent.series("time", 1, [request]).ns[0]
     count = min(MOST, max(FEWEST, int(SECONDS * 1e9) // max(1, first)))
-    return min(agent.series("time", count, request, 1, 1).ns)
+    return min(agent.series("time", count, [request]).ns)
 
 
 def _is_on(loaded: Loaded, operator: str, asked: str) -> bool:

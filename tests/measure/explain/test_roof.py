@@ -51,8 +51,8 @@ class FakeAgent:
     def request(self, feeds: Mapping[str, Any]) -> None:
         self.requests += 1
 
-    def series(self, op: str, count: int, start: int, stride: int, window: int) -> Turn:
-        assert start == self.requests - 1 and (op, window) == ("time", 1)
+    def series(self, op: str, count: int, picks: list[int]) -> Turn:
+        assert picks == [self.requests - 1] and op == "time"
         times = self.times[self.loaded]
         return Turn(tuple(times[index % len(times)] for index in range(count)))
 

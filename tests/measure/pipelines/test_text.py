@@ -127,7 +127,7 @@ def test_end_to_end_in_the_agent(tmp_path: Path, bert: Path) -> None:
         agent.pipeline(source.file, source.folder, source.options)
         for row in tiny.rows(5):
             agent.row(row)
-        turn = agent.series("spans", 7, 0, 1, 5)
+        turn = agent.series("spans", 7, range(5))
         with pytest.raises(MeasureError, match="must have 'text', got 7"):
             agent.row(7)
     parts = [turn.detail[name] for name in ("before_ns", "inference_ns", "after_ns")]
