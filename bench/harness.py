@@ -3,10 +3,10 @@
     python bench/harness.py [--seconds 10] [MODEL.onnx …]
 
 For each model an agent, as `edgesft bench` drives it, and a process with nothing but the loop run one request by turns,
-in an order that is shuffled each round. The loop binds inputs and outputs once and calls the clock before and after
-each inference; the agent feeds states back besides. That is repeated with fresh processes, for where memory lies
-differs from one to the next: the bounds of the ratio are a bootstrap over the pairs of processes. Exits with 1 where
-the medians of a model differ by more than 2 % and by more than 10 µs.
+in an order that is shuffled each round. The loop binds inputs, outputs and states once and calls the clock before and
+after each inference. That is repeated with fresh processes, for where memory lies differs from one to the next: the
+bounds of the ratio are a bootstrap over the pairs of processes. Exits with 1 where the medians of a model differ by
+more than 2 % and by more than 10 µs.
 
 Four models that take about 0.05, 0.5, 1 and 5 ms are made here; others may be given. The request of NAME-int8.onnx is
 the middle one of NAME.npz beside it, if that is there, else random.
@@ -21,8 +21,8 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from functools import partial
+from contextlib import ExitStack, contextmanager
+from itertools import cycle, islice
 from multiprocessing.connection import Connection
 from pathlib import Path
 
@@ -63,22 +63,29 @@ Take = Callable[[int], Sequence[int]]
 
 
 def bare(pipe: Connection) -> None:
-    """The loop. The model and its feeds come through the pipe, then counts: for each, so many latencies go back."""
+    """The loop: a model, its feeds and states come through the pipe, then counts, and so many latencies go back."""
     import onnxruntime as ort
 
-    model, feeds = pipe.recv()
+    model, feeds, states = pipe.recv()
     options = ort.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     session = ort.InferenceSession(model, options, providers=[CPU])
-    binding = session.io_binding()
-    for name, array in feeds.items():
-        binding.bind_ortvalue_input(name, ort.OrtValue.ortvalue_from_numpy(array))
-    for output in session.get_outputs():
-        binding.bind_output(output.name)
+    # What one inference writes of a state is what the next one reads.
+    sides = [{name: ort.OrtValue.ortvalue_from_numpy(array) for name, array in feeds.items()} for _ in range(2)]
+    bindings = []
+    for read, written in (sides, sides[::-1])[: 2 if states else 1]:
+        binding = session.io_binding()
+        for name, value in read.items():
+            binding.bind_ortvalue_input(name, value)
+        for output in session.get_outputs():
+            binding.bind_output(output.name)
+        for name, output in states.items():
+            binding.bind_ortvalue_output(output, written[name])
+        bindings.append(binding)
     run, clock = session.run_with_iobinding, time.perf_counter_ns
     while count := pipe.recv():
         samples = []
-        for _ in range(count):
+        for binding in islice(cycle(bindings), count):
             began = clock()
             run(binding)
             samples.append(clock() - began)
@@ -86,7 +93,7 @@ def bare(pipe: Connection) -> None:
 
 
 @contextmanager
-def loop(subject: Subject) -> Iterator[Take]:
+def of_loop(subject: Subject) -> Iterator[Take]:
     """A process with the bare loop."""
     context = multiprocessing.get_context("spawn")
     here, there = context.Pipe()
@@ -94,7 +101,6 @@ def loop(subject: Subject) -> Iterator[Take]:
     process.start()
     # Otherwise waiting for an answer would outlast the process.
     there.close()
-    here.send((str(subject.model), subject.held[0]))
 
     def take(count: int) -> Sequence[int]:
         here.send(count)
@@ -102,10 +108,19 @@ def loop(subject: Subject) -> Iterator[Take]:
         return samples
 
     try:
+        here.send((str(subject.model), subject.held[0], dict(subject.states)))
         yield take
     finally:
         process.kill()
         process.join()
+
+
+@contextmanager
+def of_agent(subject: Subject) -> Iterator[Take]:
+    """An agent's process."""
+    with subject.connect() as agent:
+        subject.begin(agent)
+        yield lambda count: agent.series("time", count, [0]).ns
 
 
 def compare(subject: Subject, seconds: float, rng: random.Random) -> tuple[Pairs, Pairs]:
@@ -113,14 +128,14 @@ def compare(subject: Subject, seconds: float, rng: random.Random) -> tuple[Pairs
     agents: Pairs = []
     loops: Pairs = []
     for _ in range(PAIRS):
-        agents.append([])
-        loops.append([])
-        with subject.connect() as agent, loop(subject) as bare_take:
-            subject.begin(agent)
-            warm = agent.warm_up(WARM_UP_SECONDS)
-            bare_take(warm.samples)
-            sides: list[tuple[list[int], Take]] = [(agents[-1], partial(_of_agent, agent)), (loops[-1], bare_take)]
-            count = max(LEAST, round(seconds * 1e9 / PAIRS / ROUNDS / warm.typical_ns))
+        with ExitStack() as stack:
+            sides: list[tuple[list[int], Take]] = []
+            # One after the other, either first: which memory is left to a process depends on what others hold.
+            for pairs, start in rng.sample([(agents, of_agent), (loops, of_loop)], 2):
+                pairs.append([])
+                sides.append((pairs[-1], stack.enter_context(start(subject))))
+                typical_ns = warm_up(sides[-1][1])
+            count = max(LEAST, round(seconds * 1e9 / PAIRS / ROUNDS / typical_ns))
             for _ in range(ROUNDS):
                 for samples, take in rng.sample(sides, 2):
                     take(LEAD_IN)
@@ -128,8 +143,12 @@ def compare(subject: Subject, seconds: float, rng: random.Random) -> tuple[Pairs
     return agents, loops
 
 
-def _of_agent(agent: Agent, count: int) -> Sequence[int]:
-    return agent.series("time", count, [0]).ns
+def warm_up(take: Take) -> int:
+    """Runs for a while; the median of the last inferences, in nanoseconds."""
+    until = time.monotonic() + WARM_UP_SECONDS
+    while time.monotonic() < until:
+        last = take(LEAST)
+    return percentile(last, 50)
 
 
 def subject_of(model: Path) -> Subject:

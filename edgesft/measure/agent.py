@@ -411,19 +411,60 @@ def described(values: Any) -> list[dict[str, Any]]:
     return found
 
 
+class Slot:
+    """A binding that keeps what is bound from one inference to the next, its outputs' memory included."""
+
+    def __init__(self, session: Any) -> None:
+        """A binding with nothing bound."""
+        self.binding = session.io_binding()
+        self.feeds: Mapping[str, np.ndarray] | None = None
+        self.states: Mapping[str, Any] | None = None
+        self.shapes: list[Any] = []
+        self.kept: Mapping[str, Any] | None = None
+
+    def bind(self, feeds: Mapping[str, np.ndarray], states: Mapping[str, Any], outputs: list[str]) -> None:
+        """Binds what is not the same object as before."""
+        if feeds is not self.feeds:
+            for name, array in feeds.items():
+                if name not in states:
+                    self.binding.bind_cpu_input(name, array)
+        if states is not self.states:
+            for name, value in states.items():
+                self.binding.bind_ortvalue_input(name, value)
+        if feeds is not self.feeds or states is not self.states:
+            shapes = [array.shape for array in feeds.values()] + [value.shape() for value in states.values()]
+            if shapes != self.shapes:
+                # Memory of other sizes would be refused.
+                self.binding.clear_binding_outputs()
+                for name in outputs:
+                    self.binding.bind_output(name)
+                self.shapes, self.kept = shapes, None
+        self.feeds, self.states = feeds, states
+
+    def carried(self, outputs: list[str], feedback: Mapping[str, str]) -> Mapping[str, Any]:
+        """Values of the states after an inference: the same objects as long as the outputs keep their memory."""
+        if self.kept is None:
+            values = dict(zip(outputs, self.binding.get_outputs(), strict=True))
+            for name, value in values.items():
+                self.binding.bind_ortvalue_output(name, value)
+            self.kept = {name: values[output] for name, output in feedback.items()}
+        return self.kept
+
+
 class Caller:
     """Makes inferences one after another on a session, feeding states back."""
 
     def __init__(self, session: Any, feedback: Mapping[str, str], asked: str) -> None:
         """A caller whose states are those of its first request."""
         self.session, self.feedback = session, feedback
-        self.binding = session.io_binding()
         self.outputs = [item.name for item in session.get_outputs()]
-        self.states: dict[str, Any] = {}
+        self.states: Mapping[str, Any] = {}
         # Binding is where the runtime copies inputs to another memory, which the device must do, too.
         self.copies = asked != CPU
         # The runtime cannot bind text.
         self.bindable = all(item.type != "tensor(string)" for item in session.get_inputs())
+        # With states, what one inference writes the next one reads, and each writes to memory of its own.
+        self.slots = [Slot(session) for _ in range((2 if feedback else 1) if self.bindable else 0)]
 
     def __call__(self, feeds: Mapping[str, np.ndarray], clock: Callable[[], int]) -> tuple[int, int]:
         """One inference: when it began and when its outputs were there."""
@@ -431,34 +472,23 @@ class Caller:
             began = clock()
             found = self.session.run(self.outputs, {**feeds, **self.states})
             ended = clock()
-            self._carry(found)
+            values = dict(zip(self.outputs, found, strict=True))
+            self.states = {name: values[output] for name, output in self.feedback.items()}
             return began, ended
+        slot = self.slots[0]
         if self.copies:
+            slot.feeds = None
             began = clock()
-            self._bind(feeds)
+            slot.bind(feeds, self.states, self.outputs)
         else:
-            self._bind(feeds)
+            slot.bind(feeds, self.states, self.outputs)
             began = clock()
-        self.session.run_with_iobinding(self.binding)
+        self.session.run_with_iobinding(slot.binding)
         ended = clock()
         if self.feedback:
-            self._carry(self.binding.get_outputs())
+            self.states = slot.carried(self.outputs, self.feedback)
+            self.slots.reverse()
         return began, ended
-
-    def _carry(self, found: Any) -> None:
-        values = dict(zip(self.outputs, found, strict=True))
-        self.states = {name: values[output] for name, output in self.feedback.items()}
-
-    def _bind(self, feeds: Mapping[str, np.ndarray]) -> None:
-        for name, array in feeds.items():
-            if name not in self.states:
-                self.binding.bind_cpu_input(name, array)
-        for name, value in self.states.items():
-            self.binding.bind_ortvalue_input(name, value)
-        # A bound output keeps its memory, which is now an input where it is fed back.
-        self.binding.clear_binding_outputs()
-        for name in self.outputs:
-            self.binding.bind_output(name)
 
 
 # The agent ------------------------------------------------------------------------------------------------------------

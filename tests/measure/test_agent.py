@@ -220,7 +220,12 @@ class FakeDevice:
     def run_with_iobinding(self, binding: FakeBinding) -> None:
         self.seen.append({name: int(value) for name, value in binding.fed.items()})
         self.now += next(self.durations)
-        binding.made = [np.array(sum(self.seen[-1].values()) + 1) for _ in self.outputs]
+        binding.made = [FakeValue(sum(self.seen[-1].values()) + 1) for _ in self.outputs]
+
+
+class FakeValue(int):
+    def shape(self) -> list[int]:
+        return []
 
 
 class FakeBinding:
@@ -237,6 +242,9 @@ class FakeBinding:
         self.made = []
 
     def bind_output(self, name: str) -> None:
+        pass
+
+    def bind_ortvalue_output(self, name: str, value: Any) -> None:
         pass
 
     def get_outputs(self) -> list[Any]:
@@ -268,6 +276,32 @@ def test_states_are_fed_back_and_each_series_begins_anew() -> None:
         measured.time(1, [1])
     with pytest.raises(agent.Refusal, match="must map inputs to outputs of the model, got state=nowhere"):
         measured.feedback({"state": "nowhere"})
+
+
+def test_states_and_sizes_are_right_on_a_real_session(tmp_path: Path) -> None:
+    """A running sum, whose state is written beside the one that is read; then requests of different sizes."""
+    from onnx import TensorProto, helper, save
+
+    ends = [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["n"]) for name in ("x", "s", "y", "t")]
+    nodes = [helper.make_node("Add", ["x", "s"], ["y"]), helper.make_node("Add", ["x", "s"], ["t"])]
+    graph = helper.make_graph(nodes, "sum", ends[:2], ends[2:])
+    save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10), tmp_path / "m.onnx")
+    measured = agent.Agent()
+    measured.load(str(tmp_path / "m.onnx"), [{"name": agent.CPU, "options": {}}], 1)
+
+    def feeds(size: int, value: float) -> dict[str, np.ndarray]:
+        return {"x": np.full(size, value, np.float32), "s": np.zeros(size, np.float32)}
+
+    summing = agent.Caller(measured.session, {"s": "t"}, agent.CPU)
+    for number in range(1, 7):
+        summing(feeds(2, number), time.perf_counter_ns)
+        assert summing.states["s"].numpy().tolist() == [sum(range(number + 1))] * 2
+    plain = agent.Caller(measured.session, {}, agent.CPU)
+    for size in (3, 5, 5, 2, 3):
+        request = feeds(size, size)
+        for _ in range(2):
+            plain(request, time.perf_counter_ns)
+            assert plain.slots[0].binding.get_outputs()[0].numpy().tolist() == [size] * size
 
 
 def test_warm_up_ends_when_the_median_is_stable() -> None:
