@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from edgesft.budget import percentile, rounds, verdict
 from edgesft.budget.percentile import CONFIDENCE, Interval, needed
 from edgesft.budget.ratio import FEWEST_ROUNDS, ratio
-from edgesft.budget.rounds import Rounds, effective, interval
+from edgesft.budget.rounds import Rounds, interval
 from edgesft.budget.verdict import Line
 from edgesft.spec.budget import BudgetSpec
 
@@ -86,13 +86,7 @@ def _short(taken: Rounds, p: int, confidence: float) -> str:
     count, least = taken.values.size, needed(p, confidence)
     if count < least:
         return f"n={count} is too small to bound p{p}, which takes n={least}"
-    if taken.count < rounds.FEWEST_ROUNDS:
-        return f"it takes {rounds.FEWEST_ROUNDS} rounds to tell how samples depend on each other, got {taken.count}"
-    worth = effective(taken, p, confidence)
-    return (
-        f"n={count} samples in {taken.count} rounds are worth {worth} independent ones, "
-        f"too few to bound p{p}, which takes {least}"
-    )
+    return f"it takes {rounds.FEWEST_ROUNDS} rounds to tell how samples depend on each other, got {taken.count}"
 
 
 def _milliseconds(found: Interval) -> Interval:

@@ -22,7 +22,7 @@ from typing import NamedTuple
 import numpy as np
 
 from edgesft.budget.bootstrap import student
-from edgesft.budget.percentile import CONFIDENCE, ROUNDING, Interval, ranks
+from edgesft.budget.percentile import CONFIDENCE, ROUNDING, Interval, needed, ranks
 
 FEWEST_ROUNDS = 5
 """With fewer rounds nothing can be said of how they differ, and there is no bound."""
@@ -34,6 +34,9 @@ ENOUGH_ROUNDS = 16
 """Rounds that differ by more than chance count as independent draws when there are so many of them, cautiously
 counted. Found with bench/statistics.py: with half as many, bounds on slowly wandering machines hold too rarely; with
 twice as many, hardly one of those machines is ever decided."""
+
+OUTWARDS = 4.0
+"""See `Rounds.outermost`."""
 
 MOST_LAG = 0.95
 """A higher autocorrelation is taken for this, which leaves one round of 39."""
@@ -127,6 +130,18 @@ class Rounds:
         """The dependence of the median, which more samples tell of than of any other percentile."""
         return self.dependence(50)
 
+    def outermost(self, p: int) -> tuple[int, int]:
+        """Bounds of the p-th percentile where the rounds are worth too few independent samples for order statistics.
+
+        The least and the greatest of the rounds' own percentiles, `OUTWARDS` times the range of their medians further
+        out: where a few looks at a slow wander leave its end unknown, that it goes on as far again on either side is
+        allowed for. No theory gives the factor; it holds on the machines that `bench/statistics.py` simulates.
+        """
+        by_round = self.values[np.argsort(self.owners, kind="stable")]
+        own = by_round[np.cumsum(self.sizes) - self.sizes + -(-p * self.sizes // 100) - 1]
+        away = 1 + OUTWARDS * float(np.ptp(self.medians) / np.median(self.medians))
+        return math.floor(own.min() / away), math.ceil(own.max() * away)
+
     @cached_property
     def unlike(self) -> bool:
         """Whether the rounds differ by more than independent samples would: a test of dispersion on the median."""
@@ -192,7 +207,8 @@ def interval(rounds: Taken, p: int, confidence: float = CONFIDENCE) -> Interval:
         confidence: Probability, of each bound by itself, to hold.
 
     Returns:
-        Nanoseconds; a bound is None where there are too few `effective` samples for it.
+        Nanoseconds; a bound is None where there are too few samples or rounds for it. Where the samples are worth too
+        few independent ones (`effective`) for order statistics it is `Rounds.outermost`.
 
     Raises:
         ValueError: There is no sample.
@@ -200,9 +216,13 @@ def interval(rounds: Taken, p: int, confidence: float = CONFIDENCE) -> Interval:
     taken = Rounds.of(rounds)
     total, count = taken.values.size, effective(taken, p, confidence)
     low, high = ranks(count, p, confidence)
+    lower: int | None = None
+    upper: int | None = None
+    if taken.count >= FEWEST_ROUNDS and total >= needed(p, confidence):
+        lower, upper = taken.outermost(p)
     wider = 1 + taken.doubt
-    return Interval(
-        taken.percentile(p),
-        None if low is None else math.floor(taken.values[low * total // count - 1] / wider),
-        None if high is None else math.ceil(taken.values[-(-high * total // count) - 1] * wider),
-    )
+    if low is not None:
+        lower = math.floor(taken.values[low * total // count - 1] / wider)
+    if high is not None:
+        upper = math.ceil(taken.values[-(-high * total // count) - 1] * wider)
+    return Interval(taken.percentile(p), lower, upper)

@@ -65,13 +65,14 @@ def test_bounds_hold_where_rounds_have_levels_of_their_own(p: int) -> None:
     assert naive / trials < 0.75
 
 
-def test_few_dependent_samples_are_too_few() -> None:
+def test_few_dependent_samples_have_bounds_far_out() -> None:
     """20 rounds that each say one thing are 20 samples, and p95 takes 59."""
     rng = np.random.default_rng(1)
     taken = np.repeat(independent(rng, 20, 1), 50, axis=1)
     found = interval(taken, 95)
-    assert found.upper is None
-    assert percentile.interval(taken.ravel(), 95).upper is not None
+    plain = percentile.interval(taken.ravel(), 95)
+    assert found.upper is not None and plain.upper is not None and found.upper > 1.2 * plain.upper
+    assert found.upper == Rounds.of(taken).outermost(95)[1]
     assert effective(taken, 95) < percentile.needed(95)
 
 
@@ -95,7 +96,8 @@ def test_a_coarse_clock_hides_no_slow_rounds() -> None:
     """Two of 20 rounds are slow throughout, and no two samples of a round differ."""
     taken = [[4_000_000 + 1000 * (number % 7)] * 50 for number in range(18)] + [[9_000_000] * 50] * 2
     assert interval(taken, 95).value == 9_000_000
-    assert interval(taken, 95).upper is None
+    upper = interval(taken, 95).upper
+    assert upper is not None and upper > 3 * 9_000_000
     assert effective(taken, 95) < 20
 
 
