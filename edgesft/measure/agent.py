@@ -417,6 +417,8 @@ class Slot:
     def __init__(self, session: Any) -> None:
         """A binding with nothing bound."""
         self.binding = session.io_binding()
+        # The size of an output that is not fixed may depend on the data, as that of NonMaxSuppression does.
+        self.fixed = all(isinstance(axis, int) for item in session.get_outputs() for axis in item.shape)
         self.feeds: Mapping[str, np.ndarray] | None = None
         self.states: Mapping[str, Any] | None = None
         self.shapes: list[Any] = []
@@ -431,9 +433,9 @@ class Slot:
         if states is not self.states:
             for name, value in states.items():
                 self.binding.bind_ortvalue_input(name, value)
-        if feeds is not self.feeds or states is not self.states:
+        if feeds is not self.feeds or states is not self.states or not self.fixed:
             shapes = [array.shape for array in feeds.values()] + [value.shape() for value in states.values()]
-            if shapes != self.shapes:
+            if shapes != self.shapes or not self.fixed:
                 # Memory of other sizes would be refused.
                 self.binding.clear_binding_outputs()
                 for name in outputs:

@@ -130,6 +130,7 @@ def _notes(row: Mapping[str, Any]) -> Iterator[str]:
         f"{machine['cores']} cores; {machine['onnxruntime'] or measured['runtime']} "
         f"({megabytes(measured['runtime_bytes'])})"
     )
+    yield "one-sided 95 % bounds: " + ", ".join(_bounded(row, p) for p in ("p50", "p90", "p95", "p99"))
     if row["parity"]:
         parity = row["parity"]
         yield f"parity with {row['reference']}: {_holds(parity)} on {parity['requests']} requests"
@@ -147,6 +148,12 @@ def _notes(row: Mapping[str, Any]) -> Iterator[str]:
     for problem in measured["unsteady"]:
         yield f"not steady: {problem}"
     yield from _detail(measured["detail"])
+
+
+def _bounded(row: Mapping[str, Any], p: str) -> str:
+    """`p90 2.11 to 2.25 ms`."""
+    lower, upper = row["latency_bounds_ns"][p]
+    return f"{p} {milliseconds(lower)} to {milliseconds(upper)} ms" if upper else f"{p} n too small"
 
 
 def _holds(parity: Mapping[str, Any]) -> str:

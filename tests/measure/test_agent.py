@@ -212,7 +212,7 @@ class FakeDevice:
         return [SimpleNamespace(name=name, type="tensor(float)") for name in self.inputs]
 
     def get_outputs(self) -> list[Any]:
-        return [SimpleNamespace(name=name) for name in self.outputs]
+        return [SimpleNamespace(name=name, shape=[]) for name in self.outputs]
 
     def io_binding(self) -> FakeBinding:
         return FakeBinding()
@@ -252,6 +252,23 @@ class FakeBinding:
 
 
 MS = 1_000_000
+
+
+def test_outputs_may_change_their_size_with_the_data(tmp_path: Path) -> None:
+    import onnx
+    from onnx import TensorProto, helper
+
+    ends = [
+        helper.make_tensor_value_info("x", TensorProto.FLOAT, [4]),
+        helper.make_tensor_value_info("y", TensorProto.INT64, [1, "found"]),
+    ]
+    graph = helper.make_graph([helper.make_node("NonZero", ["x"], ["y"])], "g", ends[:1], ends[1:])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
+    onnx.save(model, tmp_path / "model.onnx")
+    measured = agent.Agent()
+    measured.load(str(tmp_path / "model.onnx"), [{"name": agent.CPU, "options": {}}], 1)
+    measured.requests = [{"x": np.array(x, np.float32)} for x in ([0, 0, 1, 0], [1, 1, 1, 1])]
+    assert len(measured.time(4, [0, 1])["ns"]) == 4
 
 
 def test_time_takes_the_picked_requests_in_turn() -> None:
