@@ -10,6 +10,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -516,7 +517,9 @@ def wait_for(condition: Any, seconds: float = 20) -> bool:
 )
 def test_no_agent_outlives_the_command(number: int, whole: bool, code: int) -> None:
     command = [sys.executable, "-m", "edgesft", "bench", "endless.onnx"]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, start_new_session=True) as process:
+    # What runs in a shell's background inherits that it ignores interrupts.
+    heed = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    with subprocess.Popen(command, stderr=subprocess.PIPE, start_new_session=True, preexec_fn=heed) as process:
         try:
             assert wait_for(lambda: any(running(pid) > 0.2 for pid in agents(process.pid)))
             (os.killpg if whole else os.kill)(process.pid, number)
