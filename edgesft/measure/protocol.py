@@ -110,7 +110,7 @@ def _take_rounds(
         advance()
         number, alive = number + 1, _alive(alive)
         enough = number >= settings.rounds if stop is None else stop({name: alive[name].rounds for name in alive})
-        if enough or any(seat.overdue(settings) for seat in alive.values()):
+        if enough or any(seat.overdue(kind, settings) for seat in alive.values()):
             return
 
 
@@ -165,9 +165,10 @@ class _Seat:
         """What was taken so far."""
         return tuple(turn.ns for turn in self.turns)
 
-    def overdue(self, settings: MeasureSpec) -> bool:
-        """Whether one more round would take longer than is allowed."""
-        spent = [sum(taken) for taken in self.rounds]
+    def overdue(self, kind: Kind, settings: MeasureSpec) -> bool:
+        """Whether one more round would take longer than is allowed; pauses count, what runs at once counts once."""
+        gap = kind.gap_ns(settings)
+        spent = [turn.detail.get("wall_ns", max(sum(turn.ns), gap * len(turn.ns))) for turn in self.turns]
         return sum(spent) + spent[-1] > settings.max_seconds * 1e9
 
     def start(self, loads: int, settings: MeasureSpec, kind: Kind) -> None:

@@ -65,7 +65,9 @@ class FakeAgent:
         if self.log is not None:
             self.log.append((self.model, count, tuple(picks)))
         taken = tuple(next(self.latencies) for _ in range(count))
-        return Turn(taken, 1000 * count, {"wall_ns": sum(taken), "how": "sessions", "service_ns": taken, **more})
+        streams = more.get("streams")
+        wall = {"wall_ns": sum(taken) // streams, "how": "sessions"} if streams else {}
+        return Turn(taken, 1000 * count, {"service_ns": taken, **wall, **more})
 
     def memory(self) -> tuple[int, int]:
         return 200, 50
@@ -195,6 +197,17 @@ def test_rounds_go_on_until_they_suffice_or_the_time_is_up() -> None:
     assert 59e9 < sum(found["a"].samples) <= 60e9
 
 
+def test_the_longest_time_is_that_of_the_clock() -> None:
+    """A request of 1 ms every 10 ms takes 10 ms of it; four at once that take 4 ms each take 4 ms together."""
+    for changes, latency, each in (
+        ({"scenario": "paced", "interval_ms": 10.0}, MS, 10 * MS),
+        ({"scenario": "multi-stream", "streams": 4}, 4 * MS, MS),
+    ):
+        settings = SETTINGS.model_copy(update=changes)
+        found = measured(subjects("a"), settings, connect=connecting(repeat(latency)), stop=lambda _: False)
+        assert 55e9 < len(found["a"].samples) * each <= 60e9
+
+
 def test_lengths_are_those_of_each_samples_request() -> None:
     requests = [{"x": np.zeros((1, size), np.float32)} for size in (7, 3, 5)]
     log: Log = []
@@ -217,7 +230,7 @@ def test_paced_counts_missed_deadlines() -> None:
 def test_throughput_of_several_streams() -> None:
     settings = SETTINGS.model_copy(update={"scenario": "offline", "streams": 4})
     found = measured(subjects("a"), settings, connect=connecting(repeat(2 * MS)))["a"]
-    assert found.detail["streams"] == 4 and found.detail["throughput"] == pytest.approx(500)
+    assert found.detail["streams"] == 4 and found.detail["throughput"] == pytest.approx(2000)
 
 
 def test_sustained_takes_one_model_after_the_other_a_minute_a_round() -> None:
