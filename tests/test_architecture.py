@@ -15,6 +15,7 @@ FLOORS = (
     "cli",
     "api",
     "report",
+    "gate",
     "pipeline",
     "stages",
     "measure",

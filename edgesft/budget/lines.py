@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from edgesft.budget import percentile, rounds, verdict
 from edgesft.budget.percentile import CONFIDENCE, Interval, needed
@@ -19,6 +19,17 @@ LOAD_PERCENTILE = 50
 """Loads and first inferences are judged by their median, which has an upper bound from five of them on."""
 
 
+COUNTS = ("parameters", "macs", "instructions", "nodes", "partitions", "off_provider", "placement_share")
+"""Limits on what is counted; all but the last are upper ones."""
+
+UNCOUNTED = {
+    "macs": "the shapes that a profile tells do not give them",
+    "instructions": "instructions were not counted",
+    **dict.fromkeys(("partitions", "off_provider", "placement_share"), "the runtime does not tell where nodes run"),
+}
+"""Why a count may be missing."""
+
+
 @dataclass(frozen=True)
 class Facts:
     """What a run found out about its final model and about the fine-tuned original.
@@ -31,6 +42,9 @@ class Facts:
         loads_ns: Session creations of the final model, each in a fresh process.
         firsts_ns: First inferences after each of those.
         peak_memory_bytes: Of a process that ran only the final model.
+        counts: Whatever else is counted and does not vary, by the budget's name of it: `parameters`, `macs`,
+            `instructions`, `nodes`, `partitions`, `off_provider`, `placement_share`.
+        operators: Type of operator → nodes in the file, or None where the file does not tell.
         metrics: Metric → its value and bounds (`drop.levels`).
         drops: Metric → how far it fell below the original, with bounds (`drop.drops`).
         differences: Where the measuring machine is not the profile's (`fingerprint.differences`).
@@ -46,6 +60,8 @@ class Facts:
     loads_ns: Sequence[int] = ()
     firsts_ns: Sequence[int] = ()
     peak_memory_bytes: int | None = None
+    counts: Mapping[str, float] = field(default_factory=dict)
+    operators: Mapping[str, int] | None = None
     metrics: Mapping[str, Interval] = field(default_factory=dict)
     drops: Mapping[str, Interval] = field(default_factory=dict)
     differences: Sequence[str] = ()
@@ -60,6 +76,7 @@ def judge(budget: BudgetSpec, facts: Facts) -> list[Line]:
         *_ratios(budget, facts),
         *_starts(budget, facts),
         *_sizes(budget, facts),
+        *_counts(budget, facts),
         *_metrics(budget, facts),
     ]
 
@@ -144,6 +161,33 @@ def _sizes(budget: BudgetSpec, facts: Facts) -> list[Line]:
             reason = "peak memory was not measured, or this system does not tell it"
             found.append(verdict.unknown("peak_memory_mb", budget.peak_memory_mb, reason))
     return found
+
+
+def _counts(budget: BudgetSpec, facts: Facts) -> list[Line]:
+    found = []
+    for name in COUNTS:
+        limit = getattr(budget, name)
+        if limit is None:
+            continue
+        if name not in facts.counts:
+            found.append(verdict.unknown(name, limit, UNCOUNTED.get(name, "it was not counted")))
+        elif name == "placement_share":
+            found.append(verdict.minimum(name, limit, Interval(facts.counts[name], None, None), bound=False))
+        else:
+            found.append(verdict.exact(name, limit, facts.counts[name]))
+    if budget.operators is not None:
+        found.append(_operators(budget.operators, facts.operators))
+    return found
+
+
+def _operators(allowed: Sequence[str], present: Mapping[str, int] | None) -> Line:
+    """A line on how many nodes are of a type that is not allowed: none may be."""
+    if present is None:
+        return verdict.unknown("operators", 0, "the file does not tell its operators")
+    others = {op: count for op, count in present.items() if op not in allowed}
+    line = verdict.exact("operators", 0, sum(others.values()))
+    named = ", ".join(f"{op} × {count}" for op, count in others.items())
+    return replace(line, reason=f"not allowed: {named}") if others else line
 
 
 def _metrics(budget: BudgetSpec, facts: Facts) -> list[Line]:

@@ -33,7 +33,7 @@ class Line:
         lower: One-sided lower confidence bound, or None where there is none.
         upper: One-sided upper confidence bound, or None where there is none.
         verdict: What follows.
-        reason: Why it is inconclusive.
+        reason: Why it is inconclusive, or what about it failed.
     """
 
     name: str

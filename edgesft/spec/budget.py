@@ -10,6 +10,7 @@ from edgesft.spec.base import Spec
 
 Positive = Annotated[float, Field(gt=0)]
 Share = Annotated[float, Field(ge=0, le=1)]
+Count = Annotated[int, Field(gt=0)]
 
 
 class Percentiles(Spec):
@@ -42,6 +43,22 @@ class BudgetSpec(Spec):
     """Share of the fine-tuned original's size."""
     peak_memory_mb: Positive | None = None
     """Megabytes (10^6 bytes) of resident memory of a process that only runs the model."""
+    parameters: Count | None = None
+    """Most elements of the constants that are weights."""
+    macs: Count | None = None
+    """Most multiply-accumulates of one inference."""
+    instructions: Count | None = None
+    """Most instructions of the processor in one inference, counted where that can be had (valgrind or perf)."""
+    nodes: Count | None = None
+    """Most nodes of the graph, those of subgraphs included."""
+    partitions: Count | None = None
+    """Most subgraphs on the provider."""
+    off_provider: Annotated[int, Field(ge=0)] | None = None
+    """Most nodes that are not on the provider."""
+    placement_share: Share | None = None
+    """Least share of the nodes that is on the provider."""
+    operators: tuple[str, ...] | None = Field(None, min_length=1)
+    """Types of operators that may be in the file; those of another domain as `com.microsoft.FusedConv`."""
     max_drop: dict[str, Share] = {}
     """Metric → how far it may fall below the fine-tuned original (0.01 is one point)."""
     min_metric: dict[str, Share] = {}

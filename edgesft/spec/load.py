@@ -14,6 +14,7 @@ from edgesft import resources
 from edgesft.errors import InputError, Problem
 from edgesft.spec import document as documents
 from edgesft.spec.document import Document, Loc
+from edgesft.spec.gate import GateSpec
 from edgesft.spec.overrides import override
 from edgesft.spec.problems import findings, problems
 from edgesft.spec.profile import ProfileSpec
@@ -79,6 +80,17 @@ def validate(document: Document, schema: type[S]) -> S:
         return schema.model_validate(document.data)
     except ValidationError as error:
         raise InputError(problems(error, document, schema)) from None
+
+
+def gate(path: Path, settings: Sequence[str] = ()) -> tuple[GateSpec, Document]:
+    """A budget file, and the document that tells where each limit stands.
+
+    Raises:
+        InputError: The file cannot be read, or everything that is wrong with it.
+    """
+    document = documents.read(path)
+    override(document, settings)
+    return validate(document, GateSpec), document
 
 
 def profile(
