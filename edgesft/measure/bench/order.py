@@ -54,14 +54,18 @@ class Order:
         """Whether raw rows are measured through a pipeline."""
         return self.profile.measure.scenario == "end-to-end"
 
-    def check(self) -> None:
+    def check(self, *, distinct: bool = True) -> None:
         """Refuses what would silently have no effect.
+
+        Args:
+            distinct: Whether a model may stand only once.
 
         Raises:
             InputError: A model is named twice, or something is given that the rest leaves no use for.
         """
         scenario, problems = self.profile.measure.scenario, []
-        if twice := [str(path) for path in dict.fromkeys(self.models) if list(self.models).count(path) > 1]:
+        twice = [str(path) for path in dict.fromkeys(self.models) if list(self.models).count(path) > 1]
+        if distinct and twice:
             problems.append(Problem(f"models must differ, got {', '.join(twice)} more than once", "--aa"))
         if (self.pipeline or self.pipeline_settings) and not self.end_to_end:
             message = f"pipeline must go with the scenario end-to-end, got {scenario}"

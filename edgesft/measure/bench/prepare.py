@@ -59,10 +59,15 @@ class Prepared:
     reference: str = ""
 
 
-def prepare(order: Order, file: ModelFile) -> Prepared:
+def prepare(order: Order, file: ModelFile, *, answers: bool = True) -> Prepared:
     """Loads the model on the CPU without optimisations, makes its requests, and takes its answers.
 
     Unoptimised, the runtime computes what the file says, node by node: that is what any provider must agree with.
+
+    Args:
+        order: What is asked.
+        file: The model.
+        answers: Whether its answers will be compared; otherwise none are taken.
 
     Raises:
         InputError: The runtime cannot read the file, or the inputs do not fit it.
@@ -76,6 +81,8 @@ def prepare(order: Order, file: ModelFile) -> Prepared:
             return found
         compared = _spread(found.requests.feeds)
         own = Prepared(file, found.requests, found.states, compared=compared)
+        if not answers:
+            return own
         if order.reference is None:
             return _answered(own, agent, on_cpu=on_cpu)
     try:
