@@ -18,7 +18,9 @@ Kind = Literal["static", "timed", "metric"]
 """Repeats to the last digit, on any machine; varies with time and machine; comes from predictions on rows."""
 
 TIMED = ("latency_ms", "latency_ratio", "load_ms", "first_inference_ms", "peak_memory_mb")
-METRICS = ("max_drop", "min_metric", "accuracy")
+GROWING = ("p50", "p90", "p95", "p99", "load", "first_inference", "peak_memory")
+"""What is timed of `max_growth`; resident memory is no time, but varies from one process to the next."""
+METRICS = ("max_drop", "min_metric")
 
 COMMITS = ("GITHUB_SHA", "CI_COMMIT_SHA", "GIT_COMMIT")
 """Environment variables in which CI services say the commit."""
@@ -46,19 +48,24 @@ class GateLine:
         kind: Whether it varies.
         place: Where the limit stands, where it stands in a file.
         accepted: Why a failure is let through, until when; then the line's verdict is `pass`.
+        gates: Whether the verdict of all counts it; otherwise it is only shown.
+        change: Of a comparison: what the candidate is (`paired.Change`).
     """
 
     line: Line
     kind: Kind
     place: Place | None = None
     accepted: str | None = None
+    gates: bool = True
+    change: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         """JSON form."""
-        data = {**self.line.to_json(), "kind": self.kind}
+        data = {**self.line.to_json(), "kind": self.kind, "gates": self.gates}
         if self.place:
             data["place"] = {"file": self.place.file, "line": self.place.line}
-        return data | {"accepted": self.accepted} if self.accepted else data
+        told = {"accepted": self.accepted, "change": self.change}
+        return data | {name: value for name, value in told.items() if value}
 
 
 @dataclass(frozen=True)
@@ -81,8 +88,8 @@ class GateDocument:
 
     @property
     def verdict(self) -> Verdict:
-        """The worst line's."""
-        return worst(each.line.verdict for each in self.lines)
+        """The worst of the lines that gate."""
+        return worst(each.line.verdict for each in self.lines if each.gates)
 
     def to_json(self) -> dict[str, Any]:
         """JSON form, schema version 1."""
@@ -102,8 +109,8 @@ class GateDocument:
 
 def kind(name: str) -> Kind:
     """What kind of line has this name: `latency_ms.p95` is timed."""
-    first = name.partition(".")[0]
-    if first in TIMED:
+    first, _, rest = name.partition(".")
+    if first in TIMED or (first == "max_growth" and rest in GROWING):
         return "timed"
     return "metric" if first in METRICS else "static"
 

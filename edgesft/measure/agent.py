@@ -16,9 +16,9 @@ op        request                                          answer
 info      –                                                protocol, runtime, build, providers, machine, runtime_bytes
 state     –                                                load, temperature_mc, frequency_khz, throttles
 evict     files                                            evicted
-load      model, providers [{name, options}], threads,     load_ns, placement, partitions, left,
+load      model, providers [{name, options}], threads,     load_ns, provider, threads, placement, partitions, left,
           optimisation, allow_cpu, config                  inputs and outputs [{name, dtype, shape}]
-feedback  states                                           count
+feedback  states                                           count, states
 request   feeds                                            count
 pipeline  file, folder, options                            –
 row       row                                              count
@@ -36,11 +36,12 @@ quit      –                                                – and the process
 
 `evict` drops files from the system's cache, so that the next `load` reads them from the disk, where the system lets it.
 `load` creates the session in place of the one before; requests stay. The first provider is the one that is asked for:
-it is an error if the session does not have it or no node was placed on it, unless `allow_cpu`. `placement` maps a
-provider to its number of nodes (null where the runtime is too old to tell), `partitions` counts the subgraphs on the
-asked provider, `left` maps the types of the operators that went elsewhere to their number. `optimisation` is `all`,
-`extended`, `basic` or `disabled`, and `config` holds further session entries; both may be left out. `feedback` maps an
-input to the output that becomes its value at the next inference; each series starts again from the request's own value.
+it is an error if the session does not have it or no node was placed on it, unless `allow_cpu`. The answer repeats its
+name as `provider`, and `threads`, so that answers alone tell what was measured. `placement` maps a provider to its
+number of nodes (null where the runtime is too old to tell), `partitions` counts the subgraphs on the asked provider,
+`left` maps the types of the operators that went elsewhere to their number. `optimisation` is `all`, `extended`, `basic`
+or `disabled`, and `config` holds further session entries; both may be left out. `feedback` maps an input to the output
+that becomes its value at the next inference; each series starts again from the request's own value.
 
 `request` appends one request to those that are timed, `row` a raw row, which the pipeline makes a request of. `first`
 times one inference of the middle request. `warm_up` runs until the median is steady, at most so many seconds. The
@@ -590,6 +591,8 @@ class Agent:
         self.session, self.states, self.others = session, {}, []
         return {
             "load_ns": load_ns,
+            "provider": providers[0]["name"],
+            "threads": threads,
             **where,
             "inputs": described(session.get_inputs()),
             "outputs": described(session.get_outputs()),
@@ -602,7 +605,7 @@ class Agent:
         if unknown := [f"{a}={b}" for a, b in states.items() if a not in ins or b not in outs]:
             raise Refusal(f"states must map inputs to outputs of the model, got {', '.join(unknown)}")
         self.states = dict(states)
-        return {"count": len(self.states)}
+        return {"count": len(self.states), "states": self.states}
 
     def request(self, feeds: Mapping[str, Any]) -> dict[str, Any]:
         """Appends a request to those that are timed."""

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from edgesft.budget import lines as budget_lines
 from edgesft.budget.lines import Facts
 from edgesft.budget.percentile import CONFIDENCE
 from edgesft.budget.ratio import ratio
 from edgesft.budget.verdict import worst
+from edgesft.measure.bench.bench import facts
 from edgesft.measure.driver import MeasureError
+from edgesft.measure.model.file import inspect
 from edgesft.pipeline import keep
 from edgesft.pipeline.job import Job
 from edgesft.pipeline.keep import Decision
@@ -152,19 +155,15 @@ class _Run:
 
     def _facts(self, final: Row, original: Row) -> Facts:
         """What the budget is judged by."""
-        measured, base = final.measurement, original.measurement
-        return Facts(
+        base = original.measurement
+        return replace(
+            facts(self._job.profile, inspect(final.onnx.model), final.measurement),
             size_bytes=final.onnx.size_bytes,
             original_size_bytes=original.onnx.size_bytes,
-            rounds=measured.rounds if measured else (),
             original_rounds=base.rounds if base else (),
-            loads_ns=measured.loads_ns if measured else (),
-            firsts_ns=measured.firsts_ns if measured else (),
-            peak_memory_bytes=measured.peak_memory_bytes if measured else None,
             metrics=final.levels,
             drops=final.drops,
             differences=self._job.differences,
-            unsteady=measured.steadiness.problems if measured else (),
         )
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from edgesft.measure.measurement import Measurement
+from edgesft.measure.model.file import inspect
 from edgesft.pipeline.outcome import Outcome, Row
 from edgesft.report.latency import by_length, latency
 
@@ -20,6 +21,7 @@ def to_json(outcome: Outcome) -> dict[str, Any]:
         "schema_version": SCHEMA_VERSION,
         "verdict": outcome.verdict,
         "profile": outcome.profile.name,
+        "model_sha256": inspect(outcome.final.model).sha256,
         "split": outcome.split,
         "budget": [line.to_json() for line in outcome.lines],
         "stages": [_stage(row) for row in outcome.rows],

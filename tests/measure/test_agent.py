@@ -285,7 +285,7 @@ def test_states_are_fed_back_and_each_series_begins_anew() -> None:
     device.inputs, device.outputs = ("x", "state"), ("y", "after")
     measured = device.agent(5)
     measured.requests[0]["state"] = np.array(100)
-    assert measured.feedback({"state": "after"}) == {"count": 1}
+    assert measured.feedback({"state": "after"}) == {"count": 1, "states": {"state": "after"}}
     for _ in range(2):
         measured.time(3, [0])
     assert [fed["state"] for fed in device.seen] == [100, 106, 112] * 2
@@ -481,6 +481,7 @@ def test_by_itself_it_prints_the_same_answers(tmp_path: Path) -> None:
         *("info", "state", "load", "model", "first", "warm_up", *["time"] * 5, "memory", "state")
     ]
     assert sum(len(line["ns"]) for line in lines if line["op"] == "time") >= 30
+    assert (lines[2]["provider"], lines[2]["threads"]) == (agent.CPU, 1)
     assert lines[3]["sha256"] == hashlib.sha256(model.read_bytes()).hexdigest()
     rows.write_bytes(b"")
     broken = subprocess.run(command, capture_output=True, text=True, timeout=60)

@@ -12,6 +12,7 @@ import pytest
 
 from edgesft.budget.percentile import Interval
 from edgesft.measure.measurement import Measurement
+from edgesft.measure.model.file import ModelFile
 from edgesft.pipeline import run as runs
 from edgesft.pipeline.outcome import Evaluation, Outcome
 from edgesft.pipeline.plan import Step
@@ -67,6 +68,9 @@ def outcome(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
         def made(form: Any, name: str) -> Artefact:
             return Artefact(form, tmp_path / form / name.rpartition("+")[2], name)
 
+        def inspect(path: Path) -> ModelFile:
+            return ModelFile(path, "onnx", (path,), path.stat().st_size, "", parameters=1)
+
         class Maker:
             def __init__(self, *unused: Any) -> None: ...
 
@@ -99,6 +103,7 @@ def outcome(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
                 level, base = (script[onnx.path.name][0] for onnx in (final, original))
                 return {"accuracy": Interval(level, level, level)}, {"accuracy": Interval(base - level, -1, 1)}
 
+        monkeypatch.setattr(runs, "inspect", inspect)
         monkeypatch.setattr(runs, "Maker", Maker)
         monkeypatch.setattr(runs, "Measurer", Measurer)
         profile = ProfileSpec.model_validate({"name": "p", "description": "d", "providers": [{"name": "CPU"}]})

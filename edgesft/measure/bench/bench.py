@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from edgesft.budget.lines import Facts, judge
+from edgesft.budget.percentile import CONFIDENCE
 from edgesft.budget.verdict import Line
 from edgesft.errors import InputError, Problem, UnavailableError
 from edgesft.measure import fingerprint
@@ -17,7 +18,7 @@ from edgesft.measure.bench.prepare import Prepared, prepare
 from edgesft.measure.bench.row import Row
 from edgesft.measure.bench.survey import Surveyor
 from edgesft.measure.bench.watch import Watch
-from edgesft.measure.driver import MeasureError
+from edgesft.measure.driver import Loaded, MeasureError
 from edgesft.measure.measurement import Measurement
 from edgesft.measure.model.file import ModelFile, inspect
 from edgesft.measure.parity import Parity
@@ -25,7 +26,7 @@ from edgesft.measure.protocol import measure
 from edgesft.measure.providers import PROVIDERS
 from edgesft.measure.subject import Subject
 from edgesft.progress import Progress
-from edgesft.spec.profile import ProviderSpec
+from edgesft.spec.profile import ProfileSpec, ProviderSpec
 
 LOADS = 5
 """Fresh processes that load the model where the budget limits loading: the least that bound a median at 95 %."""
@@ -67,7 +68,8 @@ def bench(order: Order, progress: Progress) -> list[Row]:
         else:
             progress.say(f"checking {label}")
             rows[label] = surveyor.survey(replace(rows[label], measurement=found), subjects[label], ready[label])
-    return [replace(row, lines=lines(order, row, watch.confidence)) for row in rows.values()]
+    found = [replace(row, confidence=watch.confidence) for row in rows.values()]
+    return [replace(row, lines=lines(order, row)) for row in found]
 
 
 def _measured(
@@ -167,31 +169,57 @@ def short(provider: str) -> str:
     return provider.removesuffix("ExecutionProvider")
 
 
-def lines(order: Order, row: Row, confidence: float) -> tuple[Line, ...]:
-    """The budget's lines of a row, and one on parity where its answers must be the reference's.
-
-    Args:
-        order: Has the budget.
-        row: What was found.
-        confidence: Of each bound of the latency (`Watch.confidence`).
-    """
-    measured = row.measurement
-    facts = Facts(size_bytes=row.file.size_bytes, confidence=confidence)
-    if measured is not None:
-        facts = replace(
-            facts,
-            rounds=measured.rounds,
-            loads_ns=measured.loads_ns,
-            firsts_ns=measured.firsts_ns,
-            peak_memory_bytes=measured.peak_memory_bytes,
-            differences=fingerprint.differences(order.profile.machine, measured.machine),
-            unsteady=measured.steadiness.problems,
-        )
-    found = judge(order.profile.budget, facts)
+def lines(order: Order, row: Row) -> tuple[Line, ...]:
+    """The budget's lines of a row, and one on parity where its answers must be the reference's."""
+    found = judge(order.profile.budget, facts(order.profile, row.file, row.measurement, row.confidence))
     # What quantization costs against a float original is for the task's metric to say.
     if row.parity is not None and order.reference is None:
         found.append(_parity(row.parity))
     return tuple(found)
+
+
+def facts(
+    profile: ProfileSpec, file: ModelFile, measured: Measurement | None, confidence: float = CONFIDENCE
+) -> Facts:
+    """What a model's file and a measurement of it tell a budget.
+
+    Args:
+        profile: Means the machine that the limits are for.
+        file: The model.
+        measured: What was measured of it, or None.
+        confidence: Of each bound of the latency.
+    """
+    counts = {"parameters": file.parameters, "nodes": file.nodes}
+    found = Facts(
+        size_bytes=file.size_bytes,
+        counts={name: count for name, count in counts.items() if count is not None},
+        operators=file.operators or None,
+        confidence=confidence,
+    )
+    if measured is None:
+        return found
+    return replace(
+        found,
+        counts={**found.counts, **placed(measured.provider, measured)},
+        rounds=measured.rounds,
+        loads_ns=measured.loads_ns,
+        firsts_ns=measured.firsts_ns,
+        peak_memory_bytes=measured.peak_memory_bytes,
+        differences=fingerprint.differences(profile.machine, measured.machine),
+        unsteady=measured.steadiness.problems,
+    )
+
+
+def placed(provider: str, told: Measurement | Loaded) -> dict[str, float]:
+    """Partitions, nodes off the provider and the share on it, as far as the runtime tells."""
+    found: dict[str, float] = {}
+    if told.partitions is not None:
+        found["partitions"] = told.partitions
+    if told.placement:
+        total = sum(told.placement.values())
+        here = told.placement.get(provider, 0)
+        found |= {"off_provider": total - here, "placement_share": here / total}
+    return found
 
 
 def _parity(parity: Parity) -> Line:

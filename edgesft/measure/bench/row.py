@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from edgesft.budget.percentile import CONFIDENCE
 from edgesft.budget.verdict import Line
 from edgesft.measure.explain.explain import Explanation
 from edgesft.measure.measurement import Measurement
@@ -26,6 +27,7 @@ class Row:
         reference: What that was compared with, or why it was not.
         time_shares: Provider → share of the nodes' time, or None where that was not profiled.
         explanation: Where the time goes, where that was asked for.
+        confidence: Of each bound of the latency by itself: more than is stated where measuring might have ended early.
         lines: The budget's lines.
     """
 
@@ -38,4 +40,5 @@ class Row:
     reference: str = ""
     time_shares: Mapping[str, float] | None = None
     explanation: Explanation | None = None
+    confidence: float = CONFIDENCE
     lines: tuple[Line, ...] = ()

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from edgesft.errors import InputError, Problem, StageError
 from edgesft.measure.model.facts import external_files, facts_of, read_model
-from edgesft.measure.model.graph import precision, tables
+from edgesft.measure.model.graph import operators, precision, tables
 from edgesft.spec.problems import nearest
 
 if TYPE_CHECKING:
@@ -47,6 +47,8 @@ class ModelFile:
         precision: Its label (`graph.precision`).
         nodes: Nodes, those of subgraphs included.
         parameters: Elements of the constants that are weights.
+        operators: Type of operator → nodes; those of another domain as `com.microsoft.FusedConv`.
+        free: Input → its axes without a size.
         gathers: Integer input → rows of the smallest table that it indexes, so that ids in [0, rows) are valid.
     """
 
@@ -59,6 +61,8 @@ class ModelFile:
     precision: str | None = None
     nodes: int | None = None
     parameters: int | None = None
+    operators: Mapping[str, int] = field(default_factory=dict)
+    free: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     gathers: Mapping[str, int] = field(default_factory=dict)
 
     @property
@@ -113,8 +117,15 @@ def inspect(path: Path) -> ModelFile:
         precision=precision(model, facts),
         nodes=facts.nodes,
         parameters=facts.parameters,
+        operators=operators(model),
+        free=_free(facts.inputs),
         gathers=tables(model),
     )
+
+
+def _free(inputs: Mapping[str, Sequence[int | str]]) -> dict[str, tuple[str, ...]]:
+    found = {name: tuple(axis for axis in sizes if isinstance(axis, str)) for name, sizes in inputs.items()}
+    return {name: axes for name, axes in found.items() if axes}
 
 
 def _head(path: Path) -> bytes:

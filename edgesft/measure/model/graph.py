@@ -27,6 +27,16 @@ SAME_ROWS = frozenset(("Cast", "Identity", "DequantizeLinear"))
 FLOAT_LABELS = {"FLOAT": "fp32", "FLOAT16": "fp16", "BFLOAT16": "bf16", "DOUBLE": "fp64"}
 
 
+def operators(model: onnx.ModelProto) -> dict[str, int]:
+    """Type of operator → nodes, those of subgraphs included; a type of another domain has that in front of it."""
+    names = (
+        node.op_type if node.domain in ("", "ai.onnx") else f"{node.domain}.{node.op_type}"
+        for graph in subgraphs(model.graph)
+        for node in graph.node
+    )
+    return dict(sorted(Counter(names).items()))
+
+
 def precision(model: onnx.ModelProto, facts: OnnxFacts) -> str | None:
     """A label for the numbers that a graph computes with.
 

@@ -80,19 +80,19 @@ def parity(off: float) -> Row:
     [(0.0, 0.0, "pass"), (5e-4, 5e-4, "pass"), (0.5, 0.5, "fail"), (np.nan, None, "fail"), (np.inf, None, "fail")],
 )
 def test_parity_with_itself_is_judged(off: float, value: float | None, verdict: str) -> None:
-    (line,) = lines(order(), parity(off), 0.95)
+    (line,) = lines(order(), parity(off))
     assert (line.name, line.limit, line.verdict) == ("parity", 1e-3, verdict)
     assert line.value == (value if value is None else pytest.approx(value))
     json.dumps(line.to_json(), allow_nan=False)
 
 
 def test_parity_with_another_model_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert lines(order(reference=Path("fp32.onnx")), parity(0.5), 0.95) == ()
+    assert lines(order(reference=Path("fp32.onnx")), parity(0.5)) == ()
 
 
 def test_what_was_not_measured_is_judged_by_what_is_known() -> None:
     limited = order(budget=BudgetSpec(size_mb=1, latency_ms={"p95": 5}))
-    timed, size = lines(limited, Row("m", FILE, CPU.name, problem="it crashed"), 0.95)
+    timed, size = lines(limited, Row("m", FILE, CPU.name, problem="it crashed"))
     assert (timed.verdict, timed.reason) == ("inconclusive", "nothing was measured")
     assert (size.name, size.value, size.verdict) == ("size_mb", 2.0, "fail")
 

@@ -1,0 +1,129 @@
+"""What the commands that measure share: what is fed, on which profile and provider, by which interpreter."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, get_args
+
+from edgesft.errors import InputError
+from edgesft.spec.profile import Scenario
+
+if TYPE_CHECKING:
+    from edgesft.measure.bench.order import Order
+    from edgesft.spec.profile import ProfileSpec
+
+PIPELINE = "pipeline."
+"""Settings that are the pipeline's, and not the profile's, begin so."""
+
+
+def arguments(parser: argparse.ArgumentParser, profile: str | None) -> None:
+    """Declares them.
+
+    Args:
+        parser: Of the command.
+        profile: The default one.
+    """
+    told = f" (default: {profile})" if profile else ""
+    parser.add_argument("--profile", default=profile, help=f"device profile or its file{told}")
+    parser.add_argument("--provider", action="append", metavar="X", help="execution provider; may be repeated")
+    parser.add_argument("--scenario", choices=get_args(Scenario), help="how the requests come")
+    parser.add_argument("--inputs", type=Path, help="npz file of requests; raw rows for end-to-end")
+    parser.add_argument("--axis", action="append", metavar="NAME=N", help="size of a free axis, for random inputs")
+    parser.add_argument("--batch", type=int, default=1, metavar="N", help="rows of a request")
+    parser.add_argument("--state", action="append", metavar="IN=OUT", help="an output that is fed back into an input")
+    parser.add_argument("--pipeline", help="end-to-end: text, image or a Python file")
+    parser.add_argument("--allow-cpu", action="store_true", help="a provider may leave every node to the CPU")
+    parser.add_argument("--python", type=Path, metavar="EXE", help="interpreter whose onnxruntime measures")
+    parser.add_argument("--time-limit", type=_positive, default=900.0, metavar="S", help="longest wait for an answer")
+    parser.add_argument(
+        "--seed", type=_natural, default=0, metavar="N", help="of random inputs and of the order within rounds"
+    )
+    parser.add_argument("--quiet", action="store_true", help="no progress on standard error")
+
+
+def split(words: Sequence[str]) -> tuple[list[Path], list[str]]:
+    """Files and `a.b=c` values among the words of a command line."""
+    models = [Path(word) for word in words if "=" not in word or Path(word).exists()]
+    return models, [word for word in words if Path(word) not in models]
+
+
+def order(options: argparse.Namespace, models: Sequence[Path], settings: Sequence[str]) -> Order:
+    """What the command line asks to measure.
+
+    Raises:
+        InputError: An option or a setting makes no sense.
+    """
+    from edgesft.measure import providers
+    from edgesft.measure.bench.order import Order
+    from edgesft.spec.profile import ProviderSpec
+
+    profile = _profile(options, [word for word in settings if not word.startswith(PIPELINE)])
+    of_profile = {provider.name: provider for provider in profile.providers}
+    asked = [providers.resolve(name) for name in options.provider or [profile.providers[0].name]]
+    if options.batch < 1:
+        raise InputError(f"--batch must be at least 1, got {options.batch}")
+    axes = _pairs(options.axis, "axis", "--axis sequence=64")
+    return Order(
+        models=models,
+        profile=profile,
+        providers=[of_profile.get(name, ProviderSpec(name=name)) for name in dict.fromkeys(asked)],
+        inputs=options.inputs,
+        axes={name: _size(name, size) for name, size in axes.items()},
+        batch=options.batch,
+        states=_pairs(options.state, "state", "--state h=hn") if options.state else None,
+        pipeline=options.pipeline,
+        pipeline_settings=[word.removeprefix(PIPELINE) for word in settings if word.startswith(PIPELINE)],
+        allow_cpu=options.allow_cpu,
+        python=_interpreter(options.python),
+        time_limit=options.time_limit,
+        seed=options.seed,
+    )
+
+
+def _profile(options: argparse.Namespace, settings: list[str]) -> ProfileSpec:
+    """The profile; what ships as typical of a device is no budget of this model unless it is asked for."""
+    from edgesft.spec import load
+
+    scenario = [f"measure.scenario={options.scenario}"] if options.scenario else []
+    own = load.is_file(options.profile)
+    return load.profile(options.profile, settings=[*scenario, *settings], without=() if own else ("budget",))
+
+
+def _pairs(words: list[str] | None, name: str, example: str) -> dict[str, str]:
+    """`a=b` words as a mapping; a name may have a `=` in it, as it is the model's."""
+    pairs = [word.rpartition("=") for word in words or []]
+    if wrong := ["".join(pair) for pair in pairs if not all(pair)]:
+        raise InputError(f"{name} must be a name and a value, got {', '.join(wrong)}", example)
+    names = [left for left, _, _ in pairs]
+    if twice := [left for left in dict.fromkeys(names) if names.count(left) > 1]:
+        raise InputError(f"{name} must be given once for each name, got {', '.join(twice)} more than once", example)
+    return {left: right for left, _, right in pairs}
+
+
+def _interpreter(path: Path | None) -> Path | None:
+    """A file by its whole path, for a bare name is looked for where the shell looks; links of environments stay."""
+    return path.absolute() if path and path.is_file() else path
+
+
+def _size(name: str, text: str) -> int:
+    if not text.isdecimal():
+        raise InputError(f"axis '{name}' must be a whole number, got {text!r}", f"--axis {name}=64")
+    return int(text)
+
+
+def _positive(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value < float("inf"):
+        raise argparse.ArgumentTypeError(f"must be a number above 0, got {text!r}")
+    return value
+
+
+def _natural(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"must be a whole number from 0 on, got {text!r}")
+    return int(text)

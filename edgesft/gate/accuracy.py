@@ -1,0 +1,383 @@
+"""What models score on labelled rows, and whether one lost rows that the other had right.
+
+The rows are texts or the like with their labels, which the task of a run's folder encodes as it does on the device; or,
+for any ONNX classifier, an npz file of inputs (`measure.inputs.npzfile`) with one more array, `labels`: the class of
+each row, an integer. The class that such a model names is the largest value of its first output.
+
+Rows are answered one by one, as on the device: the ranges of dynamic quantization depend on what else is in a batch.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import zipfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any, TypeGuard
+
+import numpy as np
+from pydantic import BaseModel, ValidationError
+
+from edgesft.budget import mcnemar
+from edgesft.budget.drop import drops, levels
+from edgesft.budget.mcnemar import Paired
+from edgesft.budget.percentile import Interval
+from edgesft.budget.verdict import ROUNDING, Line
+from edgesft.data import checks, files, loading, splits
+from edgesft.errors import InputError
+from edgesft.gate.artefact import RECIPE, GateArtefact
+from edgesft.measure.driver import Agent, MeasureError, Value, loaded, runner
+from edgesft.measure.inputs import Requests, load_npz
+from edgesft.measure.inputs.npzfile import UNREADABLE
+from edgesft.progress import Progress
+from edgesft.spec.document import Document
+from edgesft.spec.problems import problems
+from edgesft.spec.profile import ProfileSpec
+from edgesft.spec.recipe import DataSpec
+from edgesft.tasks import registry
+from edgesft.tasks.base import Contract, Row, Run
+
+Scorer = Callable[[np.ndarray, np.ndarray], Mapping[str, float]]
+"""`scorer(predictions, references) -> metrics` of some rows."""
+
+NPZ = ".npz"
+
+LABELS, MEMBER = "labels", "labels.npy"
+"""Key of the classes in an npz file, and the name that numpy gives it in the archive."""
+
+SAVEZ = f"numpy.savez('rows.npz', name=array, ..., {LABELS}=classes) with a key for each input"
+
+
+class _Recipe(BaseModel):
+    """Of a recipe, what decides its rows."""
+
+    data: DataSpec | None = None
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What a model answered to labelled rows.
+
+    Attributes:
+        predictions: Its answers, one a row.
+        references: What they should be, in the same order.
+        scorer: What answers score.
+        metric: Of what they score, the metric that decides.
+    """
+
+    predictions: np.ndarray
+    references: np.ndarray
+    scorer: Scorer
+    metric: str
+
+    @cached_property
+    def metrics(self) -> dict[str, Interval]:
+        """Each metric with bounds over the rows."""
+        return levels(lambda predictions, rows: self.scorer(predictions, self.references[rows]), self.predictions)
+
+    @cached_property
+    def right(self) -> np.ndarray | None:
+        """Whether each row is right, bool of shape [rows]; None where the deciding metric is not the share of those."""
+        by_row = np.array([self.score([row])[self.metric] for row in range(len(self.references))])
+        whole = self.score(slice(None))[self.metric]
+        shares = np.isin(by_row, (0, 1)).all() and abs(by_row.mean() - whole) <= ROUNDING
+        return by_row == 1 if shares else None
+
+    def score(self, rows: Any) -> Mapping[str, float]:
+        """The metrics over some of the rows."""
+        return self.scorer(self.predictions[rows], self.references[rows])
+
+
+def evaluate(
+    given: GateArtefact, rows: Path | None, profile: ProfileSpec, *, python: Path | None = None, progress: Progress
+) -> Evaluation:
+    """What an artefact scores.
+
+    Args:
+        given: The artefact.
+        rows: Labelled rows, as this module's docstring describes them; None takes those of the recipe that the run
+            carried out: its test rows or, without any, those that it decided on.
+        profile: Provider and threads.
+        python: Interpreter of the agent; by default this one.
+        progress: Tells the person how far it is.
+
+    Raises:
+        InputError: There are no rows, they are not what the model takes, or its answers are no numbers.
+        MeasureError: The model cannot be loaded, or not on that provider.
+    """
+    if _is_npz(rows):
+        return _classified(given, rows, profile, python, progress)
+    contract = _contract(given, rows)
+    return _answered(given, contract, _rows([given], contract, rows), profile, python, progress)
+
+
+def evaluate_both(
+    candidate: GateArtefact,
+    baseline: GateArtefact,
+    rows: Path | None,
+    profile: ProfileSpec,
+    *,
+    python: Path | None = None,
+    progress: Progress,
+) -> tuple[Evaluation, Evaluation]:
+    """What the artefacts of a comparison score on the same rows: by default the candidate's, else the baseline's.
+
+    Raises:
+        InputError: As `evaluate`; or the two are for different tasks or labels.
+        MeasureError: One of the models cannot be loaded, or not on that provider.
+    """
+    _check_alike(candidate, baseline, ordered=_is_npz(rows))
+    if _is_npz(rows):
+        ours, theirs = (_classified(each, rows, profile, python, progress) for each in (candidate, baseline))
+        counts = ours.predictions.shape[1], theirs.predictions.shape[1]
+        if counts[0] != counts[1]:
+            got = f"{counts[0]} from '{candidate.name}' and {counts[1]} from '{baseline.name}'"
+            raise InputError(f"both models must tell of the same classes, got {got}")
+        return ours, theirs
+    contracts = [_contract(each, rows) for each in (candidate, baseline)]
+    taken = _rows([candidate, baseline], contracts[0], rows)
+    ours = _answered(candidate, contracts[0], taken, profile, python, progress)
+    return ours, _answered(baseline, contracts[1], taken, profile, python, progress)
+
+
+def paired(candidate: Evaluation, baseline: Evaluation) -> Paired | None:
+    """Rows lost and gained; None where the deciding metric is not the share of right rows."""
+    if candidate.right is None or baseline.right is None:
+        return None
+    return mcnemar.paired(baseline.right, candidate.right)
+
+
+def judge(candidate: Evaluation, baseline: Evaluation, limit: float, name: str | None = None) -> Line:
+    """A line on how far the deciding metric fell (`mcnemar.judge`).
+
+    Args:
+        candidate: What the model that is judged answered.
+        baseline: What the other one answered to the same rows.
+        limit: Greatest allowed drop, from 0 on.
+        name: Of the line; by default the metric's.
+    """
+    name = name or candidate.metric
+    if (found := paired(candidate, baseline)) is not None:
+        return mcnemar.judge(name, limit, found)
+    return mcnemar.judge_bounds(name, limit, fallen(candidate, baseline)[candidate.metric])
+
+
+def fallen(candidate: Evaluation, baseline: Evaluation) -> dict[str, Interval]:
+    """How far each metric of the candidate lies below the baseline's, with bounds over the rows."""
+    both = (baseline, candidate)
+    count = len(candidate.references)
+    # In place of predictions goes which of the two answers: their labels may be in different orders.
+    return drops(lambda which, rows: both[which[0]].score(rows), np.zeros(count, int), np.ones(count, int))
+
+
+def _is_npz(rows: Path | None) -> TypeGuard[Path]:
+    return rows is not None and rows.suffix == NPZ
+
+
+def _contract(given: GateArtefact, rows: Path | None) -> Contract:
+    if given.contract is None:
+        asked = f"rows '{rows}'" if rows else "the recipe's rows"
+        raise InputError(
+            f"{asked} must go with a folder that has a contract.json, got '{given.folder or given.model}'",
+            f"the folder that a run left; or rows as the model takes them: {SAVEZ}",
+        )
+    return given.contract
+
+
+def _check_alike(candidate: GateArtefact, baseline: GateArtefact, *, ordered: bool) -> None:
+    """Both are for one task and the same labels, as far as they tell; in one order where rows give their numbers."""
+    ours, theirs = candidate.contract, baseline.contract
+    if ours is None or theirs is None:
+        return
+    both = f"'{candidate.name}' and '{baseline.name}'"
+    if ours.task != theirs.task:
+        raise InputError(f"{both} must be for the same task, got {ours.task} and {theirs.task}")
+    differences = [
+        f"only '{given.name}' has {checks.listed(repr(label) for label in labels if label not in others)}"
+        for given, labels, others in (
+            (candidate, ours.labels, theirs.labels),
+            (baseline, theirs.labels, ours.labels),
+        )
+        if set(labels) - set(others)
+    ]
+    if differences:
+        raise InputError(f"{both} must have the same labels: {', '.join(differences)}", "models of the same classes")
+    if ordered and ours.labels != theirs.labels:
+        got = " and ".join(", ".join(each.labels) for each in (ours, theirs))
+        message = f"{both} must have their labels in one order for rows that give their numbers, got {got}"
+        raise InputError(message, "rows with texts and names of labels")
+
+
+def _rows(given: Sequence[GateArtefact], contract: Contract, path: Path | None) -> Sequence[Row]:
+    """Labelled rows with the task's roles as columns; their place and names are what the first recipe tells."""
+    task = registry.task(contract.task)
+    told = next((each for each in given if each.recipe is not None and each.folder is not None), None)
+    recipe = _recipe(told) if told else _Recipe()
+    data, field = recipe.data, "rows"
+    if path is None:
+        if told is None or told.folder is None or data is None:
+            raise InputError("rows must be given where no recipe.yaml tells of some, got none", "--rows test.jsonl")
+        split = "validation" if data.test is None else "test"
+        where = getattr(data, split)
+        if not isinstance(where, str):
+            return splits.load(data, task.roles, told.folder, recipe.seed).rows()[split]
+        path, field = files.place(where, told.folder), f"data.{split} of '{told.folder / RECIPE}'"
+    if (problem := files.missing(path, field)) is not None:
+        raise InputError(problem if field == "rows" else replace(problem, hint="--rows test.jsonl"))
+    rows = _renamed(path, loading.read(path), task.roles, data.columns if data else {})
+    if found := task.check({"rows": rows}):
+        raise InputError(found)
+    return rows
+
+
+def _recipe(given: GateArtefact) -> _Recipe:
+    """What the recipe says of its rows."""
+    try:
+        return _Recipe.model_validate(given.recipe)
+    except ValidationError as error:
+        document = Document(str(given.folder / RECIPE if given.folder else RECIPE), given.recipe)
+        raise InputError(problems(error, document, _Recipe)) from None
+
+
+def _renamed(
+    path: Path, rows: Sequence[Mapping[str, Any]], roles: Sequence[str], columns: Mapping[str, str]
+) -> list[Row]:
+    """The rows by the task's roles; a column has the name that the recipe gives it, or its role's."""
+    present = set.intersection(*(set(row) for row in rows))
+    found = {role: next((name for name in (columns.get(role), role) if name in present), None) for role in roles}
+    if lacking := [role for role, name in found.items() if name is None]:
+        wanted = ", ".join(" or ".join(map(repr, dict.fromkeys((columns.get(role, role), role)))) for role in lacking)
+        got = ", ".join(map(repr, sorted(present))) or "no column that all of them have"
+        raise InputError(f"'{path}' must have in every row the column {wanted}, got {got}", "rename the columns")
+    return [{role: row[name] for role, name in found.items() if name is not None} for row in rows]
+
+
+def _answered(
+    given: GateArtefact,
+    contract: Contract,
+    rows: Sequence[Row],
+    profile: ProfileSpec,
+    python: Path | None,
+    progress: Progress,
+) -> Evaluation:
+    """A run's artefact, asked by its task."""
+    task = registry.task(contract.task)
+    try:
+        processor = task.load_processor(given.folder or given.model.parent, contract)
+        examples = task.encode(rows, processor, contract)
+    except KeyError as error:
+        raise InputError(f"contract.json of '{given.name}' must tell {error} for {task.name}, got nothing") from None
+    with loaded(given.model, profile, python) as agent, _asking(given, agent, len(rows), progress) as ask:
+        predictions = task.predict(ask, examples, processor)
+    _check_numbers(given, predictions)
+    return Evaluation(predictions, task.references(examples), task.score, task.metrics[0])
+
+
+def _classified(
+    given: GateArtefact, rows: Path, profile: ProfileSpec, python: Path | None, progress: Progress
+) -> Evaluation:
+    """Any classifier, asked for the largest value of its first output."""
+    with Agent(profile.threads, python) as agent:
+        told = agent.load(given.model, profile.providers, profile.threads)
+        requests, references = _labelled(rows, told.inputs)
+        output, answers = told.outputs[0].name, list[np.ndarray]()
+        with _asking(given, agent, len(references), progress) as ask:
+            for feeds in requests.feeds:
+                answers.append(_scores(output, ask(feeds)[output], answers))
+    predictions = np.stack(answers)
+    _check_numbers(given, predictions)
+    classes = predictions.shape[1]
+    if (wrong := np.flatnonzero((references < 0) | (references >= classes))).size:
+        got = f"{references[wrong[0]]} in row {wrong[0] + 1}"
+        raise InputError(f"'{LABELS}' must be from 0 to {classes - 1}, the classes of '{output}', got {got}")
+    return Evaluation(predictions, references, _accuracy, "accuracy")
+
+
+def _accuracy(predictions: np.ndarray, references: np.ndarray) -> dict[str, float]:
+    return {"accuracy": float((predictions.argmax(axis=1) == references).mean())}
+
+
+def _labelled(path: Path, inputs: Sequence[Value]) -> tuple[Requests, np.ndarray]:
+    """Requests of an npz file and the class of each, int64 of shape [requests]."""
+    if (problem := files.missing(path, "rows")) is not None:
+        raise InputError(problem)
+    if any(value.name == LABELS for value in inputs):
+        message = f"'{LABELS}' must be the classes of the rows, got a model with an input of that name"
+        raise InputError(message, "export it without the loss")
+    with tempfile.TemporaryDirectory() as folder:
+        rest = Path(folder) / path.name
+        try:
+            labels = _parted(path, rest)
+        except UNREADABLE as error:
+            raise InputError(f"rows must be an npz file that can be read, got '{path}': {error}", SAVEZ) from None
+        requests = load_npz(rest, inputs)
+    count = len(requests.feeds)
+    if labels.dtype.kind not in "iu" or labels.shape != (count,):
+        got = f"{labels.dtype} of shape {list(labels.shape)}"
+        raise InputError(f"'{LABELS}' must be an integer for each of the {count} rows, got {got}", SAVEZ)
+    return requests, labels.astype(np.int64)
+
+
+def _parted(path: Path, rest: Path) -> np.ndarray:
+    """The labels of an npz file; everything else goes into another one."""
+    with zipfile.ZipFile(path) as whole, zipfile.ZipFile(rest, "w") as part:
+        names = whole.namelist()
+        if MEMBER not in names or len(names) == 1:
+            got = ", ".join(f"'{name.removesuffix('.npy')}'" for name in names) or "no key"
+            raise InputError(f"'{path}' must have a key for each input and '{LABELS}', got {got}", SAVEZ)
+        for name in names:
+            if name != MEMBER:
+                part.writestr(name, whole.read(name))
+        with whole.open(MEMBER) as stream:
+            return np.asarray(np.lib.format.read_array(stream, allow_pickle=False))
+
+
+def _scores(output: str, answer: np.ndarray, before: Sequence[np.ndarray]) -> np.ndarray:
+    """The scores of a row's classes, as many as in the rows before."""
+    scores = answer[0] if answer.ndim == 2 and len(answer) == 1 else answer
+    if scores.ndim != 1 or scores.size < 2 or scores.dtype.kind not in "fiu":
+        got = f"{answer.dtype} of shape {list(answer.shape)}"
+        hint = "a classifier whose first output is its logits or probabilities"
+        raise InputError(f"first output '{output}' must be a number for each class, [1, classes], got {got}", hint)
+    if before and scores.size != before[0].size:
+        got = f"{before[0].size} and, in row {len(before) + 1}, {scores.size}"
+        raise InputError(f"first output '{output}' must have the same number of classes in every row, got {got}")
+    return scores
+
+
+def _check_numbers(given: GateArtefact, predictions: np.ndarray) -> None:
+    """The greatest of values that are none is whichever comes first, and may be right."""
+    if predictions.dtype.kind != "f":
+        return
+    wrong = np.flatnonzero(np.isnan(predictions).reshape(len(predictions), -1).any(axis=1))
+    if wrong.size:
+        got = f"NaN in {wrong.size} of {len(predictions)} rows, first in row {wrong[0] + 1}"
+        raise InputError(
+            f"'{given.name}' must answer with numbers, got {got}", "edgesft bench shows where it leaves fp32"
+        )
+
+
+@contextmanager
+def _asking(given: GateArtefact, agent: Agent, count: int, progress: Progress) -> Iterator[Run]:
+    """What is called for each row; that the model refuses one is the rows' fault."""
+    answer, asked = runner(agent), 0
+    with progress.bar(f"{given.name} rows", count) as advance:
+
+        def ask(feeds: Mapping[str, np.ndarray], graph: str = "model") -> dict[str, np.ndarray]:
+            nonlocal asked
+            asked += 1
+            try:
+                found = answer(feeds, graph)
+            except MeasureError as error:
+                if error.reason is None:
+                    raise
+                message = f"rows must be what '{given.name}' can run on, got of row {asked}: {error.reason}"
+                raise InputError(message, "rows of this model, with the tokenizer that it was trained with") from None
+            advance()
+            return found
+
+        yield ask

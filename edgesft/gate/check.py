@@ -1,0 +1,271 @@
+"""`edgesft check`: one artefact against a budget file, and against a baseline."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import date
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from edgesft.budget.lines import Facts, judge
+from edgesft.budget.percentile import CONFIDENCE, Interval
+from edgesft.budget.verdict import Line, exact
+from edgesft.errors import InputError, Problem, UnavailableError
+from edgesft.gate import growth
+from edgesft.gate.accuracy import evaluate
+from edgesft.gate.artefact import GateArtefact, artefact, recorded_drops, recorded_metrics
+from edgesft.gate.baseline import Baseline, Key, figures_of
+from edgesft.gate.document import GateDocument, GateLine, accepted, placed
+from edgesft.measure import fingerprint
+from edgesft.measure.bench import bench
+from edgesft.measure.bench.order import Order
+from edgesft.measure.bench.prepare import prepare
+from edgesft.measure.bench.structure import Structure, structure
+from edgesft.measure.driver import MeasureError
+from edgesft.measure.instructions import count
+from edgesft.measure.measurement import Measurement
+from edgesft.measure.model.file import ModelFile, inspect
+from edgesft.measure.recording import Recording, merged, recordings
+from edgesft.progress import Progress
+from edgesft.spec.budget import BudgetSpec
+from edgesft.spec.document import Document
+from edgesft.spec.gate import GateSpec
+from edgesft.spec.problems import nearest
+
+SCHEMA = "edgesft/check"
+
+TIMED = ("load_ms", "first_inference_ms", "peak_memory_mb")
+PLACED = ("partitions", "off_provider", "placement_share")
+GROWING = ("p50", "p90", "p95", "p99", "load", "first_inference", "peak_memory")
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What is to be checked.
+
+    Attributes:
+        artefact: Model file, or the folder that a run left.
+        spec: The limits.
+        document: Where each of them stands.
+        baseline: File of figures that this one's are held against.
+        measurements: Lines that an agent wrote elsewhere; None measures here.
+        rows: Labelled rows for the metrics; None takes those that the run recorded.
+    """
+
+    artefact: Path
+    spec: GateSpec
+    document: Document
+    baseline: Path | None = None
+    measurements: Path | None = None
+    rows: Path | None = None
+
+
+@dataclass(frozen=True)
+class _Found:
+    """What was found out about the artefact besides its file.
+
+    Attributes:
+        measurement: Here or elsewhere, or None where nothing is timed.
+        structure: What is counted on loading, or None where nothing asks for it.
+        instructions: Of an inference, or why they are not there, or None where nothing asks for them.
+        suspicions: Why a recording's times decide nothing.
+        confidence: Of each bound of the latency.
+        metrics: Metric → value with bounds.
+        drops: The same of how far each fell below the original.
+    """
+
+    measurement: Measurement | None = None
+    structure: Structure | None = None
+    instructions: int | str | None = None
+    suspicions: tuple[str, ...] = ()
+    confidence: float = CONFIDENCE
+    metrics: Mapping[str, Interval] = field(default_factory=dict)
+    drops: Mapping[str, Interval] = field(default_factory=dict)
+
+
+def check(asked: Asked, order: Order, progress: Progress) -> GateDocument:
+    """Holds an artefact against its limits.
+
+    What bad input can tell is told before anything is measured.
+
+    Args:
+        asked: What is to be checked.
+        order: How to measure it; its models are the artefact's.
+        progress: Tells the person what goes on.
+
+    Raises:
+        InputError: Files that are no such files or do not belong together, metrics that nobody takes.
+        MeasureError: The model cannot be measured.
+        UnavailableError: This environment cannot.
+    """
+    given = artefact(asked.artefact)
+    file = inspect(given.model)
+    base = Baseline.read(asked.baseline) if asked.baseline else None
+    recording = _recorded(asked.measurements, file) if asked.measurements else None
+    _check_metrics(asked, given)
+    found = _found(asked, order, given, file, recording, progress)
+    facts = _facts(asked, order, given, file, found)
+    key = _key(order, given, found)
+    figures = figures_of(found.measurement, facts.counts, file.size_bytes, facts.metrics)
+    lines = [placed(line, asked.document) for line in judge(asked.spec, facts)]
+    lines += _shapes(order, file, asked.document)
+    if base is not None:
+        judged = growth.judge(asked.spec.max_growth, figures, key, base, date.today())
+        for line, why in judged:
+            gate_line = placed(line, asked.document)
+            lines.append(accepted(gate_line, why) if why else gate_line)
+    return GateDocument(
+        SCHEMA,
+        {"name": given.name, **file.to_json()},
+        lines,
+        _notes(asked, order, found),
+        {
+            "key": key.to_json(),
+            "figures": figures,
+            "profile": order.profile.name,
+            "budget": str(asked.document.source),
+            "measurement": found.measurement.to_json() if found.measurement else None,
+        },
+    )
+
+
+def _check_metrics(asked: Asked, given: GateArtefact) -> None:
+    """Metrics of the budget must be some that the artefact has, as far as that is known before rows are answered."""
+    known = set(given.metrics)
+    problems = []
+    for name in ("max_drop", "min_metric"):
+        for metric in getattr(asked.spec, name):
+            if known and metric not in known:
+                message = f"{name}.{metric} must be a metric of this artefact, got {metric!r}"
+                problems.append(Problem(message, nearest(metric, known), asked.document.where((name, metric))))
+    if problems:
+        raise InputError(problems)
+
+
+def _recorded(path: Path, file: ModelFile) -> Recording:
+    """The recording of this very file.
+
+    Raises:
+        InputError: There is none.
+    """
+    every = merged(recordings(path))
+    for each in every:
+        if each.model_sha256 == file.sha256:
+            return each
+    told = ", ".join(f"'{each.model_name}' (sha256 {str(each.model_sha256)[:12]}…)" for each in every)
+    raise InputError(
+        f"measurements '{path}' must be of '{file.path}' (sha256 {file.sha256[:12]}…), got those of {told}",
+        "measure the file that is checked, or check the file that was measured",
+    )
+
+
+def _found(
+    asked: Asked,
+    order: Order,
+    given: GateArtefact,
+    file: ModelFile,
+    recording: Recording | None,
+    progress: Progress,
+) -> _Found:
+    spec, found = asked.spec, _Found()
+    if recording is not None:
+        found = replace(found, measurement=recording.measurement, suspicions=recording.suspicions)
+    elif _times(asked):
+        budget = BudgetSpec(**{name: getattr(spec, name) for name in BudgetSpec.model_fields})
+        plan = replace(order, profile=order.profile.model_copy(update={"budget": budget}))
+        (row,) = bench.bench(plan, progress)
+        if row.measurement is None:
+            raise MeasureError(f"{file.path}: {row.problem}")
+        found = replace(found, measurement=row.measurement, confidence=row.confidence)
+    counted = spec.instructions is not None
+    placing = found.measurement is None and any(getattr(spec, name) is not None for name in PLACED)
+    if counted or placing or spec.macs is not None:
+        prepared = prepare(order, file, answers=False)
+        subject = bench.subject(order, prepared, order.providers[0])
+        progress.say(f"counting {file.path.name}")
+        found = replace(found, structure=structure(subject, prepared))
+        if counted:
+            try:
+                found = replace(found, instructions=count(subject).instructions)
+            except UnavailableError as error:
+                found = replace(found, instructions=str(error))
+    if asked.rows is not None:
+        progress.say(f"answering the rows of {asked.rows}")
+        evaluation = evaluate(given, asked.rows, order.profile, python=order.python, progress=progress)
+        return replace(found, metrics=evaluation.metrics)
+    return replace(found, metrics=recorded_metrics(given), drops=recorded_drops(given))
+
+
+def _times(asked: Asked) -> bool:
+    """Whether a limit takes a measurement; one that is counted alone needs none and is decided at once."""
+    spec = asked.spec
+    if spec.latency_ms.limits() or spec.latency_ratio.limits():
+        return True
+    if any(getattr(spec, name) is not None for name in TIMED):
+        return True
+    return asked.baseline is not None and any(getattr(spec.max_growth, name) is not None for name in GROWING)
+
+
+def _facts(asked: Asked, order: Order, given: GateArtefact, file: ModelFile, found: _Found) -> Facts:
+    facts = bench.facts(order.profile, file, found.measurement, found.confidence)
+    counts = dict(facts.counts)
+    if found.structure is not None:
+        counts |= bench.placed(order.providers[0].name, found.structure.loaded) if found.measurement is None else {}
+        counts |= {"macs": found.structure.macs} if found.structure.macs is not None else {}
+    if isinstance(found.instructions, int):
+        counts["instructions"] = found.instructions
+    drops = found.drops
+    return replace(
+        facts,
+        counts=counts,
+        original_size_bytes=given.original_size_bytes,
+        unsteady=(*facts.unsteady, *found.suspicions),
+        metrics=found.metrics,
+        drops=drops,
+    )
+
+
+def _key(order: Order, given: GateArtefact, found: _Found) -> Key:
+    """What figures of this artefact are compared with; where nothing was measured, it is what would measure here."""
+    provider, measured = order.providers[0].name, found.measurement
+    if measured is not None:
+        return Key.of(
+            given.name, order.profile.name, measured.provider, measured.runtime, measured.threads, measured.machine
+        )
+    if found.structure is not None:
+        runtime, machine = found.structure.runtime, found.structure.machine
+    else:
+        runtime, machine = version("onnxruntime"), fingerprint.machine()
+    return Key.of(given.name, order.profile.name, provider, runtime, order.profile.threads, machine)
+
+
+def _shapes(order: Order, file: ModelFile, document: Document) -> list[GateLine]:
+    """A device whose provider needs fixed shapes takes no free axes."""
+    if not order.profile.static_shapes or file.form != "onnx":
+        return []
+    line = exact("free_axes", 0, sum(map(len, file.free.values())))
+    if file.free:
+        named = ", ".join(f"{name} [{', '.join(axes)}]" for name, axes in file.free.items())
+        line = replace(line, reason=f"profile {order.profile.name} needs fixed shapes, got {named}")
+    stated = placed(replace(line, name="profile"), document).place
+    return [replace(placed(line, document), place=stated)]
+
+
+def _notes(asked: Asked, order: Order, found: _Found) -> list[str]:
+    notes = []
+    measured = found.measurement
+    if measured is not None:
+        machine = measured.machine
+        where = f"in '{asked.measurements}'" if asked.measurements else "here"
+        notes.append(
+            f"measured {where} on {machine.get('model') or machine.get('architecture')}, {machine.get('cores')} cores, "
+            f"{measured.provider}, {measured.threads} threads, onnxruntime {measured.runtime}; {measured.scenario}, inputs "
+            f"{measured.inputs}; n={len(measured.samples)}, steadiness {measured.steadiness.grade}"
+        )
+    if isinstance(found.instructions, str):
+        notes.append(f"instructions were not counted: {found.instructions}")
+    if (asked.spec.max_drop or asked.spec.min_metric) and not found.metrics:
+        notes.append("no metric is known: --rows FILE takes labelled rows, a run's folder has its results")
+    return notes
