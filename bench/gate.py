@@ -3,8 +3,8 @@
     python bench/gate.py [--minutes 90] [--output runs/gate]
 
 Two models take about 1 ms and about 10 ms. Each is compared with itself, 200 times on a machine that is left alone and
-200 times while another process keeps a core busy for a second of every two; and 50 times with a copy of which one layer
-is so much wider that the whole takes about 5 % longer, and 50 times 10 %. The true size of each slowdown is measured
+200 times while another process keeps a core busy half of the time, in spells of 0.2 to 4 s; and 50 times with a copy of
+which one layer is so much wider that the whole takes about 5 % longer, and 50 times 10 %. The true size of each slowdown is measured
 once, at length. Comparisons are in a shuffled order; each is one line of `comparisons.jsonl`, and the same command goes
 on where it was stopped. `results.json` and the tables are made of those lines alone (`--tables` only makes them).
 
@@ -19,11 +19,12 @@ Beside the gate stand other rules, on the same samples:
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import math
-import multiprocessing
 import random
 import statistics
+import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -48,12 +49,12 @@ from edgesft.spec.profile import ProviderSpec
 ROWS, WIDTH = 176, 256
 """Of the models: products of so many rows with square matrices, each through a Tanh."""
 
-LAYERS = {"1 ms": 8, "10 ms": 80}
+LAYERS = {"1 ms": 7, "10 ms": 56}
 """Model → products."""
 
 WIDTHS = {
-    "1 ms": {0.05: 304, 0.10: 352},
-    "10 ms": {0.05: 800, 0.10: 1328},
+    "1 ms": {0.05: 296, 0.10: 352},
+    "10 ms": {0.05: 640, 0.10: 992},
 }
 """Model → slowdown → width of the one layer that is widened; what it truly costs is measured."""
 
@@ -66,8 +67,18 @@ SAME, SLOWER = 200, 50
 AT_LENGTH = 64
 """Blocks in which a true size is measured."""
 
-BUSY_SECONDS = 1.0
-"""For so long the other process is busy, and then idle."""
+BUSY = """
+import math, random, sys, time
+rng = random.Random(int(sys.argv[1]))
+time.sleep(rng.uniform(0, 2))
+while True:
+    seconds = math.exp(rng.uniform(math.log(0.2), math.log(4)))
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        pass
+    time.sleep(seconds)
+"""
+"""Keeps a core busy half of the time, in spells of 0.2 to 4 s: shorter and longer than a block, as a comparison."""
 
 STORED = 100
 """Samples of the run that the stored rules compare with."""
@@ -126,7 +137,7 @@ def make(path: Path, layers: int, width: int) -> Path:
     widths = [WIDTH] * (layers + 1)
     widths[layers // 2] = width
     nodes, weights = [], []
-    for layer, (into, out) in enumerate(zip(widths, widths[1:], strict=False)):
+    for layer, (into, out) in enumerate(itertools.pairwise(widths)):
         source, target = f"x{layer}" if layer else "x", f"x{layer + 1}" if layer + 1 < layers else "y"
         values = rng.standard_normal((into, out), np.float32) / np.float32(into**0.5)
         weights.append(numpy_helper.from_array(values, f"weight{layer}"))
@@ -156,29 +167,20 @@ def contest(candidate: Path, baseline: Path, seed: int, question: Question) -> C
     return compare(order, question, Progress(quiet=True))
 
 
-def busy(phase: float) -> None:
-    """Keeps a core busy for a second of every two."""
-    time.sleep(phase)
-    while True:
-        until = time.monotonic() + BUSY_SECONDS
-        while time.monotonic() < until:
-            pass
-        time.sleep(BUSY_SECONDS)
-
-
 @contextmanager
-def neighbour(phase: float | None) -> Iterator[None]:
-    """Another process beside the comparison; none where there is no phase."""
-    if phase is None:
+def neighbour(seed: int | None) -> Iterator[None]:
+    """Another process beside the comparison; none where there is no seed."""
+    if seed is None:
         yield
         return
-    process = multiprocessing.get_context("spawn").Process(target=busy, args=(phase,), daemon=True)
-    process.start()
+    process = subprocess.Popen([sys.executable, "-c", BUSY, str(seed)])
     try:
         yield
+        if process.poll() is not None:
+            raise RuntimeError(f"the neighbour must last as long as the comparison, got exit code {process.returncode}")
     finally:
         process.kill()
-        process.join()
+        process.wait()
 
 
 def samples(found: Comparison) -> tuple[list[int], list[int]]:
@@ -191,7 +193,7 @@ def record(case: Case, files: Mapping[tuple[str, float], Path], stored: Mapping[
     """Makes a comparison; what the gate and the other rules say of it."""
     rng = random.Random(case.key)
     began = time.monotonic()
-    with neighbour(rng.uniform(0, 2 * BUSY_SECONDS) if case.loaded else None):
+    with neighbour(rng.randrange(2**31) if case.loaded else None):
         found = contest(
             files[case.model, case.effect], files[case.model, 0.0], rng.randrange(2**31), Question(MIN_EFFECT)
         )

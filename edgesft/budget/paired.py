@@ -1,11 +1,15 @@
 """Whether one model is slower than another, from blocks in which both were measured beside each other.
 
-A block is a fresh process of each model and a few rounds in which both have a turn, in an order that is drawn anew. What
-slows the machine for longer than a round slows both and cancels in the round's ratio; that processes of one and the
+A block is a fresh process of each model and a few rounds in which both have a turn, in an order that is drawn anew.
+What slows the machine for longer than a round slows both and cancels in the round's ratio; that processes of one and the
 same model differ for as long as they live (where their memory lies) shows as a difference between blocks. So a block is
 one observation, however many samples it holds, and blocks are independent: the mean of their log ratios has Student's
 interval (Kalibera and Jones 2013, Rigorous Benchmarking in Reasonable Time, ISMM: repeat at the highest level that
 varies; the randomised block is Fisher's). Rounds within a process can only make its observation better.
+
+Now and then a whole block is disturbed, and one such among many would hide what the others agree on. So from eight
+blocks on the mean is trimmed, with Tukey and McLaughlin's interval (1963, Less Vulnerable Confidence and Significance
+Procedures for Location Based on a Single Sample, Sankhya A 25).
 
 Two models are told apart by a limit half way between none and the least effect that must be found: equal ones lie as
 far below it as those of that effect lie above. The error is spent over looks as `sequential` does.
@@ -16,7 +20,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from statistics import NormalDist, fmean, stdev
+from statistics import NormalDist
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -32,6 +36,24 @@ FIRST_LOOK = 4
 
 BEYOND = 2
 """Least samples of a block beyond a percentile, so that it is not the maximum under another name."""
+
+
+TRIMMED_FROM = 8
+"""Blocks from which on a fifth is left out at either end: of fewer, too little would be left to tell the spread."""
+
+
+class Location(NamedTuple):
+    """Where effects lie.
+
+    Attributes:
+        middle: Their mean, trimmed.
+        spread: Standard deviation of a block that gives the mean the standard error `spread` / sqrt(blocks).
+        freedom: Degrees of freedom of the spread.
+    """
+
+    middle: float
+    spread: float
+    freedom: int
 
 
 class Block(NamedTuple):
@@ -57,8 +79,29 @@ def effect(block: Block, p: int) -> float | None:
     return math.log(percentile(ours, p) / percentile(theirs, p))
 
 
+def trimmed(number: int) -> int:
+    """How many of so many blocks are left out at either end: a fifth, none of few."""
+    return number // 5 if number >= TRIMMED_FROM else 0
+
+
+def location(effects: Sequence[float]) -> Location:
+    """Trimmed mean of the effects and how far they spread.
+
+    Raises:
+        ValueError: There is no block.
+    """
+    if not len(effects):
+        raise ValueError("effects must be of at least one block, got none")
+    number, out = len(effects), trimmed(len(effects))
+    ordered = np.sort(effects)
+    kept = ordered[out : number - out]
+    winsorised = np.clip(ordered, kept[0], kept[-1])
+    spread = float(np.std(winsorised, ddof=1)) * math.sqrt((number - 1) / (kept.size - 1)) if number > 1 else math.inf
+    return Location(float(np.mean(kept)), spread * math.sqrt(number / kept.size), kept.size - 1)
+
+
 def ratio(effects: Sequence[float], confidence: float = CONFIDENCE) -> Interval:
-    """Candidate over baseline: the blocks' geometric mean, with one-sided bounds; none of them with a single block.
+    """Candidate over baseline: the blocks' geometric mean, with one-sided bounds; none of them with few blocks.
 
     Args:
         effects: Log ratio of each block.
@@ -67,10 +110,10 @@ def ratio(effects: Sequence[float], confidence: float = CONFIDENCE) -> Interval:
     Raises:
         ValueError: There is no block.
     """
-    middle = fmean(effects)
+    middle, spread, freedom = location(effects)
     if len(effects) < FIRST_LOOK:
         return Interval(math.exp(middle), None, None)
-    away = student(confidence, len(effects) - 1) * stdev(effects) / math.sqrt(len(effects))
+    away = student(confidence, freedom) * spread / math.sqrt(len(effects))
     return Interval(math.exp(middle), math.exp(middle - away), math.exp(middle + away))
 
 
@@ -90,11 +133,13 @@ def floor(effects: Sequence[float], blocks: int, *, doubt: float = 0.5) -> float
         blocks: That can be had in the time.
         doubt: How small the blocks' variation is taken: by a bound that is above the truth with this probability.
     """
-    freedom, number = len(effects) - 1, 1
+    _, spread, freedom = location(effects)
+    number = 1
     while blocks_at(number) < blocks:
         number += 1
-    spread = stdev(effects) * math.sqrt(freedom / _chi_square(1 - doubt, freedom))
-    away = student(confidence_at(number), max(blocks, FIRST_LOOK) - 1) * spread / math.sqrt(blocks)
+    spread *= math.sqrt(freedom / _chi_square(1 - doubt, freedom))
+    later = max(blocks, FIRST_LOOK)
+    away = student(confidence_at(number), later - 2 * trimmed(later) - 1) * spread / math.sqrt(blocks)
     return math.exp(2 * away) - 1
 
 

@@ -1,14 +1,52 @@
-"""`edgesft check`."""
+"""`edgesft check ARTEFACT --budget FILE [a.b=c …]`."""
 
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
+
+from edgesft.cli import orders, output
+from edgesft.errors import InputError
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the command's arguments."""
+    parser.add_argument(
+        "words",
+        nargs="+",
+        metavar="ARTEFACT|a.b=c",
+        help="ONNX or ORT file, or the folder that a run left; and values that replace the budget's or the profile's",
+    )
+    parser.add_argument("--budget", type=Path, required=True, metavar="FILE", help="the limits")
+    parser.add_argument("--baseline", type=Path, metavar="FILE", help="figures that this one's are held against")
+    parser.add_argument("--measurements", type=Path, metavar="FILE", help="what an agent wrote on a device")
+    parser.add_argument("--rows", type=Path, metavar="FILE", help="labelled rows for the metrics")
+    orders.arguments(parser, None)
+    output.arguments(parser)
 
 
 def main(options: argparse.Namespace) -> int:
-    """To come."""
-    return 4
+    """Holds the artefact against the limits and answers with the verdict's exit code."""
+    from edgesft.gate.artefact import artefact
+    from edgesft.gate.check import Asked, check
+    from edgesft.progress import Progress
+    from edgesft.spec import load
+    from edgesft.spec.gate import GateSpec
+
+    output.check(options)
+    paths, settings = orders.split(options.words)
+    if len(paths) != 1:
+        got = ", ".join(map(str, paths)) or "none"
+        raise InputError(f"artefact must be one file or folder, got {got}", "edgesft check model.onnx --budget FILE")
+    limits = [word for word in settings if word.partition("=")[0].partition(".")[0] in GateSpec.model_fields]
+    spec, document = load.gate(options.budget, limits)
+    # A profile's file is named as it lies beside the budget that names it.
+    folder = Path() if options.profile else options.budget.parent
+    options.profile = options.profile or spec.profile or "this-machine"
+    rest = [word for word in settings if word not in limits]
+    order = orders.order(options, [artefact(paths[0]).model], rest, folder)
+    if len(order.providers) != 1:
+        got = ", ".join(provider.name for provider in order.providers)
+        raise InputError(f"--provider must be one for a check, got {got}", "a check for each provider")
+    asked = Asked(paths[0], spec, document, options.baseline, options.measurements, options.rows)
+    return output.emit(check(asked, order, Progress(quiet=options.quiet)).to_json(), options)

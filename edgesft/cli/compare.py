@@ -1,14 +1,55 @@
-"""`edgesft compare`."""
+"""`edgesft compare CANDIDATE BASELINE [a.b=c …]`."""
 
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
+
+from edgesft.cli import orders, output
+from edgesft.errors import InputError
+
+FIGURES = ("p50", "p90", "p95", "p99", "load", "first_inference", "peak_memory", "size")
+"""As `gate.compare.FIGURES` has them, which is not imported for a command line's help."""
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the command's arguments."""
+    parser.add_argument(
+        "words",
+        nargs="+",
+        metavar="CANDIDATE BASELINE|a.b=c",
+        help="ONNX or ORT files, or folders that runs left; and values that replace the profile's",
+    )
+    parser.add_argument(
+        "--min-effect", type=float, default=0.05, metavar="X", help="least slowdown that must be found (default: 0.05)"
+    )
+    parser.add_argument(
+        "--figure",
+        action="append",
+        choices=FIGURES,
+        metavar="X",
+        help=f"what gates, of {', '.join(FIGURES)}; may be repeated (default: p50); the others are shown",
+    )
+    parser.add_argument("--seconds", type=float, default=60.0, metavar="S", help="longest time (default: 60)")
+    parser.add_argument("--rows", type=Path, metavar="FILE", help="labelled rows for the accuracy (default: a run's)")
+    parser.add_argument(
+        "--max-drop", type=float, default=0.01, metavar="X", help="most that the accuracy may fall (default: 0.01)"
+    )
+    orders.arguments(parser, "this-machine")
+    output.arguments(parser)
 
 
 def main(options: argparse.Namespace) -> int:
-    """To come."""
-    return 4
+    """Measures both, prints what was found, and answers with the verdict's exit code."""
+    from edgesft.gate.compare import Asked, compare
+    from edgesft.progress import Progress
+
+    output.check(options)
+    paths, settings = orders.split(options.words)
+    if len(paths) != 2:
+        got = ", ".join(map(str, paths)) or "none"
+        raise InputError(f"models must be a candidate and a baseline, got {got}", "edgesft compare new.onnx old.onnx")
+    figures = tuple(dict.fromkeys(options.figure or ["p50"]))
+    asked = Asked(paths[0], paths[1], figures, options.min_effect, options.seconds, options.rows, options.max_drop)
+    order = orders.order(options, paths, settings)
+    return output.emit(compare(asked, order, Progress(quiet=options.quiet)).to_json(), options)

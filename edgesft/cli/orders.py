@@ -49,8 +49,14 @@ def split(words: Sequence[str]) -> tuple[list[Path], list[str]]:
     return models, [word for word in words if Path(word) not in models]
 
 
-def order(options: argparse.Namespace, models: Sequence[Path], settings: Sequence[str]) -> Order:
+def order(options: argparse.Namespace, models: Sequence[Path], settings: Sequence[str], folder: Path = Path()) -> Order:
     """What the command line asks to measure.
+
+    Args:
+        options: What `arguments` declared.
+        models: ONNX or ORT files.
+        settings: `a.b=c` values of the profile and, with `pipeline.` before them, of the pipeline.
+        folder: That a profile's file is named from.
 
     Raises:
         InputError: An option or a setting makes no sense.
@@ -59,7 +65,7 @@ def order(options: argparse.Namespace, models: Sequence[Path], settings: Sequenc
     from edgesft.measure.bench.order import Order
     from edgesft.spec.profile import ProviderSpec
 
-    profile = _profile(options, [word for word in settings if not word.startswith(PIPELINE)])
+    profile = _profile(options, [word for word in settings if not word.startswith(PIPELINE)], folder)
     of_profile = {provider.name: provider for provider in profile.providers}
     asked = [providers.resolve(name) for name in options.provider or [profile.providers[0].name]]
     if options.batch < 1:
@@ -82,13 +88,14 @@ def order(options: argparse.Namespace, models: Sequence[Path], settings: Sequenc
     )
 
 
-def _profile(options: argparse.Namespace, settings: list[str]) -> ProfileSpec:
+def _profile(options: argparse.Namespace, settings: list[str], folder: Path) -> ProfileSpec:
     """The profile; what ships as typical of a device is no budget of this model unless it is asked for."""
     from edgesft.spec import load
 
     scenario = [f"measure.scenario={options.scenario}"] if options.scenario else []
     own = load.is_file(options.profile)
-    return load.profile(options.profile, settings=[*scenario, *settings], without=() if own else ("budget",))
+    without = () if own else ("budget",)
+    return load.profile(options.profile, folder, [*scenario, *settings], without=without)
 
 
 def _pairs(words: list[str] | None, name: str, example: str) -> dict[str, str]:

@@ -1,61 +1,38 @@
 """What models score on labelled rows, and whether one lost rows that the other had right.
 
-The rows are texts or the like with their labels, which the task of a run's folder encodes as it does on the device; or,
-for any ONNX classifier, an npz file of inputs (`measure.inputs.npzfile`) with one more array, `labels`: the class of
-each row, an integer. The class that such a model names is the largest value of its first output.
-
-Rows are answered one by one, as on the device: the ranges of dynamic quantization depend on what else is in a batch.
+Of an npz file's rows (`gate.rows`) the class that a model names is the largest value of its first output. Rows are
+answered one by one, as on the device: the ranges of dynamic quantization depend on what else is in a batch.
 """
 
 from __future__ import annotations
 
-import tempfile
-import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeGuard
 
 import numpy as np
-from pydantic import BaseModel, ValidationError
 
 from edgesft.budget import mcnemar
 from edgesft.budget.drop import drops, levels
 from edgesft.budget.mcnemar import Paired
 from edgesft.budget.percentile import Interval
 from edgesft.budget.verdict import ROUNDING, Line
-from edgesft.data import checks, files, loading, splits
+from edgesft.data import checks
 from edgesft.errors import InputError
-from edgesft.gate.artefact import RECIPE, GateArtefact
-from edgesft.measure.driver import Agent, MeasureError, Value, loaded, runner
-from edgesft.measure.inputs import Requests, load_npz
-from edgesft.measure.inputs.npzfile import UNREADABLE
+from edgesft.gate.artefact import GateArtefact
+from edgesft.gate.rows import LABELS, NPZ, SAVEZ, labelled
+from edgesft.gate.rows import rows as labelled_rows
+from edgesft.measure.driver import Agent, MeasureError, loaded, runner
 from edgesft.progress import Progress
-from edgesft.spec.document import Document
-from edgesft.spec.problems import problems
 from edgesft.spec.profile import ProfileSpec
-from edgesft.spec.recipe import DataSpec
 from edgesft.tasks import registry
 from edgesft.tasks.base import Contract, Row, Run
 
 Scorer = Callable[[np.ndarray, np.ndarray], Mapping[str, float]]
 """`scorer(predictions, references) -> metrics` of some rows."""
-
-NPZ = ".npz"
-
-LABELS, MEMBER = "labels", "labels.npy"
-"""Key of the classes in an npz file, and the name that numpy gives it in the archive."""
-
-SAVEZ = f"numpy.savez('rows.npz', name=array, ..., {LABELS}=classes) with a key for each input"
-
-
-class _Recipe(BaseModel):
-    """Of a recipe, what decides its rows."""
-
-    data: DataSpec | None = None
-    seed: int = 0
 
 
 @dataclass(frozen=True)
@@ -99,7 +76,7 @@ def evaluate(
 
     Args:
         given: The artefact.
-        rows: Labelled rows, as this module's docstring describes them; None takes those of the recipe that the run
+        rows: Labelled rows, as `gate.rows` describes them; None takes those of the recipe that the run
             carried out: its test rows or, without any, those that it decided on.
         profile: Provider and threads.
         python: Interpreter of the agent; by default this one.
@@ -112,7 +89,7 @@ def evaluate(
     if _is_npz(rows):
         return _classified(given, rows, profile, python, progress)
     contract = _contract(given, rows)
-    return _answered(given, contract, _rows([given], contract, rows), profile, python, progress)
+    return _answered(given, contract, labelled_rows([given], contract, rows), profile, python, progress)
 
 
 def evaluate_both(
@@ -139,7 +116,7 @@ def evaluate_both(
             raise InputError(f"both models must tell of the same classes, got {got}")
         return ours, theirs
     contracts = [_contract(each, rows) for each in (candidate, baseline)]
-    taken = _rows([candidate, baseline], contracts[0], rows)
+    taken = labelled_rows([candidate, baseline], contracts[0], rows)
     ours = _answered(candidate, contracts[0], taken, profile, python, progress)
     return ours, _answered(baseline, contracts[1], taken, profile, python, progress)
 
@@ -212,50 +189,6 @@ def _check_alike(candidate: GateArtefact, baseline: GateArtefact, *, ordered: bo
         raise InputError(message, "rows with texts and names of labels")
 
 
-def _rows(given: Sequence[GateArtefact], contract: Contract, path: Path | None) -> Sequence[Row]:
-    """Labelled rows with the task's roles as columns; their place and names are what the first recipe tells."""
-    task = registry.task(contract.task)
-    told = next((each for each in given if each.recipe is not None and each.folder is not None), None)
-    recipe = _recipe(told) if told else _Recipe()
-    data, field = recipe.data, "rows"
-    if path is None:
-        if told is None or told.folder is None or data is None:
-            raise InputError("rows must be given where no recipe.yaml tells of some, got none", "--rows test.jsonl")
-        split = "validation" if data.test is None else "test"
-        where = getattr(data, split)
-        if not isinstance(where, str):
-            return splits.load(data, task.roles, told.folder, recipe.seed).rows()[split]
-        path, field = files.place(where, told.folder), f"data.{split} of '{told.folder / RECIPE}'"
-    if (problem := files.missing(path, field)) is not None:
-        raise InputError(problem if field == "rows" else replace(problem, hint="--rows test.jsonl"))
-    rows = _renamed(path, loading.read(path), task.roles, data.columns if data else {})
-    if found := task.check({"rows": rows}):
-        raise InputError(found)
-    return rows
-
-
-def _recipe(given: GateArtefact) -> _Recipe:
-    """What the recipe says of its rows."""
-    try:
-        return _Recipe.model_validate(given.recipe)
-    except ValidationError as error:
-        document = Document(str(given.folder / RECIPE if given.folder else RECIPE), given.recipe)
-        raise InputError(problems(error, document, _Recipe)) from None
-
-
-def _renamed(
-    path: Path, rows: Sequence[Mapping[str, Any]], roles: Sequence[str], columns: Mapping[str, str]
-) -> list[Row]:
-    """The rows by the task's roles; a column has the name that the recipe gives it, or its role's."""
-    present = set.intersection(*(set(row) for row in rows))
-    found = {role: next((name for name in (columns.get(role), role) if name in present), None) for role in roles}
-    if lacking := [role for role, name in found.items() if name is None]:
-        wanted = ", ".join(" or ".join(map(repr, dict.fromkeys((columns.get(role, role), role)))) for role in lacking)
-        got = ", ".join(map(repr, sorted(present))) or "no column that all of them have"
-        raise InputError(f"'{path}' must have in every row the column {wanted}, got {got}", "rename the columns")
-    return [{role: row[name] for role, name in found.items() if name is not None} for row in rows]
-
-
 def _answered(
     given: GateArtefact,
     contract: Contract,
@@ -283,7 +216,7 @@ def _classified(
     """Any classifier, asked for the largest value of its first output."""
     with Agent(profile.threads, python) as agent:
         told = agent.load(given.model, profile.providers, profile.threads)
-        requests, references = _labelled(rows, told.inputs)
+        requests, references = labelled(rows, told.inputs)
         output, answers = told.outputs[0].name, list[np.ndarray]()
         with _asking(given, agent, len(references), progress) as ask:
             for feeds in requests.feeds:
@@ -299,41 +232,6 @@ def _classified(
 
 def _accuracy(predictions: np.ndarray, references: np.ndarray) -> dict[str, float]:
     return {"accuracy": float((predictions.argmax(axis=1) == references).mean())}
-
-
-def _labelled(path: Path, inputs: Sequence[Value]) -> tuple[Requests, np.ndarray]:
-    """Requests of an npz file and the class of each, int64 of shape [requests]."""
-    if (problem := files.missing(path, "rows")) is not None:
-        raise InputError(problem)
-    if any(value.name == LABELS for value in inputs):
-        message = f"'{LABELS}' must be the classes of the rows, got a model with an input of that name"
-        raise InputError(message, "export it without the loss")
-    with tempfile.TemporaryDirectory() as folder:
-        rest = Path(folder) / path.name
-        try:
-            labels = _parted(path, rest)
-        except UNREADABLE as error:
-            raise InputError(f"rows must be an npz file that can be read, got '{path}': {error}", SAVEZ) from None
-        requests = load_npz(rest, inputs)
-    count = len(requests.feeds)
-    if labels.dtype.kind not in "iu" or labels.shape != (count,):
-        got = f"{labels.dtype} of shape {list(labels.shape)}"
-        raise InputError(f"'{LABELS}' must be an integer for each of the {count} rows, got {got}", SAVEZ)
-    return requests, labels.astype(np.int64)
-
-
-def _parted(path: Path, rest: Path) -> np.ndarray:
-    """The labels of an npz file; everything else goes into another one."""
-    with zipfile.ZipFile(path) as whole, zipfile.ZipFile(rest, "w") as part:
-        names = whole.namelist()
-        if MEMBER not in names or len(names) == 1:
-            got = ", ".join(f"'{name.removesuffix('.npy')}'" for name in names) or "no key"
-            raise InputError(f"'{path}' must have a key for each input and '{LABELS}', got {got}", SAVEZ)
-        for name in names:
-            if name != MEMBER:
-                part.writestr(name, whole.read(name))
-        with whole.open(MEMBER) as stream:
-            return np.asarray(np.lib.format.read_array(stream, allow_pickle=False))
 
 
 def _scores(output: str, answer: np.ndarray, before: Sequence[np.ndarray]) -> np.ndarray:

@@ -4,41 +4,40 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import date
+from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 from edgesft.budget.lines import Facts, judge
 from edgesft.budget.percentile import CONFIDENCE, Interval
-from edgesft.budget.verdict import Line, exact
+from edgesft.budget.verdict import exact
 from edgesft.errors import InputError, Problem, UnavailableError
 from edgesft.gate import growth
 from edgesft.gate.accuracy import evaluate
 from edgesft.gate.artefact import GateArtefact, artefact, recorded_drops, recorded_metrics
-from edgesft.gate.baseline import Baseline, Key, figures_of
-from edgesft.gate.document import GateDocument, GateLine, accepted, placed
+from edgesft.gate.baseline import Baseline, Entry
+from edgesft.gate.document import GROWING, TIMED, GateDocument, GateLine, accepted, placed
+from edgesft.gate.figures import figures_of
+from edgesft.gate.key import Key
 from edgesft.measure import fingerprint
 from edgesft.measure.bench import bench
 from edgesft.measure.bench.order import Order
 from edgesft.measure.bench.prepare import prepare
 from edgesft.measure.bench.structure import Structure, structure
 from edgesft.measure.driver import MeasureError
-from edgesft.measure.instructions import count
+from edgesft.measure.instructions import Instructions, count
 from edgesft.measure.measurement import Measurement
 from edgesft.measure.model.file import ModelFile, inspect
 from edgesft.measure.recording import Recording, merged, recordings
 from edgesft.progress import Progress
-from edgesft.spec.budget import BudgetSpec
+from edgesft.spec.budget import BudgetSpec, Percentiles
 from edgesft.spec.document import Document
 from edgesft.spec.gate import GateSpec
 from edgesft.spec.problems import nearest
 
 SCHEMA = "edgesft/check"
 
-TIMED = ("load_ms", "first_inference_ms", "peak_memory_mb")
 PLACED = ("partitions", "off_provider", "placement_share")
-GROWING = ("p50", "p90", "p95", "p99", "load", "first_inference", "peak_memory")
 
 
 @dataclass(frozen=True)
@@ -78,7 +77,7 @@ class _Found:
 
     measurement: Measurement | None = None
     structure: Structure | None = None
-    instructions: int | str | None = None
+    instructions: Instructions | str | None = None
     suspicions: tuple[str, ...] = ()
     confidence: float = CONFIDENCE
     metrics: Mapping[str, Interval] = field(default_factory=dict)
@@ -105,22 +104,38 @@ def check(asked: Asked, order: Order, progress: Progress) -> GateDocument:
     base = Baseline.read(asked.baseline) if asked.baseline else None
     recording = _recorded(asked.measurements, file) if asked.measurements else None
     _check_metrics(asked, given)
-    found = _found(asked, order, given, file, recording, progress)
+    wanted = _wanted(asked.spec, base.of(given.name) if base else ())
+    if not wanted and base is None:
+        raise InputError(f"budget '{asked.document.source}' must limit something, got no limit", "size_mb: 25")
+    found = _found(asked, order, given, file, recording, progress, wanted)
     facts = _facts(asked, order, given, file, found)
     key = _key(order, given, found)
-    figures = figures_of(found.measurement, facts.counts, file.size_bytes, facts.metrics)
+    figures = figures_of(
+        found.measurement,
+        facts.counts,
+        file.size_bytes,
+        facts.metrics,
+        confidence=found.confidence,
+        suspicions=found.suspicions,
+        counted=found.instructions.how if isinstance(found.instructions, Instructions) else None,
+    )
     lines = [placed(line, asked.document) for line in judge(asked.spec, facts)]
     lines += _shapes(order, file, asked.document)
+    notes = _notes(asked, order, found)
+    limits = asked.spec.max_growth
+    if base is None and limits.model_fields_set:
+        notes.append("growth was not judged, as no baseline was given: edgesft baseline update makes one of this check")
     if base is not None:
-        judged = growth.judge(asked.spec.max_growth, figures, key, base, date.today())
-        for line, why in judged:
+        for line, why in growth.judge(limits, figures, key, base, datetime.now(UTC).date()):
             gate_line = placed(line, asked.document)
             lines.append(accepted(gate_line, why) if why else gate_line)
+        if left := growth.unheld(limits, figures, key, base):
+            notes.append(f"not held against the baseline, as only one side has it: {', '.join(left)}")
     return GateDocument(
         SCHEMA,
         {"name": given.name, **file.to_json()},
         lines,
-        _notes(asked, order, found),
+        notes,
         {
             "key": key.to_json(),
             "figures": figures,
@@ -154,7 +169,10 @@ def _recorded(path: Path, file: ModelFile) -> Recording:
     for each in every:
         if each.model_sha256 == file.sha256:
             return each
-    told = ", ".join(f"'{each.model_name}' (sha256 {str(each.model_sha256)[:12]}…)" for each in every)
+    told = ", ".join(
+        f"'{each.model_name}' (sha256 {each.model_sha256[:12] + '…' if each.model_sha256 else 'not told'})"
+        for each in every
+    )
     raise InputError(
         f"measurements '{path}' must be of '{file.path}' (sha256 {file.sha256[:12]}…), got those of {told}",
         "measure the file that is checked, or check the file that was measured",
@@ -168,27 +186,27 @@ def _found(
     file: ModelFile,
     recording: Recording | None,
     progress: Progress,
+    wanted: set[str],
 ) -> _Found:
     spec, found = asked.spec, _Found()
     if recording is not None:
         found = replace(found, measurement=recording.measurement, suspicions=recording.suspicions)
-    elif _times(asked):
+    elif wanted.intersection((*TIMED, *GROWING)):
         budget = BudgetSpec(**{name: getattr(spec, name) for name in BudgetSpec.model_fields})
         plan = replace(order, profile=order.profile.model_copy(update={"budget": budget}))
         (row,) = bench.bench(plan, progress)
         if row.measurement is None:
             raise MeasureError(f"{file.path}: {row.problem}")
         found = replace(found, measurement=row.measurement, confidence=row.confidence)
-    counted = spec.instructions is not None
-    placing = found.measurement is None and any(getattr(spec, name) is not None for name in PLACED)
-    if counted or placing or spec.macs is not None:
+    placing = found.measurement is None and wanted.intersection(PLACED)
+    if placing or wanted.intersection(("macs", "instructions")):
         prepared = prepare(order, file, answers=False)
         subject = bench.subject(order, prepared, order.providers[0])
         progress.say(f"counting {file.path.name}")
         found = replace(found, structure=structure(subject, prepared))
-        if counted:
+        if "instructions" in wanted:
             try:
-                found = replace(found, instructions=count(subject).instructions)
+                found = replace(found, instructions=count(subject))
             except UnavailableError as error:
                 found = replace(found, instructions=str(error))
     if asked.rows is not None:
@@ -198,14 +216,18 @@ def _found(
     return replace(found, metrics=recorded_metrics(given), drops=recorded_drops(given))
 
 
-def _times(asked: Asked) -> bool:
-    """Whether a limit takes a measurement; one that is counted alone needs none and is decided at once."""
-    spec = asked.spec
-    if spec.latency_ms.limits() or spec.latency_ratio.limits():
-        return True
-    if any(getattr(spec, name) is not None for name in TIMED):
-        return True
-    return asked.baseline is not None and any(getattr(spec.max_growth, name) is not None for name in GROWING)
+def _wanted(spec: GateSpec, entries: Sequence[Entry]) -> set[str]:
+    """Names of what must be found out; what is only counted takes no measurement, and is decided at once.
+
+    Of growth it is what the user limited, also where there is no baseline yet that it could be held against, and what
+    the baseline has.
+    """
+    fields = BudgetSpec.model_fields.keys() - {"confidence"}
+    absolute = {name for name in fields if getattr(spec, name) not in (None, {}, Percentiles())}
+    limits = spec.max_growth
+    growing = {name for name, limit in limits if limit is not None}
+    held = {name for name in growing if any(getattr(entry.figures, name) is not None for entry in entries)}
+    return absolute | growing & (limits.model_fields_set | held)
 
 
 def _facts(asked: Asked, order: Order, given: GateArtefact, file: ModelFile, found: _Found) -> Facts:
@@ -214,8 +236,8 @@ def _facts(asked: Asked, order: Order, given: GateArtefact, file: ModelFile, fou
     if found.structure is not None:
         counts |= bench.placed(order.providers[0].name, found.structure.loaded) if found.measurement is None else {}
         counts |= {"macs": found.structure.macs} if found.structure.macs is not None else {}
-    if isinstance(found.instructions, int):
-        counts["instructions"] = found.instructions
+    if isinstance(found.instructions, Instructions):
+        counts["instructions"] = found.instructions.instructions
     drops = found.drops
     return replace(
         facts,
@@ -261,10 +283,12 @@ def _notes(asked: Asked, order: Order, found: _Found) -> list[str]:
         where = f"in '{asked.measurements}'" if asked.measurements else "here"
         notes.append(
             f"measured {where} on {machine.get('model') or machine.get('architecture')}, {machine.get('cores')} cores, "
-            f"{measured.provider}, {measured.threads} threads, onnxruntime {measured.runtime}; {measured.scenario}, inputs "
-            f"{measured.inputs}; n={len(measured.samples)}, steadiness {measured.steadiness.grade}"
+            f"{measured.provider}, threads {measured.threads}, onnxruntime {measured.runtime}; {measured.scenario}, "
+            f"inputs {measured.inputs}; n={len(measured.samples)}, steadiness {measured.steadiness.grade}"
         )
-    if isinstance(found.instructions, str):
+    if isinstance(found.instructions, Instructions):
+        notes.append(f"instructions were counted by {found.instructions.how}")
+    elif found.instructions is not None:
         notes.append(f"instructions were not counted: {found.instructions}")
     if (asked.spec.max_drop or asked.spec.min_metric) and not found.metrics:
         notes.append("no metric is known: --rows FILE takes labelled rows, a run's folder has its results")

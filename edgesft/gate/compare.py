@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from edgesft.budget import paired
 from edgesft.budget.percentile import Interval
 from edgesft.budget.verdict import Line, Verdict
+from edgesft.errors import InputError
+from edgesft.gate.accuracy import evaluate_both, judge
+from edgesft.gate.artefact import GateArtefact, artefact
 from edgesft.gate.document import GateDocument, GateLine
-from edgesft.measure.bench.comparison import FIGURES, PERCENTILES, Comparison
+from edgesft.measure.bench import comparison
+from edgesft.measure.bench.comparison import FIGURES, PERCENTILES, Comparison, Question
+from edgesft.measure.bench.order import Order
+from edgesft.measure.model.file import inspect
+from edgesft.progress import Progress
 from edgesft.spec.profile import ProfileSpec
 
 SCHEMA = "edgesft/compare"
+
+SIZE = "size"
+"""What gates besides figures that are measured."""
 
 VERDICTS: Mapping[paired.Change, Verdict] = {
     "slower": "fail",
@@ -23,7 +35,81 @@ VERDICTS: Mapping[paired.Change, Verdict] = {
 }
 
 
-def document(found: Comparison, profile: ProfileSpec, accuracy: GateLine | None, *, sized: bool = False) -> GateDocument:
+@dataclass(frozen=True)
+class Asked:
+    """What is to be compared.
+
+    Attributes:
+        candidate: Model file, or the folder that a run left.
+        baseline: The same of what it is held against.
+        figures: What gates, of `FIGURES` and `size`.
+        min_effect: The least slowdown that must be found.
+        seconds: Longest time for the measurement.
+        rows: Labelled rows for the accuracy; None takes those that a run's recipe names, where there is one.
+        max_drop: Greatest drop of the accuracy.
+    """
+
+    candidate: Path
+    baseline: Path
+    figures: tuple[str, ...] = ("p50",)
+    min_effect: float = 0.05
+    seconds: float = 60.0
+    rows: Path | None = None
+    max_drop: float = 0.01
+
+
+def compare(asked: Asked, order: Order, progress: Progress) -> GateDocument:
+    """Measures a candidate against a baseline, and has both answer the rows, where there are some.
+
+    What bad input can tell is told before anything is measured.
+
+    Args:
+        asked: What is to be compared.
+        order: How to measure it; its models are those of the two.
+        progress: Tells the person what goes on.
+
+    Raises:
+        InputError: Files, rows or numbers that cannot be compared.
+        MeasureError: One of the models cannot be measured.
+        UnavailableError: This environment cannot.
+    """
+    if not 0 <= asked.max_drop < 1:
+        raise InputError(f"max drop must be from 0 to 1, got {asked.max_drop:g}", "--max-drop 0.01")
+    gating = tuple(name for name in asked.figures if name != SIZE)
+    question = Question(asked.min_effect, gating, asked.seconds)
+    question.check()
+    given = artefact(asked.candidate), artefact(asked.baseline)
+    for each in given:
+        inspect(each.model)
+    accuracy, note = _accuracy(asked, given, order, progress)
+    found = comparison.compare(replace(order, models=[each.model for each in given]), question, progress)
+    return document(found, order.profile, accuracy, sized=SIZE in asked.figures, notes=[note] if note else [])
+
+
+def _accuracy(
+    asked: Asked, given: tuple[GateArtefact, GateArtefact], order: Order, progress: Progress
+) -> tuple[GateLine | None, str | None]:
+    """The line, or why there is none: rows that nobody asked for may lie elsewhere."""
+    if asked.rows is None and not (all(each.contract for each in given) and any(each.recipe for each in given)):
+        return None, "the accuracy was not compared: --rows FILE takes labelled rows"
+    progress.say("answering the rows")
+    try:
+        ours, theirs = evaluate_both(*given, asked.rows, order.profile, python=order.python, progress=progress)
+    except InputError as error:
+        if asked.rows is not None:
+            raise
+        return None, f"the accuracy was not compared: {'; '.join(problem.message for problem in error.problems)}"
+    return GateLine(judge(ours, theirs, asked.max_drop, f"max_drop.{ours.metric}"), "metric"), None
+
+
+def document(
+    found: Comparison,
+    profile: ProfileSpec,
+    accuracy: GateLine | None,
+    *,
+    sized: bool = False,
+    notes: Sequence[str] = (),
+) -> GateDocument:
     """What a comparison says.
 
     Args:
@@ -31,6 +117,7 @@ def document(found: Comparison, profile: ProfileSpec, accuracy: GateLine | None,
         profile: That it was measured with.
         accuracy: What rows say of both models' answers, where there are rows.
         sized: Whether the size gates, too.
+        notes: What a reader must know besides.
     """
     ours, theirs = found.files
     first = found.blocks[0][0]
@@ -40,7 +127,7 @@ def document(found: Comparison, profile: ProfileSpec, accuracy: GateLine | None,
         SCHEMA,
         {"name": ours.path.name, **ours.to_json()},
         [*lines, *([accuracy] if accuracy else [])],
-        _notes(found),
+        [*_notes(found), *notes],
         {
             "baseline": {"name": theirs.path.name, **theirs.to_json()},
             "profile": profile.name,
@@ -77,12 +164,14 @@ def _figure(name: str, found: Comparison) -> GateLine:
 def _reason(ratio: Interval, found: Comparison) -> str:
     if found.refused:
         return (
-            f"refused: a min effect of {found.question.min_effect:.2%} is below the noise floor of {found.floor:.2%} that "
-            f"this machine showed in this run: ask for --min-effect {_above(found.floor):g} or more, give it more time, or "
-            "quieten the machine"
+            f"refused: a min effect of {found.question.min_effect:.2%} is below the noise floor of {found.floor:.2%} "
+            f"that this machine showed in this run: ask for --min-effect {_above(found.floor):g} or more, give it more "
+            "time, or quieten the machine"
         )
     if ratio.upper is None:
-        return f"the time was up after {len(found.blocks)} blocks, and bounds take {paired.FIRST_LOOK}: give it more time"
+        return (
+            f"the time was up after {len(found.blocks)} blocks, and bounds take {paired.FIRST_LOOK}: give it more time"
+        )
     return "the limit lies between the bounds when the time was up: give it more time, or quieten the machine"
 
 
@@ -96,19 +185,21 @@ def _size(found: Comparison, *, gates: bool) -> GateLine:
     ratio = ours / theirs
     change = "same" if ratio == 1 else ("larger" if ratio > 1 else "smaller")
     # What does not vary needs no least effect: one byte more is more.
-    return GateLine(Line("size", 1.0, ratio, None, None, "fail" if ratio > 1 else "pass"), "static", gates=gates, change=change)
+    return GateLine(
+        Line("size", 1.0, ratio, None, None, "fail" if ratio > 1 else "pass"), "static", gates=gates, change=change
+    )
 
 
 def _notes(found: Comparison) -> list[str]:
     question, first = found.question, found.blocks[0][0]
     machine = first.machine
     return [
-        f"ratios are candidate over baseline; slowdowns of {question.min_effect:.1%} or more are to be found, so that the "
-        f"limit lies half way, at {found.bar:.4f}; this machine's noise floor is {found.floor:.2%}",
-        f"{len(found.blocks)} blocks of fresh processes in {found.seconds:.0f} s, bounds at {found.look.confidence:.2%} each "
-        f"(look {found.look.number}, 95 % over all looks)",
+        f"ratios are candidate over baseline; slowdowns of {question.min_effect:.1%} or more are to be found, so that "
+        f"the limit lies half way, at {found.bar:.4f}; this machine's noise floor is {found.floor:.2%}",
+        f"{len(found.blocks)} blocks of fresh processes in {found.seconds:.0f} s, bounds at {found.look.confidence:.2%}"
+        f" each (look {found.look.number}, 95 % over all looks)",
         f"{first.scenario}, inputs {first.inputs}; {machine.get('model') or machine.get('architecture')}, "
-        f"{machine.get('cores')} cores, {first.threads} threads, {first.provider}, onnxruntime {first.runtime}",
+        f"{machine.get('cores')} cores, threads {first.threads}, {first.provider}, onnxruntime {first.runtime}",
     ]
 
 

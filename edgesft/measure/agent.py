@@ -30,6 +30,7 @@ flight    count, picks, streams                           ns, wall_ns, how, ener
 spans     count, picks                                    ns, before_ns, inference_ns, after_ns, energy_uj
 run       feeds                                            outputs
 profile   count, folder                                    run_ns, nodes
+instructions  how, count, folder                           counts, cpu
 memory    –                                                peak_bytes, baseline_bytes
 model     –                                                name, bytes, sha256
 quit      –                                                – and the process ends
@@ -50,7 +51,10 @@ len(picks)]`. `time` makes them one after another, and each lasts from the call 
 `interval_ns`; `ns` counts from the moment it was due, `service_ns` from its start. `flight` keeps `streams` of them in
 flight; `wall_ns` is the time of all together. `spans` takes raw rows through the pipeline. `profile` makes `count`
 inferences on a second session under the runtime's own profiler; a node is `{name, op, provider, calls, ns, inputs,
-outputs}` with all its calls added up, and inputs and outputs as `[type, shape]`. `energy_uj` is what the processor's
+outputs}` with all its calls added up, and inputs and outputs as `[type, shape]`. `instructions` counts what the
+processor executes for each of `count` inferences of the middle request, in all threads of this process: `how` is `perf`
+(the processor's own counter) or `callgrind` (the process runs under it, and it dumps to `folder`); `cpu` is the
+processor that programs see, which Valgrind changes. `energy_uj` is what the processor's
 packages took during the series, other programs and idling included. `memory` gives the most bytes that were resident in
 this process, now and just before `load`.
 """
@@ -59,6 +63,9 @@ from __future__ import annotations
 
 import argparse
 import base64
+import ctypes
+import errno
+import functools
 import gc
 import glob
 import hashlib
@@ -66,10 +73,13 @@ import importlib.util
 import itertools
 import json
 import math
+import mmap
 import os
 import platform
 import queue
+import re
 import statistics
+import struct
 import sys
 import threading
 import time
@@ -137,6 +147,49 @@ HOST = "EDGESFT_HOST"
 
 PROFILE_LEAD_IN = 3
 """Inferences under the profiler that are left out: the first ones allocate."""
+
+EMPTY = 5
+"""Countings of nothing; their median is what counting itself takes, about ten thousand instructions of Python."""
+
+PERF_OPEN = {"x86_64": 298, "aarch64": 241, "riscv64": 241, "ppc64le": 319, "s390x": 331}
+"""Number of the system call perf_event_open on each architecture (Linux's tables)."""
+
+PERF_INSTRUCTIONS = (0, 1)
+"""PERF_TYPE_HARDWARE and PERF_COUNT_HW_INSTRUCTIONS (linux/perf_event.h)."""
+
+PERF_REASONS = {
+    **dict.fromkeys((errno.ENOENT, errno.EOPNOTSUPP, errno.ENODEV), "this machine, perhaps a virtual one, shows none"),
+    **dict.fromkeys(
+        (errno.EACCES, errno.EPERM),
+        "not permitted: /proc/sys/kernel/perf_event_paranoid must be at most 2, and a container must allow "
+        "perf_event_open",
+    ),
+}
+"""What the usual errors of opening a counter mean."""
+
+CLIENT_REQUEST = {
+    "x86_64": "4889fa 4889f0 48c1c703 48c1c70d 48c1c73d 48c1c733 4887db 4889d0 c3",
+    "aarch64": "e30300aa e40301aa 8c0dcc93 8c35cc93 8ccdcc93 8cf5cc93 4a010aaa e00303aa c0035fd6",
+}
+"""A function of a default and the address of six words, which asks Valgrind (VALGRIND_DO_CLIENT_REQUEST_EXPR in its
+valgrind.h): rotations that together do nothing, which it takes for a sign. Without Valgrind it returns the default."""
+
+CPUID = "53 89f8 89f1 4989d0 0fa2 418900 41895804 41894808 4189500c 5b c3"
+"""An x86-64 function of a leaf, a subleaf and the address of four words for eax, ebx, ecx and edx."""
+
+DUMP_STATS, ZERO_STATS, START_INSTRUMENTATION = (0x43540000 + number for number in (0, 1, 4))
+"""Requests that callgrind.h numbers from the letters `CT` on."""
+
+CPU_BITS = {
+    "fma": (1, 0, 2, 12),
+    "f16c": (1, 0, 2, 29),
+    "avx2": (7, 0, 1, 5),
+    "avx512f": (7, 0, 1, 16),
+    "avx512_vnni": (7, 0, 2, 11),
+    "amx_int8": (7, 0, 3, 25),
+    "avx_vnni": (7, 1, 0, 4),
+}
+"""Instruction set → leaf, subleaf, register and bit of CPUID (Intel's manual, volume 2, CPUID)."""
 
 
 class Refusal(Exception):
@@ -494,6 +547,154 @@ class Caller:
         return began, ended
 
 
+# Instructions ---------------------------------------------------------------------------------------------------------
+
+
+def machine_code(code: str) -> Callable[..., int]:
+    """A function of this machine code; it takes and returns words.
+
+    Raises:
+        Refusal: The system does not let a program make code.
+    """
+    try:
+        memory = mmap.mmap(-1, mmap.PAGESIZE, prot=mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC)
+    except OSError as error:
+        raise Refusal(f"this system does not let a program make code: {error}") from error
+    memory.write(bytes.fromhex(code))
+    function = ctypes.CFUNCTYPE(ctypes.c_uint64, *[ctypes.c_uint64] * 3)(
+        ctypes.addressof(ctypes.c_char.from_buffer(memory))
+    )
+    function.memory = memory  # type: ignore[attr-defined]  # or it would be unmapped
+    return function
+
+
+def visible_cpu() -> str:
+    """The processor as programs see it, with the instruction sets that the runtime's kernels are chosen by.
+
+    It is asked for itself: under Valgrind, /proc/cpuinfo still tells of the real one.
+    """
+    if platform.machine() != "x86_64":
+        features = ctypes.CDLL(None).getauxval(16) if sys.platform == "linux" else 0  # AT_HWCAP (elf.h)
+        return f"{machine()['model'] or platform.machine()} (features {features & 0xFFFFFFFF:#x})"
+    call = machine_code(CPUID)
+
+    def registers(leaf: int, subleaf: int = 0) -> tuple[int, ...]:
+        words = (ctypes.c_uint32 * 4)()
+        call(leaf, subleaf, ctypes.addressof(words))
+        return tuple(words)
+
+    name = b"".join(struct.pack("<4I", *registers(0x80000002 + part)) for part in range(3)).rstrip(b"\0 ").decode()
+    has = [flag for flag, (leaf, sub, register, bit) in CPU_BITS.items() if registers(leaf, sub)[register] >> bit & 1]
+    return f"{name.strip()} ({' '.join(has)})"
+
+
+class Perf:
+    """Linux's counter of the instructions that this process executes outside the kernel (man 2 perf_event_open)."""
+
+    def __init__(self, event: tuple[int, int] = PERF_INSTRUCTIONS) -> None:
+        """Opens a counter for each thread there is; those that they start are counted with them.
+
+        Raises:
+            Refusal: The system, the processor or the rights do not allow it.
+        """
+        number = PERF_OPEN.get(platform.machine())
+        if sys.platform != "linux" or number is None:
+            raise Refusal(f"{platform.system()} on {platform.machine()} has no perf events that are known here")
+        # Size 64 is the first version's; the flags are inherit, exclude_kernel and exclude_hv; read_format 3 adds for
+        # how long the counter was wanted and for how long it ran.
+        flags = 1 << 1 | 1 << 5 | 1 << 6
+        self.attributes = struct.pack("<IIQQQQQIIQ", event[0], 64, event[1], 0, 0, 3, flags, 0, 0, 0)
+        self.found: list[int] = []
+        self.files: list[int] = []
+        library = ctypes.CDLL(None, use_errno=True)
+        for thread in os.listdir("/proc/self/task"):
+            # 8 is PERF_FLAG_FD_CLOEXEC; a thread may have ended meanwhile.
+            file = library.syscall(number, self.attributes, int(thread), -1, -1, ctypes.c_ulong(8))
+            if file < 0 and (code := ctypes.get_errno()) != errno.ESRCH:
+                self.close()
+                raise Refusal(PERF_REASONS.get(code) or f"the counter cannot be opened: {os.strerror(code)}")
+            self.files += [file] if file >= 0 else []
+
+    def close(self) -> None:
+        """Gives the counters back."""
+        for file in self.files:
+            os.close(file)
+        self.files = []
+
+    def region(self, action: Callable[[], object]) -> None:
+        """Counts what this does."""
+        before = self._total()
+        action()
+        self.found.append(self._total() - before)
+
+    def counts(self) -> list[int]:
+        """Counts of the regions so far.
+
+        Raises:
+            Refusal: The counter did not run all the time, or not at all.
+        """
+        read = [struct.unpack("<QQQ", os.read(file, 24)) for file in self.files]
+        if any(ran < wanted for _, wanted, ran in read) or not any(self.found):
+            raise Refusal("the counter did not run all the time: it is shared, or the cores differ, or it is not real")
+        return self.found
+
+    def _total(self) -> int:
+        return sum(int.from_bytes(os.read(file, 24)[:8], sys.byteorder) for file in self.files)
+
+
+class Callgrind:
+    """Valgrind's callgrind, under which this process runs; it counts in all threads, and never the kernel."""
+
+    def __init__(self, folder: str) -> None:
+        """Starts counting.
+
+        Args:
+            folder: Where it dumps to, `callgrind.out.<process>` followed by a dot and a number.
+
+        Raises:
+            Refusal: This process does not run under it.
+        """
+        code = CLIENT_REQUEST.get(platform.machine())
+        if code is None:
+            raise Refusal(f"Valgrind cannot be asked on {platform.machine()}, only on {', '.join(CLIENT_REQUEST)}")
+        # What is made here and now must not run on a real ARM: its caches would have to be told first.
+        if "vgpreload" not in (_text("/", "proc/self/maps") or ""):
+            raise Refusal("this process does not run under Valgrind")
+        self.call, self.words = machine_code(code), (ctypes.c_uint64 * 6)()
+        self.dumps = os.path.join(folder, f"callgrind.out.{os.getpid()}.")
+        self._ask(START_INSTRUMENTATION)
+        self.before = set(glob.glob(glob.escape(self.dumps) + "*"))
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+    def region(self, action: Callable[[], object]) -> None:
+        """Counts what this does."""
+        self._ask(ZERO_STATS)
+        action()
+        self._ask(DUMP_STATS)
+
+    def counts(self) -> list[int]:
+        """Counts of the regions so far.
+
+        Raises:
+            Refusal: A dump is not there or has no total.
+        """
+        files = sorted(set(glob.glob(glob.escape(self.dumps) + "*")) - self.before, key=lambda name: (len(name), name))
+        found = []
+        for path in files:
+            with open(path, encoding="utf-8", errors="replace") as file:
+                total = re.search(r"^(?:totals|summary): (\d+)", file.read(), re.MULTILINE)
+            if total is None:
+                raise Refusal(f"callgrind's dump must have a total, got none in {path}")
+            found.append(int(total[1]))
+        return found
+
+    def _ask(self, request: int) -> None:
+        self.words[0] = request
+        self.call(0, ctypes.addressof(self.words), 0)
+
+
 # The agent ------------------------------------------------------------------------------------------------------------
 
 
@@ -747,6 +948,25 @@ class Agent:
         with open(session.end_profiling(), encoding="utf-8") as file:
             return summarised(json.load(file), count)
 
+    def instructions(self, how: str, count: int, folder: str = "") -> dict[str, Any]:
+        """Counts the instructions of inferences of the middle request, one after another."""
+        order = self._order(len(self.requests), count, [len(self.requests) // 2])
+        call = self._caller()
+        counter = Callgrind(folder) if how == "callgrind" else Perf()
+        try:
+            with undisturbed():
+                for index in order:
+                    counter.region(functools.partial(call, self.requests[index], self.clock))
+                for _ in range(EMPTY):
+                    counter.region(lambda: None)
+            counts = counter.counts()
+        finally:
+            counter.close()
+        if len(counts) != count + EMPTY:
+            raise Refusal(f"{how} must have counted {count + EMPTY} times, got {len(counts)}")
+        empty = int(statistics.median(counts[count:]))
+        return {"counts": [each - empty for each in counts[:count]], "cpu": visible_cpu()}
+
     def memory(self) -> dict[str, Any]:
         """Peak resident memory, and what it was before the model was loaded."""
         return {"peak_bytes": peak_bytes(), "baseline_bytes": self.baseline_bytes}
@@ -870,7 +1090,7 @@ def summarised(events: list[dict[str, Any]], count: int) -> dict[str, Any]:
 
 OPERATIONS = (
     *("info", "state", "evict", "load", "feedback", "request", "pipeline", "row", "first", "warm_up"),
-    *("time", "paced", "flight", "spans", "run", "profile", "memory", "model", "quit"),
+    *("time", "paced", "flight", "spans", "run", "profile", "instructions", "memory", "model", "quit"),
 )
 
 

@@ -28,7 +28,7 @@ Stop = Callable[[Mapping[str, Rounds]], bool]
 """Whether the rounds so far suffice."""
 
 LEAD_IN = 2
-"""Untimed inferences before each round: the caches hold what the model before left there, as on no device."""
+"""Untimed inferences before each turn: the caches hold what the model before left there, as on no device."""
 
 MINUTE = 60.0
 """Seconds of a round of `sustained`."""
@@ -42,6 +42,7 @@ def measure(
     seed: int = 0,
     loads: int = 1,
     stop: Stop | None = None,
+    lead_in: int = LEAD_IN,
     connect: Connect = Subject.connect,
 ) -> dict[str, Measurement | MeasureError]:
     """Measures several models against each other.
@@ -56,6 +57,7 @@ def measure(
         seed: Order of the models within each round.
         loads: Processes that load each model and run it once; five or more give a bound on the load time.
         stop: Asked after each round. With it, rounds go on until it says so or the longest time is up.
+        lead_in: Untimed inferences before each turn.
         connect: Starts an agent; by default a process on this machine.
 
     Raises:
@@ -73,9 +75,13 @@ def measure(
         settings = settings.model_copy(
             update={"rounds": settings.minutes, "seconds": whole, "samples": 1, "max_seconds": 4 * whole}
         )
-    seats = {name: _Seat(subject, connect) for name, subject in subjects.items()}
+    seats = {name: _Seat(subject, connect, lead_in) for name, subject in subjects.items()}
     try:
-        for name, seat in seats.items():
+        # All interpreters start at once, and have started before the first model is loaded.
+        for step in (_Seat.open, _Seat.greet):
+            for seat in _alive(seats).values():
+                seat.attempt(partial(step, seat))
+        for name, seat in _alive(seats).items():
             progress.say(f"starting {name}")
             seat.attempt(partial(seat.start, loads, settings, kind))
         for group in [{name: seat} for name, seat in seats.items()] if kind.alone else [seats]:
@@ -135,6 +141,7 @@ class _Seat:
 
     subject: Subject
     connect: Connect
+    lead_in: int
     agent: Agent | None = None
     info: dict[str, Any] = field(default_factory=dict)
     starts: list[Start] = field(default_factory=list)
@@ -171,17 +178,24 @@ class _Seat:
         spent = [turn.detail.get("wall_ns", max(sum(turn.ns), gap * len(turn.ns))) for turn in self.turns]
         return sum(spent) + spent[-1] > settings.max_seconds * 1e9
 
+    def open(self) -> None:
+        """Starts the process that will be timed; it is not waited for."""
+        self.agent = self.connect(self.subject)
+
+    def greet(self) -> None:
+        """Waits until it has started."""
+        self.info = self._agent().info()
+
     def start(self, loads: int, settings: MeasureSpec, kind: Kind) -> None:
-        """Loads the model so many times, each in a fresh process, and warms up the last one."""
+        """Loads the model so many times, each in a fresh process, and warms up the one that will be timed."""
         for _ in range(loads - 1):
             with self.connect(self.subject) as agent:
                 self.starts.append(self.subject.begin(agent, whole=False))
-        self.agent = self.connect(self.subject)
-        self.info = self.agent.info()
-        self.starts.append(self.subject.begin(self.agent, whole=kind.steady))
-        self.conditions.append(self.agent.state())
+        agent = self._agent()
+        self.starts.append(self.subject.begin(agent, whole=kind.steady))
+        self.conditions.append(agent.state())
         if kind.steady:
-            self.warmup = self.agent.warm_up(settings.warmup_seconds)
+            self.warmup = agent.warm_up(settings.warmup_seconds)
 
     def turn(self, kind: Kind, settings: MeasureSpec, number: int) -> None:
         """One round of this model."""
@@ -190,7 +204,7 @@ class _Seat:
             return
         agent, plan = self._agent(), self.plan
         picks = plan.picks(number)
-        agent.series("time", LEAD_IN, picks)
+        agent.series("time", self.lead_in, picks)
         turn = agent.series(kind.op, self.count, picks, **kind.more(settings))
         self.turns.append(replace(turn, detail={**turn.detail, **agent.state()}) if kind.alone else turn)
 

@@ -35,7 +35,7 @@ class GrowthSpec(Spec):
     partitions: Growth | None = 0.0
     off_provider: Growth | None = 0.0
     instructions: Growth | None = 0.01
-    """Instructions of an inference repeat to within a few in ten thousand."""
+    """Of one inference they repeat to within one in a thousand, for models of a few operators two."""
 
 
 class GateSpec(BudgetSpec):

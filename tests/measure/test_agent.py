@@ -5,8 +5,11 @@ import hashlib
 import itertools
 import json
 import os
+import platform
+import struct
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 from types import SimpleNamespace
@@ -551,3 +554,103 @@ def test_what_libraries_print_stays_off_the_protocol(tmp_path: Path) -> None:
     assert "loud" in done.stderr
     (line,) = done.stdout.splitlines()
     assert "onnxruntime cannot be imported" in json.loads(line)["error"]
+
+
+def test_what_counting_itself_takes_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    device = FakeDevice(MS)
+
+    class Counter:
+        """A thousand for each inference so far, and seven for the counting."""
+
+        def __init__(self) -> None:
+            self.found: list[int] = []
+
+        def region(self, action: Any) -> None:
+            before = len(device.seen)
+            action()
+            self.found.append(7 + 1000 * (len(device.seen) - before) * len(device.seen))
+
+        def counts(self) -> list[int]:
+            return self.found
+
+        def close(self) -> None:
+            device.seen.append({"closed": 1})
+
+    monkeypatch.setattr(agent, "Perf", Counter)
+    answer = device.agent(10, 20, 30).instructions("perf", 3)
+    assert answer["counts"] == [1000, 2000, 3000] and answer["cpu"]
+    assert device.seen == [{"x": 20}] * 3 + [{"closed": 1}]
+    monkeypatch.setattr(Counter, "counts", lambda self: self.found[1:])
+    with pytest.raises(agent.Refusal, match="must have counted 8 times, got 7"):
+        device.agent(10, 20, 30).instructions("perf", 3)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="perf events are Linux's")
+def test_perf_counts_in_every_thread() -> None:
+    """The clock of this process stands for the instructions, which virtual machines seldom show."""
+    try:
+        counter = agent.Perf((1, 1))  # PERF_TYPE_SOFTWARE, PERF_COUNT_SW_TASK_CLOCK
+    except agent.Refusal as refusal:
+        pytest.skip(str(refusal))
+
+    def work() -> None:
+        sum(range(300_000))
+
+    def aside() -> None:
+        thread = threading.Thread(target=work)
+        thread.start()
+        thread.join()
+
+    for action in (work, aside, lambda: None):
+        counter.region(action)
+    alone, threaded, nothing = counter.counts()
+    assert min(alone, threaded) > 500_000 and nothing < 200_000
+    files = counter.files
+    counter.close()
+    with pytest.raises(OSError):
+        os.fstat(files[0])
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="perf events are Linux's")
+def test_perf_tells_what_it_lacks() -> None:
+    with pytest.raises(agent.Refusal, match="shows none|not permitted|cannot be opened|no perf events"):
+        agent.Perf((10_000, 0))
+
+
+@pytest.mark.parametrize(("found", "ran"), [([5, 0], 9), ([0, 0], 10)])
+def test_perf_that_did_not_run_all_the_time_is_refused(tmp_path: Path, found: list[int], ran: int) -> None:
+    counter = agent.Perf.__new__(agent.Perf)
+    (tmp_path / "counter").write_bytes(struct.pack("<QQQ", 5, 10, ran))
+    counter.files, counter.found = [os.open(tmp_path / "counter", os.O_RDONLY)], found
+    with pytest.raises(agent.Refusal, match="did not run all the time"):
+        counter.counts()
+    counter.close()
+
+
+def test_dumps_of_callgrind_are_read_in_their_order(tmp_path: Path) -> None:
+    counter = agent.Callgrind.__new__(agent.Callgrind)
+    counter.dumps = str(tmp_path / "callgrind.out.5.")
+    for number in (1, 2, 3, 10, 20):
+        text = f"events: Ir\n\nfn=(1) f\n3 {number}\n\ntotals: {number}00\n"
+        (tmp_path / f"callgrind.out.5.{number}").write_text(text, "utf-8")
+    (tmp_path / "callgrind.out.55.4").write_text("totals: 1")
+    counter.before = {str(tmp_path / "callgrind.out.5.1")}
+    assert counter.counts() == [200, 300, 1000, 2000]
+    (tmp_path / "callgrind.out.5.21").write_text("events: Ir\n")
+    with pytest.raises(agent.Refusal, match=r"must have a total, got none in .*out\.5\.21"):
+        counter.counts()
+
+
+def test_without_valgrind_nobody_can_ask_it(tmp_path: Path) -> None:
+    with pytest.raises(agent.Refusal, match="does not run under Valgrind|cannot be asked on"):
+        agent.Callgrind(str(tmp_path))
+
+
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="CPUID")
+def test_the_visible_processor_is_this_one_where_nothing_hides_it() -> None:
+    found, here = agent.visible_cpu(), agent.machine()
+    name, _, sets = found.rstrip(")").rpartition(" (")
+    if here["system"] == "Linux":
+        assert name == here["model"]
+        assert set(sets.split()) == set(here["instructions"]) & set(agent.CPU_BITS)
+    assert agent.machine_code("4889f8 c3")(7, 0, 0) == 7

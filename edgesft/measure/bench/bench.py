@@ -68,8 +68,8 @@ def bench(order: Order, progress: Progress) -> list[Row]:
         else:
             progress.say(f"checking {label}")
             rows[label] = surveyor.survey(replace(rows[label], measurement=found), subjects[label], ready[label])
-    found = [replace(row, confidence=watch.confidence) for row in rows.values()]
-    return [replace(row, lines=lines(order, row)) for row in found]
+    told = [replace(row, confidence=watch.confidence) for row in rows.values()]
+    return [replace(row, lines=lines(order, row)) for row in told]
 
 
 def _measured(

@@ -1,10 +1,11 @@
-"""Two models against each other in one job: blocks of fresh processes, until it is decided or the time is up."""
+"""Two models against each other in one job: blocks of fresh processes, until that decides or the time is up."""
 
 from __future__ import annotations
 
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -27,25 +28,29 @@ from edgesft.spec.profile import MeasureSpec
 
 CANDIDATE, BASELINE = "candidate", "baseline"
 
-ROUNDS, SAMPLES, SECONDS = 6, 12, 0.1
-"""Of each model in a block: what differs between processes is not told by staying longer with one of them."""
+ROUNDS, SAMPLES, SECONDS = 12, 12, 0.1
+"""Of each model in a block: what differs between processes is not told by staying longer with one of them. Rounds are
+many and short, so that most of them are free of what comes and goes within a second."""
 
 LONGEST_SECONDS = 1.0
 """Of timing one model in a block; slow models have fewer rounds."""
 
-WARM_UP_SECONDS = 0.5
+WARM_UP_SECONDS = 0.25
 """Longest warm-up in a block: where it does not settle, it does not for both."""
+
+LEAD_IN = 1
+"""Untimed inferences before each turn: more would take most of the time of a slow model, and both have as many."""
 
 PERCENTILES = {"p50": 50, "p90": 90, "p95": 95, "p99": 99}
 
 FIGURES = (*PERCENTILES, "load", "first_inference", "peak_memory")
 """What can be compared: percentiles of the latency, session creation, first inference, resident memory."""
 
-REQUEST_BYTES = 4 * 2**20
+REQUEST_BYTES = 2**20
 """Requests are at most this large together, for the processes of every block are given them anew."""
 
 NOISE_DOUBT = 0.05
-"""A comparison is refused at its first look only where the noise is too large with 95 % confidence."""
+"""A comparison is refused early only where the noise is too large with 95 % confidence."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +78,8 @@ class Question:
             message = f"figure must be one of {', '.join(FIGURES)}, got {', '.join(unknown)}"
             problems.append(Problem(message, "--figure p50"))
         if not 0 < self.min_effect <= 1:
-            message = f"min effect must be above 0 and at most 1 (the candidate takes twice as long), got {self.min_effect:g}"
+            got = f"{self.min_effect:g}"
+            message = f"min effect must be above 0 and at most 1 (the candidate takes twice as long), got {got}"
             problems.append(Problem(message, "--min-effect 0.05"))
         if not 0 < self.seconds < math.inf:
             problems.append(Problem(f"seconds must be above 0, got {self.seconds:g}", "--seconds 60"))
@@ -155,10 +161,11 @@ def compare(
             look = paired.look(effects, question.gating, paired.limit(question.min_effect), number)
             allowed = int(len(blocks) + max(0.0, question.seconds - (now - began)) / ((now - began) / len(blocks)))
             held = [effects[name] for name in question.gating if len(effects[name]) > 1]
-            refused = not look.decided and any(
-                paired.floor(each, allowed, doubt=0.5 if last else NOISE_DOUBT) > question.min_effect
-                for each in held
+            # A single disturbed block of few looks like noise.
+            refused = (last or len(blocks) >= paired.TRIMMED_FROM) and any(
+                paired.floor(each, allowed, doubt=0.5 if last else NOISE_DOUBT) > question.min_effect for each in held
             )
+            refused = refused and not look.decided
             if look.decided or last or refused:
                 floor = max((paired.floor(each, allowed) for each in held), default=math.inf)
                 return Comparison(question, files, tuple(blocks), look, floor, refused, now - began)
@@ -193,16 +200,16 @@ def _subjects(order: Order, progress: Progress) -> tuple[tuple[ModelFile, ModelF
         raise InputError(f"a comparison takes a candidate, a baseline and one provider, got {got}")
     if lacking := absent(order):
         raise UnavailableError(*lacking.values())
-    found, problems = [], []
-    for name, file in zip((CANDIDATE, BASELINE), files, strict=True):
-        progress.say(f"loading {name} {file.path}")
-        try:
-            found.append(prepare(order, file, answers=False))
-        except InputError as error:
+    progress.say("loading candidate and baseline")
+    with ThreadPoolExecutor(2) as pool:
+        waiting = [pool.submit(prepare, order, file, answers=False) for file in files]
+    problems = []
+    for name, file, each in zip((CANDIDATE, BASELINE), files, waiting, strict=True):
+        if isinstance(error := each.exception(), InputError):
             problems += [replace(problem, where=problem.where or f"{name} {file.path}") for problem in error.problems]
     if problems:
         raise InputError(problems)
-    ours, theirs = found
+    ours, theirs = (each.result() for each in waiting)
     if not ours.pipeline and _shapes(ours) != _shapes(theirs):
         message = f"candidate must take the baseline's inputs, got {_told(ours)} against {_told(theirs)}"
         raise InputError(message, "models of the same inputs; --axis gives free axes a size")
@@ -226,11 +233,14 @@ def _block(
 ) -> tuple[Measurement, Measurement]:
     """Fresh processes of both, which start in an order that alternates."""
     names = list(subjects)[:: 1 if seed % 2 else -1]
-    found = measured({name: subjects[name] for name in names}, settings, seed=seed)
+    found = measured({name: subjects[name] for name in names}, settings, seed=seed, lead_in=LEAD_IN)
+    sides = []
     for name in (CANDIDATE, BASELINE):
-        if isinstance(found[name], MeasureError):
-            raise MeasureError(f"{name} {subjects[name].model}: {found[name]}") from found[name]
-    return found[CANDIDATE], found[BASELINE]  # type: ignore[return-value]
+        side = found[name]
+        if isinstance(side, MeasureError):
+            raise MeasureError(f"{name} {subjects[name].model}: {side}") from side
+        sides.append(side)
+    return sides[0], sides[1]
 
 
 def _effects(name: str, blocks: Sequence[tuple[Measurement, Measurement]]) -> list[float]:

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -40,7 +40,9 @@ class Machine:
         self.rng = np.random.default_rng(0)
         self.orders: list[list[str]] = []
 
-    def __call__(self, subjects: Mapping[str, Any], settings: MeasureSpec, *, seed: int) -> dict[str, Measurement]:
+    def __call__(
+        self, subjects: Mapping[str, Any], settings: MeasureSpec, *, seed: int, lead_in: int
+    ) -> dict[str, Measurement]:
         self.clock.now += self.seconds
         self.orders.append(list(subjects))
         found = {}
@@ -105,7 +107,7 @@ def test_what_is_not_told_is_not_decided(tmp_path: Path) -> None:
 
 
 def test_one_that_fails_says_which(tmp_path: Path) -> None:
-    def failing(subjects: Mapping[str, Any], settings: MeasureSpec, *, seed: int) -> dict[str, Any]:
+    def failing(subjects: Mapping[str, Any], settings: MeasureSpec, *, seed: int, lead_in: int) -> dict[str, Any]:
         return {CANDIDATE: MeasureError("killed by signal 9"), BASELINE: measurement()}
 
     with pytest.raises(MeasureError, match=r"candidate .*a\.onnx: killed by signal 9"):
