@@ -1,11 +1,11 @@
 """Whether one model is slower than another, from blocks in which both were measured beside each other.
 
 A block is a fresh process of each model and a few rounds in which both have a turn, in an order that is drawn anew.
-What slows the machine for longer than a round slows both and cancels in the round's ratio; that processes of one and the
-same model differ for as long as they live (where their memory lies) shows as a difference between blocks. So a block is
-one observation, however many samples it holds, and blocks are independent: the mean of their log ratios has Student's
-interval (Kalibera and Jones 2013, Rigorous Benchmarking in Reasonable Time, ISMM: repeat at the highest level that
-varies; the randomised block is Fisher's). Rounds within a process can only make its observation better.
+What slows the machine for longer than a round slows both and cancels in the round's ratio; that processes of one and
+the same model differ for as long as they live (where their memory lies) shows as a difference between blocks. So a
+block is one observation, however many samples it holds, and blocks are independent: the mean of their log ratios has
+Student's interval (Kalibera and Jones 2013, Rigorous Benchmarking in Reasonable Time, ISMM: repeat at the highest level
+that varies; the randomised block is Fisher's). Rounds within a process can only make its observation better.
 
 Now and then a whole block is disturbed, and one such among many would hide what the others agree on. So from eight
 blocks on the mean is trimmed, with Tukey and McLaughlin's interval (1963, Less Vulnerable Confidence and Significance

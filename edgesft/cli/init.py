@@ -1,33 +1,129 @@
-"""`edgesft init [RECIPE] [FILE]`."""
+"""`edgesft init [RECIPE] [FILE]` and `edgesft init --ci github|gitlab`."""
 
 from __future__ import annotations
 
 import argparse
+import os
+from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from edgesft.errors import Problem
+
+BUDGETS = ("budget.yaml", "budget-device.yaml")
+"""What stays as it is where it is there already: limits that somebody has set."""
+
+GITHUB = Path(".github/workflows/edgesft.yml")
+GITLAB = Path(".gitlab-ci.yml")
+INCLUDED = Path("edgesft.gitlab-ci.yml")
+"""Written where there is a pipeline already, which includes it."""
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the command's arguments."""
-    parser.add_argument("recipe", nargs="?", default="text-classification", help="built-in recipe to start from")
+    parser.add_argument("recipe", nargs="?", help="built-in recipe to start from (default: text-classification)")
     parser.add_argument("file", nargs="?", type=Path, help="where to write it (default: <recipe>.yaml)")
+    parser.add_argument(
+        "--ci",
+        choices=("github", "gitlab"),
+        help="write a pipeline with the gate, and its budgets, instead of a recipe",
+    )
+    parser.add_argument("--folder", type=Path, default=Path(), help="folder to write to (default: this one)")
 
 
 def main(options: argparse.Namespace) -> int:
-    """Copies a commented built-in recipe; an existing file is never overwritten."""
+    """Writes commented files to start from; what exists is never overwritten."""
+    from edgesft.errors import InputError
+
+    if not options.folder.is_dir():
+        raise InputError(f"the folder '{options.folder}' must exist", "make it first, or name another")
+    if options.ci is None:
+        return _recipe(options.recipe or "text-classification", options.file, options.folder)
+    if options.recipe is not None:
+        message = f"--ci writes a pipeline and budgets, and must have no recipe beside it. Got {options.recipe!r}"
+        raise InputError(message, f"edgesft init {options.recipe}, and edgesft init --ci {options.ci} after it")
+    return _pipeline(options.ci, options.folder)
+
+
+def _recipe(name: str, file: Path | None, folder: Path) -> int:
     from edgesft.errors import InputError
     from edgesft.spec import load
     from edgesft.spec.problems import nearest
-    from edgesft.store.disk import guarded
 
     known = load.shipped("recipes")
-    if options.recipe not in known:
-        raise InputError(f"'recipe' must be a built-in recipe. Got {options.recipe!r}", nearest(options.recipe, known))
-    target = options.file or Path(f"{options.recipe}.yaml")
-    if target.exists():
+    if name not in known:
+        raise InputError(f"'recipe' must be a built-in recipe. Got {name!r}", nearest(name, known))
+    target = folder / (file or f"{name}.yaml")
+    if os.path.lexists(target):
         raise InputError(f"'{target}' must not exist yet", "name another file")
     if not target.parent.is_dir():
         raise InputError(f"the folder '{target.parent}' must exist", "make it first, or name a file in another")
-    with guarded(target.parent):
-        target.write_text(known[options.recipe].read_text("utf-8"), "utf-8")
+    _write({target: known[name]})
     print(f"wrote {target}; edit its data and budget, then: edgesft run {target}")
     return 0
+
+
+def _pipeline(ci: str, folder: Path) -> int:
+    """The pipeline's file and the budgets that it names; problems of all of them are told before any is written."""
+    from edgesft import resources
+    from edgesft.errors import InputError
+
+    include = ci == "gitlab" and os.path.lexists(folder / GITLAB)
+    place = GITHUB if ci == "github" else INCLUDED if include else GITLAB
+    templates = resources.folder("export") / "ci"
+    sources = {place: templates / f"{ci}.yml", **{Path(name): templates / name for name in BUDGETS}}
+    kept = [name for name in BUDGETS if (folder / name).is_file()]
+    wanted = {folder / name: source for name, source in sources.items() if str(name) not in kept}
+    if problems := [problem for target in wanted for problem in _obstacles(target, folder)]:
+        raise InputError(problems)
+    _write(wanted)
+    for target in wanted:
+        print(f"wrote {target}")
+    for name in kept:
+        print(f"kept {folder / name}, which was there")
+    print(_next(folder, include=include))
+    return 0
+
+
+def _obstacles(target: Path, folder: Path) -> list[Problem]:
+    """What keeps a file from being made: one of its name, dangling links included, or a file where a folder must be."""
+    from edgesft.errors import Problem
+
+    if os.path.lexists(target):
+        return [Problem(f"'{target}' must not exist yet", "delete or rename it first; nothing was written")]
+    above = [place for place in target.parents if place.is_relative_to(folder)]
+    return [
+        Problem(f"'{place}' must be a folder for '{target}' to lie in", "delete or rename it first")
+        for place in above
+        if os.path.lexists(place) and not place.is_dir()
+    ]
+
+
+def _write(files: Mapping[Path, Path]) -> None:
+    """Copies text files; one that cannot be written whole is taken away again."""
+    from edgesft.store.disk import guarded
+
+    for target, source in files.items():
+        text = source.read_text("utf-8")
+        with guarded(target.parent):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            # `x` also refuses what another process made since it was looked for.
+            with target.open("x", encoding="utf-8", newline="\n") as file:
+                try:
+                    file.write(text)
+                    file.flush()
+                except OSError:
+                    target.unlink()
+                    raise
+
+
+def _next(folder: Path, *, include: bool) -> str:
+    budget, baseline = folder / BUDGETS[0], folder / "baseline.json"
+    told = ["", "Edit the lines that are marked EDIT; then make the baseline and commit it with these files:", ""]
+    told += [f"  edgesft validate {' '.join(str(folder / name) for name in BUDGETS)}"]
+    told += [f"  edgesft check model.onnx --budget {budget} --profile ci --also json=check.json"]
+    told += [f"  edgesft baseline update check.json --baseline {baseline}"]
+    if include:
+        told += ["", f"{folder / GITLAB} stays as it is; add to it:", "", "  include:", f"    - local: {INCLUDED}"]
+    return "\n".join(told)

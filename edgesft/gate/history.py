@@ -198,8 +198,8 @@ def history(
     tally = Tally()
     found = read(words, tally)
     if not found:
-        got = f"{tally.skipped[0]} and {len(tally.skipped) - 1} more" if tally.skipped[1:] else "".join(tally.skipped)
-        raise InputError(f"history must find at least one results file, got {got or 'none'}", NO_FILE)
+        others = _some([*tally.skipped, *tally.damaged])
+        raise InputError(f"history must find at least one results file, got {others or 'none'}", NO_FILE)
     models = {record.key.model for record in found}
     if model is not None and model not in models:
         raise InputError(f"--model must be a model of the files, got {model!r}", nearest(model, models))

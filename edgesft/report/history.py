@@ -105,7 +105,7 @@ def trend(series: Mapping[str, Any]) -> str:
     middle = (low + high) / 2
     # Small changes stay small: the page is as high as a hundredth of the level at least.
     height = max(high - low, FLAT * abs(middle))
-    if not height:
+    if low == high:
         return BARS[3] * len(points)
     low = middle - height / 2
     return "".join(BARS[min(int((point - low) / height * len(BARS)), len(BARS) - 1)] for point in points)

@@ -290,6 +290,15 @@ def test_another_profiles_times_do_not_concern_a_profile_that_has_entries() -> N
     assert "max_growth.p50" not in [line.name for line, _ in judge(GrowthSpec(), held, elsewhere, p50=timing(100))]
 
 
+def test_what_its_own_entry_lacks_is_not_looked_for_on_other_machines() -> None:
+    held = baseline(entry(), entry(key(machine_cores=64), p50=timing(100)))
+    told = COUNTS | {"p50": timing(100)}
+    assert "max_growth.p50" not in [line.name for line, _ in judge(GrowthSpec(), held, **told)]
+    assert growth.unheld(GrowthSpec(), told, key(), held) == ["p50"]
+    ((line, _),) = judge(only(p50=0.1), held, **told)
+    assert line.verdict == "inconclusive" and line.reason == "the baseline has no p50 of this: edgesft baseline update"
+
+
 def test_what_is_null_has_no_line() -> None:
     assert judge(only(), baseline(), size=10**9) == []
 

@@ -68,7 +68,7 @@ def test_fewer_correct(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("values", "bars"),
     [
-        ([1.0, 1.0], "▅▅"),
+        ([3.0, 3.0], "▄▄"),
         ([0.0, 0.0], "▄▄"),
         ([1.0, 1.5, 2.0], "▁▅█"),
         ([1.0, 1.0001], "▄▅"),
@@ -92,7 +92,7 @@ def test_markdown_takes_nothing_for_markup(tmp_path: Path) -> None:
     assert "### a\\|b&lt;c&gt;.onnx" in text
     (row,) = [line for line in text.splitlines() if line.startswith("| p50")]
     assert row.count(" | ") == 4 and "| **2025-03-11" in row and "▁" in row
-    assert [line for line in text.splitlines() if line.startswith("| size")][0].endswith("| none |")
+    assert next(line for line in text.splitlines() if line.startswith("| size")).endswith("| none |")
 
 
 def test_long_markdown_keeps_what_stepped(tmp_path: Path) -> None:

@@ -178,9 +178,7 @@ def lines(order: Order, row: Row) -> tuple[Line, ...]:
     return tuple(found)
 
 
-def facts(
-    profile: ProfileSpec, file: ModelFile, measured: Measurement | None, confidence: float = CONFIDENCE
-) -> Facts:
+def facts(profile: ProfileSpec, file: ModelFile, measured: Measurement | None, confidence: float = CONFIDENCE) -> Facts:
     """What a model's file and a measurement of it tell a budget.
 
     Args:
