@@ -4,9 +4,10 @@
 
 Two models take about 1 ms and about 10 ms. Each is compared with itself, 200 times on a machine that is left alone and
 200 times while another process keeps a core busy half of the time, in spells of 0.2 to 4 s; and 50 times with a copy of
-which one layer is so much wider that the whole takes about 5 % longer, and 50 times 10 %. The true size of each slowdown is measured
-once, at length. Comparisons are in a shuffled order; each is one line of `comparisons.jsonl`, and the same command goes
-on where it was stopped. `results.json` and the tables are made of those lines alone (`--tables` only makes them).
+which one layer is so much wider that the whole takes about 5 % longer, and 50 times 10 %. The true size of each
+slowdown is measured once, at length. Comparisons are in a shuffled order; each is one line of `comparisons.jsonl`, and
+the same command goes on where it was stopped. `results.json` and the tables are made of those lines alone (`--tables`
+only makes them).
 
 Beside the gate stand other rules, on the same samples:
 
@@ -281,8 +282,9 @@ def take(folder: Path, minutes: float) -> None:
     files = models(folder)
     done = read(file)
     with file.open("a", encoding="utf-8") as out:
-        # A line that was cut short must not swallow the next one.
-        out.write("\n")
+        if file.stat().st_size:
+            # A line that was cut short must not swallow the next one.
+            out.write("\n")
 
         def keep(entry: dict[str, Any]) -> None:
             done[entry["key"]] = entry

@@ -27,7 +27,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--ci",
         choices=("github", "gitlab"),
-        help="write a pipeline with the gate, and its budgets, instead of a recipe",
+        help="write a pipeline with the gate, and its budgets, not a recipe",
     )
     parser.add_argument("--folder", type=Path, default=Path(), help="folder to write to (default: this one)")
 

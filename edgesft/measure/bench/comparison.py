@@ -28,14 +28,14 @@ from edgesft.spec.profile import MeasureSpec
 
 CANDIDATE, BASELINE = "candidate", "baseline"
 
-ROUNDS, SAMPLES, SECONDS = 12, 12, 0.1
+ROUNDS, SAMPLES, SECONDS = 10, 10, 0.08
 """Of each model in a block: what differs between processes is not told by staying longer with one of them. Rounds are
 many and short, so that most of them are free of what comes and goes within a second."""
 
 LONGEST_SECONDS = 1.0
 """Of timing one model in a block; slow models have fewer rounds."""
 
-WARM_UP_SECONDS = 0.25
+WARM_UP_SECONDS = 0.12
 """Longest warm-up in a block: where it does not settle, it does not for both."""
 
 LEAD_IN = 1
