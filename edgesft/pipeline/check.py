@@ -52,11 +52,8 @@ def check(path: Path, settings: Sequence[str] = ()) -> Checked:
         raise InputError(problems)
     base, warnings = path.parent, list[str]()
     lacking: list[UnavailableError] = []
-    profiles = _profiles(recipe, document, base, problems)
-    problems += order_problems(recipe, document)
-    task = _task(recipe, document, problems)
+    profiles, task = _alone(recipe, document, base, problems)
     if task:
-        problems += _metric_problems(recipe, document, task)
         # What this environment lacks is said only where nothing is wrong with what the user gave.
         rows = None
         try:
@@ -74,6 +71,35 @@ def check(path: Path, settings: Sequence[str] = ()) -> Checked:
     if recipe.budget == BudgetSpec():
         warnings.append("the budget is empty: nothing is held, so the verdict is 'pass' whatever comes out")
     return Checked(recipe, base, tuple(profiles), tuple(warnings))
+
+
+def look(path: Path, settings: Sequence[str] = ()) -> tuple[RecipeSpec, tuple[ProfileSpec, ...]]:
+    """Reads a recipe and its profiles alone: the rows and the model that it names need not be there.
+
+    Args:
+        path: Recipe file.
+        settings: `a.b=c` values that replace what the file says.
+
+    Raises:
+        InputError: Every problem found.
+    """
+    recipe, problems, document = load.recipe(path, settings)
+    profiles = _alone(recipe, document, path.parent, problems)[0] if recipe else []
+    if recipe is None or problems:
+        raise InputError(problems)
+    return recipe, tuple(profiles)
+
+
+def _alone(
+    recipe: RecipeSpec, document: Document, base: Path, problems: list[Problem]
+) -> tuple[list[ProfileSpec], Task | None]:
+    """What the recipe tells without its rows and its model."""
+    profiles = _profiles(recipe, document, base, problems)
+    problems += order_problems(recipe, document)
+    task = _task(recipe, document, problems)
+    if task:
+        problems += _metric_problems(recipe, document, task)
+    return profiles, task
 
 
 def _profiles(recipe: RecipeSpec, document: Document, base: Path, problems: list[Problem]) -> list[ProfileSpec]:

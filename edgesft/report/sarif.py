@@ -78,11 +78,11 @@ def _result(line: Mapping[str, Any], index: int, document: Mapping[str, Any]) ->
 def _location(line: Mapping[str, Any], budget: str | None) -> dict[str, Any] | None:
     if stands := place(line):
         file, number = stands
-        return {"physicalLocation": {"artifactLocation": _artifact(file), "region": {"startLine": number}}}
-    return {"physicalLocation": {"artifactLocation": _artifact(path(budget))}} if budget else None
+        return {"physicalLocation": {"artifactLocation": artifact(file), "region": {"startLine": number}}}
+    return {"physicalLocation": {"artifactLocation": artifact(path(budget))}} if budget else None
 
 
-def _artifact(file: str) -> dict[str, str]:
+def artifact(file: str) -> dict[str, str]:
     """A file of the repository by its path there, another one by its whole path."""
     encoded = quote(file, safe="/", errors="surrogateescape")
     if PurePosixPath(file).is_absolute():

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ValidationError
 from edgesft import resources
 from edgesft.errors import InputError, Problem
 from edgesft.spec import document as documents
+from edgesft.spec.base import Spec
 from edgesft.spec.document import Document, Loc
 from edgesft.spec.gate import GateSpec
 from edgesft.spec.overrides import override
@@ -21,6 +22,9 @@ from edgesft.spec.profile import ProfileSpec
 from edgesft.spec.recipe import RecipeSpec
 
 S = TypeVar("S", bound=BaseModel)
+
+KINDS: dict[str, type[Spec]] = {"budget": GateSpec, "profile": ProfileSpec, "recipe": RecipeSpec}
+"""What a file may be → its schema."""
 
 
 def recipe(path: Path, settings: Sequence[str] = ()) -> tuple[RecipeSpec | None, list[Problem], Document]:
@@ -80,6 +84,30 @@ def validate(document: Document, schema: type[S]) -> S:
         return schema.model_validate(document.data)
     except ValidationError as error:
         raise InputError(problems(error, document, schema)) from None
+
+
+def kind(document: Document) -> str:
+    """What a file is, of `KINDS`: that which has most of its keys; of several, the one that needs fewest.
+
+    Raises:
+        InputError: More than half of its keys are none of any.
+    """
+    keys = [str(key) for key in document.data]
+    alike = {name: sum(_known(key, schema) for key in keys) for name, schema in KINDS.items()}
+    best = max(alike, key=lambda name: (alike[name], -_needed(KINDS[name])))
+    if 2 * alike[best] <= len(keys):
+        got = ", ".join(keys) or "none"
+        message = f"must be a recipe, a device profile or a budget. Got the keys {got}"
+        raise InputError(Problem(message, "edgesft schema recipe | profile | budget", document.source))
+    return best
+
+
+def _known(key: str, schema: type[Spec]) -> bool:
+    return bool(difflib.get_close_matches(key, schema.model_fields, n=1, cutoff=0.8))
+
+
+def _needed(schema: type[Spec]) -> int:
+    return sum(field.is_required() for field in schema.model_fields.values())
 
 
 def gate(path: Path, settings: Sequence[str] = ()) -> tuple[GateSpec, Document]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any, get_args
 
@@ -72,9 +73,20 @@ def _problem(loc: Loc, items: list[Finding], document: Document, schema: type[Ba
         if got is None:
             return Problem(f"'{name}' must say its 'stage'", f"stage: {' | '.join(_tags())}", document.where(loc))
         return Problem(f"'stage' must be a stage's kind. Got {got!r}", nearest(str(got), tags), document.where(loc))
+    if kind in ("float_parsing", "int_parsing") and (hint := _number(name, item["input"])):
+        return Problem(f"'{name}' must be a number. Got {item['input']!r}", hint, document.where(loc))
     wishes = list(dict.fromkeys(_wish(each) for each in items))
     got = "" if kind == "value_error" and isinstance(item["input"], dict) else f". Got {item['input']!r}"
     return Problem(f"'{name}' {' or '.join(wishes)}{got}", None, document.where(loc))
+
+
+def _number(name: str, text: str) -> str | None:
+    """A hint for a number that has its unit behind it."""
+    found = re.fullmatch(r"\s*([0-9]+\.?[0-9]*)\s*(%|[A-Za-z]+)\s*", text)
+    if not found:
+        return None
+    number, unit = found.groups()
+    return f"{name}: {float(number) / 100:g}" if unit == "%" else "the number alone, in the unit that the key names"
 
 
 def _wish(item: Finding) -> str:

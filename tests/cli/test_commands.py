@@ -40,23 +40,11 @@ def test_one_profile_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
     assert "'raspberry-pi-5'" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("what", ["recipe", "profile"])
+@pytest.mark.parametrize("what", ["recipe", "profile", "budget"])
 def test_schema(what: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["schema", what]) == 0
     schema = json.loads(capsys.readouterr().out)
     assert schema["additionalProperties"] is False and schema["properties"]
-
-
-def test_init_copies_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    target = tmp_path / "my.yaml"
-    assert main(["init", "text-classification", str(target)]) == 0
-    target.write_text("mine")
-    assert main(["init", "text-classification", str(target)]) == 2
-    assert target.read_text() == "mine"
-    assert main(["init", "text-clasification", str(tmp_path / "x.yaml")]) == 2
-    assert "'text-classification'" in capsys.readouterr().err
-    assert main(["init", "text-classification", str(tmp_path / "none" / "x.yaml")]) == 2
-    assert "none' must exist" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("path", [*load.shipped("recipes").values(), *BENCH.glob("*.yaml")], ids=lambda path: path.stem)
