@@ -14,10 +14,15 @@ import pytest
 import yaml
 
 from edgesft.cli.main import parser
+from tests.measure import models
 
 ACTION = yaml.safe_load((Path(__file__).parents[1] / "action.yml").read_text("utf-8"))
 STEPS = {step.get("name", step.get("uses")): step for step in ACTION["runs"]["steps"]}
 GATE = STEPS["Gate"]
+REAL = f"""#!{sys.executable}
+from edgesft.cli.main import main
+raise SystemExit(main())
+"""
 
 FAKE = f"""#!{sys.executable}
 import json, os, pathlib, sys
@@ -58,11 +63,11 @@ class Ran:
         self.summary = (folder / "summary").read_text()
 
 
-def gate(folder: Path, verdict: str = "pass", code: int = 0, **inputs: str) -> Ran:
+def gate(folder: Path, verdict: str = "pass", code: int = 0, command: str = FAKE, **inputs: str) -> Ran:
     """Runs the step `Gate` as GitHub's runner does."""
     commands = folder / "bin"
     commands.mkdir()
-    (commands / "edgesft").write_text(FAKE)
+    (commands / "edgesft").write_text(command)
     (commands / "edgesft").chmod(0o755)
     for name in ("output", "summary"):
         (folder / name).touch()
@@ -81,8 +86,8 @@ def gate(folder: Path, verdict: str = "pass", code: int = 0, **inputs: str) -> R
         "FAKE_CODE": str(code),
         **{name: given.get(name_of, "") for name, name_of in names.items()},
     }
-    command = ["bash", "--noprofile", "--norc", "-eo", "pipefail", str(script)]
-    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=60)
+    shell = ["bash", "--noprofile", "--norc", "-eo", "pipefail", str(script)]
+    done = subprocess.run(shell, cwd=folder, env=environment, capture_output=True, text=True, timeout=60)
     assert not (folder / "taken").exists(), "an input was read as code"
     return Ran(folder, done.returncode, done.stdout + done.stderr)
 
@@ -199,3 +204,20 @@ def test_a_line_of_formats_is_one_word(text: str, tmp_path: Path) -> None:
     ran = gate(tmp_path, budget="budget.yaml", formats=f"junit={text}\n{text}", args=text)
     assert ran.words is not None
     assert f"--also=junit={text}" in ran.words and f"--also={text}" in ran.words and ran.words[-1] == text
+
+
+@needs_bash
+@pytest.mark.parametrize(("limit", "verdict", "code"), [("1", "pass", 0), ("0.000001", "fail", 1), ("1MB", "error", 2)])
+def test_with_the_real_command(limit: str, verdict: str, code: int, tmp_path: Path) -> None:
+    models.save_product(tmp_path / "model.onnx")
+    (tmp_path / "budget.yaml").write_text(f"size_mb: {limit}\n")
+    ran = gate(tmp_path, command=REAL, budget="budget.yaml", formats="junit=junit.xml\nsarif=edgesft.sarif")
+    assert ran.code == code and ran.outputs["verdict"] == verdict
+    assert "size_mb" in (ran.said if code == 2 else ran.summary)
+    if code == 2:
+        assert "no verdict" in ran.summary and not (tmp_path / "junit.xml").exists()
+        return
+    found = json.loads(Path(ran.outputs["results"]).read_text())
+    assert found["verdict"] == verdict and found["lines"][0]["name"] == "size_mb"
+    assert "<testsuite" in (tmp_path / "junit.xml").read_text()
+    assert ("::error file=budget.yaml,line=1," in ran.said) is (verdict == "fail")
