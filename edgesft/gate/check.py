@@ -117,6 +117,7 @@ def check(asked: Asked, order: Order, progress: Progress) -> GateDocument:
         facts.metrics,
         confidence=found.confidence,
         suspicions=found.suspicions,
+        inputs=found.structure.inputs if found.structure else None,
         counted=found.instructions.how if isinstance(found.instructions, Instructions) else None,
     )
     lines = [placed(line, asked.document) for line in judge(asked.spec, facts)]

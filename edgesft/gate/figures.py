@@ -118,6 +118,7 @@ def figures_of(
     *,
     confidence: float = CONFIDENCE,
     suspicions: Sequence[str] = (),
+    inputs: str | None = None,
     counted: str | None = None,
 ) -> dict[str, Any]:
     """The figures of an artefact, JSON values only, as `Figures` tells them.
@@ -131,9 +132,10 @@ def figures_of(
         metrics: Metric → its value and bounds.
         confidence: Of each bound of the latency.
         suspicions: Why its times decide nothing, besides what its own unsteadiness tells.
+        inputs: What was fed to what was counted, where nothing was timed.
         counted: What counted the instructions (`Instructions.how`).
     """
-    told: dict[str, Any] = {name: round(counts[name]) for name in COUNTED if name in counts}
+    told: dict[str, Any] = {name: round(counts[name]) for name in COUNTED if name in counts} | {"inputs": inputs}
     if measurement is not None:
         told |= _timed(measurement, confidence, suspicions)
     if "instructions" in told:

@@ -33,7 +33,7 @@ NEEDED: Mapping[str, tuple[str, ...]] = {
 
 ALIKE: Mapping[str, tuple[str, ...]] = {
     **dict.fromkeys((*PERCENTILES, "peak_memory"), ("scenario", "inputs")),
-    "first_inference": ("inputs",),
+    **dict.fromkeys(("first_inference", "macs"), ("inputs",)),
     "instructions": ("inputs", "counted"),
 }
 """Figure → what else must be alike, where both sides tell it."""

@@ -300,6 +300,14 @@ class TestBaseline:
     def test_figures_of_a_check_make_a_baseline(self, base: Callable[..., Path]) -> None:
         (entry,) = Baseline.read(base()).entries
         assert entry.figures.nodes == 3 and entry.figures.macs == 192 and entry.figures.off_provider == 0
+        assert entry.figures.inputs == "random (seed 0)"
+
+    def test_what_is_multiplied_compares_on_like_inputs(self, ask: Ask, base: Callable[..., Path]) -> None:
+        line = said(ask({"max_growth": {"macs": 0}}, baseline=base({"inputs": "random (seed 0, x.0 2)"})))[
+            "max_growth.macs"
+        ]
+        assert line["verdict"] == "inconclusive"
+        assert line["reason"] == "inputs: the baseline has random (seed 0, x.0 2), this is random (seed 0)"
 
     def test_stated_growth_is_found_out_before_there_is_a_baseline(self, ask: Ask) -> None:
         found = ask({"max_growth": {"macs": 0}})

@@ -139,9 +139,7 @@ def _fed(order: Order, file: ModelFile, loaded: Loaded) -> Prepared:
         message = f"batch must be 1 for a model without a free axis that is the batch, got {order.batch}"
         raise InputError(message, "an export with such an axis, or --axis where it has another name")
     sizes |= order.axes
-    requests = random_requests(loaded.inputs, sizes, file.gathers, states=states, seed=order.seed)
-    of_rows = f", of {order.batch} rows" if order.batch > 1 else ""
-    return Prepared(file, replace(requests, source=requests.source + of_rows), states)
+    return Prepared(file, random_requests(loaded.inputs, sizes, file.gathers, states=states, seed=order.seed), states)
 
 
 def _try(agent: Agent, source: PipelineSource, rows: Sequence[Any]) -> None:

@@ -18,12 +18,14 @@ class Structure:
     Attributes:
         loaded: What loading on the asked provider told.
         macs: Multiply-accumulates of one inference of the middle request, or None where no node tells them.
+        inputs: What was fed.
         runtime: Version of onnxruntime.
         machine: The agent's machine.
     """
 
     loaded: Loaded
     macs: int | None
+    inputs: str
     runtime: str
     machine: dict[str, object]
 
@@ -46,4 +48,4 @@ def structure(subject: Subject, prepared: Prepared) -> Structure:
             nodes = [node for node in agent.profile(1)["nodes"] if node["op"] not in CONTAINERS]
             known = [each * node["calls"] for node in nodes if (each := work(node).macs) is not None]
             macs = sum(known) if known else None
-    return Structure(loaded, macs, info["runtime"], info["machine"])
+    return Structure(loaded, macs, prepared.requests.source, info["runtime"], info["machine"])

@@ -56,7 +56,8 @@ def random_requests(
         }
         for _ in range(count)
     )
-    return Requests(feeds, f"random (seed {seed})")
+    told = "".join(f", {name} {size}" for name, size in sorted(sizes.items()) if size != 1)
+    return Requests(feeds, f"random (seed {seed}{told})")
 
 
 def _values(

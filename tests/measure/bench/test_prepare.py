@@ -38,7 +38,7 @@ def stubbed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
 def test_a_model_s_own_unoptimised_answers_are_the_reference(tmp_path: Path) -> None:
     path = models.save_classifier(tmp_path / "m.onnx")
     found = prepared(path, axes={"sequence": 7}, batch=2)
-    assert len(found.requests.feeds) == 16 and found.requests.source == "random (seed 0), of 2 rows"
+    assert len(found.requests.feeds) == 16 and found.requests.source == "random (seed 0, batch 2, sequence 7)"
     assert {feeds["ids"].shape for feeds in found.requests.feeds} == {(2, 7)}
     table = onnx.numpy_helper.to_array(onnx.load(path).graph.initializer[0])
     assert found.reference == "itself, unoptimised on the CPU"

@@ -16,7 +16,7 @@ TEXT = (
 
 def test_values_are_valid_and_of_their_kind() -> None:
     found = random_requests(TEXT, {"sequence": 64}, {"input_ids": 30}, count=8)
-    assert found.source == "random (seed 0)"
+    assert found.source == "random (seed 0, sequence 64)"
     assert len(found.feeds) == 8
     ids = np.concatenate([each["input_ids"] for each in found.feeds])
     assert ids.shape == (8, 64)
@@ -56,7 +56,7 @@ def test_the_seed_decides() -> None:
     once, again, other = (random_requests(TEXT[:1], {"sequence": 9}, {"input_ids": 99}, seed=s) for s in (3, 3, 4))
     assert all(np.array_equal(a["input_ids"], b["input_ids"]) for a, b in zip(once.feeds, again.feeds, strict=True))
     assert not np.array_equal(once.feeds[0]["input_ids"], other.feeds[0]["input_ids"])
-    assert other.source == "random (seed 4)"
+    assert other.source == "random (seed 4, sequence 9)"
 
 
 def test_the_batch_is_one_unless_said() -> None:
