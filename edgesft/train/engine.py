@@ -23,6 +23,7 @@ from edgesft.train.objective import Objective, task_objective
 from edgesft.train.predictor import runner
 from edgesft.train.resume import Checkpoints
 from edgesft.train.surroundings import arithmetic, training_surroundings
+from edgesft.train.tables import sparse_gradients
 from edgesft.train.trainer import Plan, StepTrainer, arguments
 
 __all__ = ["FitReport", "fit", "runner"]
@@ -114,7 +115,8 @@ def fit(
                 advance=advance,
             )
             trainer = StepTrainer(model, options, steps, plan, checkpoints, record)
-            trainer.train(resume_from_checkpoint=str(checkpoints.at(record.step)) if record.step else None)
+            with sparse_gradients(model):
+                trainer.train(resume_from_checkpoint=str(checkpoints.at(record.step)) if record.step else None)
         model.to("cpu")
         restore_weights(model, checkpoints.at(record.best_step) / WEIGHTS)
     return FitReport(record.best, record.best_step, len(steps), record.history, record.seconds, number_format)

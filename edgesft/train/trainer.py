@@ -20,8 +20,10 @@ from edgesft.progress import Advance
 from edgesft.spec.training import ResolvedTraining
 from edgesft.train.batches import DROPOUT, Steps, stream
 from edgesft.train.checkpoint import WEIGHTS, restore_weights, write_weights
+from edgesft.train.dropout import ByteDropout
 from edgesft.train.objective import Objective
 from edgesft.train.resume import Checkpoints, Record
+from edgesft.train.tables import TableAdamW, clip
 
 SCHEDULES = {"linear": "linear", "cosine": "cosine", "constant": "constant_with_warmup"}
 """Our names of the schedules → transformers'."""
@@ -126,7 +128,7 @@ class StepTrainer(Trainer):
         Raises:
             StageError: It is infinite or not a number.
         """
-        with torch.autocast(self.args.device.type, torch.bfloat16, enabled=self._plan.bf16):
+        with torch.autocast(self.args.device.type, torch.bfloat16, enabled=self._plan.bf16), ByteDropout():
             loss = self._plan.objective(self._subject, inputs)
         value = float(loss.detach())
         if not math.isfinite(value):
@@ -137,6 +139,24 @@ class StepTrainer(Trainer):
         metrics = self._record.history[-1]["metrics"] if self._record.history else {}
         self._plan.advance(1, loss=value, learning_rate=self._rate, **metrics)
         return loss
+
+    def create_optimizer(self, model: nn.Module | None = None) -> torch.optim.Optimizer:
+        """AdamW as Trainer makes it, which takes the sparse gradients of tables as well."""
+        if self.optimizer is None:
+            decayed = set(self.get_decay_parameter_names(self.model))
+            groups = [
+                {"params": [p for n, p in self._trained() if (n in decayed) is each], "weight_decay": decay}
+                for each, decay in ((True, self.args.weight_decay), (False, 0.0))
+            ]
+            _, options = self.get_optimizer_cls_and_kwargs(self.args, self.model)
+            self.optimizer = TableAdamW(groups, **options)
+        return self.optimizer
+
+    def _trained(self) -> list[tuple[str, nn.Parameter]]:
+        return [(name, each) for name, each in self.model.named_parameters() if each.requires_grad]
+
+    def _clip_grad_norm(self, model: nn.Module) -> torch.Tensor:
+        return clip(list(self.model.parameters()), float(self.args.max_grad_norm))
 
     def evaluate(self, *args: Any, **kwargs: Any) -> dict[str, float]:
         """Metrics on the validation rows, put into the record.
