@@ -97,7 +97,11 @@ def training(spec: StageSpec, recipe: RecipeSpec) -> ResolvedTraining | None:
     if not isinstance(spec, TrainingSpec):
         return None
     finetune = next((stage for stage in recipe.stages if isinstance(stage, FinetuneSpec)), None)
-    return ResolvedTraining.model_validate({**(finetune.training() if finetune else {}), **spec.training()})
+    inherited = finetune.training() if finetune else {}
+    # A head learns on a frozen body; what was cut does not grow back that way.
+    if spec is not finetune:
+        inherited.pop("unfreeze", None)
+    return ResolvedTraining.model_validate({**inherited, **spec.training()})
 
 
 def order_problems(recipe: RecipeSpec, document: Document) -> list[Problem]:

@@ -24,16 +24,35 @@ class TrainingSpec(Spec):
     """Share of the steps over which the learning rate rises from 0."""
     schedule: Literal["linear", "cosine", "constant"] | None = None
     """Shape of the learning rate after warm-up."""
+    layer_decay: float | None = Field(None, gt=0, le=1)
+    """Each layer learns at this share of the rate of the one behind it; 1 is one rate for all."""
+    unfreeze: Literal["all", "head", "gradual"] | None = None
+    """What trains: everything; the head alone; or one layer more at a time, from the head down, over half of the steps.
+    Of the finetune stage alone: what recovers from compression trains whole."""
     max_grad_norm: float | None = Field(None, gt=0)
     """Gradients are clipped to this L2 norm."""
+    accumulation: int | None = Field(None, ge=1, le=65536)
+    """Parts that a batch is computed in, one after another, for less memory; the step is the whole batch's."""
+    average: float | None = Field(None, ge=0, lt=1)
+    """Decay of a moving average of the weights, which is then what is evaluated and kept; 0 is none."""
     label_smoothing: float | None = Field(None, ge=0, lt=1)
     """Share of the target spread over all classes."""
+    class_weights: Literal["none", "balanced"] | None = None
+    """`balanced` weighs rare classes up, so that all weigh alike in the loss."""
+    dropout: float | None = Field(None, ge=0, lt=1)
+    """Share that the model's dropout layers drop in training; by default each drops its own."""
+    l1: float | None = Field(None, ge=0)
+    """Added to the loss for each unit of the weights' magnitude."""
+    l2: float | None = Field(None, ge=0)
+    """Added to the loss for each unit of the weights' square; `weight_decay` is the usual one."""
     token_dropout: float | None = Field(None, ge=0, lt=1)
     """Share of input tokens replaced at random in training (text tasks): the cheapest text augmentation."""
     arithmetic: Literal["auto", "fp32", "bf16"] | None = None
     """Number format of training; `auto` takes bf16 where the CPU or GPU has matrix instructions for it."""
     evaluations: int | None = Field(None, ge=1, le=1000)
     """How often, evenly spaced over the stage, the validation metric is taken to find the best checkpoint."""
+    patience: int | None = Field(None, ge=1)
+    """Evaluations without a better one after which the training ends; by default it runs its epochs."""
     checkpoint_minutes: float | None = Field(None, gt=0)
     """A checkpoint for resuming is written at least this often."""
 
@@ -55,9 +74,18 @@ class ResolvedTraining(Spec):
     weight_decay: float = 0.01
     warmup: float = 0.1
     schedule: Literal["linear", "cosine", "constant"] = "linear"
+    layer_decay: float = 1.0
+    unfreeze: Literal["all", "head", "gradual"] = "all"
     max_grad_norm: float = 1.0
+    accumulation: int = 1
+    average: float = 0.0
     label_smoothing: float = 0.0
+    class_weights: Literal["none", "balanced"] = "none"
+    dropout: float | None = None
+    l1: float = 0.0
+    l2: float = 0.0
     token_dropout: float = 0.0
     arithmetic: Literal["auto", "fp32", "bf16"] = "auto"
     evaluations: int = 3
+    patience: int | None = None
     checkpoint_minutes: float = 2.0

@@ -13,6 +13,7 @@ from edgesft.stages.artefact import Artefact
 from edgesft.stages.context import StageContext, StageReport
 from edgesft.stages.training import load_teacher, train
 from edgesft.train import checkpoint, distillation
+from edgesft.train.engine import loss_options
 from edgesft.train.layers import chosen_layers, keep_layers, layer_count
 
 
@@ -45,7 +46,7 @@ def run(spec: DistillSpec, artefact: Artefact, out: Path, context: StageContext)
             teacher,
             temperature=spec.temperature,
             hard_weight=spec.hard_weight,
-            label_smoothing=context.training.label_smoothing,
+            **loss_options(context.training, context.train),
             hidden=trainee.hidden_loss if isinstance(trainee, distillation.Student) else None,
             hidden_weight=spec.hidden_weight,
         ),

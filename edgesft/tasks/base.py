@@ -138,8 +138,15 @@ class Task(ABC):
         """A training batch with noise of the task's kind in `share` of its inputs."""
 
     @abstractmethod
-    def loss(self, outputs: Any, labels: torch.Tensor, *, label_smoothing: float = 0.0) -> torch.Tensor:
-        """Scalar loss of the model's outputs against the labels."""
+    def loss(
+        self,
+        outputs: Any,
+        labels: torch.Tensor,
+        *,
+        label_smoothing: float = 0.0,
+        class_weights: torch.Tensor | None = None,
+    ) -> torch.Tensor:
+        """Scalar loss of the model's outputs against the labels; `class_weights` has one a class where it is given."""
 
     @abstractmethod
     def logits(self, outputs: Any) -> torch.Tensor:

@@ -151,11 +151,19 @@ class TextClassification(Task):
         noise = rng.choice(vocabulary, tokens.shape)
         return {**batch, "input_ids": np.where(chosen, noise, tokens)}
 
-    def loss(self, outputs: Any, labels: torch.Tensor, *, label_smoothing: float = 0.0) -> torch.Tensor:
-        """Mean cross entropy."""
+    def loss(
+        self,
+        outputs: Any,
+        labels: torch.Tensor,
+        *,
+        label_smoothing: float = 0.0,
+        class_weights: torch.Tensor | None = None,
+    ) -> torch.Tensor:
+        """Mean cross entropy, weighted by the classes where they have weights."""
         from torch.nn.functional import cross_entropy
 
-        return cross_entropy(self.logits(outputs).float(), labels, label_smoothing=label_smoothing)
+        logits = self.logits(outputs).float()
+        return cross_entropy(logits, labels, weight=class_weights, label_smoothing=label_smoothing)
 
     def logits(self, outputs: Any) -> torch.Tensor:
         """Class scores before softmax, shape [rows, classes]."""

@@ -63,12 +63,16 @@ class Steps(Dataset[dict[str, Any]]):
         # Rounded, for 0.1 epochs of 30 steps must not become 4 steps.
         return max(1, math.ceil(round(self._settings.epochs * self._per_epoch, 6)))
 
-    def __getitem__(self, step: int) -> dict[str, Any]:
+    def rows(self, step: int) -> np.ndarray:
+        """Indices of the training rows of a step's batch."""
         epoch, index = divmod(step, self._per_epoch)
         if epoch != self._epoch:
             self._order = epoch_batches(self._lengths, self._settings.batch_size, self._seed, epoch)
             self._epoch = epoch
-        batch = self._task.collate([self._examples[row] for row in self._order[index]], self._processor)
+        return self._order[index]
+
+    def __getitem__(self, step: int) -> dict[str, Any]:
+        batch = self._task.collate([self._examples[row] for row in self.rows(step)], self._processor)
         if share := self._settings.token_dropout:
             rng = np.random.default_rng(stream(self._seed, NOISE, step))
             batch = self._task.augment(batch, self._processor, share, rng)

@@ -24,6 +24,7 @@ def teacher_objective(
     temperature: float,
     hard_weight: float,
     label_smoothing: float = 0.0,
+    class_weights: torch.Tensor | None = None,
     hidden: HiddenLoss | None = None,
     hidden_weight: float = 0.0,
 ) -> Objective:
@@ -35,6 +36,7 @@ def teacher_objective(
         temperature: Softens both distributions.
         hard_weight: Weight of the labels in [0, 1]; the teacher's logits weigh the rest.
         label_smoothing: Share of the target spread over all classes.
+        class_weights: One a class for the labels' part, or None where all weigh alike.
         hidden: Compares the hidden states, such as `Student.hidden_loss`; None compares logits alone.
         hidden_weight: Weight of `hidden`.
     """
@@ -47,7 +49,9 @@ def teacher_objective(
         with torch.no_grad():
             taught = teacher(**inputs, **extra)
         outputs = model(**inputs, **extra)
-        hard = task.loss(outputs, batch["labels"], label_smoothing=label_smoothing)
+        labels = batch["labels"]
+        weights = None if class_weights is None else class_weights.to(labels.device)
+        hard = task.loss(outputs, labels, label_smoothing=label_smoothing, class_weights=weights)
         soft = soft_targets(task.logits(outputs), task.logits(taught), temperature)
         loss = hard_weight * hard + (1 - hard_weight) * soft
         if hidden:

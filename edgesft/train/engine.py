@@ -7,6 +7,7 @@ import json
 import math
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,16 +18,19 @@ from torch import nn
 from edgesft.progress import Progress
 from edgesft.spec.training import ResolvedTraining
 from edgesft.tasks.base import Example, Task
+from edgesft.train.average import AVERAGE
 from edgesft.train.batches import Steps
 from edgesft.train.checkpoint import WEIGHTS, restore_weights
+from edgesft.train.depth import thawed
 from edgesft.train.objective import Objective, task_objective
 from edgesft.train.predictor import runner
+from edgesft.train.regularisation import balanced, dropping
 from edgesft.train.resume import Checkpoints
 from edgesft.train.surroundings import arithmetic, training_surroundings
 from edgesft.train.tables import sparse_gradients
 from edgesft.train.trainer import Plan, StepTrainer, arguments
 
-__all__ = ["FitReport", "fit", "runner"]
+__all__ = ["FitReport", "fit", "loss_options", "runner"]
 
 
 @dataclass(frozen=True)
@@ -90,7 +94,7 @@ def fit(
     Raises:
         StageError: The loss or a weight became infinite or not a number.
     """
-    with training_surroundings():
+    with training_surroundings(), dropping(model, settings.dropout), thawed(model):
         steps = Steps(task, processor, train, settings, seed)
         options = arguments(settings, work / "partial", seed)
         number_format = arithmetic(settings.arithmetic, options.device)
@@ -104,22 +108,32 @@ def fit(
 
         with progress.bar(label, len(steps), record.step) as advance:
             plan = Plan(
-                objective=objective or task_objective(task, label_smoothing=settings.label_smoothing),
+                objective=objective or task_objective(task, **loss_options(settings, train)),
                 evaluate=evaluate,
                 deciding=task.metrics[0],
+                settings=settings,
                 evaluations=_evaluations(len(steps), settings.evaluations),
                 checkpoint_seconds=settings.checkpoint_minutes * 60,
                 bf16=number_format == "bf16",
                 seed=seed,
                 started=started,
                 advance=advance,
+                say=progress.say,
             )
             trainer = StepTrainer(model, options, steps, plan, checkpoints, record)
-            with sparse_gradients(model):
-                trainer.train(resume_from_checkpoint=str(checkpoints.at(record.step)) if record.step else None)
+            # Penalties have gradients of the whole table.
+            with nullcontext() if settings.l1 or settings.l2 else sparse_gradients(model):
+                if settings.patience is None or record.stale < settings.patience:
+                    trainer.train(resume_from_checkpoint=str(checkpoints.at(record.step)) if record.step else None)
         model.to("cpu")
-        restore_weights(model, checkpoints.at(record.best_step) / WEIGHTS)
+        restore_weights(model, checkpoints.at(record.best_step) / (AVERAGE if settings.average else WEIGHTS))
     return FitReport(record.best, record.best_step, len(steps), record.history, record.seconds, number_format)
+
+
+def loss_options(settings: ResolvedTraining, train: Sequence[Example]) -> dict[str, Any]:
+    """What the settings say of the task's loss: its `label_smoothing` and `class_weights`."""
+    weights = balanced(train) if settings.class_weights == "balanced" else None
+    return {"label_smoothing": settings.label_smoothing, "class_weights": weights}
 
 
 def _evaluations(steps: int, count: int) -> frozenset[int]:

@@ -19,10 +19,18 @@ def inputs_of(batch: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in batch.items() if name != "labels"}
 
 
-def task_objective(task: Task, *, label_smoothing: float = 0.0) -> Objective:
-    """The task's own loss against the labels."""
+def task_objective(task: Task, *, label_smoothing: float = 0.0, class_weights: torch.Tensor | None = None) -> Objective:
+    """The task's own loss against the labels.
+
+    Args:
+        task: Gives the loss.
+        label_smoothing: Share of the target spread over all classes.
+        class_weights: One a class, or None where all weigh alike.
+    """
 
     def objective(model: nn.Module, batch: Mapping[str, Any]) -> torch.Tensor:
-        return task.loss(model(**inputs_of(batch)), batch["labels"], label_smoothing=label_smoothing)
+        labels = batch["labels"]
+        weights = None if class_weights is None else class_weights.to(labels.device)
+        return task.loss(model(**inputs_of(batch)), labels, label_smoothing=label_smoothing, class_weights=weights)
 
     return objective

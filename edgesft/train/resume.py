@@ -27,6 +27,7 @@ class Record:
         history: Step, loss, learning rate and metrics of each evaluation.
         loss_sum: Sum of the losses since the last evaluation.
         loss_steps: Number of them.
+        parts: Parts that each batch is computed in, more than asked where the memory did not suffice.
         seconds: Time spent, over all the processes that took part.
     """
 
@@ -37,7 +38,13 @@ class Record:
     history: list[dict[str, Any]] = field(default_factory=list)
     loss_sum: float = 0.0
     loss_steps: int = 0
+    parts: int = 1
     seconds: float = 0.0
+
+    @property
+    def stale(self) -> int:
+        """Evaluations since the best one."""
+        return sum(each["step"] > self.best_step for each in self.history)
 
 
 class Checkpoints:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,15 +19,21 @@ from transformers.trainer_utils import set_seed
 from edgesft.errors import StageError
 from edgesft.progress import Advance
 from edgesft.spec.training import ResolvedTraining
+from edgesft.train.average import Average
 from edgesft.train.batches import DROPOUT, Steps, stream
 from edgesft.train.checkpoint import WEIGHTS, restore_weights, write_weights
+from edgesft.train.depth import depths, freeze, lowest, rates
 from edgesft.train.dropout import ByteDropout
 from edgesft.train.objective import Objective
+from edgesft.train.regularisation import penalty
 from edgesft.train.resume import Checkpoints, Record
 from edgesft.train.tables import TableAdamW, clip
 
 SCHEDULES = {"linear": "linear", "cosine": "cosine", "constant": "constant_with_warmup"}
 """Our names of the schedules → transformers'."""
+
+ROWS = 8
+"""Training rows that a message names."""
 
 
 @dataclass(frozen=True)
@@ -37,23 +44,27 @@ class Plan:
         objective: What is minimised.
         evaluate: Metrics of the model as it is.
         deciding: The metric that the best weights are chosen by.
+        settings: How to train.
         evaluations: Steps after which to evaluate, and to write a checkpoint.
         checkpoint_seconds: Longest time between two checkpoints, to the next step.
         bf16: Whether the objective runs under bfloat16 autocast.
         seed: Of the run.
         started: When the training would have begun, had one process done all of it (`time.monotonic()`).
         advance: Moves the bar.
+        say: Tells the person.
     """
 
     objective: Objective
     evaluate: Callable[[], Mapping[str, float]]
     deciding: str
+    settings: ResolvedTraining
     evaluations: frozenset[int]
     checkpoint_seconds: float
     bf16: bool
     seed: int
     started: float
     advance: Advance
+    say: Callable[[str], None]
 
 
 def arguments(settings: ResolvedTraining, folder: Path, seed: int) -> TrainingArguments:
@@ -105,55 +116,118 @@ class StepTrainer(Trainer):
         record: Record,
     ) -> None:
         self._subject, self._plan, self._record = model, plan, record
-        self._rate = 0.0
+        self._rate, self._loss = 0.0, 0.0
+        self._share = 1.0
+        """Of the batch, that of the part which is computed."""
+        record.parts = max(record.parts, plan.settings.accumulation)
+        self.average = Average(model, plan.settings.average) if plan.settings.average else None
+        self._depths = depths(model) if plan.settings.unfreeze != "all" else {}
         super().__init__(
             _Hidden(model),
             options,
             data_collator=lambda items: items[0],
             train_dataset=steps,
-            callbacks=[_Pace(plan, record, checkpoints)],
+            callbacks=[_Pace(plan, record, checkpoints, self.average)],
         )
         self.remove_callback(PrinterCallback)
 
     def training_step(self, model: nn.Module, inputs: dict[str, Any], num_items_in_batch: Any = None) -> torch.Tensor:
-        """One step, whose dropout depends on the seed and the step alone."""
-        set_seed(int(stream(self._plan.seed, DROPOUT, self.state.global_step).generate_state(1)[0]))
-        return super().training_step(model, inputs, num_items_in_batch)
+        """One step, in parts where it is asked or the memory does not suffice; dropout depends on seed and step alone.
+
+        Raises:
+            StageError: The loss is infinite or not a number, or the memory suffices for no single row.
+        """
+        step = self.state.global_step
+        self._thaw(step)
+        rows = len(inputs["labels"])
+        while True:
+            set_seed(int(stream(self._plan.seed, DROPOUT, step).generate_state(1)[0]))
+            try:
+                loss = self._in_parts(model, inputs, min(self._record.parts, rows))
+                break
+            except (torch.OutOfMemoryError, RuntimeError) as error:
+                if not _out_of_memory(error):
+                    raise
+                if self._record.parts >= rows:
+                    raise StageError(f"training: the memory must suffice for a row of step {step + 1}") from error
+            self._record.parts *= 2
+            model.zero_grad()
+            self._plan.say(f"out of memory: batches are now computed in {self._record.parts} parts")
+        self._record.loss_sum += self._loss
+        self._record.loss_steps += 1
+        self._rate = self._get_learning_rate()
+        metrics = self._record.history[-1]["metrics"] if self._record.history else {}
+        self._plan.advance(1, loss=self._loss, learning_rate=self._rate, **metrics)
+        return loss
+
+    def _in_parts(self, model: nn.Module, inputs: Mapping[str, Any], parts: int) -> torch.Tensor:
+        rows, self._loss = len(inputs["labels"]), 0.0
+        total = torch.zeros(())
+        size = math.ceil(rows / parts)
+        for first in range(0, rows, size):
+            part = (
+                {name: values[first : first + size] for name, values in inputs.items()} if parts > 1 else dict(inputs)
+            )
+            self._share = len(part["labels"]) / rows
+            total = total + super().training_step(model, part, None).to("cpu")
+        return total
+
+    def _thaw(self, step: int) -> None:
+        if self._depths:
+            highest = max(self._depths.values())
+            steps = len(self.train_dataset)  # type: ignore[arg-type]
+            freeze(self._subject, self._depths, lowest(self._plan.settings.unfreeze, highest, step, steps))
 
     def compute_loss(
         self, model: nn.Module, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
     ) -> torch.Tensor:
-        """The objective, in the plan's arithmetic.
+        """The objective and its penalties in the plan's arithmetic, in the share of the batch that this part is.
 
         Raises:
             StageError: It is infinite or not a number.
         """
+        settings = self._plan.settings
         with torch.autocast(self.args.device.type, torch.bfloat16, enabled=self._plan.bf16), ByteDropout():
             loss = self._plan.objective(self._subject, inputs)
+        if settings.l1 or settings.l2:
+            loss = loss + penalty(self._subject, settings.l1, settings.l2)
+        loss = loss * self._share
         value = float(loss.detach())
         if not math.isfinite(value):
-            raise _diverged(f"the loss of step {self.state.global_step + 1} is {value}")
-        self._record.loss_sum += value
-        self._record.loss_steps += 1
-        self._rate = self._get_learning_rate()
-        metrics = self._record.history[-1]["metrics"] if self._record.history else {}
-        self._plan.advance(1, loss=value, learning_rate=self._rate, **metrics)
+            raise self._no_number(value)
+        self._loss += value
         return loss
+
+    def _no_number(self, loss: float) -> StageError:
+        step, steps = self.state.global_step, self.train_dataset
+        rows = sorted(int(row) + 1 for row in steps.rows(step))  # type: ignore[union-attr]
+        shown = ", ".join(map(str, rows[:ROWS])) + (f" and {len(rows) - ROWS} more" if len(rows) > ROWS else "")
+        kept = f"; the checkpoint of step {self._record.step} is kept" if self._record.step else ""
+        return _diverged(f"the loss of step {step + 1} is {loss}, on the training rows {shown}{kept}")
 
     def create_optimizer(self, model: nn.Module | None = None) -> torch.optim.Optimizer:
         """AdamW as Trainer makes it, which takes the sparse gradients of tables as well."""
-        if self.optimizer is None:
-            decayed = set(self.get_decay_parameter_names(self.model))
-            groups = [
-                {"params": [p for n, p in self._trained() if (n in decayed) is each], "weight_decay": decay}
-                for each, decay in ((True, self.args.weight_decay), (False, 0.0))
-            ]
-            _, options = self.get_optimizer_cls_and_kwargs(self.args, self.model)
-            self.optimizer = TableAdamW(groups, **options)
+        if self.optimizer is None:  # type: ignore[has-type]
+            decayed = set(self.get_decay_parameter_names(self._subject))
+            shares = rates(self._subject, self._plan.settings.layer_decay)
+            groups: dict[tuple[float, bool], list[nn.Parameter]] = {}
+            for name, parameter in self._subject.named_parameters():
+                if parameter.requires_grad:
+                    groups.setdefault((-shares[name], name not in decayed), []).append(parameter)
+            _, options = self.get_optimizer_cls_and_kwargs(self.args, self._subject)
+            # The rate of the first group is the one that is told.
+            self.optimizer = TableAdamW(
+                [
+                    {
+                        "params": each,
+                        "lr": -share * options["lr"],
+                        "weight_decay": 0.0 if plain else self.args.weight_decay,
+                    }
+                    for (share, plain), each in sorted(groups.items(), key=lambda item: item[0])
+                ],
+                **options,
+            )
         return self.optimizer
-
-    def _trained(self) -> list[tuple[str, nn.Parameter]]:
-        return [(name, each) for name, each in self.model.named_parameters() if each.requires_grad]
 
     def _clip_grad_norm(self, model: nn.Module) -> torch.Tensor:
         return clip(list(self.model.parameters()), float(self.args.max_grad_norm))
@@ -167,13 +241,16 @@ class StepTrainer(Trainer):
         step, record = self.state.global_step, self._record
         if not all(bool(torch.isfinite(weight).all()) for weight in self._subject.parameters()):
             raise _diverged(f"a weight after step {step} is infinite or not a number")
-        metrics = dict(self._plan.evaluate())
+        with self.average.in_place() if self.average else nullcontext():
+            metrics = dict(self._plan.evaluate())
         if not record.best or metrics[self._plan.deciding] >= record.best[self._plan.deciding]:
             record.best_step, record.best = step, metrics
         loss = record.loss_sum / max(record.loss_steps, 1)
         record.history.append({"step": step, "loss": loss, "learning_rate": self._rate, "metrics": metrics})
         record.loss_sum, record.loss_steps = 0.0, 0
         self.control.should_evaluate = False
+        if self._plan.settings.patience is not None and record.stale >= self._plan.settings.patience:
+            self.control.should_training_stop = True
         return metrics
 
     def save_model(self, output_dir: str | None = None, _internal_call: bool = False) -> None:
@@ -181,19 +258,25 @@ class StepTrainer(Trainer):
         folder = Path(output_dir or str(self.args.output_dir))
         folder.mkdir(parents=True, exist_ok=True)
         write_weights(self._subject, folder / WEIGHTS)
+        if self.average:
+            self.average.save(folder)
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: nn.Module | None = None) -> None:
         restore_weights(self._subject, Path(resume_from_checkpoint) / WEIGHTS)
+        if self.average:
+            self.average.load(Path(resume_from_checkpoint))
 
 
 class _Pace(TrainerCallback):
     """Says when to evaluate and save, and makes what was saved count."""
 
-    def __init__(self, plan: Plan, record: Record, checkpoints: Checkpoints) -> None:
-        self._plan, self._record, self._checkpoints = plan, record, checkpoints
+    def __init__(self, plan: Plan, record: Record, checkpoints: Checkpoints, average: Average | None) -> None:
+        self._plan, self._record, self._checkpoints, self._average = plan, record, checkpoints, average
         self._saved = time.monotonic()
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        if self._average:
+            self._average.update(state.global_step)
         control.should_evaluate = state.global_step in self._plan.evaluations
         late = time.monotonic() - self._saved >= self._plan.checkpoint_seconds
         control.should_save = control.should_evaluate or late
@@ -203,6 +286,11 @@ class _Pace(TrainerCallback):
         self._record.seconds = time.monotonic() - self._plan.started
         self._checkpoints.commit(self._record)
         self._saved = time.monotonic()
+
+
+def _out_of_memory(error: RuntimeError) -> bool:
+    """The CPU's allocator has no exception of its own."""
+    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
 
 
 def _diverged(what: str) -> StageError:

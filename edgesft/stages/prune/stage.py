@@ -37,7 +37,7 @@ from edgesft.tasks.base import Contract
 from edgesft.train import checkpoint
 from edgesft.train.batches import Steps
 from edgesft.train.distillation import teacher_objective
-from edgesft.train.engine import FitReport
+from edgesft.train.engine import FitReport, loss_options
 from edgesft.train.objective import Objective, inputs_of, task_objective
 
 CALIBRATION_BATCHES = 32
@@ -135,6 +135,6 @@ def _recover(spec: PruneSpec, model: nn.Module, contract: Contract, context: Sta
             load_teacher(context, contract, spec.stage),
             temperature=spec.temperature,
             hard_weight=spec.hard_weight,
-            label_smoothing=context.training.label_smoothing,
+            **loss_options(context.training, context.train),
         )
     return train(model, context, label="prune: recovery", objective=objective, work=context.work / "recovery")
