@@ -16,6 +16,9 @@ STYLES = {"pass": "green", "fail": "red", "inconclusive": "yellow"}
 WIDTH = 200
 """Columns of a page that has no width of its own: folded to 80 the table would help nobody."""
 
+LISTED = 5
+"""Rows that a line names; `results.json` has more."""
+
 RIGHT = ("Size", "Params", "load", "first", "p50", "p90", "p95", "p99", "n", "peak")
 
 
@@ -36,8 +39,23 @@ def tables(results: Mapping[str, Any]) -> RenderableType:
     """Stages, budget lines and verdict, for a rich console."""
     verdict = results["verdict"]
     closing = Text.assemble("verdict: ", (verdict, f"bold {STYLES[verdict]}"), f"   profile: {results['profile']}")
+    told = [Text(line, style="yellow") for line in _diagnosis(results)]
     warnings = [Text(f"warning: {warning}", style="yellow") for warning in results["warnings"]]
-    return Group(_stages(results), budget_table(results["budget"]), *warnings, closing)
+    return Group(_stages(results), budget_table(results["budget"]), *told, *warnings, closing)
+
+
+def _diagnosis(results: Mapping[str, Any]) -> list[str]:
+    """What each training showed, and what to change."""
+    return [
+        f"{stage['name']}: {each['name']}: {each['message']}{_rows(each['rows'])}\n    Try: {each['hint']}"
+        for stage in results["stages"]
+        for each in stage["details"].get("diagnosis", ())
+    ]
+
+
+def _rows(rows: Sequence[Sequence[Any]]) -> str:
+    shown = ", ".join(f"{split} {row}" for split, row in rows[:LISTED])
+    return f" ({shown}{', …' if len(rows) > LISTED else ''})" if rows else ""
 
 
 def _stages(results: Mapping[str, Any]) -> Table:

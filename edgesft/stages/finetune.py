@@ -10,6 +10,8 @@ from edgesft.stages.artefact import Artefact
 from edgesft.stages.context import StageContext, StageReport
 from edgesft.stages.training import train
 from edgesft.train import checkpoint
+from edgesft.train.diagnosis import diagnose
+from edgesft.train.evidence import gather
 
 
 def run(spec: FinetuneSpec, artefact: Artefact, out: Path, context: StageContext) -> StageReport:
@@ -28,4 +30,17 @@ def run(spec: FinetuneSpec, artefact: Artefact, out: Path, context: StageContext
     model = checkpoint.load(artefact.path, context.task)
     report = train(model, context, label=spec.name or spec.stage)
     checkpoint.save(model, out, context.processor, artefact.contract)
-    return StageReport(report.summary(context.task.metrics[0]), {"training": asdict(report)})
+    found = gather(
+        model,
+        context.task,
+        context.processor,
+        context.train,
+        context.validation,
+        report,
+        epochs=context.training.epochs,
+        seed=context.seed,
+        claim=context.allowance,
+        names=artefact.contract.labels,
+    )
+    diagnosis = [finding.to_json() for finding in diagnose(found)] if found else []
+    return StageReport(report.summary(context.task.metrics[0]), {"training": asdict(report), "diagnosis": diagnosis})

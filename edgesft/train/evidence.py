@@ -1,0 +1,81 @@
+"""Gathers what a diagnosis reads: the answers of a trained classifier on its own training rows and on the others."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from torch import nn
+
+from edgesft.tasks.base import Example, Task
+from edgesft.train.diagnosis import Answers, Evidence
+from edgesft.train.engine import FitReport
+from edgesft.train.predictor import runner
+
+SAMPLE = 2000
+"""Training rows that are answered: a share of them is told to a point."""
+
+BATCH = 32
+
+
+def gather(
+    model: nn.Module,
+    task: Task,
+    processor: Any,
+    train: Sequence[Example],
+    validation: Sequence[Example],
+    report: FitReport,
+    *,
+    epochs: float,
+    seed: int,
+    claim: float,
+    names: Sequence[str] = (),
+) -> Evidence | None:
+    """The evidence of a training; None where the task is not one class a row, of which alone there is a diagnosis.
+
+    Args:
+        model: With the weights that were kept.
+        task: Predicts.
+        processor: The task's.
+        train: Encoded training rows.
+        validation: Encoded validation rows.
+        report: Of the training.
+        epochs: Passes over the rows that were asked.
+        seed: Of the sample.
+        claim: Change of the metric that the budget wants to see.
+        names: Of the classes.
+    """
+    labels = task.references(train)
+    if labels.ndim != 1 or labels.dtype.kind != "i":
+        return None
+    chosen = np.arange(len(train))
+    if len(train) > SAMPLE:
+        chosen = np.sort(np.random.default_rng(seed).choice(len(train), SAMPLE, replace=False))
+
+    def answers(split: str, rows: Sequence[int], examples: Sequence[Example]) -> Answers:
+        logits = task.predict(runner(model), examples, processor, batch_size=BATCH)
+        return Answers(split, rows, logits, task.references(examples), [_identity(each) for each in examples])
+
+    sample = answers("train", chosen.tolist(), [train[row] for row in chosen])
+    held = answers("validation", range(len(validation)), validation)
+    if sample.logits.ndim != 2:
+        return None
+    return Evidence(
+        history=report.history,
+        deciding=task.metrics[0],
+        best_step=report.best_step,
+        steps=report.steps,
+        epochs=epochs,
+        train=sample,
+        validation=held,
+        seen=frozenset(map(_identity, train)),
+        counts=np.bincount(labels, minlength=sample.logits.shape[1]).tolist(),
+        claim=claim,
+        names=names,
+    )
+
+
+def _identity(example: Example) -> bytes:
+    """Equal for equal inputs."""
+    return b"\0".join(values.tobytes() for name, values in sorted(example.items()) if name != "labels")
