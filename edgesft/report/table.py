@@ -49,7 +49,7 @@ def _diagnosis(results: Mapping[str, Any]) -> list[str]:
     return [
         f"{stage['name']}: {each['name']}: {each['message']}{_rows(each['rows'])}\n    Try: {each['hint']}"
         for stage in results["stages"]
-        for each in stage["details"].get("diagnosis", ())
+        for each in stage.get("details", {}).get("diagnosis", ())
     ]
 
 

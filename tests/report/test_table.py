@@ -84,3 +84,15 @@ def test_a_row_that_was_not_measured() -> None:
 def test_units() -> None:
     assert [milliseconds(ns) for ns in (None, 69_000, 1_234_567, 123_456_789)] == ["–", "0.069", "1.23", "123"]
     assert megabytes(22_700_000) == "22.7 MB" and count(999) == "999" and count(22_713_216) == "22.7 M"
+
+
+def test_what_a_training_showed_is_told_with_what_to_change() -> None:
+    found = {
+        "name": "leak",
+        "message": "20 rows are also in train",
+        "hint": "take them out",
+        "rows": [["train", 7]] * 9,
+    }
+    told = render(results(stages=[stage("tune", details={"diagnosis": [found]})]))
+    assert "tune: leak: 20 rows are also in train (train 7, " in told
+    assert told.count("train 7") == 5 and "    Try: take them out" in told
