@@ -154,7 +154,7 @@ def _noise(evidence: Evidence) -> Finding | None:
         "label-noise",
         f"{share:.1%} of the training rows have a label that the model is sure is wrong, though it was taught it",
         "read the rows that are listed and mend their labels; label_smoothing: 0.1 softens what remains",
-        _named(answers, [answers.rows[row] for row in worst]),
+        _named(answers, [answers.rows[int(row)] for row in worst]),
     )
 
 

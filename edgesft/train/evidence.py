@@ -57,7 +57,7 @@ def gather(
         logits = task.predict(runner(model), examples, processor, batch_size=BATCH)
         return Answers(split, rows, logits, task.references(examples), [_identity(each) for each in examples])
 
-    sample = answers("train", chosen.tolist(), [train[row] for row in chosen])
+    sample = answers("train", chosen.tolist(), [train[int(row)] for row in chosen])
     held = answers("validation", range(len(validation)), validation)
     if sample.logits.ndim != 2:
         return None
