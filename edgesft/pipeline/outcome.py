@@ -75,6 +75,7 @@ class Outcome:
         split: What the metrics in the budget and the bounds of the rows are taken on.
         rows: Every stage, kept or not.
         final: The model that the run is for.
+        evaluation: What else the final model's answers on that split tell (`Task.evaluate`).
         recipe: The resolved recipe.
         environment: Machine, versions, and where the machine is not the profile's.
         warnings: What the person should know and that stopped nothing.
@@ -86,6 +87,7 @@ class Outcome:
     split: str
     rows: tuple[Row, ...]
     final: Artefact
+    evaluation: Mapping[str, Any]
     recipe: Mapping[str, Any]
     environment: Mapping[str, Any]
     warnings: tuple[str, ...]

@@ -57,7 +57,14 @@ class Measurer:
     def evaluation(self, onnx: Artefact, split: str) -> Evaluation:
         """What an ONNX artefact scores on a split, row by row as on the device."""
         job = self._job
-        facts = {"kind": "evaluation", "model": onnx.key, "split": split, "data": job.data_digest, **job.runtime}
+        facts = {
+            "kind": "evaluation",
+            "model": onnx.key,
+            "split": split,
+            "data": job.data_digest,
+            "metrics": job.task.metrics,
+            **job.runtime,
+        }
 
         def build(out: Path, work: Path) -> None:
             predictions, metrics = self._predict(onnx.model, split, f"{split} rows")
@@ -77,6 +84,7 @@ class Measurer:
             "split": split,
             "data": self._job.data_digest,
             "confidence": confidence,
+            "metrics": self._job.task.metrics,
             **self._job.runtime,
         }
 

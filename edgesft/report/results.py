@@ -24,6 +24,7 @@ def to_json(outcome: Outcome) -> dict[str, Any]:
         "model_sha256": inspect(outcome.final.model).sha256,
         "split": outcome.split,
         "budget": [line.to_json() for line in outcome.lines],
+        "evaluation": dict(outcome.evaluation),
         "stages": [_stage(row) for row in outcome.rows],
         "environment": {**outcome.environment, "profile": outcome.profile.model_dump(mode="json", exclude={"budget"})},
         "recipe": dict(outcome.recipe),

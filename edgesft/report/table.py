@@ -10,6 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from edgesft.report import evaluation
 from edgesft.report.units import count, megabytes, milliseconds, number, percent
 
 STYLES = {"pass": "green", "fail": "red", "inconclusive": "yellow"}
@@ -41,7 +42,12 @@ def tables(results: Mapping[str, Any]) -> RenderableType:
     closing = Text.assemble("verdict: ", (verdict, f"bold {STYLES[verdict]}"), f"   profile: {results['profile']}")
     told = [Text(line, style="yellow") for line in _diagnosis(results)]
     warnings = [Text(f"warning: {warning}", style="yellow") for warning in results["warnings"]]
-    return Group(_stages(results), budget_table(results["budget"]), *told, *warnings, closing)
+    return Group(_stages(results), *_evaluation(results), budget_table(results["budget"]), *told, *warnings, closing)
+
+
+def _evaluation(results: Mapping[str, Any]) -> list[RenderableType]:
+    found = results.get("evaluation")
+    return [evaluation.tables(found)] if found else []
 
 
 def _diagnosis(results: Mapping[str, Any]) -> list[str]:

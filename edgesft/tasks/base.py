@@ -164,6 +164,10 @@ class Task(ABC):
     def score(self, predictions: np.ndarray, references: np.ndarray) -> dict[str, float]:
         """Each of `metrics` over rows; both arrays may be indexed alike, to score some of the rows."""
 
+    def evaluate(self, predictions: np.ndarray, references: np.ndarray, contract: Contract) -> dict[str, Any]:
+        """What else the predictions tell, as JSON values for the report; empty where the task tells no more."""
+        return {}
+
     @abstractmethod
     def graphs(self, model: nn.Module, processor: Any, examples: Sequence[Example]) -> list[Graph]:
         """What to export, with sample inputs made of real rows."""

@@ -11,7 +11,7 @@ import numpy as np
 
 from edgesft.data import checks
 from edgesft.errors import InputError, Problem
-from edgesft.tasks import checkpoint, metrics, pretrained
+from edgesft.tasks import checkpoint, evaluation, metrics, pretrained
 from edgesft.tasks.base import Batch, Contract, Example, Graph, Row, Run, Task
 from edgesft.tasks.source import folder as local_folder
 
@@ -30,7 +30,7 @@ class TextClassification(Task):
 
     name: ClassVar[str] = "text-classification"
     roles: ClassVar[tuple[str, ...]] = ("text", "label")
-    metrics: ClassVar[tuple[str, ...]] = ("accuracy", "f1_macro")
+    metrics: ClassVar[tuple[str, ...]] = ("accuracy", "f1_macro", "f1_weighted", "precision_macro", "recall_macro")
 
     def check(self, splits: Mapping[str, Sequence[Row]]) -> list[Problem]:
         """Empty splits, blank texts, bad, single or unseen labels."""
@@ -190,9 +190,19 @@ class TextClassification(Task):
         return np.asarray([example[LABELS] for example in examples], np.int64)
 
     def score(self, predictions: np.ndarray, references: np.ndarray) -> dict[str, float]:
-        """Accuracy and macro F1 of the highest logit."""
+        """Accuracy, F1, precision and recall of the highest logit."""
         counts = metrics.confusion(references, predictions.argmax(axis=1), predictions.shape[1])
-        return {"accuracy": metrics.accuracy(counts), "f1_macro": metrics.f1_macro(counts)}
+        return {
+            "accuracy": metrics.accuracy(counts),
+            "f1_macro": metrics.macro(counts, metrics.f1(counts)),
+            "f1_weighted": metrics.weighted(counts, metrics.f1(counts)),
+            "precision_macro": metrics.macro(counts, metrics.precision(counts)),
+            "recall_macro": metrics.macro(counts, metrics.recall(counts)),
+        }
+
+    def evaluate(self, predictions: np.ndarray, references: np.ndarray, contract: Contract) -> dict[str, Any]:
+        """Averages, figures of each class, confusion, calibration, ROC: `evaluation.classification`."""
+        return evaluation.classification(predictions, references, contract.labels)
 
     def graphs(self, model: nn.Module, processor: Any, examples: Sequence[Example]) -> list[Graph]:
         """One graph, `model`; batch and sequence vary. The sample, shortest and longest row, has padding in it."""

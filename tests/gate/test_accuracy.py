@@ -65,7 +65,7 @@ class TestTexts:
         assert found.right is not None and found.right.tolist() == expected
         assert 0.5 < found.metrics["accuracy"].value == np.mean(expected) < 1
         assert found.metrics["accuracy"].lower < np.mean(expected) < found.metrics["accuracy"].upper
-        assert set(found.metrics) == {"accuracy", "f1_macro"} and found.metric == "accuracy"
+        assert {"accuracy", "f1_macro"} < set(found.metrics) and found.metric == "accuracy"
         assert found.predictions.shape == (60, 2)
 
     def test_a_candidate_that_lost_rows_fails(self, home: Path) -> None:

@@ -80,6 +80,7 @@ def save_run(folder: Path, exported: Path, **recipe: Any) -> Path:
         split="test",
         rows=rows,
         final=rows[1].onnx,
+        evaluation={},
         recipe={"version": 1, **recipe},
         environment={},
         warnings=(),
@@ -128,7 +129,7 @@ def test_a_run_tells_what_it_found(run: Path) -> None:
     found = artefact(run)
     assert (found.name, found.model, found.folder) == ("moods", run / "model.onnx", run)
     assert found.contract == CONTRACT
-    assert found.metrics == ("accuracy", "f1_macro")
+    assert found.metrics == ("accuracy", "f1_macro", "f1_weighted", "precision_macro", "recall_macro")
     assert recorded_metrics(found) == {"accuracy": LEVEL}
     assert recorded_drops(found) == {"accuracy": DROP}
     device = ("model.onnx", "contract.json", "tokenizer.json", "tokenizer_config.json")

@@ -167,7 +167,14 @@ def test_score(tokenizer: Any) -> None:
     logits = np.array([[2, 1], [1, 2], [1, 2], [0, 5]], np.float32)
     scores = TASK.score(logits, TASK.references(examples))
     assert tuple(scores) == TASK.metrics
-    assert scores == pytest.approx({"accuracy": 3 / 4, "f1_macro": (2 / 3 + 4 / 5) / 2})
+    f1 = (2 / 3 + 4 / 5) / 2
+    expected = {"accuracy": 3 / 4, "f1_macro": f1, "f1_weighted": f1, "precision_macro": (1 + 2 / 3) / 2}
+    assert scores == pytest.approx({**expected, "recall_macro": 3 / 4})
+
+
+def test_evaluate_names_the_classes() -> None:
+    found = TASK.evaluate(np.array([[2.0, 1.0], [1.0, 2.0]]), np.array([0, 0]), CONTRACT)
+    assert [each["name"] for each in found["classes"]] == list(CONTRACT.labels)
 
 
 def test_augmentation_replaces_its_share_of_ordinary_tokens(tokenizer: Any) -> None:

@@ -1,0 +1,96 @@
+"""All that the answers of a classifier tell: what a report shows beside the metrics that a budget limits."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from edgesft.tasks import metrics
+
+PAIRS = 20
+"""Confused pairs that are told."""
+
+POINTS = 200
+"""Of a ROC curve."""
+
+TOP = 5
+
+
+def classification(logits: np.ndarray, truth: np.ndarray, names: Sequence[str]) -> dict[str, Any]:
+    """Everything about one class a row.
+
+    Args:
+        logits: Shape [rows, classes]; NaN counts as lowest.
+        truth: True class indices, shape [rows].
+        names: Of the classes.
+
+    Returns:
+        JSON values: `rows`, `averages` (precision, recall and F1 as macro and weighted means, top-5, log loss,
+        calibration error, AUC), `classes` (of each precision, recall, F1, AUC and rows), `confusion` (true class
+        first), `confused` (pairs, most frequent first), `reliability` and, of two classes, `roc` of the second.
+    """
+    logits = np.where(np.isnan(logits), -np.inf, logits.astype(np.float64))
+    # A row without any number answers nothing: all classes alike.
+    logits[~np.isfinite(logits).any(axis=1)] = 0.0
+    counts = metrics.confusion(truth, logits.argmax(axis=1), len(names))
+    chances = metrics.probabilities(logits)
+    table = metrics.reliability(chances, truth)
+    areas = [metrics.auc(chances[:, each], truth == each) for each in range(len(names))]
+    return {
+        "rows": len(truth),
+        "averages": _averages(counts, chances, truth, table, areas),
+        "classes": _classes(counts, names, areas),
+        "confusion": counts.tolist(),
+        "confused": confused(counts, names),
+        "reliability": table,
+        **({"roc": _curve(chances[:, 1], truth == 1)} if len(names) == 2 else {}),
+    }
+
+
+def _averages(
+    counts: np.ndarray,
+    chances: np.ndarray,
+    truth: np.ndarray,
+    table: list[dict[str, float]],
+    areas: Sequence[float | None],
+) -> dict[str, float | None]:
+    each = {"precision": metrics.precision(counts), "recall": metrics.recall(counts), "f1": metrics.f1(counts)}
+    known = [area for area in areas if area is not None]
+    return {
+        "accuracy": metrics.accuracy(counts),
+        **{f"{name}_macro": metrics.macro(counts, values) for name, values in each.items()},
+        **{f"{name}_weighted": metrics.weighted(counts, values) for name, values in each.items()},
+        **({f"top{TOP}": metrics.top(chances, truth, TOP)} if len(areas) > TOP else {}),
+        "auc_macro": float(np.mean(known)) if known else None,
+        "log_loss": metrics.log_loss(chances, truth),
+        "calibration_error": metrics.calibration_error(table),
+    }
+
+
+def _classes(counts: np.ndarray, names: Sequence[str], areas: Sequence[float | None]) -> list[dict[str, Any]]:
+    found = zip(names, metrics.precision(counts), metrics.recall(counts), metrics.f1(counts), areas, strict=True)
+    return [
+        {"name": name, "precision": float(p), "recall": float(r), "f1": float(f), "auc": area, "rows": int(rows)}
+        for (name, p, r, f, area), rows in zip(found, counts.sum(axis=1), strict=True)
+    ]
+
+
+def confused(counts: np.ndarray, names: Sequence[str]) -> list[dict[str, Any]]:
+    """Pairs of a true class and another that was answered, the most frequent first, at most `PAIRS`."""
+    wrong = counts.copy()
+    np.fill_diagonal(wrong, 0)
+    order = np.argsort(-wrong, axis=None, kind="stable")[:PAIRS]
+    pairs = [np.unravel_index(place, wrong.shape) for place in order]
+    return [
+        {"true": names[int(one)], "predicted": names[int(other)], "rows": int(wrong[one, other])}
+        for one, other in pairs
+        if wrong[one, other]
+    ]
+
+
+def _curve(scores: np.ndarray, positive: np.ndarray) -> dict[str, list[float]]:
+    false, true, _ = metrics.roc(scores, positive)
+    places = np.unique(np.linspace(0, len(false) - 1, min(POINTS, len(false))).round().astype(int))
+    return {"false_positive_rate": false[places].tolist(), "true_positive_rate": true[places].tolist()}
