@@ -20,6 +20,11 @@ Row = dict[str, Any]
 
 SPLITS = ("train", "validation", "test")
 
+GROUP = ""
+"""Key of a row's group while the rows are split; no role is called so."""
+
+SHOWN = 5
+
 
 @dataclass(frozen=True)
 class Splits:
@@ -71,7 +76,36 @@ def load(data: DataSpec, roles: Sequence[str], base: Path, seed: int) -> Splits:
         raise InputError(problems)
     rows = _read(paths, data, roles)
     rows.update(_carve(rows["train"], shares, roles, seed))
-    return Splits(rows["train"], rows["validation"], rows.get("test"))
+    if data.per_class is not None:
+        rows["train"] = few(rows["train"], data.per_class, seed)
+    return Splits(*([_of(roles, each) for each in rows[name]] if name in rows else None for name in SPLITS))  # type: ignore[arg-type]
+
+
+def few(rows: Sequence[Row], count: int, seed: int) -> list[Row]:
+    """So many rows of each label, drawn by the seed, in their order.
+
+    Raises:
+        InputError: The rows have no labels, or too few of some; each is named.
+    """
+    places: dict[str, list[int]] = {}
+    for index, row in enumerate(rows):
+        places.setdefault(str(row.get("label")), []).append(index)
+    if any("label" not in row for row in rows):
+        raise InputError("data.per_class: must be of a task with labels, got rows without", "leave it out")
+    if short := {label: len(found) for label, found in places.items() if len(found) < count}:
+        told = ", ".join(f"{label!r} {number}" for label, number in sorted(short.items())[:SHOWN])
+        more = f" and {len(short) - SHOWN} more" if len(short) > SHOWN else ""
+        raise InputError(
+            f"data.per_class: must be at most the rows of the rarest label, got {count} where there are {told}{more}",
+            f"data.per_class={min(short.values())}",
+        )
+    rng = np.random.default_rng(seed)
+    drawn = [index for label in sorted(places) for index in rng.choice(places[label], count, replace=False)]
+    return [rows[index] for index in sorted(drawn)]
+
+
+def _of(roles: Sequence[str], row: Row) -> Row:
+    return {role: row[role] for role in roles}
 
 
 def digest(data: DataSpec, base: Path) -> str:
@@ -86,6 +120,8 @@ def digest(data: DataSpec, base: Path) -> str:
         "shares": _shares(data),
         "columns": data.columns,
         "max_length": data.max_length,
+        # What is not set leaves the key as it was before there was such a setting.
+        **{name: value for name in ("group", "per_class") if (value := getattr(data, name)) is not None},
     }
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
@@ -109,7 +145,9 @@ def _read(paths: Mapping[str, Path], data: DataSpec, roles: Sequence[str]) -> di
     problems: list[Problem] = []
     for name, path in paths.items():
         try:
-            rows[name] = _renamed(loading.read(path), path, data.columns, roles)
+            rows[name] = _renamed(
+                loading.read(path), path, data.columns, roles, data.group if name == "train" else None
+            )
         except InputError as error:
             problems += error.problems
     if problems:
@@ -128,8 +166,10 @@ def _role_problems(data: DataSpec, roles: Sequence[str]) -> list[Problem]:
     ]
 
 
-def _renamed(rows: list[Row], path: Path, columns: Mapping[str, str], roles: Sequence[str]) -> list[Row]:
-    """The rows with the roles' columns only."""
+def _renamed(
+    rows: list[Row], path: Path, columns: Mapping[str, str], roles: Sequence[str], group: str | None = None
+) -> list[Row]:
+    """The rows with the roles' columns only; under `GROUP` what they must stay together by."""
     present = list(dict.fromkeys(column for row in rows for column in row))
     problems = []
     for role in roles:
@@ -150,9 +190,13 @@ def _renamed(rows: list[Row], path: Path, columns: Mapping[str, str], roles: Seq
                     "complete or remove them",
                 )
             )
+    if group is not None and (lacking := [number for number, row in enumerate(rows, 1) if row.get(group) is None]):
+        message = f"data.group: must be a column of every row of {path}, got none in {len(lacking)} of {len(rows)} rows"
+        problems.append(Problem(message, f"data.group={_guess(group, present)}"))
     if problems:
         raise InputError(problems)
-    return [{role: row[columns.get(role, role)] for role in roles} for row in rows]
+    kept = [{role: row[columns.get(role, role)] for role in roles} for row in rows]
+    return [{**each, GROUP: row[group]} for each, row in zip(kept, rows, strict=True)] if group is not None else kept
 
 
 def _guess(column: str, present: Sequence[str]) -> str:
@@ -183,14 +227,31 @@ def _carve(rows: list[Row], shares: Mapping[str, float], roles: Sequence[str], s
 
 
 def _strata(rows: Sequence[Row], roles: Sequence[str]) -> list[list[list[int]]]:
-    """Indices of the rows, grouped by input, the groups gathered by the label of their first row."""
-    groups: dict[str, list[int]] = {}
-    for index, row in enumerate(rows):
-        groups.setdefault(repr(row[roles[0]]), []).append(index)
+    """Indices of the rows, grouped by input and by group, the groups gathered by the label of their first row."""
     strata: dict[str, list[list[int]]] = {}
-    for group in groups.values():
+    for group in _together(rows, roles[0]):
         strata.setdefault(str(rows[group[0]].get("label")), []).append(group)
     return [strata[label] for label in sorted(strata)]
+
+
+def _together(rows: Sequence[Row], role: str) -> list[list[int]]:
+    """Indices of rows that have an input or a group in common, also by way of others."""
+    above = list(range(len(rows)))
+
+    def top(index: int) -> int:
+        while above[index] != index:
+            above[index] = index = above[above[index]]
+        return index
+
+    first: dict[tuple[str, str], int] = {}
+    for index, row in enumerate(rows):
+        for kind in (role, GROUP) if GROUP in row else (role,):
+            one, other = sorted((top(first.setdefault((kind, repr(row[kind])), index)), top(index)))
+            above[other] = one
+    groups: dict[int, list[int]] = {}
+    for index in range(len(rows)):
+        groups.setdefault(top(index), []).append(index)
+    return list(groups.values())
 
 
 def _quotas(sizes: Sequence[int], share: float) -> list[int]:

@@ -22,6 +22,10 @@ class DataSpec(Spec):
     """File, or the share that is carved from train by the seed. Every decision of a run is taken on it."""
     test: Split | None = None
     """File, or a share of train. Read only for the report and the verdict."""
+    group: str | None = None
+    """Column whose rows stay together where a share is carved: a person, a document, a device."""
+    per_class: int | None = Field(None, ge=1)
+    """Few-shot: so many training rows of each label are drawn by the seed, the others left out."""
     columns: dict[str, str] = {}
     """Role → column name; by default a column has its role's name (`text`, `label`)."""
     max_length: int = Field(128, ge=4, le=8192)

@@ -137,3 +137,52 @@ def test_digest_follows_bytes_and_reading(base: Path) -> None:
 def test_digest_needs_the_files(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"data\.train: no such file"):
         digest(spec(), tmp_path)
+
+
+def grouped(tmp_path: Path, count: int = 200) -> Path:
+    """Rows of twenty people, two of whom once wrote the same."""
+    rows = [{"text": f"text {n}", "label": "ab"[n % 2], "who": f"person {n % 20}"} for n in range(count)]
+    rows[1]["text"] = rows[0]["text"]
+    tiny.write_rows(tmp_path / "train.jsonl", rows)
+    return tmp_path
+
+
+def test_groups_stay_together(tmp_path: Path) -> None:
+    found = load(spec(validation=0.3, test=0.2, group="who"), ROLES, grouped(tmp_path), 0)
+    assert found.test is not None
+    people: list[set[int]] = []
+    for rows in (found.train, found.validation, found.test):
+        assert rows and all(set(row) == {"text", "label"} for row in rows)
+        people.append({int(row["text"].split()[1]) % 20 for row in rows})
+    assert not people[0] & people[1] and not people[0] & people[2] and not people[1] & people[2]
+    # Person 1 said once what person 0 said: the two go together.
+    assert [0 in each for each in people] == [1 in each for each in people]
+    assert sum(len(rows) for rows in (found.train, found.validation, found.test)) == 200
+
+
+def test_a_group_that_is_no_column(tmp_path: Path) -> None:
+    found = str(complaint(grouped(tmp_path), validation=0.3, group="whom"))
+    assert "data.group: must be a column of every row" in found and "data.group=who" in found
+
+
+def test_few_rows_of_each_class(tmp_path: Path) -> None:
+    base = grouped(tmp_path)
+
+    def drawn(seed: int) -> list[str]:
+        found = load(spec(validation=0.2, per_class=3), ROLES, base, seed)
+        assert sorted(row["label"] for row in found.train) == ["a", "a", "a", "b", "b", "b"]
+        assert len(found.validation) == 40 and not texts(found.train) & texts(found.validation)
+        return [row["text"] for row in found.train]
+
+    assert drawn(0) == drawn(0) != drawn(1)
+
+
+def test_more_than_a_class_has(tmp_path: Path) -> None:
+    found = str(complaint(grouped(tmp_path, 20), validation=0.5, per_class=9))
+    assert "got 9 where there are 'a'" in found and "data.per_class=" in found
+
+
+def test_what_is_not_set_keeps_the_digest(base: Path) -> None:
+    plain = digest(spec(), base)
+    assert plain == digest(spec(group=None), base)
+    assert len({plain, digest(spec(group="who"), base), digest(spec(per_class=3), base)}) == 3

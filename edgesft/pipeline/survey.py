@@ -1,0 +1,174 @@
+"""Looks at a recipe's rows: what is in them, and what of it will hurt."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edgesft.data import checks, near, relevance, splits
+from edgesft.data.checks import label_name
+from edgesft.errors import InputError, Problem
+from edgesft.spec import load
+from edgesft.spec.recipe import RecipeSpec
+from edgesft.tasks import metrics, registry, source
+
+PERCENTILES = (50, 90, 95, 99, 100)
+
+IMBALANCED, FEW = 10, 10
+"""Largest class over smallest, and rows of a class, that are worth a word."""
+
+UNKNOWN = 0.05
+"""Share of tokens that the tokenizer does not know from which the model reads too little of the text."""
+
+CUT = 0.01
+"""Share of rows longer than `max_length`."""
+
+OTHER_KIND = 0.7
+"""Area under the curve from which train and test are of different kinds: random halves of one set stay below 0.55."""
+
+SHOWN = 10
+
+
+def survey(path: Path, settings: Sequence[str] = ()) -> dict[str, Any]:
+    """What is in a recipe's rows.
+
+    Args:
+        path: Recipe file.
+        settings: `a.b=c` values that replace what the file says.
+
+    Returns:
+        JSON values: `splits` (of each rows, lengths in characters and tokens, labels), `across` (of each other split
+        what it shares with train) and `findings` (each a message and a hint).
+
+    Raises:
+        InputError: The recipe, its rows or its model cannot be read; every problem found.
+    """
+    recipe, problems, _ = load.recipe(path, settings)
+    if recipe is None or problems:
+        raise InputError(problems)
+    task, base = registry.task(recipe.task), path.parent
+    rows = splits.load(recipe.data, task.roles, base, recipe.seed).rows()
+    text = task.roles[0]
+    found: list[Problem] = task.check(rows)
+    tokens = _tokens(recipe, rows, text, base)
+    told = {name: _split(each, text, tokens.get(name), recipe.data.max_length) for name, each in rows.items()}
+    across = {name: _across(rows["train"], each, text, recipe.seed) for name, each in rows.items() if name != "train"}
+    findings = found + _findings(told, across, recipe.data.max_length)
+    return {
+        "recipe": str(path),
+        "splits": told,
+        "across": across,
+        "findings": [{"message": each.message, "hint": each.hint} for each in findings],
+    }
+
+
+def _tokens(
+    recipe: RecipeSpec, rows: Mapping[str, Sequence[Mapping[str, Any]]], text: str, base: Path
+) -> dict[str, tuple[np.ndarray, float]]:
+    """Tokens of each row, and the share of unknown ones, by split; nothing where the model has no tokenizer."""
+    task = registry.task(recipe.task)
+    place = source.resolve(recipe.model, base)
+    processor = task.load_processor(place, task.contract(rows["train"], {"max_length": recipe.data.max_length}))
+    unknown = getattr(processor, "unk_token_id", None)
+    found = {}
+    for name, each in rows.items():
+        encoded = processor([str(row[text]) for row in each], truncation=False, padding=False, verbose=False)[
+            "input_ids"
+        ]
+        lengths = np.asarray([len(ids) for ids in encoded])
+        lacking = sum(ids.count(unknown) for ids in encoded) if unknown is not None else 0
+        found[name] = (lengths, lacking / max(1, int(lengths.sum())))
+    return found
+
+
+def _split(
+    rows: Sequence[Mapping[str, Any]], text: str, tokens: tuple[np.ndarray, float] | None, longest: int
+) -> dict[str, Any]:
+    texts = [str(row[text]) for row in rows]
+    labels: dict[str, set[str]] = {}
+    for each, row in zip(texts, rows, strict=True):
+        if "label" in row:
+            labels.setdefault(each, set()).add(label_name(row["label"]))
+    counts = Counter(label_name(row["label"]) for row in rows if "label" in row)
+    return {
+        "rows": len(rows),
+        "duplicates": len(texts) - len(set(texts)),
+        "conflicts": [each for each, said in labels.items() if len(said) > 1][:SHOWN],
+        "conflicting": sum(len(said) > 1 for said in labels.values()),
+        "characters": _lengths(np.asarray([len(each) for each in texts])),
+        "tokens": _lengths(tokens[0]) if tokens else None,
+        "cut": float((tokens[0] > longest).mean()) if tokens else None,
+        "unknown_tokens": tokens[1] if tokens else None,
+        "labels": dict(counts.most_common()),
+    }
+
+
+def _lengths(found: np.ndarray) -> dict[str, int]:
+    return {f"p{p}" if p < 100 else "max": int(np.percentile(found, p)) for p in PERCENTILES}
+
+
+def _across(
+    train: Sequence[Mapping[str, Any]], held: Sequence[Mapping[str, Any]], text: str, seed: int
+) -> dict[str, Any]:
+    ours, theirs = [str(row[text]) for row in train], [str(row[text]) for row in held]
+    known = set(ours)
+    pairs = near.near(ours, theirs)
+    area = None
+    if min(len(ours), len(theirs)) >= relevance.FOLDS:
+        area = metrics.auc(*relevance.apart(ours, theirs, seed))
+    return {
+        "same": sum(each in known for each in theirs),
+        "near": len(pairs),
+        "pairs": [
+            {"train": pair.one + 1, "row": pair.other + 1, "similarity": pair.similarity, "text": theirs[pair.other]}
+            for pair in pairs[:SHOWN]
+        ],
+        "apart": area,
+        "labels_lacking": sorted({label_name(row["label"]) for row in train if "label" in row}
+                                 - {label_name(row["label"]) for row in held if "label" in row}),
+    }  # fmt: skip
+
+
+def _findings(told: Mapping[str, Mapping[str, Any]], across: Mapping[str, Any], longest: int) -> list[Problem]:
+    found = [problem for name, each in told.items() for problem in _of_split(name, each, longest)]
+    for name, each in across.items():
+        share = each["near"] / told[name]["rows"]
+        if share >= checks.OVERLAP_LIMIT:
+            message = f"data.{name}: {each['near']} rows ({share:.1%}) are nearly the same as one of train"
+            found.append(Problem(message, "remove them, or split by what they come from (data.group)"))
+        if each["apart"] is not None and each["apart"] >= OTHER_KIND:
+            area = f"AUC {each['apart']:.2f}, where 0.5 is alike"
+            message = f"data.{name}: a simple classifier tells its rows from those of train ({area}): what is learnt "
+            message += "there may not hold here"
+            found.append(Problem(message, f"more training rows like those of {name}, or another {name}"))
+        if each["labels_lacking"]:
+            message = f"data.{name}: no row has the labels {checks.listed(each['labels_lacking'])}"
+            found.append(Problem(message, "rows of them, or a score that says nothing of them"))
+    return found
+
+
+def _of_split(name: str, each: Mapping[str, Any], longest: int) -> list[Problem]:
+    found = []
+    counts = each["labels"]
+    if each["conflicting"]:
+        message = f"data.{name}: {each['conflicting']} texts have several labels, such as {each['conflicts'][0]!r}"
+        found.append(Problem(message, "decide on one label, or tell the texts apart"))
+    if counts and name == "train":
+        most, fewest = max(counts.values()), min(counts.values())
+        if most >= IMBALANCED * fewest:
+            message = f"data.{name}: the largest class has {most} rows, the smallest {fewest}"
+            found.append(Problem(message, "class_weights: balanced, and a budget on f1_macro or recall_macro"))
+        if few := [label for label, count in counts.items() if count < FEW]:
+            message = f"data.{name}: fewer than {FEW} rows have the labels {checks.listed(few)}"
+            found.append(Problem(message, "more rows of them"))
+    if each["cut"] is not None and each["cut"] > CUT:
+        message = f"data.{name}: {each['cut']:.1%} of the rows are longer than max_length {longest} tokens and are cut"
+        found.append(Problem(message, f"data.max_length={each['tokens']['p99']}, which takes more time on the device"))
+    if each["unknown_tokens"] is not None and each["unknown_tokens"] >= UNKNOWN:
+        message = f"data.{name}: the tokenizer does not know {each['unknown_tokens']:.1%} of the tokens"
+        found.append(Problem(message, "a model that was pretrained on this language"))
+    return found

@@ -1,0 +1,58 @@
+"""What `edgesft data` finds in rows in which something was planted."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from edgesft.cli.main import main
+from edgesft.pipeline.survey import survey
+from tests import chain, tiny
+
+
+def rewritten(recipe: Path, name: str, change: Any) -> None:
+    file = recipe.parent / name
+    rows = [json.loads(line) for line in file.read_text("utf-8").splitlines()]
+    tiny.write_rows(file, change(rows))
+
+
+def test_rows_lengths_and_labels(tmp_path: Path, bert: Path) -> None:
+    found = survey(chain.write(tmp_path, bert))
+    train = found["splits"]["train"]
+    assert train["rows"] == sum(train["labels"].values()) == 300
+    assert 0 < train["tokens"]["p50"] <= train["tokens"]["max"] <= train["characters"]["max"] + 2
+    assert set(found["across"]) == {"validation", "test"}
+    json.dumps(found, allow_nan=False)
+
+
+def test_planted_faults_are_named(tmp_path: Path, bert: Path) -> None:
+    recipe = chain.write(tmp_path, bert)
+
+    def spoil(rows: list[dict[str, str]]) -> list[dict[str, str]]:
+        first = rows[0]["label"]
+        few = [row for row in rows if row["label"] != first][:4]
+        return [*(row for row in rows if row["label"] == first), *few, {**few[0], "label": first}]
+
+    rewritten(recipe, "train.jsonl", spoil)
+    rewritten(recipe, "dev.jsonl", lambda rows: [{**row, "text": f"日本 語 {row['text']}"} for row in rows])
+    found = survey(recipe, ["data.max_length=4", "data.allow_overlap=true"])
+    told = "\n".join(each["message"] for each in found["findings"])
+    assert "data.train: 1 texts have several labels" in told
+    assert "the largest class has" in told and "fewer than 10 rows have the labels" in told
+    assert "are longer than max_length 4 tokens and are cut" in told
+    assert "data.validation: a simple classifier tells its rows from those of train" in told
+    assert "data.validation: the tokenizer does not know" in told
+
+
+def test_the_command(tmp_path: Path, bert: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    recipe = str(chain.write(tmp_path, bert))
+    assert main(["data", recipe]) == 0
+    text = capsys.readouterr().out
+    assert "train" in text and "300" in text and "told from train (AUC)" in text
+    assert main(["data", recipe, "--format", "json"]) == 0
+    assert json.loads(capsys.readouterr().out)["splits"]["test"]["rows"] == 100
+    assert main(["data", recipe, "data.train=none.jsonl"]) == 2
+    assert "none.jsonl" in capsys.readouterr().err
