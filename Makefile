@@ -4,7 +4,7 @@ VENV ?= .venv
 RUN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test test-slow lint format bench-sst2 bench-clinc150 bench-models bench-harness bench-gate clean
+.PHONY: demo test test-slow lint format bench-sst2 bench-clinc150 bench-models bench-harness bench-gate bench-finetune clean
 
 # The constraints name the exact set that was tested. The weights' package asks for sentence-transformers, which
 # nothing here needs.
@@ -54,6 +54,10 @@ bench-harness: $(READY)
 # Takes up to 90 minutes; what an earlier call has measured is not measured again.
 bench-gate: $(READY)
 	$(RUN)/python bench/gate.py --output runs/gate
+
+# Half an hour on 2 cores; reads EDGESFT_DATA, and goes on where it was stopped.
+bench-finetune: $(READY)
+	$(RUN)/python bench/finetune.py --output runs/finetune
 
 clean:
 	rm -rf $(VENV) runs .pytest_cache .ruff_cache .mypy_cache
