@@ -157,3 +157,15 @@ def test_two_profiles_train_once_and_get_a_verdict_each(
 
 def test_a_run_leaves_a_log(home: Path, result: edgesft.Result) -> None:
     assert "finetune …" in (home / "run" / "log.txt").read_text()
+
+
+def test_what_the_final_answers_tell_is_kept(result: edgesft.Result) -> None:
+    found = result.profiles["here"].results
+    told = found["evaluation"]
+    assert sum(map(sum, told["confusion"])) == told["rows"] == 100
+    assert told["averages"]["accuracy"] == pytest.approx(found["stages"][-1]["metrics"]["test"]["accuracy"])
+    assert "calibration error" in result.table()
+    (tuned,) = [stage for stage in found["stages"] if stage["stage"] == "finetune"]
+    assert {each["name"] for each in tuned["details"]["diagnosis"]} <= {
+        "overfitting", "underfitting", "label-noise", "leak", "imbalance", "few-rows"
+    } and "few-rows" in {each["name"] for each in tuned["details"]["diagnosis"]}  # fmt: skip

@@ -25,6 +25,9 @@ from edgesft.store.keys import key
 PREDICTIONS = "predictions.npy"
 METRICS = "metrics.json"
 
+ASSESSMENT_VERSION = 1
+"""Raised when a task tells more, or other things, of the same answers."""
+
 LOADS = 5
 """Fresh processes that load the model where the budget limits loading: the least that bound a median at 95 %."""
 
@@ -103,6 +106,24 @@ class Measurer:
         found = self._job.store.record(key(facts), compute)
         both = [{name: Interval(*interval) for name, interval in each.items()} for each in found]
         return both[0], both[1]
+
+    def assessment(self, onnx: Artefact, split: str) -> dict[str, Any]:
+        """What else the answers of an ONNX artefact on a split tell (`Task.evaluate`)."""
+        job = self._job
+        facts = {
+            "kind": "assessment",
+            "version": ASSESSMENT_VERSION,
+            "model": onnx.key,
+            "split": split,
+            "data": job.data_digest,
+            **job.runtime,
+        }
+
+        def compute() -> dict[str, Any]:
+            references = job.task.references(job.test if split == "test" else job.validation)
+            return job.task.evaluate(self.evaluation(onnx, split).predictions, references, job.contract)
+
+        return job.store.record(key(facts), compute)
 
     def scores(self, file: Path) -> dict[str, float]:
         """What a file that a stage is still working on scores on the validation rows."""

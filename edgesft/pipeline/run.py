@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
 from edgesft.budget import lines as budget_lines
 from edgesft.budget.lines import Facts
@@ -149,16 +148,11 @@ class _Run:
             split=split,
             rows=tuple(rows),
             final=final.onnx,
-            evaluation=self._evaluation(final, split),
+            evaluation=self._measurer.assessment(final.onnx, split),
             recipe=job.resolved,
             environment={**job.machine, "versions": job.facts["versions"], "differences": job.differences},
             warnings=tuple(warnings),
         )
-
-    def _evaluation(self, final: Row, split: str) -> dict[str, Any]:
-        job = self._job
-        references = job.task.references(job.test if split == "test" else job.validation)
-        return job.task.evaluate(final.evaluations[split].predictions, references, job.contract)
 
     def _facts(self, final: Row, original: Row) -> Facts:
         """What the budget is judged by."""

@@ -99,6 +99,9 @@ def outcome(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
             def latencies(self, models: Mapping[str, Artefact], settings: Any) -> dict[str, Measurement]:
                 return {name: measurement(script[onnx.path.name][1]) for name, onnx in models.items()}
 
+            def assessment(self, onnx: Artefact, split: str) -> dict[str, Any]:
+                return {"of": onnx.key, "on": split}
+
             def intervals(self, final: Artefact, original: Artefact, *unused: Any) -> tuple[dict, dict]:
                 level, base = (script[onnx.path.name][0] for onnx in (final, original))
                 return {"accuracy": Interval(level, level, level)}, {"accuracy": Interval(base - level, -1, 1)}
