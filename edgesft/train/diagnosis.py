@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from edgesft.tasks import metrics
+
 SHOWN = 20
 """Rows that a finding lists, the worst first."""
 
@@ -135,7 +137,7 @@ def _noise(evidence: Evidence) -> Finding | None:
     (Northcutt et al. 2021, arXiv 1911.00068, equation 2).
     """
     answers = evidence.train
-    probabilities = _softmax(answers.logits)
+    probabilities = metrics.probabilities(answers.logits)
     said, sure = probabilities.argmax(axis=1), probabilities.max(axis=1)
     own = probabilities[np.arange(len(said)), answers.labels]
     usual = np.asarray(
@@ -232,9 +234,3 @@ def _named(answers: Answers, rows: Sequence[int]) -> tuple[tuple[str, int], ...]
 def _deviation(share: float, n: int) -> float:
     """Of a share of n rows; one row's worth at least, for none wrong of few says little."""
     return math.sqrt(max(share * (1 - share), 1 / n) / n)
-
-
-def _softmax(logits: np.ndarray) -> np.ndarray:
-    raised = np.exp(logits - logits.max(axis=1, keepdims=True))
-    probabilities: np.ndarray = raised / raised.sum(axis=1, keepdims=True)
-    return probabilities
