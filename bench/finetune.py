@@ -115,7 +115,7 @@ def one(way: str, seed: int, epochs: float, rows: int | None) -> dict[str, Any]:
         "seed": seed,
         "seconds": seconds,
         "rows_per_second": len(ready["train"]) * epochs / seconds,
-        "accuracy": task.score(predictions, task.references(dev))["accuracy"],
+        "accuracy": task.score(predictions, task.references(dev), ready["contract"])["accuracy"],
         "peak_memory_bytes": peak * 1024,
         "loaded_memory_bytes": before * 1024,
         **told,

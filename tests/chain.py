@@ -26,10 +26,17 @@ STAGES = (
 """`keep: always` where a model of microseconds leaves the judgement to chance."""
 
 
-def write(folder: Path, bert: Path, *, stages: tuple[dict[str, Any], ...] = STAGES, **changes: Any) -> Path:
-    """Writes a recipe with its profile and data into a folder."""
+def write(
+    folder: Path,
+    bert: Path,
+    *,
+    rows: list[Any] | None = None,
+    stages: tuple[dict[str, Any], ...] = STAGES,
+    **changes: Any,
+) -> Path:
+    """Writes a recipe with its profile and data, 500 rows, into a folder."""
     folder.mkdir(parents=True, exist_ok=True)
-    rows = tiny.rows(500)
+    rows = rows or tiny.rows(500)
     tiny.write_rows(folder / "train.jsonl", rows[:300])
     tiny.write_rows(folder / "dev.jsonl", rows[300:400])
     tiny.write_rows(folder / "test.jsonl", rows[400:])

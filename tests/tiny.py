@@ -42,7 +42,9 @@ def save_tokenizer(folder: Path) -> None:
     tokenizer.normalizer = normalizers.BertNormalizer()
     tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
     tokenizer.post_processor = processors.TemplateProcessing(
-        single="[CLS] $A [SEP]", special_tokens=[("[CLS]", vocabulary["[CLS]"]), ("[SEP]", vocabulary["[SEP]"])]
+        single="[CLS] $A [SEP]",
+        pair="[CLS] $A [SEP] $B [SEP]",
+        special_tokens=[("[CLS]", vocabulary["[CLS]"]), ("[SEP]", vocabulary["[SEP]"])],
     )
     PreTrainedTokenizerFast(
         tokenizer_object=tokenizer,
@@ -73,3 +75,29 @@ def save_bert(folder: Path, *, hidden: int = 32, layers: int = 2, heads: int = 4
     )
     BertModel(config).save_pretrained(folder)
     return folder
+
+
+def tagged(count: int, seed: int = 0) -> list[dict[str, list[str]]]:
+    """The same sentences with their telling word tagged, and the word behind it where it is `story`."""
+    found = []
+    for row in rows(count, seed):
+        tags: list[str] = []
+        for word in (words := row["text"].split()):
+            after = bool(tags) and tags[-1] == "B-MOOD" and word == "story"
+            tags.append("B-MOOD" if word in GOOD + BAD else "I-MOOD" if after else "O")
+        found.append({"tokens": words, "tags": tags})
+    return found
+
+
+def answered(count: int, seed: int = 0) -> list[dict[str, object]]:
+    """The same sentences, two to a passage, with the question which word of the first tells its mood."""
+    found = []
+    both = rows(2 * count, seed)
+    for one, other in zip(both[::2], both[1::2], strict=True):
+        plain = " ".join(word for word in other["text"].split() if word not in GOOD + BAD)
+        word = next(word for word in one["text"].split() if word in GOOD + BAD)
+        passage = f"{plain} and {one['text']}"
+        start = len(plain) + 5 + f" {one['text']} ".index(f" {word} ")
+        answers = {"text": [word], "answer_start": [start]}
+        found.append({"context": passage, "question": "the mood", "answers": answers})
+    return found

@@ -59,6 +59,93 @@ def classification(splits: Mapping[str, Sequence[Row]], *, text: str, label: str
     ]
 
 
+def tagged(splits: Mapping[str, Sequence[Row]], *, tokens: str, tags: str) -> list[Problem]:
+    """Everything wrong with rows that pair a list of words with a tag for each, or two texts with blanks between.
+
+    Args:
+        splits: Rows by split.
+        tokens: Role of the words.
+        tags: Role of their tags.
+    """
+    found: list[Problem] = []
+    names: dict[str, set[str]] = {}
+    for name, rows in splits.items():
+        if not rows:
+            found.append(Problem(f"data.{name}: must hold at least one row, got none", "check the file or the share"))
+        parts = [tuple(_parts(row[role]) for role in (tokens, tags)) for row in rows]
+        wrong = [number for number, (words, said) in enumerate(parts, 1) if words is None or said is None]
+        empty = [number for number, (words, _) in enumerate(parts, 1) if words is not None and not words]
+        uneven = [
+            (number, len(words), len(said))
+            for number, (words, said) in enumerate(parts, 1)
+            if words is not None and said is not None and len(words) != len(said)
+        ]
+        if wrong:
+            message = f"data.{name}: {tokens} and {tags} must be lists of texts, but are not in {_row_numbers(wrong)}"
+            found.append(Problem(message, f'{{"{tokens}": ["to", "Rome"], "{tags}": ["O", "B-PLACE"]}}'))
+        if empty:
+            message = f"data.{name}: {tokens} must hold a word, got none in {_row_numbers(empty)}"
+            found.append(Problem(message, "remove those rows"))
+        if uneven:
+            _, count, other = uneven[0]
+            message = f"data.{name}: {tags} must be as many as {tokens}, got {other} for {count} in "
+            found.append(Problem(message + _row_numbers([each[0] for each in uneven]), "a tag for each word"))
+        names[name] = {tag for _, said in parts for tag in said or ()}
+    known = names.get("train", set())
+    for name, seen in names.items():
+        if name != "train" and known and (unseen := ordered(seen - known)):
+            message = f"data.{name}: has tags that train lacks: {listed([repr(tag) for tag in unseen])}"
+            found.append(Problem(message, "add training rows with them, or remove their rows"))
+    return found
+
+
+def answered(splits: Mapping[str, Sequence[Row]], *, passage: str, question: str, answers: str) -> list[Problem]:
+    """Everything wrong with rows of a passage, a question and answers that are spans of the passage.
+
+    Args:
+        splits: Rows by split.
+        passage: Role of the passage.
+        question: Role of the question.
+        answers: Role of the answers: an object of `text` and `answer_start`, lists of the same length.
+    """
+    found: list[Problem] = []
+    for name, rows in splits.items():
+        if not rows:
+            found.append(Problem(f"data.{name}: must hold at least one row, got none", "check the file or the share"))
+        found += _texts(name, rows, passage) + _texts(name, rows, question)
+        for number, row in enumerate(rows, 1):
+            if wrong := _answers(row[passage], row[answers]):
+                hint = f'"{answers}": {{"text": ["Rome"], "answer_start": [17]}}, the place counted in characters'
+                found.append(Problem(f"data.{name}: {answers} must {wrong} in row {number}", hint))
+    return found
+
+
+def _answers(passage: Any, answers: Any) -> str | None:
+    """What is wrong with the answers of a row."""
+    try:
+        texts, starts = list(answers["text"]), list(answers["answer_start"])
+    except (TypeError, KeyError):
+        return f"be an object of text and answer_start, got {str(answers)[:60]!r}"
+    if not texts or len(texts) != len(starts):
+        return f"have as many places as texts, one or more, got {len(starts)} and {len(texts)}"
+    for text, start in zip(texts, starts, strict=True):
+        if not isinstance(text, str) or not text or not isinstance(start, int):
+            return f"pair a text with a whole number, got {text!r} and {start!r}"
+        if isinstance(passage, str) and passage[start : start + len(text)] != text:
+            there = passage[start : start + len(text)]
+            return f"be in the passage where they say, got {text!r} at {start}, where there is {there!r}"
+    return None
+
+
+def _parts(value: Any) -> list[str] | None:
+    """The words of a text, or a list of texts; None for anything else."""
+    if isinstance(value, str):
+        return value.split()
+    if isinstance(value, Sequence) and all(isinstance(each, str | int) for each in value):
+        return [str(each) for each in value]
+    return None
+
+
 def overlap(splits: Splits) -> list[tuple[str, int, float]]:
     """Rows that are in train and, the same in every role, in another split too.
 

@@ -119,7 +119,7 @@ def digest(data: DataSpec, base: Path) -> str:
         "files": {name: [files.sha256(path), path.suffix.lower()] for name, path in paths.items()},
         "shares": _shares(data),
         "columns": data.columns,
-        "max_length": data.max_length,
+        **data.options(),
         # What is not set leaves the key as it was before there was such a setting.
         **{name: value for name in ("group", "per_class") if (value := getattr(data, name)) is not None},
     }

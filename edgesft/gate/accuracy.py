@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, TypeGuard
 
@@ -207,7 +207,8 @@ def _answered(
     with loaded(given.model, profile, python) as agent, _asking(given, agent, len(rows), progress) as ask:
         predictions = task.predict(ask, examples, processor)
     _check_numbers(given, predictions)
-    return Evaluation(predictions, task.references(examples), task.score, task.metrics[0])
+    scorer = partial(task.score, contract=contract)
+    return Evaluation(predictions, task.references(examples), scorer, task.metrics[0])
 
 
 def _classified(

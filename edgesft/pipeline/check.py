@@ -186,7 +186,7 @@ def _source_problems(
 ) -> list[Problem]:
     try:
         place = source.resolve(text, base)
-        contract = task.contract(rows.train if rows else [], {"max_length": recipe.data.max_length})
+        contract = task.contract(rows.train if rows else [], recipe.data.options())
         return _placed(task.check_model(place, contract, trust_remote_code=recipe.trust_remote_code), where)
     except InputError as error:
         return _placed(error, where)
@@ -196,7 +196,7 @@ def _label_problems(
     recipe: RecipeSpec, text: str, task: Task, rows: Splits | None, base: Path, where: str
 ) -> list[Problem]:
     """What keeps a model that nothing fine-tunes from answering with the data's labels."""
-    labels = task.contract(rows.train, {"max_length": recipe.data.max_length}).labels if rows else ()
+    labels = task.contract(rows.train, recipe.data.options()).labels if rows else ()
     folder = source.folder(source.resolve(text, base))
     return _placed(checkpoint.label_problems(folder, labels), where) if labels else []
 

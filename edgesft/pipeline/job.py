@@ -62,7 +62,7 @@ class Job:
     @cached_property
     def contract(self) -> Contract:
         """What the rows and the recipe imply for device code."""
-        return self.task.contract(self.splits.train, {"max_length": self.recipe.data.max_length})
+        return self.task.contract(self.splits.train, self.recipe.data.options())
 
     @cached_property
     def model(self) -> Path | str:

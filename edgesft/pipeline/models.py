@@ -155,6 +155,7 @@ class Maker:
         return StageContext(
             task=job.task,
             processor=job.processor,
+            contract=job.contract,
             train=job.train,
             validation=job.validation,
             profile=job.target,

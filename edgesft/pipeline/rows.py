@@ -96,7 +96,7 @@ class Measurer:
             ours, theirs = (self.evaluation(onnx, split).predictions for onnx in (final, original))
 
             def scorer(predictions: np.ndarray, rows: np.ndarray) -> dict[str, float]:
-                return self._job.task.score(predictions, references[rows])
+                return self._job.task.score(predictions, references[rows], self._job.contract)
 
             reached = levels(scorer, ours, confidence)
             if final.key == original.key:
@@ -137,7 +137,7 @@ class Measurer:
             "models": {name: onnx.key for name, onnx in models.items()},
             "settings": settings.model_dump(),
             "data": job.facts["data"],
-            "max_length": job.recipe.data.max_length,
+            **job.recipe.data.options(),
             **job.runtime,
         }
         budget = job.recipe.budget
@@ -189,4 +189,4 @@ class Measurer:
 
             # Row by row: the ranges of dynamic quantization depend on what else is in the batch.
             predictions = job.task.predict(run, examples, job.processor)
-        return predictions, job.task.score(predictions, job.task.references(examples))
+        return predictions, job.task.score(predictions, job.task.references(examples), job.contract)

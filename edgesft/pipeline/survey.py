@@ -15,6 +15,7 @@ from edgesft.errors import InputError, Problem
 from edgesft.spec import load
 from edgesft.spec.recipe import RecipeSpec
 from edgesft.tasks import metrics, registry, source
+from edgesft.tasks.base import Task
 
 PERCENTILES = (50, 90, 95, 99, 100)
 
@@ -52,11 +53,10 @@ def survey(path: Path, settings: Sequence[str] = ()) -> dict[str, Any]:
         raise InputError(problems)
     task, base = registry.task(recipe.task), path.parent
     rows = splits.load(recipe.data, task.roles, base, recipe.seed).rows()
-    text = task.roles[0]
     found: list[Problem] = task.check(rows)
-    tokens = _tokens(recipe, rows, text, base)
-    told = {name: _split(each, text, tokens.get(name), recipe.data.max_length) for name, each in rows.items()}
-    across = {name: _across(rows["train"], each, text, recipe.seed) for name, each in rows.items() if name != "train"}
+    tokens = _tokens(recipe, rows, task, base)
+    told = {name: _split(each, task, tokens.get(name), recipe.data.max_length) for name, each in rows.items()}
+    across = {name: _across(rows["train"], each, task, recipe.seed) for name, each in rows.items() if name != "train"}
     findings = found + _findings(told, across, recipe.data.max_length)
     return {
         "recipe": str(path),
@@ -67,16 +67,15 @@ def survey(path: Path, settings: Sequence[str] = ()) -> dict[str, Any]:
 
 
 def _tokens(
-    recipe: RecipeSpec, rows: Mapping[str, Sequence[Mapping[str, Any]]], text: str, base: Path
+    recipe: RecipeSpec, rows: Mapping[str, Sequence[Mapping[str, Any]]], task: Task, base: Path
 ) -> dict[str, tuple[np.ndarray, float]]:
     """Tokens of each row, and the share of unknown ones, by split; nothing where the model has no tokenizer."""
-    task = registry.task(recipe.task)
     place = source.resolve(recipe.model, base)
-    processor = task.load_processor(place, task.contract(rows["train"], {"max_length": recipe.data.max_length}))
+    processor = task.load_processor(place, task.contract(rows["train"], recipe.data.options()))
     unknown = getattr(processor, "unk_token_id", None)
     found = {}
     for name, each in rows.items():
-        encoded = processor([str(row[text]) for row in each], truncation=False, padding=False, verbose=False)[
+        encoded = processor([task.text(row) for row in each], truncation=False, padding=False, verbose=False)[
             "input_ids"
         ]
         lengths = np.asarray([len(ids) for ids in encoded])
@@ -86,9 +85,9 @@ def _tokens(
 
 
 def _split(
-    rows: Sequence[Mapping[str, Any]], text: str, tokens: tuple[np.ndarray, float] | None, longest: int
+    rows: Sequence[Mapping[str, Any]], task: Task, tokens: tuple[np.ndarray, float] | None, longest: int
 ) -> dict[str, Any]:
-    texts = [str(row[text]) for row in rows]
+    texts = [task.text(row) for row in rows]
     labels: dict[str, set[str]] = {}
     for each, row in zip(texts, rows, strict=True):
         if "label" in row:
@@ -112,9 +111,9 @@ def _lengths(found: np.ndarray) -> dict[str, int]:
 
 
 def _across(
-    train: Sequence[Mapping[str, Any]], held: Sequence[Mapping[str, Any]], text: str, seed: int
+    train: Sequence[Mapping[str, Any]], held: Sequence[Mapping[str, Any]], task: Task, seed: int
 ) -> dict[str, Any]:
-    ours, theirs = [str(row[text]) for row in train], [str(row[text]) for row in held]
+    ours, theirs = [task.text(row) for row in train], [task.text(row) for row in held]
     known = set(ours)
     pairs = near.near(ours, theirs)
     area = None

@@ -1,4 +1,4 @@
-"""What a classifier's answers tell, as tables for the terminal."""
+"""What the final answers tell, as tables for the terminal."""
 
 from __future__ import annotations
 
@@ -14,28 +14,38 @@ WORST = 10
 
 PAIRS = 5
 
+TITLES = {"f1": "F1", "auc": "AUC", "exact_match": "exact match"}
+"""Of columns that are not called by their key."""
+
 
 def tables(evaluation: Mapping[str, Any]) -> RenderableType:
     """Averages, the classes with the lowest F1, the pairs that are confused most.
 
     Args:
-        evaluation: What `tasks.evaluation.classification` gives.
+        evaluation: What a task's `evaluate` gives: `rows`, `averages`, `classes` (each a name and figures, F1 among
+            them), perhaps `by` (what the classes are) and `confused` pairs.
     """
     averages = ", ".join(
         f"{name.replace('_', ' ')} {value:.3f}" for name, value in evaluation["averages"].items() if value is not None
     )
     classes = sorted(evaluation["classes"], key=lambda each: (each["f1"], each["name"]))
-    shown = classes[:WORST]
-    title = f"classes on {evaluation['rows']} rows" + (
+    by = evaluation.get("by", "classes")
+    title = f"{by} on {evaluation['rows']} rows" + (
         f", the {WORST} of {len(classes)} with the lowest F1" if len(classes) > WORST else ""
     )
     table = Table(title=title, title_justify="left", header_style="bold", caption=averages, caption_justify="left")
-    table.add_column("class", overflow="fold")
-    for name in ("precision", "recall", "F1", "AUC", "rows"):
-        table.add_column(name, justify="right")
-    for each in shown:
-        area = "–" if each["auc"] is None else f"{each['auc']:.3f}"
-        figures = (f"{each[name]:.3f}" for name in ("precision", "recall", "f1"))
-        table.add_row(escape(each["name"]), *figures, area, str(each["rows"]))
-    pairs = [f"{each['true']} → {each['predicted']} ({each['rows']})" for each in evaluation["confused"][:PAIRS]]
+    table.add_column(by, overflow="fold")
+    columns = [name for name in classes[0] if name != "name"] if classes else []
+    for name in columns:
+        table.add_column(TITLES.get(name, name), justify="right")
+    for each in classes[:WORST]:
+        table.add_row(escape(each["name"]), *(_figure(each[name]) for name in columns))
+    confused = evaluation.get("confused", ())[:PAIRS]
+    pairs = [f"{each['true']} → {each['predicted']} ({each['rows']})" for each in confused]
     return Group(table, *([escape("taken for another: " + ", ".join(pairs))] if pairs else []))
+
+
+def _figure(value: float | None) -> str:
+    if value is None:
+        return "–"
+    return str(value) if isinstance(value, int) else f"{value:.3f}"

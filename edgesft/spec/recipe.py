@@ -30,8 +30,14 @@ class DataSpec(Spec):
     """Role → column name; by default a column has its role's name (`text`, `label`)."""
     max_length: int = Field(128, ge=4, le=8192)
     """Longest input in tokens; longer ones are cut."""
+    stride: int | None = Field(None, ge=1, le=8192)
+    """Question answering: tokens that two windows of a long passage share; by default a quarter of `max_length`."""
     allow_overlap: bool = False
     """Go on though a percent or more of the test rows are also in train."""
+
+    def options(self) -> dict[str, int]:
+        """What of this is the task's to know."""
+        return {"max_length": self.max_length, **({"stride": self.stride} if self.stride is not None else {})}
 
 
 class RecipeSpec(Spec):

@@ -11,7 +11,7 @@ from edgesft.progress import Progress
 from edgesft.spec.profile import ProfileSpec
 from edgesft.spec.training import ResolvedTraining
 from edgesft.stages.artefact import Artefact
-from edgesft.tasks.base import Example, Task
+from edgesft.tasks.base import Contract, Example, Task
 
 
 @dataclass(frozen=True)
@@ -34,6 +34,7 @@ class StageContext:
     Attributes:
         task: What the model is for.
         processor: Tokenizer or the like.
+        contract: What device code must know.
         train: Encoded training rows.
         validation: Encoded validation rows; every decision is taken on them.
         profile: The device.
@@ -50,6 +51,7 @@ class StageContext:
 
     task: Task
     processor: Any
+    contract: Contract
     train: Sequence[Example]
     validation: Sequence[Example]
     profile: ProfileSpec

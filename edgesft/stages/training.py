@@ -38,6 +38,7 @@ def train(
         model,
         task=context.task,
         processor=context.processor,
+        contract=context.contract,
         train=context.train,
         validation=context.validation,
         settings=context.training,

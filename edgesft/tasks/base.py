@@ -98,6 +98,10 @@ class Task(ABC):
     """Names that `score` returns; the first one decides. All are better when higher, and lie in [0, 1]."""
 
     @abstractmethod
+    def text(self, row: Row) -> str:
+        """A row's input in words: what is compared and counted where rows are looked at."""
+
+    @abstractmethod
     def check(self, splits: Mapping[str, Sequence[Row]]) -> list[Problem]:
         """Everything wrong with the rows of `train`, `validation` and, where given, `test`."""
 
@@ -133,6 +137,10 @@ class Task(ABC):
     def collate(self, examples: Sequence[Example], processor: Any) -> Batch:
         """Examples → one padded batch, labels included where the examples have them."""
 
+    def length(self, example: Example) -> int:
+        """How much there is of an example, in any unit: batches are made of like ones."""
+        return max(np.size(value) for name, value in example.items() if name != "labels")
+
     @abstractmethod
     def augment(self, batch: Batch, processor: Any, share: float, rng: np.random.Generator) -> Batch:
         """A training batch with noise of the task's kind in `share` of its inputs."""
@@ -150,7 +158,11 @@ class Task(ABC):
 
     @abstractmethod
     def logits(self, outputs: Any) -> torch.Tensor:
-        """The tensor that distillation and parity compare."""
+        """The tensor of scores that pruning follows through the model."""
+
+    def distributions(self, outputs: Any, batch: Mapping[str, Any]) -> torch.Tensor:
+        """What a student learns of a teacher's outputs on a batch: scores before softmax, shape [..., choices]."""
+        return self.logits(outputs)
 
     @abstractmethod
     def predict(self, run: Run, examples: Sequence[Example], processor: Any, *, batch_size: int = 1) -> np.ndarray:
@@ -161,7 +173,7 @@ class Task(ABC):
         """What `score` holds predictions against, one a row; of dtype object where rows are ragged."""
 
     @abstractmethod
-    def score(self, predictions: np.ndarray, references: np.ndarray) -> dict[str, float]:
+    def score(self, predictions: np.ndarray, references: np.ndarray, contract: Contract) -> dict[str, float]:
         """Each of `metrics` over rows; both arrays may be indexed alike, to score some of the rows."""
 
     def evaluate(self, predictions: np.ndarray, references: np.ndarray, contract: Contract) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from edgesft.tasks import metrics
+from edgesft.tasks import entities, metrics, spans
 
 PAIRS = 20
 """Confused pairs that are told."""
@@ -16,6 +16,10 @@ POINTS = 200
 """Of a ROC curve."""
 
 TOP = 5
+
+ANY = 10**9
+WORDS = ((0, 1), (2, 3), (4, 6), (7, ANY))
+"""Words of an answer, from and to, whose rows are told together."""
 
 
 def classification(logits: np.ndarray, truth: np.ndarray, names: Sequence[str]) -> dict[str, Any]:
@@ -94,3 +98,71 @@ def _curve(scores: np.ndarray, positive: np.ndarray) -> dict[str, list[float]]:
     false, true, _ = metrics.roc(scores, positive)
     places = np.unique(np.linspace(0, len(false) - 1, min(POINTS, len(false))).round().astype(int))
     return {"false_positive_rate": false[places].tolist(), "true_positive_rate": true[places].tolist()}
+
+
+def tagging(predicted: np.ndarray, truth: np.ndarray, tags: Sequence[str]) -> dict[str, Any]:
+    """Everything about a tag for each word.
+
+    Args:
+        predicted: Tag numbers, `entities.ABSENT` where there is no word or no answer; shape [rows, words].
+        truth: What they should be.
+        tags: Their names.
+
+    Returns:
+        JSON values: `rows`, `words`, `unanswered` (words beyond the longest input), `averages` over the kinds of
+        entities, `classes` (of each kind precision, recall, F1 and how many there are) and `confused` tags.
+    """
+    known = entities.scheme(tags)
+    counted = entities.counts(predicted, truth, known)
+    each = [entities.figures(row) for row in counted]
+    there = truth != entities.ABSENT
+    answered = there & (predicted != entities.ABSENT)
+    pairs = metrics.confusion(truth[answered], predicted[answered], len(tags))
+    seen = [figures for figures, row in zip(each, counted, strict=True) if row[1:].any()]
+    micro = entities.figures(counted.sum(axis=0))
+    return {
+        "rows": len(truth),
+        "words": int(there.sum()),
+        "by": "entities",
+        "unanswered": int((there & ~answered).sum()),
+        "averages": {
+            "accuracy": float((predicted == truth)[there].mean()),
+            **{f"{name}_micro": value for name, value in micro.items()},
+            **{f"{name}_macro": float(np.mean([one[name] for one in seen])) if seen else 0.0 for name in micro},
+        },
+        "classes": [
+            {"name": name, **figures, "rows": int(row[2])}
+            for name, figures, row in zip(known.kinds, each, counted, strict=True)
+        ],
+        "confused": confused(pairs, tags),
+    }
+
+
+def answering(predicted: np.ndarray, truth: np.ndarray) -> dict[str, Any]:
+    """Everything about answers that are spans.
+
+    Args:
+        predicted: First character and the one behind the last, shape [rows, 2].
+        truth: Of each row a `spans.Truth`.
+
+    Returns:
+        JSON values: `rows`, `averages`, `classes` (rows by the words of their first answer, each with F1 and exact
+        match) and `missed` (rows without a word of an answer).
+    """
+    pairs = zip(truth, predicted, strict=True)
+    scores = np.asarray([spans.compared(each, int(start), int(end)) for each, (start, end) in pairs])
+    lengths = np.asarray([len(spans.normalised(each.answers[0])) for each in truth])
+    found = []
+    for least, most in WORDS:
+        of = (lengths >= least) & (lengths <= most)
+        if of.any():
+            name = str(least) if least == most else f"{least} or more" if most == ANY else f"{least} to {most}"
+            f1, exact = scores[of].mean(axis=0)
+            found.append({"name": name, "f1": float(f1), "exact_match": float(exact), "rows": int(of.sum())})
+    return {
+        "rows": len(truth),
+        "averages": {"f1": float(scores[:, 0].mean()), "exact_match": float(scores[:, 1].mean())},
+        "by": "words of the answer",
+        "classes": found,
+        "missed": int((scores[:, 0] == 0).sum()),
+    }

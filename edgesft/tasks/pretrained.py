@@ -97,6 +97,30 @@ def load(auto: Any, folder: Path, labels: Sequence[str], *, trust_remote_code: b
         )
     _require_body(model, info, folder)
     _order_head(model, config, labels)
+    for parameter in model.parameters():
+        # Not where the file's header leaves them in a mapped file: which kernel multiplies depends on the address.
+        parameter.data = parameter.data.clone()
+    return model
+
+
+def build(auto: Any, config: Mapping[str, Any], labels: Sequence[str]) -> nn.Module:
+    """The architecture of a transformers configuration with a head for `labels`, weights uninitialised.
+
+    Args:
+        auto: One of transformers' Auto classes.
+        config: What `config.json` holds.
+        labels: Class names in the order of the outputs; empty where the head does not name its outputs.
+    """
+    import torch
+
+    with quiet():
+        from transformers import AutoConfig
+        from transformers.initialization import no_init_weights
+
+        settings = {**config, **label_settings(labels)}
+        known = AutoConfig.for_model(settings.pop("model_type"), **settings)
+        with no_init_weights():
+            model: nn.Module = auto.from_config(known, attn_implementation="eager", dtype=torch.float32)
     return model
 
 
@@ -109,7 +133,9 @@ def auto_class(task: str) -> Any:
 
 
 def label_settings(labels: Sequence[str]) -> dict[str, Any]:
-    """The entries of a transformers configuration that name the classes."""
+    """The entries of a transformers configuration that name the classes; none where there are no names."""
+    if not labels:
+        return {}
     return {"id2label": dict(enumerate(labels)), "label2id": {label: index for index, label in enumerate(labels)}}
 
 

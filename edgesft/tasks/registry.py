@@ -6,10 +6,12 @@ import difflib
 
 from edgesft.errors import InputError
 from edgesft.tasks.base import Task
+from edgesft.tasks.question_answering import QuestionAnswering
 from edgesft.tasks.text_classification import TextClassification
+from edgesft.tasks.token_classification import TokenClassification
 
 TASKS: dict[str, type[Task]] = {
-    TextClassification.name: TextClassification,
+    each.name: each for each in (TextClassification, TokenClassification, QuestionAnswering)
 }
 
 

@@ -55,7 +55,7 @@ class Steps(Dataset[dict[str, Any]]):
     ) -> None:
         self._task, self._processor, self._examples = task, processor, examples
         self._settings, self._seed = settings, seed
-        self._lengths = [_length(example) for example in examples]
+        self._lengths = [task.length(example) for example in examples]
         self._per_epoch = math.ceil(len(examples) / settings.batch_size)
         self._epoch, self._order = -1, list[np.ndarray]()
 
@@ -77,7 +77,3 @@ class Steps(Dataset[dict[str, Any]]):
             rng = np.random.default_rng(stream(self._seed, NOISE, step))
             batch = self._task.augment(batch, self._processor, share, rng)
         return {name: torch.as_tensor(value) for name, value in batch.items()}
-
-
-def _length(example: Example) -> int:
-    return max(np.size(value) for name, value in example.items() if name != "labels")

@@ -75,7 +75,9 @@ def read_weights(path: Path) -> dict[str, torch.Tensor]:
         raise InputError(
             f"model: '{path}' must be whole safetensors, got a damaged file ({error})", _again(path)
         ) from error
-    return state
+    # The file is mapped into memory, at whatever address its header leaves. In memory of their own, which torch aligns,
+    # the same weights give the same answers to the bit wherever they come from.
+    return {name: tensor.clone() for name, tensor in state.items()}
 
 
 def restore_weights(module: nn.Module, path: Path) -> None:

@@ -52,7 +52,7 @@ def teacher_objective(
         labels = batch["labels"]
         weights = None if class_weights is None else class_weights.to(labels.device)
         hard = task.loss(outputs, labels, label_smoothing=label_smoothing, class_weights=weights)
-        soft = soft_targets(task.logits(outputs), task.logits(taught), temperature)
+        soft = soft_targets(task.distributions(outputs, batch), task.distributions(taught, batch), temperature)
         loss = hard_weight * hard + (1 - hard_weight) * soft
         if hidden:
             mask = inputs.get("attention_mask")

@@ -17,7 +17,7 @@ from torch import nn
 
 from edgesft.progress import Progress
 from edgesft.spec.training import ResolvedTraining
-from edgesft.tasks.base import Example, Task
+from edgesft.tasks.base import Contract, Example, Task
 from edgesft.train.average import AVERAGE
 from edgesft.train.batches import Steps
 from edgesft.train.checkpoint import WEIGHTS, restore_weights
@@ -63,6 +63,7 @@ def fit(
     *,
     task: Task,
     processor: Any,
+    contract: Contract,
     train: Sequence[Example],
     validation: Sequence[Example],
     settings: ResolvedTraining,
@@ -82,6 +83,7 @@ def fit(
         model: Called by the objective with the task's inputs.
         task: Collates, augments, predicts and scores.
         processor: The task's.
+        contract: Of the model.
         train: Encoded training rows, at least one.
         validation: Encoded validation rows, at least one.
         settings: How to train.
@@ -104,7 +106,7 @@ def fit(
 
         def evaluate() -> dict[str, float]:
             predictions = task.predict(runner(model), validation, processor, batch_size=settings.batch_size)
-            return task.score(predictions, task.references(validation))
+            return task.score(predictions, task.references(validation), contract)
 
         with progress.bar(label, len(steps), record.step) as advance:
             plan = Plan(

@@ -79,6 +79,7 @@ def context(
     return StageContext(
         task=TASK,
         processor=of.processor,
+        contract=CONTRACT,
         train=of.rows,
         validation=of.rows,
         profile=ProfileSpec(

@@ -17,5 +17,8 @@ def test_every_task_is_found_under_its_own_name() -> None:
 def test_unknown_task_names_the_nearest_and_all() -> None:
     with pytest.raises(InputError) as caught:
         task("text-clasification")
-    assert "must be one of text-classification, got 'text-clasification'" in str(caught.value)
+    assert (
+        "must be one of question-answering, text-classification, token-classification, got 'text-clasification'"
+        in str(caught.value)
+    )
     assert "Try: 'text-classification'" in str(caught.value)

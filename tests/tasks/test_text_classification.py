@@ -165,7 +165,7 @@ def test_predict_feeds_no_labels_and_batches_rows_of_like_length(tokenizer: Any)
 def test_score(tokenizer: Any) -> None:
     examples = [{"labels": np.asarray(label)} for label in (0, 0, 1, 1)]
     logits = np.array([[2, 1], [1, 2], [1, 2], [0, 5]], np.float32)
-    scores = TASK.score(logits, TASK.references(examples))
+    scores = TASK.score(logits, TASK.references(examples), CONTRACT)
     assert tuple(scores) == TASK.metrics
     f1 = (2 / 3 + 4 / 5) / 2
     expected = {"accuracy": 3 / 4, "f1_macro": f1, "f1_weighted": f1, "precision_macro": (1 + 2 / 3) / 2}

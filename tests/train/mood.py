@@ -45,7 +45,8 @@ class Mood:
     def fit(self, model: nn.Module, work: Path, **changes: Any) -> engine.FitReport:
         """Trains with SETTINGS unless changes say otherwise."""
         given = {
-            "task": self.task, "processor": self.processor, "train": self.train, "validation": self.validation,
+            "task": self.task, "processor": self.processor, "contract": self.contract,
+            "train": self.train, "validation": self.validation,
             "settings": SETTINGS, "seed": 1, "work": work, "progress": Progress(quiet=True), "label": "mood",
         }  # fmt: skip
         return engine.fit(model, **{**given, **changes})
@@ -53,7 +54,7 @@ class Mood:
     def accuracy(self, model: nn.Module) -> float:
         """On the validation rows."""
         predictions = self.task.predict(engine.runner(model), self.validation, self.processor, batch_size=32)
-        return self.task.score(predictions, self.task.references(self.validation))["accuracy"]
+        return self.task.score(predictions, self.task.references(self.validation), self.contract)["accuracy"]
 
     def artefact(self, model: nn.Module, folder: Path) -> Artefact:
         """The model as a torch artefact."""
@@ -66,6 +67,7 @@ class Mood:
         context = StageContext(
             task=self.task,
             processor=self.processor,
+            contract=self.contract,
             train=self.train,
             validation=self.validation,
             profile=ProfileSpec(name="any", description="any", providers=({"name": "CPUExecutionProvider"},)),

@@ -16,7 +16,7 @@ from torch import nn
 
 from edgesft.errors import StageError
 from edgesft.progress import Progress
-from edgesft.tasks.base import Example
+from edgesft.tasks.base import Contract
 from edgesft.tasks.text_classification import TextClassification
 from edgesft.train import engine
 from edgesft.train.objective import task_objective
@@ -176,7 +176,7 @@ class Scripted(TextClassification):
     def __init__(self, model: nn.Module, scores: Sequence[float]) -> None:
         self.model, self.scores, self.digests = model, list(scores), list[str]()
 
-    def score(self, predictions: np.ndarray, examples: Sequence[Example]) -> dict[str, float]:
+    def score(self, predictions: np.ndarray, references: np.ndarray, contract: Contract) -> dict[str, float]:
         self.digests.append(digest(self.model))
         return {"accuracy": self.scores[len(self.digests) - 1], "f1_macro": 0.0}
 

@@ -43,6 +43,7 @@ def context(source, tmp_path):
     return StageContext(
         task=TASK,
         processor=processor,
+        contract=source.contract,
         train=encoded[:48],
         validation=encoded[48:],
         profile=ProfileSpec(name="test", description="test", providers=(ProviderSpec(name="CPUExecutionProvider"),)),

@@ -1,0 +1,204 @@
+"""What the tasks on text have in common: transformers' encoders, tokenizers, batches of tokens."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+
+from edgesft.errors import InputError, Problem
+from edgesft.tasks import checkpoint, pretrained
+from edgesft.tasks.base import Batch, Contract, Example, Graph, Run, Task
+from edgesft.tasks.source import folder as local_folder
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
+INPUTS = ("input_ids", "attention_mask", "token_type_ids")
+"""Order of the exported graph's inputs; a model has those that its tokenizer makes."""
+LABELS = "labels"
+
+IGNORED = -100
+"""Label of a token that is not asked about, as torch's cross entropy has it."""
+
+
+class TextTask(Task):
+    """A task of an encoder that reads tokens. What a subclass adds are its rows, labels, loss and metrics."""
+
+    kind: ClassVar[str]
+    """Optimum's name of the task that has the model's head."""
+    heads: ClassVar[str]
+    """Transformers' mapping from model type to the class with that head."""
+    outputs: ClassVar[tuple[str, ...]] = ("logits",)
+    """Of the exported graph."""
+    by_token: ClassVar[bool] = False
+    """Whether the outputs, and the labels, are of each token."""
+
+    def check_model(self, source: Path | str, contract: Contract, *, trust_remote_code: bool = False) -> list[Problem]:
+        """Damaged or missing files, remote code, no head of this kind, inputs longer than the model takes."""
+        folder = local_folder(source)
+        config = checkpoint.read_config(folder)
+        if isinstance(config, Problem):
+            return [config]
+        remote = checkpoint.remote_code_problem(config, trusted=trust_remote_code)
+        found = [*checkpoint.weight_problems(folder), *checkpoint.tokenizer_problems(folder, config)]
+        model_type = config.get("model_type")
+        if remote:
+            found.append(remote)
+        elif model_type not in checkpoint.heads(self.heads):
+            head = self.kind.replace("text-", "sequence-")
+            found.append(
+                Problem(
+                    f"model: must have a {head} head in transformers, got model_type {model_type!r}",
+                    "an encoder, such as a bert, roberta, distilbert, electra or deberta-v2",
+                )
+            )
+        limit, asked = checkpoint.longest_input(folder, config), contract.options["max_length"]
+        if isinstance(limit, Problem):
+            found.append(limit)
+        elif limit is not None and asked > limit:
+            found.append(
+                Problem(
+                    f"data.max_length: must be at most {limit}, the longest input of this model, got {asked}",
+                    f"data.max_length={limit}",
+                )
+            )
+        return found
+
+    def load_model(self, source: Path | str, contract: Contract, *, trust_remote_code: bool = False) -> nn.Module:
+        """A pretrained model with a head for the contract's labels; missing parts follow torch's global seed."""
+        folder = local_folder(source)
+        auto = pretrained.auto_class(self.kind)
+        return pretrained.load(auto, folder, contract.labels, trust_remote_code=trust_remote_code)
+
+    def build_model(self, config: Mapping[str, Any], contract: Contract) -> nn.Module:
+        """The architecture of a transformers configuration, weights uninitialised."""
+        return pretrained.build(pretrained.auto_class(self.kind), config, contract.labels)
+
+    def load_processor(self, source: Path | str, contract: Contract) -> Any:
+        """The tokenizer, making only inputs that the model takes."""
+        folder = local_folder(source)
+        with pretrained.quiet(), pretrained.readable_errors(folder):
+            from transformers import AutoTokenizer
+
+            # An unset trust_remote_code makes transformers ask on stdin.
+            tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+            accepted = pretrained.accepted_inputs(folder, checkpoint.heads(self.heads))
+        names = (
+            tokenizer.model_input_names
+            if accepted is None
+            else [name for name in tokenizer.model_input_names if name in accepted]
+        )
+        if tokenizer.pad_token_id is None:
+            raise InputError("model: its tokenizer must have a padding token, got none", "choose an encoder")
+        # init_kwargs is what save_pretrained writes, so that a saved folder without config.json still knows.
+        tokenizer.model_input_names = tokenizer.init_kwargs["model_input_names"] = list(names)
+        return tokenizer
+
+    def length(self, example: Example) -> int:
+        """Tokens."""
+        return int(example["input_ids"].size)
+
+    def collate(self, examples: Sequence[Example], processor: Any) -> Batch:
+        """Pads to the longest: arrays of shape [rows, tokens], and the labels of each row or of each token."""
+        return self.stacked(examples, processor)
+
+    def stacked(self, texts: Sequence[Example], processor: Any) -> Batch:
+        """One batch of what are single texts."""
+        names = [name for name in INPUTS if name in texts[0]]
+        longest = max(len(text["input_ids"]) for text in texts)
+        batch: Batch = {
+            name: self._padded([text[name] for text in texts], longest, _padding(name, processor), processor)
+            for name in names
+        }
+        if LABELS in texts[0]:
+            labels = [text[LABELS] for text in texts]
+            batch[LABELS] = self._padded(labels, longest, IGNORED, processor) if self.by_token else np.stack(labels)
+        return batch
+
+    def augment(self, batch: Batch, processor: Any, share: float, rng: np.random.Generator) -> Batch:
+        """Replaces each token with probability `share` by a random one; special tokens and padding stay."""
+        tokens = batch["input_ids"]
+        special = np.asarray(processor.all_special_ids, np.int64)
+        vocabulary = np.setdiff1d(np.arange(len(processor)), special)
+        chosen = (rng.random(tokens.shape) < share) & ~np.isin(tokens, special)
+        noise = rng.choice(vocabulary, tokens.shape)
+        return {**batch, "input_ids": np.where(chosen, noise, tokens)}
+
+    def logits(self, outputs: Any) -> torch.Tensor:
+        """Class scores before softmax, shape [rows, classes] or [rows, tokens, classes]."""
+        scores: torch.Tensor = outputs["logits"]
+        return scores
+
+    def graphs(self, model: nn.Module, processor: Any, examples: Sequence[Example]) -> list[Graph]:
+        """One graph, `model`; batch and sequence vary. The sample, shortest and longest row, has padding in it."""
+        import torch
+
+        by_length = sorted(examples, key=self.length)
+        batch = self.collate([by_length[0], by_length[-1]], processor)
+        taken = inspect.signature(model.forward).parameters
+        inputs = {name: torch.from_numpy(batch[name]) for name in INPUTS if name in batch and name in taken}
+        dynamic = {name: {0: "batch", 1: "sequence"} for name in inputs}
+        return [Graph("model", model, inputs, dynamic, self.outputs)]
+
+    def requests(self, examples: Sequence[Example], processor: Any) -> list[Batch]:
+        """The inputs of each example with a batch axis of 1."""
+        return [{name: example[name][np.newaxis] for name in INPUTS if name in example} for example in examples]
+
+    def answers(
+        self, run: Run, texts: Sequence[Example], processor: Any, batch_size: int
+    ) -> list[dict[str, np.ndarray]]:
+        """The outputs of each text, in order; batches hold texts of like length, so that little is padding.
+
+        Args:
+            run: The model.
+            texts: Single texts.
+            processor: The tokenizer.
+            batch_size: Texts a call.
+
+        Returns:
+            Of each text its outputs by name, float32, without a batch axis and without padding.
+        """
+        order = list(range(len(texts)))
+        if batch_size > 1:
+            order.sort(key=lambda index: self.length(texts[index]))
+        found: list[dict[str, np.ndarray]] = [{} for _ in texts]
+        for start in range(0, len(texts), batch_size):
+            rows = order[start : start + batch_size]
+            batch = self.stacked([texts[index] for index in rows], processor)
+            batch.pop(LABELS, None)
+            outputs = run(batch)
+            longest = batch["input_ids"].shape[1]
+            for place, index in enumerate(rows):
+                within = _place(self.length(texts[index]), longest, processor) if self.by_token else slice(None)
+                found[index] = {name: np.asarray(outputs[name][place][within], np.float32) for name in self.outputs}
+        return found
+
+    def _padded(self, rows: Sequence[np.ndarray], longest: int, value: int, processor: Any) -> np.ndarray:
+        padded = np.full((len(rows), longest), value, np.int64)
+        for target, row in zip(padded, rows, strict=True):
+            target[_place(len(row), longest, processor)] = row
+        return padded
+
+
+def tokens_of(encoded: Mapping[str, Any], index: int, names: Sequence[str]) -> Example:
+    """The inputs of one encoded text, int64 of shape [tokens]."""
+    return {name: np.asarray(encoded[name][index], np.int64) for name in names}
+
+
+def _place(length: int, longest: int, processor: Any) -> slice:
+    """Where a row's tokens are in a padded one."""
+    return slice(None, length) if processor.padding_side == "right" else slice(longest - length, None)
+
+
+def _padding(name: str, processor: Any) -> int:
+    """Value of the positions that are not there."""
+    values: dict[str, int] = {
+        "input_ids": processor.pad_token_id,
+        "token_type_ids": getattr(processor, "pad_token_type_id", 0),
+    }
+    return values.get(name, 0)

@@ -1,0 +1,71 @@
+"""What holds of every task: it learns, and its ONNX export answers as torch does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from edgesft.progress import Progress
+from edgesft.spec.training import ResolvedTraining
+from edgesft.stages.export import export_onnx, file_of
+from edgesft.stages.export.checks import check_file, parity
+from edgesft.tasks import registry
+from edgesft.train import checkpoint
+from edgesft.train.engine import fit, runner
+from tests import tiny
+
+OPSET = 20
+
+ROWS: dict[str, Callable[[int], list[dict[str, Any]]]] = {
+    "text-classification": tiny.rows,
+    "token-classification": tiny.tagged,
+    "question-answering": tiny.answered,
+}
+SETTINGS = ResolvedTraining(epochs=8, learning_rate=3e-3, batch_size=16, arithmetic="fp32", evaluations=2)
+
+
+def test_every_task_is_tested() -> None:
+    assert set(ROWS) == set(registry.TASKS)
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_learns_and_exports(name: str, bert: Path, tmp_path: Path) -> None:
+    task, rows = registry.task(name), ROWS[name](200)
+    assert task.check({"train": rows[40:], "validation": rows[:40]}) == []
+    contract = task.contract(rows, {"max_length": 32})
+    assert task.check_model(bert, contract) == []
+    processor = task.load_processor(bert, contract)
+    train, held = (task.encode(each, processor, contract) for each in (rows[40:], rows[:40]))
+    torch.manual_seed(0)
+    model = task.load_model(bert, contract)
+    score = dict[str, float]()
+
+    def scored() -> dict[str, float]:
+        predictions = task.predict(runner(model), held, processor, batch_size=8)
+        assert len(predictions) == len(held)
+        return task.score(predictions, task.references(held), contract)
+
+    score = scored()
+    assert set(score) == set(task.metrics)
+    report = fit(
+        model, task=task, processor=processor, contract=contract, train=train, validation=held, settings=SETTINGS,
+        seed=0, work=tmp_path / "work", progress=Progress(quiet=True), label=name,
+    )  # fmt: skip
+    assert report.history[-1]["loss"] < report.history[0]["loss"]
+    assert scored()[task.metrics[0]] > score[task.metrics[0]] + 0.2
+    checkpoint.save(model, tmp_path / "model", processor, contract)
+    again = checkpoint.load(tmp_path / "model", task)
+    again_predicted = task.predict(runner(again), held, processor)
+    np.testing.assert_allclose(task.predict(runner(model), held, processor), again_predicted, atol=1e-6)
+    graphs = export_onnx(again, task, processor, held, contract, tmp_path / "onnx", opset=OPSET)
+    files = {graph.name: file_of(graph, tmp_path / "onnx") for graph in graphs}
+    for graph in graphs:
+        check_file(files[graph.name], graph, OPSET)
+    assert parity(files, graphs, task, processor, held).difference < 1e-4
+    told = task.evaluate(again_predicted, task.references(held), contract)
+    assert told["rows"] == len(held)
