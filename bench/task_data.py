@@ -1,0 +1,76 @@
+"""Data of tasks that no set here is for as it comes: made from the rows of other sets, into a folder.
+
+- `slots`: token classification. The sentences of E2E NLG with the values of their meaning representation tagged where
+  they stand in the sentence word for word.
+- `unseen`: zero-shot. The intents of BANKING77, of which every fourth is left out of training and is all of the test.
+
+    python bench/task_data.py runs/task-data       (EDGESFT_DATA names the folder of the data sets)
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+SLOT = re.compile(r"([\w ]+)\[([^\]]+)\]")
+WORD = re.compile(r"\w+(?:[-'’]\w+)*|£\d+|[^\w\s]")
+HELD = 4
+"""Every so manieth intent is not trained on."""
+
+
+def slots(row: dict[str, Any]) -> dict[str, list[str]]:
+    """The words of a sentence, and for each the slot that it is part of the value of."""
+    words = WORD.findall(row["target"])
+    lowered, tags = [word.lower() for word in words], ["O"] * len(words)
+    # Longer values first: 'Café Rouge' before 'Rouge'.
+    for name, value in sorted(SLOT.findall(row["input"]), key=lambda found: -len(found[1])):
+        parts = WORD.findall(value.lower())
+        for start in range(len(words) - len(parts) + 1):
+            place = range(start, start + len(parts))
+            if lowered[start : start + len(parts)] == parts and all(tags[each] == "O" for each in place):
+                kind = name.strip().replace(" ", "_")
+                tags[start : start + len(parts)] = [f"B-{kind}"] + [f"I-{kind}"] * (len(parts) - 1)
+    return {"tokens": words, "tags": tags}
+
+
+def held_out(labels: Sequence[str]) -> set[str]:
+    """Labels that are not trained on."""
+    return set(sorted(set(labels))[::HELD])
+
+
+def read(path: Path) -> list[dict[str, Any]]:
+    """The rows of a JSON lines file."""
+    return [json.loads(line) for line in path.read_text("utf-8").splitlines() if line]
+
+
+def write(path: Path, rows: Sequence[dict[str, Any]]) -> None:
+    """Writes rows as JSON lines."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), "utf-8")
+    print(f"{path}: {len(rows)} rows")
+
+
+def main() -> None:
+    """Writes all of them."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path)
+    folder, source = parser.parse_args().folder, Path(os.environ["EDGESFT_DATA"])
+    for split in ("train", "dev"):
+        rows = [slots(row) for row in read(source / "t2t_e2e_nlg" / f"{split}.jsonl")]
+        # Several meaning representations share a sentence; a sentence of train is no test.
+        known = {tuple(row["tokens"]) for row in read(folder / "slots/train.jsonl")} if split == "dev" else set()
+        seen: dict[tuple[str, ...], dict[str, Any]] = {tuple(row["tokens"]): row for row in rows}
+        write(folder / f"slots/{split}.jsonl", [row for words, row in seen.items() if words not in known])
+    train, test = (read(source / "intent_banking77" / f"{split}.jsonl") for split in ("train", "test"))
+    held = held_out([row["label"] for row in train])
+    write(folder / "unseen/train.jsonl", [row for row in train if row["label"] not in held])
+    write(folder / "unseen/test.jsonl", [row for row in test if row["label"] in held])
+
+
+if __name__ == "__main__":
+    main()
