@@ -101,3 +101,12 @@ def answered(count: int, seed: int = 0) -> list[dict[str, object]]:
         answers = {"text": [word], "answer_start": [start]}
         found.append({"context": passage, "question": "the mood", "answers": answers})
     return found
+
+
+def headed(count: int, seed: int = 0) -> list[dict[str, str]]:
+    """The same sentences, of which every other is asked for its length instead of its mood."""
+    found = []
+    for index, row in enumerate(rows(count, seed)):
+        length = "long" if len(row["text"].split()) > 7 else "short"
+        found.append({**row, "head": "mood"} if index % 2 else {**row, "head": "length", "label": length})
+    return found

@@ -32,13 +32,16 @@ def ordered(labels: Collection[str]) -> list[str]:
     return sorted(labels)
 
 
-def classification(splits: Mapping[str, Sequence[Row]], *, text: str, label: str) -> list[Problem]:
+def classification(
+    splits: Mapping[str, Sequence[Row]], *, text: str, label: str, train: str = "train"
+) -> list[Problem]:
     """Everything wrong with rows that pair a text with one label.
 
     Args:
         splits: Rows by split (`train`, `validation`, `test`).
         text: Role of the input.
         label: Role of the answer.
+        train: Name of the training rows among the splits.
     """
     found: list[Problem] = []
     for name, rows in splits.items():
@@ -46,16 +49,16 @@ def classification(splits: Mapping[str, Sequence[Row]], *, text: str, label: str
             found.append(Problem(f"data.{name}: must hold at least one row, got none", "check the file or the share"))
         found += _texts(name, rows, text)
         found += _labels(name, rows, label)
-    known = {label_name(row[label]) for row in splits.get("train", ()) if _is_label(row[label])}
+    known = {label_name(row[label]) for row in splits.get(train, ()) if _is_label(row[label])}
     if len(known) == 1:
         found.append(
             Problem(
-                f"data.train: must hold at least two labels, got only {next(iter(known))!r}",
+                f"data.{train}: must hold at least two labels, got only {next(iter(known))!r}",
                 f"is data.columns.{label} the right column?",
             )
         )
     return found + [
-        problem for name in splits if name != "train" for problem in _unseen(name, splits[name], known, label)
+        problem for name in splits if name != train for problem in _unseen(name, splits[name], known, label)
     ]
 
 

@@ -20,8 +20,14 @@ Row = dict[str, Any]
 
 SPLITS = ("train", "validation", "test")
 
+HEAD = "head"
+"""Role that the name of a file fills where a split has several, by name."""
+
 GROUP = ""
 """Key of a row's group while the rows are split; no role is called so."""
+
+ALONE = ""
+"""Name of a split's only file."""
 
 SHOWN = 5
 
@@ -89,7 +95,7 @@ def few(rows: Sequence[Row], count: int, seed: int) -> list[Row]:
     """
     places: dict[str, list[int]] = {}
     for index, row in enumerate(rows):
-        places.setdefault(str(row.get("label")), []).append(index)
+        places.setdefault(stratum(row), []).append(index)
     if any("label" not in row for row in rows):
         raise InputError("data.per_class: must be of a task with labels, got rows without", "leave it out")
     if short := {label: len(found) for label, found in places.items() if len(found) < count}:
@@ -116,7 +122,7 @@ def digest(data: DataSpec, base: Path) -> str:
     """
     paths = _files(data, base)
     facts = {
-        "files": {name: [files.sha256(path), path.suffix.lower()] for name, path in paths.items()},
+        "files": {name: _content(found) for name, found in paths.items()},
         "shares": _shares(data),
         "columns": data.columns,
         **data.options(),
@@ -126,36 +132,60 @@ def digest(data: DataSpec, base: Path) -> str:
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
 
-def _files(data: DataSpec, base: Path) -> dict[str, Path]:
-    """The files by split; all that are missing are reported at once."""
+def _content(found: Mapping[str, Path]) -> Any:
+    """Digest and format of a split's file, or of each by name."""
+    each = {head: [files.sha256(path), path.suffix.lower()] for head, path in found.items()}
+    return each.get(ALONE, each)
+
+
+def _files(data: DataSpec, base: Path) -> dict[str, dict[str, Path]]:
+    """The files by split, then by head, `ALONE` where there is but one; all that are missing are reported at once."""
     named = {name: getattr(data, name) for name in SPLITS}
-    paths = {name: files.place(value, base) for name, value in named.items() if isinstance(value, str)}
-    problems = [problem for name, path in paths.items() if (problem := files.missing(path, f"data.{name}"))]
+    paths = {name: located(value, base) for name, value in named.items() if isinstance(value, str | dict)}
+    problems = [
+        problem
+        for name, found in paths.items()
+        for head, path in found.items()
+        if (problem := files.missing(path, f"data.{name}.{head}" if head else f"data.{name}"))
+    ]
     if problems:
         raise InputError(problems)
     return paths
+
+
+def located(value: str | Mapping[str, str], base: Path) -> dict[str, Path]:
+    """Where the files of a split lie, by head; `ALONE` where there is but one."""
+    return {
+        head: files.place(text, base) for head, text in ({ALONE: value} if isinstance(value, str) else value).items()
+    }
 
 
 def _shares(data: DataSpec) -> dict[str, float]:
     return {name: share for name in SPLITS[1:] if isinstance(share := getattr(data, name), float)}
 
 
-def _read(paths: Mapping[str, Path], data: DataSpec, roles: Sequence[str]) -> dict[str, list[Row]]:
+def _read(paths: Mapping[str, Mapping[str, Path]], data: DataSpec, roles: Sequence[str]) -> dict[str, list[Row]]:
     rows: dict[str, list[Row]] = {}
     problems: list[Problem] = []
-    for name, path in paths.items():
-        try:
-            rows[name] = _renamed(
-                loading.read(path), path, data.columns, roles, data.group if name == "train" else None
-            )
-        except InputError as error:
-            problems += error.problems
+    for name, found in paths.items():
+        group = data.group if name == "train" else None
+        for head, path in found.items():
+            try:
+                read = loading.read(path)
+                told = [{**row, data.columns.get(HEAD, HEAD): head} for row in read] if head else read
+                rows.setdefault(name, []).extend(_renamed(told, path, data.columns, roles, group))
+            except InputError as error:
+                problems += error.problems
     if problems:
         raise InputError(problems)
     return rows
 
 
 def _role_problems(data: DataSpec, roles: Sequence[str]) -> list[Problem]:
+    several = [name for name in SPLITS if isinstance(getattr(data, name), Mapping)]
+    if several and HEAD not in roles:
+        message = f"data.{several[0]}: must be one file, got {len(getattr(data, several[0]))} by name"
+        return [Problem(message, "files by name are for a task with heads (multi-task)")]
     return [
         Problem(
             f"data.columns: keys must be roles of the task ({', '.join(roles)}), got {role!r}",
@@ -230,8 +260,13 @@ def _strata(rows: Sequence[Row], roles: Sequence[str]) -> list[list[list[int]]]:
     """Indices of the rows, grouped by input and by group, the groups gathered by the label of their first row."""
     strata: dict[str, list[list[int]]] = {}
     for group in _together(rows, roles[0]):
-        strata.setdefault(str(rows[group[0]].get("label")), []).append(group)
+        strata.setdefault(stratum(rows[group[0]]), []).append(group)
     return [strata[label] for label in sorted(strata)]
+
+
+def stratum(row: Mapping[str, Any]) -> str:
+    """The label, of its head where there are several."""
+    return f"{row[HEAD]}/{row.get('label')}" if HEAD in row else str(row.get("label"))
 
 
 def _together(rows: Sequence[Row], role: str) -> list[list[int]]:

@@ -11,7 +11,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from edgesft.data import files, splits
+from edgesft.data import splits
 from edgesft.data.splits import Splits
 from edgesft.measure import fingerprint
 from edgesft.pipeline.plan import export_settings, training
@@ -104,8 +104,9 @@ class Job:
         recipe = self.recipe.model_dump(mode="json", exclude_none=True)
         data = self.recipe.data
         for split in splits.SPLITS:
-            if isinstance(value := getattr(data, split), str):
-                recipe["data"][split] = str(files.place(value, self.base).absolute())
+            if isinstance(value := getattr(data, split), str | dict):
+                places = {head: str(path.absolute()) for head, path in splits.located(value, self.base).items()}
+                recipe["data"][split] = places.get(splits.ALONE, places)
         for place in (recipe, *recipe["stages"]):
             for name in ("model", "teacher"):
                 if (folder := self.base / str(place.get(name))).is_dir():
@@ -136,7 +137,7 @@ class Job:
             "trust_remote_code": self.recipe.trust_remote_code,
             # The test rows are read for the report alone: other ones make the same model.
             "data": splits.digest(
-                data.model_copy(update={"test": None}) if isinstance(data.test, str) else data, self.base
+                data.model_copy(update={"test": None}) if isinstance(data.test, str | dict) else data, self.base
             ),
             "seed": self.recipe.seed,
             "versions": versions(),

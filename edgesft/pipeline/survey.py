@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 
 from edgesft.data import checks, near, relevance, splits
-from edgesft.data.checks import label_name
 from edgesft.errors import InputError, Problem
 from edgesft.spec import load
 from edgesft.spec.recipe import RecipeSpec
@@ -91,8 +90,8 @@ def _split(
     labels: dict[str, set[str]] = {}
     for each, row in zip(texts, rows, strict=True):
         if "label" in row:
-            labels.setdefault(each, set()).add(label_name(row["label"]))
-    counts = Counter(label_name(row["label"]) for row in rows if "label" in row)
+            labels.setdefault(each, set()).add(splits.stratum(row))
+    counts = Counter(splits.stratum(row) for row in rows if "label" in row)
     return {
         "rows": len(rows),
         "duplicates": len(texts) - len(set(texts)),
@@ -127,8 +126,8 @@ def _across(
             for pair in pairs[:SHOWN]
         ],
         "apart": area,
-        "labels_lacking": sorted({label_name(row["label"]) for row in train if "label" in row}
-                                 - {label_name(row["label"]) for row in held if "label" in row}),
+        "labels_lacking": sorted({splits.stratum(row) for row in train if "label" in row}
+                                 - {splits.stratum(row) for row in held if "label" in row}),
     }  # fmt: skip
 
 

@@ -10,14 +10,15 @@ from edgesft.spec.base import Spec
 from edgesft.spec.budget import BudgetSpec
 from edgesft.spec.stages import StageSpec
 
-Split = str | Annotated[float, Field(gt=0, lt=1)]
+Files = str | dict[str, str]
+Split = Files | Annotated[float, Field(gt=0, lt=1)]
 
 
 class DataSpec(Spec):
     """Where the labelled rows are."""
 
-    train: str
-    """File of training rows: csv, tsv, jsonl, json or parquet."""
+    train: Files
+    """File of training rows: csv, tsv, jsonl, json or parquet; for several heads a file each, by the head's name."""
     validation: Split = 0.1
     """File, or the share that is carved from train by the seed. Every decision of a run is taken on it."""
     test: Split | None = None

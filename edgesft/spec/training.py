@@ -45,6 +45,9 @@ class TrainingSpec(Spec):
     """Added to the loss for each unit of the weights' magnitude."""
     l2: float | None = Field(None, ge=0)
     """Added to the loss for each unit of the weights' square; `weight_decay` is the usual one."""
+    sampling: float | None = Field(None, ge=0, le=1)
+    """Several heads: rows of each are drawn in proportion to its number of rows to this power; 1 is every row once an
+    epoch, 0 as many of each head."""
     token_dropout: float | None = Field(None, ge=0, lt=1)
     """Share of input tokens replaced at random in training (text tasks): the cheapest text augmentation."""
     arithmetic: Literal["auto", "fp32", "bf16"] | None = None
@@ -84,6 +87,7 @@ class ResolvedTraining(Spec):
     dropout: float | None = None
     l1: float = 0.0
     l2: float = 0.0
+    sampling: float = 1.0
     token_dropout: float = 0.0
     arithmetic: Literal["auto", "fp32", "bf16"] = "auto"
     evaluations: int = 3

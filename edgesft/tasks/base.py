@@ -141,6 +141,10 @@ class Task(ABC):
         """How much there is of an example, in any unit: batches are made of like ones."""
         return max(np.size(value) for name, value in example.items() if name != "labels")
 
+    def group(self, example: Example) -> int:
+        """Which of several jobs an example is for: training draws from each as the setting `sampling` says."""
+        return 0
+
     @abstractmethod
     def augment(self, batch: Batch, processor: Any, share: float, rng: np.random.Generator) -> Batch:
         """A training batch with noise of the task's kind in `share` of its inputs."""

@@ -6,12 +6,13 @@ import difflib
 
 from edgesft.errors import InputError
 from edgesft.tasks.base import Task
+from edgesft.tasks.multi_task import MultiTask
 from edgesft.tasks.question_answering import QuestionAnswering
 from edgesft.tasks.text_classification import TextClassification
 from edgesft.tasks.token_classification import TokenClassification
 
 TASKS: dict[str, type[Task]] = {
-    each.name: each for each in (TextClassification, TokenClassification, QuestionAnswering)
+    each.name: each for each in (TextClassification, TokenClassification, QuestionAnswering, MultiTask)
 }
 
 

@@ -13,7 +13,7 @@ from torch.utils.data import Dataset
 from edgesft.spec.training import ResolvedTraining
 from edgesft.tasks.base import Example, Task
 
-ORDER, NOISE, DROPOUT = range(3)
+ORDER, NOISE, DROPOUT, GROUP = range(4)
 """What a random stream is for: two of one seed and step must not be the same."""
 
 WINDOW_BATCHES = 50
@@ -26,7 +26,37 @@ def stream(seed: int, purpose: int, index: int) -> np.random.SeedSequence:
     return np.random.SeedSequence([seed, purpose, index])
 
 
-def epoch_batches(lengths: Sequence[int], batch_size: int, seed: int, epoch: int) -> list[np.ndarray]:
+def epoch_rows(groups: Sequence[int], power: float, seed: int, epoch: int) -> np.ndarray:
+    """Indices of the rows of an epoch, as many as there are, of each group in proportion to its rows to a power.
+
+    A group's rows are drawn in rounds, each of all of them in a new order, that go on from epoch to epoch: none is
+    drawn once more than another. A power below 1 favours small groups (Aharoni et al. 2019, arXiv 1903.00089, draw
+    languages so, by a temperature that is 1 / power).
+
+    Args:
+        groups: Group of each row.
+        power: In [0, 1]; 1 is every row once, 0 as many of each group.
+        seed: Of the run.
+        epoch: Counted from 0.
+    """
+    numbers = np.asarray(groups)
+    members = [np.flatnonzero(numbers == group) for group in np.unique(numbers)]
+    weights = np.asarray([len(rows) for rows in members], float) ** power
+    shares = np.diff(np.round(np.cumsum(weights / weights.sum()) * len(numbers)).astype(int), prepend=0)
+    drawn = []
+    for index, (rows, count) in enumerate(zip(members, shares, strict=True)):
+        rounds, places = np.divmod(np.arange(epoch * count, (epoch + 1) * count), len(rows))
+        orders = {
+            int(each): np.random.default_rng([seed, GROUP, index, int(each)]).permutation(rows)
+            for each in np.unique(rounds)
+        }
+        drawn += [orders[int(each)][place] for each, place in zip(rounds, places, strict=True)]
+    return np.asarray(drawn, np.int64)
+
+
+def epoch_batches(
+    lengths: Sequence[int], batch_size: int, seed: int, epoch: int, rows: np.ndarray | None = None
+) -> list[np.ndarray]:
     """Row indices of each batch of an epoch: rows of like length together, batches in random order.
 
     Args:
@@ -34,11 +64,12 @@ def epoch_batches(lengths: Sequence[int], batch_size: int, seed: int, epoch: int
         batch_size: Rows a batch; one batch of the epoch may have fewer.
         seed: Of the run.
         epoch: Counted from 0; each has another order.
+        rows: Those of the epoch, perhaps some more than once; by default each once.
     """
     rng = np.random.default_rng(stream(seed, ORDER, epoch))
-    order, sizes = rng.permutation(len(lengths)), np.asarray(lengths)
+    order, sizes = rng.permutation(len(lengths) if rows is None else rows), np.asarray(lengths)
     # At least four windows, or small sets would be sorted as a whole and always give the same batches.
-    window = batch_size * max(1, min(WINDOW_BATCHES, len(lengths) // (4 * batch_size)))
+    window = batch_size * max(1, min(WINDOW_BATCHES, len(order) // (4 * batch_size)))
     batches: list[np.ndarray] = []
     for start in range(0, len(order), window):
         chunk = order[start : start + window]
@@ -56,6 +87,7 @@ class Steps(Dataset[dict[str, Any]]):
         self._task, self._processor, self._examples = task, processor, examples
         self._settings, self._seed = settings, seed
         self._lengths = [task.length(example) for example in examples]
+        self._groups = [task.group(example) for example in examples] if settings.sampling != 1 else None
         self._per_epoch = math.ceil(len(examples) / settings.batch_size)
         self._epoch, self._order = -1, list[np.ndarray]()
 
@@ -67,7 +99,8 @@ class Steps(Dataset[dict[str, Any]]):
         """Indices of the training rows of a step's batch."""
         epoch, index = divmod(step, self._per_epoch)
         if epoch != self._epoch:
-            self._order = epoch_batches(self._lengths, self._settings.batch_size, self._seed, epoch)
+            drawn = epoch_rows(self._groups, self._settings.sampling, self._seed, epoch) if self._groups else None
+            self._order = epoch_batches(self._lengths, self._settings.batch_size, self._seed, epoch, drawn)
             self._epoch = epoch
         return self._order[index]
 

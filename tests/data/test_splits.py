@@ -186,3 +186,25 @@ def test_what_is_not_set_keeps_the_digest(base: Path) -> None:
     plain = digest(spec(), base)
     assert plain == digest(spec(group=None), base)
     assert len({plain, digest(spec(group="who"), base), digest(spec(per_class=3), base)}) == 3
+
+
+def test_files_by_name_fill_the_head(tmp_path: Path) -> None:
+    for name, label in (("mood", "good"), ("topic", "sport")):
+        (tmp_path / f"{name}.csv").write_text(f"text,label\n{name} one,{label}\n{name} two,other\n")
+    data = DataSpec(train={"mood": "mood.csv", "topic": "topic.csv"}, validation={"topic": "topic.csv"})
+    found = load(data, ("text", "label", "head"), tmp_path, 0)
+    assert [(row["head"], row["label"]) for row in found.train] == [
+        ("mood", "good"), ("mood", "other"), ("topic", "sport"), ("topic", "other"),
+    ]  # fmt: skip
+    assert {row["head"] for row in found.validation} == {"topic"}
+    before = digest(data, tmp_path)
+    (tmp_path / "mood.csv").write_text("text,label\nelse,good\n")
+    assert digest(data, tmp_path) != before
+
+
+def test_files_by_name_must_be_there_and_wanted(tmp_path: Path) -> None:
+    (tmp_path / "mood.csv").write_text("text,label\na,good\nb,bad\n")
+    with pytest.raises(InputError, match=r"data\.train\.topic: no such file"):
+        load(DataSpec(train={"mood": "mood.csv", "topic": "topik.csv"}), ("text", "label", "head"), tmp_path, 0)
+    with pytest.raises(InputError, match=r"data\.train: must be one file, got 1 by name"):
+        load(DataSpec(train={"mood": "mood.csv"}), ("text", "label"), tmp_path, 0)

@@ -25,6 +25,7 @@ ROWS: dict[str, Callable[[int], list[dict[str, Any]]]] = {
     "text-classification": tiny.rows,
     "token-classification": tiny.tagged,
     "question-answering": tiny.answered,
+    "multi-task": tiny.headed,
 }
 SETTINGS = ResolvedTraining(epochs=8, learning_rate=3e-3, batch_size=16, arithmetic="fp32", evaluations=2)
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from edgesft.train.batches import Steps, epoch_batches
+from edgesft.train.batches import Steps, epoch_batches, epoch_rows
 from tests.train.mood import SETTINGS, Mood
 
 
@@ -53,3 +53,25 @@ def test_length_of_fractions(task: Mood) -> None:
     for epochs, expected in ((1.0, 10), (0.3, 3), (0.31, 4), (0.001, 1)):
         settings = SETTINGS.model_copy(update={"epochs": epochs})
         assert len(Steps(task.task, task.processor, task.train, settings, 0)) == expected
+
+
+def test_sampling_evens_out_groups() -> None:
+    groups = [0] * 80 + [1] * 20
+    proportional = np.bincount([groups[row] for row in epoch_rows(groups, 1.0, 0, 0)])
+    even = np.bincount([groups[row] for row in epoch_rows(groups, 0.0, 0, 0)])
+    between = np.bincount([groups[row] for row in epoch_rows(groups, 0.5, 0, 0)])
+    assert (proportional.tolist(), even.tolist(), between.tolist()) == ([80, 20], [50, 50], [67, 33])
+
+
+def test_sampling_draws_no_row_once_more_than_another() -> None:
+    groups = [0] * 80 + [1] * 20
+    seen = np.zeros(100, int)
+    for epoch in range(3):
+        rows = epoch_rows(groups, 0.0, 7, epoch)
+        assert len(rows) == 100
+        assert (rows == epoch_rows(groups, 0.0, 7, epoch)).all()
+        np.add.at(seen, rows, 1)
+        for group in (seen[:80], seen[80:]):
+            assert group.max() - group.min() <= 1
+    assert seen.sum() == 300
+    assert sorted(epoch_rows(groups, 1.0, 7, 0)) == list(range(100))

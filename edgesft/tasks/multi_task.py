@@ -1,0 +1,173 @@
+"""Several classifications by one model: one encoder, a head each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+
+from edgesft.data import checks
+from edgesft.errors import InputError, Problem
+from edgesft.tasks import evaluation, metrics
+from edgesft.tasks.base import Contract, Example, Row
+from edgesft.tasks.text import LABELS
+from edgesft.tasks.text_classification import TextClassification, encoded, known
+
+if TYPE_CHECKING:
+    import torch
+
+HIDDEN = -1.0e4
+"""Score of other heads' classes in what a student learns: as good as impossible, and still a number in bfloat16."""
+
+
+class MultiTask(TextClassification):
+    """A label of each of several kinds for one text.
+
+    A row has besides `text` and `label` the name of its `head`; `data.train: {mood: moods.csv, topic: topics.csv}`
+    names them by file. The heads are rows of one linear layer on the encoder: the model's `logits` hold the classes
+    of all heads side by side, in the order of the contract's `heads`, and a device reads all of them from one call. A
+    row teaches its own head alone. Training draws rows of each head as the setting `sampling` says.
+    """
+
+    name: ClassVar[str] = "multi-task"
+    roles: ClassVar[tuple[str, ...]] = ("text", "label", "head")
+    metrics: ClassVar[tuple[str, ...]] = ("accuracy", "accuracy_lowest", "f1_macro")
+
+    def check(self, splits: Mapping[str, Sequence[Row]]) -> list[Problem]:
+        """Of each head what is wrong with a classification's rows; heads that train lacks."""
+        found: list[Problem] = []
+        names = {split: list(dict.fromkeys(str(row["head"]) for row in rows)) for split, rows in splits.items()}
+        for head in names.get("train", next(iter(names.values()), [])):
+            own = {split: [row for row in rows if str(row["head"]) == head] for split, rows in splits.items()}
+            parts = {f"{split} ({head})": rows for split, rows in own.items()}
+            found += checks.classification(parts, text="text", label="label", train=f"train ({head})")
+        if train := names.get("train"):
+            for split, heads in names.items():
+                if other := [head for head in heads if head not in train]:
+                    message = f"data.{split}: has heads that train lacks: {checks.listed(other)}"
+                    found.append(Problem(message, f"the heads are {checks.listed(train)}"))
+        return found
+
+    def contract(self, train: Sequence[Row], options: Mapping[str, Any]) -> Contract:
+        """Labels as `head/label`, head by head in the order of the rows, and how many each head has."""
+        labels: dict[str, set[str]] = {}
+        for row in train:
+            labels.setdefault(str(row["head"]), set()).add(checks.label_name(row["label"]))
+        ordered = {head: checks.ordered(own) for head, own in labels.items()}
+        return Contract(
+            self.name,
+            tuple(f"{head}/{label}" for head, own in ordered.items() for label in own),
+            {"max_length": int(options["max_length"]), "heads": {head: len(own) for head, own in ordered.items()}},
+        )
+
+    def encode(self, rows: Sequence[Row], processor: Any, contract: Contract) -> list[Example]:
+        """Tokens; labels are the class's index, and the first and last but one index of the head's classes."""
+        examples = encoded(rows, processor, contract)
+        index_of = {label: index for index, label in enumerate(contract.labels)}
+        spans = dict(heads(contract))
+        for row, example in zip(rows, examples, strict=True):
+            if "label" in row:
+                label = known(f"{row['head']}/{checks.label_name(row['label'])}", index_of)
+                example[LABELS] = np.asarray([label, *spans[str(row["head"])]], np.int64)
+        return examples
+
+    def group(self, example: Example) -> int:
+        """The head, by its first class."""
+        return int(example[LABELS][1])
+
+    def loss(
+        self,
+        outputs: Any,
+        labels: torch.Tensor,
+        *,
+        label_smoothing: float = 0.0,
+        class_weights: torch.Tensor | None = None,
+    ) -> torch.Tensor:
+        """Mean over the rows of the cross entropy among the classes of each one's head.
+
+        Raises:
+            InputError: Classes are weighted.
+        """
+        import torch
+        from torch.nn.functional import cross_entropy
+
+        if class_weights is not None:
+            raise InputError("class_weights: must be none for multi-task, got weights", "leave it out")
+        logits = self.logits(outputs).float()
+        losses = []
+        for first, last in torch.unique(labels[:, 1:], dim=0).tolist():
+            of = labels[:, 1] == first
+            own = logits[of, first:last]
+            losses.append(cross_entropy(own, labels[of, 0] - first, label_smoothing=label_smoothing, reduction="sum"))
+        return torch.stack(losses).sum() / len(labels)
+
+    def distributions(self, outputs: Any, batch: Mapping[str, Any]) -> torch.Tensor:
+        """Scores of each row among its own head's classes; of the others' `HIDDEN`."""
+        import torch
+
+        logits, labels = self.logits(outputs), batch[LABELS]
+        classes = torch.arange(logits.shape[1], device=logits.device)
+        own = (classes >= labels[:, 1:2]) & (classes < labels[:, 2:3])
+        return logits.masked_fill(~own, HIDDEN)
+
+    def references(self, examples: Sequence[Example]) -> np.ndarray:
+        """Class, and first and last but one class of the head, of each row; int64 of shape [rows, 3]."""
+        return np.stack([example[LABELS] for example in examples])
+
+    def score(self, predictions: np.ndarray, references: np.ndarray, contract: Contract) -> dict[str, float]:
+        """Mean and lowest accuracy over the heads, and the mean of their macro F1; heads without a row are left out."""
+        accuracies, averages = [], []
+        for _, logits, truth in _by_head(predictions, references, contract):
+            counts = metrics.confusion(truth, logits.argmax(axis=1), logits.shape[1])
+            accuracies.append(metrics.accuracy(counts))
+            averages.append(metrics.macro(counts, metrics.f1(counts)))
+        return {
+            "accuracy": float(np.mean(accuracies)),
+            "accuracy_lowest": min(accuracies),
+            "f1_macro": float(np.mean(averages)),
+        }
+
+    def evaluate(self, predictions: np.ndarray, references: np.ndarray, contract: Contract) -> dict[str, Any]:
+        """Figures of each head, and under `heads` all that a classification tells of it."""
+        names = [label.partition("/")[2] for label in contract.labels]
+        spans = dict(heads(contract))
+        told = {
+            head: evaluation.classification(logits, truth, names[slice(*spans[head])])
+            for head, logits, truth in _by_head(predictions, references, contract)
+        }
+        return {
+            "rows": len(references),
+            "averages": self.score(predictions, references, contract),
+            "by": "heads",
+            "classes": [
+                {"name": head, **_figures(each["averages"]), "rows": each["rows"]} for head, each in told.items()
+            ],
+            "heads": told,
+        }
+
+
+def heads(contract: Contract) -> Iterator[tuple[str, tuple[int, int]]]:
+    """Each head with the first and the last but one index of its classes."""
+    first = 0
+    for name, count in contract.options["heads"].items():
+        yield name, (first, first + count)
+        first += count
+
+
+def _by_head(
+    predictions: np.ndarray, references: np.ndarray, contract: Contract
+) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
+    """Of each head that has rows: its name, the logits of its classes, and the true ones from 0."""
+    for name, (first, last) in heads(contract):
+        if (of := references[:, 1] == first).any():
+            yield name, predictions[of, first:last], references[of, 0] - first
+
+
+def _figures(averages: Mapping[str, float]) -> dict[str, float]:
+    return {
+        "accuracy": averages["accuracy"],
+        "f1": averages["f1_macro"],
+        "precision": averages["precision_macro"],
+        "recall": averages["recall_macro"],
+    }
