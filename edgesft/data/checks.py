@@ -33,7 +33,7 @@ def ordered(labels: Collection[str]) -> list[str]:
 
 
 def classification(
-    splits: Mapping[str, Sequence[Row]], *, text: str, label: str, train: str = "train"
+    splits: Mapping[str, Sequence[Row]], *, text: str, label: str, train: str = "train", further: Collection[str] = ()
 ) -> list[Problem]:
     """Everything wrong with rows that pair a text with one label.
 
@@ -42,6 +42,7 @@ def classification(
         text: Role of the input.
         label: Role of the answer.
         train: Name of the training rows among the splits.
+        further: Labels that need no training rows.
     """
     found: list[Problem] = []
     for name, rows in splits.items():
@@ -58,7 +59,10 @@ def classification(
             )
         )
     return found + [
-        problem for name in splits if name != train for problem in _unseen(name, splits[name], known, label)
+        problem
+        for name in splits
+        if name != train
+        for problem in _unseen(name, splits[name], known | set(further), label)
     ]
 
 

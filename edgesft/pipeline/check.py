@@ -16,7 +16,7 @@ from edgesft.spec.document import Document
 from edgesft.spec.problems import nearest
 from edgesft.spec.profile import ProfileSpec
 from edgesft.spec.recipe import RecipeSpec
-from edgesft.tasks import checkpoint, registry, source
+from edgesft.tasks import registry, source
 from edgesft.tasks.base import Task
 
 
@@ -151,7 +151,7 @@ def _rows(
         return None
     found, told = checks.problems(rows, task.roles, recipe.data.allow_overlap)
     problems += _placed(found, where)
-    problems += _placed(task.check(rows.rows()), where)
+    problems += _placed(task.check(rows.rows(), recipe.data.options()), where)
     warnings += told
     return rows
 
@@ -196,9 +196,10 @@ def _label_problems(
     recipe: RecipeSpec, text: str, task: Task, rows: Splits | None, base: Path, where: str
 ) -> list[Problem]:
     """What keeps a model that nothing fine-tunes from answering with the data's labels."""
-    labels = task.contract(rows.train, recipe.data.options()).labels if rows else ()
-    folder = source.folder(source.resolve(text, base))
-    return _placed(checkpoint.label_problems(folder, labels), where) if labels else []
+    if not rows:
+        return []
+    contract = task.contract(rows.train, recipe.data.options())
+    return _placed(task.check_head(source.resolve(text, base), contract), where)
 
 
 def _placed(problems: InputError | Sequence[Problem], where: str) -> list[Problem]:

@@ -52,7 +52,7 @@ def survey(path: Path, settings: Sequence[str] = ()) -> dict[str, Any]:
         raise InputError(problems)
     task, base = registry.task(recipe.task), path.parent
     rows = splits.load(recipe.data, task.roles, base, recipe.seed).rows()
-    found: list[Problem] = task.check(rows)
+    found: list[Problem] = task.check(rows, recipe.data.options())
     tokens = _tokens(recipe, rows, task, base)
     told = {name: _split(each, task, tokens.get(name), recipe.data.max_length) for name, each in rows.items()}
     across = {name: _across(rows["train"], each, task, recipe.seed) for name, each in rows.items() if name != "train"}

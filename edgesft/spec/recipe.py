@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator
 
@@ -33,12 +33,15 @@ class DataSpec(Spec):
     """Longest input in tokens; longer ones are cut."""
     stride: int | None = Field(None, ge=1, le=8192)
     """Question answering: tokens that two windows of a long passage share; by default a quarter of `max_length`."""
+    labels: tuple[str, ...] | dict[str, str] = ()
+    """Zero-shot: labels that need no training rows, perhaps each with a description, which is then its text."""
     allow_overlap: bool = False
     """Go on though a percent or more of the test rows are also in train."""
 
-    def options(self) -> dict[str, int]:
-        """What of this is the task's to know."""
-        return {"max_length": self.max_length, **({"stride": self.stride} if self.stride is not None else {})}
+    def options(self) -> dict[str, Any]:
+        """What of this is the task's to know; what is not set is left out."""
+        found = {"max_length": self.max_length, "stride": self.stride, "labels": self.labels}
+        return {name: value for name, value in found.items() if value}
 
 
 class RecipeSpec(Spec):

@@ -102,8 +102,13 @@ class Task(ABC):
         """A row's input in words: what is compared and counted where rows are looked at."""
 
     @abstractmethod
-    def check(self, splits: Mapping[str, Sequence[Row]]) -> list[Problem]:
-        """Everything wrong with the rows of `train`, `validation` and, where given, `test`."""
+    def check(self, splits: Mapping[str, Sequence[Row]], options: Mapping[str, Any] | None = None) -> list[Problem]:
+        """Everything wrong with the rows of `train`, `validation` and, where given, `test`.
+
+        Args:
+            splits: Rows by split.
+            options: The recipe's, as `contract` gets them; None where there is no recipe.
+        """
 
     @abstractmethod
     def contract(self, train: Sequence[Row], options: Mapping[str, Any]) -> Contract:
@@ -112,6 +117,10 @@ class Task(ABC):
     @abstractmethod
     def check_model(self, source: Path | str, contract: Contract, *, trust_remote_code: bool = False) -> list[Problem]:
         """What keeps this model from doing this task, judged by its configuration."""
+
+    @abstractmethod
+    def check_head(self, source: Path | str, contract: Contract) -> list[Problem]:
+        """What keeps a model that nothing fine-tunes from answering as the contract says."""
 
     @abstractmethod
     def load_model(self, source: Path | str, contract: Contract, *, trust_remote_code: bool = False) -> nn.Module:

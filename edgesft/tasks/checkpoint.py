@@ -8,7 +8,7 @@ import importlib.util
 import json
 import re
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,9 +30,6 @@ TOKENIZERS = (
     "tokenizer.model",
 )
 """Any one of these holds a tokenizer's vocabulary."""
-
-HEADS = frozenset(("classifier", "score", "classification_head", "logits_proj", "sequence_summary"))
-"""First parts of the names of the last layer in transformers' classes for sequence classification."""
 
 _UNNAMED = re.compile(r"LABEL_\d+")
 """What transformers calls a class that nobody named."""
@@ -144,17 +141,27 @@ def tokenizer_problems(folder: Path, config: Mapping[str, Any]) -> list[Problem]
     return []
 
 
-def label_problems(folder: Path, labels: Sequence[str]) -> list[Problem]:
+def label_problems(folder: Path, labels: Sequence[str], heads: Collection[str]) -> list[Problem]:
     """What keeps a checkpoint from answering with these labels as it is: it would get a new, untrained head.
 
     The weights tell whether there is a head: transformers leaves the default names of two classes out of config.json,
     and writes names for a body as well.
+
+    Args:
+        folder: The checkpoint.
+        labels: Of the head; empty where its outputs have no names.
+        heads: First parts of the names that the head's weights may have.
     """
-    config, head = read_config(folder), _has_head(folder, len(labels))
+    config, head = read_config(folder), _has_head(folder, len(labels), heads)
     if isinstance(config, Problem):
         return [config]
     if isinstance(head, Problem):
         return [head]
+    if not labels:
+        if head or head is None:
+            return []
+        message = f"{str(folder)!r} must already be fine-tuned for this task, got a model without its head"
+        return [Problem(message, "put a finetune stage first, or name a checkpoint that was fine-tuned for it")]
     stored = [str(label) for label in (config.get("id2label") or {}).values()]
     named = not all(_UNNAMED.fullmatch(label) for label in stored)
     if head is None:  # A pickle, which is not opened: only names can tell.
@@ -171,7 +178,7 @@ def label_problems(folder: Path, labels: Sequence[str]) -> list[Problem]:
     ]
 
 
-def _has_head(folder: Path, classes: int) -> bool | Problem | None:
+def _has_head(folder: Path, classes: int, heads: Collection[str]) -> bool | Problem | None:
     """Whether some tensor is, by name and shape, a head's for so many classes; None without safetensors.
 
     The shape alone would not do: the heads of BERT's pretraining and of question answering have two outputs as well.
@@ -184,7 +191,9 @@ def _has_head(folder: Path, classes: int) -> bool | Problem | None:
         shapes = tensor_shapes(file)
         if isinstance(shapes, Problem):
             return shapes
-        found = found or any(name.split(".")[0] in HEADS and shape[:1] == (classes,) for name, shape in shapes.items())
+        found = found or any(
+            name.split(".")[0] in heads and (not classes or shape[:1] == (classes,)) for name, shape in shapes.items()
+        )
     return found if files else None
 
 

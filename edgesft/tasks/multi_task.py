@@ -34,7 +34,7 @@ class MultiTask(TextClassification):
     roles: ClassVar[tuple[str, ...]] = ("text", "label", "head")
     metrics: ClassVar[tuple[str, ...]] = ("accuracy", "accuracy_lowest", "f1_macro")
 
-    def check(self, splits: Mapping[str, Sequence[Row]]) -> list[Problem]:
+    def check(self, splits: Mapping[str, Sequence[Row]], options: Mapping[str, Any] | None = None) -> list[Problem]:
         """Of each head what is wrong with a classification's rows; heads that train lacks."""
         found: list[Problem] = []
         names = {split: list(dict.fromkeys(str(row["head"]) for row in rows)) for split, rows in splits.items()}

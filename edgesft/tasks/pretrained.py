@@ -155,8 +155,8 @@ def accepted_inputs(folder: Path, heads: Mapping[str, Any]) -> set[str] | None:
 
 def _require_body(model: Any, info: Mapping[str, Any], folder: Path) -> None:
     """The checkpoint must hold everything but the head; a pooler is part of the head's training in many models."""
-    body = f"{model.base_model_prefix}."
-    missing = sorted(key for key in info["missing_keys"] if key.startswith(body) and ".pooler." not in key)
+    body = "" if model.base_model is model else f"{model.base_model_prefix}."
+    missing = sorted(key for key in info["missing_keys"] if key.startswith(body) and "pooler." not in key)
     shapes = sorted(key for key, _, _ in info["mismatched_keys"] if key.startswith(body))
     problems = [
         Problem(

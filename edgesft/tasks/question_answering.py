@@ -40,13 +40,14 @@ class QuestionAnswering(TextTask):
     kind: ClassVar[str] = "question-answering"
     heads: ClassVar[str] = "MODEL_FOR_QUESTION_ANSWERING_MAPPING_NAMES"
     outputs: ClassVar[tuple[str, ...]] = ("start_logits", "end_logits")
+    head: ClassVar[frozenset[str]] = frozenset(("qa_outputs",))
     by_token: ClassVar[bool] = True
 
     def text(self, row: Mapping[str, Any]) -> str:
         """Question and passage."""
         return f"{row['question']} {row['context']}"
 
-    def check(self, splits: Mapping[str, Sequence[Row]]) -> list[Problem]:
+    def check(self, splits: Mapping[str, Sequence[Row]], options: Mapping[str, Any] | None = None) -> list[Problem]:
         """Empty splits, blank texts, answers that are not where they are said to be in the passage."""
         return checks.answered(splits, passage="context", question="question", answers="answers")
 

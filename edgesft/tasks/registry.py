@@ -10,9 +10,10 @@ from edgesft.tasks.multi_task import MultiTask
 from edgesft.tasks.question_answering import QuestionAnswering
 from edgesft.tasks.text_classification import TextClassification
 from edgesft.tasks.token_classification import TokenClassification
+from edgesft.tasks.zero_shot import ZeroShot
 
 TASKS: dict[str, type[Task]] = {
-    each.name: each for each in (TextClassification, TokenClassification, QuestionAnswering, MultiTask)
+    each.name: each for each in (TextClassification, TokenClassification, QuestionAnswering, MultiTask, ZeroShot)
 }
 
 

@@ -35,6 +35,10 @@ class TextTask(Task):
     """Transformers' mapping from model type to the class with that head."""
     outputs: ClassVar[tuple[str, ...]] = ("logits",)
     """Of the exported graph."""
+    head: ClassVar[frozenset[str]] = frozenset(
+        ("classifier", "score", "classification_head", "logits_proj", "sequence_summary")
+    )
+    """First parts of the names of the last layer in transformers' classes with that head."""
     by_token: ClassVar[bool] = False
     """Whether the outputs, and the labels, are of each token."""
 
@@ -68,6 +72,10 @@ class TextTask(Task):
                 )
             )
         return found
+
+    def check_head(self, source: Path | str, contract: Contract) -> list[Problem]:
+        """A checkpoint without this task's head, or with one for other labels."""
+        return checkpoint.label_problems(local_folder(source), contract.labels, self.head)
 
     def load_model(self, source: Path | str, contract: Contract, *, trust_remote_code: bool = False) -> nn.Module:
         """A pretrained model with a head for the contract's labels; missing parts follow torch's global seed."""

@@ -30,7 +30,7 @@ class TextClassification(TextTask):
         """The text."""
         return str(row["text"])
 
-    def check(self, splits: Mapping[str, Sequence[Row]]) -> list[Problem]:
+    def check(self, splits: Mapping[str, Sequence[Row]], options: Mapping[str, Any] | None = None) -> list[Problem]:
         """Empty splits, blank texts, bad, single or unseen labels."""
         return checks.classification(splits, text="text", label="label")
 

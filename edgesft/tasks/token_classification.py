@@ -40,7 +40,7 @@ class TokenClassification(TextTask):
         """The words."""
         return " ".join(words(row["tokens"]))
 
-    def check(self, splits: Mapping[str, Sequence[Row]]) -> list[Problem]:
+    def check(self, splits: Mapping[str, Sequence[Row]], options: Mapping[str, Any] | None = None) -> list[Problem]:
         """Empty splits and rows, tags that are not as many as the words, tags that train lacks."""
         return checks.tagged(splits, tokens="tokens", tags="tags")
 

@@ -10,6 +10,7 @@ import pytest
 
 from edgesft.errors import Problem
 from edgesft.tasks import checkpoint
+from edgesft.tasks.text_classification import TextClassification
 
 
 @pytest.fixture
@@ -74,7 +75,7 @@ def test_damaged_index(copy: Path, content: str) -> None:
     (copy / "model.safetensors").unlink()
     (copy / "model.safetensors.index.json").write_text(content)
     assert "index.json' is damaged" in weights(copy)
-    assert "index.json' is damaged" in str(checkpoint.label_problems(copy, ("a", "b"))[0])
+    assert "index.json' is damaged" in str(checkpoint.label_problems(copy, ("a", "b"), TextClassification.head)[0])
 
 
 def head(folder: Path, **tensors: tuple[int, ...]) -> None:
@@ -94,7 +95,7 @@ def names(folder: Path, *labels: str) -> None:
 
 
 def fits(folder: Path, *labels: str) -> bool:
-    return not checkpoint.label_problems(folder, labels)
+    return not checkpoint.label_problems(folder, labels, TextClassification.head)
 
 
 def test_two_classes_that_transformers_does_not_name(bert: Path, tmp_path: Path) -> None:
@@ -103,7 +104,9 @@ def test_two_classes_that_transformers_does_not_name(bert: Path, tmp_path: Path)
     AutoModelForSequenceClassification.from_pretrained(bert).save_pretrained(tmp_path)
     assert "id2label" not in json.loads((tmp_path / "config.json").read_text())
     assert fits(tmp_path, "bad", "good")
-    assert "a model without a head" in str(checkpoint.label_problems(tmp_path, ("a", "b", "c"))[0])
+    assert "a model without a head" in str(
+        checkpoint.label_problems(tmp_path, ("a", "b", "c"), TextClassification.head)[0]
+    )
 
 
 def test_the_weights_tell_whether_there_is_a_head(copy: Path) -> None:
@@ -116,7 +119,7 @@ def test_the_weights_tell_whether_there_is_a_head(copy: Path) -> None:
     names(copy, "c", "a", "b")
     assert fits(copy, "a", "b", "c")
     names(copy, "x", "y", "z")
-    assert "got x, y, z" in str(checkpoint.label_problems(copy, ("a", "b", "c"))[0])
+    assert "got x, y, z" in str(checkpoint.label_problems(copy, ("a", "b", "c"), TextClassification.head)[0])
 
 
 def test_a_head_in_a_shard(copy: Path) -> None:

@@ -26,6 +26,7 @@ ROWS: dict[str, Callable[[int], list[dict[str, Any]]]] = {
     "token-classification": tiny.tagged,
     "question-answering": tiny.answered,
     "multi-task": tiny.headed,
+    "zero-shot-classification": tiny.rows,
 }
 SETTINGS = ResolvedTraining(epochs=8, learning_rate=3e-3, batch_size=16, arithmetic="fp32", evaluations=2)
 

@@ -1,0 +1,121 @@
+"""Zero-shot classification: labels are known by what they are called, also those without a training row."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+
+from edgesft.data import checks
+from edgesft.errors import Problem
+from edgesft.tasks import pretrained
+from edgesft.tasks.base import Contract, Example, Graph, Row
+from edgesft.tasks.source import folder as local_folder
+from edgesft.tasks.text import INPUTS
+from edgesft.tasks.text_classification import TextClassification
+
+if TYPE_CHECKING:
+    from torch import nn
+
+_PARTS = re.compile(r"[_\-./]+|(?<=[a-z])(?=[A-Z])")
+
+
+class ZeroShot(TextClassification):
+    """The label whose text is nearest to the row's, by one encoder for both.
+
+    The classes are the labels of the training rows and those of `data.labels`, which may have none: there a label
+    stands by itself (`card_arrival` reads "card arrival") or with a description. Training draws texts to the labels
+    that have rows. In the exported graph the labels' vectors are constants.
+    """
+
+    name: ClassVar[str] = "zero-shot-classification"
+    kind: ClassVar[str] = "feature-extraction"
+    heads: ClassVar[str] = "MODEL_MAPPING_NAMES"
+
+    def check(self, splits: Mapping[str, Sequence[Row]], options: Mapping[str, Any] | None = None) -> list[Problem]:
+        """Empty splits, blank texts, bad or single labels, labels that neither train nor `data.labels` has."""
+        return checks.classification(splits, text="text", label="label", further=_described(options or {}))
+
+    def contract(self, train: Sequence[Row], options: Mapping[str, Any]) -> Contract:
+        """All labels in a stable order, what each one's text is, and which have training rows."""
+        told = _described(options)
+        seen = {checks.label_name(row["label"]) for row in train}
+        labels = checks.ordered(seen | set(told))
+        return Contract(
+            self.name,
+            tuple(labels),
+            {
+                "max_length": int(options["max_length"]),
+                "texts": [told.get(label) or readable(label) for label in labels],
+                "seen": [label in seen for label in labels],
+            },
+        )
+
+    def check_head(self, source: Path | str, contract: Contract) -> list[Problem]:
+        """Nothing: every encoder can compare texts."""
+        return []
+
+    def load_model(self, source: Path | str, contract: Contract, *, trust_remote_code: bool = False) -> nn.Module:
+        """A `matcher.Matcher` on a pretrained encoder."""
+        from edgesft.tasks.matcher import Matcher
+
+        body = pretrained.load(
+            pretrained.auto_class(self.kind), local_folder(source), (), trust_remote_code=trust_remote_code
+        )
+        config: Any = body.config
+        encoded = self.load_processor(source, contract)(
+            contract.options["texts"], truncation=True, max_length=contract.options["max_length"], padding=False
+        )
+        config.label_tokens, config.seen = encoded["input_ids"], contract.options["seen"]
+        return Matcher(config, body)
+
+    def build_model(self, config: Mapping[str, Any], contract: Contract) -> nn.Module:
+        """The same with its weights uninitialised."""
+        from edgesft.tasks.matcher import Matcher
+
+        body = pretrained.build(pretrained.auto_class(self.kind), config, ())
+        return Matcher(body.config, body)
+
+    def graphs(self, model: nn.Module, processor: Any, examples: Sequence[Example]) -> list[Graph]:
+        """One graph, in which the labels' vectors are constants."""
+        import torch
+
+        from edgesft.tasks.matcher import Matcher, Scorer
+
+        if not isinstance(model, Matcher):
+            raise TypeError(f"model must be a Matcher, got {type(model).__name__}")
+        batch = self.collate(sorted(examples, key=self.length)[:: max(1, len(examples) - 1)][:2], processor)
+        inputs = {name: torch.from_numpy(batch[name]) for name in INPUTS if name in batch}
+        dynamic = {name: {0: "batch", 1: "sequence"} for name in inputs}
+        return [Graph("model", Scorer(model), inputs, dynamic, self.outputs)]
+
+    def evaluate(self, predictions: np.ndarray, references: np.ndarray, contract: Contract) -> dict[str, Any]:
+        """As a classification; besides the accuracy on rows of labels with and without training rows.
+
+        `accuracy_among_unseen` lets the latter choose among labels without training rows alone.
+        """
+        told = super().evaluate(predictions, references, contract)
+        seen = np.asarray(contract.options["seen"])
+        right, of_seen = predictions.argmax(axis=1) == references, seen[references]
+        extra: dict[str, float] = {}
+        for name, rows in (("seen", of_seen), ("unseen", ~of_seen)):
+            if rows.any():
+                extra[f"accuracy_{name}"] = float(right[rows].mean())
+        if (~of_seen).any():
+            alone = np.where(seen, -np.inf, predictions[~of_seen]).argmax(axis=1)
+            extra["accuracy_among_unseen"] = float((alone == references[~of_seen]).mean())
+        return {**told, "averages": {**told["averages"], **extra}}
+
+
+def readable(label: str) -> str:
+    """A label as words: `card_arrival` and `cardArrival` are "card arrival"."""
+    return " ".join(_PARTS.sub(" ", label).split()).lower()
+
+
+def _described(options: Mapping[str, Any]) -> dict[str, str]:
+    """The labels that the recipe names, each with its description, which may be empty."""
+    labels = options.get("labels", ())
+    return dict(labels) if isinstance(labels, Mapping) else dict.fromkeys(labels, "")
