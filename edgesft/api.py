@@ -18,6 +18,7 @@ from edgesft.pipeline.job import Job
 from edgesft.pipeline.outcome import Outcome
 from edgesft.progress import Progress
 from edgesft.report import results, table
+from edgesft.stages.artefact import CONTRACT
 from edgesft.store.disk import guarded, require_writable
 from edgesft.store.store import Store, write_json
 
@@ -141,6 +142,8 @@ def write(outcome: Outcome, folder: Path) -> ProfileResult:
     for file in sorted(outcome.final.path.iterdir()):
         if file.is_file():
             _copy(file, folder / file.name)
+    if outcome.calibration:
+        _replace(folder / CONTRACT, outcome.final.contract.extended(outcome.calibration).text().encode())
     text = yaml.safe_dump(dict(outcome.recipe), sort_keys=False, allow_unicode=True)
     _replace(folder / RECIPE, text.encode())
     found = results.to_json(outcome)

@@ -87,6 +87,25 @@ def load(data: DataSpec, roles: Sequence[str], base: Path, seed: int) -> Splits:
     return Splits(*([_of(roles, each) for each in rows[name]] if name in rows else None for name in SPLITS))  # type: ignore[arg-type]
 
 
+def unknown(data: DataSpec, role: str, base: Path) -> list[Row]:
+    """The rows of `data.unknown` with their input alone; none where the recipe names no such file.
+
+    Args:
+        data: The recipe's `data`.
+        role: Of the input.
+        base: Folder that relative paths start from.
+
+    Raises:
+        InputError: There is no such file, or it lacks the input's column.
+    """
+    if data.unknown is None:
+        return []
+    path = files.place(data.unknown, base)
+    if problem := files.missing(path, "data.unknown"):
+        raise InputError(problem)
+    return _renamed(loading.read(path), path, data.columns, (role,))
+
+
 def few(rows: Sequence[Row], count: int, seed: int) -> list[Row]:
     """So many rows of each label, drawn by the seed, in their order.
 

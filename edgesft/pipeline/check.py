@@ -146,6 +146,7 @@ def _rows(
     where = document.where(("data",))
     try:
         rows = splits.load(recipe.data, task.roles, base, recipe.seed)
+        splits.unknown(recipe.data, task.roles[0], base)
     except InputError as error:
         problems += _placed(error, where)
         return None

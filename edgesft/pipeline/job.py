@@ -11,7 +11,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from edgesft.data import splits
+from edgesft.data import files, splits
 from edgesft.data.splits import Splits
 from edgesft.measure import fingerprint
 from edgesft.pipeline.plan import export_settings, training
@@ -93,6 +93,12 @@ class Job:
         """Encoded test rows; empty where the recipe has no test split."""
         return self.task.encode(self.splits.test or (), self.processor, self.contract)
 
+    @cached_property
+    def unknown(self) -> Sequence[Example]:
+        """Encoded rows of no known class; empty where the recipe has none."""
+        rows = splits.unknown(self.recipe.data, self.task.roles[0], self.base)
+        return self.task.encode(rows, self.processor, self.contract) if rows else ()
+
     @property
     def has_test(self) -> bool:
         """Whether there is a test split."""
@@ -107,6 +113,8 @@ class Job:
             if isinstance(value := getattr(data, split), str | dict):
                 places = {head: str(path.absolute()) for head, path in splits.located(value, self.base).items()}
                 recipe["data"][split] = places.get(splits.ALONE, places)
+        if data.unknown is not None:
+            recipe["data"]["unknown"] = str(files.place(data.unknown, self.base).absolute())
         for place in (recipe, *recipe["stages"]):
             for name in ("model", "teacher"):
                 if (folder := self.base / str(place.get(name))).is_dir():

@@ -13,7 +13,7 @@ from edgesft.budget.verdict import Line, Verdict
 from edgesft.measure.measurement import Measurement
 from edgesft.pipeline.keep import Decision
 from edgesft.spec.profile import ProfileSpec
-from edgesft.stages.artefact import Artefact
+from edgesft.stages.artefact import CONTRACT, Artefact
 from edgesft.stages.context import StageReport
 
 
@@ -40,6 +40,7 @@ class Row:
         problem: Why it failed.
         levels: Metric → its value on the report's split, with bounds over the rows.
         drops: Metric → how far it lies below the fine-tuned original's, with bounds.
+        calibration: What its answers to the validation rows add to its contract; of the final model's row alone.
     """
 
     stage: str
@@ -52,6 +53,15 @@ class Row:
     problem: str = ""
     levels: Mapping[str, Interval] = field(default_factory=dict)
     drops: Mapping[str, Interval] = field(default_factory=dict)
+    calibration: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def size_bytes(self) -> int:
+        """Bytes of every file that the device loads."""
+        if not self.calibration:
+            return self.onnx.size_bytes
+        before = (self.onnx.path / CONTRACT).stat().st_size
+        return self.onnx.size_bytes - before + len(self.onnx.contract.extended(self.calibration).text().encode())
 
     @property
     def precision(self) -> str:
@@ -72,9 +82,11 @@ class Outcome:
         profile: The device.
         verdict: The worst of the lines.
         lines: The budget, judged.
+        metric: The one that decides, of those that the task takes.
         split: What the metrics in the budget and the bounds of the rows are taken on.
         rows: Every stage, kept or not.
         final: The model that the run is for.
+        calibration: What its answers to the validation rows add to its contract (`Task.calibrate`).
         evaluation: What else the final model's answers on that split tell (`Task.evaluate`).
         recipe: The resolved recipe.
         environment: Machine, versions, and where the machine is not the profile's.
@@ -84,9 +96,11 @@ class Outcome:
     profile: ProfileSpec
     verdict: Verdict
     lines: tuple[Line, ...]
+    metric: str
     split: str
     rows: tuple[Row, ...]
     final: Artefact
+    calibration: Mapping[str, Any]
     evaluation: Mapping[str, Any]
     recipe: Mapping[str, Any]
     environment: Mapping[str, Any]

@@ -11,6 +11,7 @@ import numpy as np
 
 from edgesft.budget.drop import drops, levels
 from edgesft.budget.percentile import Interval
+from edgesft.data.files import place, sha256
 from edgesft.measure.driver import MeasureError, loaded, runner
 from edgesft.measure.inputs import Requests
 from edgesft.measure.measurement import Measurement
@@ -21,11 +22,12 @@ from edgesft.pipeline.outcome import Evaluation
 from edgesft.spec.profile import MeasureSpec
 from edgesft.stages.artefact import Artefact
 from edgesft.store.keys import key
+from edgesft.tasks.base import Contract, Example
 
 PREDICTIONS = "predictions.npy"
 METRICS = "metrics.json"
 
-ASSESSMENT_VERSION = 1
+ASSESSMENT_VERSION = 2
 """Raised when a task tells more, or other things, of the same answers."""
 
 LOADS = 5
@@ -107,23 +109,48 @@ class Measurer:
         both = [{name: Interval(*interval) for name, interval in each.items()} for each in found]
         return both[0], both[1]
 
-    def assessment(self, onnx: Artefact, split: str) -> dict[str, Any]:
-        """What else the answers of an ONNX artefact on a split tell (`Task.evaluate`)."""
+    def calibration(self, onnx: Artefact) -> dict[str, Any]:
+        """What the answers of an ONNX artefact on the validation rows add to its contract (`Task.calibrate`)."""
         job = self._job
-        facts = {
-            "kind": "assessment",
-            "version": ASSESSMENT_VERSION,
-            "model": onnx.key,
-            "split": split,
-            "data": job.data_digest,
-            **job.runtime,
-        }
+
+        def compute() -> dict[str, Any]:
+            predictions = self.evaluation(onnx, "validation").predictions
+            return job.task.calibrate(predictions, job.task.references(job.validation), job.contract)
+
+        return job.store.record(key(self._of_answers("calibration", onnx, "validation")), compute)
+
+    def assessment(self, onnx: Artefact, split: str) -> dict[str, Any]:
+        """What else the answers of an ONNX artefact on a split tell (`Task.evaluate`), and on unknown inputs."""
+        job = self._job
+        facts = self._of_answers("assessment", onnx, split)
+        if job.recipe.data.unknown is not None:
+            facts["unknown"] = sha256(place(job.recipe.data.unknown, job.base))
 
         def compute() -> dict[str, Any]:
             references = job.task.references(job.test if split == "test" else job.validation)
-            return job.task.evaluate(self.evaluation(onnx, split).predictions, references, job.contract)
+            contract = job.contract.extended(self.calibration(onnx))
+            predictions = self.evaluation(onnx, split).predictions
+            told = job.task.evaluate(predictions, references, contract)
+            if job.unknown and (found := self._unknown(onnx, predictions, contract)):
+                told["open_world"] = found
+            return told
 
         return job.store.record(key(facts), compute)
+
+    def _unknown(self, onnx: Artefact, predictions: np.ndarray, contract: Contract) -> dict[str, Any]:
+        others = self._answers(onnx.model, self._job.unknown, "unknown rows")
+        return self._job.task.unknown(predictions, others, contract)
+
+    def _of_answers(self, kind: str, onnx: Artefact, split: str) -> dict[str, Any]:
+        """What a record of an artefact's answers on a split hangs on."""
+        return {
+            "kind": kind,
+            "version": ASSESSMENT_VERSION,
+            "model": onnx.key,
+            "split": split,
+            "data": self._job.data_digest,
+            **self._job.runtime,
+        }
 
     def scores(self, file: Path) -> dict[str, float]:
         """What a file that a stage is still working on scores on the validation rows."""
@@ -180,6 +207,11 @@ class Measurer:
     def _predict(self, file: Path, split: str, label: str) -> tuple[np.ndarray, dict[str, float]]:
         job = self._job
         examples = job.validation if split == "validation" else job.test
+        predictions = self._answers(file, examples, label)
+        return predictions, job.task.score(predictions, job.task.references(examples), job.contract)
+
+    def _answers(self, file: Path, examples: Sequence[Example], label: str) -> np.ndarray:
+        job = self._job
         with loaded(file, job.profile) as agent, job.progress.bar(label, len(examples)) as advance:
             answer = runner(agent)
 
@@ -188,5 +220,4 @@ class Measurer:
                 return answer(feeds, graph)
 
             # Row by row: the ranges of dynamic quantization depend on what else is in the batch.
-            predictions = job.task.predict(run, examples, job.processor)
-        return predictions, job.task.score(predictions, job.task.references(examples), job.contract)
+            return job.task.predict(run, examples, job.processor)

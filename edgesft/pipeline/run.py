@@ -140,14 +140,17 @@ class _Run:
                 row.measurement = found
             row.evaluations[split] = self._measurer.evaluation(row.onnx, split)
             row.levels, row.drops = self._measurer.intervals(row.onnx, original.onnx, split, confidence)
+        final.calibration = self._measurer.calibration(final.onnx)
         lines = tuple(budget_lines.judge(job.recipe.budget, self._facts(final, original)))
         return Outcome(
             profile=job.profile,
             verdict=worst(line.verdict for line in lines),
             lines=lines,
+            metric=job.metric,
             split=split,
             rows=tuple(rows),
             final=final.onnx,
+            calibration=final.calibration,
             evaluation=self._measurer.assessment(final.onnx, split),
             recipe=job.resolved,
             environment={**job.machine, "versions": job.facts["versions"], "differences": job.differences},
@@ -159,8 +162,8 @@ class _Run:
         base = original.measurement
         return replace(
             facts(self._job.profile, inspect(final.onnx.model), final.measurement),
-            size_bytes=final.onnx.size_bytes,
-            original_size_bytes=original.onnx.size_bytes,
+            size_bytes=final.size_bytes,
+            original_size_bytes=original.size_bytes,
             original_rounds=base.rounds if base else (),
             metrics=final.levels,
             drops=final.drops,

@@ -42,7 +42,18 @@ def tables(evaluation: Mapping[str, Any]) -> RenderableType:
         table.add_row(escape(each["name"]), *(_figure(each[name]) for name in columns))
     confused = evaluation.get("confused", ())[:PAIRS]
     pairs = [f"{each['true']} → {each['predicted']} ({each['rows']})" for each in confused]
-    return Group(table, *([escape("taken for another: " + ", ".join(pairs))] if pairs else []))
+    told = ["taken for another: " + ", ".join(pairs)] if pairs else []
+    if found := evaluation.get("open_world"):
+        told.append(_open_world(found))
+    return Group(table, *map(escape, told))
+
+
+def _open_world(found: Mapping[str, Any]) -> str:
+    return (
+        f"unknown inputs, {found['rows']} rows: AUROC {found['auroc']:.3f}, FPR@95 {found['fpr95']:.3f}; above the "
+        f"contract's threshold {found['threshold']:.3f} are {found['accepted_known']:.1%} of known rows and "
+        f"{found['accepted_unknown']:.1%} of unknown ones"
+    )
 
 
 def _figure(value: float | None) -> str:

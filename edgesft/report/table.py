@@ -66,7 +66,7 @@ def _rows(rows: Sequence[Sequence[Any]]) -> str:
 
 def _stages(results: Mapping[str, Any]) -> Table:
     split = results["split"]
-    metric = next(iter(results["stages"][0]["levels"]))
+    metric = results.get("metric") or next(iter(results["stages"][0]["levels"]))
     title = f"latency in ms, n with its grade of steadiness; {metric} on {split}, change with its bounds"
     table = Table(title=title, title_justify="left", header_style="bold")
     columns = ("Stage", "Precision", "Size", "Params", f"{metric} (Δ)", "Provider", *RIGHT[2:], "kept?")

@@ -23,6 +23,8 @@ class DataSpec(Spec):
     """File, or the share that is carved from train by the seed. Every decision of a run is taken on it."""
     test: Split | None = None
     """File, or a share of train. Read only for the report and the verdict."""
+    unknown: str | None = None
+    """File of inputs that are of no known class. Read only for the report: how well they are told from the others."""
     group: str | None = None
     """Column whose rows stay together where a share is carved: a person, a document, a device."""
     per_class: int | None = Field(None, ge=1)

@@ -18,6 +18,7 @@ Importing a task imports neither torch nor transformers: only what loads or trai
 
 from __future__ import annotations
 
+import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -59,9 +60,17 @@ class Contract:
     labels: tuple[str, ...] = ()
     options: Mapping[str, Any] = field(default_factory=dict)
 
+    def extended(self, options: Mapping[str, Any]) -> Contract:
+        """The same with further options."""
+        return Contract(self.task, self.labels, {**self.options, **options})
+
     def to_json(self) -> dict[str, Any]:
         """JSON form, read back by `from_json`."""
         return {"task": self.task, "labels": list(self.labels), "options": dict(self.options)}
+
+    def text(self) -> str:
+        """What `contract.json` beside a model holds; the same contract gives the same bytes."""
+        return json.dumps(self.to_json(), indent=1, sort_keys=True, ensure_ascii=False) + "\n"
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Contract:
@@ -191,6 +200,14 @@ class Task(ABC):
 
     def evaluate(self, predictions: np.ndarray, references: np.ndarray, contract: Contract) -> dict[str, Any]:
         """What else the predictions tell, as JSON values for the report; empty where the task tells no more."""
+        return {}
+
+    def calibrate(self, predictions: np.ndarray, references: np.ndarray, contract: Contract) -> dict[str, Any]:
+        """Further options of the contract that predictions on validation rows imply, such as thresholds."""
+        return {}
+
+    def unknown(self, predictions: np.ndarray, others: np.ndarray, contract: Contract) -> dict[str, Any]:
+        """How well predictions tell rows of the task's kind from others, as JSON values for the report."""
         return {}
 
     @abstractmethod

@@ -18,15 +18,17 @@ ABSENT = -1
 
 @dataclass(frozen=True)
 class Scheme:
-    """What each tag number means.
+    """What each tag number means; the last entry of each array is of what is absent, whose number is -1.
 
     Attributes:
-        prefix: Of each tag and, last, of what is absent: one of `PREFIXES`, or "" outside and absent.
+        opens: Whether an entity starts at the tag whatever is before it.
+        closes: Whether an entity ends at the tag whatever is behind it.
         kind: Number of each tag's kind, -1 outside and absent; indices of `kinds`.
         kinds: Names of the kinds of entities.
     """
 
-    prefix: np.ndarray
+    opens: np.ndarray
+    closes: np.ndarray
     kind: np.ndarray
     kinds: tuple[str, ...]
 
@@ -36,7 +38,8 @@ def scheme(tags: Sequence[str]) -> Scheme:
     parted = [_parted(tag) for tag in tags]
     kinds = tuple(sorted({kind for _, kind in parted if kind}))
     numbers = [kinds.index(kind) if kind else -1 for _, kind in parted]
-    return Scheme(np.asarray([*(prefix for prefix, _ in parted), ""]), np.asarray([*numbers, -1]), kinds)
+    opens, closes = ([*(prefix in letters for prefix, _ in parted), False] for letters in (("B", "S"), ("E", "S")))
+    return Scheme(np.asarray(opens), np.asarray(closes), np.asarray([*numbers, -1]), kinds)
 
 
 def _parted(tag: str) -> tuple[str, str]:
@@ -61,13 +64,10 @@ def spans(tags: np.ndarray, known: Scheme) -> tuple[np.ndarray, np.ndarray]:
         shape [rows, words].
     """
     rows, words = tags.shape
-    prefix, kind = known.prefix[tags], known.kind[tags]
-    before_prefix = np.concatenate([np.full((rows, 1), "", prefix.dtype), prefix[:, :-1]], axis=1)
-    before_kind = np.concatenate([np.full((rows, 1), -1), kind[:, :-1]], axis=1)
+    before = np.concatenate([np.full((rows, 1), ABSENT), tags[:, :-1]], axis=1)
+    kind = known.kind[tags]
     inside = kind >= 0
-    starts = inside & (
-        (kind != before_kind) | np.isin(prefix, ("B", "S")) | np.isin(before_prefix, ("E", "S")) | (before_kind < 0)
-    )
+    starts = inside & ((kind != known.kind[before]) | known.opens[tags] | known.closes[before])
     # An entity goes on to the word before the next start or the next word outside.
     stops = np.concatenate([(starts | ~inside)[:, 1:], np.ones((rows, 1), bool)], axis=1)
     place = np.where(stops, np.arange(words), words)

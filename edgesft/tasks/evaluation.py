@@ -22,13 +22,16 @@ WORDS = ((0, 1), (2, 3), (4, 6), (7, ANY))
 """Words of an answer, from and to, whose rows are told together."""
 
 
-def classification(logits: np.ndarray, truth: np.ndarray, names: Sequence[str]) -> dict[str, Any]:
+def classification(
+    logits: np.ndarray, truth: np.ndarray, names: Sequence[str], temperature: float | None = None
+) -> dict[str, Any]:
     """Everything about one class a row.
 
     Args:
         logits: Shape [rows, classes]; NaN counts as lowest.
         truth: True class indices, shape [rows].
         names: Of the classes.
+        temperature: Of the contract, if it has one: the calibration error is then also that of calibrated answers.
 
     Returns:
         JSON values: `rows`, `averages` (precision, recall and F1 as macro and weighted means, top-5, log loss,
@@ -41,10 +44,14 @@ def classification(logits: np.ndarray, truth: np.ndarray, names: Sequence[str]) 
     counts = metrics.confusion(truth, logits.argmax(axis=1), len(names))
     chances = metrics.probabilities(logits)
     table = metrics.reliability(chances, truth)
+    averages = dict[str, float | None]()
+    if temperature is not None:
+        cooled = metrics.reliability(metrics.probabilities(logits / temperature), truth)
+        averages["calibration_error_calibrated"] = metrics.calibration_error(cooled)
     areas = [metrics.auc(chances[:, each], truth == each) for each in range(len(names))]
     return {
         "rows": len(truth),
-        "averages": _averages(counts, chances, truth, table, areas),
+        "averages": {**_averages(counts, chances, truth, table, areas), **averages},
         "classes": _classes(counts, names, areas),
         "confusion": counts.tolist(),
         "confused": confused(counts, names),

@@ -146,6 +146,14 @@ class MultiTask(TextClassification):
             "heads": told,
         }
 
+    def calibrate(self, predictions: np.ndarray, references: np.ndarray, contract: Contract) -> dict[str, Any]:
+        """Nothing: heads would need a temperature each."""
+        return {}
+
+    def unknown(self, predictions: np.ndarray, others: np.ndarray, contract: Contract) -> dict[str, Any]:
+        """Nothing, as there is no threshold."""
+        return {}
+
 
 def heads(contract: Contract) -> Iterator[tuple[str, tuple[int, int]]]:
     """Each head with the first and the last but one index of its classes."""

@@ -9,7 +9,7 @@ import numpy as np
 
 from edgesft.data import checks
 from edgesft.errors import InputError, Problem
-from edgesft.tasks import evaluation, metrics
+from edgesft.tasks import calibration, evaluation, metrics
 from edgesft.tasks.base import Contract, Example, Row, Run
 from edgesft.tasks.text import LABELS, TextTask, tokens_of
 
@@ -83,7 +83,16 @@ class TextClassification(TextTask):
 
     def evaluate(self, predictions: np.ndarray, references: np.ndarray, contract: Contract) -> dict[str, Any]:
         """Averages, figures of each class, confusion, calibration, ROC: `evaluation.classification`."""
-        return evaluation.classification(predictions, references, contract.labels)
+        heat = contract.options.get(calibration.TEMPERATURE)
+        return evaluation.classification(predictions, references, contract.labels, heat)
+
+    def calibrate(self, predictions: np.ndarray, references: np.ndarray, contract: Contract) -> dict[str, Any]:
+        """The temperature of honest probabilities, and the score from which a text is of a known class."""
+        return calibration.calibrate(predictions, references)
+
+    def unknown(self, predictions: np.ndarray, others: np.ndarray, contract: Contract) -> dict[str, Any]:
+        """AUROC, FPR@95, and what the contract's threshold accepts: `calibration.open_world`."""
+        return calibration.open_world(predictions, others, contract.options[calibration.ACCEPT])
 
 
 def encoded(rows: Sequence[Row], processor: Any, contract: Contract) -> list[Example]:

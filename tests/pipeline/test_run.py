@@ -102,6 +102,9 @@ def outcome(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
             def assessment(self, onnx: Artefact, split: str) -> dict[str, Any]:
                 return {"of": onnx.key, "on": split}
 
+            def calibration(self, onnx: Artefact) -> dict[str, Any]:
+                return {}
+
             def intervals(self, final: Artefact, original: Artefact, *unused: Any) -> tuple[dict, dict]:
                 level, base = (script[onnx.path.name][0] for onnx in (final, original))
                 return {"accuracy": Interval(level, level, level)}, {"accuracy": Interval(base - level, -1, 1)}

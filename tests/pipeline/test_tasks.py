@@ -9,7 +9,7 @@ import pytest
 
 from edgesft import api
 from edgesft.progress import Progress
-from edgesft.report.table import tables
+from edgesft.report import table
 from edgesft.tasks import registry
 from tests import chain
 from tests.tasks.test_each import ROWS
@@ -30,4 +30,5 @@ def test_a_task_goes_through_the_chain(name: str, bert: Path, tmp_path: Path, mo
     assert results["evaluation"]["rows"] == 100
     assert set(results["stages"][0]["metrics"]["test"]) == set(registry.task(name).metrics)
     assert results["stages"][-1]["size_bytes"] < results["stages"][0]["size_bytes"]
-    assert tables(results), "and prints"
+    assert f"{results['metric']} (Δ)" in table.render(results)
+    assert results["metric"] == registry.task(name).metrics[0]

@@ -49,6 +49,10 @@ class TextOptions(Spec):
     """Side that is cut; None leaves it to `tokenizer.json`."""
     split_special_tokens: bool = False
     """Whether `[SEP]` and its like are plain text where a text has them."""
+    temperature: float = Field(1.0, gt=0)
+    """What logits are divided by for a probability."""
+    accept_above: float | None = None
+    """Score from which a text is of a known class; None where nobody tells."""
 
 
 class ImageOptions(Spec):

@@ -21,7 +21,10 @@ FIELDS = {"input_ids": "ids", "attention_mask": "attention_mask", "token_type_id
 
 
 class Pipeline:
-    """`{"text": …}` → token arrays, int64 of shape [1, tokens], unpadded; `logits` → `{"label": …, "score": …}`."""
+    """`{"text": …}` → token arrays, int64 of shape [1, tokens], unpadded; `logits` → `{"label": …, "score": …}`.
+
+    Where the options have `accept_above`, the answer also says whether the text is of a known class: `known`.
+    """
 
     def __init__(self, folder: str, options: Mapping[str, Any]) -> None:
         """Reads the tokenizer.
@@ -29,7 +32,8 @@ class Pipeline:
         Args:
             folder: Where `tokenizer.json` lies.
             options: `inputs` (names that the model takes), `labels` (class names in the order of the logits; empty
-                where unknown), `max_length` (tokens, or None), `truncation_side` (or None) and `split_special_tokens`.
+                where unknown), `max_length` (tokens, or None), `truncation_side` (or None), `split_special_tokens`,
+                `temperature` and `accept_above` (or None).
 
         Raises:
             RuntimeError: This interpreter lacks `tokenizers`.
@@ -42,6 +46,7 @@ class Pipeline:
                 f"Try: {sys.executable} -m pip install tokenizers"
             ) from error
         self._inputs, self._labels = list(options["inputs"]), list(options["labels"])
+        self._temperature, self._least = options["temperature"], options["accept_above"]
         self._tokenizer = Tokenizer.from_file(str(Path(folder) / "tokenizer.json"))
         self._tokenizer.encode_special_tokens = options["split_special_tokens"]
         # The file also keeps the padding and the cut of the tokenizer's last use, of which only the side is for good.
@@ -66,7 +71,7 @@ class Pipeline:
         return {name: np.asarray([getattr(encoding, FIELDS[name])], np.int64) for name in self._inputs}
 
     def after(self, outputs: Mapping[str, np.ndarray]) -> dict[str, Any]:
-        """The likeliest label and its probability; the class's index where labels are unknown.
+        """The likeliest label and its probability (the class's index where labels are unknown), and if it is known.
 
         Raises:
             ValueError: The model has no output `logits`.
@@ -74,6 +79,10 @@ class Pipeline:
         if "logits" not in outputs:
             raise ValueError(f"outputs of the text pipeline must have 'logits', got {', '.join(outputs)}")
         logits = outputs["logits"][0]
-        weights = np.exp(logits - logits.max())
         best = int(logits.argmax())
-        return {"label": self._labels[best] if self._labels else best, "score": float(weights[best] / weights.sum())}
+        weights = np.exp((logits - logits[best]) / self._temperature)
+        answer = {"label": self._labels[best] if self._labels else best, "score": float(1 / weights.sum())}
+        if self._least is not None:
+            known = logits[best] + np.log(np.exp(logits - logits[best]).sum())
+            answer["known"] = bool(known >= self._least)
+        return answer

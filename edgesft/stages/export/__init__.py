@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -114,5 +113,4 @@ def save_companions(processor: Any, contract: Contract, out: Path) -> None:
         for name, place in written.items():
             if TOKENIZER not in written or name in DEVICE_FILES:
                 place.replace(out / name)
-    text = json.dumps(contract.to_json(), indent=1, sort_keys=True, ensure_ascii=False)
-    (out / CONTRACT).write_text(text + "\n", "utf-8")
+    (out / CONTRACT).write_text(contract.text(), "utf-8")

@@ -45,6 +45,8 @@ def test_the_contract_names_the_pipeline(tmp_path: Path) -> None:
         "max_length": 16,
         "truncation_side": None,
         "split_special_tokens": False,
+        "temperature": 1.0,
+        "accept_above": None,
     }
     assert find(model(tmp_path, task="image-classification"), kind=None, inputs=PIXELS).label == "image"
 

@@ -1,0 +1,41 @@
+"""What a run says of unknown inputs, and what travels with the model."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from edgesft import api
+from edgesft.errors import InputError
+from edgesft.progress import Progress
+from tests import chain, tiny
+
+STAGES = ({"stage": "finetune", "epochs": 4, "learning_rate": 3.0e-3, "batch_size": 16, "arithmetic": "fp32"},)
+
+
+def test_thresholds_travel_with_the_model(bert: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EDGESFT_STORE", str(tmp_path / "store"))
+    # Sentences without a telling word are of neither mood.
+    words = tiny.GOOD + tiny.BAD
+    plain = [" ".join(word for word in row["text"].split() if word not in words) for row in tiny.rows(60, seed=3)]
+    (tmp_path / "plain.jsonl").write_text("".join(json.dumps({"text": text}) + "\n" for text in plain), "utf-8")
+    recipe = chain.write(tmp_path, bert, stages=STAGES, budget={})
+    result = api.run(recipe, ["data.unknown=plain.jsonl"], output=tmp_path / "run", progress=Progress(quiet=True))
+    results = json.loads((tmp_path / "run" / "results.json").read_text("utf-8"))
+    told, contract = results["evaluation"], json.loads((tmp_path / "run" / "contract.json").read_text("utf-8"))
+    assert told["open_world"]["rows"] == 60
+    assert told["open_world"]["auroc"] > 0.8
+    assert contract["options"]["accept_above"] == told["open_world"]["threshold"]
+    assert contract["options"]["temperature"] > 0
+    assert "calibration_error_calibrated" in told["averages"]
+    files = [file for file in (tmp_path / "run").iterdir() if file.name not in ("results.json", "recipe.yaml", api.LOG)]
+    assert results["stages"][0]["size_bytes"] == sum(file.stat().st_size for file in files)
+    assert "unknown inputs, 60 rows: AUROC" in result.table()
+
+
+def test_a_file_of_unknown_rows_must_be_there(bert: Path, tmp_path: Path) -> None:
+    recipe = chain.write(tmp_path, bert)
+    with pytest.raises(InputError, match=r"data\.unknown: no such file"):
+        api.run(recipe, ["data.unknown=none.jsonl"], output=tmp_path / "run", progress=Progress(quiet=True))
