@@ -6,7 +6,9 @@ import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
-from edgesft.data.splits import Splits
+import numpy as np
+
+from edgesft.data.splits import Splits, identity
 from edgesft.errors import Problem
 
 Row = Mapping[str, Any]
@@ -49,7 +51,14 @@ def classification(
         if not rows:
             found.append(Problem(f"data.{name}: must hold at least one row, got none", "check the file or the share"))
         found += _texts(name, rows, text)
-        found += _labels(name, rows, label)
+    return found + labelled(splits, label, train, further)
+
+
+def labelled(
+    splits: Mapping[str, Sequence[Row]], label: str, train: str = "train", further: Collection[str] = ()
+) -> list[Problem]:
+    """Everything wrong with the labels of rows; the arguments are those of `classification`."""
+    found = [problem for name, rows in splits.items() for problem in _labels(name, rows, label)]
     known = {label_name(row[label]) for row in splits.get(train, ()) if _is_label(row[label])}
     if len(known) == 1:
         found.append(
@@ -192,8 +201,10 @@ def problems(splits: Splits, roles: Sequence[str], allow_overlap: bool = False) 
     return found, warnings
 
 
-def _content(row: Row) -> tuple[tuple[str, str], ...]:
-    return tuple(sorted((role, str(value)) for role, value in row.items()))
+def _content(row: Row) -> tuple[tuple[str, str | bytes], ...]:
+    return tuple(
+        sorted((role, identity(value if isinstance(value, np.ndarray) else str(value))) for role, value in row.items())
+    )
 
 
 def _texts(split: str, rows: Sequence[Row], role: str) -> list[Problem]:
@@ -241,7 +252,7 @@ def _unseen(split: str, rows: Sequence[Row], known: Collection[str], role: str) 
 
 
 def _is_label(value: Any) -> bool:
-    return isinstance(value, int) or (isinstance(value, str) and bool(value.strip()))
+    return isinstance(value, int | np.integer) or (isinstance(value, str) and bool(value.strip()))
 
 
 def listed(names: Iterable[str]) -> str:

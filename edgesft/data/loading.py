@@ -6,9 +6,12 @@ import csv
 import difflib
 import io
 import json
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from edgesft.data import files
 from edgesft.errors import InputError, Problem, UnavailableError
@@ -18,7 +21,7 @@ SHOWN = 5
 
 
 def read(path: Path) -> list[dict[str, Any]]:
-    """All rows of a csv, tsv, jsonl, json or parquet file, in its order.
+    """All rows of a csv, tsv, jsonl, json, parquet or npz file, in its order.
 
     Raises:
         InputError: No such file, unknown suffix, bad encoding, malformed lines (each named), no rows.
@@ -139,12 +142,28 @@ def _parquet(path: Path) -> list[dict[str, Any]]:
     return rows
 
 
+def _npz(path: Path) -> list[dict[str, Any]]:
+    """Each array's first axis are the rows."""
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            arrays = {name: archive[name] for name in archive.files}
+    except (OSError, ValueError, zipfile.BadZipFile) as error:
+        raise InputError(f"{path}: not a readable npz file: {error}", "numpy.savez(path, x=…, label=…)") from error
+    counts = {name: len(array) if array.ndim else None for name, array in arrays.items()}
+    if len(set(counts.values())) > 1 or None in counts.values():
+        told = ", ".join(f"{name} {list(array.shape)}" for name, array in arrays.items())
+        raise InputError(f"{path}: must have as many rows in every array, got {told}", "the first axis are the rows")
+    plain = {name: array.tolist() if array.ndim == 1 else array for name, array in arrays.items()}
+    return [dict(zip(plain, values, strict=True)) for values in zip(*plain.values(), strict=True)]
+
+
 READERS: dict[str, Callable[[Path], list[dict[str, Any]]]] = {
     ".csv": _csv,
     ".tsv": _tsv,
     ".jsonl": _jsonl,
     ".json": _json,
     ".parquet": _parquet,
+    ".npz": _npz,
 }
 
 

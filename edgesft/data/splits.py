@@ -288,6 +288,11 @@ def stratum(row: Mapping[str, Any]) -> str:
     return f"{row[HEAD]}/{row.get('label')}" if HEAD in row else str(row.get("label"))
 
 
+def identity(value: Any) -> str | bytes:
+    """Equal for equal values; numpy's text of an array leaves out most of it."""
+    return value.tobytes() if isinstance(value, np.ndarray) else repr(value)
+
+
 def _together(rows: Sequence[Row], role: str) -> list[list[int]]:
     """Indices of rows that have an input or a group in common, also by way of others."""
     above = list(range(len(rows)))
@@ -297,10 +302,10 @@ def _together(rows: Sequence[Row], role: str) -> list[list[int]]:
             above[index] = index = above[above[index]]
         return index
 
-    first: dict[tuple[str, str], int] = {}
+    first: dict[tuple[str, str | bytes], int] = {}
     for index, row in enumerate(rows):
         for kind in (role, GROUP) if GROUP in row else (role,):
-            one, other = sorted((top(first.setdefault((kind, repr(row[kind])), index)), top(index)))
+            one, other = sorted((top(first.setdefault((kind, identity(row[kind])), index)), top(index)))
             above[other] = one
     groups: dict[int, list[int]] = {}
     for index in range(len(rows)):

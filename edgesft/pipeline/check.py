@@ -13,6 +13,7 @@ from edgesft.pipeline.plan import order_problems
 from edgesft.spec import load
 from edgesft.spec.budget import BudgetSpec
 from edgesft.spec.document import Document
+from edgesft.spec.model import FactorySpec
 from edgesft.spec.problems import nearest
 from edgesft.spec.profile import ProfileSpec
 from edgesft.spec.recipe import RecipeSpec
@@ -96,7 +97,7 @@ def _alone(
     """What the recipe tells without its rows and its model."""
     profiles = _profiles(recipe, document, base, problems)
     problems += order_problems(recipe, document)
-    task = _task(recipe, document, problems)
+    task = _task(recipe, document, base, problems)
     if task:
         problems += _metric_problems(recipe, document, task)
     return profiles, task
@@ -119,9 +120,9 @@ def _profiles(recipe: RecipeSpec, document: Document, base: Path, problems: list
     return found
 
 
-def _task(recipe: RecipeSpec, document: Document, problems: list[Problem]) -> Task | None:
+def _task(recipe: RecipeSpec, document: Document, base: Path, problems: list[Problem]) -> Task | None:
     try:
-        return registry.task(recipe.task)
+        return registry.of(recipe, base)
     except InputError as error:
         problems += _placed(error, document.where(("task",)))
         return None
@@ -183,7 +184,7 @@ def _model_problems(
 
 
 def _source_problems(
-    recipe: RecipeSpec, text: str, task: Task, rows: Splits | None, base: Path, where: str
+    recipe: RecipeSpec, text: str | FactorySpec, task: Task, rows: Splits | None, base: Path, where: str
 ) -> list[Problem]:
     try:
         place = source.resolve(text, base)
@@ -194,7 +195,7 @@ def _source_problems(
 
 
 def _label_problems(
-    recipe: RecipeSpec, text: str, task: Task, rows: Splits | None, base: Path, where: str
+    recipe: RecipeSpec, text: str | FactorySpec, task: Task, rows: Splits | None, base: Path, where: str
 ) -> list[Problem]:
     """What keeps a model that nothing fine-tunes from answering with the data's labels."""
     if not rows:

@@ -17,12 +17,14 @@ from edgesft.measure import fingerprint
 from edgesft.pipeline.plan import export_settings, training
 from edgesft.progress import Progress
 from edgesft.spec.load import is_file
+from edgesft.spec.model import FactorySpec
 from edgesft.spec.profile import MeasureSpec, ProfileSpec
 from edgesft.spec.recipe import RecipeSpec
 from edgesft.store.keys import versions
 from edgesft.store.store import Store
-from edgesft.tasks import registry, source
+from edgesft.tasks import factory, registry, source
 from edgesft.tasks.base import Contract, Example, Task
+from edgesft.tasks.source import Source
 
 DEFAULT_ALLOWANCE = 0.01
 """How far the deciding metric may fall where the budget does not say: the point that users of compression accept."""
@@ -52,7 +54,7 @@ class Job:
     @cached_property
     def task(self) -> Task:
         """What the model is for."""
-        return registry.task(self.recipe.task)
+        return registry.of(self.recipe, self.base)
 
     @cached_property
     def splits(self) -> Splits:
@@ -65,12 +67,12 @@ class Job:
         return self.task.contract(self.splits.train, self.recipe.data.options())
 
     @cached_property
-    def model(self) -> Path | str:
+    def model(self) -> Source:
         """Where the pretrained weights are."""
         return self.source(self.recipe.model)
 
-    def source(self, text: str) -> Path | str:
-        """A model's folder or hub id; a relative folder is the recipe's."""
+    def source(self, text: str | FactorySpec) -> Source:
+        """A model's folder, hub id or factory; a relative folder is the recipe's."""
         return source.resolve(text, self.base)
 
     @cached_property
@@ -115,6 +117,11 @@ class Job:
                 recipe["data"][split] = places.get(splits.ALONE, places)
         if data.unknown is not None:
             recipe["data"]["unknown"] = str(files.place(data.unknown, self.base).absolute())
+        if isinstance(model := self.recipe.model, FactorySpec):
+            found = factory.resolve(model, self.base)
+            recipe["model"]["path"] = str(found.path)
+            if found.weights:
+                recipe["model"]["weights"] = str(found.weights.absolute())
         for place in (recipe, *recipe["stages"]):
             for name in ("model", "teacher"):
                 if (folder := self.base / str(place.get(name))).is_dir():

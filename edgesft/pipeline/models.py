@@ -16,6 +16,7 @@ from edgesft.stages.artefact import Artefact
 from edgesft.stages.context import StageContext, StageReport
 from edgesft.stages.registry import KINDS
 from edgesft.store.keys import key
+from edgesft.tasks.source import Source
 from edgesft.tasks.source import digest as source_digest
 
 REPORT = "report.json"
@@ -60,7 +61,7 @@ class Maker:
     def _export(self) -> Step:
         return Step("export", export_settings(self._job.recipe), inserted=True)
 
-    def _start(self, model: Path | str, digest: str) -> Artefact:
+    def _start(self, model: Source, digest: str) -> Artefact:
         job = self._job
 
         def build(out: Path, work: Path) -> None:

@@ -50,7 +50,7 @@ def survey(path: Path, settings: Sequence[str] = ()) -> dict[str, Any]:
     recipe, problems, _ = load.recipe(path, settings)
     if recipe is None or problems:
         raise InputError(problems)
-    task, base = registry.task(recipe.task), path.parent
+    task, base = registry.of(recipe, path.parent), path.parent
     rows = splits.load(recipe.data, task.roles, base, recipe.seed).rows()
     found: list[Problem] = task.check(rows, recipe.data.options())
     tokens = _tokens(recipe, rows, task, base)

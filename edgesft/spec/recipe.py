@@ -8,6 +8,7 @@ from pydantic import Field, field_validator
 
 from edgesft.spec.base import Spec
 from edgesft.spec.budget import BudgetSpec
+from edgesft.spec.model import FactorySpec
 from edgesft.spec.stages import StageSpec
 
 Files = str | dict[str, str]
@@ -52,8 +53,8 @@ class RecipeSpec(Spec):
     version: Literal[1]
     name: str | None = Field(None, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
     """Name of the run's folder; by default the recipe file's."""
-    model: str
-    """A folder, a hub id, or `pkg://package/path` for weights inside an installed package."""
+    model: str | FactorySpec
+    """A folder, a hub id, `pkg://package/path` for weights inside an installed package, or a factory of one's own."""
     task: str
     """For example text-classification."""
     data: DataSpec

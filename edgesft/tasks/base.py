@@ -22,12 +22,12 @@ import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from edgesft.errors import Problem
+from edgesft.tasks.source import Source
 
 if TYPE_CHECKING:
     import torch
@@ -101,9 +101,9 @@ class Task(ABC):
     """A kind of job. Stateless: what varies is in the contract and the processor."""
 
     name: ClassVar[str]
-    roles: ClassVar[tuple[str, ...]]
+    roles: tuple[str, ...]
     """Columns that the rows must have."""
-    metrics: ClassVar[tuple[str, ...]]
+    metrics: tuple[str, ...]
     """Names that `score` returns; the first one decides. All are better when higher, and lie in [0, 1]."""
 
     @abstractmethod
@@ -124,15 +124,15 @@ class Task(ABC):
         """The contract that the training rows and the recipe's options imply."""
 
     @abstractmethod
-    def check_model(self, source: Path | str, contract: Contract, *, trust_remote_code: bool = False) -> list[Problem]:
+    def check_model(self, source: Source, contract: Contract, *, trust_remote_code: bool = False) -> list[Problem]:
         """What keeps this model from doing this task, judged by its configuration."""
 
     @abstractmethod
-    def check_head(self, source: Path | str, contract: Contract) -> list[Problem]:
+    def check_head(self, source: Source, contract: Contract) -> list[Problem]:
         """What keeps a model that nothing fine-tunes from answering as the contract says."""
 
     @abstractmethod
-    def load_model(self, source: Path | str, contract: Contract, *, trust_remote_code: bool = False) -> nn.Module:
+    def load_model(self, source: Source, contract: Contract, *, trust_remote_code: bool = False) -> nn.Module:
         """A pretrained model with a head for the contract; weights are read without unpickling code.
 
         Raises:
@@ -144,7 +144,7 @@ class Task(ABC):
         """The same architecture from its configuration alone, weights uninitialised."""
 
     @abstractmethod
-    def load_processor(self, source: Path | str, contract: Contract) -> Any:
+    def load_processor(self, source: Source, contract: Contract) -> Any:
         """What `encode` needs (a tokenizer, an image processor); has `save_pretrained(folder)`."""
 
     @abstractmethod

@@ -54,6 +54,18 @@ def weighted(counts: np.ndarray, values: np.ndarray) -> float:
     return float(np.average(values, weights=counts.sum(axis=1)))
 
 
+def r2(predicted: np.ndarray, truth: np.ndarray) -> float:
+    """Share of the truth's variance that predictions explain, from 0 on: what is worse than the mean explains nothing.
+
+    Args:
+        predicted: Any shape.
+        truth: The same shape.
+    """
+    spread = float(np.square(truth - truth.mean(axis=0)).sum())
+    error = float(np.square(truth - predicted).sum())
+    return max(0.0, 1 - error / spread) if spread else float(error == 0)
+
+
 def top(logits: np.ndarray, truth: np.ndarray, k: int) -> float:
     """Share of the rows whose true class is among the k highest; ties count against it.
 

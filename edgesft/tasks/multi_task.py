@@ -31,8 +31,8 @@ class MultiTask(TextClassification):
     """
 
     name: ClassVar[str] = "multi-task"
-    roles: ClassVar[tuple[str, ...]] = ("text", "label", "head")
-    metrics: ClassVar[tuple[str, ...]] = ("accuracy", "accuracy_lowest", "f1_macro")
+    roles: tuple[str, ...] = ("text", "label", "head")
+    metrics: tuple[str, ...] = ("accuracy", "accuracy_lowest", "f1_macro")
 
     def check(self, splits: Mapping[str, Sequence[Row]], options: Mapping[str, Any] | None = None) -> list[Problem]:
         """Of each head what is wrong with a classification's rows; heads that train lacks."""

@@ -35,8 +35,8 @@ class QuestionAnswering(TextTask):
     """
 
     name: ClassVar[str] = "question-answering"
-    roles: ClassVar[tuple[str, ...]] = ("context", "question", "answers")
-    metrics: ClassVar[tuple[str, ...]] = ("f1", "exact_match")
+    roles: tuple[str, ...] = ("context", "question", "answers")
+    metrics: tuple[str, ...] = ("f1", "exact_match")
     kind: ClassVar[str] = "question-answering"
     heads: ClassVar[str] = "MODEL_FOR_QUESTION_ANSWERING_MAPPING_NAMES"
     outputs: ClassVar[tuple[str, ...]] = ("start_logits", "end_logits")

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import difflib
+from pathlib import Path
 
+from edgesft.data.files import place
 from edgesft.errors import InputError
+from edgesft.spec.model import FactorySpec
+from edgesft.spec.recipe import RecipeSpec
+from edgesft.tasks.arrays import Arrays
 from edgesft.tasks.base import Task
 from edgesft.tasks.multi_task import MultiTask
 from edgesft.tasks.question_answering import QuestionAnswering
@@ -13,8 +18,26 @@ from edgesft.tasks.token_classification import TokenClassification
 from edgesft.tasks.zero_shot import ZeroShot
 
 TASKS: dict[str, type[Task]] = {
-    each.name: each for each in (TextClassification, TokenClassification, QuestionAnswering, MultiTask, ZeroShot)
+    each.name: each
+    for each in (TextClassification, TokenClassification, QuestionAnswering, MultiTask, ZeroShot, Arrays)
 }
+
+
+def of(recipe: RecipeSpec, base: Path) -> Task:
+    """The task of a recipe, as its model declares it.
+
+    Args:
+        recipe: The recipe.
+        base: Folder that relative paths start from.
+
+    Raises:
+        InputError: There is no such task.
+    """
+    model = recipe.model
+    if recipe.task == Arrays.name and isinstance(model, FactorySpec):
+        path = place(model.path, base) if model.path else base
+        return Arrays(model.inputs, model.loss, model.metric, path.absolute())
+    return task(recipe.task)
 
 
 def task(name: str) -> Task:

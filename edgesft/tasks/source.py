@@ -12,7 +12,10 @@ from typing import Any
 
 from edgesft.data.files import sha256
 from edgesft.errors import InputError, UnavailableError
+from edgesft.spec.model import FactorySpec
+from edgesft.tasks import factory
 from edgesft.tasks.checkpoint import TOKENIZERS
+from edgesft.tasks.factory import Factory
 
 PACKAGE = "pkg://"
 LOADED = ("*.json", "*.safetensors", "*.txt", "*.model", "*.py")
@@ -32,19 +35,25 @@ _LAST_USE = frozenset(("truncation", "padding"))
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
 
 
-def resolve(source: str, base: Path = Path()) -> Path | str:
+Source = Path | str | Factory
+"""A folder, a hub id, or a factory."""
+
+
+def resolve(source: str | FactorySpec, base: Path = Path()) -> Source:
     """What the recipe's `model` (or a teacher) names.
 
     Args:
-        source: A folder, `pkg://package/path` or a hub id; a folder wins over a hub id of the same name.
+        source: A folder, `pkg://package/path`, a hub id (a folder wins over one of the same name), or a factory.
         base: Folder that relative paths start from.
 
     Returns:
-        A folder, or the hub id as it was given.
+        A folder, the hub id as it was given, or the factory.
 
     Raises:
         InputError: The package is not installed, or a path does not exist.
     """
+    if isinstance(source, FactorySpec):
+        return factory.resolve(source, base)
     if source.startswith(PACKAGE):
         return _in_package(source)
     path = base / Path(source).expanduser()
@@ -61,24 +70,29 @@ def resolve(source: str, base: Path = Path()) -> Path | str:
     return source
 
 
-def folder(source: Path | str) -> Path:
+def folder(source: Source) -> Path:
     """The folder of a resolved source; a hub model is fetched into the hub's own cache the first time.
 
     Raises:
-        InputError: The hub has no such model, or does not give it to this user.
+        InputError: The hub has no such model, or does not give it to this user; or a factory was given.
         UnavailableError: It is not in the cache, and the hub cannot be reached.
     """
     if isinstance(source, Path):
         return source
+    if isinstance(source, Factory):
+        message = f"model: must be a folder, a hub id or pkg://package/path for this task, got {source.name!r}"
+        raise InputError(message, "task: arrays, for a model of your own")
     resolved = resolve(source)
-    return resolved if isinstance(resolved, Path) else _from_hub(resolved)
+    return resolved if isinstance(resolved, Path) else _from_hub(str(resolved))
 
 
-def digest(source: Path | str) -> str:
+def digest(source: Source) -> str:
     """Content digest of a source, for cache keys: sha256 over the files that loading may read.
 
     A hub model's cached files lie under their commit; they are hashed like any other folder's.
     """
+    if isinstance(source, Factory):
+        return source.digest()
     place = folder(source)
     files = sorted({file for pattern in (*LOADED, *PICKLED) for file in place.glob(pattern)})
     total = hashlib.sha256()
@@ -87,7 +101,7 @@ def digest(source: Path | str) -> str:
     return total.hexdigest()
 
 
-def read_alike(one: Path | str, other: Path | str) -> bool:
+def read_alike(one: Source, other: Source) -> bool:
     """Whether two sources encode their input alike: their processors have files in common, and those say the same."""
     ours, theirs = folder(one), folder(other)
     common = [name for name in VOCABULARIES if (ours / name).is_file() and (theirs / name).is_file()]

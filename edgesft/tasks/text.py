@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -12,6 +11,7 @@ import numpy as np
 from edgesft.errors import InputError, Problem
 from edgesft.tasks import checkpoint, pretrained
 from edgesft.tasks.base import Batch, Contract, Example, Graph, Run, Task
+from edgesft.tasks.source import Source
 from edgesft.tasks.source import folder as local_folder
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ class TextTask(Task):
     by_token: ClassVar[bool] = False
     """Whether the outputs, and the labels, are of each token."""
 
-    def check_model(self, source: Path | str, contract: Contract, *, trust_remote_code: bool = False) -> list[Problem]:
+    def check_model(self, source: Source, contract: Contract, *, trust_remote_code: bool = False) -> list[Problem]:
         """Damaged or missing files, remote code, no head of this kind, inputs longer than the model takes."""
         folder = local_folder(source)
         config = checkpoint.read_config(folder)
@@ -73,11 +73,11 @@ class TextTask(Task):
             )
         return found
 
-    def check_head(self, source: Path | str, contract: Contract) -> list[Problem]:
+    def check_head(self, source: Source, contract: Contract) -> list[Problem]:
         """A checkpoint without this task's head, or with one for other labels."""
         return checkpoint.label_problems(local_folder(source), contract.labels, self.head)
 
-    def load_model(self, source: Path | str, contract: Contract, *, trust_remote_code: bool = False) -> nn.Module:
+    def load_model(self, source: Source, contract: Contract, *, trust_remote_code: bool = False) -> nn.Module:
         """A pretrained model with a head for the contract's labels; missing parts follow torch's global seed."""
         folder = local_folder(source)
         auto = pretrained.auto_class(self.kind)
@@ -87,7 +87,7 @@ class TextTask(Task):
         """The architecture of a transformers configuration, weights uninitialised."""
         return pretrained.build(pretrained.auto_class(self.kind), config, contract.labels)
 
-    def load_processor(self, source: Path | str, contract: Contract) -> Any:
+    def load_processor(self, source: Source, contract: Contract) -> Any:
         """The tokenizer, making only inputs that the model takes."""
         folder = local_folder(source)
         with pretrained.quiet(), pretrained.readable_errors(folder):

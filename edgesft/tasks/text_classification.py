@@ -21,8 +21,8 @@ class TextClassification(TextTask):
     """One label for one text, by an encoder with a classification head."""
 
     name: ClassVar[str] = "text-classification"
-    roles: ClassVar[tuple[str, ...]] = ("text", "label")
-    metrics: ClassVar[tuple[str, ...]] = ("accuracy", "f1_macro", "f1_weighted", "precision_macro", "recall_macro")
+    roles: tuple[str, ...] = ("text", "label")
+    metrics: tuple[str, ...] = ("accuracy", "f1_macro", "f1_weighted", "precision_macro", "recall_macro")
     kind: ClassVar[str] = "text-classification"
     heads: ClassVar[str] = "MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING_NAMES"
 

@@ -30,8 +30,8 @@ class TokenClassification(TextTask):
     """
 
     name: ClassVar[str] = "token-classification"
-    roles: ClassVar[tuple[str, ...]] = ("tokens", "tags")
-    metrics: ClassVar[tuple[str, ...]] = ("f1", "precision", "recall", "accuracy")
+    roles: tuple[str, ...] = ("tokens", "tags")
+    metrics: tuple[str, ...] = ("f1", "precision", "recall", "accuracy")
     kind: ClassVar[str] = "token-classification"
     heads: ClassVar[str] = "MODEL_FOR_TOKEN_CLASSIFICATION_MAPPING_NAMES"
     by_token: ClassVar[bool] = True

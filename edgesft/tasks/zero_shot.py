@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -13,6 +12,7 @@ from edgesft.data import checks
 from edgesft.errors import Problem
 from edgesft.tasks import pretrained
 from edgesft.tasks.base import Contract, Example, Graph, Row
+from edgesft.tasks.source import Source
 from edgesft.tasks.source import folder as local_folder
 from edgesft.tasks.text import INPUTS
 from edgesft.tasks.text_classification import TextClassification
@@ -54,11 +54,11 @@ class ZeroShot(TextClassification):
             },
         )
 
-    def check_head(self, source: Path | str, contract: Contract) -> list[Problem]:
+    def check_head(self, source: Source, contract: Contract) -> list[Problem]:
         """Nothing: every encoder can compare texts."""
         return []
 
-    def load_model(self, source: Path | str, contract: Contract, *, trust_remote_code: bool = False) -> nn.Module:
+    def load_model(self, source: Source, contract: Contract, *, trust_remote_code: bool = False) -> nn.Module:
         """A `matcher.Matcher` on a pretrained encoder."""
         from edgesft.tasks.matcher import Matcher
 

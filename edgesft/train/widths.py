@@ -47,9 +47,15 @@ def record(model: nn.Module) -> dict[str, Any]:
 
 
 def skeleton(model: nn.Module) -> nn.Module:
-    """The same class built anew from the model's configuration, without memory for its tensors."""
-    with torch.device("meta"):
-        fresh: nn.Module = type(model)(copy.deepcopy(model.config))
+    """The same class built anew from the model's configuration, without memory for its tensors where that works."""
+    kind: Any = type(model)
+    try:
+        with torch.device("meta"):
+            fresh: nn.Module = kind(copy.deepcopy(model.config))
+    except (InputError, NotImplementedError, RuntimeError):
+        # A module of one's own may look at numbers while it is made.
+        with torch.random.fork_rng():
+            fresh = kind(copy.deepcopy(model.config))
     return fresh
 
 

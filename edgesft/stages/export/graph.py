@@ -90,6 +90,7 @@ def _export_module(graph: Graph, opset: int) -> onnx_ir.Model:
     import torch
 
     with torch.no_grad():
+        outputs = graph.module(**graph.inputs)
         program = torch.onnx.export(
             graph.module,
             (),
@@ -97,7 +98,8 @@ def _export_module(graph: Graph, opset: int) -> onnx_ir.Model:
             dynamo=True,
             dynamic_shapes=dynamic_shapes(graph),
             input_names=list(graph.inputs),
-            output_names=list(graph.outputs),
+            # What comes by name comes in its own order, and may be more than is wanted.
+            output_names=list(outputs) if isinstance(outputs, Mapping) else list(graph.outputs),
             opset_version=opset,
         )
     return program.model

@@ -1,0 +1,31 @@
+"""A model of one's own, as a recipe names it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import Field
+
+from edgesft.spec.base import Spec
+
+NAME = r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$"
+
+
+class FactorySpec(Spec):
+    """A Python function that makes the model, and what it is trained for. For the task `arrays`."""
+
+    factory: str = Field(pattern=NAME)
+    """`module:function`; the function returns an `nn.Module` that takes the inputs by name and returns scores."""
+    arguments: dict[str, Any] = {}
+    """Keyword arguments of the function."""
+    weights: str | None = None
+    """Its weights, a safetensors file; left out, those that the function gives it are trained from."""
+    path: str | None = None
+    """Folder that the module is imported from; by default the recipe's."""
+    inputs: tuple[str, ...] = Field(("x",), min_length=1)
+    """Names of the inputs, which are columns of the rows."""
+    loss: str = "auto"
+    """cross_entropy, mse, l1, huber, or `module:function` of (scores, labels); `auto` is cross_entropy for classes, mse
+    for numbers."""
+    metric: str = "accuracy"
+    """accuracy, r2, or `module:function` of (predictions, references) with a result in [0, 1], higher being better."""

@@ -1,0 +1,273 @@
+"""Arrays: a model of the user's own that takes arrays of fixed shapes, and gives a class or numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+
+from edgesft.data import checks
+from edgesft.errors import InputError, Problem
+from edgesft.tasks import calibration, evaluation, factory, metrics
+from edgesft.tasks.base import Batch, Contract, Example, Graph, Row, Run, Task
+from edgesft.tasks.factory import Factory
+from edgesft.tasks.source import Source
+from edgesft.tasks.text_classification import known
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
+LABELS = "labels"
+
+LOSSES = ("cross_entropy", "mse", "l1", "huber")
+OF_CLASSES, OF_NUMBERS = "accuracy", "r2"
+
+
+class NoProcessor:
+    """Arrays are fed as they are."""
+
+    def save_pretrained(self, folder: str | Path) -> None:
+        """Writes nothing."""
+
+
+class Arrays(Task):
+    """A class, or numbers, for arrays of fixed shapes, by the user's own module.
+
+    Rows have a column for each input, an array or a list of numbers, and `label`: a name or a whole number is a class,
+    a number with a point or a list of numbers is what the model's scores should be.
+    """
+
+    name: ClassVar[str] = "arrays"
+
+    def __init__(
+        self, inputs: Sequence[str] = ("x",), loss: str = "auto", metric: str = OF_CLASSES, path: Path | None = None
+    ) -> None:
+        """Takes what the recipe's `model` declares.
+
+        Args:
+            inputs: Names of the inputs.
+            loss: One of `LOSSES`, `auto` or `module:function`.
+            metric: `accuracy`, `r2` or `module:function`.
+            path: Folder that their modules are imported from.
+        """
+        self.inputs, self._loss, self._metric, self._path = tuple(inputs), loss, metric, path or Path()
+        self.roles = (*self.inputs, "label")
+        self.metrics = (metric.partition(":")[2] or metric,)
+
+    @cached_property
+    def _own_loss(self) -> Any:
+        return factory.function(self._loss, self._path, "model.loss")
+
+    def text(self, row: Row) -> str:
+        """Shapes of the inputs: arrays are no words."""
+        return ", ".join(f"{name} {np.shape(row[name])}" for name in self.inputs)
+
+    def check(self, splits: Mapping[str, Sequence[Row]], options: Mapping[str, Any] | None = None) -> list[Problem]:
+        """Losses and metrics that there are not; empty splits; arrays of several shapes or of no numbers; labels."""
+        found = [*self._declared()]
+        shapes: dict[str, tuple[int, ...]] = {}
+        for split, rows in splits.items():
+            if not rows:
+                found.append(Problem(f"data.{split}: must hold at least one row, got none"))
+            for number, row in enumerate(rows, 1):
+                for name in self.inputs:
+                    problem = _wrong(row[name], shapes.get(name))
+                    if problem:
+                        found.append(Problem(f"data.{split}: {name} must be {problem} in row {number}"))
+                        return found
+                    shapes.setdefault(name, np.shape(row[name]))
+        classes = self._of_classes([row for rows in splits.values() for row in rows])
+        if not classes and self._metric == OF_CLASSES:
+            message = "model.metric: must be r2 or a function of one's own for labels that are numbers, got accuracy"
+            found.append(Problem(message, f"model.metric={OF_NUMBERS}; or whole numbers or names for classes"))
+        return found or (checks.labelled(splits, "label") if classes else [])
+
+    def _declared(self) -> list[Problem]:
+        found: list[Problem] = []
+        for field, value, names in (
+            ("model.loss", self._loss, ("auto", *LOSSES)),
+            ("model.metric", self._metric, (OF_CLASSES, OF_NUMBERS)),
+        ):
+            if ":" in value:
+                try:
+                    factory.module_file(value, self._path, field)
+                except InputError as error:
+                    found += error.problems
+            elif value not in names:
+                message = f"{field}: must be {', '.join(names)} or module:function, got {value!r}"
+                found.append(Problem(message))
+        return found
+
+    def _of_classes(self, rows: Sequence[Row]) -> bool:
+        return all(isinstance(row["label"], str | int | np.integer) for row in rows)
+
+    def contract(self, train: Sequence[Row], options: Mapping[str, Any]) -> Contract:
+        """Labels where they are classes; shapes and types of the inputs; how answers are scored."""
+        classes = self._of_classes(train)
+        labels = checks.ordered({checks.label_name(row["label"]) for row in train}) if classes and train else ()
+        arrays = {name: _array(train[0][name]) for name in self.inputs} if train else {}
+        told = {name: {"shape": list(each.shape), "dtype": str(each.dtype)} for name, each in arrays.items()}
+        options = {"inputs": told, "metric": self._metric}
+        # Where a function lies is told only where there is one: it is a path of this machine.
+        return Contract(
+            self.name, tuple(labels), {**options, **({"path": str(self._path)} if ":" in self._metric else {})}
+        )
+
+    def check_model(self, source: Source, contract: Contract, *, trust_remote_code: bool = False) -> list[Problem]:
+        """A model that no factory makes; a module or weights that are not there."""
+        if not isinstance(source, Factory):
+            return [Problem("model: must be {factory: module:function} for the task arrays, got a name", factory.WHERE)]
+        return source.problems()
+
+    def check_head(self, source: Source, contract: Contract) -> list[Problem]:
+        """Nothing without weights: what a factory gives is the user's to know."""
+        return []
+
+    def load_model(self, source: Source, contract: Contract, *, trust_remote_code: bool = False) -> nn.Module:
+        """What the factory makes, with its weights."""
+        from edgesft.tasks import own
+
+        if not isinstance(source, Factory):
+            raise InputError(self.check_model(source, contract))
+        return own.load(source)
+
+    def build_model(self, config: Mapping[str, Any], contract: Contract) -> nn.Module:
+        """What the factory makes."""
+        from edgesft.tasks import own
+
+        return own.OwnModel(own.OwnConfig(config["factory"], config["path"], config["arguments"]))
+
+    def load_processor(self, source: Source, contract: Contract) -> NoProcessor:
+        """Nothing to be done to arrays."""
+        return NoProcessor()
+
+    def encode(self, rows: Sequence[Row], processor: Any, contract: Contract) -> list[Example]:
+        """Arrays, float32 or int64; labels are the class's index or float32 numbers."""
+        index_of = {label: index for index, label in enumerate(contract.labels)}
+        examples = []
+        for row in rows:
+            example = {name: _array(row[name]) for name in self.inputs if name in row}
+            if "label" in row:
+                label = row["label"]
+                example[LABELS] = (
+                    np.asarray(known(checks.label_name(label), index_of), np.int64)
+                    if contract.labels
+                    else np.asarray(label, np.float32)
+                )
+            examples.append(example)
+        return examples
+
+    def collate(self, examples: Sequence[Example], processor: Any) -> Batch:
+        """Stacked arrays."""
+        return {name: np.stack([example[name] for example in examples]) for name in examples[0]}
+
+    def augment(self, batch: Batch, processor: Any, share: float, rng: np.random.Generator) -> Batch:
+        """The batch as it is: what noise is harmless, only its owner knows."""
+        return batch
+
+    def loss(
+        self,
+        outputs: Any,
+        labels: torch.Tensor,
+        *,
+        label_smoothing: float = 0.0,
+        class_weights: torch.Tensor | None = None,
+    ) -> torch.Tensor:
+        """The declared loss; a function of one's own gets the scores and the labels."""
+        from torch.nn import functional
+
+        logits = self.logits(outputs).float()
+        if ":" in self._loss:
+            found: torch.Tensor = self._own_loss(logits, labels)
+            return found
+        if self._loss == "cross_entropy" or (self._loss == "auto" and not labels.is_floating_point()):
+            return functional.cross_entropy(logits, labels, weight=class_weights, label_smoothing=label_smoothing)
+        kinds: dict[str, Callable[..., torch.Tensor]] = {"l1": functional.l1_loss, "huber": functional.huber_loss}
+        return kinds.get(self._loss, functional.mse_loss)(logits.reshape(labels.shape), labels)
+
+    def logits(self, outputs: Any) -> torch.Tensor:
+        """The model's scores, shape [rows, …]."""
+        scores: torch.Tensor = outputs["logits"]
+        return scores
+
+    def predict(self, run: Run, examples: Sequence[Example], processor: Any, *, batch_size: int = 1) -> np.ndarray:
+        """Scores, float32 of shape [rows, …]."""
+        parts = []
+        for start in range(0, len(examples), batch_size):
+            batch = self.collate(examples[start : start + batch_size], processor)
+            batch.pop(LABELS, None)
+            parts.append(np.asarray(run(batch)["logits"], np.float32))
+        return np.concatenate(parts)
+
+    def references(self, examples: Sequence[Example]) -> np.ndarray:
+        """The labels, one a row."""
+        return np.stack([example[LABELS] for example in examples])
+
+    def score(self, predictions: np.ndarray, references: np.ndarray, contract: Contract) -> dict[str, float]:
+        """The declared metric."""
+        name = contract.options["metric"]
+        if ":" in name:
+            measure = factory.function(name, Path(contract.options["path"]), "model.metric")
+            found = {name.partition(":")[2]: float(measure(predictions, references))}
+        elif name == OF_CLASSES:
+            found = {name: float((predictions.argmax(axis=1) == references).mean())}
+        else:
+            found = {name: metrics.r2(predictions.reshape(references.shape), references)}
+        return found
+
+    def evaluate(self, predictions: np.ndarray, references: np.ndarray, contract: Contract) -> dict[str, Any]:
+        """Of classes, all that a classification tells."""
+        if not contract.labels:
+            return {}
+        heat = contract.options.get(calibration.TEMPERATURE)
+        return evaluation.classification(predictions, references, contract.labels, heat)
+
+    def calibrate(self, predictions: np.ndarray, references: np.ndarray, contract: Contract) -> dict[str, Any]:
+        """Of classes, the temperature, and the score from which a row is of a known class."""
+        return calibration.calibrate(predictions, references) if contract.labels else {}
+
+    def unknown(self, predictions: np.ndarray, others: np.ndarray, contract: Contract) -> dict[str, Any]:
+        """Of classes, how well rows of others are told."""
+        if not contract.labels:
+            return {}
+        return calibration.open_world(predictions, others, contract.options[calibration.ACCEPT])
+
+    def graphs(self, model: nn.Module, processor: Any, examples: Sequence[Example]) -> list[Graph]:
+        """One graph, `model`, whose batch varies: the user's module itself, whose `forward` names its inputs."""
+        import torch
+
+        from edgesft.tasks.own import OwnModel
+
+        module = model.model if isinstance(model, OwnModel) else model
+        batch = self.collate([examples[0], examples[-1]], processor)
+        inputs = {name: torch.from_numpy(batch[name]) for name in self.inputs}
+        return [Graph("model", module, inputs, {name: {0: "batch"} for name in inputs}, ("logits",))]
+
+    def requests(self, examples: Sequence[Example], processor: Any) -> list[Batch]:
+        """The inputs of each example with a batch axis of 1."""
+        return [{name: example[name][np.newaxis] for name in self.inputs} for example in examples]
+
+
+def _array(value: Any) -> np.ndarray:
+    """As models take it: int64 or float32."""
+    array = np.asarray(value)
+    return array.astype(np.int64 if array.dtype.kind in "iub" else np.float32)
+
+
+def _wrong(value: Any, shape: tuple[int, ...] | None) -> str | None:
+    """What an input must be and is not."""
+    try:
+        array = np.asarray(value)
+    except ValueError:
+        return "an array, got lists of several lengths"
+    if array.dtype.kind not in "iubf":
+        return f"numbers, got {array.dtype}"
+    if array.dtype.kind == "f" and not np.isfinite(array).all():
+        return "finite numbers, got others"
+    if shape is not None and array.shape != shape:
+        return f"of the shape of the rows before, {list(shape)}, got {list(array.shape)}"
+    return None

@@ -1,0 +1,52 @@
+"""Modules such as a user would bring; tests name them in recipes as `nets:…`."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn import functional
+
+
+class Block(nn.Module):
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.norm, self.up, self.down = nn.LayerNorm(width), nn.Linear(width, 4 * width), nn.Linear(4 * width, width)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x + self.down(functional.gelu(self.up(self.norm(x))))
+
+
+class Net(nn.Module):
+    def __init__(self, width: int, classes: int) -> None:
+        super().__init__()
+        self.stem = nn.Linear(6, width)
+        self.blocks = nn.ModuleList(Block(width) for _ in range(2))
+        self.head = nn.Linear(width, classes)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        found = self.stem(x)
+        for block in self.blocks:
+            found = block(found)
+        return self.head(found)
+
+
+def make(width: int = 16, classes: int = 2) -> nn.Module:
+    return Net(width, classes)
+
+
+def broken() -> nn.Module:
+    raise ValueError("out of paper")
+
+
+def number() -> int:
+    return 3
+
+
+def focal(scores: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    chance = functional.log_softmax(scores, dim=-1).gather(1, labels[:, None])[:, 0]
+    return (-((1 - chance.exp()) ** 2) * chance).mean()
+
+
+def hits(predictions: np.ndarray, references: np.ndarray) -> float:
+    return float((predictions.argmax(axis=1) == references).mean())

@@ -1,0 +1,149 @@
+"""A model of one's own on arrays: declared, loaded, learnt, and taken through every stage."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from edgesft import api
+from edgesft.errors import InputError
+from edgesft.progress import Progress
+from edgesft.spec.model import FactorySpec
+from edgesft.tasks import factory
+from edgesft.tasks.arrays import Arrays
+from edgesft.tasks.source import digest
+from edgesft.train import checkpoint
+from tests import chain
+from tests.tasks import nets
+
+HERE = Path(__file__).parent
+
+
+def arrays(count: int, seed: int = 0) -> dict[str, np.ndarray]:
+    """Six numbers; the class tells whether two of them are of one sign."""
+    x = np.random.default_rng(seed).normal(size=(count, 6)).astype(np.float32)
+    return {"x": x, "label": (x[:, 0] * x[:, 1] > 0).astype(np.int64)}
+
+
+def rows(count: int) -> list[dict[str, Any]]:
+    made = arrays(count)
+    return [{"x": x, "label": int(label)} for x, label in zip(made["x"], made["label"], strict=True)]
+
+
+def given(**changes: Any) -> factory.Factory:
+    return factory.resolve(FactorySpec.model_validate({"factory": "nets:make", "path": str(HERE), **changes}), HERE)
+
+
+def loaded(**changes: Any) -> Any:
+    task = Arrays()
+    return task.load_model(given(**changes), task.contract(rows(4), {}))
+
+
+def test_weights_are_loaded_and_saved_again(tmp_path: Path) -> None:
+    torch.manual_seed(3)
+    save_file(nets.make(8).state_dict(), tmp_path / "w.safetensors")
+    source = given(arguments={"width": 8}, weights=str(tmp_path / "w.safetensors"))
+    task = Arrays()
+    contract = task.contract(rows(4), {})
+    model = task.load_model(source, contract)
+    checkpoint.save(model, tmp_path / "model", task.load_processor(source, contract), contract)
+    again = checkpoint.load(tmp_path / "model", task)
+    x = torch.randn(3, 6)
+    assert torch.equal(model.eval()(x=x)["logits"], again(x=x)["logits"])
+    assert source.problems() == []
+
+
+def test_the_digest_follows_module_arguments_and_weights(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text("from torch import nn\ndef make(n=1):\n    return nn.Linear(n, n)\n")
+    spec = {"factory": "mine:make", "path": str(tmp_path)}
+    first = digest(given(**spec))
+    assert digest(given(**spec, arguments={"n": 2})) != first
+    (tmp_path / "mine.py").write_text("from torch import nn\ndef make(n=1):\n    return nn.Linear(n, n + 1)\n")
+    assert digest(given(**spec)) != first
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"factory": "nets:broken"}, "must return a module. It raised ValueError: out of paper"),
+        ({"factory": "nets:number"}, "must return an nn.Module, got int"),
+        ({"factory": "nets:none"}, "must have a function 'none', got none"),
+        ({"factory": "nowhere:make"}, "must name a module, got 'nowhere', which is not found"),
+        ({"arguments": {"depth": 3}}, "It raised TypeError"),
+        ({"weights": "none.safetensors"}, "no such file"),
+    ],
+)
+def test_a_factory_that_fails(changes: dict[str, Any], said: str) -> None:
+    with pytest.raises(InputError) as caught:
+        loaded(**changes)
+    assert said in str(caught.value)
+
+
+def test_weights_of_another_model(tmp_path: Path) -> None:
+    save_file(nets.make(8, classes=3).state_dict(), tmp_path / "w.safetensors")
+    with pytest.raises(InputError, match=r"has of another shape head\.bias, head\.weight"):
+        loaded(arguments={"width": 8}, weights=str(tmp_path / "w.safetensors"))
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"x": [1.0, 2.0]}, "x must be of the shape of the rows before, [6], got [2] in row 2"),
+        ({"x": [[1], [1, 2]]}, "x must be an array, got lists of several lengths in row 2"),
+        ({"x": ["a"] * 6}, "x must be numbers"),
+        ({"x": [np.nan] * 6}, "x must be finite numbers"),
+        ({"label": 0.5}, "model.metric: must be r2 or a function of one's own for labels that are numbers"),
+    ],
+)
+def test_bad_rows(changes: dict[str, Any], said: str) -> None:
+    good = rows(4)
+    (problem,) = Arrays().check({"train": [good[0], {**good[1], **changes}, *good[2:]]})
+    assert said in problem.message
+
+
+def test_bad_declarations() -> None:
+    problems = Arrays(loss="hinge", metric="none:at_all").check({"train": rows(8)})
+    assert "model.loss: must be auto, cross_entropy, mse, l1, huber or module:function, got 'hinge'" in str(problems[0])
+    assert "model.metric: must name a module" in str(problems[1])
+
+
+def test_numbers_are_learnt_as_numbers() -> None:
+    task = Arrays(metric="r2")
+    made = [{"x": row["x"], "label": float(row["x"].sum())} for row in rows(5)]
+    contract = task.contract(made, {})
+    assert (contract.labels, task.check({"train": made})) == ((), [])
+    examples = task.encode(made, None, contract)
+    labels = torch.from_numpy(task.references(examples))
+    assert float(task.loss({"logits": labels[:, None] + 2}, labels)) == pytest.approx(4)
+    assert task.score(labels.numpy()[:, None], labels.numpy(), contract) == {"r2": 1.0}
+
+
+@pytest.mark.parametrize("own", [{}, {"loss": "nets:focal", "metric": "nets:hits"}])
+def test_every_stage(own: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EDGESFT_STORE", str(tmp_path / "store"))
+    stages = (
+        {**chain.STAGES[0], "epochs": 10, "learning_rate": 1.0e-2},
+        {**chain.STAGES[1], "targets": ["ffn"], "learning_rate": 1.0e-3},
+        {**chain.STAGES[2], "hidden_weight": 0},
+        chain.STAGES[3],
+    )
+    model = {"factory": "nets:make", "path": str(HERE), "arguments": {"width": 24}, **own}
+    recipe = chain.write(tmp_path, HERE, stages=stages, model=model, task="arrays", budget={"size_ratio": 0.95})
+    for seed, (name, count) in enumerate((("train", 400), ("dev", 100), ("test", 100))):
+        np.savez(tmp_path / f"{name}.npz", **arrays(count, seed))
+    settings = ["data.train=train.npz", "data.validation=dev.npz", "data.test=test.npz"]
+    api.run(recipe, settings, output=tmp_path / "run", progress=Progress(quiet=True))
+    results = json.loads((tmp_path / "run" / "results.json").read_text("utf-8"))
+    assert [stage["stage"] for stage in results["stages"]] == ["finetune", "prune", "distill", "quantize"]
+    assert results["stages"][0]["metrics"]["test"][results["metric"]] > 0.8
+    assert results["stages"][-1]["parameters"] < results["stages"][0]["parameters"]
+    assert results["stages"][-1]["size_bytes"] < results["stages"][0]["size_bytes"]
+    # The receipt's recipe runs from anywhere.
+    again = api.run(tmp_path / "run" / "recipe.yaml", output=tmp_path / "again", progress=Progress(quiet=True))
+    assert again.verdict == "pass"
