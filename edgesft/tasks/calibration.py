@@ -69,13 +69,16 @@ def temperature(logits: np.ndarray, truth: np.ndarray) -> float:
 
 
 def known(logits: np.ndarray) -> np.ndarray:
-    """How likely each row is of a known class: log of the sum of the exponentials, the negative free energy.
+    """How likely each row is of a known class: log of the sum of the exponentials of the logits less their mean.
 
-    Liu et al. 2020, arXiv 2010.03759; T = 1 there, as here.
+    The negative free energy of Liu et al. 2020, arXiv 2010.03759, at T = 1. Logits say nothing by what they have in
+    common, which softmax takes out and no training sets right: less their mean, the score of two classes orders rows
+    as their probability does.
 
     Args:
         logits: Finite, shape [rows, classes].
     """
+    logits = logits - logits.mean(axis=1, keepdims=True)
     top = logits.max(axis=1, keepdims=True)
     found: np.ndarray = top[:, 0] + np.log(np.exp(logits - top).sum(axis=1))
     return found

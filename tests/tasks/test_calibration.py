@@ -38,8 +38,16 @@ def test_temperature_is_bounded_where_all_is_right() -> None:
     assert calibration.temperature(np.eye(4), np.arange(4)) == pytest.approx(1 / calibration.HOTTEST)
 
 
-def test_known_is_the_log_of_the_sum() -> None:
-    assert calibration.known(np.log([[1.0, 2.0, 3.0], [2e300, 2e300, 1.0]])) == pytest.approx(np.log([6.0, 4e300]))
+def test_known_is_the_log_of_the_sum_less_what_all_have_in_common() -> None:
+    logits = np.log([[1.0, 2.0, 4.0], [8.0, 8.0, 8.0]])
+    assert calibration.known(logits) == pytest.approx([np.log(7 / 2), np.log(3)])
+    assert calibration.known(logits + 700) == pytest.approx(calibration.known(logits))
+
+
+def test_of_two_classes_known_orders_as_the_probability_does() -> None:
+    logits = np.random.default_rng(0).normal(size=(50, 2)) * 3
+    by_chance = metrics.probabilities(logits).max(axis=1)
+    assert (calibration.known(logits).argsort() == by_chance.argsort()).all()
 
 
 def test_the_threshold_accepts_95_percent() -> None:
@@ -51,7 +59,7 @@ def test_the_threshold_accepts_95_percent() -> None:
 def test_open_world() -> None:
     inside = np.asarray([[9.0, 0], [0, 9], [8, 0], [0, 2]])
     outside = np.asarray([[1.0, 1], [3, 0]])
-    told = calibration.open_world(inside, outside, 4.0)
+    told = calibration.open_world(inside, outside, 3.0)
     json.dumps(told, allow_nan=False)
     assert (told["auroc"], told["rows"]) == (7 / 8, 2)
     assert told["fpr95"] == 0.5, "one is above the least of the known rows"

@@ -83,6 +83,6 @@ class Pipeline:
         weights = np.exp((logits - logits[best]) / self._temperature)
         answer = {"label": self._labels[best] if self._labels else best, "score": float(1 / weights.sum())}
         if self._least is not None:
-            known = logits[best] + np.log(np.exp(logits - logits[best]).sum())
+            known = logits[best] - logits.mean() + np.log(np.exp(logits - logits[best]).sum())
             answer["known"] = bool(known >= self._least)
         return answer

@@ -90,10 +90,11 @@ def test_the_answer_is_a_label_with_its_probability(tmp_path: Path, bert: Path) 
 
 def test_the_contract_may_tell_how_sure_and_whether_known(tmp_path: Path, bert: Path) -> None:
     model, _, inputs = saved(tmp_path, bert)
-    made = pipeline(model, inputs, "temperature=2", "accept_above=3")
+    made = pipeline(model, inputs, "temperature=2", "accept_above=1.4")
     logits = np.float32([[1.0, 1.0 + 2 * np.log(4)]])
     assert made.after({"logits": logits}) == {"label": "positive", "score": pytest.approx(0.8), "known": True}
-    assert made.after({"logits": logits - 2})["known"] is False
+    assert made.after({"logits": logits - 2})["known"] is True, "what all have in common says nothing"
+    assert made.after({"logits": logits / 2})["known"] is False
 
 
 def test_a_row_without_text_is_named(tmp_path: Path, bert: Path) -> None:
