@@ -96,7 +96,13 @@ def _gates(model: nn.Module, widths: Sequence[Width], gates: Mapping[str, torch.
     """While open, whatever reads a width reads it through the width's gates."""
 
     def through(width: Width) -> Any:
-        return lambda _, inputs: (gated(inputs[0], gates[width.name], width.channels), *inputs[1:])
+        def hook(_: nn.Module, inputs: tuple[Any, ...]) -> Any:
+            # What runs without derivatives is constant to the loss, and its rows need not be the batch's.
+            if not torch.is_grad_enabled():
+                return None
+            return gated(inputs[0], gates[width.name], width.channels), *inputs[1:]
+
+        return hook
 
     hooks = [
         model.get_submodule(reader).register_forward_pre_hook(through(width))

@@ -75,6 +75,19 @@ def test_taylor_leaves_no_hooks_and_no_gradients():
     assert all(parameter.grad is None for parameter in model.parameters())
 
 
+def test_taylor_leaves_what_runs_without_derivatives_alone():
+    model, widths = models.build("bert"), models.layout_of(models.build("bert"), "ffn").widths
+    rows, others = batch(model, 4), batch(model, 3)
+
+    def beside(model, batch):
+        with torch.no_grad():
+            model(**inputs_of(others))
+        return objective(model, batch)
+
+    expected, found = taylor(model, widths, [rows], objective), taylor(model, widths, [rows], beside)
+    np.testing.assert_array_equal(found[widths[0].name], expected[widths[0].name])
+
+
 def test_magnitude_sums_squares_over_coupled_parameters():
     model = models.build("bert")
     width = models.layout_of(model, "ffn").widths[0]
