@@ -12,12 +12,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from edgesft.data.chunks import CHUNK
 from edgesft.data.files import sha256
 from edgesft.errors import InputError, UnavailableError
 from edgesft.spec.hub import HubAddress
-
-BATCH = 1000
-"""Rows that are decoded at a time."""
 
 SAVED = ("dataset_dict.json", "state.json")
 """What `save_to_disk` writes into a folder: of several splits, or of one."""
@@ -61,7 +59,7 @@ def rows(found: Any, wanted: Sequence[str]) -> Iterator[dict[str, Any]]:
     if set(wanted) <= set(found.column_names):
         found = found.select_columns(list(dict.fromkeys(wanted)))
     named = {column: name for column, feature in found.features.items() if (name := _names(feature))}
-    for columns in found.iter(batch_size=BATCH):
+    for columns in found.iter(batch_size=CHUNK):
         told = {column: list(map(named[column], values)) if column in named else values
                 for column, values in columns.items()}  # fmt: skip
         yield from (dict(zip(told, values, strict=True)) for values in zip(*told.values(), strict=True))

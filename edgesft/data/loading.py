@@ -10,12 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from edgesft.data import files
+from edgesft.data.chunks import CHUNK
 from edgesft.errors import InputError, Problem, UnavailableError
 
 Row = dict[str, Any]
-
-BATCH = 1000
-"""Rows of a parquet file that are in memory at a time."""
 
 SHOWN = 5
 """Malformed lines reported of one file."""
@@ -161,7 +159,7 @@ def _parquet(path: Path) -> Iterator[Row]:
         raise UnavailableError(f"{path}: reading parquet needs pyarrow", "pip install 'edgesft[parquet]'") from error
     try:
         with parquet.ParquetFile(path, memory_map=True) as file:
-            for batch in file.iter_batches(BATCH):
+            for batch in file.iter_batches(CHUNK):
                 yield from batch.to_pylist()
     except (pyarrow.ArrowException, OSError) as error:
         raise InputError(f"{path}: not a readable parquet file: {error}", "write it again") from error

@@ -9,14 +9,12 @@ from typing import Any, overload
 
 import numpy as np
 
+from edgesft.data.chunks import chunks
 from edgesft.errors import InputError, UnavailableError
 
 Row = Mapping[str, Any]
 
 FILE = "rows.arrow"
-
-CHUNK = 1000
-"""Rows that are in memory at a time."""
 
 HINT = "write all values of a column alike, for example as text; or leave data.on_disk out"
 
@@ -101,8 +99,7 @@ def _made(rows: Iterable[Row], place: object) -> Iterator[Any]:
     """Record batches of one schema."""
     pyarrow, schema = _library(), None
     kinds: dict[str, type] = {}
-    remaining = iter(rows)
-    while chunk := list(itertools.islice(remaining, CHUNK)):
+    for chunk in chunks(rows):
         _check_kinds(chunk, kinds, place)
         try:
             batch = pyarrow.RecordBatch.from_pylist(chunk, schema=schema)

@@ -1,26 +1,14 @@
-"""Rows that may not fit in memory, a chunk at a time."""
+"""Encodes rows that may not fit in memory."""
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import Any, TypeVar
+from typing import Any
 
+from edgesft.data.chunks import chunks
 from edgesft.errors import InputError
 from edgesft.tasks.base import Contract, Example, Row, Task
-
-CHUNK = 1000
-"""Rows that are in memory at a time."""
-
-T = TypeVar("T")
-
-
-def chunks(rows: Iterable[T]) -> Iterator[list[T]]:
-    """The rows in order, so many at a time."""
-    remaining = iter(rows)
-    while chunk := list(itertools.islice(remaining, CHUNK)):
-        yield chunk
 
 
 def encode(task: Task, rows: Sequence[Row], processor: Any, contract: Contract) -> Iterator[Example]:

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from torch import nn
 
+from edgesft.data.chunks import chunks
 from edgesft.tasks.base import Example, Task
-from edgesft.tasks.chunked import chunks
 from edgesft.train.diagnosis import Answers, Evidence
 from edgesft.train.engine import FitReport
 from edgesft.train.predictor import runner

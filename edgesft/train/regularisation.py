@@ -9,9 +9,9 @@ import numpy as np
 import torch
 from torch import nn
 
+from edgesft.data.chunks import chunks
 from edgesft.errors import InputError
 from edgesft.tasks.base import Example
-from edgesft.tasks.chunked import chunks
 
 
 @contextmanager

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from edgesft.data import Splits, load, rows
-from edgesft.data.rows import CHUNK, Rows
+from edgesft.data.chunks import CHUNK
+from edgesft.data.rows import Rows
 from edgesft.errors import InputError, UnavailableError
 from edgesft.spec.recipe import DataSpec
 from edgesft.store.store import Store
