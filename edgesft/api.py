@@ -111,12 +111,13 @@ def run(
         UnavailableError: This environment cannot do it; finished stages are kept.
     """
     from edgesft.pipeline.preflight import preflight
+    from edgesft.pipeline.reading import warnings
     from edgesft.pipeline.run import run as run_job
 
     progress = progress or Progress()
-    checked = check(Path(recipe), settings)
-    folder = Path(output) if output else Path("runs") / (checked.recipe.name or Path(recipe).stem)
     kept = Store(Path(store) if store else None)
+    checked = check(Path(recipe), settings, kept)
+    folder = Path(output) if output else Path("runs") / (checked.recipe.name or Path(recipe).stem)
     for warning in checked.warnings:
         progress.say(f"warning: {warning}")
     with guarded(folder, kept.root):
@@ -125,10 +126,13 @@ def run(
             preflight(job)
         require_writable(folder)
         progress.log(folder / LOG)
+        unread = warnings(jobs[0])
+        for warning in unread:
+            progress.say(f"warning: {warning}")
         found = {}
         for job in jobs:
             place = folder if len(jobs) == 1 else folder / job.profile.name
-            found[job.profile.name] = write(run_job(job, checked.warnings), place)
+            found[job.profile.name] = write(run_job(job, (*checked.warnings, *unread)), place)
     return Result(found)
 
 

@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from edgesft.data.splits import Splits, identity
+from edgesft.data.hashing import hashes, identity
+from edgesft.data.splits import Splits
 from edgesft.errors import Problem
 
 Row = Mapping[str, Any]
@@ -88,14 +89,16 @@ def tagged(splits: Mapping[str, Sequence[Row]], *, tokens: str, tags: str) -> li
     for name, rows in splits.items():
         if not rows:
             found.append(Problem(f"data.{name}: must hold at least one row, got none", "check the file or the share"))
-        parts = [tuple(_parts(row[role]) for role in (tokens, tags)) for row in rows]
-        wrong = [number for number, (words, said) in enumerate(parts, 1) if words is None or said is None]
-        empty = [number for number, (words, _) in enumerate(parts, 1) if words is not None and not words]
-        uneven = [
-            (number, len(words), len(said))
-            for number, (words, said) in enumerate(parts, 1)
-            if words is not None and said is not None and len(words) != len(said)
-        ]
+        wrong, empty, uneven, names[name] = list[int](), list[int](), list[tuple[int, int, int]](), set[str]()
+        for number, row in enumerate(rows, 1):
+            words, said = _parts(row[tokens]), _parts(row[tags])
+            if words is None or said is None:
+                wrong.append(number)
+            elif len(words) != len(said):
+                uneven.append((number, len(words), len(said)))
+            if words is not None and not words:
+                empty.append(number)
+            names[name].update(said or ())
         if wrong:
             message = f"data.{name}: {tokens} and {tags} must be lists of texts, but are not in {_row_numbers(wrong)}"
             found.append(Problem(message, f'{{"{tokens}": ["to", "Rome"], "{tags}": ["O", "B-PLACE"]}}'))
@@ -106,7 +109,6 @@ def tagged(splits: Mapping[str, Sequence[Row]], *, tokens: str, tags: str) -> li
             _, count, other = uneven[0]
             message = f"data.{name}: {tags} must be as many as {tokens}, got {other} for {count} in "
             found.append(Problem(message + _row_numbers([each[0] for each in uneven]), "a tag for each word"))
-        names[name] = {tag for _, said in parts for tag in said or ()}
     known = names.get("train", set())
     for name, seen in names.items():
         if name != "train" and known and (unseen := ordered(seen - known)):
@@ -168,11 +170,10 @@ def overlap(splits: Splits) -> list[tuple[str, int, float]]:
     Returns:
         For each other split that has such rows: its name, their count, and their share of that split.
     """
-    train = {_content(row) for row in splits.train}
+    train = np.unique(_contents(splits.train))
     found = []
     for name, rows in splits.rows().items():
-        count = 0 if name == "train" else sum(_content(row) in train for row in rows)
-        if count:
+        if name != "train" and (count := int(np.isin(_contents(rows), train).sum())):
             found.append((name, count, count / len(rows)))
     return found
 
@@ -201,10 +202,13 @@ def problems(splits: Splits, roles: Sequence[str], allow_overlap: bool = False) 
     return found, warnings
 
 
-def _content(row: Row) -> tuple[tuple[str, str | bytes], ...]:
-    return tuple(
-        sorted((role, identity(value if isinstance(value, np.ndarray) else str(value))) for role, value in row.items())
-    )
+def _contents(rows: Sequence[Row]) -> np.ndarray:
+    # A label is the same as a number and as a text, as files of two formats may have it.
+    return hashes(repr(sorted((role, identity(_plain(value))) for role, value in row.items())) for row in rows)
+
+
+def _plain(value: Any) -> Any:
+    return value if isinstance(value, np.ndarray) else str(value)
 
 
 def _texts(split: str, rows: Sequence[Row], role: str) -> list[Problem]:

@@ -4,27 +4,35 @@ from __future__ import annotations
 
 import csv
 import difflib
-import io
 import json
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from edgesft.data import files
+from edgesft.data.chunks import CHUNK
 from edgesft.errors import InputError, Problem, UnavailableError
+
+Row = dict[str, Any]
 
 SHOWN = 5
 """Malformed lines reported of one file."""
 
 
-def read(path: Path) -> list[dict[str, Any]]:
-    """All rows of a csv, tsv, jsonl, json, parquet or npz file, in its order.
+def read(path: Path) -> list[Row]:
+    """All rows of a file; `stream` says of which and what may be wrong."""
+    return list(stream(path))
+
+
+def stream(path: Path) -> Iterator[Row]:
+    """The rows of a csv, tsv, jsonl, json, parquet or npz file, in its order; json and npz alone are in memory whole.
 
     Raises:
-        InputError: No such file, unknown suffix, bad encoding, malformed lines (each named), no rows.
+        InputError: No such file, unknown suffix, bad encoding, malformed lines (each named, after the last of them), no
+            rows.
         UnavailableError: Parquet without pyarrow.
     """
     problem = files.missing(path, "data")
@@ -37,45 +45,66 @@ def read(path: Path) -> list[dict[str, Any]]:
             f"{path}: must end in one of {', '.join(READERS)}, got {path.suffix!r}",
             close[0] if close else "convert it to JSON lines, one object a row",
         )
-    rows = reader(path)
-    if not rows:
+    count = 0
+    for count, row in enumerate(reader(path), 1):  # noqa: B007
+        yield row
+    if not count:
         raise InputError(f"{path}: must hold at least one row, got none", "check how the file was written")
-    return rows
 
 
-def _csv(path: Path) -> list[dict[str, Any]]:
+class _Faults:
+    """Malformed lines of a file: the first ones, and how many there are."""
+
+    def __init__(self) -> None:
+        self._shown: list[Problem] = []
+        self._count = 0
+
+    def add(self, problem: Problem) -> None:
+        self._count += 1
+        if self._count <= SHOWN:
+            self._shown.append(problem)
+
+    def __bool__(self) -> bool:
+        return self._count > 0
+
+    def raise_any(self) -> None:
+        more = self._count - len(self._shown)
+        if self._shown:
+            raise InputError([*self._shown, *([Problem(f"… and {more} more lines like these")] if more else [])])
+
+
+def _csv(path: Path) -> Iterator[Row]:
     return _separated(path, ",")
 
 
-def _tsv(path: Path) -> list[dict[str, Any]]:
+def _tsv(path: Path) -> Iterator[Row]:
     return _separated(path, "\t")
 
 
-def _separated(path: Path, delimiter: str) -> list[dict[str, Any]]:
+def _separated(path: Path, delimiter: str) -> Iterator[Row]:
     # A field may be as long as the file: the default limit of 128 kB would cut off long documents.
     csv.field_size_limit(max(csv.field_size_limit(), path.stat().st_size))
-    lines = csv.reader(io.StringIO(_text(path), newline=""), delimiter=delimiter, strict=True)
-    rows: list[dict[str, Any]] = []
-    problems: list[Problem] = []
+    lines = csv.reader(_lines(path, ""), delimiter=delimiter, strict=True)
+    faults = _Faults()
     try:
         header = next(lines, [])
-        problems += _header_problems(path, header)
+        for problem in _header_problems(path, header):
+            faults.add(problem)
         for fields in lines:
             if not fields:
                 continue
-            if len(fields) == len(header):
-                rows.append(dict(zip(header, fields, strict=True)))
-            else:
-                problems.append(
+            if len(fields) != len(header):
+                faults.add(
                     Problem(
                         f"{path}:{lines.line_num}: must have {len(header)} columns like the header, got {len(fields)}",
                         f'quote fields that contain {delimiter!r} or line breaks: "…"',
                     )
                 )
+            elif not faults:
+                yield dict(zip(header, fields, strict=True))
     except csv.Error as error:
-        problems.append(Problem(f"{path}:{lines.line_num}: {error}", 'write quotes inside a quoted field twice: ""'))
-    _raise(problems)
-    return rows
+        faults.add(Problem(f"{path}:{lines.line_num}: {error}", 'write quotes inside a quoted field twice: ""'))
+    faults.raise_any()
 
 
 def _header_problems(path: Path, header: list[str]) -> list[Problem]:
@@ -87,31 +116,29 @@ def _header_problems(path: Path, header: list[str]) -> list[Problem]:
     return []
 
 
-def _jsonl(path: Path) -> list[dict[str, Any]]:
-    rows: list[dict[str, Any]] = []
-    problems: list[Problem] = []
-    for number, line in enumerate(_text(path).split("\n"), 1):
+def _jsonl(path: Path) -> Iterator[Row]:
+    faults = _Faults()
+    for number, line in enumerate(_lines(path, "\n"), 1):
         if not line.strip():
             continue
         try:
             row = json.loads(line)
         except json.JSONDecodeError as error:
-            problems.append(Problem(f"{path}:{number}: not valid JSON: {error.msg}, column {error.colno}", _JSONL))
+            faults.add(Problem(f"{path}:{number}: not valid JSON: {error.msg}, column {error.colno}", _JSONL))
             continue
-        if isinstance(row, dict):
-            rows.append(row)
-        else:
-            problems.append(Problem(f"{path}:{number}: must be an object, got {type(row).__name__}", _JSONL))
-    _raise(problems)
-    return rows
+        if not isinstance(row, dict):
+            faults.add(Problem(f"{path}:{number}: must be an object, got {type(row).__name__}", _JSONL))
+        elif not faults:
+            yield row
+    faults.raise_any()
 
 
 _JSONL = 'one object a line: {"text": "…", "label": "…"}'
 
 
-def _json(path: Path) -> list[dict[str, Any]]:
+def _json(path: Path) -> Iterator[Row]:
     try:
-        rows = json.loads(_text(path))
+        rows = json.loads("".join(_lines(path, "")))
     except json.JSONDecodeError as error:
         hint = "is it JSON lines? Then name it .jsonl" if error.msg == "Extra data" else None
         raise InputError(f"{path}:{error.lineno}: not valid JSON: {error.msg}, column {error.colno}", hint) from error
@@ -119,30 +146,29 @@ def _json(path: Path) -> list[dict[str, Any]]:
         raise InputError(
             f"{path}: must be a list of objects, got {type(rows).__name__}", '[{"text": "…", "label": "…"}, …]'
         )
-    _raise(
-        [
-            Problem(f"{path}: entry {number} must be an object, got {type(row).__name__}")
-            for number, row in enumerate(rows, 1)
-            if not isinstance(row, dict)
-        ]
-    )
-    return rows
+    faults = _Faults()
+    for number, row in enumerate(rows, 1):
+        if not isinstance(row, dict):
+            faults.add(Problem(f"{path}: entry {number} must be an object, got {type(row).__name__}"))
+    faults.raise_any()
+    yield from rows
 
 
-def _parquet(path: Path) -> list[dict[str, Any]]:
+def _parquet(path: Path) -> Iterator[Row]:
     try:
         import pyarrow
         from pyarrow import parquet
     except ImportError as error:
         raise UnavailableError(f"{path}: reading parquet needs pyarrow", "pip install 'edgesft[parquet]'") from error
     try:
-        rows: list[dict[str, Any]] = parquet.read_table(path).to_pylist()
+        with parquet.ParquetFile(path, memory_map=True) as file:
+            for batch in file.iter_batches(CHUNK):
+                yield from batch.to_pylist()
     except (pyarrow.ArrowException, OSError) as error:
         raise InputError(f"{path}: not a readable parquet file: {error}", "write it again") from error
-    return rows
 
 
-def _npz(path: Path) -> list[dict[str, Any]]:
+def _npz(path: Path) -> Iterator[Row]:
     """Each array's first axis are the rows."""
     try:
         with np.load(path, allow_pickle=False) as archive:
@@ -154,10 +180,10 @@ def _npz(path: Path) -> list[dict[str, Any]]:
         told = ", ".join(f"{name} {list(array.shape)}" for name, array in arrays.items())
         raise InputError(f"{path}: must have as many rows in every array, got {told}", "the first axis are the rows")
     plain = {name: array.tolist() if array.ndim == 1 else array for name, array in arrays.items()}
-    return [dict(zip(plain, values, strict=True)) for values in zip(*plain.values(), strict=True)]
+    yield from (dict(zip(plain, values, strict=True)) for values in zip(*plain.values(), strict=True))
 
 
-READERS: dict[str, Callable[[Path], list[dict[str, Any]]]] = {
+READERS: dict[str, Callable[[Path], Iterator[Row]]] = {
     ".csv": _csv,
     ".tsv": _tsv,
     ".jsonl": _jsonl,
@@ -167,23 +193,28 @@ READERS: dict[str, Callable[[Path], list[dict[str, Any]]]] = {
 }
 
 
-def _text(path: Path) -> str:
-    """The file as UTF-8; a byte order mark, which Excel writes, is dropped."""
-    content = path.read_bytes()
+def _lines(path: Path, newline: str) -> Iterator[str]:
+    """The file's lines as UTF-8, their ends untouched; a byte order mark, which Excel writes, is dropped.
+
+    Args:
+        path: The file.
+        newline: What ends a line; empty for any of the three conventions.
+    """
     try:
-        return content.decode("utf-8-sig")
+        with path.open(encoding="utf-8-sig", newline=newline) as stream:
+            yield from stream
     except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        raise InputError(
-            f"{path}:{line}: must be UTF-8, got the byte 0x{content[error.start]:02x}",
-            f"convert it: iconv -f WINDOWS-1252 -t UTF-8 {path.name}",
-        ) from error
+        raise InputError(*_misencoded(path)) from error
 
 
-def _raise(problems: list[Problem]) -> None:
-    if not problems:
-        return
-    shown = problems[:SHOWN]
-    if len(problems) > SHOWN:
-        shown.append(Problem(f"… and {len(problems) - SHOWN} more lines like these"))
-    raise InputError(shown)
+def _misencoded(path: Path) -> tuple[str, str]:
+    """What to say of a file that is not UTF-8: its first wrong byte."""
+    found = ""
+    with path.open("rb") as stream:
+        for number, line in enumerate(stream, 1):
+            try:
+                line.decode("utf-8")
+            except UnicodeDecodeError as error:
+                found = f"{path}:{number}: must be UTF-8, got the byte 0x{line[error.start]:02x}"
+                break
+    return found, f"convert it: iconv -f WINDOWS-1252 -t UTF-8 {path.name}"

@@ -17,7 +17,8 @@ from typing import Any
 import numpy as np
 from pydantic import BaseModel, ValidationError
 
-from edgesft.data import files, loading, splits
+from edgesft.data import files, sources, splits
+from edgesft.data.sources import FileSource, Source
 from edgesft.errors import InputError
 from edgesft.gate.artefact import RECIPE, GateArtefact
 from edgesft.measure.driver import Value
@@ -59,17 +60,19 @@ def rows(given: Sequence[GateArtefact], contract: Contract, path: Path | None) -
     told = next((each for each in given if each.recipe is not None and each.folder is not None), None)
     recipe = _recipe(told) if told else _Recipe()
     data, field = recipe.data, "rows"
-    if path is None:
+    if path is not None:
+        place: Source = FileSource(path)
+    else:
         if told is None or told.folder is None or data is None:
             raise InputError("rows must be given where no recipe.yaml tells of some, got none", "--rows test.jsonl")
         split = "validation" if data.test is None else "test"
         where = getattr(data, split)
         if not isinstance(where, str):
             return splits.load(data, task.roles, told.folder, recipe.seed).rows()[split]
-        path, field = files.place(where, told.folder), f"data.{split} of '{told.folder / RECIPE}'"
-    if (problem := files.missing(path, field)) is not None:
+        place, field = sources.find(where, told.folder, split), f"data.{split} of '{told.folder / RECIPE}'"
+    if (problem := place.missing(field)) is not None:
         raise InputError(problem if field == "rows" else replace(problem, hint="--rows test.jsonl"))
-    found = _renamed(path, loading.read(path), task.roles, data.columns if data else {})
+    found = _renamed(place, list(place.rows()), task.roles, data.columns if data else {})
     if wrong := task.check({"rows": found}):
         raise InputError(wrong)
     return found
@@ -114,7 +117,7 @@ def _recipe(given: GateArtefact) -> _Recipe:
 
 
 def _renamed(
-    path: Path, rows: Sequence[Mapping[str, Any]], roles: Sequence[str], columns: Mapping[str, str]
+    place: Source, rows: Sequence[Mapping[str, Any]], roles: Sequence[str], columns: Mapping[str, str]
 ) -> list[Row]:
     """The rows by the task's roles; a column has the name that the recipe gives it, or its role's."""
     present = set.intersection(*(set(row) for row in rows))
@@ -122,7 +125,7 @@ def _renamed(
     if lacking := [role for role, name in found.items() if name is None]:
         wanted = ", ".join(" or ".join(map(repr, dict.fromkeys((columns.get(role, role), role)))) for role in lacking)
         got = ", ".join(map(repr, sorted(present))) or "no column that all of them have"
-        raise InputError(f"'{path}' must have in every row the column {wanted}, got {got}", "rename the columns")
+        raise InputError(f"'{place}' must have in every row the column {wanted}, got {got}", "rename the columns")
     return [{role: row[name] for role, name in found.items() if name is not None} for row in rows]
 
 

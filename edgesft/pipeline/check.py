@@ -17,6 +17,7 @@ from edgesft.spec.model import FactorySpec
 from edgesft.spec.problems import nearest
 from edgesft.spec.profile import ProfileSpec
 from edgesft.spec.recipe import RecipeSpec
+from edgesft.store.store import Store
 from edgesft.tasks import registry, source
 from edgesft.tasks.base import Task
 
@@ -38,12 +39,13 @@ class Checked:
     warnings: tuple[str, ...]
 
 
-def check(path: Path, settings: Sequence[str] = ()) -> Checked:
+def check(path: Path, settings: Sequence[str] = (), store: Store | None = None) -> Checked:
     """Reads a recipe and looks at all it names: profiles, files, rows, model, task, the order of its stages.
 
     Args:
         path: Recipe file.
         settings: `a.b=c` values that replace what the file says.
+        store: Where the rows lie that are to be on the disk; by default the usual one.
 
     Raises:
         InputError: Every problem found.
@@ -58,7 +60,7 @@ def check(path: Path, settings: Sequence[str] = ()) -> Checked:
         # What this environment lacks is said only where nothing is wrong with what the user gave.
         rows = None
         try:
-            rows = _rows(recipe, document, task, base, problems, warnings)
+            rows = _rows(recipe, document, task, base, store, problems, warnings)
         except UnavailableError as error:
             lacking.append(error)
         try:
@@ -142,11 +144,17 @@ def _metric_problems(recipe: RecipeSpec, document: Document, task: Task) -> list
 
 
 def _rows(
-    recipe: RecipeSpec, document: Document, task: Task, base: Path, problems: list[Problem], warnings: list[str]
+    recipe: RecipeSpec,
+    document: Document,
+    task: Task,
+    base: Path,
+    store: Store | None,
+    problems: list[Problem],
+    warnings: list[str],
 ) -> Splits | None:
     where = document.where(("data",))
     try:
-        rows = splits.load(recipe.data, task.roles, base, recipe.seed)
+        rows = splits.load(recipe.data, task.roles, base, recipe.seed, store)
         splits.unknown(recipe.data, task.roles[0], base)
     except InputError as error:
         problems += _placed(error, where)

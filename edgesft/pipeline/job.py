@@ -11,7 +11,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from edgesft.data import files, splits
+from edgesft.data import arrays, sources, splits
 from edgesft.data.splits import Splits
 from edgesft.measure import fingerprint
 from edgesft.pipeline.plan import export_settings, training
@@ -20,11 +20,14 @@ from edgesft.spec.load import is_file
 from edgesft.spec.model import FactorySpec
 from edgesft.spec.profile import MeasureSpec, ProfileSpec
 from edgesft.spec.recipe import RecipeSpec
-from edgesft.store.keys import versions
+from edgesft.store.keys import key, versions
 from edgesft.store.store import Store
-from edgesft.tasks import factory, registry, source
-from edgesft.tasks.base import Contract, Example, Task
+from edgesft.tasks import chunked, factory, registry, source
+from edgesft.tasks.base import Contract, Example, Row, Task
 from edgesft.tasks.source import Source
+
+EXAMPLES_VERSION = 1
+"""Raised when the same rows would be encoded or laid out otherwise in the store."""
 
 DEFAULT_ALLOWANCE = 0.01
 """How far the deciding metric may fall where the budget does not say: the point that users of compression accept."""
@@ -59,7 +62,7 @@ class Job:
     @cached_property
     def splits(self) -> Splits:
         """The labelled rows."""
-        return splits.load(self.recipe.data, self.task.roles, self.base, self.recipe.seed)
+        return splits.load(self.recipe.data, self.task.roles, self.base, self.recipe.seed, self.store)
 
     @cached_property
     def contract(self) -> Contract:
@@ -83,17 +86,37 @@ class Job:
     @cached_property
     def train(self) -> Sequence[Example]:
         """Encoded training rows."""
-        return self.task.encode(self.splits.train, self.processor, self.contract)
+        return self._encoded("train", self.splits.train)
 
     @cached_property
     def validation(self) -> Sequence[Example]:
         """Encoded validation rows."""
-        return self.task.encode(self.splits.validation, self.processor, self.contract)
+        return self._encoded("validation", self.splits.validation)
 
     @cached_property
     def test(self) -> Sequence[Example]:
         """Encoded test rows; empty where the recipe has no test split."""
-        return self.task.encode(self.splits.test or (), self.processor, self.contract)
+        return self._encoded("test", self.splits.test or ())
+
+    def _encoded(self, split: str, rows: Sequence[Row]) -> Sequence[Example]:
+        """Encoded rows: in memory, or where the recipe says so in the store, which then has them once for all."""
+        if not (self.recipe.data.on_disk and rows):
+            return self.task.encode(rows, self.processor, self.contract)
+        facts = {
+            "kind": "examples",
+            "version": EXAMPLES_VERSION,
+            "split": split,
+            "contract": self.contract.to_json(),
+            **self.facts,
+            # The test rows are no part of what the model is made from.
+            "data": self.data_digest if split == "test" else self.facts["data"],
+        }
+
+        def build(out: Path, work: Path) -> None:
+            self.progress.say(f"encoding the {split} rows …")
+            arrays.write(chunked.encode(self.task, rows, self.processor, self.contract), out)
+
+        return arrays.MappedArrays(self.store.make(key(facts), build))
 
     @cached_property
     def unknown(self) -> Sequence[Example]:
@@ -113,10 +136,10 @@ class Job:
         data = self.recipe.data
         for split in splits.SPLITS:
             if isinstance(value := getattr(data, split), str | dict):
-                places = {head: str(path.absolute()) for head, path in splits.located(value, self.base).items()}
+                places = {head: place.resolved for head, place in splits.located(value, self.base, split).items()}
                 recipe["data"][split] = places.get(splits.ALONE, places)
         if data.unknown is not None:
-            recipe["data"]["unknown"] = str(files.place(data.unknown, self.base).absolute())
+            recipe["data"]["unknown"] = sources.find(data.unknown, self.base, "test").resolved
         if isinstance(model := self.recipe.model, FactorySpec):
             found = factory.resolve(model, self.base)
             recipe["model"]["path"] = str(found.path)

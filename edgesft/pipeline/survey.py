@@ -10,22 +10,17 @@ from typing import Any
 import numpy as np
 
 from edgesft.data import checks, near, relevance, splits
+from edgesft.data.carve import stratum
 from edgesft.errors import InputError, Problem
+from edgesft.pipeline.reading import findings as reading_findings
+from edgesft.pipeline.reading import percentiles, reading
 from edgesft.spec import load
 from edgesft.spec.recipe import RecipeSpec
 from edgesft.tasks import metrics, registry, source
-from edgesft.tasks.base import Task
-
-PERCENTILES = (50, 90, 95, 99, 100)
+from edgesft.tasks.base import Row, Task
 
 IMBALANCED, FEW = 10, 10
 """Largest class over smallest, and rows of a class, that are worth a word."""
-
-UNKNOWN = 0.05
-"""Share of tokens that the tokenizer does not know from which the model reads too little of the text."""
-
-CUT = 0.01
-"""Share of rows longer than `max_length`."""
 
 OTHER_KIND = 0.7
 """Area under the curve from which train and test are of different kinds: random halves of one set stay below 0.55."""
@@ -53,10 +48,10 @@ def survey(path: Path, settings: Sequence[str] = ()) -> dict[str, Any]:
     task, base = registry.of(recipe, path.parent), path.parent
     rows = splits.load(recipe.data, task.roles, base, recipe.seed).rows()
     found: list[Problem] = task.check(rows, recipe.data.options())
-    tokens = _tokens(recipe, rows, task, base)
-    told = {name: _split(each, task, tokens.get(name), recipe.data.max_length) for name, each in rows.items()}
+    read = _readings(recipe, rows, task, base)
+    told = {name: _split(each, task) | read[name] for name, each in rows.items()}
     across = {name: _across(rows["train"], each, task, recipe.seed) for name, each in rows.items() if name != "train"}
-    findings = found + _findings(told, across, recipe.data.max_length)
+    findings = found + _findings(told, across) + reading_findings(read, recipe.data.max_length)
     return {
         "recipe": str(path),
         "splits": told,
@@ -65,53 +60,32 @@ def survey(path: Path, settings: Sequence[str] = ()) -> dict[str, Any]:
     }
 
 
-def _tokens(
-    recipe: RecipeSpec, rows: Mapping[str, Sequence[Mapping[str, Any]]], task: Task, base: Path
-) -> dict[str, tuple[np.ndarray, float]]:
-    """Tokens of each row, and the share of unknown ones, by split; nothing where the model has no tokenizer."""
-    place = source.resolve(recipe.model, base)
-    processor = task.load_processor(place, task.contract(rows["train"], recipe.data.options()))
-    unknown = getattr(processor, "unk_token_id", None)
-    found = {}
-    for name, each in rows.items():
-        encoded = processor([task.text(row) for row in each], truncation=False, padding=False, verbose=False)[
-            "input_ids"
-        ]
-        lengths = np.asarray([len(ids) for ids in encoded])
-        lacking = sum(ids.count(unknown) for ids in encoded) if unknown is not None else 0
-        found[name] = (lengths, lacking / max(1, int(lengths.sum())))
-    return found
+def _readings(
+    recipe: RecipeSpec, rows: Mapping[str, Sequence[Row]], task: Task, base: Path
+) -> dict[str, dict[str, Any]]:
+    contract = task.contract(rows["train"], recipe.data.options())
+    processor = task.load_processor(source.resolve(recipe.model, base), contract)
+    return {name: reading(task, each, processor, contract) for name, each in rows.items()}
 
 
-def _split(
-    rows: Sequence[Mapping[str, Any]], task: Task, tokens: tuple[np.ndarray, float] | None, longest: int
-) -> dict[str, Any]:
+def _split(rows: Sequence[Row], task: Task) -> dict[str, Any]:
     texts = [task.text(row) for row in rows]
     labels: dict[str, set[str]] = {}
     for each, row in zip(texts, rows, strict=True):
         if "label" in row:
-            labels.setdefault(each, set()).add(splits.stratum(row))
-    counts = Counter(splits.stratum(row) for row in rows if "label" in row)
+            labels.setdefault(each, set()).add(stratum(row))
+    counts = Counter(stratum(row) for row in rows if "label" in row)
     return {
         "rows": len(rows),
         "duplicates": len(texts) - len(set(texts)),
         "conflicts": [each for each, said in labels.items() if len(said) > 1][:SHOWN],
         "conflicting": sum(len(said) > 1 for said in labels.values()),
-        "characters": _lengths(np.asarray([len(each) for each in texts])),
-        "tokens": _lengths(tokens[0]) if tokens else None,
-        "cut": float((tokens[0] > longest).mean()) if tokens else None,
-        "unknown_tokens": tokens[1] if tokens else None,
+        "characters": percentiles(np.asarray([len(each) for each in texts])),
         "labels": dict(counts.most_common()),
     }
 
 
-def _lengths(found: np.ndarray) -> dict[str, int]:
-    return {f"p{p}" if p < 100 else "max": int(np.percentile(found, p)) for p in PERCENTILES}
-
-
-def _across(
-    train: Sequence[Mapping[str, Any]], held: Sequence[Mapping[str, Any]], task: Task, seed: int
-) -> dict[str, Any]:
+def _across(train: Sequence[Row], held: Sequence[Row], task: Task, seed: int) -> dict[str, Any]:
     ours, theirs = [task.text(row) for row in train], [task.text(row) for row in held]
     known = set(ours)
     pairs = near.near(ours, theirs)
@@ -126,13 +100,13 @@ def _across(
             for pair in pairs[:SHOWN]
         ],
         "apart": area,
-        "labels_lacking": sorted({splits.stratum(row) for row in train if "label" in row}
-                                 - {splits.stratum(row) for row in held if "label" in row}),
+        "labels_lacking": sorted({stratum(row) for row in train if "label" in row}
+                                 - {stratum(row) for row in held if "label" in row}),
     }  # fmt: skip
 
 
-def _findings(told: Mapping[str, Mapping[str, Any]], across: Mapping[str, Any], longest: int) -> list[Problem]:
-    found = [problem for name, each in told.items() for problem in _of_split(name, each, longest)]
+def _findings(told: Mapping[str, Mapping[str, Any]], across: Mapping[str, Any]) -> list[Problem]:
+    found = [problem for name, each in told.items() for problem in _of_split(name, each)]
     for name, each in across.items():
         share = each["near"] / told[name]["rows"]
         if share >= checks.OVERLAP_LIMIT:
@@ -149,7 +123,7 @@ def _findings(told: Mapping[str, Mapping[str, Any]], across: Mapping[str, Any], 
     return found
 
 
-def _of_split(name: str, each: Mapping[str, Any], longest: int) -> list[Problem]:
+def _of_split(name: str, each: Mapping[str, Any]) -> list[Problem]:
     found = []
     counts = each["labels"]
     if each["conflicting"]:
@@ -163,10 +137,4 @@ def _of_split(name: str, each: Mapping[str, Any], longest: int) -> list[Problem]
         if few := [label for label, count in counts.items() if count < FEW]:
             message = f"data.{name}: fewer than {FEW} rows have the labels {checks.listed(few)}"
             found.append(Problem(message, "more rows of them"))
-    if each["cut"] is not None and each["cut"] > CUT:
-        message = f"data.{name}: {each['cut']:.1%} of the rows are longer than max_length {longest} tokens and are cut"
-        found.append(Problem(message, f"data.max_length={each['tokens']['p99']}, which takes more time on the device"))
-    if each["unknown_tokens"] is not None and each["unknown_tokens"] >= UNKNOWN:
-        message = f"data.{name}: the tokenizer does not know {each['unknown_tokens']:.1%} of the tokens"
-        found.append(Problem(message, "a model that was pretrained on this language"))
     return found

@@ -8,6 +8,7 @@ from pydantic import Field, field_validator
 
 from edgesft.spec.base import Spec
 from edgesft.spec.budget import BudgetSpec
+from edgesft.spec.hub import PREFIX, HubAddress
 from edgesft.spec.model import FactorySpec
 from edgesft.spec.stages import StageSpec
 
@@ -19,7 +20,8 @@ class DataSpec(Spec):
     """Where the labelled rows are."""
 
     train: Files
-    """File of training rows: csv, tsv, jsonl, json or parquet; for several heads a file each, by the head's name."""
+    """File of training rows: csv, tsv, jsonl, json or parquet; `hub://owner/name/configuration#split` of the hub, or a
+    folder that `datasets` reads; for several heads one each, by the head's name."""
     validation: Split = 0.1
     """File, or the share that is carved from train by the seed. Every decision of a run is taken on it."""
     test: Split | None = None
@@ -40,6 +42,17 @@ class DataSpec(Spec):
     """Zero-shot: labels that need no training rows, perhaps each with a description, which is then its text."""
     allow_overlap: bool = False
     """Go on though a percent or more of the test rows are also in train."""
+    on_disk: bool = False
+    """For sets larger than memory: rows and what is made of them lie in the store, not in memory. Makes the same
+    model."""
+
+    @field_validator("train", "validation", "test")
+    @classmethod
+    def _hub_addresses(cls, value: Split | None) -> Split | None:
+        for text in value.values() if isinstance(value, dict) else (value,):
+            if isinstance(text, str) and text.startswith(PREFIX):
+                HubAddress.parse(text)
+        return value
 
     def options(self) -> dict[str, Any]:
         """What of this is the task's to know; what is not set is left out."""

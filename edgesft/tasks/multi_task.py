@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from edgesft.data import checks
+from edgesft.data.rows import chosen
 from edgesft.errors import InputError, Problem
 from edgesft.tasks import evaluation, metrics
 from edgesft.tasks.base import Contract, Example, Row
@@ -37,9 +38,10 @@ class MultiTask(TextClassification):
     def check(self, splits: Mapping[str, Sequence[Row]], options: Mapping[str, Any] | None = None) -> list[Problem]:
         """Of each head what is wrong with a classification's rows; heads that train lacks."""
         found: list[Problem] = []
-        names = {split: list(dict.fromkeys(str(row["head"]) for row in rows)) for split, rows in splits.items()}
+        of = {split: np.asarray([str(row["head"]) for row in rows]) for split, rows in splits.items()}
+        names = {split: list(dict.fromkeys(each.tolist())) for split, each in of.items()}
         for head in names.get("train", next(iter(names.values()), [])):
-            own = {split: [row for row in rows if str(row["head"]) == head] for split, rows in splits.items()}
+            own = {split: chosen(rows, np.flatnonzero(of[split] == head)) for split, rows in splits.items()}
             parts = {f"{split} ({head})": rows for split, rows in own.items()}
             found += checks.classification(parts, text="text", label="label", train=f"train ({head})")
         if train := names.get("train"):

@@ -93,7 +93,7 @@ class Evidence:
         epochs: Passes over the training rows.
         train: Answers of the kept weights on training rows, or on a sample of them.
         validation: The same on all validation rows.
-        seen: `Answers.inputs` of every training row.
+        seen: `Answers.inputs` of every training row, or of those that `validation` has, too.
         counts: Training rows of each class.
         claim: The change of the metric that a budget wants to see (0.01 is a point).
     """

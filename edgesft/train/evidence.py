@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from torch import nn
 
+from edgesft.data.chunks import chunks
 from edgesft.tasks.base import Example, Task
 from edgesft.train.diagnosis import Answers, Evidence
 from edgesft.train.engine import FitReport
@@ -46,8 +47,8 @@ def gather(
         claim: Change of the metric that the budget wants to see.
         names: Of the classes.
     """
-    labels = task.references(train)
-    if labels.ndim != 1 or labels.dtype.kind != "i":
+    first = task.references(train[:1])
+    if first.ndim != 1 or first.dtype.kind != "i":
         return None
     chosen = np.arange(len(train))
     if len(train) > SAMPLE:
@@ -61,6 +62,11 @@ def gather(
     held = answers("validation", range(len(validation)), validation)
     if sample.logits.ndim != 2:
         return None
+    # Of the training rows, which may be more than fit in memory, only what validation has in common with them is kept.
+    seen, known, counts = set[bytes](), frozenset(held.inputs), np.zeros(sample.logits.shape[1], np.int64)
+    for chunk in chunks(train):
+        seen |= known.intersection(map(_identity, chunk))
+        counts += np.bincount(task.references(chunk), minlength=len(counts))
     return Evidence(
         history=report.history,
         deciding=task.metrics[0],
@@ -69,8 +75,8 @@ def gather(
         epochs=epochs,
         train=sample,
         validation=held,
-        seen=frozenset(map(_identity, train)),
-        counts=np.bincount(labels, minlength=sample.logits.shape[1]).tolist(),
+        seen=frozenset(seen),
+        counts=counts.tolist(),
         claim=claim,
         names=names,
     )

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from edgesft.data.chunks import chunks
 from edgesft.errors import InputError
 from edgesft.tasks.base import Example
 
@@ -55,8 +56,12 @@ def balanced(examples: Sequence[Example], classes: int | None = None) -> torch.T
         examples: Have `labels` of whole numbers.
         classes: How many; by default as many as the highest label says.
     """
-    labels = np.concatenate([np.ravel(example["labels"]) for example in examples])
-    counts = np.bincount(labels[labels >= 0], minlength=classes or 0).astype(np.float64)
+    counts = np.zeros(classes or 0)
+    for chunk in chunks(examples):
+        labels = np.concatenate([np.ravel(example["labels"]) for example in chunk])
+        more = np.bincount(labels[labels >= 0], minlength=len(counts)).astype(np.float64)
+        more[: len(counts)] += counts
+        counts = more
     seen = counts > 0
     weights = np.zeros_like(counts)
     weights[seen] = counts.sum() / (seen.sum() * counts[seen])

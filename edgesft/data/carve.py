@@ -1,0 +1,107 @@
+"""Which rows a split takes of another's, by the seed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from edgesft.data.hashing import hashes, identity
+from edgesft.errors import InputError
+
+HEAD = "head"
+"""Role that the name of a file fills where a split has several, by name."""
+
+GROUP = ""
+"""Key of a row's group while the rows are split; no role is called so."""
+
+SHOWN = 5
+
+
+def carve(
+    rows: Sequence[Mapping[str, Any]], shares: Mapping[str, float], role: str, seed: int
+) -> dict[str, np.ndarray]:
+    """Indices of the rows that each share takes and, under `train`, of those it leaves; each in the order of the rows.
+
+    What is drawn are groups of rows that have the input or `GROUP` in common, stratum by stratum.
+
+    Args:
+        rows: To draw from.
+        shares: Share of the groups by name.
+        role: The input.
+        seed: Of the drawing.
+    """
+    rng = np.random.default_rng(seed)
+    first = together([hashes(identity(row[key]) for row in rows) for key in (role, GROUP) if key in rows[0]])
+    strata = [rng.permutation(stratum) for stratum in _strata(rows, np.flatnonzero(first == np.arange(len(rows))))]
+    sizes, owner = [len(stratum) for stratum in strata], np.zeros(len(rows), np.int8)
+    for number, share in enumerate(shares.values(), 1):
+        for place, count in enumerate(_quotas(sizes, share)):
+            left = max(0, len(strata[place]) - count)
+            owner[strata[place][left:]] = number
+            strata[place] = strata[place][:left]
+    owner = owner[first]
+    return {name: np.flatnonzero(owner == number) for number, name in enumerate(("train", *shares))}
+
+
+def few(rows: Sequence[Mapping[str, Any]], count: int, seed: int) -> np.ndarray:
+    """Indices of so many rows of each label, drawn by the seed, in order.
+
+    Raises:
+        InputError: The rows have no labels, or too few of some; each is named.
+    """
+    places: dict[str, list[int]] = {}
+    for index, row in enumerate(rows):
+        if "label" not in row:
+            raise InputError("data.per_class: must be of a task with labels, got rows without", "leave it out")
+        places.setdefault(stratum(row), []).append(index)
+    if short := {label: len(found) for label, found in places.items() if len(found) < count}:
+        told = ", ".join(f"{label!r} {number}" for label, number in sorted(short.items())[:SHOWN])
+        more = f" and {len(short) - SHOWN} more" if len(short) > SHOWN else ""
+        raise InputError(
+            f"data.per_class: must be at most the rows of the rarest label, got {count} where there are {told}{more}",
+            f"data.per_class={min(short.values())}",
+        )
+    rng = np.random.default_rng(seed)
+    return np.sort([index for label in sorted(places) for index in rng.choice(places[label], count, replace=False)])
+
+
+def stratum(row: Mapping[str, Any]) -> str:
+    """The label, of its head where there are several."""
+    return f"{row[HEAD]}/{row.get('label')}" if HEAD in row else str(row.get("label"))
+
+
+def together(keys: Sequence[np.ndarray]) -> np.ndarray:
+    """Of each row the first one that it has a key in common with, also by way of others; int64.
+
+    Args:
+        keys: Of each kind of key one a row.
+    """
+    codes = [np.unique(each, return_inverse=True)[1] for each in keys]
+    found = np.arange(len(keys[0]))
+    while True:
+        before = found
+        for code in codes:
+            # A row may be the first of more rows with each round: of those it is tied to by way of others.
+            least = np.full(len(found), len(found))
+            np.minimum.at(least, code, found)
+            found = least[code]
+        if (found == before).all():
+            return found
+
+
+def _strata(rows: Sequence[Mapping[str, Any]], firsts: np.ndarray) -> list[np.ndarray]:
+    """The first rows of the groups, gathered by their labels."""
+    numbers: dict[str, int] = {}
+    labels = np.asarray([numbers.setdefault(stratum(row), len(numbers)) for row in rows], np.int32)[firsts]
+    return [found for name in sorted(numbers) if len(found := firsts[labels == numbers[name]])]
+
+
+def _quotas(sizes: Sequence[int], share: float) -> list[int]:
+    """How many of each stratum to take, by largest remainder: in all, the share rounded to the nearest group."""
+    exact = np.asarray(sizes) * share
+    counts = np.floor(exact).astype(int)
+    left = round(exact.sum()) - int(counts.sum())
+    counts[np.argsort(counts - exact, kind="stable")[:left]] += 1
+    return [int(count) for count in counts]

@@ -1,0 +1,139 @@
+"""Rows that lie in Arrow files on the disk and are mapped into memory: looked at like a list of dicts."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, overload
+
+import numpy as np
+
+from edgesft.data.chunks import chunks
+from edgesft.errors import InputError, UnavailableError
+
+Row = Mapping[str, Any]
+
+FILE = "rows.arrow"
+
+HINT = "write all values of a column alike, for example as text; or leave data.on_disk out"
+
+
+class Rows(Sequence[Row]):
+    """Rows of Arrow files, one file after the other, or some of them; each row is made when it is asked for."""
+
+    def __init__(self, files: Sequence[Path], columns: Sequence[str], chosen: np.ndarray | None = None) -> None:
+        """Maps the files.
+
+        Args:
+            files: What `write` wrote.
+            columns: Keys of the rows.
+            chosen: Indices of those to be seen, ascending; by default all.
+        """
+        self._files, self._columns, self._chosen = files, columns, chosen
+        self._batches = [batch.select(list(columns)) for file in files for batch in _batches(file)]
+        self._starts = np.cumsum([0, *(batch.num_rows for batch in self._batches)])
+
+    def chosen(self, indices: np.ndarray) -> Rows:
+        """Some of the rows, by ascending indices."""
+        return Rows(self._files, self._columns, indices if self._chosen is None else self._chosen[indices])
+
+    def seen(self, columns: Sequence[str]) -> Rows:
+        """The same rows with these columns only."""
+        return Rows(self._files, columns, self._chosen)
+
+    def __len__(self) -> int:
+        return int(self._starts[-1]) if self._chosen is None else len(self._chosen)
+
+    @overload
+    def __getitem__(self, index: int) -> Row: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Row]: ...
+    def __getitem__(self, index: int | slice) -> Row | list[Row]:
+        places = range(len(self))[index]
+        if isinstance(places, range):
+            return [self[place] for place in places]
+        place = places if self._chosen is None else int(self._chosen[places])
+        number = int(np.searchsorted(self._starts, place, "right")) - 1
+        row: Row = self._batches[number].slice(place - int(self._starts[number]), 1).to_pylist()[0]
+        return row
+
+    def __iter__(self) -> Iterator[Row]:
+        for batch, start, end in zip(self._batches, self._starts, self._starts[1:], strict=False):
+            if self._chosen is not None:
+                first, last = np.searchsorted(self._chosen, [start, end])
+                batch = batch.take(_library().array(self._chosen[first:last] - start))
+            yield from batch.to_pylist()
+
+
+def chosen(rows: Sequence[Row], indices: np.ndarray) -> Sequence[Row]:
+    """Some of the rows, by ascending indices: those of the disk stay there."""
+    return rows.chosen(indices) if isinstance(rows, Rows) else [rows[index] for index in indices]
+
+
+def seen(rows: Sequence[Row], columns: Sequence[str]) -> Sequence[Row]:
+    """The rows with these columns only."""
+    return rows.seen(columns) if isinstance(rows, Rows) else [{name: row[name] for name in columns} for row in rows]
+
+
+def write(rows: Iterable[Row], file: Path, place: object) -> None:
+    """Writes rows of one set of keys into an Arrow file.
+
+    Args:
+        rows: One or more.
+        file: To write.
+        place: Where the rows are from.
+
+    Raises:
+        InputError: A column holds values of several kinds, or such that Arrow has no type for.
+        UnavailableError: pyarrow is not installed.
+    """
+    pyarrow, batches = _library(), _made(rows, place)
+    first = next(batches)
+    with pyarrow.ipc.new_file(str(file), first.schema) as stream:
+        for batch in itertools.chain([first], batches):
+            stream.write_batch(batch)
+
+
+def _made(rows: Iterable[Row], place: object) -> Iterator[Any]:
+    """Record batches of one schema."""
+    pyarrow, schema = _library(), None
+    kinds: dict[str, type] = {}
+    for chunk in chunks(rows):
+        _check_kinds(chunk, kinds, place)
+        try:
+            batch = pyarrow.RecordBatch.from_pylist(chunk, schema=schema)
+        except (pyarrow.ArrowException, UnicodeError, OverflowError) as error:
+            raise InputError(f"data.on_disk: {place} must hold values of one kind in a column: {error}", HINT) from None
+        if schema is None:
+            schema = pyarrow.schema([
+                field.with_type(pyarrow.string()) if pyarrow.types.is_null(field.type) else field
+                for field in batch.schema
+            ])  # fmt: skip
+        yield batch.cast(schema)
+
+
+def _check_kinds(chunk: Sequence[Row], kinds: dict[str, type], place: object) -> None:
+    """Arrow would take a whole float for an integer, or the other way round, without a word."""
+    for row in chunk:
+        for name, value in row.items():
+            if isinstance(value, np.ndarray):
+                raise InputError(f"data.on_disk: {place} must hold texts and numbers, got arrays", "leave it out")
+            if value is not None and (kind := kinds.setdefault(name, type(value))) is not type(value):
+                message = f"data.on_disk: a column of {place} must hold values of one kind, got "
+                raise InputError(f"{message}{kind.__name__} and {type(value).__name__} in {name!r}", HINT)
+
+
+def _batches(file: Path) -> Sequence[Any]:
+    pyarrow = _library()
+    batches: Sequence[Any] = pyarrow.ipc.open_file(pyarrow.memory_map(str(file), "r")).read_all().to_batches()
+    return batches
+
+
+def _library() -> Any:
+    try:
+        import pyarrow
+        import pyarrow.ipc
+    except ImportError as error:
+        raise UnavailableError("data.on_disk: needs pyarrow", "pip install 'edgesft[parquet]'") from error
+    return pyarrow

@@ -1,0 +1,29 @@
+"""Encodes rows that may not fit in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import Any
+
+from edgesft.data.chunks import chunks
+from edgesft.errors import InputError
+from edgesft.tasks.base import Contract, Example, Row, Task
+
+
+def encode(task: Task, rows: Sequence[Row], processor: Any, contract: Contract) -> Iterator[Example]:
+    """What `task.encode` makes of all rows, one after the other.
+
+    Raises:
+        InputError: As the task does; row numbers that it tells are counted from the start of a chunk, which is told.
+    """
+    first = 1
+    for chunk in chunks(rows):
+        try:
+            yield from task.encode(chunk, processor, contract)
+        except InputError as error:
+            if first == 1:
+                raise
+            told = f"(counted from row {first})"
+            raise InputError([replace(each, message=f"{each.message} {told}") for each in error.problems]) from error
+        first += len(chunk)

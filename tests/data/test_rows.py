@@ -1,0 +1,133 @@
+"""Rows on the disk are those that would be in memory."""
+
+from __future__ import annotations
+
+import builtins
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from edgesft.data import Splits, load, rows
+from edgesft.data.chunks import CHUNK
+from edgesft.data.rows import Rows
+from edgesft.errors import InputError, UnavailableError
+from edgesft.spec.recipe import DataSpec
+from edgesft.store.store import Store
+from tests import tiny
+
+ROLES = ("text", "label")
+
+
+def many(count: int) -> list[dict[str, Any]]:
+    return [{"text": f"text {n} grüße\n", "label": n % 3} for n in range(count)]
+
+
+def written(folder: Path, data: list[dict[str, Any]], name: str = "a") -> Path:
+    file = folder / f"{name}.arrow"
+    rows.write(data, file, "train.jsonl")
+    return file
+
+
+def test_like_a_list(tmp_path: Path) -> None:
+    data = many(2 * CHUNK + 5)
+    found = Rows([written(tmp_path, data)], ROLES)
+    assert list(found) == data and len(found) == len(data)
+    for index in (0, CHUNK - 1, CHUNK, 2 * CHUNK + 4, -1):
+        assert found[index] == data[index]
+    assert found[CHUNK - 2 : CHUNK + 2] == data[CHUNK - 2 : CHUNK + 2] and found[::-700] == data[::-700]
+    with pytest.raises(IndexError):
+        found[len(data)]
+
+
+def test_some_of_several_files(tmp_path: Path) -> None:
+    data = many(CHUNK + 7)
+    files = [written(tmp_path, data[:3], "a"), written(tmp_path, data[3:], "b")]
+    indices = np.asarray([0, 2, 3, 4, CHUNK + 2, CHUNK + 3, CHUNK + 6])
+    found = rows.chosen(Rows(files, ROLES), indices)
+    assert list(found) == [data[index] for index in indices] == [found[place] for place in range(7)]
+    again = rows.chosen(found, np.asarray([1, 5]))
+    assert list(rows.seen(again, ["label"])) == [{"label": data[2]["label"]}, {"label": data[CHUNK + 3]["label"]}]
+
+
+def test_rows_of_any_task(tmp_path: Path) -> None:
+    data = [
+        {"context": "a b", "answers": {"text": ["b"], "answer_start": [2]}, "tags": ["O", "B-X"]},
+        {"context": None, "answers": {"text": [], "answer_start": []}, "tags": []},
+    ]
+    assert list(Rows([written(tmp_path, data)], list(data[0]))) == data
+
+
+@pytest.mark.parametrize(("first", "other", "said"), [(1, "1", "int and str"), (1, 2.0, "int and float")])
+def test_values_of_two_kinds(tmp_path: Path, first: Any, other: Any, said: str) -> None:
+    # A chunk apart, for the first one decides on the type.
+    data = [{"text": "a", "label": label} for label in [first] * CHUNK + [other]]
+    with pytest.raises(InputError, match=f"of train.jsonl must hold values of one kind, got {said} in 'label'"):
+        written(tmp_path, data)
+
+
+def test_lists_of_two_kinds(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="must hold values of one kind in a column"):
+        written(tmp_path, [{"tokens": ["a"]}, {"tokens": [1]}])
+
+
+def test_without_its_library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = builtins.__import__
+
+    def without(name: str, *rest: Any) -> Any:
+        if name.split(".")[0] == "pyarrow":
+            raise ImportError(name)
+        return real(name, *rest)
+
+    monkeypatch.setattr(builtins, "__import__", without)
+    with pytest.raises(UnavailableError, match=r"data\.on_disk: needs pyarrow"):
+        written(tmp_path, many(1))
+
+
+def both(base: Path, roles: tuple[str, ...] = ROLES, **values: Any) -> tuple[Splits, Splits]:
+    """The splits in memory and on the disk."""
+    store = Store(base / "store")
+    given = {"train": "train.jsonl", **values}
+    return (
+        load(DataSpec.model_validate(given), roles, base, 3, store),
+        load(DataSpec.model_validate({**given, "on_disk": True}), roles, base, 3, store),
+    )
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"validation": 0.2, "test": 0.1},
+        {"validation": "dev.jsonl", "per_class": 5},
+        {"validation": 0.3, "group": "who", "per_class": 4},
+        {"train": {"mood": "train.jsonl", "other": "dev.jsonl"}, "validation": 0.2},
+    ],
+)
+def test_the_same_splits(tmp_path: Path, values: dict[str, Any]) -> None:
+    data = [{**row, "who": f"person {n % 9}"} for n, row in enumerate(tiny.rows(120))]
+    tiny.write_rows(tmp_path / "train.jsonl", data + data[:20])
+    tiny.write_rows(tmp_path / "dev.jsonl", [{**row, "who": "someone"} for row in tiny.rows(30, seed=1)])
+    roles = (*ROLES, "head") if isinstance(values.get("train"), dict) else ROLES
+    memory, disk = both(tmp_path, roles, **values)
+    for name, found in disk.rows().items():
+        assert isinstance(found, Rows) and list(found) == memory.rows()[name] and len(found) > 0
+
+
+def test_written_once_and_read_anew_where_the_file_changed(tmp_path: Path) -> None:
+    tiny.write_rows(tmp_path / "train.jsonl", tiny.rows(50))
+    both(tmp_path)
+    kept = {place: place.stat().st_mtime_ns for place in (tmp_path / "store" / "objects").glob("*/*")}
+    both(tmp_path, validation=0.5)
+    assert kept and kept == {place: place.stat().st_mtime_ns for place in kept}
+    tiny.write_rows(tmp_path / "train.jsonl", tiny.rows(60))
+    _, disk = both(tmp_path)
+    assert len(disk.train) + len(disk.validation) == 60
+
+
+def test_what_is_wrong_is_said_and_nothing_kept(tmp_path: Path) -> None:
+    (tmp_path / "train.jsonl").write_text('{"text": "a", "label": "b"}\nno\n{"text": "a"}\n')
+    for validation in (0.1, "train.jsonl"):
+        with pytest.raises(InputError, match=r"train.jsonl:2: not valid JSON"):
+            both(tmp_path, on_disk=True, validation=validation)
+    assert not list((tmp_path / "store" / "objects").glob("*"))
