@@ -46,7 +46,7 @@ class DataSpec(Spec):
     """For sets larger than memory: rows and what is made of them lie in the store, not in memory. Makes the same
     model."""
 
-    @field_validator("train", "validation", "test")
+    @field_validator("train", "validation", "test", "unknown")
     @classmethod
     def _hub_addresses(cls, value: Split | None) -> Split | None:
         for text in value.values() if isinstance(value, dict) else (value,):
