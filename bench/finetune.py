@@ -47,7 +47,14 @@ def prepared(seed: int, rows: int | None) -> dict[str, Any]:
     model = task.load_model(place, contract)
     processor = task.load_processor(place, contract)
     encoded = [task.encode(each, processor, contract) for each in (train, dev)]
-    return {"task": task, "model": model, "processor": processor, "train": encoded[0], "dev": encoded[1]}
+    return {
+        "task": task,
+        "contract": contract,
+        "model": model,
+        "processor": processor,
+        "train": encoded[0],
+        "dev": encoded[1],
+    }
 
 
 def plain(ready: Mapping[str, Any], seed: int, epochs: float) -> dict[str, Any]:
@@ -85,6 +92,7 @@ def engine(ready: Mapping[str, Any], seed: int, epochs: float) -> dict[str, Any]
             ready["model"],
             task=ready["task"],
             processor=ready["processor"],
+            contract=ready["contract"],
             train=ready["train"],
             validation=ready["dev"],
             settings=settings,

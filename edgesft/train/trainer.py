@@ -139,11 +139,11 @@ class StepTrainer(Trainer):
         """
         step = self.state.global_step
         self._thaw(step)
-        rows = len(inputs["labels"])
+        rows, least = len(inputs["labels"]), self.train_dataset.parts(step)  # type: ignore[union-attr]
         while True:
             set_seed(int(stream(self._plan.seed, DROPOUT, step).generate_state(1)[0]))
             try:
-                loss = self._in_parts(model, inputs, min(self._record.parts, rows))
+                loss = self._in_parts(model, inputs, min(max(self._record.parts, least), rows))
                 break
             except (torch.OutOfMemoryError, RuntimeError) as error:
                 if not _out_of_memory(error):

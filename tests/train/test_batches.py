@@ -1,15 +1,17 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
+from edgesft.train import batches
 from edgesft.train.batches import Steps, epoch_batches, epoch_rows
 from tests.train.mood import SETTINGS, Mood
 
 
 def test_an_epoch_holds_every_row_once() -> None:
-    batches = epoch_batches([3] * 103, 10, 0, 0)
-    assert len(batches) == 11
-    assert sorted(np.concatenate(batches)) == list(range(103))
+    found = epoch_batches([3] * 103, 10, 0, 0)
+    assert len(found) == 11
+    assert sorted(np.concatenate(found)) == list(range(103))
 
 
 def test_rows_of_like_length_are_together() -> None:
@@ -75,3 +77,11 @@ def test_sampling_draws_no_row_once_more_than_another() -> None:
             assert group.max() - group.min() <= 1
     assert seen.sum() == 300
     assert sorted(epoch_rows(groups, 1.0, 7, 0)) == list(range(100))
+
+
+def test_long_batches_are_computed_in_parts(task: Mood, monkeypatch: pytest.MonkeyPatch) -> None:
+    steps = Steps(task.task, task.processor, task.train, SETTINGS, 0)
+    assert steps.parts(0) == 1
+    rows, longest = steps[0]["input_ids"].shape
+    monkeypatch.setattr(batches, "PART", rows * longest / 3)
+    assert steps.parts(0) == 3
