@@ -10,7 +10,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
-HEAD = "| recipe | task | test rows | metric | fine-tuned | compressed (Δ, 95 % bounds) | size MB | p50 ms | ratio of p50 | verdict |"
+HEAD = (
+    "| recipe | task | test rows | metric | fine-tuned | compressed (Δ, 95 % bounds) | size MB | p50 ms | ratio of p50 "
+    "| verdict |"
+)
 
 
 def main() -> None:

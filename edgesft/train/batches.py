@@ -109,7 +109,7 @@ class Steps(Dataset[dict[str, Any]]):
         return self._order[index]
 
     def parts(self, step: int) -> int:
-        """In how many parts a step's batch is best computed: as few as have about `PART` of length each, padding too."""
+        """In how many parts a step's batch is best computed: as few as have some `PART` of length each."""
         rows = self.rows(step)
         return math.ceil(len(rows) * max(self._lengths[row] for row in rows) / PART)
 
