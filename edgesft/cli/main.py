@@ -18,6 +18,7 @@ COMMANDS = {
     "run": "run a recipe and judge its budget",
     "plan": "show the steps of a recipe, and which are already done",
     "data": "look at the rows of a recipe: lengths, labels, duplicates, what will hurt",
+    "folds": "cross-validate a recipe's fine-tuning: a model a fold, judged on the rows that it did not see",
     "validate": "check recipes with all they name, profiles and budgets, without running anything",
     "schema": "print the JSON schema of recipes, profiles or budgets",
     "bench": "measure ONNX files, any ONNX files, and hold them against limits",

@@ -33,8 +33,8 @@ def carve(
         seed: Of the drawing.
     """
     rng = np.random.default_rng(seed)
-    first = together([hashes(identity(row[key]) for row in rows) for key in (role, GROUP) if key in rows[0]])
-    strata = [rng.permutation(stratum) for stratum in _strata(rows, np.flatnonzero(first == np.arange(len(rows))))]
+    first, groups = _groups(rows, role)
+    strata = [rng.permutation(each) for each in groups.values()]
     sizes, owner = [len(stratum) for stratum in strata], np.zeros(len(rows), np.int8)
     for number, share in enumerate(shares.values(), 1):
         for place, count in enumerate(_quotas(sizes, share)):
@@ -43,6 +43,39 @@ def carve(
             strata[place] = strata[place][:left]
     owner = owner[first]
     return {name: np.flatnonzero(owner == number) for number, name in enumerate(("train", *shares))}
+
+
+def fold(
+    rows: Sequence[Mapping[str, Any]], number: int, count: int, role: str, seed: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Indices of the rows outside and inside of one of several parts, each in the order of the rows.
+
+    The parts hold every row once, and of each label as many as the others, or one group more. What is dealt out are
+    groups of rows that have the input or `GROUP` in common.
+
+    Args:
+        rows: To deal out.
+        number: The part, counted from 1.
+        count: How many there are.
+        role: The input.
+        seed: Of the dealing; the same for all parts.
+
+    Raises:
+        InputError: A label has fewer groups than there are parts: a part would lack it.
+    """
+    first, strata = _groups(rows, role)
+    if short := {name: len(each) for name, each in strata.items() if len(each) < count}:
+        told = ", ".join(f"{label!r} {groups}" for label, groups in list(short.items())[:SHOWN])
+        more = f" and {len(short) - SHOWN} more" if len(short) > SHOWN else ""
+        raise InputError(
+            f"data.fold: every label must have rows in each of {count} folds, got {told}{more} (rows that must stay "
+            "together count once)",
+            "fewer folds, or more rows of these labels",
+        )
+    rng = np.random.default_rng(seed)
+    dealt = np.concatenate([rng.permutation(each) for each in strata.values()])
+    inside = np.isin(first, dealt[number - 1 :: count])
+    return np.flatnonzero(~inside), np.flatnonzero(inside)
 
 
 def few(rows: Sequence[Mapping[str, Any]], count: int, seed: int) -> np.ndarray:
@@ -91,11 +124,14 @@ def together(keys: Sequence[np.ndarray]) -> np.ndarray:
             return found
 
 
-def _strata(rows: Sequence[Mapping[str, Any]], firsts: np.ndarray) -> list[np.ndarray]:
-    """The first rows of the groups, gathered by their labels."""
+def _groups(rows: Sequence[Mapping[str, Any]], role: str) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    """The first row of each row's group, and the first rows of all groups, gathered by their labels."""
+    first = together([hashes(identity(row[key]) for row in rows) for key in (role, GROUP) if key in rows[0]])
+    firsts = np.flatnonzero(first == np.arange(len(rows)))
     numbers: dict[str, int] = {}
     labels = np.asarray([numbers.setdefault(stratum(row), len(numbers)) for row in rows], np.int32)[firsts]
-    return [found for name in sorted(numbers) if len(found := firsts[labels == numbers[name]])]
+    gathered = {name: firsts[labels == numbers[name]] for name in sorted(numbers)}
+    return first, {name: found for name, found in gathered.items() if len(found)}
 
 
 def _quotas(sizes: Sequence[int], share: float) -> list[int]:

@@ -85,6 +85,11 @@ def load(data: DataSpec, roles: Sequence[str], base: Path, seed: int, store: Sto
         whole = found["train"]
         taken = carve.carve(whole, shares, roles[0], seed)
         found |= {name: rows.chosen(whole, indices) for name, indices in taken.items()}
+    if data.fold is not None:
+        whole = found["train"]
+        number, count = map(int, data.fold.split("/"))
+        outside, inside = carve.fold(whole, number, count, roles[0], seed)
+        found |= {"train": rows.chosen(whole, outside), "validation": rows.chosen(whole, inside)}
     if data.per_class is not None:
         found["train"] = rows.chosen(found["train"], carve.few(found["train"], data.per_class, seed))
     if data.group is not None:
@@ -125,7 +130,7 @@ def digest(data: DataSpec, base: Path) -> str:
         "columns": data.columns,
         **data.options(),
         # What is not set leaves the key as it was before there was such a setting.
-        **{name: value for name in ("group", "per_class") if (value := getattr(data, name)) is not None},
+        **{name: value for name in ("group", "per_class", "fold") if (value := getattr(data, name)) is not None},
     }
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
@@ -138,7 +143,7 @@ def _content(found: Mapping[str, Source]) -> Any:
 
 def _places(data: DataSpec, base: Path) -> dict[str, dict[str, Source]]:
     """Where the rows are, by split, then by head; all that are missing are reported at once."""
-    named = {name: getattr(data, name) for name in SPLITS}
+    named = {name: getattr(data, name) for name in SPLITS if not (name == "validation" and data.fold)}
     places = {name: located(value, base, name) for name, value in named.items() if isinstance(value, str | dict)}
     problems = [
         problem
@@ -158,7 +163,10 @@ def located(value: Files, base: Path, split: str) -> dict[str, Source]:
 
 
 def _shares(data: DataSpec) -> dict[str, float]:
-    return {name: share for name in SPLITS[1:] if isinstance(share := getattr(data, name), float)}
+    shares = {name: share for name in SPLITS[1:] if isinstance(share := getattr(data, name), float)}
+    if data.fold:
+        shares.pop("validation", None)
+    return shares
 
 
 def _read(

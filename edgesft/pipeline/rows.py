@@ -11,7 +11,7 @@ import numpy as np
 
 from edgesft.budget.drop import drops, levels
 from edgesft.budget.percentile import Interval
-from edgesft.data.files import place, sha256
+from edgesft.data import sources
 from edgesft.measure.driver import MeasureError, loaded, runner
 from edgesft.measure.inputs import Requests
 from edgesft.measure.measurement import Measurement
@@ -124,7 +124,7 @@ class Measurer:
         job = self._job
         facts = self._of_answers("assessment", onnx, split)
         if job.recipe.data.unknown is not None:
-            facts["unknown"] = sha256(place(job.recipe.data.unknown, job.base))
+            facts["unknown"] = sources.find(job.recipe.data.unknown, job.base, "test").digest()
 
         def compute() -> dict[str, Any]:
             references = job.task.references(job.test if split == "test" else job.validation)

@@ -30,6 +30,8 @@ class DataSpec(Spec):
     """File of inputs that are of no known class. Read only for the report: how well they are told from the others."""
     group: str | None = None
     """Column whose rows stay together where a share is carved: a person, a document, a device."""
+    fold: str | None = Field(None, pattern=r"^[1-9][0-9]*/[1-9][0-9]*$")
+    """Cross-validation: `2/5` makes the second of five parts of train the validation rows, instead of `validation`."""
     per_class: int | None = Field(None, ge=1)
     """Few-shot: so many training rows of each label are drawn by the seed, the others left out."""
     columns: dict[str, str] = {}
@@ -45,6 +47,15 @@ class DataSpec(Spec):
     on_disk: bool = False
     """For sets larger than memory: rows and what is made of them lie in the store, not in memory. Makes the same
     model."""
+
+    @field_validator("fold")
+    @classmethod
+    def _fold_of(cls, value: str | None) -> str | None:
+        if value is not None:
+            number, count = map(int, value.split("/"))
+            if count < 2 or number > count:
+                raise ValueError("must be one of at least two parts, such as 2/5")
+        return value
 
     @field_validator("train", "validation", "test", "unknown")
     @classmethod

@@ -27,10 +27,15 @@ from edgesft.train.dropout import ByteDropout
 from edgesft.train.objective import Objective
 from edgesft.train.regularisation import penalty
 from edgesft.train.resume import Checkpoints, Record
+from edgesft.train.surroundings import release_memory
 from edgesft.train.tables import TableAdamW, clip
 
 SCHEDULES = {"linear": "linear", "cosine": "cosine", "constant": "constant_with_warmup"}
 """Our names of the schedules → transformers'."""
+
+RELEASE = 10
+"""Steps after which freed memory goes back to the system: each batch has another shape, and what earlier ones left in
+the heap rarely fits. So many cost no time that could be measured."""
 
 ROWS = 8
 """Training rows that a message names."""
@@ -153,6 +158,8 @@ class StepTrainer(Trainer):
             self._record.parts *= 2
             model.zero_grad()
             self._plan.say(f"out of memory: batches are now computed in {self._record.parts} parts")
+        if step % RELEASE == 0:
+            release_memory()
         self._record.loss_sum += self._loss
         self._record.loss_steps += 1
         self._rate = self._get_learning_rate()

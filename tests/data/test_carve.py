@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
-from edgesft.data.carve import carve, together
+from edgesft.data.carve import GROUP, carve, fold, together
 from edgesft.data.hashing import hashes
+from edgesft.errors import InputError
 
 
 def test_what_hangs_together_by_way_of_others() -> None:
@@ -29,3 +31,32 @@ def test_the_rows_that_a_seed_draws_stay_the_same() -> None:
         "validation": [6, 8, 13],
         "test": [12, 14],
     }
+
+
+ROWS = [{"text": f"t{n % 90}", "label": "ab"[n % 90 < 30], GROUP: n % 45} for n in range(100)]
+
+
+def test_folds_are_disjoint_and_hold_every_row() -> None:
+    parts = [fold(ROWS, number, 5, "text", 0) for number in range(1, 6)]
+    inside = np.concatenate([part for _, part in parts])
+    assert sorted(inside) == list(range(100))
+    for outside, part in parts:
+        assert sorted([*outside, *part]) == list(range(100))
+        # Rows with one text, and those of one group, are on one side.
+        for key in ("text", GROUP):
+            assert not {ROWS[index][key] for index in outside} & {ROWS[index][key] for index in part}
+
+
+def test_folds_have_all_labels_alike() -> None:
+    rows = [{"text": str(n), "label": "ab"[n % 4 == 0]} for n in range(100)]
+    for number in range(1, 6):
+        _, part = fold(rows, number, 5, "text", 0)
+        assert [sum(rows[index]["label"] == label for index in part) for label in "ab"] == [15, 5]
+
+
+def test_a_fold_without_a_class_is_refused() -> None:
+    rows = [{"text": str(n), "label": "rare" if n < 3 else "usual"} for n in range(40)]
+    with pytest.raises(InputError) as caught:
+        fold(rows, 1, 5, "text", 0)
+    assert "data.fold" in str(caught.value) and "'rare' 3" in str(caught.value) and "usual" not in str(caught.value)
+    assert len(fold(rows, 1, 3, "text", 0)[1]) in (13, 14)
