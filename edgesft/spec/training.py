@@ -26,9 +26,14 @@ class TrainingSpec(Spec):
     """Shape of the learning rate after warm-up."""
     layer_decay: float | None = Field(None, gt=0, le=1)
     """Each layer learns at this share of the rate of the one behind it; 1 is one rate for all."""
-    unfreeze: Literal["all", "head", "gradual"] | None = None
-    """What trains: everything; the head alone; or one layer more at a time, from the head down, over half of the steps.
-    Of the finetune stage alone: what recovers from compression trains whole."""
+    unfreeze: Literal["all", "head", "gradual", "lora"] | None = None
+    """What trains: everything; the head alone; one layer more at a time, from the head down, over half of the steps; or
+    the head and low-rank adapters of all linear layers, which are then merged into the weights. Of the finetune stage
+    alone: what recovers from compression trains whole."""
+    lora_rank: int | None = Field(None, ge=1, le=1024)
+    """Rank of the adapters."""
+    lora_alpha: int | None = Field(None, ge=1, le=65536)
+    """Adapters are scaled by this over their rank."""
     max_grad_norm: float | None = Field(None, gt=0)
     """Gradients are clipped to this L2 norm."""
     accumulation: int | None = Field(None, ge=1, le=65536)
@@ -78,7 +83,9 @@ class ResolvedTraining(Spec):
     warmup: float = 0.1
     schedule: Literal["linear", "cosine", "constant"] = "linear"
     layer_decay: float = 1.0
-    unfreeze: Literal["all", "head", "gradual"] = "all"
+    unfreeze: Literal["all", "head", "gradual", "lora"] = "all"
+    lora_rank: int = 8
+    lora_alpha: int = 16
     max_grad_norm: float = 1.0
     accumulation: int = 1
     average: float = 0.0

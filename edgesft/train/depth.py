@@ -11,7 +11,7 @@ from torch import nn
 
 from edgesft.errors import InputError
 
-Unfreeze = Literal["all", "head", "gradual"]
+Unfreeze = Literal["all", "head", "gradual", "lora"]
 
 SETTLED = 0.5
 """Share of the steps after which gradual unfreezing has thawed everything: the other half trains the whole model."""

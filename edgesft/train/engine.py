@@ -18,6 +18,7 @@ from torch import nn
 from edgesft.progress import Progress
 from edgesft.spec.training import ResolvedTraining
 from edgesft.tasks.base import Contract, Example, Task
+from edgesft.train.adapters import adapted
 from edgesft.train.average import AVERAGE
 from edgesft.train.batches import Steps
 from edgesft.train.checkpoint import WEIGHTS, restore_weights
@@ -96,7 +97,12 @@ def fit(
     Raises:
         StageError: The loss or a weight became infinite or not a number.
     """
-    with training_surroundings(), dropping(model, settings.dropout), thawed(model):
+    with (
+        training_surroundings(),
+        dropping(model, settings.dropout),
+        thawed(model),
+        adapted(model, settings, seed),
+    ):
         steps = Steps(task, processor, train, settings, seed)
         options = arguments(settings, work / "partial", seed)
         number_format = arithmetic(settings.arithmetic, options.device)

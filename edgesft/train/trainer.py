@@ -126,7 +126,7 @@ class StepTrainer(Trainer):
         """Of the batch, that of the part which is computed."""
         record.parts = max(record.parts, plan.settings.accumulation)
         self.average = Average(model, plan.settings.average) if plan.settings.average else None
-        self._depths = depths(model) if plan.settings.unfreeze != "all" else {}
+        self._depths = depths(model) if plan.settings.unfreeze in ("head", "gradual") else {}
         super().__init__(
             _Hidden(model),
             options,
