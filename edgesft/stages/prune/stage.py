@@ -38,6 +38,7 @@ from edgesft.train import checkpoint
 from edgesft.train.batches import Steps
 from edgesft.train.distillation import teacher_objective
 from edgesft.train.engine import FitReport, loss_options
+from edgesft.train.normalisation import recalibrate
 from edgesft.train.objective import Objective, inputs_of, task_objective
 
 CALIBRATION_BATCHES = 32
@@ -67,6 +68,7 @@ def run(spec: PruneSpec, artefact: Artefact, out: Path, context: StageContext) -
     plan = PrunePlan.from_json(chosen["plan"])
     apply_plan(model, plan, sample, context.task.logits)
     context.progress.say(plan.table())
+    recalibrate(model, map(inputs_of, _calibration(context, "prune: batch normalisation")))
     report = _recover(spec, model, artefact.contract, context)
     checkpoint.save(model, out, context.processor, artefact.contract)
     summary = plan.summary()
@@ -112,16 +114,16 @@ def _importance(spec: PruneSpec, model: nn.Module, layout: Layout, context: Stag
     if spec.importance == "magnitude":
         found = magnitude(layout.widths, dict(model.named_parameters()))
     else:
-        found = taylor(model, layout.widths, _calibration(context), task_objective(context.task))
+        found = taylor(model, layout.widths, _calibration(context, "prune: importance"), task_objective(context.task))
     return {name: scores.tolist() for name, scores in found.items()}
 
 
-def _calibration(context: StageContext) -> Iterator[Mapping[str, Any]]:
+def _calibration(context: StageContext, label: str) -> Iterator[Mapping[str, Any]]:
     """The first batches of training, without noise."""
     settings = context.training.model_copy(update={"token_dropout": 0.0})
     batches = Steps(context.task, context.processor, context.train, settings, context.seed)
     count = min(CALIBRATION_BATCHES, math.ceil(len(context.train) / settings.batch_size))
-    with context.progress.bar("prune: importance", count) as advance:
+    with context.progress.bar(label, count) as advance:
         for index in range(count):
             yield batches[index]
             advance()
