@@ -25,6 +25,8 @@ from edgesft.store.store import Store, write_json
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
 
+    from edgesft.pipeline.tune import Tune
+
 RESULTS = "results.json"
 RECIPE = "recipe.yaml"
 LOG = "log.txt"
@@ -92,6 +94,7 @@ def run(
     settings: Sequence[str] = (),
     *,
     output: str | Path | None = None,
+    tune: Tune | None = None,
     store: str | Path | None = None,
     progress: Progress | None = None,
 ) -> Result:
@@ -103,6 +106,7 @@ def run(
         recipe: Recipe file.
         settings: `a.b=c` values that replace what the file says.
         output: Folder for the results; by default `runs/<name>`.
+        tune: Tries settings of the finetune stage first, and takes the best where it is better for sure.
         store: Folder of the store; by default `EDGESFT_STORE` or the platform's cache folder.
         progress: Where to tell what goes on; by default standard error.
 
@@ -115,7 +119,13 @@ def run(
     from edgesft.pipeline.run import run as run_job
 
     progress = progress or Progress()
-    kept = Store(Path(store) if store else None)
+    kept, tuning = Store(Path(store) if store else None), None
+    if tune is not None:
+        from edgesft.pipeline.tune import tune as try_settings
+
+        tuning = try_settings(Path(recipe), tune, settings, kept, progress)
+        progress.say(f"tuning: {tuning['reason']}")
+        settings = [*settings, *tuning["arguments"]]
     checked = check(Path(recipe), settings, kept)
     folder = Path(output) if output else Path("runs") / (checked.recipe.name or Path(recipe).stem)
     for warning in checked.warnings:
@@ -132,11 +142,11 @@ def run(
         found = {}
         for job in jobs:
             place = folder if len(jobs) == 1 else folder / job.profile.name
-            found[job.profile.name] = write(run_job(job, (*checked.warnings, *unread)), place)
+            found[job.profile.name] = write(run_job(job, (*checked.warnings, *unread)), place, tuning)
     return Result(found)
 
 
-def write(outcome: Outcome, folder: Path) -> ProfileResult:
+def write(outcome: Outcome, folder: Path, tuning: Mapping[str, Any] | None = None) -> ProfileResult:
     """Leaves a run's results in a folder: `results.json`, `recipe.yaml`, the model with all it needs."""
     import yaml
 
@@ -150,7 +160,7 @@ def write(outcome: Outcome, folder: Path) -> ProfileResult:
         _replace(folder / CONTRACT, outcome.final.contract.extended(outcome.calibration).text().encode())
     text = yaml.safe_dump(dict(outcome.recipe), sort_keys=False, allow_unicode=True)
     _replace(folder / RECIPE, text.encode())
-    found = results.to_json(outcome)
+    found = results.to_json(outcome) | ({"tuning": tuning} if tuning else {})
     write_json(folder / RESULTS, found)
     return ProfileResult(folder, json.loads((folder / RESULTS).read_text("utf-8")))
 

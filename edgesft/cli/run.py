@@ -22,6 +22,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("recipe", type=Path, help="recipe file")
     parser.add_argument("settings", nargs="*", metavar="a.b=c", help="values that replace the recipe's")
     parser.add_argument("--output", type=Path, help="folder for the results (default: runs/<name>)")
+    parser.add_argument("--tune", action="store_true", help="try settings of the finetune stage first (needs Optuna)")
+    parser.add_argument("--trials", type=int, default=10, help="with --tune: trainings at most (default: 10)")
+    parser.add_argument("--tune-minutes", type=float, help="with --tune: training time at most, over all calls")
     parser.add_argument("--format", choices=("table", "json"), default="table", help="what to print at the end")
     parser.add_argument("--quiet", action="store_true", help="no progress on standard error")
 
@@ -35,7 +38,13 @@ def main(options: argparse.Namespace) -> int:
     from edgesft import api
     from edgesft.progress import Progress
 
-    result = api.run(options.recipe, options.settings, output=options.output, progress=Progress(quiet=options.quiet))
+    tune = None
+    if options.tune:
+        from edgesft.pipeline.tune import Tune
+
+        tune = Tune(options.trials, options.tune_minutes)
+    progress = Progress(quiet=options.quiet)
+    result = api.run(options.recipe, options.settings, output=options.output, tune=tune, progress=progress)
     if options.format == "json":
         print(json.dumps({name: dict(each.results) for name, each in result.profiles.items()}, indent=1))
     else:

@@ -1,0 +1,231 @@
+"""Tries settings of a recipe's fine-tuning with Optuna, and tells whether any is better than the recipe's own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edgesft.budget.drop import drops
+from edgesft.budget.percentile import Interval
+from edgesft.errors import InputError, StageError, UnavailableError
+from edgesft.pipeline.check import check
+from edgesft.pipeline.job import Job
+from edgesft.pipeline.models import Maker
+from edgesft.pipeline.plan import Step, plan
+from edgesft.pipeline.rows import Measurer
+from edgesft.progress import Progress
+from edgesft.spec.training import ResolvedTraining
+from edgesft.stages.artefact import Artefact
+from edgesft.store.store import Store
+
+RATES = 5.0
+"""The learning rate is looked for between its fifth and five times as much."""
+
+SHARES: Mapping[str, Sequence[float]] = {
+    "weight_decay": (0.0, 0.01, 0.1),
+    "label_smoothing": (0.0, 0.1),
+    "token_dropout": (0.0, 0.1),
+}
+"""Regularisation that is tried besides the recipe's own."""
+
+
+@dataclass(frozen=True)
+class Tune:
+    """How much to try.
+
+    Attributes:
+        trials: Trainings at most, that of the recipe's own settings included; at least 1.
+        minutes: No trial is begun that would not end within so much training time, as far as those before it tell. It
+            is counted over all calls: what an earlier one has trained is not trained again.
+    """
+
+    trials: int = 10
+    minutes: float | None = None
+
+
+@dataclass(frozen=True)
+class _Trial:
+    settings: Mapping[str, float]
+    value: float | None
+    seconds: float
+    problem: str | None
+    job: Job
+    made: Artefact | None
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "settings": dict(self.settings),
+            "value": self.value,
+            "seconds": self.seconds,
+            "problem": self.problem,
+        }
+
+
+def space(own: ResolvedTraining) -> dict[str, tuple[float, ...]]:
+    """What is tried of each setting: the choices, or for the learning rate the bounds of a logarithmic range."""
+    rate, batch = own.learning_rate, own.batch_size
+    return {
+        "learning_rate": (rate / RATES, min(1.0, rate * RATES)),
+        "batch_size": tuple(sorted({max(1, batch // 2), batch, batch * 2})),
+        "epochs": (own.epochs / 2, own.epochs, own.epochs * 2),
+        **{name: tuple(sorted({*shares, getattr(own, name)})) for name, shares in SHARES.items()},
+    }
+
+
+def tune(
+    path: Path, asked: Tune, settings: Sequence[str] = (), store: Store | None = None, progress: Progress | None = None
+) -> dict[str, Any]:
+    """Trains with the recipe's own settings, then with those that Optuna's TPE sampler asks for.
+
+    Trials are judged by the deciding metric on the validation rows; the test rows are not read. Each is in the store
+    once it is done, and the sampler's next question follows from the seed and the answers: called again, it goes on
+    where it was. The best one is taken only where it is better than the recipe's own settings by more than the rows
+    explain (the one-sided 95 % bound of the paired bootstrap); what is found among many trials is partly luck even so.
+
+    Args:
+        path: Recipe file.
+        asked: How much to try.
+        settings: `a.b=c` values that replace what the file says.
+        store: Where finished trials lie; by default the usual place.
+        progress: Tells the person.
+
+    Returns:
+        JSON values: `metric`, `space`, `trials` (`settings`, `value`, `seconds`, `problem`), `chosen` (index of the
+        trial), `gain` (over the first trial: `value`, `lower`, `upper`; None where it is the first), `reason`, and
+        `arguments`: the `a.b=c` that a run needs for it.
+
+    Raises:
+        InputError: The recipe cannot be run or has no finetune stage; no trial was asked for.
+        UnavailableError: Optuna is not installed.
+    """
+    if asked.trials < 1:
+        raise InputError(f"trials: must be at least 1, got {asked.trials}", "--trials 10")
+    store, progress = store or Store(), progress or Progress()
+    recipe = check(path, settings, store).recipe
+    step = _finetune(plan(recipe))
+    own = step.training or ResolvedTraining()
+    study = _study(recipe.seed)
+    study.enqueue_trial({name: getattr(own, name) for name in space(own)})
+    trials: list[_Trial] = []
+    while len(trials) < asked.trials and not _late(trials, asked.minutes):
+        question = study.ask()
+        chosen = {
+            name: question.suggest_float(name, *values, log=True)
+            if name == "learning_rate"
+            else question.suggest_categorical(name, values)
+            for name, values in space(own).items()
+        }
+        arguments = _arguments(step, chosen) if trials else []
+        trials.append(_tried(path, [*settings, *arguments], chosen, f"trial {len(trials) + 1}", store, progress))
+        answer = trials[-1]
+        if answer.value is None:
+            study.tell(question, state=_failed())
+        else:
+            study.tell(question, answer.value)
+        came = answer.problem or f"{answer.job.metric} {answer.value:.4f}"
+        progress.say(f"trial {len(trials)}: {came}, {_told(chosen)}")
+    return _result(step, trials, space(own))
+
+
+def _finetune(steps: Sequence[Step]) -> Step:
+    found = next((step for step in steps if step.spec.stage == "finetune"), None)
+    if found is None:
+        raise InputError("tune: the recipe must have a finetune stage, got none", "stages: [{stage: finetune}]")
+    return found
+
+
+def _study(seed: int) -> Any:
+    try:
+        import optuna
+    except ImportError as error:
+        raise UnavailableError("--tune needs Optuna", "pip install 'edgesft[tune]'") from error
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    return optuna.create_study(direction="maximize", sampler=optuna.samplers.TPESampler(seed=seed))
+
+
+def _failed() -> Any:
+    from optuna.trial import TrialState
+
+    return TrialState.FAIL
+
+
+def _late(trials: Sequence[_Trial], minutes: float | None) -> bool:
+    if minutes is None or not trials:
+        return False
+    seconds = [trial.seconds for trial in trials]
+    return sum(seconds) + float(np.mean(seconds)) > minutes * 60
+
+
+def _arguments(step: Step, chosen: Mapping[str, float]) -> list[str]:
+    return [f"stages.{step.name}.{name}={value!r}" for name, value in chosen.items()]
+
+
+def _tried(
+    path: Path, settings: Sequence[str], chosen: Mapping[str, float], label: str, store: Store, progress: Progress
+) -> _Trial:
+    checked = check(path, settings, store)
+    # The profile decides how fast the model is, not what it learns.
+    job = Job(checked.recipe, checked.base, checked.profiles[0], store, progress)
+    maker = Maker(job, Measurer(job))
+    progress.say(f"{label} …")
+    try:
+        made, report = maker.make(_finetune(plan(job.recipe)), maker.start(), None)
+    except StageError as error:
+        return _Trial(chosen, None, 0.0, str(error).splitlines()[0], job, None)
+    told = report.details["training"]
+    return _Trial(chosen, float(told["best"][job.metric]), float(told["seconds"]), None, job, made)
+
+
+def _result(step: Step, trials: Sequence[_Trial], tried: Mapping[str, Sequence[float]]) -> dict[str, Any]:
+    good = [trial for trial in trials if trial.value is not None]
+    if not good:
+        raise StageError(f"tune: no trial could be trained to its end; the first one: {trials[0].problem}")
+    best, first = max(good, key=lambda trial: trial.value or 0.0), trials[0]
+    gain = None
+    if best is first:
+        reason = "the recipe's own settings are the best that were tried"
+    elif first.value is None:
+        reason = "the recipe's own settings could not be trained"
+    else:
+        gain = _gain(first, best)
+        better = gain.lower is not None and gain.lower > 0
+        reason = f"{best.job.metric} {gain.value * 100:+.2f} points of the recipe's own settings"
+        reason += "" if better else ", which may be chance: the recipe's own stay"
+        best = best if better else first
+    return {
+        "metric": best.job.metric,
+        "space": {name: list(values) for name, values in tried.items()},
+        "trials": [trial.to_json() for trial in trials],
+        "chosen": trials.index(best),
+        "gain": gain._asdict() if gain else None,
+        "reason": reason,
+        "arguments": _arguments(step, best.settings) if best is not first else [],
+    }
+
+
+def _gain(first: _Trial, best: _Trial) -> Interval:
+    """How much better the exported model answers the validation rows."""
+    answers = []
+    for trial in (first, best):
+        measurer = Measurer(trial.job)
+        if trial.made is None:
+            raise StageError("tune: a trial without a model cannot be compared")
+        onnx = Maker(trial.job, measurer).onnx(trial.made)
+        answers.append(measurer.evaluation(onnx, "validation").predictions)
+    job = best.job
+    references = job.task.references(job.validation)
+
+    def scorer(predictions: np.ndarray, rows: np.ndarray) -> dict[str, float]:
+        return {job.metric: job.task.score(predictions, references[rows], job.contract)[job.metric]}
+
+    fall = drops(scorer, answers[0], answers[1])[job.metric]
+    lower, upper = (None if bound is None else -bound for bound in (fall.upper, fall.lower))
+    return Interval(-fall.value, lower, upper)
+
+
+def _told(chosen: Mapping[str, float]) -> str:
+    return ", ".join(f"{name} {value:.3g}" for name, value in chosen.items())

@@ -1,0 +1,74 @@
+"""Settings that are tried before a run."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from edgesft import api
+from edgesft.cli.main import main
+from edgesft.errors import InputError, UnavailableError
+from edgesft.pipeline.models import Maker
+from edgesft.pipeline.tune import Tune, space, tune
+from edgesft.progress import Progress
+from edgesft.spec.training import ResolvedTraining
+from edgesft.store.store import Store
+from tests import chain
+
+QUIET = Progress(quiet=True)
+
+
+@pytest.fixture
+def recipe(bert: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("EDGESFT_STORE", str(tmp_path / "store"))
+    return chain.write(tmp_path, bert, stages=chain.STAGES[:1])
+
+
+def test_the_space_holds_the_recipes_own_settings() -> None:
+    own = ResolvedTraining(weight_decay=0.03, batch_size=12)
+    found = space(own)
+    low, high = found["learning_rate"]
+    assert low < own.learning_rate < high and found["batch_size"] == (6, 12, 24) and 0.03 in found["weight_decay"]
+
+
+def test_a_better_setting_is_found_and_nothing_is_done_twice(
+    recipe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    planted = {"learning_rate": (2.9e-3, 3.1e-3), "epochs": (0.1, 8.0)}
+    monkeypatch.setattr("edgesft.pipeline.tune.space", lambda own: planted)
+    settings = ["stages.finetune.epochs=0.1"]
+    found = tune(recipe, Tune(5), settings, Store(tmp_path / "store"), QUIET)
+    assert len(found["trials"]) == 5 and found["trials"][0]["settings"] == {"learning_rate": 3e-3, "epochs": 0.1}
+    assert found["chosen"] > 0 and found["gain"]["lower"] > 0
+    assert "stages.finetune.epochs=8.0" in found["arguments"]
+    made = Maker.step_key
+    keys: list[str] = []
+    monkeypatch.setattr(Maker, "step_key", lambda *given: keys.append(made(*given)) or keys[-1])
+    monkeypatch.setattr("edgesft.stages.finetune.train", None)
+    again = tune(recipe, Tune(5), settings, Store(tmp_path / "store"), QUIET)
+    assert again == found and keys
+
+
+def test_a_run_goes_on_with_what_was_chosen(recipe: Path, tmp_path: Path) -> None:
+    result = api.run(recipe, output=tmp_path / "run", tune=Tune(2), progress=QUIET)
+    found = result.profiles["here"].results
+    assert len(found["tuning"]["trials"]) == 2 and found["tuning"]["reason"]
+    chosen = found["tuning"]["trials"][found["tuning"]["chosen"]]["settings"]
+    assert found["recipe"]["stages"][0]["learning_rate"] == pytest.approx(chosen["learning_rate"])
+
+
+def test_the_time_is_kept(recipe: Path, tmp_path: Path) -> None:
+    assert len(tune(recipe, Tune(5, minutes=1e-6), (), Store(tmp_path / "store"), QUIET)["trials"]) == 1
+
+
+def test_what_cannot_be_tuned(recipe: Path, tmp_path: Path, bert: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(InputError, match="trials: must be at least 1, got 0"):
+        tune(recipe, Tune(0))
+    with pytest.raises(InputError, match="finetune stage"):
+        tune(chain.write(tmp_path / "other", bert, stages=chain.STAGES[3:]), Tune(1))
+    monkeypatch.setitem(sys.modules, "optuna", None)
+    with pytest.raises(UnavailableError, match="Optuna"):
+        tune(recipe, Tune(1))
+    assert main(["run", str(recipe), "--tune", "--quiet"]) == 4
