@@ -55,6 +55,10 @@ class TrainingSpec(Spec):
     epoch, 0 as many of each head."""
     token_dropout: float | None = Field(None, ge=0, lt=1)
     """Share of input tokens replaced at random in training (text tasks): the cheapest text augmentation."""
+    token_deletion: float | None = Field(None, ge=0, lt=1)
+    """Share of input tokens that the model does not see in training (text tasks)."""
+    token_swap: float | None = Field(None, ge=0, lt=1)
+    """Share of input tokens that change places with a neighbour in training (text tasks)."""
     arithmetic: Literal["auto", "fp32", "bf16"] | None = None
     """Number format of training; `auto` takes bf16 where the CPU or GPU has matrix instructions for it."""
     evaluations: int | None = Field(None, ge=1, le=1000)
@@ -96,7 +100,18 @@ class ResolvedTraining(Spec):
     l2: float = 0.0
     sampling: float = 1.0
     token_dropout: float = 0.0
+    token_deletion: float = 0.0
+    token_swap: float = 0.0
     arithmetic: Literal["auto", "fp32", "bf16"] = "auto"
     evaluations: int = 3
     patience: int | None = None
     checkpoint_minutes: float = 2.0
+
+    @property
+    def noisy(self) -> bool:
+        """Whether training rows are changed at random."""
+        return any((self.token_dropout, self.token_deletion, self.token_swap))
+
+    def without_noise(self) -> ResolvedTraining:
+        """The same with the rows as they are."""
+        return self.model_copy(update={"token_dropout": 0.0, "token_deletion": 0.0, "token_swap": 0.0})

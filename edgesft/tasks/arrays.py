@@ -11,6 +11,7 @@ import numpy as np
 
 from edgesft.data import checks
 from edgesft.errors import InputError, Problem
+from edgesft.spec.training import ResolvedTraining
 from edgesft.tasks import calibration, evaluation, factory, metrics
 from edgesft.tasks.base import Batch, Contract, Example, Graph, Row, Run, Task
 from edgesft.tasks.factory import Factory
@@ -165,7 +166,7 @@ class Arrays(Task):
         """Stacked arrays."""
         return {name: np.stack([example[name] for example in examples]) for name in examples[0]}
 
-    def augment(self, batch: Batch, processor: Any, share: float, rng: np.random.Generator) -> Batch:
+    def augment(self, batch: Batch, processor: Any, settings: ResolvedTraining, rng: np.random.Generator) -> Batch:
         """The batch as it is: what noise is harmless, only its owner knows."""
         return batch
 

@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from edgesft.errors import Problem
+from edgesft.spec.training import ResolvedTraining
 from edgesft.tasks.source import Source
 
 if TYPE_CHECKING:
@@ -164,8 +165,8 @@ class Task(ABC):
         return 0
 
     @abstractmethod
-    def augment(self, batch: Batch, processor: Any, share: float, rng: np.random.Generator) -> Batch:
-        """A training batch with noise of the task's kind in `share` of its inputs."""
+    def augment(self, batch: Batch, processor: Any, settings: ResolvedTraining, rng: np.random.Generator) -> Batch:
+        """A training batch with noise of the task's kind, as the settings have it."""
 
     @abstractmethod
     def loss(

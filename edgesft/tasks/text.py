@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from edgesft.errors import InputError, Problem
-from edgesft.tasks import checkpoint, pretrained
+from edgesft.spec.training import ResolvedTraining
+from edgesft.tasks import augmentation, checkpoint, pretrained
 from edgesft.tasks.base import Batch, Contract, Example, Graph, Run, Task
 from edgesft.tasks.source import Source
 from edgesft.tasks.source import folder as local_folder
@@ -128,14 +129,23 @@ class TextTask(Task):
             batch[LABELS] = self._padded(labels, longest, IGNORED, processor) if self.by_token else np.stack(labels)
         return batch
 
-    def augment(self, batch: Batch, processor: Any, share: float, rng: np.random.Generator) -> Batch:
-        """Replaces each token with probability `share` by a random one; special tokens and padding stay."""
-        tokens = batch["input_ids"]
+    def augment(self, batch: Batch, processor: Any, settings: ResolvedTraining, rng: np.random.Generator) -> Batch:
+        """Replaces, hides and swaps tokens; special tokens and padding stay, and labels of tokens go with them."""
         special = np.asarray(processor.all_special_ids, np.int64)
-        vocabulary = np.setdiff1d(np.arange(len(processor)), special)
-        chosen = (rng.random(tokens.shape) < share) & ~np.isin(tokens, special)
-        noise = rng.choice(vocabulary, tokens.shape)
-        return {**batch, "input_ids": np.where(chosen, noise, tokens)}
+        found = dict(batch)
+        plain = ~np.isin(found["input_ids"], special)
+        if settings.token_swap:
+            order = augmentation.swaps(plain, settings.token_swap, rng)
+            moving = [name for name in ("input_ids", LABELS) if found.get(name, order[:0]).shape == order.shape]
+            found |= {name: np.take_along_axis(found[name], order, axis=1) for name in moving}
+        if settings.token_dropout:
+            vocabulary = np.setdiff1d(np.arange(len(processor)), special)
+            found["input_ids"] = augmentation.replaced(
+                found["input_ids"], plain, vocabulary, settings.token_dropout, rng
+            )
+        if settings.token_deletion and "attention_mask" in found:
+            found["attention_mask"] = augmentation.hidden(found["attention_mask"], plain, settings.token_deletion, rng)
+        return found
 
     def logits(self, outputs: Any) -> torch.Tensor:
         """Class scores before softmax, shape [rows, classes] or [rows, tokens, classes]."""

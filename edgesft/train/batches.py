@@ -115,7 +115,7 @@ class Steps(Dataset[dict[str, Any]]):
 
     def __getitem__(self, step: int) -> dict[str, Any]:
         batch = self._task.collate([self._examples[row] for row in self.rows(step)], self._processor)
-        if share := self._settings.token_dropout:
+        if self._settings.noisy:
             rng = np.random.default_rng(stream(self._seed, NOISE, step))
-            batch = self._task.augment(batch, self._processor, share, rng)
+            batch = self._task.augment(batch, self._processor, self._settings, rng)
         return {name: torch.as_tensor(value) for name, value in batch.items()}

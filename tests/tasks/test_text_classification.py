@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from edgesft.errors import InputError
+from edgesft.spec.training import ResolvedTraining
 from edgesft.tasks.base import Batch, Contract, Run
 from edgesft.tasks.text_classification import TextClassification
 from tests import tiny
@@ -179,8 +180,8 @@ def test_evaluate_names_the_classes() -> None:
 
 def test_augmentation_replaces_its_share_of_ordinary_tokens(tokenizer: Any) -> None:
     batch = TASK.collate(TASK.encode(tiny.rows(300), tokenizer, CONTRACT), tokenizer)
-    noisy = TASK.augment(batch, tokenizer, 0.3, np.random.default_rng(0))
-    again = TASK.augment(batch, tokenizer, 0.3, np.random.default_rng(0))
+    noisy = TASK.augment(batch, tokenizer, ResolvedTraining(token_dropout=0.3), np.random.default_rng(0))
+    again = TASK.augment(batch, tokenizer, ResolvedTraining(token_dropout=0.3), np.random.default_rng(0))
     special = np.isin(batch["input_ids"], tokenizer.all_special_ids)
     assert np.array_equal(noisy["input_ids"], again["input_ids"])
     assert np.array_equal(noisy["input_ids"][special], batch["input_ids"][special])
@@ -190,7 +191,7 @@ def test_augmentation_replaces_its_share_of_ordinary_tokens(tokenizer: Any) -> N
     assert 0.25 < changed < 0.35
     assert all(noisy[name] is batch[name] for name in batch if name != "input_ids")
     assert np.array_equal(
-        TASK.augment(batch, tokenizer, 0.0, np.random.default_rng(0))["input_ids"], batch["input_ids"]
+        TASK.augment(batch, tokenizer, ResolvedTraining(), np.random.default_rng(0))["input_ids"], batch["input_ids"]
     )
 
 

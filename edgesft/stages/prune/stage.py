@@ -120,7 +120,7 @@ def _importance(spec: PruneSpec, model: nn.Module, layout: Layout, context: Stag
 
 def _calibration(context: StageContext, label: str) -> Iterator[Mapping[str, Any]]:
     """The first batches of training, without noise."""
-    settings = context.training.model_copy(update={"token_dropout": 0.0})
+    settings = context.training.without_noise()
     batches = Steps(context.task, context.processor, context.train, settings, context.seed)
     count = min(CALIBRATION_BATCHES, math.ceil(len(context.train) / settings.batch_size))
     with context.progress.bar(label, count) as advance:
