@@ -18,6 +18,8 @@ class FinetuneSpec(TrainingSpec):
     stage: Literal["finetune"]
     name: str | None = None
     """Name of the row; by default the stage's kind."""
+    head: Literal["random", "prototypes"] = "random"
+    """What the head starts from where it is new: noise, or each class's mean, which helps with few rows a class."""
 
 
 class PruneSpec(TrainingSpec):

@@ -12,6 +12,7 @@ from edgesft.stages.training import train
 from edgesft.train import checkpoint
 from edgesft.train.diagnosis import diagnose
 from edgesft.train.evidence import gather
+from edgesft.train.head import imprint
 
 
 def run(spec: FinetuneSpec, artefact: Artefact, out: Path, context: StageContext) -> StageReport:
@@ -28,6 +29,16 @@ def run(spec: FinetuneSpec, artefact: Artefact, out: Path, context: StageContext
         StageError: The training diverged.
     """
     model = checkpoint.load(artefact.path, context.task)
+    if spec.head == "prototypes":
+        imprint(
+            model,
+            len(artefact.contract.labels),
+            task=context.task,
+            processor=context.processor,
+            train=context.train,
+            settings=context.training,
+            seed=context.seed,
+        )
     report = train(model, context, label=spec.name or spec.stage)
     checkpoint.save(model, out, context.processor, artefact.contract)
     found = gather(
