@@ -61,21 +61,27 @@ def fold(
         seed: Of the dealing; the same for all parts.
 
     Raises:
-        InputError: A label has fewer groups than there are parts: a part would lack it.
+        InputError: A part would lack a label: it has fewer groups than there are parts, or others' labels lead them.
     """
     first, strata = _groups(rows, role)
-    if short := {name: len(each) for name, each in strata.items() if len(each) < count}:
-        told = ", ".join(f"{label!r} {groups}" for label, groups in list(short.items())[:SHOWN])
+    rng = np.random.default_rng(seed)
+    dealt = np.concatenate([rng.permutation(each) for each in strata.values()])
+    owner = np.empty(len(rows), np.int64)
+    owner[dealt] = np.arange(len(dealt)) % count
+    owner = owner[first]
+    # A group counts for its first row's label when it is dealt out; its other rows may have others.
+    held: dict[str, set[int]] = {}
+    for row, part in zip(rows, owner.tolist(), strict=True):
+        held.setdefault(stratum(row), set()).add(part)
+    if short := {name: len(held[name]) for name in sorted(held) if len(held[name]) < count}:
+        told = ", ".join(f"{label!r} {parts}" for label, parts in list(short.items())[:SHOWN])
         more = f" and {len(short) - SHOWN} more" if len(short) > SHOWN else ""
         raise InputError(
             f"data.fold: every label must have rows in each of {count} folds, got {told}{more} (rows that must stay "
             "together count once)",
             "fewer folds, or more rows of these labels",
         )
-    rng = np.random.default_rng(seed)
-    dealt = np.concatenate([rng.permutation(each) for each in strata.values()])
-    inside = np.isin(first, dealt[number - 1 :: count])
-    return np.flatnonzero(~inside), np.flatnonzero(inside)
+    return np.flatnonzero(owner != number - 1), np.flatnonzero(owner == number - 1)
 
 
 def few(rows: Sequence[Mapping[str, Any]], count: int, seed: int) -> np.ndarray:

@@ -16,14 +16,23 @@ from edgesft.pipeline.check import check
 from edgesft.pipeline.job import Job
 from edgesft.pipeline.models import Maker
 from edgesft.pipeline.plan import Step, plan
+from edgesft.pipeline.preflight import preflight
 from edgesft.pipeline.rows import Measurer
 from edgesft.progress import Progress
+from edgesft.spec.recipe import RecipeSpec
 from edgesft.spec.training import ResolvedTraining
 from edgesft.stages.artefact import Artefact
+from edgesft.store.disk import guarded
 from edgesft.store.store import Store
 
 RATES = 5.0
 """The learning rate is looked for between its fifth and five times as much."""
+
+STARTUP = 5
+"""Trials at random before TPE looks at what they gave. Optuna's own 10 would leave none to it where 10 are made."""
+
+EPOCHS, ROWS = 1000, 65536
+"""What a recipe may set at most."""
 
 SHARES: Mapping[str, Sequence[float]] = {
     "weight_decay": (0.0, 0.01, 0.1),
@@ -70,8 +79,8 @@ def space(own: ResolvedTraining) -> dict[str, tuple[float, ...]]:
     rate, batch = own.learning_rate, own.batch_size
     return {
         "learning_rate": (rate / RATES, min(1.0, rate * RATES)),
-        "batch_size": tuple(sorted({max(1, batch // 2), batch, batch * 2})),
-        "epochs": (own.epochs / 2, own.epochs, own.epochs * 2),
+        "batch_size": tuple(sorted({max(1, batch // 2), batch, min(ROWS, batch * 2)})),
+        "epochs": tuple(sorted({own.epochs / 2, own.epochs, min(EPOCHS, own.epochs * 2)})),
         **{name: tuple(sorted({*shares, getattr(own, name)})) for name, shares in SHARES.items()},
     }
 
@@ -99,16 +108,22 @@ def tune(
         `arguments`: the `a.b=c` that a run needs for it.
 
     Raises:
-        InputError: The recipe cannot be run or has no finetune stage; no trial was asked for.
+        InputError: The recipe cannot be run or has no finetune stage; no trial was asked for, or no time given.
         UnavailableError: Optuna is not installed.
     """
     if asked.trials < 1:
         raise InputError(f"trials: must be at least 1, got {asked.trials}", "--trials 10")
+    if asked.minutes is not None and not asked.minutes > 0:
+        raise InputError(f"tune-minutes: must be above 0, got {asked.minutes:g}", "--tune-minutes 60")
     store, progress = store or Store(), progress or Progress()
-    recipe = check(path, settings, store).recipe
+    checked = check(path, settings, store)
+    recipe = checked.recipe
     step = _finetune(plan(recipe))
     own = step.training or ResolvedTraining()
     study = _study(recipe.seed)
+    with guarded(store.root):
+        for profile in checked.profiles:
+            preflight(Job(recipe, checked.base, profile, store, progress))
     study.enqueue_trial({name: getattr(own, name) for name in space(own)})
     trials: list[_Trial] = []
     while len(trials) < asked.trials and not _late(trials, asked.minutes):
@@ -119,8 +134,9 @@ def tune(
             else question.suggest_categorical(name, values)
             for name, values in space(own).items()
         }
-        arguments = _arguments(step, chosen) if trials else []
-        trials.append(_tried(path, [*settings, *arguments], chosen, f"trial {len(trials) + 1}", store, progress))
+        arguments = _arguments(recipe, chosen) if trials else []
+        with guarded(store.root):
+            trials.append(_tried(path, [*settings, *arguments], chosen, f"trial {len(trials) + 1}", store, progress))
         answer = trials[-1]
         if answer.value is None:
             study.tell(question, state=_failed())
@@ -128,7 +144,8 @@ def tune(
             study.tell(question, answer.value)
         came = answer.problem or f"{answer.job.metric} {answer.value:.4f}"
         progress.say(f"trial {len(trials)}: {came}, {_told(chosen)}")
-    return _result(step, trials, space(own))
+    with guarded(store.root):
+        return _result(recipe, trials, space(own))
 
 
 def _finetune(steps: Sequence[Step]) -> Step:
@@ -144,7 +161,9 @@ def _study(seed: int) -> Any:
     except ImportError as error:
         raise UnavailableError("--tune needs Optuna", "pip install 'edgesft[tune]'") from error
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    return optuna.create_study(direction="maximize", sampler=optuna.samplers.TPESampler(seed=seed))
+    return optuna.create_study(
+        direction="maximize", sampler=optuna.samplers.TPESampler(seed=seed, n_startup_trials=STARTUP)
+    )
 
 
 def _failed() -> Any:
@@ -160,8 +179,10 @@ def _late(trials: Sequence[_Trial], minutes: float | None) -> bool:
     return sum(seconds) + float(np.mean(seconds)) > minutes * 60
 
 
-def _arguments(step: Step, chosen: Mapping[str, float]) -> list[str]:
-    return [f"stages.{step.name}.{name}={value!r}" for name, value in chosen.items()]
+def _arguments(recipe: RecipeSpec, chosen: Mapping[str, float]) -> list[str]:
+    # By its place: where there are several finetune stages, their kind names none of them.
+    place = next(index for index, spec in enumerate(recipe.stages) if spec.stage == "finetune")
+    return [f"stages.{place}.{name}={value!r}" for name, value in chosen.items()]
 
 
 def _tried(
@@ -180,7 +201,7 @@ def _tried(
     return _Trial(chosen, float(told["best"][job.metric]), float(told["seconds"]), None, job, made)
 
 
-def _result(step: Step, trials: Sequence[_Trial], tried: Mapping[str, Sequence[float]]) -> dict[str, Any]:
+def _result(recipe: RecipeSpec, trials: Sequence[_Trial], tried: Mapping[str, Sequence[float]]) -> dict[str, Any]:
     good = [trial for trial in trials if trial.value is not None]
     if not good:
         raise StageError(f"tune: no trial could be trained to its end; the first one: {trials[0].problem}")
@@ -203,7 +224,7 @@ def _result(step: Step, trials: Sequence[_Trial], tried: Mapping[str, Sequence[f
         "chosen": trials.index(best),
         "gain": gain._asdict() if gain else None,
         "reason": reason,
-        "arguments": _arguments(step, best.settings) if best is not first else [],
+        "arguments": _arguments(recipe, best.settings) if best is not first else [],
     }
 
 

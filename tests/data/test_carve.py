@@ -60,3 +60,10 @@ def test_a_fold_without_a_class_is_refused() -> None:
         fold(rows, 1, 5, "text", 0)
     assert "data.fold" in str(caught.value) and "'rare' 3" in str(caught.value) and "usual" not in str(caught.value)
     assert len(fold(rows, 1, 3, "text", 0)[1]) in (13, 14)
+
+
+def test_a_class_inside_another_ones_group_is_missed_too() -> None:
+    rows = [{"text": f"a{n}", "label": "a", GROUP: n} for n in range(20)]
+    rows += [{"text": f"b{n}", "label": "b", GROUP: 0} for n in range(6)]
+    with pytest.raises(InputError, match="'b' 1"):
+        fold(rows, 1, 3, "text", 0)

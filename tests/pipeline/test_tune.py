@@ -11,7 +11,7 @@ from edgesft import api
 from edgesft.cli.main import main
 from edgesft.errors import InputError, UnavailableError
 from edgesft.pipeline.models import Maker
-from edgesft.pipeline.tune import Tune, space, tune
+from edgesft.pipeline.tune import Tune, _study, space, tune
 from edgesft.progress import Progress
 from edgesft.spec.training import ResolvedTraining
 from edgesft.store.store import Store
@@ -42,7 +42,7 @@ def test_a_better_setting_is_found_and_nothing_is_done_twice(
     found = tune(recipe, Tune(5), settings, Store(tmp_path / "store"), QUIET)
     assert len(found["trials"]) == 5 and found["trials"][0]["settings"] == {"learning_rate": 3e-3, "epochs": 0.1}
     assert found["chosen"] > 0 and found["gain"]["lower"] > 0
-    assert "stages.finetune.epochs=8.0" in found["arguments"]
+    assert "stages.0.epochs=8.0" in found["arguments"]
     made = Maker.step_key
     keys: list[str] = []
     monkeypatch.setattr(Maker, "step_key", lambda *given: keys.append(made(*given)) or keys[-1])
@@ -61,6 +61,37 @@ def test_a_run_goes_on_with_what_was_chosen(recipe: Path, tmp_path: Path) -> Non
 
 def test_the_time_is_kept(recipe: Path, tmp_path: Path) -> None:
     assert len(tune(recipe, Tune(5, minutes=1e-6), (), Store(tmp_path / "store"), QUIET)["trials"]) == 1
+
+
+def test_the_space_stays_within_what_a_recipe_may_set() -> None:
+    found = space(ResolvedTraining(batch_size=40000, epochs=600.0))
+    assert found["batch_size"] == (20000, 40000, 65536) and found["epochs"] == (300.0, 600.0, 1000)
+
+
+def test_the_sampler_learns_within_the_usual_number_of_trials() -> None:
+    study = _study(0)
+    assert study.sampler._n_startup_trials < Tune().trials
+
+
+def test_the_first_of_several_finetune_stages_is_tuned(bert: Path, tmp_path: Path) -> None:
+    first = chain.STAGES[0] | {"epochs": 0.2}
+    several = chain.write(tmp_path, bert, stages=(first, first))
+    assert len(tune(several, Tune(2), (), Store(tmp_path / "store"), QUIET)["trials"]) == 2
+
+
+def test_nothing_is_trained_for_a_recipe_that_cannot_be_carried_out(
+    bert: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("edgesft.stages.finetune.train", None)
+    stages = (*chain.STAGES[:1], {"stage": "prune", "parameters": 0.01, "max_share": 0.1})
+    with pytest.raises(InputError, match="prune.parameters"):
+        tune(chain.write(tmp_path, bert, stages=stages), Tune(2), (), Store(tmp_path / "store"), QUIET)
+
+
+@pytest.mark.parametrize("minutes", [0.0, -5.0, float("nan")])
+def test_time_must_be_given(recipe: Path, minutes: float) -> None:
+    with pytest.raises(InputError, match="tune-minutes: must be above 0"):
+        tune(recipe, Tune(2, minutes))
 
 
 def test_what_cannot_be_tuned(recipe: Path, tmp_path: Path, bert: Path, monkeypatch: pytest.MonkeyPatch) -> None:
