@@ -10,6 +10,7 @@ import importlib
 import os
 import sys
 from collections.abc import Sequence
+from types import ModuleType
 
 from edgesft import __version__
 from edgesft.errors import EdgesftError
@@ -58,9 +59,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = _parse(argv)
     # The runtime's telemetry leaves files in the user's folders; also where this process itself loads the runtime.
     os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+    # Read when torch is loaded. Threads that wait by spinning stop each other where the cores are shared: beside one
+    # busy process on two cores, training took 10 to 15 rows a second so, and 65 when they spin briefly and then sleep;
+    # on quiet cores that costs 4 % (n = 2).
+    os.environ.setdefault("GOMP_SPINCOUNT", "10000")
     command = importlib.import_module(f"edgesft.cli.{options.command}")
     try:
-        code: int = command.main(options)
+        code = _run(command, options)
         sys.stdout.flush()
         return code
     except EdgesftError as error:
@@ -73,6 +78,21 @@ def main(argv: Sequence[str] | None = None) -> int:
         # Whoever read has seen enough. What is still buffered must not fail once more when the interpreter ends.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return CLOSED
+
+
+def _run(command: ModuleType, options: argparse.Namespace) -> int:
+    """Runs the command; of several processes that a launcher started the first does, and the others help it train."""
+    if os.environ.get("WORLD_SIZE", "1") == "1":
+        return int(command.main(options))
+    from edgesft.train import workers
+
+    with workers.joined() as rank:
+        if rank == 0:
+            return int(command.main(options))
+        from edgesft.train import engine
+
+        engine.serve()
+    return 0
 
 
 def _parse(argv: Sequence[str] | None) -> argparse.Namespace:

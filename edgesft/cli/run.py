@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -31,10 +30,6 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(options: argparse.Namespace) -> int:
     """Runs the recipe, prints what came of it, and answers with the verdict's exit code."""
-    # Read when torch is loaded. Threads that wait by spinning stop each other where the cores are shared: beside one
-    # busy process on two cores, training took 10 to 15 rows a second so, and 65 when they spin briefly and then sleep;
-    # on quiet cores that costs 4 % (n = 2).
-    os.environ.setdefault("GOMP_SPINCOUNT", "10000")
     from edgesft import api
     from edgesft.progress import Progress
 

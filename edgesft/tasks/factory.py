@@ -21,6 +21,8 @@ from edgesft.tasks import checkpoint
 
 WHERE = "module:function, the module lying in the recipe's folder or being installed"
 
+_LOADED: dict[str, Path] = {}
+
 
 @dataclass(frozen=True)
 class Factory:
@@ -121,9 +123,18 @@ def function(name: str, path: Path, field: str) -> Callable[..., Any]:
             found = getattr(importlib.import_module(module), attribute, None)
         except Exception as error:
             raise InputError(f"{field}: '{file}' must run. Got {type(error).__name__}: {error}") from error
+    _LOADED[name] = path
     if not callable(found):
         raise InputError(f"{field}: '{file}' must have a function {attribute!r}, got none", WHERE)
     return found  # type: ignore[no-any-return]
+
+
+def loaded() -> dict[str, Path]:
+    """The functions that this process has imported so far, each `module:function` with the folder looked at first.
+
+    Another process imports them before it is given objects of their modules.
+    """
+    return dict(_LOADED)
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -40,26 +41,46 @@ def teacher_objective(
         hidden: Compares the hidden states, such as `Student.hidden_loss`; None compares logits alone.
         hidden_weight: Weight of `hidden`.
     """
-    teacher.eval().requires_grad_(False)
+    return partial(
+        _taught_loss,
+        task=task,
+        teacher=teacher.eval().requires_grad_(False),
+        temperature=temperature,
+        hard_weight=hard_weight,
+        label_smoothing=label_smoothing,
+        class_weights=class_weights,
+        hidden=hidden,
+        hidden_weight=hidden_weight,
+    )
+
+
+def _taught_loss(
+    model: nn.Module,
+    batch: Mapping[str, Any],
+    *,
+    task: Task,
+    teacher: nn.Module,
+    temperature: float,
+    hard_weight: float,
+    label_smoothing: float,
+    class_weights: torch.Tensor | None,
+    hidden: HiddenLoss | None,
+    hidden_weight: float,
+) -> torch.Tensor:
+    inputs, labels = inputs_of(batch), batch["labels"]
     extra = {"output_hidden_states": True} if hidden else {}
-
-    def objective(model: nn.Module, batch: Mapping[str, Any]) -> torch.Tensor:
-        inputs = inputs_of(batch)
-        teacher.to(batch["labels"].device)
-        with torch.no_grad():
-            taught = teacher(**inputs, **extra)
-        outputs = model(**inputs, **extra)
-        labels = batch["labels"]
-        weights = None if class_weights is None else class_weights.to(labels.device)
-        hard = task.loss(outputs, labels, label_smoothing=label_smoothing, class_weights=weights)
-        soft = soft_targets(task.distributions(outputs, batch), task.distributions(taught, batch), temperature)
-        loss = hard_weight * hard + (1 - hard_weight) * soft
-        if hidden:
-            mask = inputs.get("attention_mask")
-            loss = loss + hidden_weight * hidden(outputs["hidden_states"], taught["hidden_states"], mask)
-        return loss
-
-    return objective
+    teacher.to(labels.device)
+    with torch.no_grad():
+        taught = teacher(**inputs, **extra)
+    outputs = model(**inputs, **extra)
+    weights = None if class_weights is None else class_weights.to(labels.device)
+    hard = task.loss(outputs, labels, label_smoothing=label_smoothing, class_weights=weights)
+    soft = soft_targets(task.distributions(outputs, batch), task.distributions(taught, batch), temperature)
+    loss = hard_weight * hard + (1 - hard_weight) * soft
+    if hidden:
+        mask = inputs.get("attention_mask")
+        loss = loss + hidden_weight * hidden(outputs["hidden_states"], taught["hidden_states"], mask)
+    return loss
 
 
 class Student(nn.Module):

@@ -5,9 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import tempfile
 import time
-from collections.abc import Mapping, Sequence
-from contextlib import nullcontext
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,11 +19,13 @@ from torch import nn
 from edgesft.progress import Progress
 from edgesft.spec.training import ResolvedTraining
 from edgesft.tasks.base import Contract, Example, Task
+from edgesft.train import workers
 from edgesft.train.adapters import adapted
 from edgesft.train.average import AVERAGE
 from edgesft.train.batches import Steps
 from edgesft.train.checkpoint import WEIGHTS, restore_weights
 from edgesft.train.depth import thawed
+from edgesft.train.gradient import Gradient
 from edgesft.train.objective import Objective, task_objective
 from edgesft.train.predictor import runner
 from edgesft.train.regularisation import balanced, dropping
@@ -97,45 +100,71 @@ def fit(
     Raises:
         StageError: The loss or a weight became infinite or not a number.
     """
-    with (
-        training_surroundings(),
-        dropping(model, settings.dropout),
-        thawed(model),
-        adapted(model, settings, seed),
-    ):
-        steps = Steps(task, processor, train, settings, seed)
+    with training_surroundings():
         options = arguments(settings, work / "partial", seed)
         number_format = arithmetic(settings.arithmetic, options.device)
+        steps = Steps(task, processor, train, settings, seed)
+        objective = objective or task_objective(task, **loss_options(settings, train))
+        gradient = Gradient(model, objective, steps, settings, seed, bf16=number_format == "bf16")
         checkpoints = Checkpoints(work, _fingerprint(model, settings, number_format, seed, len(train), len(validation)))
         record = checkpoints.latest()
-        started = time.monotonic() - record.seconds
 
         def evaluate() -> dict[str, float]:
             predictions = task.predict(runner(model), validation, processor, batch_size=settings.batch_size)
             return task.score(predictions, task.references(validation), contract)
 
-        with progress.bar(label, len(steps), record.step) as advance:
+        if workers.count() > 1:
+            workers.send(gradient)
+        with (
+            _prepared(gradient),
+            workers.exchanging(model) as exchange,
+            progress.bar(label, len(steps), record.step) as advance,
+        ):
             plan = Plan(
-                objective=objective or task_objective(task, **loss_options(settings, train)),
                 evaluate=evaluate,
                 deciding=task.metrics[0],
                 settings=settings,
                 evaluations=_evaluations(len(steps), settings.evaluations),
                 checkpoint_seconds=settings.checkpoint_minutes * 60,
-                bf16=number_format == "bf16",
-                seed=seed,
-                started=started,
+                started=time.monotonic() - record.seconds,
                 advance=advance,
                 say=progress.say,
             )
-            trainer = StepTrainer(model, options, steps, plan, checkpoints, record)
-            # Penalties have gradients of the whole table.
-            with nullcontext() if settings.l1 or settings.l2 else sparse_gradients(model):
-                if settings.patience is None or record.stale < settings.patience:
-                    trainer.train(resume_from_checkpoint=str(checkpoints.at(record.step)) if record.step else None)
-        model.to("cpu")
-        restore_weights(model, checkpoints.at(record.best_step) / (AVERAGE if settings.average else WEIGHTS))
+            trainer = StepTrainer(options, plan, checkpoints, record, gradient, exchange)
+            if settings.patience is None or record.stale < settings.patience:
+                trainer.train(resume_from_checkpoint=str(checkpoints.at(record.step)) if record.step else None)
+            model.to("cpu")
+            restore_weights(model, checkpoints.at(record.best_step) / (AVERAGE if settings.average else WEIGHTS))
     return FitReport(record.best, record.best_step, len(steps), record.history, record.seconds, number_format)
+
+
+def serve() -> None:
+    """Computes for the first of several processes what its trainings ask for, until nothing more is coming.
+
+    Raises:
+        InputError: A module of the user's own is not here.
+        StageError: The memory suffices for no single row.
+    """
+    while (gradient := workers.receive()) is not None:
+        with training_surroundings(), _prepared(gradient), workers.exchanging(gradient.model) as exchange:
+            gradient.model.to(arguments(gradient.settings, Path(tempfile.gettempdir()), gradient.seed).device)
+            while exchange and (step := exchange.begin()) != workers.OVER:
+                batch = gradient.steps[step]
+                exchange.combine(gradient.add(step, batch, workers.rank(), workers.count()))
+
+
+@contextmanager
+def _prepared(gradient: Gradient) -> Iterator[None]:
+    """Within it the model is as its training wants it."""
+    model, settings = gradient.model, gradient.settings
+    with (
+        dropping(model, settings.dropout),
+        thawed(model),
+        adapted(model, settings, gradient.seed),
+        # Penalties have gradients of the whole table.
+        nullcontext() if settings.l1 or settings.l2 else sparse_gradients(model),
+    ):
+        yield
 
 
 def loss_options(settings: ResolvedTraining, train: Sequence[Example]) -> dict[str, Any]:

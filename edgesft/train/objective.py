@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import torch
@@ -11,7 +12,8 @@ from torch import nn
 from edgesft.tasks.base import Task
 
 Objective = Callable[[nn.Module, Mapping[str, Any]], torch.Tensor]
-"""`objective(model, batch) -> scalar loss`; the batch holds the model's inputs and `labels` as tensors."""
+"""`objective(model, batch) -> scalar loss`; the batch holds the model's inputs and `labels` as tensors. Where several
+processes train, it is pickled."""
 
 
 def inputs_of(batch: Mapping[str, Any]) -> dict[str, Any]:
@@ -27,10 +29,17 @@ def task_objective(task: Task, *, label_smoothing: float = 0.0, class_weights: t
         label_smoothing: Share of the target spread over all classes.
         class_weights: One a class, or None where all weigh alike.
     """
+    return partial(_task_loss, task=task, label_smoothing=label_smoothing, class_weights=class_weights)
 
-    def objective(model: nn.Module, batch: Mapping[str, Any]) -> torch.Tensor:
-        labels = batch["labels"]
-        weights = None if class_weights is None else class_weights.to(labels.device)
-        return task.loss(model(**inputs_of(batch)), labels, label_smoothing=label_smoothing, class_weights=weights)
 
-    return objective
+def _task_loss(
+    model: nn.Module,
+    batch: Mapping[str, Any],
+    *,
+    task: Task,
+    label_smoothing: float,
+    class_weights: torch.Tensor | None,
+) -> torch.Tensor:
+    labels = batch["labels"]
+    weights = None if class_weights is None else class_weights.to(labels.device)
+    return task.loss(model(**inputs_of(batch)), labels, label_smoothing=label_smoothing, class_weights=weights)

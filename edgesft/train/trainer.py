@@ -14,28 +14,21 @@ import torch
 from torch import nn
 from transformers import Trainer, TrainerCallback, TrainingArguments
 from transformers.trainer_callback import PrinterCallback
-from transformers.trainer_utils import set_seed
 
 from edgesft.errors import StageError
 from edgesft.progress import Advance
 from edgesft.spec.training import ResolvedTraining
+from edgesft.train import workers
 from edgesft.train.average import Average
-from edgesft.train.batches import DROPOUT, Steps, stream
 from edgesft.train.checkpoint import WEIGHTS, restore_weights, write_weights
-from edgesft.train.depth import depths, freeze, lowest, rates
-from edgesft.train.dropout import ByteDropout
-from edgesft.train.objective import Objective
-from edgesft.train.regularisation import penalty
+from edgesft.train.depth import rates
+from edgesft.train.gradient import Gradient
 from edgesft.train.resume import Checkpoints, Record
-from edgesft.train.surroundings import release_memory
 from edgesft.train.tables import TableAdamW, clip
+from edgesft.train.workers import Exchange
 
 SCHEDULES = {"linear": "linear", "cosine": "cosine", "constant": "constant_with_warmup"}
 """Our names of the schedules → transformers'."""
-
-RELEASE = 10
-"""Steps after which freed memory goes back to the system: each batch has another shape, and what earlier ones left in
-the heap rarely fits. So many cost no time that could be measured."""
 
 ROWS = 8
 """Training rows that a message names."""
@@ -46,27 +39,21 @@ class Plan:
     """What a training does besides the optimiser's steps.
 
     Attributes:
-        objective: What is minimised.
         evaluate: Metrics of the model as it is.
         deciding: The metric that the best weights are chosen by.
         settings: How to train.
         evaluations: Steps after which to evaluate, and to write a checkpoint.
         checkpoint_seconds: Longest time between two checkpoints, to the next step.
-        bf16: Whether the objective runs under bfloat16 autocast.
-        seed: Of the run.
         started: When the training would have begun, had one process done all of it (`time.monotonic()`).
         advance: Moves the bar.
         say: Tells the person.
     """
 
-    objective: Objective
     evaluate: Callable[[], Mapping[str, float]]
     deciding: str
     settings: ResolvedTraining
     evaluations: frozenset[int]
     checkpoint_seconds: float
-    bf16: bool
-    seed: int
     started: float
     advance: Advance
     say: Callable[[str], None]
@@ -113,97 +100,50 @@ class StepTrainer(Trainer):
 
     def __init__(
         self,
-        model: nn.Module,
         options: TrainingArguments,
-        steps: Steps,
         plan: Plan,
         checkpoints: Checkpoints,
         record: Record,
+        gradient: Gradient,
+        exchange: Exchange | None,
     ) -> None:
-        self._subject, self._plan, self._record = model, plan, record
-        self._rate, self._loss = 0.0, 0.0
-        self._share = 1.0
-        """Of the batch, that of the part which is computed."""
-        record.parts = max(record.parts, plan.settings.accumulation)
-        self.average = Average(model, plan.settings.average) if plan.settings.average else None
-        self._depths = depths(model) if plan.settings.unfreeze in ("head", "gradual") else {}
+        self._subject, self._plan, self._record = gradient.model, plan, record
+        self._rate = 0.0
+        self._gradient, self._exchange = gradient, exchange
+        record.parts = gradient.parts = max(record.parts, plan.settings.accumulation)
+        self.average = Average(self._subject, plan.settings.average) if plan.settings.average else None
         super().__init__(
-            _Hidden(model),
+            _Hidden(self._subject),
             options,
             data_collator=lambda items: items[0],
-            train_dataset=steps,
+            train_dataset=gradient.steps,
             callbacks=[_Pace(plan, record, checkpoints, self.average)],
         )
         self.remove_callback(PrinterCallback)
 
     def training_step(self, model: nn.Module, inputs: dict[str, Any], num_items_in_batch: Any = None) -> torch.Tensor:
-        """One step, in parts where it is asked or the memory does not suffice; dropout depends on seed and step alone.
+        """The gradient of one step, with the help of the other processes where there are some.
 
         Raises:
             StageError: The loss is infinite or not a number, or the memory suffices for no single row.
         """
-        step = self.state.global_step
-        self._thaw(step)
-        rows, least = len(inputs["labels"]), self.train_dataset.parts(step)  # type: ignore[union-attr]
-        while True:
-            set_seed(int(stream(self._plan.seed, DROPOUT, step).generate_state(1)[0]))
-            try:
-                loss = self._in_parts(model, inputs, min(max(self._record.parts, least), rows))
-                break
-            except (torch.OutOfMemoryError, RuntimeError) as error:
-                if not _out_of_memory(error):
-                    raise
-                if self._record.parts >= rows:
-                    raise StageError(f"training: the memory must suffice for a row of step {step + 1}") from error
-            self._record.parts *= 2
-            model.zero_grad()
-            self._plan.say(f"out of memory: batches are now computed in {self._record.parts} parts")
-        if step % RELEASE == 0:
-            release_memory()
-        self._record.loss_sum += self._loss
-        self._record.loss_steps += 1
+        step, record = self.state.global_step, self._record
+        if self._exchange:
+            self._exchange.begin(step)
+        loss = self._gradient.add(step, inputs, processes=workers.count())
+        if self._exchange:
+            loss = self._exchange.combine(loss)
+        if not math.isfinite(loss):
+            raise self._no_number(loss)
+        if self._gradient.parts > record.parts:
+            record.parts = self._gradient.parts
+            self._plan.say(f"out of memory: batches are now computed in {record.parts} parts")
+        record.loss_sum += loss
+        record.loss_steps += 1
         self._rate = self._get_learning_rate()
-        metrics = self._record.history[-1]["metrics"] if self._record.history else {}
-        self._plan.advance(1, loss=self._loss, learning_rate=self._rate, **metrics)
-        return loss
-
-    def _in_parts(self, model: nn.Module, inputs: Mapping[str, Any], parts: int) -> torch.Tensor:
-        rows, self._loss = len(inputs["labels"]), 0.0
-        total = torch.zeros(())
-        size = math.ceil(rows / parts)
-        for first in range(0, rows, size):
-            part = (
-                {name: values[first : first + size] for name, values in inputs.items()} if parts > 1 else dict(inputs)
-            )
-            self._share = len(part["labels"]) / rows
-            total = total + super().training_step(model, part, None).to("cpu")
-        return total
-
-    def _thaw(self, step: int) -> None:
-        if self._depths:
-            highest = max(self._depths.values())
-            steps = len(self.train_dataset)  # type: ignore[arg-type]
-            freeze(self._subject, self._depths, lowest(self._plan.settings.unfreeze, highest, step, steps))
-
-    def compute_loss(
-        self, model: nn.Module, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
-    ) -> torch.Tensor:
-        """The objective and its penalties in the plan's arithmetic, in the share of the batch that this part is.
-
-        Raises:
-            StageError: It is infinite or not a number.
-        """
-        settings = self._plan.settings
-        with torch.autocast(self.args.device.type, torch.bfloat16, enabled=self._plan.bf16), ByteDropout():
-            loss = self._plan.objective(self._subject, inputs)
-        if settings.l1 or settings.l2:
-            loss = loss + penalty(self._subject, settings.l1, settings.l2)
-        loss = loss * self._share
-        value = float(loss.detach())
-        if not math.isfinite(value):
-            raise self._no_number(value)
-        self._loss += value
-        return loss
+        metrics = record.history[-1]["metrics"] if record.history else {}
+        self._plan.advance(1, loss=loss, learning_rate=self._rate, **metrics)
+        return torch.tensor(loss, device=self.args.device)
 
     def _no_number(self, loss: float) -> StageError:
         step, steps = self.state.global_step, self.train_dataset
@@ -293,11 +233,6 @@ class _Pace(TrainerCallback):
         self._record.seconds = time.monotonic() - self._plan.started
         self._checkpoints.commit(self._record)
         self._saved = time.monotonic()
-
-
-def _out_of_memory(error: RuntimeError) -> bool:
-    """The CPU's allocator has no exception of its own."""
-    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
 
 
 def _diverged(what: str) -> StageError:
