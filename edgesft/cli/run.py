@@ -8,6 +8,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from edgesft.errors import InputError
+
 if TYPE_CHECKING:
     from edgesft.api import Result
 
@@ -22,7 +24,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("settings", nargs="*", metavar="a.b=c", help="values that replace the recipe's")
     parser.add_argument("--output", type=Path, help="folder for the results (default: runs/<name>)")
     parser.add_argument("--tune", action="store_true", help="try settings of the finetune stage first (needs Optuna)")
-    parser.add_argument("--trials", type=int, default=10, help="with --tune: trainings at most (default: 10)")
+    parser.add_argument("--trials", type=int, help="with --tune: trainings at most (default: 10)")
     parser.add_argument("--tune-minutes", type=float, help="with --tune: training time at most, over all calls")
     parser.add_argument("--format", choices=("table", "json"), default="table", help="what to print at the end")
     parser.add_argument("--quiet", action="store_true", help="no progress on standard error")
@@ -33,11 +35,15 @@ def main(options: argparse.Namespace) -> int:
     from edgesft import api
     from edgesft.progress import Progress
 
+    limits = {"trials": options.trials, "minutes": options.tune_minutes}
+    given = {name: value for name, value in limits.items() if value is not None}
     tune = None
     if options.tune:
         from edgesft.pipeline.tune import Tune
 
-        tune = Tune(options.trials, options.tune_minutes)
+        tune = Tune(**given)
+    elif given:
+        raise InputError("--trials and --tune-minutes must come with --tune, got them without", "--tune")
     progress = Progress(quiet=options.quiet)
     result = api.run(options.recipe, options.settings, output=options.output, tune=tune, progress=progress)
     if options.format == "json":

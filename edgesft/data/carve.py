@@ -71,8 +71,8 @@ def fold(
     owner = owner[first]
     # A group counts for its first row's label when it is dealt out; its other rows may have others.
     held: dict[str, set[int]] = {}
-    for row, part in zip(rows, owner.tolist(), strict=True):
-        held.setdefault(stratum(row), set()).add(part)
+    for name, part in zip(_strata(rows), owner.tolist(), strict=True):
+        held.setdefault(name, set()).add(part)
     if short := {name: len(held[name]) for name in sorted(held) if len(held[name]) < count}:
         told = ", ".join(f"{label!r} {parts}" for label, parts in list(short.items())[:SHOWN])
         more = f" and {len(short) - SHOWN} more" if len(short) > SHOWN else ""
@@ -92,8 +92,8 @@ def few(rows: Sequence[Mapping[str, Any]], count: int, seed: int) -> np.ndarray:
     """
     places: dict[str, list[int]] = {}
     for index, row in enumerate(rows):
-        if "label" not in row:
-            raise InputError("data.per_class: must be of a task with labels, got rows without", "leave it out")
+        if "label" not in row or _quantity(row["label"]):
+            raise InputError("data.per_class: must be of a task with labels, got rows without any", "leave it out")
         places.setdefault(stratum(row), []).append(index)
     if short := {label: len(found) for label, found in places.items() if len(found) < count}:
         told = ", ".join(f"{label!r} {number}" for label, number in sorted(short.items())[:SHOWN])
@@ -109,6 +109,17 @@ def few(rows: Sequence[Mapping[str, Any]], count: int, seed: int) -> np.ndarray:
 def stratum(row: Mapping[str, Any]) -> str:
     """The label, of its head where there are several."""
     return f"{row[HEAD]}/{row.get('label')}" if HEAD in row else str(row.get("label"))
+
+
+def _strata(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The stratum of each row; the same for all where labels are quantities, of which no two need be alike."""
+    return [""] * len(rows) if any(_quantity(row.get("label")) for row in rows) else [stratum(row) for row in rows]
+
+
+def _quantity(label: Any) -> bool:
+    if isinstance(label, (float, np.floating)):
+        return not float(label).is_integer()
+    return isinstance(label, (list, np.ndarray))
 
 
 def together(keys: Sequence[np.ndarray]) -> np.ndarray:
@@ -135,7 +146,7 @@ def _groups(rows: Sequence[Mapping[str, Any]], role: str) -> tuple[np.ndarray, d
     first = together([hashes(identity(row[key]) for row in rows) for key in (role, GROUP) if key in rows[0]])
     firsts = np.flatnonzero(first == np.arange(len(rows)))
     numbers: dict[str, int] = {}
-    labels = np.asarray([numbers.setdefault(stratum(row), len(numbers)) for row in rows], np.int32)[firsts]
+    labels = np.asarray([numbers.setdefault(name, len(numbers)) for name in _strata(rows)], np.int32)[firsts]
     gathered = {name: firsts[labels == numbers[name]] for name in sorted(numbers)}
     return first, {name: found for name, found in gathered.items() if len(found)}
 

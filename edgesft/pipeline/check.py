@@ -17,9 +17,10 @@ from edgesft.spec.model import FactorySpec
 from edgesft.spec.problems import nearest
 from edgesft.spec.profile import ProfileSpec
 from edgesft.spec.recipe import RecipeSpec
+from edgesft.spec.training import ResolvedTraining, TrainingSpec
 from edgesft.store.store import Store
 from edgesft.tasks import registry, source
-from edgesft.tasks.base import Task
+from edgesft.tasks.base import PARTICULAR, Task
 
 
 @dataclass(frozen=True)
@@ -102,6 +103,7 @@ def _alone(
     task = _task(recipe, document, base, problems)
     if task:
         problems += _metric_problems(recipe, document, task)
+        problems += _training_problems(recipe, document, task)
     return profiles, task
 
 
@@ -141,6 +143,22 @@ def _metric_problems(recipe: RecipeSpec, document: Document, task: Task) -> list
                     Problem(message, nearest(metric, task.metrics), document.where(("budget", key, metric)))
                 )
     return problems
+
+
+def _training_problems(recipe: RecipeSpec, document: Document, task: Task) -> list[Problem]:
+    """Training settings that mean nothing to the task, other than those that switch them off."""
+    usual = ResolvedTraining()
+    return [
+        Problem(
+            f"'{name}' must be left out for {task.name}, to which it means nothing. Got {value}",
+            f"leave out {name}",
+            document.where(("stages", index, name)),
+        )
+        for index, spec in enumerate(recipe.stages)
+        if isinstance(spec, TrainingSpec)
+        for name in PARTICULAR
+        if name not in task.training and (value := getattr(spec, name)) not in (None, getattr(usual, name))
+    ]
 
 
 def _rows(

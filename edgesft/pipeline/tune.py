@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,8 +24,10 @@ from edgesft.progress import Progress
 from edgesft.spec.recipe import RecipeSpec
 from edgesft.spec.training import ResolvedTraining
 from edgesft.stages.artefact import Artefact
+from edgesft.stages.context import StageReport
 from edgesft.store.disk import guarded
 from edgesft.store.store import Store
+from edgesft.tasks.base import PARTICULAR, Task
 
 RATES = 5.0
 """The learning rate is looked for between its fifth and five times as much."""
@@ -39,7 +43,7 @@ SHARES: Mapping[str, Sequence[float]] = {
     "label_smoothing": (0.0, 0.1),
     "token_dropout": (0.0, 0.1),
 }
-"""Regularisation that is tried besides the recipe's own."""
+"""Regularisation that is tried besides the recipe's own, as far as the task has it."""
 
 
 @dataclass(frozen=True)
@@ -61,27 +65,18 @@ class _Trial:
     settings: Mapping[str, float]
     value: float | None
     seconds: float
-    problem: str | None
-    job: Job
-    made: Artefact | None
-
-    def to_json(self) -> dict[str, Any]:
-        return {
-            "settings": dict(self.settings),
-            "value": self.value,
-            "seconds": self.seconds,
-            "problem": self.problem,
-        }
+    problem: str | None = None
 
 
-def space(own: ResolvedTraining) -> dict[str, tuple[float, ...]]:
+def space(own: ResolvedTraining, task: Task) -> dict[str, tuple[float, ...]]:
     """What is tried of each setting: the choices, or for the learning rate the bounds of a logarithmic range."""
+    shares = {name: shares for name, shares in SHARES.items() if name not in PARTICULAR or name in task.training}
     rate, batch = own.learning_rate, own.batch_size
     return {
         "learning_rate": (rate / RATES, min(1.0, rate * RATES)),
         "batch_size": tuple(sorted({max(1, batch // 2), batch, min(ROWS, batch * 2)})),
         "epochs": tuple(sorted({own.epochs / 2, own.epochs, min(EPOCHS, own.epochs * 2)})),
-        **{name: tuple(sorted({*shares, getattr(own, name)})) for name, shares in SHARES.items()},
+        **{name: tuple(sorted({*each, getattr(own, name)})) for name, each in shares.items()},
     }
 
 
@@ -118,13 +113,15 @@ def tune(
     store, progress = store or Store(), progress or Progress()
     checked = check(path, settings, store)
     recipe = checked.recipe
-    step = _finetune(plan(recipe))
-    own = step.training or ResolvedTraining()
+    own = _finetune(plan(recipe)).training or ResolvedTraining()
     study = _study(recipe.seed)
     with guarded(store.root):
-        for profile in checked.profiles:
-            preflight(Job(recipe, checked.base, profile, store, progress))
-    study.enqueue_trial({name: getattr(own, name) for name in space(own)})
+        jobs = [Job(recipe, checked.base, profile, store, progress) for profile in checked.profiles]
+        for job in jobs:
+            preflight(job)
+    tried = space(own, jobs[0].task)
+    trainings = _Trainings(path, settings, recipe, jobs[0].metric, store, progress)
+    study.enqueue_trial({name: getattr(own, name) for name in tried})
     trials: list[_Trial] = []
     while len(trials) < asked.trials and not _late(trials, asked.minutes):
         question = study.ask()
@@ -132,20 +129,20 @@ def tune(
             name: question.suggest_float(name, *values, log=True)
             if name == "learning_rate"
             else question.suggest_categorical(name, values)
-            for name, values in space(own).items()
+            for name, values in tried.items()
         }
-        arguments = _arguments(recipe, chosen) if trials else []
+        progress.say(f"trial {len(trials) + 1} …")
         with guarded(store.root):
-            trials.append(_tried(path, [*settings, *arguments], chosen, f"trial {len(trials) + 1}", store, progress))
+            trials.append(trainings.trial(chosen, first=not trials))
         answer = trials[-1]
         if answer.value is None:
             study.tell(question, state=_failed())
         else:
             study.tell(question, answer.value)
-        came = answer.problem or f"{answer.job.metric} {answer.value:.4f}"
+        came = answer.problem or f"{trainings.metric} {answer.value:.4f}"
         progress.say(f"trial {len(trials)}: {came}, {_told(chosen)}")
     with guarded(store.root):
-        return _result(recipe, trials, space(own))
+        return _result(trainings, trials, tried)
 
 
 def _finetune(steps: Sequence[Step]) -> Step:
@@ -185,23 +182,52 @@ def _arguments(recipe: RecipeSpec, chosen: Mapping[str, float]) -> list[str]:
     return [f"stages.{place}.{name}={value!r}" for name, value in chosen.items()]
 
 
-def _tried(
-    path: Path, settings: Sequence[str], chosen: Mapping[str, float], label: str, store: Store, progress: Progress
-) -> _Trial:
-    checked = check(path, settings, store)
-    # The profile decides how fast the model is, not what it learns.
-    job = Job(checked.recipe, checked.base, checked.profiles[0], store, progress)
-    maker = Maker(job, Measurer(job))
-    progress.say(f"{label} …")
-    try:
-        made, report = maker.make(_finetune(plan(job.recipe)), maker.start(), None)
-    except StageError as error:
-        return _Trial(chosen, None, 0.0, str(error).splitlines()[0], job, None)
-    told = report.details["training"]
-    return _Trial(chosen, float(told["best"][job.metric]), float(told["seconds"]), None, job, made)
+@dataclass(frozen=True)
+class _Trainings:
+    """The fine-tuning of a recipe with other settings."""
+
+    path: Path
+    settings: Sequence[str]
+    recipe: RecipeSpec
+    metric: str
+    store: Store
+    progress: Progress
+
+    def trial(self, chosen: Mapping[str, float], *, first: bool) -> _Trial:
+        """A training that fails is not kept, for another time it may not; its time counts."""
+        started = time.monotonic()
+        try:
+            _, _, report = self._made([] if first else _arguments(self.recipe, chosen))
+        except StageError as error:
+            return _Trial(chosen, None, time.monotonic() - started, str(error).splitlines()[0])
+        told = report.details["training"]
+        return _Trial(chosen, float(told["best"][self.metric]), float(told["seconds"]))
+
+    def gain(self, best: _Trial) -> Interval:
+        """How much better than with the recipe's own settings the exported model answers the validation rows."""
+        answers = []
+        for arguments in ([], _arguments(self.recipe, best.settings)):
+            job, made, _ = self._made(arguments)
+            measurer = Measurer(job)
+            answers.append(measurer.evaluation(Maker(job, measurer).onnx(made), "validation").predictions)
+        references = job.task.references(job.validation)
+
+        def scorer(predictions: np.ndarray, rows: np.ndarray) -> dict[str, float]:
+            return {self.metric: job.task.score(predictions, references[rows], job.contract)[self.metric]}
+
+        fall = drops(scorer, answers[0], answers[1])[self.metric]
+        lower, upper = (None if bound is None else -bound for bound in (fall.upper, fall.lower))
+        return Interval(-fall.value, lower, upper)
+
+    def _made(self, arguments: Sequence[str]) -> tuple[Job, Artefact, StageReport]:
+        checked = check(self.path, [*self.settings, *arguments], self.store)
+        # The profile decides how fast the model is, not what it learns.
+        job = Job(checked.recipe, checked.base, checked.profiles[0], self.store, self.progress)
+        maker = Maker(job, Measurer(job))
+        return job, *maker.make(_finetune(plan(job.recipe)), maker.start(), None)
 
 
-def _result(recipe: RecipeSpec, trials: Sequence[_Trial], tried: Mapping[str, Sequence[float]]) -> dict[str, Any]:
+def _result(trainings: _Trainings, trials: Sequence[_Trial], tried: Mapping[str, Sequence[float]]) -> dict[str, Any]:
     good = [trial for trial in trials if trial.value is not None]
     if not good:
         raise StageError(f"tune: no trial could be trained to its end; the first one: {trials[0].problem}")
@@ -212,40 +238,20 @@ def _result(recipe: RecipeSpec, trials: Sequence[_Trial], tried: Mapping[str, Se
     elif first.value is None:
         reason = "the recipe's own settings could not be trained"
     else:
-        gain = _gain(first, best)
+        gain = trainings.gain(best)
         better = gain.lower is not None and gain.lower > 0
-        reason = f"{best.job.metric} {gain.value * 100:+.2f} points of the recipe's own settings"
+        reason = f"{trainings.metric} {gain.value * 100:+.2f} points of the recipe's own settings"
         reason += "" if better else ", which may be chance: the recipe's own stay"
         best = best if better else first
     return {
-        "metric": best.job.metric,
+        "metric": trainings.metric,
         "space": {name: list(values) for name, values in tried.items()},
-        "trials": [trial.to_json() for trial in trials],
+        "trials": [dataclasses.asdict(trial) for trial in trials],
         "chosen": trials.index(best),
         "gain": gain._asdict() if gain else None,
         "reason": reason,
-        "arguments": _arguments(recipe, best.settings) if best is not first else [],
+        "arguments": _arguments(trainings.recipe, best.settings) if best is not first else [],
     }
-
-
-def _gain(first: _Trial, best: _Trial) -> Interval:
-    """How much better the exported model answers the validation rows."""
-    answers = []
-    for trial in (first, best):
-        measurer = Measurer(trial.job)
-        if trial.made is None:
-            raise StageError("tune: a trial without a model cannot be compared")
-        onnx = Maker(trial.job, measurer).onnx(trial.made)
-        answers.append(measurer.evaluation(onnx, "validation").predictions)
-    job = best.job
-    references = job.task.references(job.validation)
-
-    def scorer(predictions: np.ndarray, rows: np.ndarray) -> dict[str, float]:
-        return {job.metric: job.task.score(predictions, references[rows], job.contract)[job.metric]}
-
-    fall = drops(scorer, answers[0], answers[1])[job.metric]
-    lower, upper = (None if bound is None else -bound for bound in (fall.upper, fall.lower))
-    return Interval(-fall.value, lower, upper)
 
 
 def _told(chosen: Mapping[str, float]) -> str:

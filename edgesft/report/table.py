@@ -42,7 +42,24 @@ def tables(results: Mapping[str, Any]) -> RenderableType:
     closing = Text.assemble("verdict: ", (verdict, f"bold {STYLES[verdict]}"), f"   profile: {results['profile']}")
     told = [Text(line, style="yellow") for line in _diagnosis(results)]
     warnings = [Text(f"warning: {warning}", style="yellow") for warning in results["warnings"]]
-    return Group(_stages(results), *_evaluation(results), budget_table(results["budget"]), *told, *warnings, closing)
+    parts = (*_tuning(results), _stages(results), *_evaluation(results), budget_table(results["budget"]))
+    return Group(*parts, *told, *warnings, closing)
+
+
+def _tuning(results: Mapping[str, Any]) -> list[RenderableType]:
+    """What was tried, where a run was told to."""
+    found = results.get("tuning")
+    if not found:
+        return []
+    table = Table(title=f"tuning, {found['metric']} on validation", title_justify="left", header_style="bold")
+    for column in ("Trial", found["metric"], *found["space"], "minutes"):
+        table.add_column(column, justify="right", overflow="fold")
+    for place, trial in enumerate(found["trials"]):
+        came = trial["problem"] or percent(trial["value"])
+        values = (f"{value:.3g}" for value in trial["settings"].values())
+        style = None if place == found["chosen"] else "dim"
+        table.add_row(str(place + 1), escape(came), *values, f"{trial['seconds'] / 60:.1f}", style=style)
+    return [table, Text(f"trial {found['chosen'] + 1} is taken: {found['reason']}")]
 
 
 def _evaluation(results: Mapping[str, Any]) -> list[RenderableType]:

@@ -58,6 +58,8 @@ class Arrays(Task):
         self.inputs, self._loss, self._metric, self._path = tuple(inputs), loss, metric, path or Path()
         self.roles = (*self.inputs, "label")
         self.metrics = (metric.partition(":")[2] or metric,)
+        by_class = loss == "cross_entropy" or (loss == "auto" and metric != "r2")
+        self.training = frozenset(("class_weights",) if by_class else ())
 
     @cached_property
     def _own_loss(self) -> Any:

@@ -47,6 +47,10 @@ Run = Callable[..., dict[str, np.ndarray]]
 """`run(feeds, graph="model") -> outputs by name`: one call of a model on torch or on a runtime."""
 
 
+PARTICULAR = ("class_weights", "sampling", "token_dropout", "token_deletion", "token_swap")
+"""Training settings that mean something to some tasks alone."""
+
+
 @dataclass(frozen=True)
 class Contract:
     """What device code must know besides the weights; travels with every artefact as `contract.json`.
@@ -106,6 +110,8 @@ class Task(ABC):
     """Columns that the rows must have."""
     metrics: tuple[str, ...]
     """Names that `score` returns; the first one decides. All are better when higher, and lie in [0, 1]."""
+    training: frozenset[str] = frozenset()
+    """Training settings of `PARTICULAR` that mean something here."""
 
     @abstractmethod
     def text(self, row: Row) -> str:

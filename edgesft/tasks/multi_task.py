@@ -34,6 +34,7 @@ class MultiTask(TextClassification):
     name: ClassVar[str] = "multi-task"
     roles: tuple[str, ...] = ("text", "label", "head")
     metrics: tuple[str, ...] = ("accuracy", "accuracy_lowest", "f1_macro")
+    training: frozenset[str] = (TextClassification.training - {"class_weights"}) | {"sampling"}
 
     def check(self, splits: Mapping[str, Sequence[Row]], options: Mapping[str, Any] | None = None) -> list[Problem]:
         """Of each head what is wrong with a classification's rows; heads that train lacks."""

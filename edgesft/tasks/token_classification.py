@@ -32,6 +32,7 @@ class TokenClassification(TextTask):
     name: ClassVar[str] = "token-classification"
     roles: tuple[str, ...] = ("tokens", "tags")
     metrics: tuple[str, ...] = ("f1", "precision", "recall", "accuracy")
+    training: frozenset[str] = TextTask.training | {"class_weights"}
     kind: ClassVar[str] = "token-classification"
     heads: ClassVar[str] = "MODEL_FOR_TOKEN_CLASSIFICATION_MAPPING_NAMES"
     by_token: ClassVar[bool] = True

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
-from edgesft.errors import EdgesftError, StageError, UnavailableError
+from edgesft.errors import EdgesftError, UnavailableError
 
 if TYPE_CHECKING:
     import torch
@@ -100,7 +100,7 @@ def _telling(end: Callable[[], object]) -> Iterator[None]:
         yield
     except EdgesftError:
         if rank() == 0 and _in_step:
-            with suppress(StageError):  # They may have gone for the same reason.
+            with suppress(UnavailableError):  # They may have gone for the same reason.
                 end()
         raise
     if rank() == 0:
@@ -112,9 +112,9 @@ def _among_all() -> Iterator[None]:
     try:
         yield
     except RuntimeError as error:
-        raise StageError(
-            f"training: another of the {count()} processes has gone ({error})\n"
-            "    Try: the same command, which goes on from the last checkpoint"
+        raise UnavailableError(
+            f"training: another of the {count()} processes has gone ({error})",
+            "the same command, which goes on from the last checkpoint",
         ) from error
 
 
@@ -131,7 +131,7 @@ def send(order: Any) -> None:
     """Hands an object that can be pickled to the other processes; None where nothing more is coming.
 
     Raises:
-        StageError: Another process has gone.
+        UnavailableError: Another process has gone.
     """
     from edgesft.train import parcel
 
@@ -144,7 +144,7 @@ def receive() -> Any:
 
     Raises:
         InputError: A module of the user's own is not here.
-        StageError: The first process has gone.
+        UnavailableError: The first process has gone.
     """
     from edgesft.train import parcel
 
@@ -194,7 +194,7 @@ class Exchange:
             The step, or `OVER`.
 
         Raises:
-            StageError: Another process has gone.
+            UnavailableError: Another process has gone.
         """
         import torch
         from torch import distributed
@@ -227,7 +227,7 @@ class Exchange:
         """Sums the gradients and the losses of all processes. Afterwards the first has the sums, the others nothing.
 
         Raises:
-            StageError: Another process has gone.
+            UnavailableError: Another process has gone.
         """
         with _within_step(ends=True):
             return self._sum(loss)

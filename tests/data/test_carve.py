@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from edgesft.data.carve import GROUP, carve, fold, together
+from edgesft.data.carve import GROUP, carve, few, fold, together
 from edgesft.data.hashing import hashes
 from edgesft.errors import InputError
 
@@ -60,6 +60,15 @@ def test_a_fold_without_a_class_is_refused() -> None:
         fold(rows, 1, 5, "text", 0)
     assert "data.fold" in str(caught.value) and "'rare' 3" in str(caught.value) and "usual" not in str(caught.value)
     assert len(fold(rows, 1, 3, "text", 0)[1]) in (13, 14)
+
+
+def test_quantities_are_no_classes() -> None:
+    rows = [{"x": str(n), "label": n / 7} for n in range(21)]
+    assert [len(fold(rows, number, 3, "x", 0)[1]) for number in (1, 2, 3)] == [7, 7, 7]
+    with pytest.raises(InputError, match="per_class: must be of a task with labels"):
+        few(rows, 1, 0)
+    whole = [{"x": str(n), "label": float(n % 2)} for n in range(20)]
+    assert len(few(whole, 3, 0)) == 6
 
 
 def test_a_class_inside_another_ones_group_is_missed_too() -> None:

@@ -127,6 +127,10 @@ CASES: dict[str, tuple[Change, tuple[str, ...]]] = {
     "unmeasured metric": (put("budget", "max_drop", value={"acuracy": 0.1}), ("nothing measures", "Try: 'accuracy'")),
     "unknown profile": (put("profile", value="raspberry-pi5"), ("known profile", "'raspberry-pi-5'")),
     "too long": (put("data", "max_length", value=500), ("data.max_length",)),
+    "setting of another task": (
+        put("stages", 0, "sampling", value=0.5),
+        ("'sampling' must be left out for text-classification", "stages.0.sampling"),
+    ),
     "teacher": (put("stages", 1, value={"stage": "distill", "teacher": "./x"}), ("no such folder",)),
 }
 

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from edgesft import api
 from edgesft.cli.main import main
-from edgesft.errors import InputError, UnavailableError
+from edgesft.errors import InputError, StageError, UnavailableError
 from edgesft.pipeline.models import Maker
 from edgesft.pipeline.tune import Tune, _study, space, tune
 from edgesft.progress import Progress
+from edgesft.report import table
 from edgesft.spec.training import ResolvedTraining
 from edgesft.store.store import Store
+from edgesft.tasks.arrays import Arrays
+from edgesft.tasks.text_classification import TextClassification
 from tests import chain
 
 QUIET = Progress(quiet=True)
@@ -28,16 +32,22 @@ def recipe(bert: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_the_space_holds_the_recipes_own_settings() -> None:
     own = ResolvedTraining(weight_decay=0.03, batch_size=12)
-    found = space(own)
+    found = space(own, TextClassification())
     low, high = found["learning_rate"]
     assert low < own.learning_rate < high and found["batch_size"] == (6, 12, 24) and 0.03 in found["weight_decay"]
+
+
+def test_the_space_is_the_task_s() -> None:
+    assert set(space(ResolvedTraining(), TextClassification())) - set(space(ResolvedTraining(), Arrays())) == {
+        "token_dropout"
+    }
 
 
 def test_a_better_setting_is_found_and_nothing_is_done_twice(
     recipe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     planted = {"learning_rate": (2.9e-3, 3.1e-3), "epochs": (0.1, 8.0)}
-    monkeypatch.setattr("edgesft.pipeline.tune.space", lambda own: planted)
+    monkeypatch.setattr("edgesft.pipeline.tune.space", lambda *_: planted)
     settings = ["stages.finetune.epochs=0.1"]
     found = tune(recipe, Tune(5), settings, Store(tmp_path / "store"), QUIET)
     assert len(found["trials"]) == 5 and found["trials"][0]["settings"] == {"learning_rate": 3e-3, "epochs": 0.1}
@@ -57,6 +67,9 @@ def test_a_run_goes_on_with_what_was_chosen(recipe: Path, tmp_path: Path) -> Non
     assert len(found["tuning"]["trials"]) == 2 and found["tuning"]["reason"]
     chosen = found["tuning"]["trials"][found["tuning"]["chosen"]]["settings"]
     assert found["recipe"]["stages"][0]["learning_rate"] == pytest.approx(chosen["learning_rate"])
+    told = table.render(found)
+    assert f"trial {found['tuning']['chosen'] + 1} is taken: {found['tuning']['reason']}" in told
+    assert all(name in told for name in found["tuning"]["space"])
 
 
 def test_the_time_is_kept(recipe: Path, tmp_path: Path) -> None:
@@ -64,7 +77,7 @@ def test_the_time_is_kept(recipe: Path, tmp_path: Path) -> None:
 
 
 def test_the_space_stays_within_what_a_recipe_may_set() -> None:
-    found = space(ResolvedTraining(batch_size=40000, epochs=600.0))
+    found = space(ResolvedTraining(batch_size=40000, epochs=600.0), TextClassification())
     assert found["batch_size"] == (20000, 40000, 65536) and found["epochs"] == (300.0, 600.0, 1000)
 
 
@@ -103,3 +116,18 @@ def test_what_cannot_be_tuned(recipe: Path, tmp_path: Path, bert: Path, monkeypa
     with pytest.raises(UnavailableError, match="Optuna"):
         tune(recipe, Tune(1))
     assert main(["run", str(recipe), "--tune", "--quiet"]) == 4
+    assert main(["run", str(recipe), "--trials", "3", "--quiet"]) == 2
+
+
+def test_a_trial_that_fails_is_told_and_its_time_counts(
+    recipe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(*_: Any) -> Any:
+        raise StageError("training: the loss of step 3 is nan\n    Try: less")
+
+    monkeypatch.setattr(Maker, "make", failing)
+    trials: list[Any] = []
+    monkeypatch.setattr("edgesft.pipeline.tune._result", lambda _, found, *__: trials.extend(found) or {})
+    tune(recipe, Tune(2), (), Store(tmp_path / "store"), QUIET)
+    assert [trial.problem for trial in trials] == ["training: the loss of step 3 is nan"] * 2
+    assert all(trial.seconds > 0 and trial.value is None for trial in trials)
