@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -156,6 +156,15 @@ class Maker:
         def latency(files: Sequence[Path]) -> list[int]:
             return self._measurer.medians(files)
 
+        def record(facts: Mapping[str, Any], measure: Callable[[], Any]) -> Any:
+            surroundings = {
+                "data": job.facts["data"],
+                "versions": job.facts["versions"],
+                **job.recipe.data.options(),
+                **job.runtime,
+            }
+            return job.store.record(key({**facts, **surroundings, "measure": job.quick.model_dump()}), measure)
+
         return StageContext(
             task=job.task,
             processor=job.processor,
@@ -170,6 +179,7 @@ class Maker:
             reference=reference,
             allowance=job.allowance,
             latency=latency,
+            record=record,
             evaluate=evaluate,
             progress=job.progress,
         )

@@ -93,14 +93,17 @@ def _rehearse(job: Job) -> None:
 def _rehearse_pruning(job: Job, spec: PruneSpec, model: nn.Module, batch: dict[str, Any]) -> None:
     import numpy as np
 
+    from edgesft.stages.prune.costs import Parameters
     from edgesft.stages.prune.discover import find_widths, trace
-    from edgesft.stages.prune.plan import removal_order, steps_for_parameters
+    from edgesft.stages.prune.plan import what_else
+    from edgesft.stages.prune.search import counted
     from edgesft.stages.prune.select import select
+    from edgesft.stages.prune.sizes import allowed
 
     layout = select(find_widths(model, trace(model, batch, job.task.logits)), spec.targets, spec.exclude)
     if spec.parameters is not None:
         # Which units go does not matter here, only whether enough of them may.
-        scores = {width.name: np.zeros(width.size) for width in layout.widths}
         multiple = spec.channel_multiple or job.profile.channel_multiple
-        order = removal_order(layout, scores, multiple=multiple, max_share=spec.max_share)
-        steps_for_parameters(layout, order, spec.parameters)
+        sizes = {width.name: allowed(width, multiple, spec.max_share) for width in layout.widths}
+        harms = {name: np.zeros(len(each)) for name, each in sizes.items()}
+        counted(Parameters(layout, sizes), harms, spec.parameters, what_else(layout, spec.max_share))

@@ -33,8 +33,12 @@ class PruneSpec(TrainingSpec):
     """Share of the parameters that may remain."""
     latency: float | None = Field(None, gt=0, lt=1)
     """Share of the input's measured p50 latency that may remain."""
+    latency_ms: float | None = Field(None, gt=0)
+    """The same in milliseconds, on this machine."""
+    rounds: int = Field(1, ge=1, le=100)
+    """How often a part is cut and what is left trained again, sharing the epochs; 1 cuts all at once."""
     precision: Literal["fp32", "int8-dynamic"] = "fp32"
-    """Precision of the two exports that `latency` compares."""
+    """Precision of the exports that `latency` and `latency_ms` compare."""
     importance: Literal["taylor", "magnitude"] = "taylor"
     """`taylor`: first-order loss change (Molchanov et al. 2019, arXiv 1906.10771); `magnitude`: L2 norm."""
     targets: tuple[Literal["heads", "ffn", "hidden"], ...] = Field(("heads", "ffn"), min_length=1)
@@ -43,8 +47,8 @@ class PruneSpec(TrainingSpec):
     """Module-name patterns (fnmatch) whose widths stay; each must match something."""
     channel_multiple: int | None = Field(None, ge=1, le=1024)
     """Widths are rounded to a multiple of this; by default the profile's."""
-    max_share: float = Field(0.9, gt=0, lt=1)
-    """The largest share that any one width may lose."""
+    max_share: float = Field(1.0, gt=0, le=1)
+    """The largest share that any one width may lose; at 1 whole blocks of heads and feed-forward units may go."""
     teacher: str | None = None
     """Recovery also learns from this: a stage's name, a folder or a `pkg://` address."""
     temperature: float = Field(2.0, gt=0)
@@ -54,8 +58,8 @@ class PruneSpec(TrainingSpec):
 
     @model_validator(mode="after")
     def _one_target(self) -> PruneSpec:
-        if (self.parameters is None) == (self.latency is None):
-            raise ValueError("must have exactly one of 'parameters' and 'latency'")
+        if sum(value is not None for value in (self.parameters, self.latency, self.latency_ms)) != 1:
+            raise ValueError("must have exactly one of 'parameters', 'latency' and 'latency_ms'")
         return self
 
 

@@ -45,6 +45,8 @@ class StageContext:
         reference: The fine-tuned original once there is one; drops are counted against it.
         allowance: How far the deciding metric may fall below the reference.
         latency: `latency([onnx file, …])` → p50 of each in nanoseconds, interleaved, on the profile's provider.
+        record: `record(facts, measure)` → a JSON value that these facts, this machine, the profile and the rows decide,
+            measured where no run has done so before.
         evaluate: `evaluate(onnx file)` → metrics on the validation rows, on the profile's provider.
         progress: Tells the person what goes on.
     """
@@ -62,5 +64,6 @@ class StageContext:
     reference: Artefact | None
     allowance: float
     latency: Callable[[Sequence[Path]], list[int]]
+    record: Callable[[Mapping[str, Any], Callable[[], Any]], Any]
     evaluate: Callable[[Path], dict[str, float]]
     progress: Progress

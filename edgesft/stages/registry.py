@@ -46,7 +46,7 @@ class StageKind:
 
 KINDS: dict[str, StageKind] = {
     "finetune": StageKind(("torch",), "torch", "origin", "edgesft.stages.finetune", version=3),
-    "prune": StageKind(("torch",), "torch", "speed", "edgesft.stages.prune", ("channel_multiple",), version=3),
+    "prune": StageKind(("torch",), "torch", "speed", "edgesft.stages.prune", ("channel_multiple",), version=4),
     "distill": StageKind(("torch",), "torch", "recovery", "edgesft.stages.distill", version=3),
     "quantize": StageKind(("onnx",), "onnx", "speed", "edgesft.stages.quantize", ("precisions",)),
     "export": StageKind(("torch",), "onnx", "convert", "edgesft.stages.export", ("opset",)),

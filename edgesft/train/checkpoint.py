@@ -49,7 +49,7 @@ def load(folder: Path, task: Task) -> nn.Module:
     contract = Contract.from_json(_read(folder / CONTRACT))
     model = task.build_model(_read(folder / CONFIG), contract)
     found = _read(folder / WIDTHS) if (folder / WIDTHS).is_file() else {}
-    widths.fit(model, read_weights(folder / WEIGHTS), found.get("attributes"), found.get("ties"))
+    widths.fit(model, read_weights(folder / WEIGHTS), found)
     return model.eval()
 
 

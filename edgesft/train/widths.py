@@ -14,6 +14,7 @@ import torch
 from torch import nn
 
 from edgesft.errors import InputError
+from edgesft.train.absent import absences, restore
 
 Attributes = dict[str, dict[str, Any]]
 """Module name → {attribute: number or tuple of numbers}."""
@@ -29,20 +30,22 @@ def record(model: nn.Module) -> dict[str, Any]:
         model: A module that its class builds from `model.config`, as transformers' models do.
 
     Returns:
-        `{"attributes": …, "ties": …}`, JSON values; an entry is there only where the model differs. `attributes` holds
-        numbers such as `num_attention_heads` or `out_features` by module; `ties` maps each tensor that is the same as
-        an earlier one to that one's name.
+        `{"attributes": …, "ties": …, "absent": …}`, JSON values; an entry is there only where the model differs.
+        `attributes` holds numbers such as `num_attention_heads` or `out_features` by module; `ties` maps each tensor
+        that is the same as an earlier one to that one's name; `absent` has the units of linears that are gone.
     """
-    fresh = skeleton(model)
+    fresh, gone = skeleton(model), dict(absences(model))
     usual = dict(fresh.named_modules())
     attributes = {
         name: changed
         for name, module in model.named_modules()
-        if name in usual and (changed := _changed(_numbers(module), _numbers(usual[name])))
+        if name in usual and name not in gone and (changed := _changed(_numbers(module), _numbers(usual[name])))
     }
     found: dict[str, Any] = {"attributes": attributes} if attributes else {}
     if ties(model) != ties(fresh):
         found["ties"] = ties(model)
+    if gone:
+        found["absent"] = gone
     return found
 
 
@@ -66,26 +69,23 @@ def ties(module: nn.Module) -> dict[str, str]:
     return {name: kept for name, tensor in state.items() if (kept := first.setdefault(id(tensor), name)) != name}
 
 
-def fit(
-    fresh: nn.Module,
-    state: Mapping[str, torch.Tensor],
-    attributes: Mapping[str, Mapping[str, Any]] | None = None,
-    tied: Mapping[str, str] | None = None,
-) -> None:
+def fit(fresh: nn.Module, state: Mapping[str, torch.Tensor], recorded: Mapping[str, Any] | None = None) -> None:
     """Gives a fresh model the tensors of a state, whatever their shapes, and the attributes that go with them.
 
     Args:
         fresh: The model that the configuration describes; changed in place. It takes the state's tensors themselves.
         state: Every parameter and persistent buffer by name, tied ones once.
-        attributes: As `record` gives them.
-        tied: As `record` gives them; None where the ties are the fresh model's own.
+        recorded: As `record` gives it; None where the model is what its configuration says.
 
     Raises:
         InputError: Names are missing or unknown.
     """
-    tied = ties(fresh) if tied is None else tied
+    recorded = recorded or {}
+    attributes: Mapping[str, Mapping[str, Any]] = recorded.get("attributes", {})
+    restore(fresh, recorded.get("absent", {}), state)
+    tied: Mapping[str, str] = recorded["ties"] if "ties" in recorded else ties(fresh)
     tensors = {**state, **{name: state[kept] for name, kept in tied.items() if kept in state}}
-    _check_names(fresh, tensors, attributes or {})
+    _check_names(fresh, tensors, attributes)
     modules = dict(fresh.named_modules())
     placed: dict[str, torch.Tensor] = {}
     for name, tensor in tensors.items():
@@ -97,7 +97,7 @@ def fit(
             owner._parameters[leaf] = placed.setdefault(stored, fresh_parameter)
         else:
             owner._buffers[leaf] = placed.setdefault(stored, tensor)
-    for name, values in (attributes or {}).items():
+    for name, values in attributes.items():
         for attribute, value in values.items():
             setattr(modules[name], attribute, tuple(value) if isinstance(value, list) else value)
 

@@ -60,8 +60,11 @@ def test_what_is_left_can_be_checked_further(tmp_path: Path) -> None:
     [
         ("{stage: prun, latency: 0.5}", "'stage' must be a stage's kind. Got 'prun'\n    Try: 'prune'"),
         ("{latency: 0.5}", "must say its 'stage'"),
-        ("{stage: prune}", "must have exactly one of 'parameters' and 'latency'"),
-        ("{stage: prune, latency: 0.5, parameters: 0.5}", "must have exactly one of 'parameters' and 'latency'"),
+        ("{stage: prune}", "must have exactly one of 'parameters', 'latency' and 'latency_ms'"),
+        (
+            "{stage: prune, latency: 0.5, parameters: 0.5}",
+            "must have exactly one of 'parameters', 'latency' and 'latency_ms'",
+        ),
         ("{stage: prune, latency: fast}", "'latency' must be a valid number"),
         ("{stage: quantize, scheme: fp16, backend: neural-compressor}", "must not set 'backend', which fp16"),
         ("{stage: quantize, scheme: int4}", "'scheme' must be 'auto', 'int8-dynamic', 'int8-static' or 'fp16'"),

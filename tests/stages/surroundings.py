@@ -92,6 +92,7 @@ def context(
         reference=reference,
         allowance=allowance,
         latency=latency,
+        record=lambda _, measure: measure(),
         evaluate=evaluate,
         progress=Progress(quiet=True),
     )

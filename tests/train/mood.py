@@ -78,6 +78,7 @@ class Mood:
             reference=None,
             allowance=0.01,
             latency=_refuse,
+            record=_refuse,
             evaluate=_refuse,
             progress=Progress(quiet=True),
         )

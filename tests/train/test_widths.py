@@ -30,7 +30,7 @@ def rebuilt(model: nn.Module) -> nn.Module:
     kept = widths.ties(model)
     state = {name: tensor.clone() for name, tensor in model.state_dict().items() if name not in kept}
     fresh = type(model)(copy.deepcopy(model.config))
-    widths.fit(fresh, state, found.get("attributes"), found.get("ties"))
+    widths.fit(fresh, state, found)
     return fresh.eval()
 
 
@@ -145,4 +145,4 @@ def test_names_must_fit(task: Mood) -> None:
     with pytest.raises(InputError, match=r"lacks the tensors classifier\.bias and has the unknown tensors stranger"):
         widths.fit(task.model(), state)
     with pytest.raises(InputError, match=r"unknown modules bert\.nowhere"):
-        widths.fit(task.model(), task.model().state_dict(), {"bert.nowhere": {"in_features": 3}})
+        widths.fit(task.model(), task.model().state_dict(), {"attributes": {"bert.nowhere": {"in_features": 3}}})

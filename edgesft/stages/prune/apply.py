@@ -12,6 +12,7 @@ from edgesft.errors import InputError, StageError
 from edgesft.stages.prune.discover import find_widths, head_count, trace
 from edgesft.stages.prune.layout import Width
 from edgesft.stages.prune.plan import Cut, PrunePlan
+from edgesft.train.absent import take_out
 
 
 def apply_plan(
@@ -34,9 +35,13 @@ def apply_plan(
     """
     graph = trace(model, inputs, logits)
     widths = {width.name: width for width in find_widths(model, graph).widths}
+    gone: list[tuple[Cut, Width]] = []
     for cut in plan.cuts:
         width = _matching(cut, widths)
         if len(cut.kept) == cut.before:
+            continue
+        if not cut.kept:
+            gone.append((cut, width))
             continue
         module = model.get_submodule(cut.width)
         group = graph.get_pruning_group(
@@ -46,8 +51,21 @@ def apply_plan(
             raise StageError(f"prune: '{cut.width}' would lose all of its {cut.before} {cut.kind} units")
         group.prune()
         if width.attention is not None:
-            _set_heads(model.get_submodule(width.attention), cut)
+            _set_heads(model.get_submodule(width.attention), len(cut.kept), cut.channels)
+    # The graph knows nothing of modules that were replaced.
+    for cut, width in gone:
+        _drop(model, cut, width)
     _check(model, plan, inputs, logits)
+
+
+def _drop(model: nn.Module, cut: Cut, width: Width) -> None:
+    """Takes a block out whose writers and reader are linears; the modules around it stay and compute nothing of use."""
+    for writer in width.writers:
+        take_out(model, writer, cut.channels, reads=False)
+    for reader in width.consumers:
+        take_out(model, reader, model.get_submodule(reader).out_features, reads=True)  # type: ignore[arg-type]
+    if width.attention is not None:
+        _set_heads(model.get_submodule(width.attention), 1, cut.channels)
 
 
 def _matching(cut: Cut, widths: Mapping[str, Width]) -> Width:
@@ -61,12 +79,12 @@ def _matching(cut: Cut, widths: Mapping[str, Width]) -> Width:
     return width
 
 
-def _set_heads(attention: nn.Module, cut: Cut) -> None:
+def _set_heads(attention: nn.Module, heads: int, channels: int) -> None:
     """The attention's own idea of its sizes; the head size stays."""
     if (named := head_count(attention)) is not None:
-        setattr(attention, named[0], len(cut.kept))
+        setattr(attention, named[0], heads)
     if hasattr(attention, "all_head_size"):
-        attention.all_head_size = len(cut.kept) * cut.channels
+        attention.all_head_size = heads * channels
 
 
 def _check(

@@ -1,14 +1,15 @@
-"""What a plan buys: the latency of the cut model's export beside that of its input's."""
+"""What a plan buys: the latency of the cut model's export beside that of the stage's input."""
 
 from __future__ import annotations
 
 import copy
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -16,23 +17,24 @@ from edgesft.spec.stages import PruneSpec
 from edgesft.stages.context import StageContext
 from edgesft.stages.export import export_onnx
 from edgesft.stages.prune.apply import apply_plan
+from edgesft.stages.prune.costs import Sizes, kinds
 from edgesft.stages.prune.layout import Layout
-from edgesft.stages.prune.plan import Removal, make_plan
+from edgesft.stages.prune.plan import PrunePlan, make_plan
 from edgesft.stages.prune.search import Point
+from edgesft.stages.prune.sizes import measured
 from edgesft.stages.quantize import dynamic
 from edgesft.tasks.base import Contract
 
 
 @dataclass(frozen=True)
 class Bench:
-    """Measures candidates against the stage's input, both exported alike. Weights do not matter: nothing is trained.
+    """Measures candidates against the stage's input, all exported alike. Weights do not matter: nothing is trained.
 
     Attributes:
         spec: Says the precision of the exports.
         model: The stage's input; stays as it is.
         sample: A small batch of its inputs.
-        layout: The widths that may shrink.
-        order: The removals that candidates are prefixes of.
+        layout: Its widths that may shrink.
         contract: Of the model.
         context: Measures; exports lie in its work folder while they are measured.
     """
@@ -41,21 +43,61 @@ class Bench:
     model: nn.Module
     sample: dict[str, torch.Tensor]
     layout: Layout
-    order: Sequence[Removal]
     contract: Contract
     context: StageContext
 
-    def measure(self, steps: int) -> Point:
-        """Exports the model with so many removals and times it beside the input."""
-        candidate = copy.deepcopy(self.model)
-        plan = make_plan(self.layout, self.order[:steps])
-        apply_plan(candidate, plan, self.sample, self.context.task.logits)
-        place = self._export(candidate, f"candidate-{steps}")
-        input_ns, candidate_ns = self.context.latency([self._input, place])
-        shutil.rmtree(place.parent)
-        point = Point(steps, int(input_ns), int(candidate_ns))
+    def measure(self, sizes: Sizes) -> Point:
+        """Times the input with its widths cut to these sizes beside the input."""
+        (input_ns, candidate_ns), plan = self._latencies([sizes])
+        point = Point(dict(sizes), input_ns, candidate_ns)
         self.context.progress.say(f"prune: {plan.summary()} runs in {point.ratio:.3f} of the input's latency")
         return point
+
+    def whole(self) -> int:
+        """p50 of the input in nanoseconds."""
+        return int(self.context.latency([self._input])[0])
+
+    def table(self, allowed: Mapping[str, tuple[int, ...]]) -> dict[str, dict[str, float]]:
+        """Share of the input's latency with all widths of a class at a size, for some of their allowed sizes.
+
+        Measured once for a machine, a profile, rows and an architecture, whatever the weights are.
+        """
+        classes = kinds(self.layout.widths, self.layout)
+        facts = {
+            "kind": "prune-latency",
+            "model": type(self.model).__name__,
+            "shapes": {name: list(shape) for name, shape in self.layout.shapes.items()},
+            "sizes": {name: measured(allowed[widths[0].name]) for name, widths in classes.items()},
+            "precision": self.spec.precision,
+            "opset": self.context.profile.opset,
+        }
+        found: dict[str, dict[str, float]] = self.context.record(facts, lambda: self._table(allowed))
+        return found
+
+    def _table(self, allowed: Mapping[str, tuple[int, ...]]) -> dict[str, dict[str, float]]:
+        classes, table = kinds(self.layout.widths, self.layout), dict[str, dict[str, float]]()
+        with self.context.progress.bar("prune: latency of each width", len(classes)) as advance:
+            for name, widths in classes.items():
+                full, *sizes = measured(allowed[widths[0].name])
+                candidates = [{width.name: size for width in widths} for size in sizes]
+                times, _ = self._latencies(candidates)
+                table[name] = {str(size): time / times[0] for size, time in zip((full, *sizes), times, strict=True)}
+                advance()
+        return table
+
+    def _latencies(self, candidates: Sequence[Sizes]) -> tuple[list[int], PrunePlan]:
+        """p50 of the input and of each candidate in nanoseconds, interleaved; and the plan of the last one."""
+        scores = {width.name: np.zeros(width.size) for width in self.layout.widths}
+        places, plan = [self._input], make_plan(self.layout, {}, scores)
+        for number, sizes in enumerate(candidates):
+            candidate = copy.deepcopy(self.model)
+            plan = make_plan(self.layout, sizes, scores)
+            apply_plan(candidate, plan, self.sample, self.context.task.logits)
+            places.append(self._export(candidate, f"candidate-{number}"))
+        times = [int(time) for time in self.context.latency(places)]
+        for place in places[1:]:
+            shutil.rmtree(place.parent)
+        return times, plan
 
     @cached_property
     def _input(self) -> Path:

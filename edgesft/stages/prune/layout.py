@@ -34,6 +34,19 @@ class Width:
     consumers: tuple[str, ...]
     attention: str | None = None
 
+    @property
+    def droppable(self) -> bool:
+        """Whether nothing of it may be left: a branch may go, what runs past all of them may not."""
+        return self.kind != "hidden"
+
+    @property
+    def writers(self) -> tuple[str, ...]:
+        """The modules of a block that write it."""
+        return tuple(dict.fromkeys(name.rpartition(".")[0] for name, _ in self.axes if not self._reads(name)))
+
+    def _reads(self, parameter: str) -> bool:
+        return parameter.rpartition(".")[0] in self.consumers
+
 
 @dataclass(frozen=True)
 class Layout:

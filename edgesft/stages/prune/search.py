@@ -1,14 +1,19 @@
-"""How far to go for a latency: a search over measured points that replays what it has already measured."""
+"""How far to go for a latency: what the table foretells is measured, and the table corrected by it."""
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 from edgesft.errors import InputError
+from edgesft.stages.prune.costs import Costs, Sizes
+from edgesft.stages.prune.sizes import smallest
 from edgesft.store.store import write_json
 
 MEASUREMENTS = 6
@@ -23,12 +28,12 @@ class Point:
     """One measured candidate.
 
     Attributes:
-        steps: Removals that it has.
+        sizes: What each width keeps.
         input_ns: p50 of the stage's input in nanoseconds, measured interleaved with the candidate.
         candidate_ns: p50 of the candidate in nanoseconds.
     """
 
-    steps: int
+    sizes: Sizes
     input_ns: int
     candidate_ns: int
 
@@ -38,34 +43,56 @@ class Point:
         return self.candidate_ns / self.input_ns
 
 
-def remembered(place: Path, measure: Callable[[int], Point]) -> Callable[[int], Point]:
+def remembered(place: Path, measure: Callable[[Sizes], Point]) -> Callable[[Sizes], Point]:
     """The same measurement, stored in a file before it is used and read from there the next time."""
 
-    def recall(steps: int) -> Point:
-        known = json.loads(place.read_text("utf-8")) if place.is_file() else []
+    def recall(sizes: Sizes) -> Point:
+        known: list[dict[str, Any]] = json.loads(place.read_text("utf-8")) if place.is_file() else []
         for point in known:
-            if point["steps"] == steps:
+            if point["sizes"] == sizes:
                 return Point(**point)
-        found = measure(steps)
+        found = measure(sizes)
         write_json(place, [*known, vars(found)])
         return found
 
     return recall
 
 
-def steps_for_latency(
-    shares: Sequence[float], target: float, measure: Callable[[int], Point], advice: str
-) -> tuple[Point, list[Point]]:
-    """The removals that bring the latency to `target` or just below.
+def counted(costs: Costs, harms: Mapping[str, np.ndarray], target: float, advice: str) -> Sizes:
+    """The sizes that do the least harm with no more than a share of the parameters.
 
-    Latency is taken as a straight line in the share of parameters: through the last two points while all are too slow,
-    through the two that enclose the target afterwards (regula falsi), and proportional to it before the first one.
+    Raises:
+        InputError: Even the smallest model has more.
+    """
+    sizes = costs.choose(harms, target)
+    if sizes is None:
+        floor = math.ceil(1000 * costs.total(smallest(costs.layout, costs.allowed))) / 1000
+        raise InputError(
+            f"prune.parameters: must be a share that the targets can reach, at least {floor:.3f}. Got: {target:g}",
+            advice,
+        )
+    return sizes
+
+
+def reach(
+    costs: Costs,
+    harms: Mapping[str, np.ndarray],
+    target: float,
+    measure: Callable[[Sizes], Point],
+    advice: str,
+    field: str = "latency",
+) -> tuple[Point, list[Point]]:
+    """The sizes that do the least harm with a measured latency of `target` or just below.
+
+    What is asked of the table is corrected by how far its last answer was from what was then measured.
 
     Args:
-        shares: Share of the prunable parameters left after 0, 1, … removals; falls from 1.
+        costs: The table.
+        harms: Width → the harm at each of its sizes.
         target: Share of the input's latency.
-        measure: Measures the candidate with so many removals.
+        measure: Measures a candidate.
         advice: What to try when the smallest candidate is too slow.
+        field: What the recipe calls the target.
 
     Returns:
         The point chosen, and all points measured in their order.
@@ -73,33 +100,29 @@ def steps_for_latency(
     Raises:
         InputError: Even the smallest candidate is slower than the target.
     """
-    aim = target * (1 - WITHIN / 2)
-    last = len(shares) - 1
-    slow, slow_ratio, slope = 0, 1.0, 1.0
-    fast: Point | None = None
+    least = smallest(costs.layout, costs.allowed)
+    aim, error = target * (1 - WITHIN / 2), 1.0
     points: list[Point] = []
-    while len(points) < MEASUREMENTS and (high := last if fast is None else fast.steps - 1) > slow:
-        steps = _first_below(shares, shares[slow] - (slow_ratio - aim) / max(slope, 1e-9))
-        if fast is None and len(points) == MEASUREMENTS - 1:
-            steps = last  # the last chance to learn whether the target can be reached at all
-        point = measure(min(max(steps, slow + 1), high))
-        points.append(point)
-        if target * (1 - WITHIN) <= point.ratio <= target:
-            return point, points
-        if point.ratio <= target:
-            fast = point
-        else:
-            slope = (slow_ratio - point.ratio) / (shares[slow] - shares[point.steps])
-            slow, slow_ratio = point.steps, point.ratio
-        if fast is not None:
-            slope = (slow_ratio - fast.ratio) / (shares[slow] - shares[fast.steps])
-    if fast is None:
-        floor = math.ceil(1000 * min((point.ratio for point in points), default=1.0)) / 1000
+    while len(points) < MEASUREMENTS:
+        sizes = costs.choose(harms, aim / error) or least
+        if any(point.sizes == sizes for point in points):
+            if sizes == least or any(point.ratio <= target for point in points):
+                break
+            aim *= 1 - WITHIN  # the table has nothing between this and what was too slow
+            if aim < target / 2:
+                break
+            continue
+        points.append(measure(sizes))
+        if target * (1 - WITHIN) <= points[-1].ratio <= target:
+            break
+        error = points[-1].ratio / costs.total(sizes)
+    below = [point for point in points if point.ratio <= target]
+    if not below and all(point.sizes != least for point in points):
+        points.append(measure(least))  # tells whether the target can be reached at all
+        below = [point for point in points if point.ratio <= target]
+    if not below:
+        floor = math.ceil(1000 * min(point.ratio for point in points)) / 1000
         raise InputError(
-            f"prune.latency: must be a share that the targets can reach, at least {floor:.3f}. Got: {target:g}", advice
+            f"prune.{field}: must be a share that the targets can reach, at least {floor:.3f}. Got: {target:g}", advice
         )
-    return fast, points
-
-
-def _first_below(shares: Sequence[float], wanted: float) -> int:
-    return next((steps for steps, share in enumerate(shares) if share <= wanted), len(shares) - 1)
+    return max(below, key=lambda point: point.ratio), points

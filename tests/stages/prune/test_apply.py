@@ -2,6 +2,8 @@ import copy
 import json
 
 import numpy as np
+import onnx
+import onnxruntime
 import pytest
 import torch
 from torch import nn
@@ -9,7 +11,9 @@ from torch import nn
 from edgesft.errors import InputError, StageError
 from edgesft.stages.prune.apply import apply_plan
 from edgesft.stages.prune.discover import trace
-from edgesft.stages.prune.plan import PrunePlan, make_plan, removal_order
+from edgesft.stages.prune.plan import PrunePlan, make_plan
+from edgesft.stages.prune.sizes import allowed
+from edgesft.train import widths
 from tests.stages.prune import models
 
 ARCHITECTURES = ["bert", "distilbert", "roberta", "electra", "albert", "vit"]
@@ -17,8 +21,8 @@ ARCHITECTURES = ["bert", "distilbert", "roberta", "electra", "albert", "vit"]
 
 def plan_for(model, *kinds, share=0.5, multiple=4, seed=0):
     layout = models.layout_of(model, *kinds)
-    order = removal_order(layout, models.random_scores(layout, seed), multiple=multiple, max_share=share)
-    return layout, make_plan(layout, order)
+    sizes = {width.name: allowed(width, multiple, share)[-1] for width in layout.widths}
+    return layout, make_plan(layout, sizes, models.random_scores(layout, seed))
 
 
 def pruned(model, plan):
@@ -40,6 +44,52 @@ def test_equals_the_model_with_the_units_silenced(name, kind):
     assert plan.parameters_after < plan.parameters_before
     assert not torch.allclose(models.answers(silenced), models.answers(model), atol=1e-3)
     assert torch.allclose(models.answers(smaller), models.answers(silenced), atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ARCHITECTURES)
+@pytest.mark.parametrize("kind", ["heads", "ffn"])
+def test_a_block_that_goes_leaves_its_bias(name, kind, tmp_path):
+    model = models.build(name)
+    layout = models.layout_of(model, kind)
+    plan = make_plan(layout, {layout.widths[0].name: 0}, models.random_scores(layout))
+    silenced = copy.deepcopy(model)
+    with torch.no_grad():
+        silenced.get_submodule(layout.widths[0].consumers[0]).weight.zero_()
+    smaller = pruned(model, plan)
+    assert plan.cuts[0].kept == () and sum(each.numel() for each in smaller.parameters()) == plan.parameters_after
+    assert torch.allclose(models.answers(smaller), models.answers(silenced), atol=1e-5)
+    fresh, recorded = type(model)(copy.deepcopy(model.config)), json.loads(json.dumps(widths.record(smaller)))
+    widths.fit(fresh, smaller.state_dict(), recorded)
+    assert torch.equal(models.answers(fresh.eval()), models.answers(smaller))
+    left = models.layout_of(smaller, kind)
+    assert [width.name for width in left.widths] == [width.name for width in layout.widths[1:]]
+
+
+def test_a_stream_shrinks_where_a_block_is_gone():
+    model = models.build("bert")
+    layout = models.layout_of(model, "heads", "ffn")
+    sizes = {layout.widths[0].name: 0, layout.widths[3].name: 0}
+    smaller = pruned(model, make_plan(layout, sizes, models.random_scores(layout)))
+    (stream,) = models.layout_of(smaller, "hidden").widths
+    now = models.layout_of(smaller)
+    narrow = pruned(smaller, make_plan(now, {stream.name: 16}, models.random_scores(now)))
+    assert narrow.bert.encoder.layer[0].attention.output.dense.bias.shape == (16,)
+    assert models.answers(narrow).isfinite().all()
+
+
+def test_what_is_left_of_a_block_is_not_exported(tmp_path):
+    model = models.build("bert")
+    layout = models.layout_of(model, "heads", "ffn")
+    none = pruned(model, make_plan(layout, {width.name: 0 for width in layout.widths}, models.random_scores(layout)))
+    inputs = models.inputs(none)
+    torch.onnx.export(none, kwargs=inputs, f=tmp_path / "m.onnx", dynamo=True, verbose=False)
+    graph = onnx.load(tmp_path / "m.onnx").graph
+    # Pooler and classifier.
+    assert sum(node.op_type in ("MatMul", "Gemm") for node in graph.node) == 2
+    assert not any("layer" in each.name and "weight" in each.name and len(each.dims) == 2 for each in graph.initializer)
+    (found,) = onnxruntime.InferenceSession(tmp_path / "m.onnx").run(None, {k: v.numpy() for k, v in inputs.items()})
+    with torch.no_grad():
+        np.testing.assert_allclose(found, none(**inputs).logits, atol=1e-5)
 
 
 @pytest.mark.parametrize("name", ARCHITECTURES)

@@ -1,90 +1,109 @@
-import json
+from __future__ import annotations
 
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import numpy as np
 import pytest
 
 from edgesft.errors import InputError
-from edgesft.stages.prune.search import MEASUREMENTS, Point, remembered, steps_for_latency
+from edgesft.stages.prune.costs import Parameters
+from edgesft.stages.prune.search import MEASUREMENTS, Point, counted, reach, remembered
+from tests.stages.prune.test_costs import every
+from tests.stages.prune.test_plan import ffn, layout
 
-SHARES = [1 - step / 100 for step in range(91)]
+FOUND = layout(*(ffn(name, 64) for name in "abcdefgh"))
+COSTS = Parameters(FOUND, every(FOUND, 1))
+HARMS = {name: np.linspace(0, 1, len(sizes)) * (1 + place) for place, (name, sizes) in enumerate(COSTS.allowed.items())}
+"""Of eight blocks; the table says that a unit is a unit."""
+
+Measure = Callable[[Mapping[str, int]], Point]
 
 
-def machine(curve):
-    """A measurement by a function of the share, and the steps it was asked for."""
-    asked = []
+def machine(curve: Callable[[float], float]) -> tuple[Measure, list[Mapping[str, int]]]:
+    """A measurement by a function of what the table says, and what it was asked for."""
+    asked: list[Mapping[str, int]] = []
 
-    def measure(steps):
-        asked.append(steps)
-        return Point(steps, 10**7, round(10**7 * curve(SHARES[steps])))
+    def measure(sizes: Mapping[str, int]) -> Point:
+        asked.append(sizes)
+        return Point(sizes, 10**7, round(10**7 * curve(COSTS.total(sizes))))
 
     return measure, asked
 
 
-CURVES = {
-    "proportional": lambda share: share,
-    "fixed part": lambda share: 0.3 + 0.7 * share,
-    "steep": lambda share: share**2,
-    "flat": lambda share: share**0.5,
-    "staircase": lambda share: 0.2 + 0.8 * (int(share * 50) / 50),
+CURVES: dict[str, Callable[[float], float]] = {
+    "as foretold": lambda share: share,
+    "fixed part": lambda share: 0.2 + 0.8 * share,
+    "steep": lambda share: share**1.5,
+    "flat": lambda share: share**0.7,
+    "staircase": lambda share: int(share * 50) / 50,
 }
 
 
 @pytest.mark.parametrize("target", [0.8, 0.5, 0.4])
 @pytest.mark.parametrize("name", CURVES)
-def test_ends_close_below_the_target(name, target):
+def test_ends_close_below_the_target(name: str, target: float) -> None:
     measure, asked = machine(CURVES[name])
-    point, points = steps_for_latency(SHARES, target, measure, "advice")
+    point, points = reach(COSTS, HARMS, target, measure, "advice")
     assert 0.95 * target <= point.ratio <= target
     assert len(asked) == len(points) <= MEASUREMENTS
-    assert len(set(asked)) == len(asked)
+    assert all(sizes not in asked[:place] for place, sizes in enumerate(asked))
 
 
-def test_straight_lines_need_two_measurements():
-    measure, asked = machine(CURVES["fixed part"])
-    steps_for_latency(SHARES, 0.6, measure, "advice")
-    assert len(asked) == 2
+def test_a_true_table_needs_one_measurement() -> None:
+    measure, asked = machine(CURVES["as foretold"])
+    reach(COSTS, HARMS, 0.3, measure, "advice")
+    assert len(asked) == 1
 
 
-def test_takes_the_first_step_below_where_none_is_close():
-    measure, _ = machine(lambda share: 1.0 if share > 0.505 else 0.3)
-    point, _ = steps_for_latency(SHARES, 0.8, measure, "advice")
-    assert point.ratio == 0.3
-
-
-def test_finds_out_that_a_target_is_out_of_reach():
-    measure, asked = machine(lambda share: 0.9 + 0.1 * share)
+def test_finds_out_that_a_target_is_out_of_reach() -> None:
+    measure, _ = machine(lambda share: 0.9 + 0.1 * share)
     with pytest.raises(InputError) as caught:
-        steps_for_latency(SHARES, 0.5, measure, "another model")
-    assert len(SHARES) - 1 in asked
-    assert "at least 0.910. Got: 0.5" in str(caught.value)
+        reach(COSTS, HARMS, 0.5, measure, "another model")
+    assert "prune.latency: must be a share that the targets can reach, at least 0.900. Got: 0.5" in str(caught.value)
     assert "Try: another model" in str(caught.value)
 
 
-def test_a_machine_that_tells_nothing_still_ends():
+def test_a_machine_that_tells_nothing_still_ends() -> None:
     measure, asked = machine(lambda share: 1.0)
-    with pytest.raises(InputError, match=r"at least 1.000"):
-        steps_for_latency(SHARES, 0.5, measure, "another model")
-    assert len(asked) <= MEASUREMENTS
+    with pytest.raises(InputError, match=r"latency_ms: .* at least 1.000"):
+        reach(COSTS, HARMS, 0.5, measure, "another model", "latency_ms")
+    assert len(asked) <= MEASUREMENTS + 1
 
 
-def test_points_are_stored_before_they_are_used_and_replayed(tmp_path):
+def test_few_sizes_end_at_the_next_one_below() -> None:
+    costs = Parameters(FOUND, {name: (64, 0) for name in "abcdefgh"})
+    harms = {name: np.array([0.0, 1.0]) for name in "abcdefgh"}
+    measure = machine(CURVES["as foretold"])[0]
+    point, _ = reach(costs, harms, 0.45, lambda sizes: measure(sizes), "advice")
+    assert point.ratio == pytest.approx(3 / 8)
+
+
+def test_points_are_stored_before_they_are_used_and_replayed(tmp_path: Path) -> None:
     place = tmp_path / "latency.json"
     measure, asked = machine(CURVES["steep"])
 
-    def killed_after(count):
-        def guarded(steps):
-            if len(asked) == count:
-                raise KeyboardInterrupt
-            return measure(steps)
-
-        return guarded
+    def killed(sizes: Mapping[str, int]) -> Point:
+        if asked:
+            raise KeyboardInterrupt
+        return measure(sizes)
 
     with pytest.raises(KeyboardInterrupt):
-        steps_for_latency(SHARES, 0.4, remembered(place, killed_after(2)), "advice")
-    assert [point["steps"] for point in json.loads(place.read_text())] == asked and len(asked) == 2
-    resumed = steps_for_latency(SHARES, 0.4, remembered(place, measure), "advice")
-    assert len(set(asked)) == len(asked) == len(resumed[1])
+        reach(COSTS, HARMS, 0.4, remembered(place, killed), "advice")
+    assert [point["sizes"] for point in json.loads(place.read_text())] == asked and len(asked) == 1
+    resumed = reach(COSTS, HARMS, 0.4, remembered(place, measure), "advice")
+    assert len(asked) == len(resumed[1])
 
-    def never(steps):
+    def never(_: object) -> Point:
         raise AssertionError("measured again")
 
-    assert steps_for_latency(SHARES, 0.4, remembered(place, never), "advice") == resumed
+    assert reach(COSTS, HARMS, 0.4, remembered(place, never), "advice") == resumed
+
+
+def test_parameters_are_counted() -> None:
+    sizes = counted(COSTS, HARMS, 0.5, "advice")
+    assert 0.45 < COSTS.total(sizes) <= 0.5
+    few = Parameters(FOUND, {name: (64, 32) for name in "abcdefgh"})
+    with pytest.raises(InputError, match=r"prune.parameters: must be .* at least 0.500. Got: 0.3"):
+        counted(few, {name: np.zeros(2) for name in "abcdefgh"}, 0.3, "advice")

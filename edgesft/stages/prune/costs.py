@@ -1,0 +1,156 @@
+"""What a model costs with its widths at other sizes: counted in parameters, or from a table of measured latencies."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import product
+
+import numpy as np
+
+from edgesft.stages.prune.knapsack import cheapest_harm
+from edgesft.stages.prune.layout import Layout, Width
+from edgesft.stages.prune.sizes import between, measured
+
+Sizes = Mapping[str, int]
+"""Width → units that it keeps."""
+
+
+@dataclass(frozen=True)
+class Costs(ABC):
+    """A cost, as a share of the whole model's, that adds up over the blocks while the streams are what they are.
+
+    Attributes:
+        layout: The widths that may shrink.
+        allowed: Width → the sizes that it may have, falling.
+    """
+
+    layout: Layout
+    allowed: Mapping[str, tuple[int, ...]]
+
+    @abstractmethod
+    def rest(self, streams: Sizes) -> float:
+        """What everything but the blocks costs."""
+
+    @abstractmethod
+    def block(self, width: Width, streams: Sizes) -> np.ndarray:
+        """What a block costs at each of its allowed sizes; shape [sizes]."""
+
+    @property
+    def blocks(self) -> list[Width]:
+        """The widths inside of branches."""
+        return [width for width in self.layout.widths if width.kind != "hidden"]
+
+    @property
+    def streams(self) -> list[Width]:
+        """The widths that the branches read and write."""
+        return [width for width in self.layout.widths if width.kind == "hidden"]
+
+    def total(self, sizes: Sizes) -> float:
+        """The cost with these sizes."""
+        streams = {width.name: sizes[width.name] for width in self.streams}
+        found = self.rest(streams)
+        for width in self.blocks:
+            found += self.block(width, streams)[self.allowed[width.name].index(sizes[width.name])]
+        return float(found)
+
+    def choose(self, harms: Mapping[str, np.ndarray], budget: float) -> Sizes | None:
+        """The sizes that do the least harm, which is taken to add up, for a cost of no more than `budget`.
+
+        Args:
+            harms: Width → the harm at each of its allowed sizes.
+            budget: A share of the whole model's cost.
+
+        Returns:
+            None where even the smallest model costs more.
+        """
+        best, least = None, np.inf
+        rungs = [measured(self.allowed[width.name]) for width in self.streams]
+        for combination in product(*rungs):
+            streams = {width.name: size for width, size in zip(self.streams, combination, strict=True)}
+            costs = [self.block(width, streams) for width in self.blocks]
+            harm = [harms[width.name] for width in self.blocks]
+            picked = cheapest_harm(costs, harm, budget - self.rest(streams))
+            if picked is None:
+                continue
+            done = sum(harms[name][self.allowed[name].index(size)] for name, size in streams.items())
+            done += sum(each[option] for each, option in zip(harm, picked, strict=True))
+            if done < least:
+                chosen = zip(self.blocks, picked, strict=True)
+                best = {**streams, **{width.name: self.allowed[width.name][option] for width, option in chosen}}
+                least = done
+        return best
+
+
+class Parameters(Costs):
+    """The model's parameters, counted."""
+
+    def rest(self, streams: Sizes) -> float:
+        """See `Costs.rest`."""
+        none = dict.fromkeys((width.name for width in self.blocks), 0)
+        return self.layout.parameters({**streams, **none}) / self.layout.parameters()
+
+    def block(self, width: Width, streams: Sizes) -> np.ndarray:
+        """See `Costs.block`."""
+        # Linear in the size: blocks share no parameter with each other.
+        some, one = (self.layout.parameters({**streams, width.name: size}) for size in (1, 2))
+        return np.asarray(self.allowed[width.name]) * ((one - some) / self.layout.parameters())
+
+
+@dataclass(frozen=True)
+class Latency(Costs):
+    """Latency from a table: of widths that are alike, together at a size, the share of the whole model's latency.
+
+    What one width saves is its part of what all of its kind save at once; what none of them saves even at the least
+    size is no block's cost. A block reads and writes its streams, so that it costs in proportion to them.
+
+    Attributes:
+        table: Class of a width → measured size → share of the whole model's latency.
+    """
+
+    table: Mapping[str, Mapping[int, float]]
+
+    def rest(self, streams: Sizes) -> float:
+        """See `Costs.rest`."""
+        # Streams that shrink together save what each of them leaves of what the others left.
+        left = float(np.prod([self._share(width, streams[width.name]) for width in self.streams]))
+        return left - sum(float(self._costs(width, (width.size,), streams)[0]) for width in self.blocks)
+
+    def block(self, width: Width, streams: Sizes) -> np.ndarray:
+        """See `Costs.block`."""
+        return self._costs(width, self.allowed[width.name], streams)
+
+    def _costs(self, width: Width, sizes: tuple[int, ...], streams: Sizes) -> np.ndarray:
+        points = self.table[kind_of(width, self.layout)]
+        alike = sum(kind_of(other, self.layout) == kind_of(width, self.layout) for other in self.layout.widths)
+        # A larger block never costs less: where it was measured so, that was noise.
+        known = sorted(points)
+        rising = dict(zip(known, np.maximum.accumulate([points[size] for size in known]), strict=True))
+        costs = (between(sizes, rising) - rising[known[0]]) / alike
+        for stream in self.streams:
+            if touching(width, stream):
+                costs = costs * (streams[stream.name] / stream.size)
+        return costs
+
+    def _share(self, stream: Width, size: int) -> float:
+        return float(between((size,), dict(self.table[kind_of(stream, self.layout)]))[0])
+
+
+def kind_of(width: Width, layout: Layout) -> str:
+    """The class of a width: those with parameters of the same shapes cost the same."""
+    shapes = sorted((layout.shapes[name], axis) for name, axis in width.axes)
+    return f"{width.kind} {width.size}×{width.channels} {shapes}"
+
+
+def kinds(widths: Sequence[Width], layout: Layout) -> dict[str, list[Width]]:
+    """The widths by their classes."""
+    found: dict[str, list[Width]] = {}
+    for width in widths:
+        found.setdefault(kind_of(width, layout), []).append(width)
+    return found
+
+
+def touching(block: Width, stream: Width) -> bool:
+    """Whether a parameter has both widths."""
+    return bool({name for name, _ in block.axes} & {name for name, _ in stream.axes})

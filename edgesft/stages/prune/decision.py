@@ -1,0 +1,160 @@
+"""What a round of pruning decides: which units stay, from what they are worth and what they cost."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from torch import nn
+
+from edgesft.errors import InputError
+from edgesft.spec.stages import PruneSpec
+from edgesft.stages.context import StageContext
+from edgesft.stages.prune.bench import Bench
+from edgesft.stages.prune.costs import Costs, Latency, Parameters, Sizes
+from edgesft.stages.prune.discover import find_widths, trace
+from edgesft.stages.prune.importance import magnitude, taylor
+from edgesft.stages.prune.layout import Layout
+from edgesft.stages.prune.plan import make_plan, what_else
+from edgesft.stages.prune.search import counted, reach, remembered
+from edgesft.stages.prune.sensitivity import sensitivity
+from edgesft.stages.prune.sizes import allowed, between, measured, none_above
+from edgesft.store.store import write_json
+from edgesft.train.batches import Steps
+from edgesft.train.objective import task_objective
+
+SCORED, SILENCED = 32, 8
+"""Most training batches that importance and sensitivity are averaged over. About a thousand rows at the usual 32 a
+batch give a mean a standard error of some 3 % of the rows' spread, for the price of as many training steps; the latter
+reads its batches once for each size of each width."""
+
+SCORES, HARMS, POINTS, WHOLE = "importance.json", "sensitivity.json", "latency.json", "whole.json"
+"""What decided something, in the work folder."""
+
+
+@dataclass(frozen=True)
+class Decision:
+    """One round's.
+
+    Attributes:
+        spec: The target.
+        model: As earlier rounds left it.
+        bench: Of the stage's input, whose sizes are the ones that are spoken of.
+        context: Of the round.
+        share: How much of the way to the target this round goes, on a logarithmic scale.
+    """
+
+    spec: PruneSpec
+    model: nn.Module
+    bench: Bench
+    context: StageContext
+    share: float
+
+    def make(self) -> dict[str, Any]:
+        """The plan, and for a latency the points that led to it; JSON values.
+
+        Raises:
+            InputError: The target cannot be reached.
+        """
+        whole, advice = self.bench.layout, what_else(self.bench.layout, self.spec.max_share)
+        if self.spec.parameters is not None:
+            sizes = counted(Parameters(whole, self._allowed), self._harms, self.spec.parameters**self.share, advice)
+            return {"plan": self._plan(sizes)}
+        table = {
+            name: {int(size): share for size, share in row.items()}
+            for name, row in self.bench.table(self._sizes).items()
+        }
+        costs: Costs = Latency(whole, self._allowed, table)
+        field = "latency" if self.spec.latency_ms is None else "latency_ms"
+        measure = remembered(self.context.work / POINTS, self.bench.measure)
+        point, points = reach(costs, self._harms, self._latency() ** self.share, measure, advice, field)
+        found = {"precision": self.spec.precision, "ratio": point.ratio, "points": [vars(one) for one in points]}
+        return {"plan": self._plan(point.sizes), "latency": found}
+
+    def _latency(self) -> float:
+        """The target as a share of the input's."""
+        if self.spec.latency_ms is None:
+            return float(self.spec.latency or 0)
+        whole = remember(self.bench.context.work / WHOLE, self.bench.whole) / 1e6
+        if whole <= self.spec.latency_ms:
+            raise InputError(
+                f"prune.latency_ms: must be below what the input takes, {whole:.3g} ms. Got: {self.spec.latency_ms:g}",
+                "leave the stage out",
+            )
+        return float(self.spec.latency_ms) / whole
+
+    def _plan(self, sizes: Sizes) -> dict[str, Any]:
+        return make_plan(self._layout, sizes, self._scores).to_json()
+
+    @cached_property
+    def _layout(self) -> Layout:
+        """The widths as they are now; without those that are gone."""
+        found = find_widths(self.model, trace(self.model, self.bench.sample, self.context.task.logits))
+        names = {width.name for width in self.bench.layout.widths}
+        return found.only([width for width in found.widths if width.name in names])
+
+    @cached_property
+    def _sizes(self) -> dict[str, tuple[int, ...]]:
+        """The sizes that the target may be reached with, from the stage's input on."""
+        multiple = self.spec.channel_multiple or self.context.profile.channel_multiple
+        return {width.name: allowed(width, multiple, self.spec.max_share) for width in self.bench.layout.widths}
+
+    @cached_property
+    def _allowed(self) -> dict[str, tuple[int, ...]]:
+        now = {width.name: width.size for width in self._layout.widths}
+        return {name: none_above(sizes, now.get(name, 0)) for name, sizes in self._sizes.items()}
+
+    @cached_property
+    def _scores(self) -> dict[str, np.ndarray]:
+        def compute() -> dict[str, list[float]]:
+            widths = self._layout.widths
+            if self.spec.importance == "magnitude":
+                found = magnitude(widths, dict(self.model.named_parameters()))
+            else:
+                batches = calibration(self.context, "prune: importance", SCORED)
+                found = taylor(self.model, widths, batches, task_objective(self.context.task))
+            return {name: scores.tolist() for name, scores in found.items()}
+
+        stored = remember(self.context.work / SCORES, compute)
+        return {name: np.asarray(values) for name, values in stored.items()}
+
+    @cached_property
+    def _harms(self) -> dict[str, np.ndarray]:
+        """Width → growth of the loss at each of its allowed sizes; what is gone does no more harm."""
+        tried = {width.name: measured(self._allowed[width.name]) for width in self._layout.widths}
+
+        def compute() -> dict[str, list[float]]:
+            batches = calibration(self.context, "prune: sensitivity", SILENCED)
+            objective = task_objective(self.context.task)
+            return sensitivity(self.model, self._layout.widths, tried, self._scores, batches, objective)
+
+        stored = remember(self.context.work / HARMS, compute)
+        gone = {name: np.zeros(len(sizes)) for name, sizes in self._allowed.items() if name not in stored}
+        return gone | {
+            name: between(self._allowed[name], dict(zip(tried[name], values, strict=True)))
+            for name, values in stored.items()
+        }
+
+
+def remember(place: Path, make: Callable[[], Any]) -> Any:
+    """A JSON value from the work folder, made and stored first where it is not there."""
+    if not place.is_file():
+        write_json(place, make())
+    return json.loads(place.read_text("utf-8"))
+
+
+def calibration(context: StageContext, label: str, most: int) -> Iterator[Mapping[str, Any]]:
+    """The first batches of training, without noise."""
+    settings = context.training.without_noise()
+    batches = Steps(context.task, context.processor, context.train, settings, context.seed)
+    count = min(most, math.ceil(len(context.train) / settings.batch_size))
+    with context.progress.bar(label, count) as advance:
+        for index in range(count):
+            yield batches[index]
+            advance()
