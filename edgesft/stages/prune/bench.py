@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -24,6 +25,9 @@ from edgesft.stages.prune.search import Point
 from edgesft.stages.prune.sizes import measured
 from edgesft.stages.quantize import dynamic
 from edgesft.tasks.base import Contract
+
+TABLE_VERSION = 2
+"""Raised when the table holds something else."""
 
 
 @dataclass(frozen=True)
@@ -57,24 +61,29 @@ class Bench:
         """p50 of the input in nanoseconds."""
         return int(self.context.latency([self._input])[0])
 
-    def table(self, allowed: Mapping[str, tuple[int, ...]]) -> dict[str, dict[str, float]]:
-        """Share of the input's latency with all widths of a class at a size, for some of their allowed sizes.
+    def table(self, allowed: Mapping[str, tuple[int, ...]]) -> dict[str, Any]:
+        """Shares of the input's latency, for `costs.Latency`.
 
         Measured once for a machine, a profile, rows and an architecture, whatever the weights are.
+
+        Returns:
+            `kinds`: with all widths of a class at a size, for some of their allowed sizes; `least`: with all blocks at
+            their least ones.
         """
         classes = kinds(self.layout.widths, self.layout)
         facts = {
             "kind": "prune-latency",
+            "version": TABLE_VERSION,
             "model": type(self.model).__name__,
             "shapes": {name: list(shape) for name, shape in self.layout.shapes.items()},
             "sizes": {name: measured(allowed[widths[0].name]) for name, widths in classes.items()},
             "precision": self.spec.precision,
             "opset": self.context.profile.opset,
         }
-        found: dict[str, dict[str, float]] = self.context.record(facts, lambda: self._table(allowed))
+        found: dict[str, Any] = self.context.record(facts, lambda: self._table(allowed))
         return found
 
-    def _table(self, allowed: Mapping[str, tuple[int, ...]]) -> dict[str, dict[str, float]]:
+    def _table(self, allowed: Mapping[str, tuple[int, ...]]) -> dict[str, Any]:
         classes, table = kinds(self.layout.widths, self.layout), dict[str, dict[str, float]]()
         with self.context.progress.bar("prune: latency of each width", len(classes)) as advance:
             for name, widths in classes.items():
@@ -83,7 +92,9 @@ class Bench:
                 times, _ = self._latencies(candidates)
                 table[name] = {str(size): time / times[0] for size, time in zip((full, *sizes), times, strict=True)}
                 advance()
-        return table
+        blocks = [width.name for width in self.layout.widths if width.kind != "hidden"]
+        (whole, least), _ = self._latencies([{name: allowed[name][-1] for name in blocks}])
+        return {"kinds": table, "least": least / whole}
 
     def _latencies(self, candidates: Sequence[Sizes]) -> tuple[list[int], PrunePlan]:
         """p50 of the input and of each candidate in nanoseconds, interleaved; and the plan of the last one."""

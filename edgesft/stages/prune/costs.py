@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import product
 
 import numpy as np
@@ -102,14 +103,17 @@ class Parameters(Costs):
 class Latency(Costs):
     """Latency from a table: of widths that are alike, together at a size, the share of the whole model's latency.
 
-    What one width saves is its part of what all of its kind save at once; what none of them saves even at the least
-    size is no block's cost. A block reads and writes its streams, so that it costs in proportion to them.
+    What one width saves is its part of what all of its kind save at once. Kinds save less together than one by one, for
+    what is left fits the caches better: all are scaled so that together they save what was measured. A block reads and
+    writes its streams, so that it costs in proportion to them.
 
     Attributes:
         table: Class of a width → measured size → share of the whole model's latency.
+        least: The same share with every block at the least measured size.
     """
 
     table: Mapping[str, Mapping[int, float]]
+    least: float
 
     def rest(self, streams: Sizes) -> float:
         """See `Costs.rest`."""
@@ -121,13 +125,19 @@ class Latency(Costs):
         """See `Costs.block`."""
         return self._costs(width, self.allowed[width.name], streams)
 
+    @cached_property
+    def _scale(self) -> float:
+        kinds = {kind_of(width, self.layout) for width in self.blocks}
+        together = sum(1 - self.table[kind][min(self.table[kind])] for kind in kinds)
+        return max(0.0, 1 - self.least) / together if together > 0 else 1.0
+
     def _costs(self, width: Width, sizes: tuple[int, ...], streams: Sizes) -> np.ndarray:
         points = self.table[kind_of(width, self.layout)]
         alike = sum(kind_of(other, self.layout) == kind_of(width, self.layout) for other in self.layout.widths)
         # A larger block never costs less: where it was measured so, that was noise.
         known = sorted(points)
         rising = dict(zip(known, np.maximum.accumulate([points[size] for size in known]), strict=True))
-        costs = (between(sizes, rising) - rising[known[0]]) / alike
+        costs = (between(sizes, rising) - rising[known[0]]) / alike * self._scale
         for stream in self.streams:
             if touching(width, stream):
                 costs = costs * (streams[stream.name] / stream.size)

@@ -23,7 +23,7 @@ from edgesft.stages.prune.importance import magnitude, taylor
 from edgesft.stages.prune.layout import Layout
 from edgesft.stages.prune.plan import make_plan, what_else
 from edgesft.stages.prune.search import counted, reach, remembered
-from edgesft.stages.prune.sensitivity import sensitivity
+from edgesft.stages.prune.sensitivity import drift_of, sensitivity
 from edgesft.stages.prune.sizes import allowed, between, measured, none_above
 from edgesft.store.store import write_json
 from edgesft.train.batches import Steps
@@ -66,11 +66,9 @@ class Decision:
         if self.spec.parameters is not None:
             sizes = counted(Parameters(whole, self._allowed), self._harms, self.spec.parameters**self.share, advice)
             return {"plan": self._plan(sizes)}
-        table = {
-            name: {int(size): share for size, share in row.items()}
-            for name, row in self.bench.table(self._sizes).items()
-        }
-        costs: Costs = Latency(whole, self._allowed, table)
+        stored = self.bench.table(self._sizes)
+        table = {name: {int(size): share for size, share in row.items()} for name, row in stored["kinds"].items()}
+        costs: Costs = Latency(whole, self._allowed, table, stored["least"])
         field = "latency" if self.spec.latency_ms is None else "latency_ms"
         measure = remembered(self.context.work / POINTS, self.bench.measure)
         point, points = reach(costs, self._harms, self._latency() ** self.share, measure, advice, field)
@@ -126,18 +124,21 @@ class Decision:
 
     @cached_property
     def _harms(self) -> dict[str, np.ndarray]:
-        """Width → growth of the loss at each of its allowed sizes; what is gone does no more harm."""
+        """Width → drift of the answers at each of its allowed sizes; what is gone does no more harm.
+
+        Less never does less harm: where it was found so, the answers came back by chance.
+        """
         tried = {width.name: measured(self._allowed[width.name]) for width in self._layout.widths}
 
         def compute() -> dict[str, list[float]]:
             batches = calibration(self.context, "prune: sensitivity", SILENCED)
-            objective = task_objective(self.context.task)
-            return sensitivity(self.model, self._layout.widths, tried, self._scores, batches, objective)
+            drift = drift_of(self.context.task)
+            return sensitivity(self.model, self._layout.widths, tried, self._scores, batches, drift)
 
         stored = remember(self.context.work / HARMS, compute)
         gone = {name: np.zeros(len(sizes)) for name, sizes in self._allowed.items() if name not in stored}
         return gone | {
-            name: between(self._allowed[name], dict(zip(tried[name], values, strict=True)))
+            name: np.maximum.accumulate(between(self._allowed[name], dict(zip(tried[name], values, strict=True))))
             for name, values in stored.items()
         }
 

@@ -1,8 +1,8 @@
-"""What cutting one width does to the loss while all others are whole."""
+"""What cutting one width does to the model's answers while all others are whole."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -12,7 +12,12 @@ from torch import nn
 
 from edgesft.stages.prune.layout import Width
 from edgesft.stages.prune.plan import top
-from edgesft.train.objective import Objective
+from edgesft.tasks.base import Task
+from edgesft.train.losses import soft_targets
+from edgesft.train.objective import inputs_of
+
+Drift = Callable[[Any, Any, Mapping[str, Any]], torch.Tensor]
+"""`drift(outputs, the whole model's, batch) -> scalar`."""
 
 
 def sensitivity(
@@ -21,11 +26,12 @@ def sensitivity(
     sizes: Mapping[str, Sequence[int]],
     scores: Mapping[str, np.ndarray],
     batches: Iterable[Mapping[str, Any]],
-    objective: Objective,
+    drift: Drift,
 ) -> dict[str, list[float]]:
-    """How much the loss grows when a width keeps its most important units alone.
+    """How far the answers go from the whole model's when a width keeps its most important units alone.
 
-    The units that would go are silenced where they are read, which is what cutting does to a block; of a stream a
+    The loss itself says little: on rows that a model was trained on it often falls where a part is silenced. The
+    units that would go are silenced where they are read, which is what cutting does to a block; of a stream a
     normalisation still counts them, so that its figure is an estimate.
 
     Args:
@@ -34,25 +40,40 @@ def sensitivity(
         sizes: Width → the sizes to try.
         scores: Width → importance of its units; shape [units].
         batches: Inputs and `labels` as tensors on the model's device, rows first.
-        objective: Mean loss over the rows of a batch.
+        drift: How far the outputs are from the whole model's on a batch, a mean over its rows.
 
     Returns:
-        Width → growth of the mean loss a row at each size, at least 0.
+        Width → drift a row at each size.
     """
     model.eval()
-    grown = {width.name: np.zeros(len(sizes[width.name])) for width in widths}
+    found = {width.name: np.zeros(len(sizes[width.name])) for width in widths}
     seen = 0
     with torch.no_grad():
         for batch in batches:
             rows = len(batch["labels"])
-            whole = float(objective(model, batch))
+            inputs = inputs_of(batch)
+            whole = model(**inputs)
             for width in widths:
                 for place, size in enumerate(sizes[width.name]):
                     if size < width.size:
                         with _silenced(model, width, top(scores[width.name], size)):
-                            grown[width.name][place] += (float(objective(model, batch)) - whole) * rows
+                            found[width.name][place] += float(drift(model(**inputs), whole, batch)) * rows
             seen += rows
-    return {name: np.maximum(found / max(seen, 1), 0.0).tolist() for name, found in grown.items()}
+    return {name: (sums / max(seen, 1)).tolist() for name, sums in found.items()}
+
+
+def drift_of(task: Task) -> Drift:
+    """What a student would have to learn from the whole model: the divergence of its answers in nats, see
+    `losses.soft_targets`; of quantities the squared difference, in variances of the whole model's.
+    """
+
+    def drift(outputs: Any, whole: Any, batch: Mapping[str, Any]) -> torch.Tensor:
+        ours, theirs = task.distributions(outputs, batch).float(), task.distributions(whole, batch).float()
+        if batch["labels"].is_floating_point():
+            return (ours - theirs).square().mean() / theirs.var().clamp(min=1e-12)
+        return soft_targets(ours, theirs, 1.0)
+
+    return drift
 
 
 @contextmanager

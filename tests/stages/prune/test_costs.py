@@ -29,12 +29,23 @@ def test_a_table_foretells_what_it_was_made_of() -> None:
     found = layout(ffn("a", 8), ffn("b", 8), ffn("c", 16))
     two, one = kind_of(found.widths[0], found), kind_of(found.widths[2], found)
     table = {two: {8: 1.0, 4: 0.8, 0: 0.5}, one: {16: 1.0, 8: 0.9, 4: 0.95, 0: 0.6}}
-    costs = Latency(found, every(found), table)
+    costs = Latency(found, every(found), table, 0.1)
     assert costs.total({"a": 8, "b": 8, "c": 16}) == pytest.approx(1)
     assert costs.total({"a": 4, "b": 4, "c": 16}) == pytest.approx(0.8)
     assert costs.total({"a": 0, "b": 8, "c": 16}) == pytest.approx(0.75)
     assert costs.total({"a": 8, "b": 8, "c": 12}) == pytest.approx(0.975), "the smaller one was no slower"
     assert costs.total({"a": 0, "b": 0, "c": 0}) == pytest.approx(0.1)
+
+
+def test_kinds_that_save_less_together_are_scaled() -> None:
+    found = layout(ffn("a", 8), ffn("c", 16))
+    table = {
+        kind_of(found.widths[0], found): {8: 1.0, 4: 0.8, 0: 0.4},
+        kind_of(found.widths[1], found): {16: 1.0, 0: 0.2},
+    }
+    costs = Latency(found, {"a": (8, 4, 0), "c": (16, 0)}, table, 0.3)
+    assert costs.total({"a": 0, "c": 0}) == pytest.approx(0.3)
+    assert costs.total({"a": 8, "c": 0}) == pytest.approx(1 - 0.8 / 2)
 
 
 def test_blocks_cost_in_proportion_to_their_stream() -> None:
@@ -45,7 +56,7 @@ def test_blocks_cost_in_proportion_to_their_stream() -> None:
         kinds["ffn"]: {64: 1.0, 32: 0.8, 4: 0.65, 0: 0.6},
         kinds["hidden"]: {32: 1.0, 16: 0.6, 4: 0.3},
     }
-    costs = Latency(found, every(found), table)
+    costs = Latency(found, every(found), table, 0.4)
     whole = {width.name: width.size for width in found.widths}
     narrow = whole | {width.name: 16 for width in found.widths if width.kind == "hidden"}
     assert costs.total(narrow) == pytest.approx(0.6)
