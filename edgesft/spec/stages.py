@@ -41,8 +41,8 @@ class PruneSpec(TrainingSpec):
     """Precision of the exports that `latency` and `latency_ms` compare."""
     importance: Literal["taylor", "magnitude"] = "taylor"
     """`taylor`: first-order loss change (Molchanov et al. 2019, arXiv 1906.10771); `magnitude`: L2 norm."""
-    targets: tuple[Literal["heads", "ffn", "hidden"], ...] = Field(("heads", "ffn"), min_length=1)
-    """Which widths may shrink."""
+    targets: tuple[Literal["heads", "ffn", "hidden", "channels"], ...] | None = Field(None, min_length=1)
+    """Which widths may shrink; by default all that the model has but `hidden`, the residual stream of a transformer."""
     exclude: tuple[str, ...] = ()
     """Module-name patterns (fnmatch) whose widths stay; each must match something."""
     channel_multiple: int | None = Field(None, ge=1, le=1024)

@@ -63,7 +63,7 @@ def _drop(model: nn.Module, cut: Cut, width: Width) -> None:
     for writer in width.writers:
         take_out(model, writer, cut.channels, reads=False)
     for reader in width.consumers:
-        take_out(model, reader, model.get_submodule(reader).out_features, reads=True)  # type: ignore[arg-type]
+        take_out(model, reader.name, model.get_submodule(reader.name).out_features, reads=True)  # type: ignore[arg-type]
     if width.attention is not None:
         _set_heads(model.get_submodule(width.attention), 1, cut.channels)
 

@@ -149,7 +149,7 @@ class Latency(Costs):
 
 def kind_of(width: Width, layout: Layout) -> str:
     """The class of a width: those with parameters of the same shapes cost the same."""
-    shapes = sorted((layout.shapes[name], axis) for name, axis in width.axes)
+    shapes = sorted((layout.shapes[axis.parameter], axis.dim) for axis in width.axes)
     return f"{width.kind} {width.size}×{width.channels} {shapes}"
 
 
@@ -163,4 +163,4 @@ def kinds(widths: Sequence[Width], layout: Layout) -> dict[str, list[Width]]:
 
 def touching(block: Width, stream: Width) -> bool:
     """Whether a parameter has both widths."""
-    return bool({name for name, _ in block.axes} & {name for name, _ in stream.axes})
+    return bool({axis.parameter for axis in block.axes} & {axis.parameter for axis in stream.axes})

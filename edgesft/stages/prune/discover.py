@@ -3,7 +3,8 @@
 The graph is that of DepGraph (Fang et al. 2023, arXiv 2301.12900): it says which axes of which parameters must lose the
 same indices together. A *block* is a width inside a residual branch: linears write it, one linear reads it and writes
 back to the stream that the writers read. Blocks are attention heads where the writers' module counts heads, and
-feed-forward units elsewhere. *Hidden* is the residual stream itself.
+feed-forward units elsewhere. *Hidden* is the residual stream itself. *Channels* are what convolutions write, with the
+normalisations and depthwise convolutions on the way; a sum couples those of all that it adds.
 """
 
 from __future__ import annotations
@@ -19,7 +20,9 @@ from torch import nn
 from torch_pruning.pruner import function
 
 from edgesft.errors import StageError
-from edgesft.stages.prune.layout import Axis, Layout, Width
+from edgesft.stages.prune.layout import Axis, Layout, Reader, Width
+
+CONVOLUTIONS = (nn.Conv1d, nn.Conv2d)
 
 HEAD_COUNTS = ("num_attention_heads", "n_heads", "num_heads")
 """What attention modules of transformers call their number of heads."""
@@ -63,12 +66,14 @@ class _Coupling:
 
     size: int
     writers: tuple[str, ...]
-    readers: tuple[str, ...]
+    readers: tuple[Reader, ...]
     axes: tuple[Axis, ...]
     linear: bool
     """Only linears write it and only linears read it."""
+    convolved: bool
+    """Convolutions write it, and besides them only linears, normalisations and depthwise convolutions have it."""
     free: bool
-    """It is no output of the model, and all of it has the same indices."""
+    """It is no output of the model, and wherever it lies, it lies there in one piece, channel by channel."""
 
 
 def find_widths(model: nn.Module, graph: tp.DependencyGraph) -> Layout:
@@ -90,13 +95,15 @@ def find_widths(model: nn.Module, graph: tp.DependencyGraph) -> Layout:
     blocks: list[Width] = []
     streams: dict[str, Width] = {}
     for name, module in model.named_modules():
-        if not isinstance(module, nn.Linear) or module not in graph.module2node or name in known:
+        if not dense(module) or module not in graph.module2node or name in known:
             continue
         block = coupling(name)
+        if block.free and block.convolved and block.readers:
+            blocks.append(Width(name, "channels", block.size, 1, block.axes, block.readers))
         if not (block.free and block.linear and len(block.readers) == 1):
             continue
-        stream = coupling(block.readers[0])
-        if set(block.writers) <= set(stream.readers):
+        stream = coupling(block.readers[0].name)
+        if set(block.writers) <= {reader.name for reader in stream.readers}:
             blocks.append(_block(model, name, block))
             if stream.free:
                 first = stream.writers[0]
@@ -124,11 +131,11 @@ def head_count(module: nn.Module) -> tuple[str, int] | None:
 
 def _coupling(graph: tp.DependencyGraph, module: nn.Module, names: Mapping[nn.Module, str]) -> _Coupling:
     size = graph.get_out_channels(module)
-    every = list(range(size))
-    members = graph.get_pruning_group(module, graph.get_pruner_of_module(module).prune_out_channels, every)
+    members = graph.get_pruning_group(module, graph.get_pruner_of_module(module).prune_out_channels, list(range(size)))
     writers: set[str] = set()
-    readers: set[str] = set()
-    linear = free = True
+    readers: dict[str, Reader] = {}
+    linear = free = through = True
+    convolved = False
     axes: list[Axis] = []
     for dependency, indices in members:
         target = dependency.target
@@ -137,13 +144,48 @@ def _coupling(graph: tp.DependencyGraph, module: nn.Module, names: Mapping[nn.Mo
         found = tuple(_axes(graph, dependency, names))
         if not found:
             continue
-        axes.extend(found)
-        free = free and list(indices) == every
+        reads = dense(target.module) and graph.is_in_channel_pruning_fn(dependency.handler)
+        place = _place(list(indices), size)
+        free = free and place is not None and (reads or place == (0, 1))
+        axes.extend(Axis(name, dim, *(place or ())) for name, dim in found)
         linear = linear and isinstance(target.module, nn.Linear)
+        through = through and (dense(target.module) or _passes(target.module))
         if target.module in names:
-            reads = isinstance(target.module, nn.Linear) and graph.is_in_channel_pruning_fn(dependency.handler)
-            (readers if reads else writers).add(names[target.module])
-    return _Coupling(size, _ordered(writers, names), _ordered(readers, names), tuple(sorted(axes)), linear, free)
+            convolved = convolved or (not reads and dense(target.module) and not isinstance(target.module, nn.Linear))
+            name = names[target.module]
+            if reads:
+                readers[name] = Reader(name, *(place or ()))
+            else:
+                writers.add(name)
+    return _Coupling(
+        size,
+        _ordered(writers, names),
+        tuple(readers[name] for name in _ordered(set(readers), names)),
+        tuple(sorted(axes)),
+        linear,
+        convolved and through,
+        free,
+    )
+
+
+def _place(indices: list[int], size: int) -> tuple[int, int] | None:
+    """Where a width of a size lies if it lies at these indices: the first one, and how many each channel has."""
+    first, spread = indices[0], len(indices) // size
+    if indices != list(range(first, first + size * spread)):
+        return None
+    return first, spread
+
+
+def dense(module: nn.Module) -> bool:
+    """Whether each output of a module reads every input: a linear, or a convolution without groups."""
+    return isinstance(module, nn.Linear) or (isinstance(module, CONVOLUTIONS) and module.groups == 1)
+
+
+def _passes(module: nn.Module) -> bool:
+    """Whether a module keeps channels apart: a normalisation by channel, or a depthwise convolution."""
+    return isinstance(module, nn.modules.batchnorm._BatchNorm | nn.PReLU) or (
+        isinstance(module, CONVOLUTIONS) and module.groups == module.in_channels == module.out_channels
+    )
 
 
 def _ordered(chosen: set[str], names: Mapping[nn.Module, str]) -> tuple[str, ...]:
@@ -152,7 +194,7 @@ def _ordered(chosen: set[str], names: Mapping[nn.Module, str]) -> tuple[str, ...
 
 def _axes(
     graph: tp.DependencyGraph, dependency: tp.dependency.Dependency, names: Mapping[nn.Module, str]
-) -> Iterator[Axis]:
+) -> Iterator[tuple[str, int]]:
     """The axes that a dependency's handler shortens, found by letting it shorten a copy."""
     target = dependency.target
     if isinstance(target.module, nn.Parameter):

@@ -21,7 +21,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from edgesft.stages.prune.layout import Width
+from edgesft.stages.prune.layout import Reader, Width
 from edgesft.train.objective import Objective
 
 
@@ -38,25 +38,29 @@ def magnitude(widths: Sequence[Width], parameters: Mapping[str, torch.Tensor]) -
     scores = {}
     for width in widths:
         total = torch.zeros(width.size * width.channels, dtype=torch.float64)
-        for name, axis in width.axes:
-            slices = parameters[name].detach().double().cpu().movedim(axis, 0).reshape(len(total), -1)
-            total += slices.square().sum(1)
+        for axis in width.axes:
+            found = parameters[axis.parameter].detach().double().cpu().movedim(axis.dim, 0)
+            own = found[axis.first : axis.first + len(total) * axis.spread]
+            total += own.reshape(len(total), -1).square().sum(1)
         scores[width.name] = total.reshape(width.size, width.channels).sum(1).numpy()
     return scores
 
 
-def gated(values: torch.Tensor, gates: torch.Tensor, channels: int) -> torch.Tensor:
+def gated(values: torch.Tensor, gates: torch.Tensor, channels: int, first: int = 0) -> torch.Tensor:
     """What a linear reads, each unit of each row times its gate.
 
     Args:
-        values: (rows, …, units × channels), or the same with rows and positions flattened into one axis.
+        values: (rows, …, features), or the same with rows and positions flattened into one axis.
         gates: (rows, units).
-        channels: Channels of a unit.
+        channels: Features of a unit.
+        first: Feature that the first unit begins at.
 
     Returns:
         Shape of `values`.
     """
-    factors = gates.repeat_interleave(channels, dim=1).unsqueeze(1)
+    own = gates.repeat_interleave(channels, dim=1)
+    after = values.shape[-1] - first - own.shape[1]
+    factors = nn.functional.pad(own, (first, after), value=1.0).unsqueeze(1)
     return (values.reshape(len(gates), -1, values.shape[-1]) * factors).reshape(values.shape)
 
 
@@ -95,17 +99,19 @@ def taylor(
 def _gates(model: nn.Module, widths: Sequence[Width], gates: Mapping[str, torch.Tensor]) -> Iterator[None]:
     """While open, whatever reads a width reads it through the width's gates."""
 
-    def through(width: Width) -> Any:
-        def hook(_: nn.Module, inputs: tuple[Any, ...]) -> Any:
+    def through(width: Width, place: Reader) -> Any:
+        def hook(reader: nn.Module, inputs: tuple[Any, ...]) -> Any:
             # What runs without derivatives is constant to the loss, and its rows need not be the batch's.
             if not torch.is_grad_enabled():
                 return None
-            return gated(inputs[0], gates[width.name], width.channels), *inputs[1:]
+            channels = width.channels * place.spread
+            found = gated(features_last(reader, inputs[0]), gates[width.name], channels, place.first)
+            return features_last(reader, found), *inputs[1:]
 
         return hook
 
     hooks = [
-        model.get_submodule(reader).register_forward_pre_hook(through(width))
+        model.get_submodule(reader.name).register_forward_pre_hook(through(width, reader))
         for width in widths
         for reader in width.consumers
     ]
@@ -114,3 +120,11 @@ def _gates(model: nn.Module, widths: Sequence[Width], gates: Mapping[str, torch.
     finally:
         for hook in hooks:
             hook.remove()
+
+
+def features_last(reader: nn.Module, values: torch.Tensor) -> torch.Tensor:
+    """What a module reads with its features along the last axis, as linears have them; convolutions' are the second's.
+
+    Applied twice it changes nothing.
+    """
+    return values if isinstance(reader, nn.Linear) else values.transpose(1, -1)

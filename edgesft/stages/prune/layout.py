@@ -5,11 +5,33 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
-from typing import Literal
+from typing import Literal, NamedTuple
 
-Kind = Literal["heads", "ffn", "hidden"]
-Axis = tuple[str, int]
-"""A parameter's name and one of its dimensions."""
+Kind = Literal["heads", "ffn", "hidden", "channels"]
+
+
+class Axis(NamedTuple):
+    """Where a width lies in a parameter.
+
+    Attributes:
+        parameter: Its name.
+        dim: One of its dimensions.
+        first: The width's first index there; others lie beside it where they are concatenated.
+        spread: Indices of each channel there, one after another: several where an image was flattened.
+    """
+
+    parameter: str
+    dim: int
+    first: int = 0
+    spread: int = 1
+
+
+class Reader(NamedTuple):
+    """A linear or convolution that reads a width; `first` and `spread` as in `Axis`, of what it reads."""
+
+    name: str
+    first: int = 0
+    spread: int = 1
 
 
 @dataclass(frozen=True)
@@ -19,10 +41,10 @@ class Width:
     Attributes:
         name: The first module that writes it; the handle that cuts it in the dependency graph.
         kind: What it is.
-        size: Units: heads, feed-forward neurons, or channels of the residual stream.
+        size: Units: heads, feed-forward neurons, channels of the residual stream, or channels of convolutions.
         channels: Channels of a unit; the head size for heads, else 1.
         axes: Every parameter axis that loses the same indices.
-        consumers: The linears that read it.
+        consumers: The linears and convolutions that read it.
         attention: The module that counts the heads; None for other kinds.
     """
 
@@ -31,21 +53,20 @@ class Width:
     size: int
     channels: int
     axes: tuple[Axis, ...]
-    consumers: tuple[str, ...]
+    consumers: tuple[Reader, ...]
     attention: str | None = None
 
     @property
     def droppable(self) -> bool:
-        """Whether nothing of it may be left: a branch may go, what runs past all of them may not."""
-        return self.kind != "hidden"
+        """Whether nothing of it may be left: a branch of linears may go, what runs past all of them may not."""
+        return self.kind in ("heads", "ffn")
 
     @property
     def writers(self) -> tuple[str, ...]:
         """The modules of a block that write it."""
-        return tuple(dict.fromkeys(name.rpartition(".")[0] for name, _ in self.axes if not self._reads(name)))
-
-    def _reads(self, parameter: str) -> bool:
-        return parameter.rpartition(".")[0] in self.consumers
+        readers = {reader.name for reader in self.consumers}
+        owners = dict.fromkeys(axis.parameter.rpartition(".")[0] for axis in self.axes)
+        return tuple(name for name in owners if name not in readers)
 
 
 @dataclass(frozen=True)
@@ -68,18 +89,10 @@ class Layout:
         """Parameters of the model when each named width keeps so many units; all others stay whole."""
         return sum(self._counts(kept or {}).values())
 
-    def touched(self, kept: Mapping[str, int] | None = None) -> int:
-        """Parameters of the tensors that these widths reach, counted as in `parameters`."""
-        names = {name for width in self.widths for name, _ in width.axes}
-        return sum(count for name, count in self._counts(kept or {}).items() if name in names)
-
-    def held(self, width: Width) -> int:
-        """Parameters that go with one unit of a width while all others are whole."""
-        return sum(prod(self.shapes[name]) // self.shapes[name][axis] for name, axis in width.axes) * width.channels
-
     def _counts(self, kept: Mapping[str, int]) -> dict[str, int]:
         shapes = {name: list(shape) for name, shape in self.shapes.items()}
         for width in self.widths:
-            for name, axis in width.axes:
-                shapes[name][axis] = kept.get(width.name, width.size) * width.channels
+            gone = (width.size - kept.get(width.name, width.size)) * width.channels
+            for axis in width.axes:
+                shapes[axis.parameter][axis.dim] -= gone * axis.spread
         return {name: prod(shape) for name, shape in shapes.items()}

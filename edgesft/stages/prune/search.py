@@ -19,6 +19,9 @@ from edgesft.store.store import write_json
 MEASUREMENTS = 6
 """Most candidates that are measured: each costs an export and a benchmark."""
 
+ASKED, CLOSE = 20, 0.005
+"""How often the table is asked for so many parameters, and how close below them ends it."""
+
 WITHIN = 0.05
 """A candidate so close below the target, relative to it, ends the search."""
 
@@ -64,14 +67,30 @@ def counted(costs: Costs, harms: Mapping[str, np.ndarray], target: float, advice
     Raises:
         InputError: Even the smallest model has more.
     """
-    sizes = costs.choose(harms, target)
-    if sizes is None:
-        floor = math.ceil(1000 * costs.total(smallest(costs.layout, costs.allowed))) / 1000
+
+    def share(sizes: Sizes) -> float:
+        return costs.layout.parameters(sizes) / costs.layout.parameters()
+
+    least = smallest(costs.layout, costs.allowed)
+    if share(least) > target:
+        floor = math.ceil(1000 * share(least)) / 1000
         raise InputError(
             f"prune.parameters: must be a share that the targets can reach, at least {floor:.3f}. Got: {target:g}",
             advice,
         )
-    return sizes
+    # Convolutions in a row share parameters, which are counted for both: what is asked for is then another number.
+    best: Sizes = least
+    low, high = 0.0, costs.total({name: sizes[0] for name, sizes in costs.allowed.items()})
+    for step in range(ASKED):
+        middle = (low + high) / 2 if step else target
+        sizes = costs.choose(harms, middle) or least
+        if share(sizes) <= target:
+            best, low = (sizes, middle) if share(sizes) >= share(best) else (best, middle)
+        else:
+            high = middle
+        if target * (1 - CLOSE) <= share(best):
+            break
+    return best
 
 
 def reach(

@@ -9,9 +9,12 @@ from fnmatch import fnmatchcase
 from edgesft.errors import InputError, Problem
 from edgesft.stages.prune.layout import Layout, Width
 
+USUAL = ("heads", "ffn", "channels")
+"""Kinds that shrink where a recipe does not say; the residual stream of a transformer is what its pretraining is in."""
 
-def select(layout: Layout, targets: Sequence[str], exclude: Sequence[str]) -> Layout:
-    """The widths of the kinds in `targets` that no pattern of `exclude` names.
+
+def select(layout: Layout, targets: Sequence[str] | None, exclude: Sequence[str]) -> Layout:
+    """The widths of the kinds in `targets`, of all kinds but hidden where it is None, that no pattern names.
 
     A pattern names a width by its module or by the attention module that holds its heads.
 
@@ -24,10 +27,12 @@ def select(layout: Layout, targets: Sequence[str], exclude: Sequence[str]) -> La
         if not any(_matches(width, pattern) for width in layout.widths)
     ]
     found = sorted({width.kind for width in layout.widths})
+    if targets is None:
+        targets = [kind for kind in found if kind != "hidden"] or list(USUAL)
     problems += [
         Problem(
             f"prune.targets: '{kind}' must be a width that this model has. Got: {', '.join(found) or 'none'}",
-            "leave it out of the targets" if found else "another model: its residual blocks were not recognised",
+            "leave it out of the targets" if found else "another model: no blocks or convolutions were recognised",
         )
         for kind in targets
         if kind not in found

@@ -10,7 +10,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from edgesft.stages.prune.layout import Width
+from edgesft.stages.prune.importance import features_last, gated
+from edgesft.stages.prune.layout import Reader, Width
 from edgesft.stages.prune.plan import top
 from edgesft.tasks.base import Task
 from edgesft.train.losses import soft_targets
@@ -78,14 +79,18 @@ def drift_of(task: Task) -> Drift:
 
 @contextmanager
 def _silenced(model: nn.Module, width: Width, kept: np.ndarray) -> Iterator[None]:
-    factors = torch.zeros(width.size, device=next(model.parameters()).device)
-    factors[torch.as_tensor(kept)] = 1
-    factors = factors.repeat_interleave(width.channels)
+    gates = torch.zeros(width.size, device=next(model.parameters()).device)
+    gates[torch.as_tensor(kept)] = 1
 
-    def hook(_: nn.Module, inputs: tuple[Any, ...]) -> Any:
-        return inputs[0] * factors, *inputs[1:]
+    def through(place: Reader) -> Any:
+        def hook(reader: nn.Module, inputs: tuple[Any, ...]) -> Any:
+            found = features_last(reader, inputs[0])
+            of_rows = gates.expand(len(found), -1)
+            return features_last(reader, gated(found, of_rows, width.channels * place.spread, place.first)), *inputs[1:]
 
-    hooks = [model.get_submodule(reader).register_forward_pre_hook(hook) for reader in width.consumers]
+        return hook
+
+    hooks = [model.get_submodule(each.name).register_forward_pre_hook(through(each)) for each in width.consumers]
     try:
         yield
     finally:

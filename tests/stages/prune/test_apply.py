@@ -39,7 +39,7 @@ def test_equals_the_model_with_the_units_silenced(name, kind):
     silenced = copy.deepcopy(model)
     with torch.no_grad():
         for width, cut in zip(layout.widths, plan.cuts, strict=True):
-            silenced.get_submodule(width.consumers[0]).weight[:, cut.removed_channels()] = 0
+            silenced.get_submodule(width.consumers[0].name).weight[:, cut.removed_channels()] = 0
     smaller = pruned(model, plan)
     assert plan.parameters_after < plan.parameters_before
     assert not torch.allclose(models.answers(silenced), models.answers(model), atol=1e-3)
@@ -54,7 +54,7 @@ def test_a_block_that_goes_leaves_its_bias(name, kind, tmp_path):
     plan = make_plan(layout, {layout.widths[0].name: 0}, models.random_scores(layout))
     silenced = copy.deepcopy(model)
     with torch.no_grad():
-        silenced.get_submodule(layout.widths[0].consumers[0]).weight.zero_()
+        silenced.get_submodule(layout.widths[0].consumers[0].name).weight.zero_()
     smaller = pruned(model, plan)
     assert plan.cuts[0].kept == () and sum(each.numel() for each in smaller.parameters()) == plan.parameters_after
     assert torch.allclose(models.answers(smaller), models.answers(silenced), atol=1e-5)
@@ -100,7 +100,7 @@ def test_hidden_shrinks_everywhere_and_in_order(name):
     smaller = pruned(model, plan)
     before, after = dict(model.named_parameters()), dict(smaller.named_parameters())
     assert len(cut.kept) == 16
-    for parameter, axis in width.axes:
+    for parameter, axis, *_ in width.axes:
         assert torch.equal(after[parameter], before[parameter].index_select(axis, torch.tensor(cut.kept)))
     assert models.answers(smaller).isfinite().all()
 

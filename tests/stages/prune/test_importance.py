@@ -23,7 +23,7 @@ def test_taylor_is_the_mean_square_of_each_rows_slope(name):
     whole = batch(model, 4)
     scores = taylor(model, layout.widths, [whole], objective)
     for width in layout.widths:
-        reader = model.get_submodule(width.consumers[0])
+        reader = model.get_submodule(width.consumers[0].name)
         slopes = []
         for row in range(4):
             model.zero_grad()
@@ -53,10 +53,10 @@ def test_planted_useless_units_rank_lowest(importance):
         for place, width in enumerate(layout.widths):
             unit = planted[width.name] = 1 + place
             channels = slice(unit * width.channels, (unit + 1) * width.channels)
-            reader = model.get_submodule(width.consumers[0]).weight
+            reader = model.get_submodule(width.consumers[0].name).weight
             reader[:, channels] = 0
             if importance == "magnitude":
-                for name, axis in width.axes:
+                for name, axis, *_ in width.axes:
                     model.get_parameter(name).movedim(axis, 0)[channels] = 0
     if importance == "taylor":
         scores = taylor(model, layout.widths, [batch(model, 4)], objective)

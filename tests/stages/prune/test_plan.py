@@ -2,12 +2,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from edgesft.stages.prune.layout import Layout, Width
+from edgesft.stages.prune.layout import Axis, Layout, Reader, Width
 from edgesft.stages.prune.plan import PrunePlan, make_plan, top, what_else
 
 
 def ffn(name: str, size: int, channels: int = 1) -> Width:
-    return Width(name, "ffn", size, channels, ((f"{name}.in", 0), (f"{name}.out", 1)), (f"{name}.out",))
+    return Width(name, "ffn", size, channels, (Axis(f"{name}.in", 0), Axis(f"{name}.out", 1)), (Reader(f"{name}.out"),))
 
 
 def layout(*widths: Width, model: int = 8, rest: int = 0) -> Layout:

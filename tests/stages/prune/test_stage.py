@@ -44,6 +44,12 @@ def record(facts, measure):
     return KNOWN[key]
 
 
+@pytest.fixture(autouse=True)
+def few_rungs(monkeypatch):
+    """Each rung costs an export."""
+    monkeypatch.setattr("edgesft.stages.prune.sizes.RUNGS", (1, 1 / 4))
+
+
 @pytest.fixture
 def context(source, tmp_path):
     processor = TASK.load_processor(source.path, source.contract)

@@ -1,0 +1,133 @@
+"""Small convolutional nets, one for each way that channels are tied to each other."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+from edgesft.stages.prune.discover import find_widths, trace
+from edgesft.stages.prune.layout import Layout
+
+
+class Net(nn.Module):
+    """Images of 3 channels to 4 classes; `widths` are what a subclass makes of 16 channels."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = nn.Sequential(nn.Conv2d(3, 16, 3, padding=1, bias=False), nn.BatchNorm2d(16), nn.ReLU())
+        self.classifier = nn.Linear(16, 4)
+        self.build()
+
+    def build(self) -> None:
+        raise NotImplementedError
+
+    def features(self, x: torch.Tensor) -> torch.Tensor:
+        raise NotImplementedError
+
+    def forward(self, x: torch.Tensor) -> dict[str, torch.Tensor]:
+        return {"logits": self.classifier(self.features(self.stem(x)).mean((2, 3)))}
+
+
+def conv(before: int, after: int, **options: Any) -> nn.Sequential:
+    return nn.Sequential(nn.Conv2d(before, after, 3, padding=1, **options), nn.BatchNorm2d(after), nn.ReLU())
+
+
+class Plain(Net):
+    def build(self) -> None:
+        self.body = nn.Sequential(conv(16, 24), conv(24, 16))
+
+    def features(self, x: torch.Tensor) -> torch.Tensor:
+        return self.body(x)
+
+
+class Residual(Net):
+    def build(self) -> None:
+        self.first, self.second = conv(16, 24), nn.Conv2d(24, 16, 3, padding=1)
+
+    def features(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.relu(x + self.second(self.first(x)))
+
+
+class Depthwise(Net):
+    def build(self) -> None:
+        self.deep, self.point = conv(16, 16, groups=16), conv(16, 16)
+
+    def features(self, x: torch.Tensor) -> torch.Tensor:
+        return self.point(self.deep(x))
+
+
+class Concat(Net):
+    def build(self) -> None:
+        self.left, self.right, self.join = conv(16, 8), conv(16, 12), conv(20, 16)
+
+    def features(self, x: torch.Tensor) -> torch.Tensor:
+        return self.join(torch.cat([self.left(x), self.right(x)], 1))
+
+
+class Split(Net):
+    def build(self) -> None:
+        self.both, self.one, self.other = conv(16, 24), conv(12, 16), conv(12, 16)
+
+    def features(self, x: torch.Tensor) -> torch.Tensor:
+        one, other = self.both(x).chunk(2, 1)
+        return self.one(one) + self.other(other)
+
+
+class Grouped(Net):
+    def build(self) -> None:
+        self.groups, self.after = conv(16, 16, groups=4), conv(16, 16)
+
+    def features(self, x: torch.Tensor) -> torch.Tensor:
+        return self.after(self.groups(x))
+
+
+class Tied(Net):
+    def build(self) -> None:
+        self.shared = conv(16, 16)
+
+    def features(self, x: torch.Tensor) -> torch.Tensor:
+        return self.shared(self.shared(x))
+
+
+class Flattened(Net):
+    def build(self) -> None:
+        self.body, self.head = conv(16, 8), nn.Linear(8 * 16, 16)
+
+    def features(self, x: torch.Tensor) -> torch.Tensor:
+        return functional.relu(self.head(self.body(x).flatten(1)))[:, :, None, None]
+
+
+ALL = (Plain, Residual, Depthwise, Concat, Split, Grouped, Tied, Flattened)
+
+
+def build(kind: type[Net]) -> Net:
+    """With weights, biases and statistics that all matter."""
+    torch.manual_seed(0)
+    net = kind().eval()
+    with torch.no_grad():
+        for tensor in net.state_dict().values():
+            if tensor.is_floating_point():
+                tensor.add_(torch.rand_like(tensor) * 0.2)
+    return net
+
+
+def inputs(rows: int = 2) -> dict[str, torch.Tensor]:
+    return {"x": torch.randn(rows, 3, 4, 4, generator=torch.Generator().manual_seed(rows))}
+
+
+def logits(outputs: Any) -> torch.Tensor:
+    found: torch.Tensor = outputs["logits"]
+    return found
+
+
+def layout_of(net: nn.Module) -> Layout:
+    return find_widths(net, trace(net, inputs(), logits))
+
+
+def answers(net: nn.Module) -> torch.Tensor:
+    with torch.no_grad():
+        return logits(copy.deepcopy(net).eval()(**inputs(4)))

@@ -1,0 +1,111 @@
+"""Convolutional nets: what is found, and that cutting it is silencing it."""
+
+from __future__ import annotations
+
+import copy
+
+import numpy as np
+import pytest
+import torch
+
+from edgesft.stages.prune.apply import apply_plan
+from edgesft.stages.prune.costs import Parameters
+from edgesft.stages.prune.importance import taylor
+from edgesft.stages.prune.layout import Layout, Reader
+from edgesft.stages.prune.plan import make_plan, top
+from edgesft.stages.prune.search import counted
+from edgesft.stages.prune.sensitivity import sensitivity
+from edgesft.stages.prune.sizes import allowed
+from tests.stages.prune import models, nets
+
+FOUND = {
+    nets.Plain: {"stem.0": 16, "body.0.0": 24, "body.1.0": 16},
+    nets.Residual: {"stem.0": 16, "first.0": 24},
+    nets.Depthwise: {"stem.0": 16, "point.0": 16},
+    nets.Concat: {"stem.0": 16, "left.0": 8, "right.0": 12, "join.0": 16},
+    nets.Split: {"stem.0": 16, "one.0": 16},
+    nets.Grouped: {"after.0": 16},
+    nets.Tied: {"stem.0": 16},
+    nets.Flattened: {"stem.0": 16, "body.0": 8},
+}
+"""Of each net the widths that can shrink; halves of a split and groups are left alone."""
+
+
+def pruned(net: nets.Net, layout: Layout, sizes: dict[str, int], scores: dict[str, np.ndarray]) -> nets.Net:
+    smaller = copy.deepcopy(net)
+    apply_plan(smaller, make_plan(layout, sizes, scores), nets.inputs(), nets.logits)
+    return smaller
+
+
+@pytest.mark.parametrize("kind", FOUND, ids=lambda kind: kind.__name__)
+def test_finds_what_goes_together(kind: type[nets.Net]) -> None:
+    net = nets.build(kind)
+    layout = nets.layout_of(net)
+    assert {width.name: width.size for width in layout.widths} == FOUND[kind]
+    assert {width.kind for width in layout.widths} == {"channels"}
+    assert layout.parameters() == sum(each.numel() for each in net.parameters())
+
+
+def test_readers_know_where_a_width_lies() -> None:
+    found = {width.name: width.consumers for width in nets.layout_of(nets.build(nets.Concat)).widths}
+    assert found["left.0"] == (Reader("join.0", 0),) and found["right.0"] == (Reader("join.0", 8),)
+    found = {width.name: width.consumers for width in nets.layout_of(nets.build(nets.Flattened)).widths}
+    assert found["body.0"] == (Reader("head", 0, 16),)
+
+
+@pytest.mark.parametrize("kind", FOUND, ids=lambda kind: kind.__name__)
+def test_each_width_is_cut_as_if_it_were_silenced(kind: type[nets.Net]) -> None:
+    net = nets.build(kind)
+    layout = nets.layout_of(net)
+    scores = models.random_scores(layout)
+    batch = {**nets.inputs(4), "labels": torch.zeros(4, dtype=torch.long)}
+
+    def drift(outputs: dict[str, torch.Tensor], whole: dict[str, torch.Tensor], _: object) -> torch.Tensor:
+        return (outputs["logits"] - whole["logits"]).abs().sum()
+
+    tried = {width.name: [width.size // 2] for width in layout.widths}
+    silenced = sensitivity(net, layout.widths, tried, scores, [batch], drift)
+    whole = nets.answers(net)
+    for width in layout.widths:
+        sizes = {width.name: width.size // 2}
+        smaller = pruned(net, layout, sizes, scores)
+        assert sum(each.numel() for each in smaller.parameters()) == layout.parameters(sizes) < layout.parameters()
+        kept = torch.as_tensor(top(scores[width.name], width.size // 2))
+        weights = (net.get_submodule(width.name).weight, smaller.get_submodule(width.name).weight)
+        assert torch.equal(weights[0][kept][:, : weights[1].shape[1]], weights[1]) or kind is nets.Tied
+        assert float((nets.answers(smaller) - whole).abs().sum()) == pytest.approx(silenced[width.name][0], rel=1e-4)
+
+
+@pytest.mark.parametrize("kind", FOUND, ids=lambda kind: kind.__name__)
+def test_everything_is_cut_at_once_and_again(kind: type[nets.Net]) -> None:
+    net = nets.build(kind)
+    for _ in range(2):
+        layout = nets.layout_of(net)
+        sizes = {width.name: width.size // 2 for width in layout.widths}
+        net = pruned(net, layout, sizes, models.random_scores(layout))
+    assert {width.name: width.size for width in nets.layout_of(net).widths} == {
+        name: size // 4 for name, size in FOUND[kind].items()
+    }
+
+
+def test_units_that_say_nothing_are_worth_nothing() -> None:
+    net = nets.build(nets.Concat)
+    layout = nets.layout_of(net)
+    with torch.no_grad():
+        net.join[0].weight[:, 8:14] = 0  # the first six of the right branch
+    batch = {**nets.inputs(4), "labels": torch.tensor([0, 1, 2, 3])}
+
+    def objective(model: nets.Net, given: dict[str, torch.Tensor]) -> torch.Tensor:
+        return torch.nn.functional.cross_entropy(model(given["x"])["logits"], given["labels"])
+
+    found = taylor(net, layout.widths, [batch], objective)["right.0"]
+    assert (found[:6] == 0).all() and (found[6:] > 0).all()
+
+
+@pytest.mark.parametrize("target", [0.8, 0.5, 0.2])
+def test_shared_parameters_are_counted_once(target: float) -> None:
+    layout = nets.layout_of(nets.build(nets.Plain))
+    sizes = {width.name: allowed(width, 1, 0.95) for width in layout.widths}
+    harms = {name: np.linspace(0, 1, len(each)) for name, each in sizes.items()}
+    found = counted(Parameters(layout, sizes), harms, target, "advice")
+    assert 0.9 * target <= layout.parameters(found) / layout.parameters() <= target
