@@ -72,6 +72,8 @@ class _Coupling:
     """Only linears write it and only linears read it."""
     convolved: bool
     """Convolutions write it, and besides them only linears, normalisations and depthwise convolutions have it."""
+    answer: bool
+    """It is what the model answers."""
     free: bool
     """It is no output of the model, and wherever it lies, it lies there in one piece, channel by channel."""
 
@@ -108,7 +110,10 @@ def find_widths(model: nn.Module, graph: tp.DependencyGraph) -> Layout:
             if stream.free:
                 first = stream.writers[0]
                 streams[first] = Width(first, "hidden", stream.size, 1, stream.axes, stream.readers)
-    return Layout((*blocks, *streams.values()), shapes)
+    widths = (*blocks, *streams.values())
+    written = {writer for width in widths for writer in coupling(width.name).writers}
+    left = (name for name, found in known.items() if name not in written and not found.answer)
+    return Layout(widths, shapes, _ordered({name for name in left if dense(model.get_submodule(name))}, names))
 
 
 def _block(model: nn.Module, name: str, block: _Coupling) -> Width:
@@ -135,12 +140,12 @@ def _coupling(graph: tp.DependencyGraph, module: nn.Module, names: Mapping[nn.Mo
     writers: set[str] = set()
     readers: dict[str, Reader] = {}
     linear = free = through = True
-    convolved = False
+    convolved = answer = False
     axes: list[Axis] = []
     for dependency, indices in members:
         target = dependency.target
         if not target.outputs and graph.is_out_channel_pruning_fn(dependency.handler):
-            free = False  # nothing follows: it is what the model answers
+            answer = True  # nothing follows
         found = tuple(_axes(graph, dependency, names))
         if not found:
             continue
@@ -164,7 +169,8 @@ def _coupling(graph: tp.DependencyGraph, module: nn.Module, names: Mapping[nn.Mo
         tuple(sorted(axes)),
         linear,
         convolved and through,
-        free,
+        answer,
+        free and not answer,
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 from typing import Literal, NamedTuple
 
@@ -76,14 +76,17 @@ class Layout:
     Attributes:
         widths: What can shrink, in the order of the modules, hidden last.
         shapes: Parameter name → shape, for all parameters.
+        left_alone: Linears and convolutions inside the model that write none of these widths: what they write goes
+            into groups, halves or another output, or through an operation that nobody knows the channels behind.
     """
 
     widths: tuple[Width, ...]
     shapes: Mapping[str, tuple[int, ...]]
+    left_alone: tuple[str, ...] = ()
 
     def only(self, widths: Sequence[Width]) -> Layout:
         """The same model with fewer widths to choose from."""
-        return Layout(tuple(widths), self.shapes)
+        return replace(self, widths=tuple(widths))
 
     def parameters(self, kept: Mapping[str, int] | None = None) -> int:
         """Parameters of the model when each named width keeps so many units; all others stay whole."""

@@ -47,6 +47,8 @@ def run(spec: PruneSpec, artefact: Artefact, out: Path, context: StageContext) -
     """
     model, sample = checkpoint.load(artefact.path, context.task), _sample(context)
     layout = select(find_widths(model, trace(model, sample, context.task.logits)), spec.targets, spec.exclude)
+    if layout.left_alone:
+        context.progress.say(f"prune: left alone: {', '.join(layout.left_alone)}")
     bench = Bench(spec, copy.deepcopy(model), sample, layout, artefact.contract, context)
     rounds: list[dict[str, Any]] = []
     for number in range(1, spec.rounds + 1):

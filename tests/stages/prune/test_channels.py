@@ -46,6 +46,14 @@ def test_finds_what_goes_together(kind: type[nets.Net]) -> None:
     assert layout.parameters() == sum(each.numel() for each in net.parameters())
 
 
+def test_what_cannot_shrink_is_named() -> None:
+    left = {kind.__name__: nets.layout_of(nets.build(kind)).left_alone for kind in FOUND}
+    assert left == {
+        "Plain": (), "Residual": (), "Depthwise": (), "Concat": (), "Tied": (), "Flattened": ("head",),
+        "Split": ("both.0",), "Grouped": ("stem.0",),
+    }  # fmt: skip
+
+
 def test_readers_know_where_a_width_lies() -> None:
     found = {width.name: width.consumers for width in nets.layout_of(nets.build(nets.Concat)).widths}
     assert found["left.0"] == (Reader("join.0", 0),) and found["right.0"] == (Reader("join.0", 8),)
