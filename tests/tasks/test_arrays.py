@@ -124,6 +124,35 @@ def test_numbers_are_learnt_as_numbers() -> None:
     assert task.score(labels.numpy()[:, None], labels.numpy(), contract) == {"r2": 1.0}
 
 
+def images(count: int, seed: int) -> dict[str, np.ndarray]:
+    """Noise with a bar; the class tells whether it stands."""
+    rng = np.random.default_rng(seed)
+    x, label = rng.normal(size=(count, 1, 8, 8)).astype(np.float32) * 0.5, rng.integers(0, 2, count)
+    for picture, standing, place in zip(x[:, 0], label, rng.integers(0, 8, count), strict=True):
+        (picture.T if standing else picture)[place] += 2
+    return {"x": x, "label": label}
+
+
+def test_a_convolutional_net(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EDGESFT_STORE", str(tmp_path / "store"))
+    stages = (
+        {**chain.STAGES[0], "epochs": 4, "learning_rate": 1.0e-2},
+        {**chain.STAGES[1], "parameters": 0.5, "channel_multiple": 1, "learning_rate": 5.0e-3},
+        {**chain.STAGES[3], "scheme": "int8-static"},
+    )
+    model, data = {"factory": "nets:image", "path": str(HERE)}, {}
+    for seed, (name, count) in enumerate((("train", 400), ("validation", 100), ("test", 100))):
+        np.savez(tmp_path / f"{name}.npz", **images(count, seed))
+        data[name] = f"{name}.npz"
+    recipe = chain.write(tmp_path, HERE, stages=stages, model=model, task="arrays", data=data)
+    api.run(recipe, output=tmp_path / "run", progress=Progress(quiet=True))
+    results = json.loads((tmp_path / "run" / "results.json").read_text("utf-8"))
+    first, pruned, last = results["stages"]
+    assert pruned["parameters"] <= 0.55 * first["parameters"]
+    assert all(stage["metrics"]["test"]["accuracy"] > 0.85 for stage in results["stages"]), results["stages"]
+    assert last["size_bytes"] < pruned["size_bytes"] < first["size_bytes"]
+
+
 @pytest.mark.parametrize("own", [{}, {"loss": "nets:focal", "metric": "nets:hits"}])
 def test_every_stage(own: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("EDGESFT_STORE", str(tmp_path / "store"))
