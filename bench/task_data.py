@@ -3,6 +3,7 @@
 - `slots`: token classification. The sentences of E2E NLG with the values of their meaning representation tagged where
   they stand in the sentence word for word.
 - `unseen`: zero-shot. The intents of BANKING77, of which every fourth is left out of training and is all of the test.
+- `objects`: arrays. The pictures of CIFAR-10 as its ResNets read them.
 
     python bench/task_data.py runs/task-data       (EDGESFT_DATA names the folder of the data sets)
 """
@@ -13,10 +14,15 @@ import argparse
 import json
 import os
 import re
+import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from PIL import Image
+
+MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 SLOT = re.compile(r"([\w ]+)\[([^\]]+)\]")
 WORD = re.compile(r"\w+(?:[-'’]\w+)*|£\d+|[^\w\s]")
 HELD = 4
@@ -41,6 +47,19 @@ def slots(row: dict[str, Any]) -> dict[str, list[str]]:
 def held_out(labels: Sequence[str]) -> set[str]:
     """Labels that are not trained on."""
     return set(sorted(set(labels))[::HELD])
+
+
+def objects(archive: Path, split: str) -> dict[str, np.ndarray]:
+    """`x`, float32 of shape [pictures, 3, 32, 32], scaled as for ImageNet, and the `label` of each, its folder's name."""
+    pictures, labels = [], []
+    with zipfile.ZipFile(archive) as found:
+        for name in sorted(found.namelist()):
+            if name.startswith(f"{split}/") and name.endswith(".jpg"):
+                with found.open(name) as file, Image.open(file) as picture:
+                    pictures.append(np.asarray(picture.convert("RGB"), np.float32))
+                labels.append(name.split("/")[1])
+    x = (np.stack(pictures) / 255 - MEAN) / DEVIATION
+    return {"x": x.transpose(0, 3, 1, 2).astype(np.float32), "label": np.asarray(labels)}
 
 
 def read(path: Path) -> list[dict[str, Any]]:
@@ -70,6 +89,11 @@ def main() -> None:
     held = held_out([row["label"] for row in train])
     write(folder / "unseen/train.jsonl", [row for row in train if row["label"] not in held])
     write(folder / "unseen/test.jsonl", [row for row in test if row["label"] in held])
+    (folder / "objects").mkdir(exist_ok=True)
+    for split in ("train", "test"):
+        arrays = objects(source / "image_cifar10" / "cifar10_subset.zip", split)
+        np.savez(folder / "objects" / f"{split}.npz", **arrays)
+        print(f"{folder / 'objects' / split}.npz: {len(arrays['x'])} pictures")
 
 
 if __name__ == "__main__":

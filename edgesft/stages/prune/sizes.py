@@ -13,6 +13,10 @@ RUNGS = (1, 3 / 4, 1 / 2, 3 / 8, 1 / 4, 1 / 6, 1 / 12)
 """Shares of a width that are measured; closer together where less is left, for there each unit counts more."""
 
 
+FEW = 8
+"""So many sizes are all measured."""
+
+
 def allowed(width: Width, multiple: int, max_share: float) -> tuple[int, ...]:
     """Sizes that leave a multiple of `multiple` channels and no more than `max_share` gone, falling, its own first.
 
@@ -25,7 +29,11 @@ def allowed(width: Width, multiple: int, max_share: float) -> tuple[int, ...]:
 
 
 def measured(sizes: tuple[int, ...]) -> tuple[int, ...]:
-    """Those of the allowed sizes that are measured, falling: the ones next to `RUNGS`, the least one, and 0."""
+    """Those of the allowed sizes that are measured, falling: all where they are few, for latency falls in steps; else
+    the ones next to `RUNGS`, the least one, and 0.
+    """
+    if len(sizes) <= FEW:
+        return sizes
     some = np.asarray([size for size in sizes if size])
     rungs = {int(some[np.abs(some - share * sizes[0]).argmin()]) for share in RUNGS}
     return tuple(sorted({*rungs, int(some[-1]), sizes[-1]}, reverse=True))

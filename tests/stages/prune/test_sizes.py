@@ -26,7 +26,7 @@ def test_a_stream_stays() -> None:
 def test_some_are_measured_more_where_less_is_left() -> None:
     assert measured(allowed(ffn("a", 1536), 8, 1.0)) == (1536, 1152, 768, 576, 384, 256, 128, 8, 0)
     assert measured(allowed(ffn("a", 12, channels=32), 8, 1.0)) == (12, 9, 6, 5, 3, 2, 1, 0)
-    assert measured((4, 2)) == (4, 2)
+    assert measured(allowed(ffn("a", 64), 8, 0.9)) == (64, 56, 48, 40, 32, 24, 16, 8), "all, where they are few"
 
 
 def test_values_between_lie_on_straight_lines_but_nothing_leads_to_none() -> None:

@@ -48,6 +48,7 @@ def record(facts, measure):
 def few_rungs(monkeypatch):
     """Each rung costs an export."""
     monkeypatch.setattr("edgesft.stages.prune.sizes.RUNGS", (1, 1 / 4))
+    monkeypatch.setattr("edgesft.stages.prune.sizes.FEW", 2)
 
 
 @pytest.fixture

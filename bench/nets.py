@@ -1,0 +1,70 @@
+"""Networks for the arrays task whose weights others trained: recipes name them as `nets:…`."""
+
+from __future__ import annotations
+
+import torch
+from safetensors.torch import load_file
+from torch import nn
+from torch.nn import functional
+
+
+class Block(nn.Module):
+    """Two convolutions and a shortcut, which is a convolution where the size changes."""
+
+    def __init__(self, before: int, after: int) -> None:
+        super().__init__()
+        stride = 1 if before == after else 2
+        self.conv1 = nn.Conv2d(before, after, 3, stride, padding=1, bias=False)
+        self.conv2 = nn.Conv2d(after, after, 3, padding=1, bias=False)
+        self.bn1, self.bn2 = nn.BatchNorm2d(after), nn.BatchNorm2d(after)
+        self.shortcut = nn.Identity() if before == after else _padding(before, after)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Shape [rows, after, height, width]."""
+        found = self.bn2(self.conv2(functional.relu(self.bn1(self.conv1(x)))))
+        return functional.relu(found + self.shortcut(x))
+
+
+class ResNet(nn.Module):
+    """A residual network for images of 32 by 32 (He et al. 2015, arXiv 1512.03385, section 4.2)."""
+
+    def __init__(self, blocks: int, classes: int) -> None:
+        super().__init__()
+        self.conv1, self.bn1 = nn.Conv2d(3, 16, 3, padding=1, bias=False), nn.BatchNorm2d(16)
+        widths = (16, 32, 64)
+        for number, (before, after) in enumerate(zip((16, *widths), widths, strict=False), 1):
+            sizes = [before, *[after] * (blocks - 1)]
+            setattr(self, f"layer{number}", nn.Sequential(*(Block(size, after) for size in sizes)))
+        self.linear = nn.Linear(64, classes)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Scores, shape [rows, classes], of images of shape [rows, 3, 32, 32]."""
+        found = functional.relu(self.bn1(self.conv1(x)))
+        for layer in (self.layer1, self.layer2, self.layer3):
+            found = layer(found)
+        return self.linear(found.mean((2, 3)))
+
+
+def resnet(weights: str, blocks: int = 9, classes: int = 10) -> nn.Module:
+    """ResNet-56, with nine blocks a stage, and others of its family.
+
+    Args:
+        weights: Safetensors of a network whose shortcuts pad with zeros; here they begin as convolutions that do so.
+        blocks: Blocks a stage.
+        classes: Answers.
+    """
+    net = ResNet(blocks, classes)
+    lacking, unknown = net.load_state_dict(load_file(weights), strict=False)
+    if unknown or any(".shortcut." not in name for name in lacking):
+        raise ValueError(f"{weights} must have the weights of this network, but lacks {lacking} and has {unknown}")
+    return net
+
+
+def _padding(before: int, after: int) -> nn.Module:
+    """Every second pixel, with as many channels of zeros on both sides as are lacking."""
+    found = nn.Conv2d(before, after, 1, stride=2, bias=False)
+    with torch.no_grad():
+        found.weight.zero_()
+        for channel in range(before):
+            found.weight[(after - before) // 2 + channel, channel] = 1
+    return found
