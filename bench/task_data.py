@@ -50,7 +50,7 @@ def held_out(labels: Sequence[str]) -> set[str]:
 
 
 def objects(archive: Path, split: str) -> dict[str, np.ndarray]:
-    """`x`, float32 of shape [pictures, 3, 32, 32], scaled as for ImageNet, and the `label` of each, its folder's name."""
+    """`x`, float32 of shape [pictures, 3, 32, 32], scaled as for ImageNet; the `label` is the folder."""
     pictures, labels = [], []
     with zipfile.ZipFile(archive) as found:
         for name in sorted(found.namelist()):

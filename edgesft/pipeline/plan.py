@@ -51,7 +51,7 @@ class Step:
     def measured(self) -> bool:
         """Whether what it makes depends on latencies measured on this machine."""
         spec = self.spec
-        return (isinstance(spec, PruneSpec) and spec.latency is not None) or (
+        return (isinstance(spec, PruneSpec) and spec.parameters is None) or (
             isinstance(spec, QuantizeSpec) and spec.scheme == "auto"
         )
 

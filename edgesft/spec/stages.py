@@ -31,12 +31,14 @@ class PruneSpec(TrainingSpec):
     """`auto` rolls the stage back when it does not pay."""
     parameters: float | None = Field(None, gt=0, lt=1)
     """Share of the parameters that may remain."""
-    latency: float | None = Field(None, gt=0, lt=1)
-    """Share of the input's measured p50 latency that may remain."""
+    latency: Annotated[float, Field(gt=0, lt=1)] | Literal["auto"] | None = None
+    """Share of the input's measured p50 latency that may remain; `auto` goes on, a part at a time, until the deciding
+    metric on validation falls by more than the allowance, and then back one."""
     latency_ms: float | None = Field(None, gt=0)
     """The same in milliseconds, on this machine."""
     rounds: int = Field(1, ge=1, le=100)
-    """How often a part is cut and what is left trained again, sharing the epochs; 1 cuts all at once."""
+    """How often a part is cut and what is left trained again, sharing the epochs; 1 cuts all at once. Not with
+    `latency: auto`, whose rounds have all epochs each."""
     precision: Literal["fp32", "int8-dynamic"] = "fp32"
     """Precision of the exports that `latency` and `latency_ms` compare."""
     importance: Literal["taylor", "magnitude"] = "taylor"
@@ -60,6 +62,8 @@ class PruneSpec(TrainingSpec):
     def _one_target(self) -> PruneSpec:
         if sum(value is not None for value in (self.parameters, self.latency, self.latency_ms)) != 1:
             raise ValueError("must have exactly one of 'parameters', 'latency' and 'latency_ms'")
+        if self.latency == "auto" and self.rounds != 1:
+            raise ValueError("must not set 'rounds' where 'latency' is auto")
         return self
 
 

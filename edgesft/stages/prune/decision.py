@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 from torch import nn
 
-from edgesft.errors import InputError
 from edgesft.spec.stages import PruneSpec
 from edgesft.stages.context import StageContext
 from edgesft.stages.prune.bench import Bench
@@ -34,7 +33,7 @@ SCORED, SILENCED = 32, 8
 batch give a mean a standard error of some 3 % of the rows' spread, for the price of as many training steps; the latter
 reads its batches once for each size of each width."""
 
-SCORES, HARMS, POINTS, WHOLE = "importance.json", "sensitivity.json", "latency.json", "whole.json"
+SCORES, HARMS, POINTS = "importance.json", "sensitivity.json", "latency.json"
 """What decided something, in the work folder."""
 
 
@@ -47,14 +46,14 @@ class Decision:
         model: As earlier rounds left it.
         bench: Of the stage's input, whose sizes are the ones that are spoken of.
         context: Of the round.
-        share: How much of the way to the target this round goes, on a logarithmic scale.
+        target: Share of the parameters or of the latency of the stage's input that may remain after this round.
     """
 
     spec: PruneSpec
     model: nn.Module
     bench: Bench
     context: StageContext
-    share: float
+    target: float
 
     def make(self) -> dict[str, Any]:
         """The plan, and for a latency the points that led to it; JSON values.
@@ -64,28 +63,16 @@ class Decision:
         """
         whole, advice = self.bench.layout, what_else(self.bench.layout, self.spec.max_share)
         if self.spec.parameters is not None:
-            sizes = counted(Parameters(whole, self._allowed), self._harms, self.spec.parameters**self.share, advice)
+            sizes = counted(Parameters(whole, self._allowed), self._harms, self.target, advice)
             return {"plan": self._plan(sizes)}
         stored = self.bench.table(self._sizes)
         table = {name: {int(size): share for size, share in row.items()} for name, row in stored["kinds"].items()}
         costs: Costs = Latency(whole, self._allowed, table, stored["least"])
         field = "latency" if self.spec.latency_ms is None else "latency_ms"
         measure = remembered(self.context.work / POINTS, self.bench.measure)
-        point, points = reach(costs, self._harms, self._latency() ** self.share, measure, advice, field)
+        point, points = reach(costs, self._harms, self.target, measure, advice, field)
         found = {"precision": self.spec.precision, "ratio": point.ratio, "points": [vars(one) for one in points]}
         return {"plan": self._plan(point.sizes), "latency": found}
-
-    def _latency(self) -> float:
-        """The target as a share of the input's."""
-        if self.spec.latency_ms is None:
-            return float(self.spec.latency or 0)
-        whole = remember(self.bench.context.work / WHOLE, self.bench.whole) / 1e6
-        if whole <= self.spec.latency_ms:
-            raise InputError(
-                f"prune.latency_ms: must be below what the input takes, {whole:.3g} ms. Got: {self.spec.latency_ms:g}",
-                "leave the stage out",
-            )
-        return float(self.spec.latency_ms) / whole
 
     def _plan(self, sizes: Sizes) -> dict[str, Any]:
         return make_plan(self._layout, sizes, self._scores).to_json()

@@ -78,6 +78,8 @@ def taylor(
     Returns:
         Width → (units,) float64.
     """
+    if not widths:
+        return {}
     model.eval()
     device = next(model.parameters()).device
     scores = {width.name: torch.zeros(width.size, dtype=torch.float64) for width in widths}

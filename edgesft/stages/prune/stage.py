@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from edgesft.errors import InputError
 from edgesft.spec.stages import PruneSpec
 from edgesft.stages.artefact import Artefact
 from edgesft.stages.context import StageContext, StageReport
@@ -27,13 +28,21 @@ from edgesft.train.distillation import teacher_objective
 from edgesft.train.engine import FitReport, loss_options
 from edgesft.train.normalisation import recalibrate
 from edgesft.train.objective import Objective, inputs_of
+from edgesft.train.predictor import runner
 
-PLAN = "plan.json"
+PLAN, WHOLE = "plan.json", "whole.json"
 """In the work folder."""
+
+STEP, LEAST = 0.7, 0.9
+"""Where a stage goes as far as it can: the share of the latency that each round aims to leave, its square root once one
+went too far; what would leave more than the latter is not tried."""
+
+MOST = 20
+"""Rounds at most: what is left would be a thousandth."""
 
 
 def run(spec: PruneSpec, artefact: Artefact, out: Path, context: StageContext) -> StageReport:
-    """Cuts heads, feed-forward units or hidden channels for good, then trains what is left; in rounds where asked.
+    """Cuts heads, feed-forward units or channels for good, then trains what is left; in rounds where asked.
 
     Args:
         spec: The target and which widths may shrink.
@@ -50,27 +59,92 @@ def run(spec: PruneSpec, artefact: Artefact, out: Path, context: StageContext) -
     if layout.left_alone:
         context.progress.say(f"prune: left alone: {', '.join(layout.left_alone)}")
     bench = Bench(spec, copy.deepcopy(model), sample, layout, artefact.contract, context)
-    rounds: list[dict[str, Any]] = []
-    for number in range(1, spec.rounds + 1):
-        own = context if spec.rounds == 1 else _of_round(context, number, spec.rounds)
-        decision = Decision(spec, model, bench, own, number / spec.rounds)
-        chosen = remember(own.work / PLAN, decision.make)
-        plan = PrunePlan.from_json(chosen["plan"])
-        apply_plan(model, plan, sample, context.task.logits)
-        context.progress.say(plan.table())
-        recalibrate(model, map(inputs_of, calibration(own, "prune: batch normalisation", SCORED)))
-        report = _recover(spec, model, artefact.contract, own)
-        rounds.append({**chosen, "training": asdict(report)})
+    if spec.latency == "auto":
+        model, rounds = _as_far_as_it_holds(bench, model)
+    else:
+        target = _target(bench)
+        rounds = [
+            _round(bench, model, _of_round(context, number, spec.rounds), target ** (number / spec.rounds))
+            for number in range(1, spec.rounds + 1)
+        ]
     checkpoint.save(model, out, context.processor, artefact.contract)
-    return StageReport(_summary(rounds), {**rounds[-1], "earlier_rounds": rounds[:-1]} if rounds[1:] else rounds[-1])
+    kept = [each for each in rounds if each.get("holds", True)]
+    if not kept:
+        return StageReport("nothing: every cut took more than the allowance", {"rounds": rounds})
+    return StageReport(_summary(kept), {**kept[-1], "rounds": rounds} if rounds[1:] else kept[-1])
+
+
+def _target(bench: Bench) -> float:
+    """The share that may remain."""
+    spec = bench.spec
+    if spec.latency_ms is None:
+        return float(spec.parameters or spec.latency or 0)
+    whole = remember(bench.context.work / WHOLE, bench.whole) / 1e6
+    if whole <= spec.latency_ms:
+        raise InputError(
+            f"prune.latency_ms: must be below what the input takes, {whole:.3g} ms. Got: {spec.latency_ms:g}",
+            "leave the stage out",
+        )
+    return float(spec.latency_ms) / whole
+
+
+def _as_far_as_it_holds(bench: Bench, model: nn.Module) -> tuple[nn.Module, list[dict[str, Any]]]:
+    """Rounds until the deciding metric falls by more than the allowance; the last model that held, and all rounds."""
+    context, metric = bench.context, bench.context.task.metrics[0]
+    before = remember(context.work / WHOLE, lambda: _scored(bench, model))
+    rounds: list[dict[str, Any]] = []
+    ratio, step = 1.0, STEP
+    while step <= LEAST and len(rounds) < MOST:
+        candidate = copy.deepcopy(model)
+        try:
+            found = _round(bench, candidate, _numbered(context, len(rounds) + 1), ratio * step)
+        except InputError:
+            break  # nothing smaller can be had
+        drop = before - found["training"]["best"][metric]
+        holds = drop <= context.allowance
+        rounds.append({**found, "drop": drop, "holds": holds})
+        came = f"{found['latency']['ratio']:.3f} of the input's latency, {metric} {-drop * 100:+.1f} points"
+        context.progress.say(f"prune: {came}: {'on' if holds else 'back'}")
+        if holds:
+            model, ratio = candidate, found["latency"]["ratio"]
+        else:
+            step **= 0.5
+    return model, rounds
+
+
+def _scored(bench: Bench, model: nn.Module) -> float:
+    """The deciding metric on validation of what falls are counted against."""
+    context = bench.context
+    if context.reference:
+        return context.evaluate(context.reference.model)[context.task.metrics[0]]
+    predictions = context.task.predict(runner(model), context.validation, context.processor)
+    references = context.task.references(context.validation)
+    return context.task.score(predictions, references, bench.contract)[context.task.metrics[0]]
+
+
+def _round(bench: Bench, model: nn.Module, context: StageContext, target: float) -> dict[str, Any]:
+    """Cuts a model to a share of the stage's input, in place, and trains it; JSON values of what came of it."""
+    chosen = remember(context.work / PLAN, Decision(bench.spec, model, bench, context, target).make)
+    plan = PrunePlan.from_json(chosen["plan"])
+    apply_plan(model, plan, bench.sample, context.task.logits)
+    context.progress.say(plan.table())
+    recalibrate(model, map(inputs_of, calibration(context, "prune: batch normalisation", SCORED)))
+    report = _recover(bench.spec, model, bench.contract, context)
+    return {**chosen, "training": asdict(report)}
 
 
 def _of_round(context: StageContext, number: int, rounds: int) -> StageContext:
     """The surroundings of one of several rounds, which share the epochs."""
+    if rounds == 1:
+        return context
     shorter = context.training.model_copy(update={"epochs": context.training.epochs / rounds})
+    return replace(_numbered(context, number), training=shorter)
+
+
+def _numbered(context: StageContext, number: int) -> StageContext:
     work = context.work / f"round-{number}"
     work.mkdir(parents=True, exist_ok=True)
-    return replace(context, training=shorter, work=work)
+    return replace(context, work=work)
 
 
 def _summary(rounds: Sequence[Mapping[str, Any]]) -> str:

@@ -164,7 +164,8 @@ def test_milliseconds_are_a_share_of_what_the_input_takes(source, context, tmp_p
 def test_rounds_go_down_step_by_step_and_share_the_epochs(source, context, tmp_path):
     spec = PruneSpec(stage="prune", latency=0.7, rounds=2, channel_multiple=4)
     report = stage.run(spec, source, tmp_path / "out", replace(context, latency=by_size([])))
-    (first,) = report.details["earlier_rounds"]
+    first, last = report.details["rounds"]
+    assert last["plan"] == report.details["plan"]
     assert 0.7 < first["latency"]["ratio"] <= 0.7**0.5 and report.details["latency"]["ratio"] <= 0.7
     assert [each["training"]["steps"] for each in (first, report.details)] == [3, 3]
     plan = PrunePlan.from_json(report.details["plan"])
@@ -175,6 +176,19 @@ def test_rounds_go_down_step_by_step_and_share_the_epochs(source, context, tmp_p
     again = stage.run(spec, source, tmp_path / "again", context)
     assert again.summary == report.summary
     assert all(path.stat().st_mtime_ns == at for path, at in before.items() if path.parent.name != "recovery")
+
+
+def test_it_goes_as_far_as_the_metric_holds(source, context, tmp_path):
+    # All at random: what is cut costs nothing, until the allowance says that it does.
+    context = replace(context, latency=by_size([]), allowance=1.0)
+    spec = PruneSpec(stage="prune", latency="auto", channel_multiple=4)
+    far = stage.run(spec, source, tmp_path / "far", replace(context, work=tmp_path / "far-work")).details
+    ratios = [each["latency"]["ratio"] for each in far["rounds"]]
+    assert len(ratios) > 1 and ratios == sorted(ratios, reverse=True) and all(each["holds"] for each in far["rounds"])
+    none = stage.run(spec, source, tmp_path / "none", replace(context, allowance=-1.0, work=tmp_path / "none-work"))
+    assert none.summary.startswith("nothing: ") and [each["holds"] for each in none.details["rounds"]] == [False, False]
+    assert Artefact("torch", tmp_path / "none", "1").parameters == source.parameters
+    assert Artefact("torch", tmp_path / "far", "1").parameters == far["plan"]["parameters_after"] < source.parameters
 
 
 def test_int8_compares_quantized_files(source, context, tmp_path):
