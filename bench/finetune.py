@@ -81,12 +81,16 @@ def plain(ready: Mapping[str, Any], seed: int, epochs: float) -> dict[str, Any]:
 
 
 def engine(ready: Mapping[str, Any], seed: int, epochs: float) -> dict[str, Any]:
-    """The engine with its defaults; it keeps the weights of the end, as Trainer does."""
+    """The engine with Trainer's rate, schedule and decay, so that the speed alone is its own; it keeps the weights of the
+    end, as Trainer does.
+    """
     from edgesft.progress import Progress
     from edgesft.spec.training import ResolvedTraining
     from edgesft.train.engine import fit
 
-    settings = ResolvedTraining(epochs=epochs, batch_size=BATCH, learning_rate=RATE, evaluations=1)
+    settings = ResolvedTraining(
+        epochs=epochs, batch_size=BATCH, learning_rate=RATE, evaluations=1, warmup=0.0, weight_decay=0.0
+    )
     with tempfile.TemporaryDirectory() as folder:
         report = fit(
             ready["model"],

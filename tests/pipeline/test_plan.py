@@ -92,4 +92,6 @@ def test_training_settings_come_from_finetune() -> None:
 def test_what_depends_on_measured_latency() -> None:
     steps = plan(recipe(PRUNE, {"stage": "prune", "latency": 0.5}, {**QUANTIZE, "scheme": "int8-dynamic"}))
     assert [step.measured for step in steps[:2]] == [False, True]
+    for latency in ({"latency": "auto"}, {"latency_ms": 4}):
+        assert plan(recipe({"stage": "prune", **latency}))[0].measured
     assert not steps[3].measured and plan(recipe(QUANTIZE))[1].measured
