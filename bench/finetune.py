@@ -3,10 +3,11 @@
     EDGESFT_DATA=… python bench/finetune.py [--seeds 3] [--epochs 3] [--output runs/finetune]
 
 MiniLM learns SST-2's sentences, three epochs at batch 32. Trainer has its defaults: padding by
-DataCollatorWithPadding, random order, fp32, AdamW. The engine has its own: batches of like length, bf16 where the
-processor has instructions for it, embedding tables that are updated where a batch read them. Each training is a process
-of its own, by turns; its time is that of the whole call, evaluation and checkpoints of the engine's included, loading
-and encoding not. Each is one line of `trainings.jsonl`, and the same command goes on where it was stopped.
+DataCollatorWithPadding, random order, fp32, AdamW. The engine has the same rate, schedule and decay; its own are
+batches of like length, bf16 where the processor has instructions for it, and embedding tables that are updated where a
+batch read them. Each training is a process of its own, by turns; its time is that of the whole call, evaluation and
+checkpoints of the engine's included, loading and encoding not. Each is one line of `trainings.jsonl`, and the same
+command goes on where it was stopped.
 """
 
 from __future__ import annotations
@@ -81,9 +82,7 @@ def plain(ready: Mapping[str, Any], seed: int, epochs: float) -> dict[str, Any]:
 
 
 def engine(ready: Mapping[str, Any], seed: int, epochs: float) -> dict[str, Any]:
-    """The engine with Trainer's rate, schedule and decay, so that the speed alone is its own; it keeps the weights of the
-    end, as Trainer does.
-    """
+    """The engine with Trainer's rate, schedule and decay; it keeps the weights of the end, as Trainer does."""
     from edgesft.progress import Progress
     from edgesft.spec.training import ResolvedTraining
     from edgesft.train.engine import fit
