@@ -27,6 +27,7 @@ FLOORS = (
     "spec",
     "resources",
     "progress",
+    "processes",
     "errors",
 )
 """From the top floor to the bottom: a floor may import those after it and itself."""

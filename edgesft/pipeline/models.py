@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
+from edgesft import processes
 from edgesft.pipeline.job import Job
 from edgesft.pipeline.plan import Step, export_settings
 from edgesft.pipeline.rows import Measurer
@@ -18,7 +19,6 @@ from edgesft.stages.registry import KINDS
 from edgesft.store.keys import key
 from edgesft.tasks.source import Source
 from edgesft.tasks.source import digest as source_digest
-from edgesft.train import workers
 
 REPORT = "report.json"
 MODEL = "model"
@@ -95,8 +95,8 @@ class Maker:
         if step.training:
             # The number format follows the instruction set, and the order of a sum the number of threads.
             facts["arithmetic"] = {name: job.machine[name] for name in ("architecture", "instructions", "cores")}
-            if workers.count() > 1:
-                facts["arithmetic"]["processes"] = workers.count()
+            if processes.count() > 1:
+                facts["arithmetic"]["processes"] = processes.count()
         if step.measured:
             # What is fastest here says nothing about another machine.
             facts |= {"runtime": job.runtime, "measure": job.quick.model_dump(), "allowance": job.allowance}

@@ -16,6 +16,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from edgesft import processes
 from edgesft.progress import Progress
 from edgesft.spec.training import ResolvedTraining
 from edgesft.tasks.base import Contract, Example, Task
@@ -113,7 +114,7 @@ def fit(
             predictions = task.predict(runner(model), validation, processor, batch_size=settings.batch_size)
             return task.score(predictions, task.references(validation), contract)
 
-        if workers.count() > 1:
+        if processes.count() > 1:
             workers.send(gradient)
         with (
             _prepared(gradient),
@@ -150,7 +151,7 @@ def serve() -> None:
             gradient.model.to(arguments(gradient.settings, Path(tempfile.gettempdir()), gradient.seed).device)
             while exchange and (step := exchange.begin()) != workers.OVER:
                 batch = gradient.steps[step]
-                exchange.combine(gradient.add(step, batch, workers.rank(), workers.count()))
+                exchange.combine(gradient.add(step, batch, processes.rank(), processes.count()))
 
 
 @contextmanager

@@ -15,10 +15,10 @@ from torch import nn
 from transformers import Trainer, TrainerCallback, TrainingArguments
 from transformers.trainer_callback import PrinterCallback
 
+from edgesft import processes
 from edgesft.errors import StageError
 from edgesft.progress import Advance
 from edgesft.spec.training import ResolvedTraining
-from edgesft.train import workers
 from edgesft.train.average import Average
 from edgesft.train.checkpoint import WEIGHTS, restore_weights, write_weights
 from edgesft.train.depth import rates
@@ -130,7 +130,7 @@ class StepTrainer(Trainer):
         step, record = self.state.global_step, self._record
         if self._exchange:
             self._exchange.begin(step)
-        loss = self._gradient.add(step, inputs, processes=workers.count())
+        loss = self._gradient.add(step, inputs, processes=processes.count())
         if self._exchange:
             loss = self._exchange.combine(loss)
         if not math.isfinite(loss):

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
+from edgesft import processes
 from edgesft.errors import EdgesftError, UnavailableError
 
 if TYPE_CHECKING:
@@ -31,17 +32,7 @@ OVER = -1
 NONE, DENSE, SPARSE = range(3)
 """Which gradient a parameter has."""
 
-_processes, _rank, _in_step = 1, 0, True
-
-
-def count() -> int:
-    """How many processes train together; 1 where this one is alone."""
-    return _processes
-
-
-def rank() -> int:
-    """Which of them this is; 0 runs the command."""
-    return _rank
+_in_step = True
 
 
 @contextmanager
@@ -53,7 +44,6 @@ def joined() -> Iterator[int]:
     Raises:
         UnavailableError: They do not find each other.
     """
-    global _processes, _rank
     if os.environ.get("WORLD_SIZE", "1") == "1":
         yield 0
         return
@@ -61,7 +51,7 @@ def joined() -> Iterator[int]:
     from torch import distributed
 
     try:
-        processes, own = int(os.environ["WORLD_SIZE"]), int(os.environ.get("RANK", "0"))
+        world, own = int(os.environ["WORLD_SIZE"]), int(os.environ.get("RANK", "0"))
         _take_device(int(os.environ.get("LOCAL_RANK", own)))
         distributed.init_process_group("cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo", timeout=PATIENCE)
     except (RuntimeError, ValueError) as error:
@@ -71,12 +61,10 @@ def joined() -> Iterator[int]:
             "torchrun --standalone --nproc-per-node 2 -m edgesft run recipe.yaml",
         ) from error
     hidden = {name: os.environ.pop(name) for name in LAUNCHER if name in os.environ}
-    _processes, _rank = processes, own
     try:
-        with _telling(lambda: send(None)):
+        with processes.known(world, own), _telling(lambda: send(None)):
             yield own
     finally:
-        _processes, _rank = 1, 0
         os.environ.update(hidden)
         distributed.destroy_process_group()
 
@@ -99,11 +87,11 @@ def _telling(end: Callable[[], object]) -> Iterator[None]:
     try:
         yield
     except EdgesftError:
-        if rank() == 0 and _in_step:
+        if processes.rank() == 0 and _in_step:
             with suppress(UnavailableError):  # They may have gone for the same reason.
                 end()
         raise
-    if rank() == 0:
+    if processes.rank() == 0:
         end()
 
 
@@ -113,7 +101,7 @@ def _among_all() -> Iterator[None]:
         yield
     except RuntimeError as error:
         raise UnavailableError(
-            f"training: another of the {count()} processes has gone ({error})",
+            f"training: another of the {processes.count()} processes has gone ({error})",
             "the same command, which goes on from the last checkpoint",
         ) from error
 
@@ -168,7 +156,7 @@ def _broadcast(data: memoryview | None = None) -> memoryview:
 @contextmanager
 def exchanging(model: nn.Module) -> Iterator[Exchange | None]:
     """What the processes train a model by, each its own copy; None where this one is alone."""
-    if count() == 1:
+    if processes.count() == 1:
         yield None
         return
     exchange = Exchange(model)
@@ -215,7 +203,7 @@ class Exchange:
         ]
         flat = torch.cat([values.flatten() for values in held])
         distributed.broadcast(flat, src=0)
-        if rank() == 0:
+        if processes.rank() == 0:
             return
         for (place, rows), values in zip(self._changed, _split(flat, held), strict=True):
             if rows is None:
@@ -250,7 +238,7 @@ class Exchange:
         for parameter in self._parameters:
             parameter.grad = None
         for (place, rows), values in zip(self._changed, _split(flat[:-1], held), strict=True):
-            if rank() == 0:
+            if processes.rank() == 0:
                 self._parameters[place].grad = values if rows is None else _table(self._parameters[place], rows, values)
         return float(flat[-1])
 

@@ -10,6 +10,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from edgesft import processes
 from edgesft.errors import UnavailableError
 from edgesft.train import workers
 from tests.train import together
@@ -67,7 +68,7 @@ def surroundings(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch
 
 def test_alone_without_a_launcher() -> None:
     with workers.joined() as rank, workers.exchanging(torch.nn.Linear(1, 1)) as exchange:
-        assert (rank, workers.count(), exchange) == (0, 1, None)
+        assert (rank, processes.count(), exchange) == (0, 1, None)
 
 
 def test_processes_that_do_not_find_each_other(surroundings: pytest.MonkeyPatch) -> None:
@@ -80,4 +81,4 @@ def test_processes_that_do_not_find_each_other(surroundings: pytest.MonkeyPatch)
         workers.joined(),
     ):
         pass
-    assert os.environ["WORLD_SIZE"] == "2" and workers.count() == 1
+    assert os.environ["WORLD_SIZE"] == "2" and processes.count() == 1
