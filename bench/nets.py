@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import torch
 from safetensors.torch import load_file
 from torch import nn
@@ -50,11 +52,12 @@ def resnet(weights: str, blocks: int = 9, classes: int = 10) -> nn.Module:
 
     Args:
         weights: Safetensors of a network whose shortcuts pad with zeros; here they begin as convolutions that do so.
+            The path may name environment variables.
         blocks: Blocks a stage.
         classes: Answers.
     """
     net = ResNet(blocks, classes)
-    lacking, unknown = net.load_state_dict(load_file(weights), strict=False)
+    lacking, unknown = net.load_state_dict(load_file(os.path.expandvars(weights)), strict=False)
     if unknown or any(".shortcut." not in name for name in lacking):
         raise ValueError(f"{weights} must have the weights of this network, but lacks {lacking} and has {unknown}")
     return net
