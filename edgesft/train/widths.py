@@ -7,6 +7,7 @@ cannot say is recorded here as plain JSON and set again on a fresh skeleton; no 
 from __future__ import annotations
 
 import copy
+import warnings
 from collections.abc import Mapping
 from typing import Any
 
@@ -53,7 +54,9 @@ def skeleton(model: nn.Module) -> nn.Module:
     """The same class built anew from the model's configuration, without memory for its tensors where that works."""
     kind: Any = type(model)
     try:
-        with torch.device("meta"):
+        with torch.device("meta"), warnings.catch_warnings():
+            # A module of one's own may read its weights while it is made; here they are of no use.
+            warnings.filterwarnings("ignore", "for .* copying from a non-meta parameter")
             fresh: nn.Module = kind(copy.deepcopy(model.config))
     except (InputError, NotImplementedError, RuntimeError):
         # A module of one's own may look at numbers while it is made.
