@@ -11,15 +11,16 @@ from torch import nn
 class Absent(nn.Module):
     """In place of a linear that wrote or read a width of which nothing is left.
 
-    The writer's answer, zeros, is read by no one; the reader's is its bias, which is what it said of a width of zeros.
+    The writer's answer, zeros, is read by no one; the reader's is its bias, which is what it said of a width of zeros,
+    or zeros where it had none.
     """
 
     def __init__(self, units: int, bias: nn.Parameter | None = None) -> None:
         """Makes one.
 
         Args:
-            units: Values that a writer answers for each position.
-            bias: Of a reader, which answers it; None for a writer.
+            units: Values that it answers for each position, zeros, where there is no bias.
+            bias: What a reader answers; None for a writer and for a reader without one.
         """
         super().__init__()
         self._units = units
@@ -54,10 +55,7 @@ def take_out(model: nn.Module, name: str, units: int, *, reads: bool) -> None:
         reads: Whether it read the width; its bias stays.
     """
     linear = model.get_submodule(name)
-    bias = linear.bias if reads else None
-    if reads and bias is None:
-        bias = nn.Parameter(torch.zeros(units), requires_grad=False)
-    model.set_submodule(name, Absent(units, bias))  # type: ignore[arg-type]
+    model.set_submodule(name, Absent(units, linear.bias if reads else None))  # type: ignore[arg-type]
 
 
 def restore(model: nn.Module, absent: Mapping[str, int], state: Mapping[str, torch.Tensor]) -> None:

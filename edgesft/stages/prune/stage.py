@@ -63,14 +63,16 @@ def run(spec: PruneSpec, artefact: Artefact, out: Path, context: StageContext) -
         model, rounds = _as_far_as_it_holds(bench, model)
     else:
         target = _target(bench)
-        rounds = [
-            _round(bench, model, _of_round(context, number, spec.rounds), target ** (number / spec.rounds))
-            for number in range(1, spec.rounds + 1)
-        ]
+        rounds = []
+        for number in range(1, spec.rounds + 1):
+            own = _of_round(context, number, spec.rounds)
+            chosen = _chosen(bench, model, own, target ** (number / spec.rounds))
+            rounds.append(_cut(bench, model, own, chosen))
     checkpoint.save(model, out, context.processor, artefact.contract)
     kept = [each for each in rounds if each.get("holds", True)]
     if not kept:
-        return StageReport("nothing: every cut took more than the allowance", {"rounds": rounds})
+        why = "every cut took more than the allowance" if rounds else "no smaller model can be had"
+        return StageReport(f"nothing: {why}", {"rounds": rounds})
     return StageReport(_summary(kept), {**kept[-1], "rounds": rounds} if rounds[1:] else kept[-1])
 
 
@@ -95,11 +97,12 @@ def _as_far_as_it_holds(bench: Bench, model: nn.Module) -> tuple[nn.Module, list
     rounds: list[dict[str, Any]] = []
     ratio, step = 1.0, STEP
     while step <= LEAST and len(rounds) < MOST:
-        candidate = copy.deepcopy(model)
+        candidate, own = copy.deepcopy(model), _numbered(context, len(rounds) + 1)
         try:
-            found = _round(bench, candidate, _numbered(context, len(rounds) + 1), ratio * step)
+            chosen = _chosen(bench, candidate, own, ratio * step)
         except InputError:
             break  # nothing smaller can be had
+        found = _cut(bench, candidate, own, chosen)
         drop = before - found["training"]["best"][metric]
         holds = drop <= context.allowance
         rounds.append({**found, "drop": drop, "holds": holds})
@@ -122,9 +125,18 @@ def _scored(bench: Bench, model: nn.Module) -> float:
     return context.task.score(predictions, references, bench.contract)[context.task.metrics[0]]
 
 
-def _round(bench: Bench, model: nn.Module, context: StageContext, target: float) -> dict[str, Any]:
-    """Cuts a model to a share of the stage's input, in place, and trains it; JSON values of what came of it."""
-    chosen = remember(context.work / PLAN, Decision(bench.spec, model, bench, context, target).make)
+def _chosen(bench: Bench, model: nn.Module, context: StageContext, target: float) -> dict[str, Any]:
+    """What to cut for a share of the stage's input; JSON values.
+
+    Raises:
+        InputError: It cannot be reached.
+    """
+    found: dict[str, Any] = remember(context.work / PLAN, Decision(bench.spec, model, bench, context, target).make)
+    return found
+
+
+def _cut(bench: Bench, model: nn.Module, context: StageContext, chosen: Mapping[str, Any]) -> dict[str, Any]:
+    """Cuts a model in place and trains it; what was chosen with what came of it, JSON values."""
     plan = PrunePlan.from_json(chosen["plan"])
     apply_plan(model, plan, bench.sample, context.task.logits)
     context.progress.say(plan.table())

@@ -65,6 +65,18 @@ def test_a_block_that_goes_leaves_its_bias(name, kind, tmp_path):
     assert [width.name for width in left.widths] == [width.name for width in layout.widths[1:]]
 
 
+def test_a_reader_without_a_bias_leaves_nothing():
+    model = models.build("bert")
+    model.bert.encoder.layer[0].output.dense.bias = None
+    layout = models.layout_of(model, "ffn")
+    smaller = pruned(model, make_plan(layout, {layout.widths[0].name: 0}, models.random_scores(layout)))
+    silenced = copy.deepcopy(model)
+    with torch.no_grad():
+        silenced.bert.encoder.layer[0].output.dense.weight.zero_()
+    assert torch.allclose(models.answers(smaller), models.answers(silenced), atol=1e-5)
+    assert widths.record(smaller)["absent"]["bert.encoder.layer.0.output.dense"] == 32
+
+
 def test_a_stream_shrinks_where_a_block_is_gone():
     model = models.build("bert")
     layout = models.layout_of(model, "heads", "ffn")

@@ -191,6 +191,13 @@ def test_it_goes_as_far_as_the_metric_holds(source, context, tmp_path):
     assert Artefact("torch", tmp_path / "far", "1").parameters == far["plan"]["parameters_after"] < source.parameters
 
 
+def test_a_teacher_that_does_not_fit_is_said_where_it_goes_on_as_well(source, context, tmp_path):
+    wrong = replace(context, latency=by_size([]), teacher=replace(source, form="onnx"))
+    spec = PruneSpec(stage="prune", latency="auto", channel_multiple=4)
+    with pytest.raises(InputError, match=r"prune.teacher: must be a torch model"):
+        stage.run(spec, source, tmp_path / "wrong", wrong)
+
+
 def test_int8_compares_quantized_files(source, context, tmp_path):
     names = []
 
