@@ -1,29 +1,31 @@
-"""What stands in a model where a block's linears were: nothing is computed there, and an export holds none of it."""
+"""What stands in a model where a residual branch was: nothing is computed there, and an export holds none of it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 import torch
 from torch import nn
 
 
 class Absent(nn.Module):
-    """In place of a linear that wrote or read a width of which nothing is left.
+    """In place of a linear, a convolution or a normalisation of a branch of which nothing is left.
 
-    The writer's answer, zeros, is read by no one; the reader's is its bias, which is what it said of a width of zeros,
-    or zeros where it had none.
+    A writer's answer, zeros, is read by no one; the reader's is its bias, which is what it said of zeros, or zeros
+    where it had none.
     """
 
-    def __init__(self, units: int, bias: nn.Parameter | None = None) -> None:
+    def __init__(self, units: int, bias: nn.Parameter | None = None, *, last: bool = True) -> None:
         """Makes one.
 
         Args:
             units: Values that it answers for each position, zeros, where there is no bias.
             bias: What a reader answers; None for a writer and for a reader without one.
+            last: Whether its units are the last axis, as a linear's, or the second, as a convolution's.
         """
         super().__init__()
-        self._units = units
+        self._units, self._last = units, last
         self.register_parameter("bias", bias)
 
     @property
@@ -32,34 +34,60 @@ class Absent(nn.Module):
         return self._units if self.bias is None else len(self.bias)
 
     def forward(self, inputs: torch.Tensor) -> torch.Tensor:
-        """Shape [..., units] for inputs of shape [..., any]; a reader's has axes of length 1 in place of the others."""
+        """A linear's writer: shape [..., units]; all others have axes of length 1 beside the units, a convolution's
+        writer the rows as well.
+        """
+        axes = inputs.dim()
         if self.bias is None:
-            return inputs.new_zeros((*inputs.shape[:-1], self.units))
-        return self.bias.view(*[1] * (inputs.dim() - 1), -1)
+            before = inputs.shape[:-1] if self._last else inputs.shape[:1]
+            return inputs.new_zeros((*before, self.units, *[1] * (axes - len(before) - 1)))
+        return self.bias.view(*[1] * (axes - 1 if self._last else 1), -1, *[1] * (0 if self._last else axes - 2))
 
 
 def absences(model: nn.Module) -> Iterator[tuple[str, int]]:
-    """Module name and units of each linear that is gone."""
+    """Name and units of each module that is gone."""
     for name, module in model.named_modules():
         if isinstance(module, Absent):
             yield name, module.units
 
 
-def take_out(model: nn.Module, name: str, units: int, *, reads: bool) -> None:
-    """Puts an `Absent` where a linear is.
+def take_out(model: nn.Module, name: str, units: int, bias: nn.Parameter | None = None) -> None:
+    """Puts an `Absent` where a module is.
 
     Args:
         model: Changed in place.
-        name: The linear's.
-        units: What it answers from now on: a reader as many values as before.
-        reads: Whether it read the width; its bias stays.
+        name: The module's.
+        units: What it answers from now on.
+        bias: The answer itself; None for zeros.
     """
-    linear = model.get_submodule(name)
-    model.set_submodule(name, Absent(units, linear.bias if reads else None))  # type: ignore[arg-type]
+    replaced = model.get_submodule(name)
+    model.set_submodule(name, Absent(units, bias, last=isinstance(replaced, nn.Linear)))
+
+
+def fold(model: nn.Module, name: str, normalisation: str | None = None) -> None:
+    """Puts what a reader says of zeros in its place, or in that of the normalisation that follows it.
+
+    Args:
+        model: Changed in place.
+        name: A linear or convolution.
+        normalisation: A batch normalisation with statistics and weights; None where none follows.
+    """
+    reader = model.get_submodule(name)
+    bias, units = reader.bias, reader.weight.shape[0]  # type: ignore[union-attr]
+    if normalisation is None:
+        take_out(model, name, units, bias)  # type: ignore[arg-type]
+        return
+    norm: Any = model.get_submodule(normalisation)
+    with torch.no_grad():
+        said = norm.running_mean.new_zeros(units) if bias is None else bias
+        scale = norm.weight * (norm.running_var + norm.eps).rsqrt()
+        constant = nn.Parameter(norm.bias + scale * (said - norm.running_mean))
+    take_out(model, name, units)
+    take_out(model, normalisation, units, constant)
 
 
 def restore(model: nn.Module, absent: Mapping[str, int], state: Mapping[str, torch.Tensor]) -> None:
-    """Takes the linears out of a fresh model that a state has nothing, or a bias alone, of."""
+    """Takes the modules out of a fresh model that a state has nothing, or a bias alone, of."""
     for name, units in absent.items():
         bias = nn.Parameter(torch.empty(units)) if f"{name}.bias" in state else None
-        model.set_submodule(name, Absent(units, bias))
+        take_out(model, name, units, bias)

@@ -12,7 +12,7 @@ from edgesft.errors import InputError, StageError
 from edgesft.stages.prune.discover import find_widths, head_count, trace
 from edgesft.stages.prune.layout import Width
 from edgesft.stages.prune.plan import Cut, PrunePlan
-from edgesft.train.absent import take_out
+from edgesft.train.absent import fold, take_out
 
 
 def apply_plan(
@@ -59,11 +59,11 @@ def apply_plan(
 
 
 def _drop(model: nn.Module, cut: Cut, width: Width) -> None:
-    """Takes a block out whose writers and reader are linears; the modules around it stay and compute nothing of use."""
+    """Takes a branch out; what of it has no parameters stays and computes nothing of use."""
     for writer in width.writers:
-        take_out(model, writer, cut.channels, reads=False)
+        take_out(model, writer, cut.channels)
     for reader in width.consumers:
-        take_out(model, reader.name, model.get_submodule(reader.name).out_features, reads=True)  # type: ignore[arg-type]
+        fold(model, reader.name, width.normalisation)
     if width.attention is not None:
         _set_heads(model.get_submodule(width.attention), 1, cut.channels)
 

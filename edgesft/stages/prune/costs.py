@@ -94,9 +94,10 @@ class Parameters(Costs):
 
     def block(self, width: Width, streams: Sizes) -> np.ndarray:
         """See `Costs.block`."""
-        # Linear in the size: blocks share no parameter with each other.
-        some, one = (self.layout.parameters({**streams, width.name: size}) for size in (1, 2))
-        return np.asarray(self.allowed[width.name]) * ((one - some) / self.layout.parameters())
+        # Linear in the size, for blocks share no parameter with each other; with nothing left of it more may go.
+        none, one, two = (self.layout.parameters({**streams, width.name: size}) for size in (0, 1, 2))
+        sizes = np.asarray(self.allowed[width.name])
+        return np.where(sizes > 0, one - none + (two - one) * (sizes - 1), 0) / self.layout.parameters()
 
 
 @dataclass(frozen=True)

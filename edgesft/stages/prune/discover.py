@@ -4,7 +4,8 @@ The graph is that of DepGraph (Fang et al. 2023, arXiv 2301.12900): it says whic
 same indices together. A *block* is a width inside a residual branch: linears write it, one linear reads it and writes
 back to the stream that the writers read. Blocks are attention heads where the writers' module counts heads, and
 feed-forward units elsewhere. *Hidden* is the residual stream itself. *Channels* are what convolutions write, with the
-normalisations and depthwise convolutions on the way; a sum couples those of all that it adds.
+normalisations and depthwise convolutions on the way; a sum couples those of all that it adds. Where a residual branch
+goes through one such width only, it is a block, too.
 """
 
 from __future__ import annotations
@@ -94,18 +95,25 @@ def find_widths(model: nn.Module, graph: tp.DependencyGraph) -> Layout:
             known.update(dict.fromkeys(found.writers, found))
         return known[name]
 
+    done: set[str] = set()
     blocks: list[Width] = []
     streams: dict[str, Width] = {}
     for name, module in model.named_modules():
-        if not dense(module) or module not in graph.module2node or name in known:
+        if not dense(module) or module not in graph.module2node or name in done:
             continue
         block = coupling(name)
+        done.update(block.writers)
         if block.free and block.convolved and block.readers:
-            blocks.append(Width(name, "channels", block.size, 1, block.axes, block.readers))
+            branch, norm = False, None
+            if len(block.readers) == 1 and _inside(model, block, coupling(block.readers[0].name)):
+                branch, norm = _end(graph, model.get_submodule(block.readers[0].name), names)
+            axes, readers = block.axes, block.readers
+            blocks.append(Width(name, "channels", block.size, 1, axes, readers, None, branch, norm))
         if not (block.free and block.linear and len(block.readers) == 1):
             continue
         stream = coupling(block.readers[0].name)
-        if set(block.writers) <= {reader.name for reader in stream.readers}:
+        done.update(stream.writers)
+        if _inside(model, block, stream):
             blocks.append(_block(model, name, block))
             if stream.free:
                 first = stream.writers[0]
@@ -116,14 +124,35 @@ def find_widths(model: nn.Module, graph: tp.DependencyGraph) -> Layout:
     return Layout(widths, shapes, _ordered({name for name in left if dense(model.get_submodule(name))}, names))
 
 
+def _inside(model: nn.Module, block: _Coupling, stream: _Coupling) -> bool:
+    """Whether all that the writers of a block read is the stream that its reader writes to."""
+    dense_writers = {name for name in block.writers if dense(model.get_submodule(name))}
+    return block is not stream and dense_writers <= {reader.name for reader in stream.readers}
+
+
+def _end(graph: tp.DependencyGraph, reader: nn.Module, names: Mapping[nn.Module, str]) -> tuple[bool, str | None]:
+    """Whether what a convolution answers is added, be it through a batch normalisation, and that one's name.
+
+    Then one value a channel says all that there is to say of a constant answer.
+    """
+    following = graph.module2node[reader].outputs
+    if isinstance(reader, CONVOLUTIONS) and all(node.type == tp.ops.OPTYPE.ELEMENTWISE for node in following):
+        return all("Add" in node.name for node in following), None
+    if len(following) == 1 and isinstance(following[0].module, nn.modules.batchnorm._BatchNorm):
+        norm = following[0]
+        added = all("Add" in node.name for node in norm.outputs)
+        return added and norm.module.affine and norm.module.track_running_stats, names[norm.module]
+    return False, None
+
+
 def _block(model: nn.Module, name: str, block: _Coupling) -> Width:
     holder = name.rpartition(".")[0]
     heads = head_count(model.get_submodule(holder))
     if heads is None:
-        return Width(name, "ffn", block.size, 1, block.axes, block.readers)
+        return Width(name, "ffn", block.size, 1, block.axes, block.readers, branch=True)
     if block.size % heads[1]:
         raise StageError(f"'{holder}': {heads[0]} must divide the width {block.size}. Got: {heads[1]}")
-    return Width(name, "heads", heads[1], block.size // heads[1], block.axes, block.readers, holder)
+    return Width(name, "heads", heads[1], block.size // heads[1], block.axes, block.readers, holder, branch=True)
 
 
 def head_count(module: nn.Module) -> tuple[str, int] | None:
@@ -187,11 +216,13 @@ def dense(module: nn.Module) -> bool:
     return isinstance(module, nn.Linear) or (isinstance(module, CONVOLUTIONS) and module.groups == 1)
 
 
-def _passes(module: nn.Module) -> bool:
-    """Whether a module keeps channels apart: a normalisation by channel, or a depthwise convolution."""
-    return isinstance(module, nn.modules.batchnorm._BatchNorm | nn.PReLU) or (
-        isinstance(module, CONVOLUTIONS) and module.groups == module.in_channels == module.out_channels
-    )
+def _passes(module: nn.Module | nn.Parameter) -> bool:
+    """Whether a module keeps channels apart: a normalisation by channel, a depthwise convolution, or a bare vector."""
+    if isinstance(module, CONVOLUTIONS):
+        return module.groups == module.in_channels == module.out_channels
+    if isinstance(module, nn.Parameter):
+        return module.dim() == 1
+    return isinstance(module, nn.modules.batchnorm._BatchNorm | nn.PReLU)
 
 
 def _ordered(chosen: set[str], names: Mapping[nn.Module, str]) -> tuple[str, ...]:

@@ -46,6 +46,8 @@ class Width:
         axes: Every parameter axis that loses the same indices.
         consumers: The linears and convolutions that read it.
         attention: The module that counts the heads; None for other kinds.
+        branch: Whether it is all that a residual branch goes through, so that nothing of it may be left.
+        normalisation: The one that follows its only reader, if any; of an empty branch it has a constant to say.
     """
 
     name: str
@@ -55,11 +57,8 @@ class Width:
     axes: tuple[Axis, ...]
     consumers: tuple[Reader, ...]
     attention: str | None = None
-
-    @property
-    def droppable(self) -> bool:
-        """Whether nothing of it may be left: a branch of linears may go, what runs past all of them may not."""
-        return self.kind in ("heads", "ffn")
+    branch: bool = False
+    normalisation: str | None = None
 
     @property
     def writers(self) -> tuple[str, ...]:
@@ -67,6 +66,13 @@ class Width:
         readers = {reader.name for reader in self.consumers}
         owners = dict.fromkeys(axis.parameter.rpartition(".")[0] for axis in self.axes)
         return tuple(name for name in owners if name not in readers)
+
+    @property
+    def folded(self) -> tuple[str, ...]:
+        """Parameters that go besides its axes where nothing of it is left, into the bias of the normalisation."""
+        if self.normalisation is None:
+            return ()
+        return f"{self.normalisation}.weight", f"{self.consumers[0].name}.bias"
 
 
 @dataclass(frozen=True)
@@ -98,4 +104,5 @@ class Layout:
             gone = (width.size - kept.get(width.name, width.size)) * width.channels
             for axis in width.axes:
                 shapes[axis.parameter][axis.dim] -= gone * axis.spread
-        return {name: prod(shape) for name, shape in shapes.items()}
+        empty = {name for width in self.widths if kept.get(width.name) == 0 for name in width.folded}
+        return {name: prod(shape) for name, shape in shapes.items() if name not in empty}

@@ -25,7 +25,7 @@ def allowed(width: Width, multiple: int, max_share: float) -> tuple[int, ...]:
     block = multiple // math.gcd(multiple, width.channels)
     least = max(block, math.ceil(width.size * (1 - max_share) - 1e-9))
     below = range((width.size - 1) // block * block, least - 1, -block)
-    return (width.size, *below, *((0,) if max_share == 1 and width.droppable else ()))
+    return (width.size, *below, *((0,) if max_share == 1 and width.branch else ()))
 
 
 def measured(sizes: tuple[int, ...]) -> tuple[int, ...]:

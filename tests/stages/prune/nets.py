@@ -52,6 +52,18 @@ class Residual(Net):
         return torch.relu(x + self.second(self.first(x)))
 
 
+class Branches(Net):
+    """Branches whose whole width may go: before a normalisation, and over a depthwise convolution."""
+
+    def build(self) -> None:
+        self.one = nn.Sequential(conv(16, 24, bias=False), nn.Conv2d(24, 16, 1, bias=False), nn.BatchNorm2d(16))
+        self.two = nn.Sequential(conv(16, 24), conv(24, 24, groups=24), nn.Conv2d(24, 16, 1), nn.BatchNorm2d(16))
+
+    def features(self, x: torch.Tensor) -> torch.Tensor:
+        x = torch.relu(x + self.one(x))
+        return x + self.two(x)
+
+
 class Depthwise(Net):
     def build(self) -> None:
         self.deep, self.point = conv(16, 16, groups=16), conv(16, 16)
@@ -101,7 +113,7 @@ class Flattened(Net):
         return functional.relu(self.head(self.body(x).flatten(1)))[:, :, None, None]
 
 
-ALL = (Plain, Residual, Depthwise, Concat, Split, Grouped, Tied, Flattened)
+ALL = (Plain, Residual, Branches, Depthwise, Concat, Split, Grouped, Tied, Flattened)
 
 
 def build(kind: type[Net]) -> Net:

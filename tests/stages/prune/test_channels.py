@@ -16,11 +16,13 @@ from edgesft.stages.prune.plan import make_plan, top
 from edgesft.stages.prune.search import counted
 from edgesft.stages.prune.sensitivity import sensitivity
 from edgesft.stages.prune.sizes import allowed
+from edgesft.train.absent import absences, restore
 from tests.stages.prune import models, nets
 
 FOUND = {
     nets.Plain: {"stem.0": 16, "body.0.0": 24, "body.1.0": 16},
     nets.Residual: {"stem.0": 16, "first.0": 24},
+    nets.Branches: {"stem.0": 16, "one.0.0": 24, "two.0.0": 24},
     nets.Depthwise: {"stem.0": 16, "point.0": 16},
     nets.Concat: {"stem.0": 16, "left.0": 8, "right.0": 12, "join.0": 16},
     nets.Split: {"stem.0": 16, "one.0": 16},
@@ -49,7 +51,7 @@ def test_finds_what_goes_together(kind: type[nets.Net]) -> None:
 def test_what_cannot_shrink_is_named() -> None:
     left = {kind.__name__: nets.layout_of(nets.build(kind)).left_alone for kind in FOUND}
     assert left == {
-        "Plain": (), "Residual": (), "Depthwise": (), "Concat": (), "Tied": (), "Flattened": ("head",),
+        "Plain": (), "Residual": (), "Branches": (), "Depthwise": (), "Concat": (), "Tied": (), "Flattened": ("head",),
         "Split": ("both.0",), "Grouped": ("stem.0",),
     }  # fmt: skip
 
@@ -94,6 +96,56 @@ def test_everything_is_cut_at_once_and_again(kind: type[nets.Net]) -> None:
     assert {width.name: width.size for width in nets.layout_of(net).widths} == {
         name: size // 4 for name, size in FOUND[kind].items()
     }
+
+
+def test_branches_may_go_as_a_whole() -> None:
+    found = {
+        (kind.__name__, width.name): width.normalisation
+        for kind in FOUND
+        for width in nets.layout_of(nets.build(kind)).widths
+        if width.branch
+    }
+    assert found == {
+        ("Residual", "first.0"): None,
+        ("Branches", "one.0.0"): "one.2",
+        ("Branches", "two.0.0"): "two.3",
+    }
+
+
+@pytest.mark.parametrize("kind", [nets.Residual, nets.Branches], ids=lambda kind: kind.__name__)
+def test_a_branch_that_is_gone_says_what_it_said_of_nothing(kind: type[nets.Net]) -> None:
+    net = nets.build(kind)
+    layout = nets.layout_of(net)
+    scores = models.random_scores(layout)
+    for width in layout.widths:
+        if not width.branch:
+            continue
+        silent = copy.deepcopy(net)
+        with torch.no_grad():
+            silent.get_submodule(width.consumers[0].name).weight.zero_()
+        smaller = pruned(net, layout, {width.name: 0, "stem.0": 8}, scores)
+        half = pruned(silent, layout, {"stem.0": 8}, scores)
+        torch.testing.assert_close(nets.answers(smaller), nets.answers(half))
+        assert sum(each.numel() for each in smaller.parameters()) == layout.parameters({width.name: 0, "stem.0": 8})
+        alone, fresh = pruned(net, layout, {width.name: 0}, scores), nets.build(kind)
+        restore(fresh, dict(absences(alone)), alone.state_dict())
+        fresh.load_state_dict(alone.state_dict())
+        assert torch.equal(nets.answers(fresh), nets.answers(alone))
+
+
+@pytest.mark.parametrize("kind", [nets.Residual, nets.Branches], ids=lambda kind: kind.__name__)
+def test_a_net_without_branches_trains_and_is_cut_further(kind: type[nets.Net]) -> None:
+    net = nets.build(kind)
+    layout = nets.layout_of(net)
+    gone = {width.name: 0 for width in layout.widths if width.branch}
+    net = pruned(net, layout, gone, models.random_scores(layout))
+    assert {width.name for width in nets.layout_of(net).widths} == {"stem.0"}
+    net.train()
+    net(**nets.inputs(4))["logits"].square().sum().backward()
+    assert all(each.grad is not None for each in net.parameters())
+    layout = nets.layout_of(net)
+    halved = pruned(net, layout, {"stem.0": 8}, models.random_scores(layout))
+    assert halved.classifier.in_features == 8
 
 
 def test_units_that_say_nothing_are_worth_nothing() -> None:

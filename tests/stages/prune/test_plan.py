@@ -7,7 +7,15 @@ from edgesft.stages.prune.plan import PrunePlan, make_plan, top, what_else
 
 
 def ffn(name: str, size: int, channels: int = 1) -> Width:
-    return Width(name, "ffn", size, channels, (Axis(f"{name}.in", 0), Axis(f"{name}.out", 1)), (Reader(f"{name}.out"),))
+    return Width(
+        name,
+        "ffn",
+        size,
+        channels,
+        (Axis(f"{name}.in", 0), Axis(f"{name}.out", 1)),
+        (Reader(f"{name}.out"),),
+        branch=True,
+    )
 
 
 def layout(*widths: Width, model: int = 8, rest: int = 0) -> Layout:
