@@ -63,6 +63,45 @@ def resnet(weights: str, blocks: int = 9, classes: int = 10) -> nn.Module:
     return net
 
 
+class Keywords(nn.Sequential):
+    """The depthwise separable net of MLPerf Tiny's keyword spotting (Zhang et al. 2017, arXiv 1711.07128; Banbury et
+    al. 2021, arXiv 2106.07597).
+    """
+
+    def __init__(self, classes: int, channels: int = 64, blocks: int = 4) -> None:
+        stem = nn.Conv2d(1, channels, (10, 4), stride=2, padding=(5, 1), bias=False)
+        layers: list[nn.Module] = [stem, nn.BatchNorm2d(channels), nn.ReLU(), nn.Dropout(0.2)]
+        for _ in range(blocks):
+            deep = nn.Conv2d(channels, channels, 3, padding=1, groups=channels, bias=False)
+            point = nn.Conv2d(channels, channels, 1, bias=False)
+            layers += [deep, nn.BatchNorm2d(channels), nn.ReLU(), point, nn.BatchNorm2d(channels), nn.ReLU()]
+        pooled = [nn.Dropout(0.4), nn.AdaptiveAvgPool2d(1), nn.Flatten()]
+        super().__init__(*layers, *pooled, nn.Linear(channels, classes))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Scores, shape [rows, classes], of cepstra of shape [rows, 1, 49, 10]."""
+        return super().forward(x)
+
+
+def keywords(classes: int = 10) -> nn.Module:
+    """A net that nobody trained yet."""
+    return Keywords(classes)
+
+
+def mobilenet(folder: str, classes: int = 10) -> nn.Module:
+    """A MobileNetV1 of transformers with a new head.
+
+    Args:
+        folder: Its configuration and weights; the path may name environment variables.
+        classes: Answers.
+    """
+    from transformers import MobileNetV1ForImageClassification
+
+    return MobileNetV1ForImageClassification.from_pretrained(
+        os.path.expandvars(folder), num_labels=classes, ignore_mismatched_sizes=True
+    )
+
+
 def _padding(before: int, after: int) -> nn.Module:
     """Every second pixel, with as many channels of zeros on both sides as are lacking."""
     found = nn.Conv2d(before, after, 1, stride=2, bias=False)

@@ -4,6 +4,8 @@
   they stand in the sentence word for word.
 - `unseen`: zero-shot. The intents of BANKING77, of which every fourth is left out of training and is all of the test.
 - `objects`: arrays. The pictures of CIFAR-10 as its ResNets read them.
+- `signs`: arrays. Photographs of hands that sign digits, as the person detector of MLPerf Tiny reads its pictures.
+- `keywords`: arrays. Spoken digits as MLPerf Tiny's keyword net reads them: the cepstrum of their first second.
 
     python bench/task_data.py runs/task-data       (EDGESFT_DATA names the folder of the data sets)
 """
@@ -11,6 +13,7 @@
 from __future__ import annotations
 
 import argparse
+import csv
 import json
 import os
 import re
@@ -20,7 +23,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import soundfile
 from PIL import Image
+
+SIDE = 96
+"""Pixels of a photograph's side."""
+
+FRAME, HOP, FFT, MELS, CEPSTRUM = 0.04, 0.02, 512, 40, 10
+"""Seconds of a frame and between two, points of its spectrum, mel bands, coefficients: MLPerf Tiny's keyword spotting."""
 
 MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 SLOT = re.compile(r"([\w ]+)\[([^\]]+)\]")
@@ -62,6 +72,44 @@ def objects(archive: Path, split: str) -> dict[str, np.ndarray]:
     return {"x": x.transpose(0, 3, 1, 2).astype(np.float32), "label": np.asarray(labels)}
 
 
+def signs(folder: Path) -> dict[str, np.ndarray]:
+    """`pixel_values`, float32 of shape [photographs, 3, 96, 96] in [0, 1]; the `label` is the folder."""
+    pictures, labels = [], []
+    for path in sorted(folder.glob("*/*.JPG")):
+        with Image.open(path) as picture:
+            small = picture.convert("RGB").resize((SIDE, SIDE), Image.Resampling.BILINEAR)
+        pictures.append(np.asarray(small, np.float32) / 255)
+        labels.append(path.parent.name)
+    return {"pixel_values": np.stack(pictures).transpose(0, 3, 1, 2), "label": np.asarray(labels)}
+
+
+def keywords(folder: Path, split: str) -> dict[str, np.ndarray]:
+    """`x`, float32 of shape [words, 1, 49, 10], each coefficient with mean 0 and deviation about 1; the `label` is the
+    digit.
+    """
+    with (folder / "metadata.csv").open(encoding="utf-8") as table:
+        rows = [row for row in csv.DictReader(table) if row["split"] == split]
+    found = [cepstrum(*soundfile.read(folder / row["path"], dtype="float32")) for row in rows]
+    return {"x": np.stack(found)[:, None], "label": np.asarray([row["label"] for row in rows])}
+
+
+def cepstrum(samples: np.ndarray, rate: int) -> np.ndarray:
+    """Mel-frequency cepstral coefficients of a second (Davis and Mermelstein 1980); shape [frames, coefficients]."""
+    second = np.zeros(rate, np.float32)
+    second[: len(samples)] = samples[:rate]
+    size, hop = int(FRAME * rate), int(HOP * rate)
+    frames = np.lib.stride_tricks.sliding_window_view(second, size)[::hop] * np.hanning(size)
+    power = np.abs(np.fft.rfft(frames, FFT)) ** 2
+    edges = 700 * (np.expm1(np.linspace(0, np.log1p(rate / 2 / 700), MELS + 2)))
+    bins = np.fft.rfftfreq(FFT, 1 / rate)
+    rising = (bins[:, None] - edges[:-2]) / np.diff(edges)[:-1]
+    falling = (edges[2:] - bins[:, None]) / np.diff(edges)[1:]
+    mels = np.log(power @ np.clip(np.minimum(rising, falling), 0, None) + 1e-6)
+    waves = np.cos(np.pi / MELS * (np.arange(MELS)[:, None] + 0.5) * np.arange(CEPSTRUM))
+    found = mels @ waves / MELS
+    return ((found - found.mean(0)) / (found.std(0) + 1e-3)).astype(np.float32)
+
+
 def read(path: Path) -> list[dict[str, Any]]:
     """The rows of a JSON lines file."""
     return [json.loads(line) for line in path.read_text("utf-8").splitlines() if line]
@@ -72,6 +120,13 @@ def write(path: Path, rows: Sequence[dict[str, Any]]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), "utf-8")
     print(f"{path}: {len(rows)} rows")
+
+
+def save(path: Path, arrays: dict[str, np.ndarray]) -> None:
+    """Writes arrays with a row each."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    np.savez(path, **arrays)
+    print(f"{path}: {len(arrays['label'])} rows")
 
 
 def main() -> None:
@@ -89,11 +144,10 @@ def main() -> None:
     held = held_out([row["label"] for row in train])
     write(folder / "unseen/train.jsonl", [row for row in train if row["label"] not in held])
     write(folder / "unseen/test.jsonl", [row for row in test if row["label"] in held])
-    (folder / "objects").mkdir(exist_ok=True)
     for split in ("train", "test"):
-        arrays = objects(source / "image_cifar10" / "cifar10_subset.zip", split)
-        np.savez(folder / "objects" / f"{split}.npz", **arrays)
-        print(f"{folder / 'objects' / split}.npz: {len(arrays['x'])} pictures")
+        save(folder / f"objects/{split}.npz", objects(source / "image_cifar10" / "cifar10_subset.zip", split))
+        save(folder / f"signs/{split}.npz", signs(source / "image_sign_digits" / split))
+        save(folder / f"keywords/{split}.npz", keywords(source / "audio_fsdd", split))
 
 
 if __name__ == "__main__":

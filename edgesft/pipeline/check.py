@@ -10,6 +10,7 @@ from edgesft.data import checks, splits
 from edgesft.data.splits import Splits
 from edgesft.errors import InputError, Problem, UnavailableError
 from edgesft.pipeline.plan import order_problems
+from edgesft.pipeline.settle import settle
 from edgesft.spec import load
 from edgesft.spec.budget import BudgetSpec
 from edgesft.spec.document import Document
@@ -56,10 +57,10 @@ def check(path: Path, settings: Sequence[str] = (), store: Store | None = None) 
         raise InputError(problems)
     base, warnings = path.parent, list[str]()
     lacking: list[UnavailableError] = []
+    rows = None
     profiles, task = _alone(recipe, document, base, problems)
     if task:
         # What this environment lacks is said only where nothing is wrong with what the user gave.
-        rows = None
         try:
             rows = _rows(recipe, document, task, base, store, problems, warnings)
         except UnavailableError as error:
@@ -74,6 +75,8 @@ def check(path: Path, settings: Sequence[str] = (), store: Store | None = None) 
         raise lacking[0]
     if recipe.budget == BudgetSpec():
         warnings.append("the budget is empty: nothing is held, so the verdict is 'pass' whatever comes out")
+    if task and rows:
+        recipe = settle(recipe, task, len(rows.train))
     return Checked(recipe, base, tuple(profiles), tuple(warnings))
 
 

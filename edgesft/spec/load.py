@@ -12,6 +12,7 @@ from pydantic import BaseModel, ValidationError
 
 from edgesft import resources
 from edgesft.errors import InputError, Problem
+from edgesft.spec import auto
 from edgesft.spec import document as documents
 from edgesft.spec.base import Spec
 from edgesft.spec.document import Document, Loc
@@ -42,11 +43,19 @@ def recipe(path: Path, settings: Sequence[str] = ()) -> tuple[RecipeSpec | None,
         InputError: The file cannot be read at all, or a setting leads nowhere.
     """
     document = documents.read(path)
+    _expand(document)
     override(document, settings)
+    _expand(document)
     try:
         return RecipeSpec.model_validate(document.data), [], document
     except ValidationError as error:
         return _salvage(error, document), problems(error, document, RecipeSpec), document
+
+
+def _expand(document: Document) -> None:
+    """Puts the stages in place of `auto`, so that settings can reach into them."""
+    if document.data.get("stages") == auto.AUTO:
+        document.data["stages"] = auto.stages()
 
 
 def _salvage(error: ValidationError, document: Document) -> RecipeSpec | None:

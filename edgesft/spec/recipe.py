@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator
 
+from edgesft.spec.auto import AUTO
 from edgesft.spec.base import Spec
 from edgesft.spec.budget import BudgetSpec
 from edgesft.spec.hub import PREFIX, HubAddress
@@ -14,6 +15,14 @@ from edgesft.spec.stages import StageSpec
 
 Files = str | dict[str, str]
 Split = Files | Annotated[float, Field(gt=0, lt=1)]
+
+
+def _or_auto(schema: dict[str, Any]) -> None:
+    """Files may also say `auto`, for which they are read as its stages."""
+    described = {name: schema.pop(name) for name in ("title", "description") if name in schema}
+    listed = dict(schema)
+    schema.clear()
+    schema.update(**described, anyOf=[listed, {"const": AUTO}])
 
 
 class DataSpec(Spec):
@@ -85,7 +94,8 @@ class RecipeSpec(Spec):
     profile: str | tuple[str, ...] = "x86-1-thread"
     """One profile or several: names or files. Each gets its own verdict."""
     budget: BudgetSpec = BudgetSpec()
-    stages: tuple[StageSpec, ...] = Field(min_length=1)
+    stages: tuple[StageSpec, ...] = Field(min_length=1, json_schema_extra=_or_auto)
+    """What to do, in this order; `auto`, for which `load` puts in a whole chain, does all there is to do."""
     seed: int = Field(0, ge=0, lt=2**32)
     trust_remote_code: bool = False
     """Allow a model to run Python code that comes with it; no task can do so yet, and says so."""

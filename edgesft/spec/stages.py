@@ -33,7 +33,7 @@ class PruneSpec(TrainingSpec):
     """Share of the parameters that may remain."""
     latency: Annotated[float, Field(gt=0, lt=1)] | Literal["auto"] | None = None
     """Share of the input's measured p50 latency that may remain; `auto` goes on, a part at a time, until the deciding
-    metric on validation falls by more than the allowance, and then back one."""
+    metric on validation falls by more than half of the allowance, and then back one."""
     latency_ms: float | None = Field(None, gt=0)
     """The same in milliseconds, on this machine."""
     rounds: int = Field(1, ge=1, le=100)
@@ -81,8 +81,9 @@ class DistillSpec(TrainingSpec):
     """Softens both distributions (Hinton et al. 2015, arXiv 1503.02531)."""
     hard_weight: float = Field(0.3, ge=0, le=1)
     """Weight of the labels; the teacher's logits weigh the rest."""
-    hidden_weight: float = Field(1.0, ge=0)
-    """Weight of the hidden states' mean squared error (Jiao et al. 2019, arXiv 1909.10351)."""
+    hidden_weight: Annotated[float, Field(ge=0)] | Literal["auto"] = "auto"
+    """Weight of the hidden states' mean squared error (Jiao et al. 2019, arXiv 1909.10351); `auto` is 1 where the model
+    tells its hidden states, else 0."""
 
 
 class QuantizeSpec(Spec):

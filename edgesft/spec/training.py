@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -12,10 +12,10 @@ from edgesft.spec.base import Spec
 class TrainingSpec(Spec):
     """What a training stage may set; a value left out comes from the recipe's finetune stage, then from DEFAULTS."""
 
-    epochs: float | None = Field(None, gt=0, le=1000)
-    """Passes over the training rows."""
-    learning_rate: float | None = Field(None, gt=0, le=1)
-    """Peak learning rate of AdamW."""
+    epochs: Annotated[float, Field(gt=0, le=1000)] | Literal["auto"] | None = None
+    """Passes over the training rows; `auto` follows their number."""
+    learning_rate: Annotated[float, Field(gt=0, le=1)] | Literal["auto"] | None = None
+    """Peak learning rate of AdamW; `auto` is the task's usual one."""
     batch_size: int | None = Field(None, ge=1, le=65536)
     """Rows a step."""
     weight_decay: float | None = Field(None, ge=0, le=1)

@@ -8,6 +8,8 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from edgesft.errors import InputError
+from edgesft.spec.auto import AUTO
 from edgesft.spec.stages import DistillSpec
 from edgesft.stages.artefact import Artefact
 from edgesft.stages.context import StageContext, StageReport
@@ -36,7 +38,7 @@ def run(spec: DistillSpec, artefact: Artefact, out: Path, context: StageContext)
     if spec.layers is not None:
         kept = chosen_layers(spec.layers, layer_count(student))
         keep_layers(student, kept)
-    trainee = _with_projections(student, teacher, context) if spec.hidden_weight else student
+    trainee = _trainee(spec, student, teacher, context)
     report = train(
         trainee,
         context,
@@ -48,7 +50,7 @@ def run(spec: DistillSpec, artefact: Artefact, out: Path, context: StageContext)
             hard_weight=spec.hard_weight,
             **loss_options(context.training, context.train),
             hidden=trainee.hidden_loss if isinstance(trainee, distillation.Student) else None,
-            hidden_weight=spec.hidden_weight,
+            hidden_weight=1.0 if spec.hidden_weight == "auto" else spec.hidden_weight,
         ),
     )
     checkpoint.save(student, out, context.processor, artefact.contract)
@@ -58,12 +60,16 @@ def run(spec: DistillSpec, artefact: Artefact, out: Path, context: StageContext)
     return StageReport(summary, {"training": asdict(report), "layers": kept})
 
 
-def _with_projections(student: nn.Module, teacher: nn.Module, context: StageContext) -> distillation.Student:
+def _trainee(spec: DistillSpec, student: nn.Module, teacher: nn.Module, context: StageContext) -> nn.Module:
+    """The student, with projections of its hidden states where they are compared."""
+    if spec.hidden_weight == 0:
+        return student
     batch = context.task.collate(context.train[:2], context.processor)
     inputs = {name: torch.as_tensor(value) for name, value in batch.items() if name != "labels"}
-    return distillation.Student(
-        student,
-        distillation.hidden_widths(student, inputs),
-        distillation.hidden_widths(teacher, inputs),
-        context.seed,
-    )
+    try:
+        widths, taught = (distillation.hidden_widths(model, inputs) for model in (student, teacher))
+    except InputError:
+        if spec.hidden_weight == AUTO:
+            return student
+        raise
+    return distillation.Student(student, widths, taught, context.seed)

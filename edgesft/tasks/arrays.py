@@ -43,6 +43,7 @@ class Arrays(Task):
     """
 
     name: ClassVar[str] = "arrays"
+    learning_rate: ClassVar[float] = 5e-4
 
     def __init__(
         self, inputs: Sequence[str] = ("x",), loss: str = "auto", metric: str = OF_CLASSES, path: Path | None = None

@@ -143,8 +143,11 @@ def hidden_widths(model: nn.Module, inputs: Mapping[str, torch.Tensor]) -> list[
     Raises:
         InputError: The model does not give hidden states of shape (batch, positions, width).
     """
-    with torch.no_grad():
-        outputs = model.eval()(**inputs, output_hidden_states=True)
+    try:
+        with torch.no_grad():
+            outputs = model.eval()(**inputs, output_hidden_states=True)
+    except TypeError:
+        outputs = {}  # knows no such argument
     states = outputs.get("hidden_states") or ()
     if len(states) < 2 or any(state.dim() != 3 for state in states):
         raise InputError(

@@ -1,0 +1,22 @@
+"""`stages: auto`: the chain that did best in the project's own measurements, for any task and model."""
+
+from __future__ import annotations
+
+from typing import Any
+
+AUTO = "auto"
+
+
+def stages() -> list[dict[str, Any]]:
+    """Stages as a recipe would write them.
+
+    Pruning comes first, for it alone takes out whole parts; then the teacher mends what is left, with all of its
+    outputs; int8 comes last, where it costs accuracy that was spared for it. `bench/RESULTS.md` has what each bought.
+    """
+    open_ = {"epochs": AUTO, "learning_rate": AUTO}
+    return [
+        {"stage": "finetune", **open_},
+        {"stage": "prune", "latency": AUTO, "teacher": "finetune", **open_},
+        {"stage": "distill", **open_},
+        {"stage": "quantize", "scheme": AUTO},
+    ]
