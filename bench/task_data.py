@@ -30,7 +30,7 @@ SIDE = 96
 """Pixels of a photograph's side."""
 
 FRAME, HOP, FFT, MELS, CEPSTRUM = 0.04, 0.02, 512, 40, 10
-"""Seconds of a frame and between two, points of its spectrum, mel bands, coefficients: MLPerf Tiny's keyword spotting."""
+"""Seconds of a frame and between two, points of its spectrum, mel bands, coefficients (MLPerf Tiny's keywords)."""
 
 MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 SLOT = re.compile(r"([\w ]+)\[([^\]]+)\]")

@@ -169,6 +169,10 @@ class Arrays(Task):
         """Stacked arrays."""
         return {name: np.stack([example[name] for example in examples]) for name in examples[0]}
 
+    def length(self, example: Example) -> int:
+        """1: all are of one shape, and a batch is computed whole, for the statistics of batch normalisations."""
+        return 1
+
     def augment(self, batch: Batch, processor: Any, settings: ResolvedTraining, rng: np.random.Generator) -> Batch:
         """The batch as it is: what noise is harmless, only its owner knows."""
         return batch

@@ -15,10 +15,12 @@ from edgesft import api
 from edgesft.errors import InputError
 from edgesft.progress import Progress
 from edgesft.spec.model import FactorySpec
+from edgesft.spec.training import ResolvedTraining
 from edgesft.tasks import factory
 from edgesft.tasks.arrays import Arrays
 from edgesft.tasks.source import digest
 from edgesft.train import checkpoint
+from edgesft.train.batches import Steps
 from tests import chain
 from tests.tasks import nets
 
@@ -176,3 +178,9 @@ def test_every_stage(own: dict[str, str], tmp_path: Path, monkeypatch: pytest.Mo
     # The receipt's recipe runs from anywhere.
     again = api.run(tmp_path / "run" / "recipe.yaml", output=tmp_path / "again", progress=Progress(quiet=True))
     assert again.verdict == "pass"
+
+
+def test_batches_of_large_arrays_are_computed_whole() -> None:
+    task, large = Arrays(), {"x": np.zeros((3, 64, 64), np.float32), "labels": np.int64(0)}
+    steps = Steps(task, None, [large] * 32, ResolvedTraining(batch_size=32, epochs=1.0), 0)
+    assert steps.parts(0) == 1
