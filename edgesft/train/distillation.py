@@ -11,6 +11,7 @@ from torch import nn
 
 from edgesft.errors import InputError
 from edgesft.tasks.base import Task
+from edgesft.train.channels import arranged
 from edgesft.train.losses import hidden_mse, soft_targets
 from edgesft.train.objective import Objective, inputs_of
 
@@ -44,7 +45,7 @@ def teacher_objective(
     return partial(
         _taught_loss,
         task=task,
-        teacher=teacher.eval().requires_grad_(False),
+        teacher=arranged(teacher.eval().requires_grad_(False)),
         temperature=temperature,
         hard_weight=hard_weight,
         label_smoothing=label_smoothing,

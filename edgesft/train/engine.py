@@ -24,6 +24,7 @@ from edgesft.train import workers
 from edgesft.train.adapters import adapted
 from edgesft.train.average import AVERAGE
 from edgesft.train.batches import Steps
+from edgesft.train.channels import channels_last
 from edgesft.train.checkpoint import WEIGHTS, restore_weights
 from edgesft.train.depth import thawed
 from edgesft.train.gradient import Gradient
@@ -161,6 +162,7 @@ def _prepared(gradient: Gradient) -> Iterator[None]:
     with (
         dropping(model, settings.dropout),
         thawed(model),
+        channels_last(model),
         adapted(model, settings, gradient.seed),
         # Penalties have gradients of the whole table.
         nullcontext() if settings.l1 or settings.l2 else sparse_gradients(model),
