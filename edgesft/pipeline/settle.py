@@ -6,6 +6,7 @@ from typing import Any
 
 from edgesft.spec.auto import AUTO
 from edgesft.spec.recipe import RecipeSpec
+from edgesft.spec.stages import FinetuneSpec
 from edgesft.spec.training import TrainingSpec
 from edgesft.tasks.base import Task
 
@@ -22,7 +23,7 @@ def settle(recipe: RecipeSpec, task: Task, rows: int) -> RecipeSpec:
 
     Args:
         recipe: As it was read.
-        task: Has a usual learning rate.
+        task: Has usual learning rates.
         rows: Of training.
     """
     stages = tuple(
@@ -38,5 +39,8 @@ def _found(spec: TrainingSpec, task: Task, rows: int) -> dict[str, Any]:
     if spec.epochs == AUTO:
         found["epochs"] = float(min(max(round(ROWS[kind] / rows, 1), FEWEST[kind]), MOST[kind]))
     if spec.learning_rate == AUTO:
-        found["learning_rate"] = task.learning_rate
+        # What is cut recovers at the middle one; what is pretrained may want less, and what is new more.
+        found["learning_rate"] = task.learning_rates[(len(task.learning_rates) - 1) // 2]
+        if isinstance(spec, FinetuneSpec):
+            found["learning_rates"] = task.learning_rates
     return found

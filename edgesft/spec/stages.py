@@ -20,6 +20,9 @@ class FinetuneSpec(TrainingSpec):
     """Name of the row; by default the stage's kind."""
     head: Literal["random", "prototypes"] = "random"
     """What the head starts from where it is new: noise, or each class's mean, which helps with few rows a class."""
+    learning_rates: tuple[Annotated[float, Field(gt=0, le=1)], ...] = ()
+    """Learning rates that are tried first, each for a part of the epochs; the best one trains, and of those that do as
+    well within the error of the validation rows the lowest. Where given, `learning_rate` is not used here."""
 
 
 class PruneSpec(TrainingSpec):

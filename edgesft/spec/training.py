@@ -15,7 +15,7 @@ class TrainingSpec(Spec):
     epochs: Annotated[float, Field(gt=0, le=1000)] | Literal["auto"] | None = None
     """Passes over the training rows; `auto` follows their number."""
     learning_rate: Annotated[float, Field(gt=0, le=1)] | Literal["auto"] | None = None
-    """Peak learning rate of AdamW; `auto` is the task's usual one."""
+    """Peak learning rate of AdamW; `auto` is the task's usual one, in the finetune stage the best of several."""
     batch_size: int | None = Field(None, ge=1, le=65536)
     """Rows a step."""
     weight_decay: float | None = Field(None, ge=0, le=1)

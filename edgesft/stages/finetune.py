@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+import copy
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
+
+from torch import nn
 
 from edgesft.spec.stages import FinetuneSpec
 from edgesft.stages.artefact import Artefact
@@ -13,6 +19,9 @@ from edgesft.train import checkpoint
 from edgesft.train.diagnosis import diagnose
 from edgesft.train.evidence import gather
 from edgesft.train.head import imprint
+
+TRIAL = 0.15
+"""Share of the epochs for which a learning rate is tried."""
 
 
 def run(spec: FinetuneSpec, artefact: Artefact, out: Path, context: StageContext) -> StageReport:
@@ -39,6 +48,9 @@ def run(spec: FinetuneSpec, artefact: Artefact, out: Path, context: StageContext
             settings=context.training,
             seed=context.seed,
         )
+    tried = _tried(spec, model, context)
+    if tried:
+        context = replace(context, training=context.training.model_copy(update={"learning_rate": lowest_good(tried)}))
     report = train(model, context, label=spec.name or spec.stage)
     checkpoint.save(model, out, context.processor, artefact.contract)
     found = gather(
@@ -54,4 +66,48 @@ def run(spec: FinetuneSpec, artefact: Artefact, out: Path, context: StageContext
         names=artefact.contract.labels,
     )
     diagnosis = [finding.to_json() for finding in diagnose(found)] if found else []
-    return StageReport(report.summary(context.task.metrics[0]), {"training": asdict(report), "diagnosis": diagnosis})
+    details: dict[str, Any] = {"training": asdict(report), "diagnosis": diagnosis}
+    if tried:
+        details |= {"learning_rate": context.training.learning_rate, "tried": [vars(one) for one in tried]}
+    return StageReport(report.summary(context.task.metrics[0]), details)
+
+
+@dataclass(frozen=True)
+class Tried:
+    """A learning rate that was tried.
+
+    Attributes:
+        rate: It.
+        score: The deciding metric on validation.
+        error: Its standard error, taken for that of a share of the rows.
+    """
+
+    rate: float
+    score: float
+    error: float
+
+
+def lowest_good(tried: Sequence[Tried]) -> float:
+    """The lowest rate whose score is within a standard error of the best one's: less breaks less of what is pretrained
+    (the one-standard-error rule of Breiman et al. 1984, section 3.4.3).
+    """
+    best = max(tried, key=lambda one: one.score)
+    return min(one.rate for one in tried if one.score >= best.score - best.error)
+
+
+def _tried(spec: FinetuneSpec, model: nn.Module, context: StageContext) -> list[Tried]:
+    """Short trainings of copies of the model, one a rate; the score of each is kept in the work folder."""
+    rates = spec.learning_rates
+    if len(rates) == 1:
+        return [Tried(rates[0], 0.0, 0.0)]
+    tried, metric, rows = [], context.task.metrics[0], len(context.validation)
+    for rate in rates:
+        settings = {"learning_rate": rate, "epochs": context.training.epochs * TRIAL, "evaluations": 1}
+        short = replace(context, training=context.training.model_copy(update=settings))
+        work = context.work / f"rate-{rate:g}"
+        work.mkdir(exist_ok=True)
+        report = train(copy.deepcopy(model), short, label=f"learning rate {rate:g}", work=work)
+        score = report.best[metric]
+        context.progress.say(f"learning rate {rate:g}: validation {metric} {score:.4f}")
+        tried.append(Tried(rate, score, math.sqrt(max(score * (1 - score), 0.0) / rows)))
+    return tried

@@ -43,7 +43,7 @@ class Arrays(Task):
     """
 
     name: ClassVar[str] = "arrays"
-    learning_rate: ClassVar[float] = 5e-4
+    learning_rates: ClassVar[tuple[float, ...]] = (3e-4, 1e-3, 3e-3)
 
     def __init__(
         self, inputs: Sequence[str] = ("x",), loss: str = "auto", metric: str = OF_CLASSES, path: Path | None = None

@@ -110,8 +110,8 @@ class Task(ABC):
     """Columns that the rows must have."""
     metrics: tuple[str, ...]
     """Names that `score` returns; the first one decides. All are better when higher, and lie in [0, 1]."""
-    learning_rate: ClassVar[float] = 1e-4
-    """Usual peak of AdamW: that of small pretrained transformers here, two times what large ones want."""
+    learning_rates: ClassVar[tuple[float, ...]] = (1e-4, 3e-4)
+    """Usual peaks of AdamW, rising: those of small pretrained transformers, which want more than large ones."""
     training: frozenset[str] = frozenset()
     """Training settings of `PARTICULAR` that mean something here."""
 

@@ -45,7 +45,10 @@ def test_all_problems_at_once_with_places(tmp_path: Path) -> None:
     problems = found(tmp_path, text)
     assert len(problems) == 3
     assert "recipe.yaml:2 modle: 'modle' is not a key here\n    Try: 'model'" in problems[0]
-    assert "recipe.yaml:7 stages.0.learning_rate: 'learning_rate' must be greater than 0. Got -1" in problems[1]
+    assert (
+        "recipe.yaml:7 stages.0.learning_rate: 'learning_rate' must be greater than 0 or must be 'auto'. Got -1"
+        in problems[1]
+    )
     assert "recipe.yaml:8 stages.1.latncy" in problems[2] and "Try: 'latency'" in problems[2]
 
 

@@ -40,6 +40,10 @@ went too far; what would leave more than the latter is not tried."""
 SPARED = 0.5
 """Share of the allowance that such a stage leaves to what follows it: int8 gains more than the last cut would."""
 
+LONGER, HOPELESS = 3.0, 4.0
+"""What falls too far is trained again, for so many times the epochs, but where it fell further than so many times the
+allowance."""
+
 MOST = 20
 """Rounds at most: what is left would be a thousandth."""
 
@@ -108,8 +112,12 @@ def _as_far_as_it_holds(bench: Bench, model: nn.Module) -> tuple[nn.Module, list
         except InputError:
             break  # nothing smaller can be had
         found = _cut(bench, candidate, own, chosen)
-        drop = before - found["training"]["best"][metric]
-        holds = drop <= context.allowance * (1 - SPARED)
+        drop, bar = before - found["training"]["best"][metric], context.allowance * (1 - SPARED)
+        if bar < drop <= HOPELESS * context.allowance:
+            own = _longer(own)
+            found["longer"] = asdict(_recover(bench.spec, candidate, bench.contract, own))
+            drop = before - found["longer"]["best"][metric]
+        holds = drop <= bar
         rounds.append({**found, "drop": drop, "holds": holds})
         came = f"{found['latency']['ratio']:.3f} of the input's latency, {metric} {-drop * 100:+.1f} points"
         context.progress.say(f"prune: {came}: {'on' if holds else 'back'}")
@@ -156,6 +164,14 @@ def _of_round(context: StageContext, number: int, rounds: int) -> StageContext:
         return context
     shorter = context.training.model_copy(update={"epochs": context.training.epochs / rounds})
     return replace(_numbered(context, number), training=shorter)
+
+
+def _longer(context: StageContext) -> StageContext:
+    """The surroundings of a round's second training."""
+    training = context.training.model_copy(update={"epochs": context.training.epochs * LONGER})
+    work = context.work / "longer"
+    work.mkdir(exist_ok=True)
+    return replace(context, training=training, work=work)
 
 
 def _numbered(context: StageContext, number: int) -> StageContext:
