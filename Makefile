@@ -4,7 +4,7 @@ VENV ?= .venv
 RUN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test test-slow lint format bench-sst2 bench-clinc150 bench-tasks bench-models bench-harness bench-gate bench-finetune clean
+.PHONY: demo test test-slow lint format bench-sst2 bench-clinc150 bench-tasks bench-compression bench-models bench-harness bench-gate bench-finetune clean
 
 # The constraints name the exact set that was tested. The weights' package asks for sentence-transformers, which
 # nothing here needs.
@@ -45,6 +45,16 @@ bench-tasks: $(READY)
 		$(RUN)/edgesft run bench/tasks/$$task.yaml --output runs/tasks/$$task || [ $$? -ne 2 ] || exit; \
 	done
 	$(RUN)/python bench/task_rows.py $(TASKS:%=runs/tasks/%)
+
+# How far models shrink, beside what peers make of them. CASES names some; hours for all of them on 2 cores, and a call
+# goes on where an earlier one was stopped. Olive has an environment of its own.
+.venv-olive/.ready:
+	python3 -m venv .venv-olive
+	.venv-olive/bin/pip install -q olive-ai==0.13.0 onnxruntime requests
+	touch $@
+bench-compression: $(READY) .venv-olive/.ready
+	$(RUN)/python bench/task_data.py runs/task-data
+	$(RUN)/python bench/compression.py $(CASES) --olive .venv-olive/bin/python
 
 # EDGESFT_WEIGHTS names the folder of pretrained weights. A budget line that fails (exit code 1) is a result, too.
 MODELS := minilm mobilenet gtcrn ultraface

@@ -45,10 +45,8 @@ def test_all_problems_at_once_with_places(tmp_path: Path) -> None:
     problems = found(tmp_path, text)
     assert len(problems) == 3
     assert "recipe.yaml:2 modle: 'modle' is not a key here\n    Try: 'model'" in problems[0]
-    assert (
-        "recipe.yaml:7 stages.0.learning_rate: 'learning_rate' must be greater than 0 or must be 'auto'. Got -1"
-        in problems[1]
-    )
+    place = "recipe.yaml:7 stages.0.learning_rate: 'learning_rate'"
+    assert f"{place} must be greater than 0 or must be 'auto'. Got -1" in problems[1]
     assert "recipe.yaml:8 stages.1.latncy" in problems[2] and "Try: 'latency'" in problems[2]
 
 
@@ -182,3 +180,17 @@ def test_every_field_is_documented() -> None:
     for spec in (RecipeSpec, ProfileSpec):
         for name, schema in {spec.__name__: spec.model_json_schema(), **spec.model_json_schema()["$defs"]}.items():
             assert schema.get("description"), name
+
+
+def test_auto_stands_for_a_chain_that_settings_reach_into(tmp_path: Path) -> None:
+    path = tmp_path / "recipe.yaml"
+    path.write_text(GOOD[: GOOD.index("stages:")] + "stages: auto\n")
+    recipe, problems, _ = load.recipe(path, ["stages.prune.latency=0.3"])
+    assert recipe and not problems
+    assert [spec.stage for spec in recipe.stages] == ["finetune", "prune", "distill", "quantize"]
+    assert recipe.stages[1].latency == 0.3 and recipe.stages[0].epochs == "auto"
+    path.write_text(GOOD)
+    recipe, problems, _ = load.recipe(path, ["stages=auto"])
+    assert recipe and recipe.stages[1].latency == "auto"
+    path.write_text(GOOD[: GOOD.index("stages:")] + "stages: outo\n")
+    assert load.recipe(path)[1]
