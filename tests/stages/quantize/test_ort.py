@@ -10,7 +10,7 @@ from edgesft.measure.model.facts import read_facts
 from edgesft.stages.artefact import Artefact
 from edgesft.stages.export.checks import file_run
 from edgesft.stages.quantize import dynamic, fp16, static
-from edgesft.stages.quantize.ort import Calibration
+from edgesft.stages.quantize.ort import Calibration, between_convolutions
 from edgesft.stages.quantize.verify import verify
 from tests.stages.surroundings import TASK, Small
 
@@ -91,3 +91,51 @@ def test_the_same_source_gives_the_same_bytes_and_the_source_folder_stays(
     assert {place.name for place in (tmp_path / "a").iterdir()} == {"d.onnx", "s.onnx"}
     assert {place.name: place.read_bytes() for place in artefact.path.iterdir()} == before
     assert capfd.readouterr() == ("", "")
+
+
+def _residual(folder: Path) -> Path:
+    """A stem, a branch with a sum, and a product with a sum of its own."""
+    rng, nodes, weights = np.random.default_rng(0), [], []
+    for name, shape in {
+        "stem": (8, 3, 3, 3),
+        "one": (8, 8, 3, 3),
+        "two": (8, 8, 3, 3),
+        "last": (8, 4),
+        "bias": (4,),
+    }.items():
+        weights.append(onnx.numpy_helper.from_array(rng.normal(0, 0.2, shape).astype(np.float32), f"{name}.weight"))
+    for name, source in (("stem", "x"), ("one", "stem.relu"), ("two", "one.relu")):
+        nodes.append(onnx.helper.make_node("Conv", [source, f"{name}.weight"], [name], name, pads=[1, 1, 1, 1]))
+        if name != "two":
+            nodes.append(onnx.helper.make_node("Relu", [name], [f"{name}.relu"], f"{name}.relu"))
+    nodes += [
+        onnx.helper.make_node("Add", ["two", "stem.relu"], ["sum"], "sum"),
+        onnx.helper.make_node("GlobalAveragePool", ["sum"], ["mean"], "mean"),
+        onnx.helper.make_node("Flatten", ["mean"], ["flat"], "flat"),
+        onnx.helper.make_node("MatMul", ["flat", "last.weight"], ["product"], "last"),
+        onnx.helper.make_node("Add", ["product", "bias.weight"], ["logits"], "bias"),
+    ]
+    values = [
+        onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, shape)
+        for name, shape in (("x", ["batch", 3, 8, 8]), ("logits", ["batch", 4]))
+    ]
+    graph = onnx.helper.make_graph(nodes, "residual", values[:1], values[1:], weights)
+    onnx.save(
+        onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 20)], ir_version=10),
+        folder / "r.onnx",
+    )
+    return folder / "r.onnx"
+
+
+def test_sums_between_convolutions_have_eight_bits(tmp_path: Path) -> None:
+    source, rng = _residual(tmp_path), np.random.default_rng(1)
+    rows = [{"x": rng.normal(size=(1, 3, 8, 8)).astype(np.float32)} for _ in range(8)]
+    plan = static(source, tmp_path / "q.onnx", rows)
+    assert plan.quantized == ("stem", "one", "two", "last")
+    assert between_convolutions(onnx.load(source), plan) == ["stem.relu", "one.relu", "sum"]
+    producers = {name: node for node in onnx.load(tmp_path / "q.onnx").graph.node for name in node.output}
+    told = {
+        node.name: [producers[name].op_type for name in node.input if name in producers] for node in producers.values()
+    }
+    assert told["sum"] == ["DequantizeLinear"] * 2 and told["bias"] == ["MatMul"]
+    verify(tmp_path / "q.onnx", source, plan, rows)
