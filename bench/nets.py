@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import torch
 from safetensors.torch import load_file
@@ -95,11 +96,15 @@ def mobilenet(folder: str, classes: int = 10) -> nn.Module:
         folder: Its configuration and weights; the path may name environment variables.
         classes: Answers.
     """
-    from transformers import MobileNetV1ForImageClassification
+    from transformers import MobileNetV1Config, MobileNetV1ForImageClassification
 
-    return MobileNetV1ForImageClassification.from_pretrained(
-        os.path.expandvars(folder), num_labels=classes, ignore_mismatched_sizes=True
-    )
+    place = Path(os.path.expandvars(folder))
+    config = MobileNetV1Config.from_pretrained(place)
+    config.num_labels = classes
+    net = MobileNetV1ForImageClassification(config)
+    state = load_file(place / "model.safetensors")
+    net.load_state_dict({name: tensor for name, tensor in state.items() if "classifier" not in name}, strict=False)
+    return net
 
 
 def _padding(before: int, after: int) -> nn.Module:

@@ -17,7 +17,6 @@ from edgesft.errors import EdgesftError
 from edgesft.pipeline.job import Job
 from edgesft.pipeline.models import Maker
 from edgesft.pipeline.plan import plan
-from edgesft.pipeline.rows import Measurer
 from edgesft.stages.export import export_onnx
 from edgesft.train import checkpoint
 from edgesft.train.distillation import teacher_objective
@@ -38,7 +37,7 @@ def pruned_by_macs(job: Job, folder: Path) -> dict[str, Path]:
     Then trained as our last training is. The smallest one within the allowance, and the first one beyond it.
     """
     steps = {step.spec.stage: step for step in plan(job.recipe)}
-    maker = Maker(job, Measurer(job))
+    maker = Maker(job)
     finetuned, _ = maker.make(steps["finetune"], maker.start(), None)
     teacher = checkpoint.load(finetuned.path, job.task)
     base, found = _accuracy(job, teacher), dict[str, Path]()

@@ -78,7 +78,7 @@ def _answered(job: Job, label: str) -> Evaluation:
         raise InputError("folds: the recipe must have a finetune stage, got none", "stages: [{stage: finetune}]")
     settings = (step.training or ResolvedTraining()).model_copy(update={"evaluations": 1, "patience": None})
     measurer = Measurer(job)
-    maker = Maker(job, measurer)
+    maker = Maker(job)
     artefact, _ = maker.make(replace(step, name=f"{step.name}, {label}", training=settings), maker.start(), None)
     return measurer.evaluation(maker.onnx(artefact), "validation")
 

@@ -7,13 +7,12 @@ from typing import Any
 from edgesft.pipeline.job import Job
 from edgesft.pipeline.models import Maker, resolve_teacher
 from edgesft.pipeline.plan import plan
-from edgesft.pipeline.rows import Measurer
 from edgesft.stages.registry import KINDS
 
 
 def forecast(job: Job) -> list[dict[str, Any]]:
     """The steps in order: name, forms, key, whether the store has it, and its settings."""
-    maker = Maker(job, Measurer(job))
+    maker = Maker(job)
     current = original = maker.start_key()
     keys: dict[str, str] = {}
     form, found = "torch", list[dict[str, Any]]()

@@ -6,12 +6,13 @@ A run whose steps are all in the store asks for none of the heavy things here, w
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from edgesft.data import arrays, sources, splits
+from edgesft.data.files import sha256
 from edgesft.data.splits import Splits
 from edgesft.measure import fingerprint
 from edgesft.pipeline.plan import export_settings, training
@@ -20,6 +21,9 @@ from edgesft.spec.load import is_file
 from edgesft.spec.model import FactorySpec
 from edgesft.spec.profile import MeasureSpec, ProfileSpec
 from edgesft.spec.recipe import RecipeSpec
+from edgesft.stages.artefact import Artefact
+from edgesft.stages.export import TOKENIZER
+from edgesft.stages.prune.vocabulary import OPTION
 from edgesft.store.keys import key, versions
 from edgesft.store.store import Store
 from edgesft.tasks import chunked, factory, registry, source
@@ -28,6 +32,9 @@ from edgesft.tasks.source import Source
 
 EXAMPLES_VERSION = 1
 """Raised when the same rows would be encoded or laid out otherwise in the store."""
+
+ALIKE = ("task", "splits", "contract", "model", "machine", "facts", "data_digest")
+"""What is the same whoever encodes the rows."""
 
 DEFAULT_ALLOWANCE = 0.01
 """How far the deciding metric may fall where the budget does not say: the point that users of compression accept."""
@@ -46,6 +53,7 @@ class Job:
         profile: The device.
         store: Where steps and measurements are kept.
         progress: Tells the person what goes on.
+        own: Folder of the processor that the rows are encoded by; None is the pretrained model's.
     """
 
     recipe: RecipeSpec
@@ -53,6 +61,7 @@ class Job:
     profile: ProfileSpec
     store: Store
     progress: Progress
+    own: Path | None = None
 
     @cached_property
     def task(self) -> Task:
@@ -81,7 +90,18 @@ class Job:
     @cached_property
     def processor(self) -> Any:
         """The pretrained model's tokenizer or the like."""
-        return self.task.load_processor(self.model, self.contract)
+        return self.task.load_processor(self.source(str(self.own)) if self.own else self.model, self.contract)
+
+    def reading(self, artefact: Artefact) -> Job:
+        """The same with the rows as a trimmed artefact's own tokenizer encodes them; itself for others."""
+        if OPTION not in artefact.contract.options:
+            return self
+        known: dict[str, Job] = vars(self).setdefault("_readings", {})
+        digest = sha256(artefact.path / TOKENIZER)
+        if digest not in known:
+            known[digest] = replace(self, own=artefact.path)
+            vars(known[digest]).update({name: vars(self)[name] for name in ALIKE if name in vars(self)})
+        return known[digest]
 
     @cached_property
     def train(self) -> Sequence[Example]:
@@ -107,6 +127,7 @@ class Job:
             "version": EXAMPLES_VERSION,
             "split": split,
             "contract": self.contract.to_json(),
+            "tokenizer": sha256(self.own / TOKENIZER) if self.own else None,
             **self.facts,
             # The test rows are no part of what the model is made from.
             "data": self.data_digest if split == "test" else self.facts["data"],

@@ -17,6 +17,7 @@ from edgesft.stages.artefact import Artefact
 from edgesft.stages.context import StageContext, StageReport
 from edgesft.stages.registry import KINDS
 from edgesft.store.keys import key
+from edgesft.tasks.base import Example
 from edgesft.tasks.source import Source
 from edgesft.tasks.source import digest as source_digest
 
@@ -41,9 +42,8 @@ def resolve_teacher(name: str, made: Mapping[str, T], original: T) -> T | None:
 class Maker:
     """Makes artefacts for one job, or finds them in the store."""
 
-    def __init__(self, job: Job, measurer: Measurer) -> None:
+    def __init__(self, job: Job) -> None:
         self._job = job
-        self._measurer = measurer
         self._made: dict[str, Artefact] = {}
         """Stage name → what it made, for teachers."""
 
@@ -119,7 +119,9 @@ class Maker:
         def build(out: Path, work: Path) -> None:
             self._job.progress.say(f"{step.name} …")
             (out / MODEL).mkdir()
-            report = kind.runner()(step.spec, source, out / MODEL, self._context(step, work, teacher, reference))
+            report = kind.runner()(
+                step.spec, source, out / MODEL, self._context(step, source, work, teacher, reference)
+            )
             (out / REPORT).write_text(json.dumps(dataclasses.asdict(report), indent=1), "utf-8")
 
         folder = self._job.store.make(digest, build)
@@ -147,14 +149,14 @@ class Maker:
         """The content key of a teacher that is a model of its own."""
         return self.start_key(model=source_digest(self._job.source(name)))
 
-    def _context(self, step: Step, work: Path, teacher: Artefact | None, reference: Artefact | None) -> StageContext:
-        job = self._job
+    def _context(
+        self, step: Step, source: Artefact, work: Path, teacher: Artefact | None, reference: Artefact | None
+    ) -> StageContext:
+        job = self._job.reading(source)
+        measurer = Measurer(job)
 
-        def evaluate(file: Path) -> dict[str, float]:
-            return self._measurer.scores(file)
-
-        def latency(files: Sequence[Path]) -> list[int]:
-            return self._measurer.medians(files)
+        def encoded_by(processor: Any) -> Sequence[Example]:
+            return job.task.encode(job.splits.validation, processor, job.contract)
 
         def record(facts: Mapping[str, Any], measure: Callable[[], Any]) -> Any:
             surroundings = {
@@ -178,8 +180,9 @@ class Maker:
             teacher=teacher,
             reference=reference,
             allowance=job.allowance,
-            latency=latency,
+            latency=measurer.medians,
             record=record,
-            evaluate=evaluate,
+            evaluate=measurer.scores,
+            encoded_by=encoded_by,
             progress=job.progress,
         )

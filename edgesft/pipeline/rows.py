@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -72,7 +73,7 @@ class Measurer:
         }
 
         def build(out: Path, work: Path) -> None:
-            predictions, metrics = self._predict(onnx.model, split, f"{split} rows")
+            predictions, metrics = Measurer(job.reading(onnx))._predict(onnx.model, split, f"{split} rows")
             np.save(out / PREDICTIONS, predictions)
             (out / METRICS).write_text(json.dumps(metrics), "utf-8")
 
@@ -138,7 +139,8 @@ class Measurer:
         return job.store.record(key(facts), compute)
 
     def _unknown(self, onnx: Artefact, predictions: np.ndarray, contract: Contract) -> dict[str, Any]:
-        others = self._answers(onnx.model, self._job.unknown, "unknown rows")
+        own = self._job.reading(onnx)
+        others = Measurer(own)._answers(onnx.model, own.unknown, "unknown rows")
         return self._job.task.unknown(predictions, others, contract)
 
     def _of_answers(self, kind: str, onnx: Artefact, split: str) -> dict[str, Any]:
@@ -169,10 +171,10 @@ class Measurer:
         }
         budget = job.recipe.budget
         loads = LOADS if budget.load_ms or budget.first_inference_ms else 1
-        files = {name: onnx.model for name, onnx in models.items()}
 
         def compute() -> dict[str, Any]:
-            measured = self._measure(files, settings, loads)
+            subjects = {name: Measurer(job.reading(onnx))._subject(onnx.model) for name, onnx in models.items()}
+            measured = measure(subjects, settings, progress=job.progress, loads=loads)
             whole = {name: each.to_json() for name, each in measured.items() if isinstance(each, Measurement)}
             if len(whole) < len(measured):
                 raise _Incomplete(measured)
@@ -191,18 +193,17 @@ class Measurer:
             MeasureError: One of them could not be measured.
         """
         names = [str(index) for index in range(len(files))]
-        measured = self._measure(dict(zip(names, files, strict=True)), self._job.quick, 1)
+        subjects = {name: self._subject(file) for name, file in zip(names, files, strict=True)}
+        measured = measure(subjects, self._job.quick, progress=self._job.progress, loads=1)
         return [int(np.median(required(measured[name]).samples)) for name in names]
 
-    def _measure(
-        self, files: Mapping[str, Path], settings: MeasureSpec, loads: int
-    ) -> dict[str, Measurement | MeasureError]:
+    def _subject(self, file: Path) -> Subject:
+        return Subject(file, self._job.profile.providers, self._job.profile.threads, self._requests)
+
+    @cached_property
+    def _requests(self) -> Requests:
         job = self._job
-        requests = Requests(tuple(job.task.requests(job.validation, job.processor)), "real rows")
-        subjects = {
-            name: Subject(file, job.profile.providers, job.profile.threads, requests) for name, file in files.items()
-        }
-        return measure(subjects, settings, progress=job.progress, loads=loads)
+        return Requests(tuple(job.task.requests(job.validation, job.processor)), "real rows")
 
     def _predict(self, file: Path, split: str, label: str) -> tuple[np.ndarray, dict[str, float]]:
         job = self._job

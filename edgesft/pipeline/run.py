@@ -35,7 +35,7 @@ class _Run:
     def __init__(self, job: Job) -> None:
         self._job = job
         self._measurer = Measurer(job)
-        self._maker = Maker(job, self._measurer)
+        self._maker = Maker(job)
         self._current = self._maker.start()
         self._rows: list[Row] = []
         self._reference: Row | None = None

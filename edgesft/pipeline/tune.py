@@ -209,7 +209,7 @@ class _Trainings:
         for arguments in ([], _arguments(self.recipe, best.settings)):
             job, made, _ = self._made(arguments)
             measurer = Measurer(job)
-            answers.append(measurer.evaluation(Maker(job, measurer).onnx(made), "validation").predictions)
+            answers.append(measurer.evaluation(Maker(job).onnx(made), "validation").predictions)
         references = job.task.references(job.validation)
 
         def scorer(predictions: np.ndarray, rows: np.ndarray) -> dict[str, float]:
@@ -223,7 +223,7 @@ class _Trainings:
         checked = check(self.path, [*self.settings, *arguments], self.store)
         # The profile decides how fast the model is, not what it learns.
         job = Job(checked.recipe, checked.base, checked.profiles[0], self.store, self.progress)
-        maker = Maker(job, Measurer(job))
+        maker = Maker(job)
         return job, *maker.make(_finetune(plan(job.recipe)), maker.start(), None)
 
 

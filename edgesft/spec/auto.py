@@ -16,7 +16,7 @@ def stages() -> list[dict[str, Any]]:
     open_ = {"epochs": AUTO, "learning_rate": AUTO}
     return [
         {"stage": "finetune", **open_},
-        {"stage": "prune", "latency": AUTO, "teacher": "finetune", **open_},
+        {"stage": "prune", "latency": AUTO, "vocabulary": AUTO, "teacher": "finetune", **open_},
         {"stage": "distill", **open_},
         {"stage": "quantize", "scheme": AUTO},
     ]

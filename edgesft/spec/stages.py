@@ -50,6 +50,10 @@ class PruneSpec(TrainingSpec):
     """Which widths may shrink; by default all that the model has but `hidden`, the residual stream of a transformer."""
     exclude: tuple[str, ...] = ()
     """Module-name patterns (fnmatch) whose widths stay; each must match something."""
+    vocabulary: Literal["whole", "trimmed", "auto"] = "whole"
+    """`trimmed` leaves the tokens that training lacks out of the embeddings and the tokenizer (WordPiece), but single
+    characters and what goes on within words; `auto` does so where it can and costs no more than a quarter of the
+    allowance."""
     channel_multiple: int | None = Field(None, ge=1, le=1024)
     """Widths are rounded to a multiple of this; by default the profile's."""
     max_share: float = Field(1.0, gt=0, le=1)

@@ -48,6 +48,7 @@ class StageContext:
         record: `record(facts, measure)` → a JSON value that these facts, this machine, the profile and the rows decide,
             measured where no run has done so before.
         evaluate: `evaluate(onnx file)` → metrics on the validation rows, on the profile's provider.
+        encoded_by: `encoded_by(processor)` → the validation rows as another one encodes them.
         progress: Tells the person what goes on.
     """
 
@@ -66,4 +67,5 @@ class StageContext:
     latency: Callable[[Sequence[Path]], list[int]]
     record: Callable[[Mapping[str, Any], Callable[[], Any]], Any]
     evaluate: Callable[[Path], dict[str, float]]
+    encoded_by: Callable[[Any], Sequence[Example]]
     progress: Progress

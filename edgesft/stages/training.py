@@ -12,6 +12,10 @@ from edgesft.tasks.base import Contract
 from edgesft.train import checkpoint
 from edgesft.train.engine import FitReport, fit
 from edgesft.train.objective import Objective
+from edgesft.train.predictor import runner
+
+BATCH = 32
+"""Rows that are scored at once."""
 
 
 def train(
@@ -48,6 +52,13 @@ def train(
         label=label,
         objective=objective,
     )
+
+
+def score(model: nn.Module, context: StageContext) -> float:
+    """The deciding metric of a torch model on the validation rows."""
+    answers = context.task.predict(runner(model), context.validation, context.processor, batch_size=BATCH)
+    references = context.task.references(context.validation)
+    return context.task.score(answers, references, context.contract)[context.task.metrics[0]]
 
 
 def load_teacher(context: StageContext, student: Contract, stage: str) -> nn.Module:

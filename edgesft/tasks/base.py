@@ -168,6 +168,10 @@ class Task(ABC):
         """How much there is of an example, in any unit: batches are made of like ones."""
         return max(np.size(value) for name, value in example.items() if name != "labels")
 
+    def tokens(self, examples: Sequence[Example]) -> set[int] | None:
+        """Ids of the tokens that examples have; None where there are none, or the model reads others besides."""
+        return None
+
     def group(self, example: Example) -> int:
         """Which of several jobs an example is for: training draws from each as the setting `sampling` says."""
         return 0

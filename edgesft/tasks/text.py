@@ -113,6 +113,13 @@ class TextTask(Task):
         """Tokens."""
         return int(example["input_ids"].size)
 
+    def tokens(self, examples: Sequence[Example]) -> set[int] | None:
+        """Those of all texts."""
+        found: set[int] = set()
+        for example in examples:
+            found.update(np.unique(example["input_ids"]).tolist())
+        return found
+
     def collate(self, examples: Sequence[Example], processor: Any) -> Batch:
         """Pads to the longest: arrays of shape [rows, tokens], and the labels of each row or of each token."""
         return self.stacked(examples, processor)
@@ -140,7 +147,7 @@ class TextTask(Task):
             moving = [name for name in ("input_ids", LABELS) if found.get(name, order[:0]).shape == order.shape]
             found |= {name: np.take_along_axis(found[name], order, axis=1) for name in moving}
         if settings.token_dropout:
-            vocabulary = np.setdiff1d(np.arange(len(processor)), special)
+            vocabulary = np.setdiff1d(sorted(processor.get_vocab().values()), special)
             found["input_ids"] = augmentation.replaced(
                 found["input_ids"], plain, vocabulary, settings.token_dropout, rng
             )

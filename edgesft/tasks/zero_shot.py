@@ -39,6 +39,10 @@ class ZeroShot(TextClassification):
         """Empty splits, blank texts, bad or single labels, labels that neither train nor `data.labels` has."""
         return checks.classification(splits, text="text", label="label", further=_described(options or {}))
 
+    def tokens(self, examples: Sequence[Example]) -> set[int] | None:
+        """None: the model reads the labels' texts, too."""
+        return None
+
     def contract(self, train: Sequence[Row], options: Mapping[str, Any]) -> Contract:
         """All labels in a stable order, what each one's text is, and which have training rows."""
         told = _described(options)

@@ -11,6 +11,8 @@ import torch
 from torch import nn
 from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 
+from edgesft.train.vocabulary import TrimmedEmbedding
+
 FEWEST_ROWS = 4096
 """Of a table that gains: a batch reads most rows of smaller ones, such as those of positions."""
 
@@ -40,7 +42,7 @@ def _tables(model: nn.Module) -> list[nn.Embedding]:
     return [
         module
         for module in model.modules()
-        if type(module) is nn.Embedding
+        if type(module) in (nn.Embedding, TrimmedEmbedding)
         and not module.sparse
         and not module.scale_grad_by_freq
         and module.max_norm is None

@@ -15,6 +15,7 @@ import torch
 from torch import nn
 
 from edgesft.errors import InputError
+from edgesft.train import vocabulary
 from edgesft.train.absent import absences, restore
 
 Attributes = dict[str, dict[str, Any]]
@@ -31,9 +32,11 @@ def record(model: nn.Module) -> dict[str, Any]:
         model: A module that its class builds from `model.config`, as transformers' models do.
 
     Returns:
-        `{"attributes": …, "ties": …, "absent": …}`, JSON values; an entry is there only where the model differs.
+        `{"attributes": …, "ties": …, "absent": …, "trimmed": …}`, JSON values; an entry is there only where the model
+        differs.
         `attributes` holds numbers such as `num_attention_heads` or `out_features` by module; `ties` maps each tensor
-        that is the same as an earlier one to that one's name; `absent` has the units of linears that are gone.
+        that is the same as an earlier one to that one's name; `absent` has the units of modules that are gone, and
+        `trimmed` the rows of tables that lack some.
     """
     fresh, gone = skeleton(model), dict(absences(model))
     usual = dict(fresh.named_modules())
@@ -47,6 +50,8 @@ def record(model: nn.Module) -> dict[str, Any]:
         found["ties"] = ties(model)
     if gone:
         found["absent"] = gone
+    if trimmed := dict(vocabulary.trimmings(model)):
+        found["trimmed"] = trimmed
     return found
 
 
@@ -86,6 +91,7 @@ def fit(fresh: nn.Module, state: Mapping[str, torch.Tensor], recorded: Mapping[s
     recorded = recorded or {}
     attributes: Mapping[str, Mapping[str, Any]] = recorded.get("attributes", {})
     restore(fresh, recorded.get("absent", {}), state)
+    vocabulary.restore(fresh, recorded.get("trimmed", {}), state)
     tied: Mapping[str, str] = recorded["ties"] if "ties" in recorded else ties(fresh)
     tensors = {**state, **{name: state[kept] for name, kept in tied.items() if kept in state}}
     _check_names(fresh, tensors, attributes)

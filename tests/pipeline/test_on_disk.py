@@ -14,7 +14,6 @@ from edgesft.pipeline.check import check
 from edgesft.pipeline.job import Job
 from edgesft.pipeline.models import Maker
 from edgesft.pipeline.plan import plan
-from edgesft.pipeline.rows import Measurer
 from edgesft.progress import Progress
 from edgesft.store.store import Store
 from edgesft.tasks import chunked
@@ -59,7 +58,7 @@ def test_the_same_model(bert: Path, tmp_path: Path) -> None:
 
     def trained(on_disk: bool) -> tuple[bytes, Any]:
         given = job(recipe, tmp_path / str(on_disk), on_disk)
-        maker = Maker(given, Measurer(given))
+        maker = Maker(given)
         artefact, report = maker.make(plan(given.recipe)[0], maker.start(), None)
         (weights,) = artefact.path.glob("*.safetensors")
         told = report.details["training"]

@@ -94,5 +94,6 @@ def context(
         latency=latency,
         record=lambda _, measure: measure(),
         evaluate=evaluate,
+        encoded_by=_absent,
         progress=Progress(quiet=True),
     )

@@ -80,6 +80,7 @@ class Mood:
             latency=_refuse,
             record=_refuse,
             evaluate=_refuse,
+            encoded_by=_refuse,
             progress=Progress(quiet=True),
         )
         return replace(context, **changes)

@@ -21,14 +21,14 @@ from edgesft.stages.prune.decision import SCORED, Decision, calibration, remembe
 from edgesft.stages.prune.discover import find_widths, trace
 from edgesft.stages.prune.plan import PrunePlan
 from edgesft.stages.prune.select import select
-from edgesft.stages.training import load_teacher, train
+from edgesft.stages.prune.vocabulary import trim_vocabulary
+from edgesft.stages.training import load_teacher, score, train
 from edgesft.tasks.base import Contract
 from edgesft.train import checkpoint
 from edgesft.train.distillation import teacher_objective
 from edgesft.train.engine import FitReport, loss_options
 from edgesft.train.normalisation import recalibrate
 from edgesft.train.objective import Objective, inputs_of
-from edgesft.train.predictor import runner
 
 PLAN, WHOLE = "plan.json", "whole.json"
 """In the work folder."""
@@ -62,10 +62,12 @@ def run(spec: PruneSpec, artefact: Artefact, out: Path, context: StageContext) -
         StageError: The cut model does not run or has other sizes than planned.
     """
     model, sample = checkpoint.load(artefact.path, context.task), _sample(context)
+    trimmed = trim_vocabulary(spec, model, artefact.contract, context)
+    contract, context = trimmed.contract, trimmed.context
     layout = select(find_widths(model, trace(model, sample, context.task.logits)), spec.targets, spec.exclude)
     if layout.left_alone:
         context.progress.say(f"prune: left alone: {', '.join(layout.left_alone)}")
-    bench = Bench(spec, copy.deepcopy(model), sample, layout, artefact.contract, context)
+    bench = Bench(spec, copy.deepcopy(model), sample, layout, contract, context)
     if spec.latency == "auto":
         model, rounds = _as_far_as_it_holds(bench, model)
     else:
@@ -75,12 +77,14 @@ def run(spec: PruneSpec, artefact: Artefact, out: Path, context: StageContext) -
             own = _of_round(context, number, spec.rounds)
             chosen = _chosen(bench, model, own, target ** (number / spec.rounds))
             rounds.append(_cut(bench, model, own, chosen))
-    checkpoint.save(model, out, context.processor, artefact.contract)
+    checkpoint.save(model, out, context.processor, contract)
     kept = [each for each in rounds if each.get("holds", True)]
+    told = {"vocabulary": trimmed.details} if trimmed.details else {}
     if not kept:
         why = "every cut took more than the allowance" if rounds else "no smaller model can be had"
-        return StageReport(f"nothing: {why}", {"rounds": rounds})
-    return StageReport(_summary(kept), {**kept[-1], "rounds": rounds} if rounds[1:] else kept[-1])
+        return StageReport(f"{trimmed.summary}nothing cut: {why}", {**told, "rounds": rounds})
+    details = {**kept[-1], "rounds": rounds} if rounds[1:] else kept[-1]
+    return StageReport(trimmed.summary + _summary(kept), {**told, **details})
 
 
 def _target(bench: Bench) -> float:
@@ -133,9 +137,7 @@ def _scored(bench: Bench, model: nn.Module) -> float:
     context = bench.context
     if context.reference:
         return context.evaluate(context.reference.model)[context.task.metrics[0]]
-    predictions = context.task.predict(runner(model), context.validation, context.processor)
-    references = context.task.references(context.validation)
-    return context.task.score(predictions, references, bench.contract)[context.task.metrics[0]]
+    return score(model, context)
 
 
 def _chosen(bench: Bench, model: nn.Module, context: StageContext, target: float) -> dict[str, Any]:

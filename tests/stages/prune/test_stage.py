@@ -4,6 +4,8 @@ from typing import Any
 
 import pytest
 import torch
+from tokenizers import Tokenizer, models
+from transformers import PreTrainedTokenizerFast
 
 from edgesft.errors import InputError
 from edgesft.progress import Progress
@@ -15,6 +17,7 @@ from edgesft.stages.context import StageContext
 from edgesft.stages.prune import stage
 from edgesft.stages.prune.apply import apply_plan
 from edgesft.stages.prune.plan import PrunePlan
+from edgesft.stages.prune.vocabulary import trim_vocabulary
 from edgesft.tasks.base import Contract
 from edgesft.tasks.text_classification import TextClassification
 from edgesft.train import checkpoint
@@ -75,6 +78,7 @@ def context(source, tmp_path):
         latency=absent,
         record=record,
         evaluate=absent,
+        encoded_by=lambda other: TASK.encode(tiny.rows(72)[48:], other, source.contract),
         progress=Progress(quiet=True),
     )
 
@@ -219,3 +223,30 @@ def test_a_latency_out_of_reach_says_the_floor(source, context, tmp_path):
     with pytest.raises(InputError, match=r"prune.latency: must be .* at least 0.900. Got: 0.5"):
         stage.run(spec, source, tmp_path / "out", replace(context, latency=lambda _: [1000, 900]))
     assert not (tmp_path / "out").exists()
+
+
+def test_a_trimmed_vocabulary_reads_known_words_as_before(source, context, tmp_path):
+    context = replace(context, train=context.train[:4])
+    spec = PruneSpec(stage="prune", parameters=0.9, vocabulary="trimmed")
+    report = stage.run(spec, source, tmp_path / "out", context)
+    found = report.details["vocabulary"]
+    assert found["after"] < found["before"] == len(context.processor) and "vocabulary" in report.summary
+    contract = json.loads((tmp_path / "out/contract.json").read_text())
+    assert contract["options"]["vocabulary"] == found["after"]
+    smaller = TASK.load_processor(tmp_path / "out", source.contract)
+    again = TASK.encode(tiny.rows(72)[:4], smaller, source.contract)
+    assert all((one["input_ids"] == other["input_ids"]).all() for one, other in zip(again, context.train, strict=True))
+    assert len(smaller) == found["after"]
+    model = checkpoint.load(tmp_path / "out", TASK)
+    assert model.get_input_embeddings().weight.shape[0] == found["after"]
+
+
+def test_only_what_a_tokenizer_allows_is_trimmed(source, context, tmp_path):
+    processor = Tokenizer(models.BPE({"a": 0, "[UNK]": 1}, [], unk_token="[UNK]"))
+    other = replace(context, processor=PreTrainedTokenizerFast(tokenizer_object=processor, unk_token="[UNK]"))
+    model = checkpoint.load(source.path, TASK)
+    spec = PruneSpec(stage="prune", parameters=0.9, vocabulary="trimmed")
+    with pytest.raises(InputError, match="vocabulary.*WordPiece"):
+        trim_vocabulary(spec, model, source.contract, other)
+    left = trim_vocabulary(spec.model_copy(update={"vocabulary": "auto"}), model, source.contract, other)
+    assert left.context is other and not left.details

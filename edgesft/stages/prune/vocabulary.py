@@ -1,0 +1,84 @@
+"""Leaves out of a model and its tokenizer the tokens that the training rows do not have."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from torch import nn
+
+from edgesft.errors import InputError
+from edgesft.spec.stages import PruneSpec
+from edgesft.stages.context import StageContext
+from edgesft.stages.training import score
+from edgesft.tasks import vocabulary
+from edgesft.tasks.base import Contract
+from edgesft.train.vocabulary import table_of, trim
+
+OPTION = "vocabulary"
+"""In the contract of a trimmed model: how many tokens its tokenizer knows."""
+
+SHARE = 0.25
+"""Part of the allowance that `vocabulary: auto` may cost: words that training lacks are read in pieces."""
+
+
+@dataclass(frozen=True)
+class Trimmed:
+    """What came of it.
+
+    Attributes:
+        contract: Of the model from now on.
+        context: With the tokenizer that knows no others, and the validation rows as it reads them.
+        details: JSON values; empty where nothing was asked for.
+    """
+
+    contract: Contract
+    context: StageContext
+    details: Mapping[str, Any]
+
+    @property
+    def summary(self) -> str:
+        """For the table; empty where nothing was trimmed."""
+        found = self.details
+        return f"vocabulary {found['before']}→{found['after']}, " if "after" in found else ""
+
+
+def trim_vocabulary(spec: PruneSpec, model: nn.Module, contract: Contract, context: StageContext) -> Trimmed:
+    """Trims a model in place as the spec says.
+
+    Raises:
+        InputError: The spec asks for it and the tokenizer, the model or the task do not allow it.
+    """
+    left = Trimmed(contract, context, {})
+    if spec.vocabulary == "whole" or OPTION in contract.options:
+        return left
+    found = _kept(model, context)
+    if isinstance(found, str):
+        if spec.vocabulary == "auto":
+            return left
+        raise InputError(f"prune.vocabulary: must be whole here: {found}", "leave it out")
+    tokenizer, name = context.processor, str(table_of(model))
+    table, before = model.get_submodule(name), score(model, context)
+    smaller = vocabulary.without_others(tokenizer, found)
+    context = replace(context, processor=smaller, validation=context.encoded_by(smaller))
+    trim(model, found, tokenizer.unk_token_id)
+    drop = before - score(model, context)
+    details = {"before": len(tokenizer), "after": len(found), "drop": drop}
+    if spec.vocabulary == "auto" and drop > SHARE * context.allowance:
+        model.set_submodule(name, table)
+        context.progress.say(f"prune: vocabulary whole: with {len(found)} tokens alone {-drop * 100:+.1f} points")
+        return left
+    context.progress.say(f"prune: vocabulary {len(tokenizer)}→{len(found)}, {-drop * 100:+.1f} points")
+    return Trimmed(contract.extended({OPTION: len(found)}), context, details)
+
+
+def _kept(model: nn.Module, context: StageContext) -> list[int] | str:
+    """Ids that stay, or why nothing can be trimmed."""
+    used = context.task.tokens(context.train)
+    if used is None:
+        return f"the task {context.task.name} reads no tokens, or others than the rows have"
+    if table_of(model) is None:
+        return "the model has no table of tokens of its own"
+    kept = vocabulary.kept(context.processor, used)
+    return f"its tokenizer is no {vocabulary.KIND} one" if kept is None else kept
