@@ -12,6 +12,7 @@ from edgesft.errors import InputError, Problem, UnavailableError
 from edgesft.pipeline.plan import order_problems
 from edgesft.pipeline.settle import settle
 from edgesft.spec import load
+from edgesft.spec.auto import AUTO
 from edgesft.spec.budget import BudgetSpec
 from edgesft.spec.document import Document
 from edgesft.spec.model import FactorySpec
@@ -160,7 +161,7 @@ def _training_problems(recipe: RecipeSpec, document: Document, task: Task) -> li
         for index, spec in enumerate(recipe.stages)
         if isinstance(spec, TrainingSpec)
         for name in PARTICULAR
-        if name not in task.training and (value := getattr(spec, name)) not in (None, getattr(usual, name))
+        if name not in task.training and (value := getattr(spec, name)) not in (None, AUTO, getattr(usual, name))
     ]
 
 

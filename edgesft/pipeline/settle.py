@@ -18,8 +18,12 @@ FEWEST, MOST = {"finetune": 4, "prune": 2, "distill": 6}, {"finetune": 30, "prun
 """Epochs at least and at most: many rows want to be seen more than once, few rows teach nothing new at some time."""
 
 
+SUBSTITUTED = 0.2
+"""Share of tokens that a student reads as others like them."""
+
+
 def settle(recipe: RecipeSpec, task: Task, rows: int) -> RecipeSpec:
-    """The recipe with a number for every `epochs: auto` and `learning_rate: auto`.
+    """The recipe with a number for every training setting that is `auto`.
 
     Args:
         recipe: As it was read.
@@ -43,4 +47,6 @@ def _found(spec: TrainingSpec, task: Task, rows: int) -> dict[str, Any]:
         found["learning_rate"] = task.learning_rates[(len(task.learning_rates) - 1) // 2]
         if isinstance(spec, FinetuneSpec):
             found["learning_rates"] = task.learning_rates
+    if spec.token_substitution == AUTO:
+        found["token_substitution"] = SUBSTITUTED if "token_substitution" in task.training else None
     return found

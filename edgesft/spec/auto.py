@@ -14,9 +14,10 @@ def stages() -> list[dict[str, Any]]:
     outputs; int8 comes last, where it costs accuracy that was spared for it. `bench/RESULTS.md` has what each bought.
     """
     open_ = {"epochs": AUTO, "learning_rate": AUTO}
+    taught = {**open_, "token_substitution": AUTO}
     return [
         {"stage": "finetune", **open_},
-        {"stage": "prune", "latency": AUTO, "vocabulary": AUTO, "teacher": "finetune", **open_},
-        {"stage": "distill", **open_},
+        {"stage": "prune", "latency": AUTO, "vocabulary": AUTO, "teacher": "finetune", **taught},
+        {"stage": "distill", **taught},
         {"stage": "quantize", "scheme": AUTO},
     ]

@@ -8,6 +8,9 @@ from pydantic import Field
 
 from edgesft.spec.base import Spec
 
+NOISE = ("token_dropout", "token_substitution", "token_deletion", "token_swap")
+"""Settings that change training rows at random."""
+
 
 class TrainingSpec(Spec):
     """What a training stage may set; a value left out comes from the recipe's finetune stage, then from DEFAULTS."""
@@ -54,7 +57,10 @@ class TrainingSpec(Spec):
     """Several heads: rows of each are drawn in proportion to its number of rows to this power; 1 is every row once an
     epoch, 0 as many of each head."""
     token_dropout: float | None = Field(None, ge=0, lt=1)
-    """Share of input tokens replaced at random in training (text tasks): the cheapest text augmentation."""
+    """Share of input tokens replaced by any at random in training (text tasks)."""
+    token_substitution: Annotated[float, Field(ge=0, lt=1)] | Literal["auto"] | None = None
+    """Share of input tokens replaced in training by one that the model reads alike (text tasks); for a student it makes
+    new texts for its teacher to answer. `auto` is a fifth where that means something."""
     token_deletion: float | None = Field(None, ge=0, lt=1)
     """Share of input tokens that the model does not see in training (text tasks)."""
     token_swap: float | None = Field(None, ge=0, lt=1)
@@ -100,6 +106,7 @@ class ResolvedTraining(Spec):
     l2: float = 0.0
     sampling: float = 1.0
     token_dropout: float = 0.0
+    token_substitution: float = 0.0
     token_deletion: float = 0.0
     token_swap: float = 0.0
     arithmetic: Literal["auto", "fp32", "bf16"] = "auto"
@@ -110,8 +117,8 @@ class ResolvedTraining(Spec):
     @property
     def noisy(self) -> bool:
         """Whether training rows are changed at random."""
-        return any((self.token_dropout, self.token_deletion, self.token_swap))
+        return any(getattr(self, name) for name in NOISE)
 
     def without_noise(self) -> ResolvedTraining:
         """The same with the rows as they are."""
-        return self.model_copy(update={"token_dropout": 0.0, "token_deletion": 0.0, "token_swap": 0.0})
+        return self.model_copy(update=dict.fromkeys(NOISE, 0.0))

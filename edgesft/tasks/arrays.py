@@ -173,7 +173,14 @@ class Arrays(Task):
         """1: all are of one shape, and a batch is computed whole, for the statistics of batch normalisations."""
         return 1
 
-    def augment(self, batch: Batch, processor: Any, settings: ResolvedTraining, rng: np.random.Generator) -> Batch:
+    def augment(
+        self,
+        batch: Batch,
+        processor: Any,
+        settings: ResolvedTraining,
+        rng: np.random.Generator,
+        neighbours: np.ndarray | None = None,
+    ) -> Batch:
         """The batch as it is: what noise is harmless, only its owner knows."""
         return batch
 

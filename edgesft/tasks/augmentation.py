@@ -1,6 +1,7 @@
 """Noise in token sequences, for training: a pure function of the batch and the random stream.
 
-Random replacement, deletion and swaps are those of EDA (Wei and Zou 2019, arXiv 1901.11196), on tokens.
+Substitution is TinyBERT's; random replacement, deletion and swaps are those of EDA (Wei and Zou 2019, arXiv
+1901.11196), on tokens.
 """
 
 from __future__ import annotations
@@ -22,6 +23,24 @@ def replaced(
     """
     chosen = (rng.random(tokens.shape) < share) & plain
     return np.where(chosen, rng.choice(vocabulary, tokens.shape), tokens)
+
+
+def substituted(
+    tokens: np.ndarray, plain: np.ndarray, neighbours: np.ndarray, share: float, rng: np.random.Generator
+) -> np.ndarray:
+    """A share of the plain tokens is one of its neighbours instead (Jiao et al. 2019, arXiv 1909.10351, section 4.3).
+
+    Args:
+        tokens: Token ids, shape [rows, tokens].
+        plain: Which of them are neither special nor padding, same shape.
+        neighbours: Of each id those that may stand in its place, shape [ids, any]; itself where it has none.
+        share: Probability of each plain token.
+        rng: Where the chance comes from.
+    """
+    chosen = (rng.random(tokens.shape) < share) & plain
+    which = rng.integers(0, neighbours.shape[1], tokens.shape)
+    # Special tokens may lie beyond the table; they are not plain.
+    return np.where(chosen, neighbours[np.minimum(tokens, len(neighbours) - 1), which], tokens)
 
 
 def hidden(mask: np.ndarray, plain: np.ndarray, share: float, rng: np.random.Generator) -> np.ndarray:

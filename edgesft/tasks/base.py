@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from edgesft.errors import Problem
-from edgesft.spec.training import ResolvedTraining
+from edgesft.spec.training import NOISE, ResolvedTraining
 from edgesft.tasks.source import Source
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ Run = Callable[..., dict[str, np.ndarray]]
 """`run(feeds, graph="model") -> outputs by name`: one call of a model on torch or on a runtime."""
 
 
-PARTICULAR = ("class_weights", "sampling", "token_dropout", "token_deletion", "token_swap")
+PARTICULAR = ("class_weights", "sampling", *NOISE)
 """Training settings that mean something to some tasks alone."""
 
 
@@ -177,8 +177,23 @@ class Task(ABC):
         return 0
 
     @abstractmethod
-    def augment(self, batch: Batch, processor: Any, settings: ResolvedTraining, rng: np.random.Generator) -> Batch:
-        """A training batch with noise of the task's kind, as the settings have it."""
+    def augment(
+        self,
+        batch: Batch,
+        processor: Any,
+        settings: ResolvedTraining,
+        rng: np.random.Generator,
+        neighbours: np.ndarray | None = None,
+    ) -> Batch:
+        """A training batch with noise of the task's kind, as the settings have it.
+
+        Args:
+            batch: As `collate` makes it.
+            processor: What it was encoded with.
+            settings: Which noise, and how much.
+            rng: Where the chance comes from.
+            neighbours: Tokens that the model reads alike, shape [ids, any]; where the settings ask for them.
+        """
 
     @abstractmethod
     def loss(

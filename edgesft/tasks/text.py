@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from edgesft.errors import InputError, Problem
-from edgesft.spec.training import ResolvedTraining
+from edgesft.spec.training import NOISE, ResolvedTraining
 from edgesft.tasks import augmentation, checkpoint, pretrained
 from edgesft.tasks.base import Batch, Contract, Example, Graph, Run, Task
 from edgesft.tasks.source import Source
@@ -40,7 +40,7 @@ class TextTask(Task):
         ("classifier", "score", "classification_head", "logits_proj", "sequence_summary")
     )
     """First parts of the names of the last layer in transformers' classes with that head."""
-    training: frozenset[str] = frozenset(("token_dropout", "token_deletion", "token_swap"))
+    training: frozenset[str] = frozenset(NOISE)
     by_token: ClassVar[bool] = False
     """Whether the outputs, and the labels, are of each token."""
 
@@ -137,7 +137,14 @@ class TextTask(Task):
             batch[LABELS] = self._padded(labels, longest, IGNORED, processor) if self.by_token else np.stack(labels)
         return batch
 
-    def augment(self, batch: Batch, processor: Any, settings: ResolvedTraining, rng: np.random.Generator) -> Batch:
+    def augment(
+        self,
+        batch: Batch,
+        processor: Any,
+        settings: ResolvedTraining,
+        rng: np.random.Generator,
+        neighbours: np.ndarray | None = None,
+    ) -> Batch:
         """Replaces, hides and swaps tokens; special tokens and padding stay, and labels of tokens go with them."""
         special = np.asarray(processor.all_special_ids, np.int64)
         found = dict(batch)
@@ -146,6 +153,10 @@ class TextTask(Task):
             order = augmentation.swaps(plain, settings.token_swap, rng)
             moving = [name for name in ("input_ids", LABELS) if found.get(name, order[:0]).shape == order.shape]
             found |= {name: np.take_along_axis(found[name], order, axis=1) for name in moving}
+        if settings.token_substitution and neighbours is not None:
+            found["input_ids"] = augmentation.substituted(
+                found["input_ids"], plain, neighbours, settings.token_substitution, rng
+            )
         if settings.token_dropout:
             vocabulary = np.setdiff1d(sorted(processor.get_vocab().values()), special)
             found["input_ids"] = augmentation.replaced(

@@ -86,10 +86,16 @@ class Steps(Dataset[dict[str, Any]]):
     """The collated training batches of a whole stage, one item a step."""
 
     def __init__(
-        self, task: Task, processor: Any, examples: Sequence[Example], settings: ResolvedTraining, seed: int
+        self,
+        task: Task,
+        processor: Any,
+        examples: Sequence[Example],
+        settings: ResolvedTraining,
+        seed: int,
+        neighbours: np.ndarray | None = None,
     ) -> None:
         self._task, self._processor, self._examples = task, processor, examples
-        self._settings, self._seed = settings, seed
+        self._settings, self._seed, self._neighbours = settings, seed, neighbours
         self._lengths = [task.length(example) for example in examples]
         self._groups = [task.group(example) for example in examples] if settings.sampling != 1 else None
         self._per_epoch = math.ceil(len(examples) / settings.batch_size)
@@ -117,5 +123,5 @@ class Steps(Dataset[dict[str, Any]]):
         batch = self._task.collate([self._examples[row] for row in self.rows(step)], self._processor)
         if self._settings.noisy:
             rng = np.random.default_rng(stream(self._seed, NOISE, step))
-            batch = self._task.augment(batch, self._processor, self._settings, rng)
+            batch = self._task.augment(batch, self._processor, self._settings, rng, self._neighbours)
         return {name: torch.as_tensor(value) for name, value in batch.items()}

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -28,6 +29,7 @@ from edgesft.train.channels import channels_last
 from edgesft.train.checkpoint import WEIGHTS, restore_weights
 from edgesft.train.depth import thawed
 from edgesft.train.gradient import Gradient
+from edgesft.train.neighbours import neighbours
 from edgesft.train.objective import Objective, task_objective
 from edgesft.train.predictor import runner
 from edgesft.train.regularisation import balanced, dropping
@@ -105,7 +107,7 @@ def fit(
     with training_surroundings():
         options = arguments(settings, work / "partial", seed)
         number_format = arithmetic(settings.arithmetic, options.device)
-        steps = Steps(task, processor, train, settings, seed)
+        steps = Steps(task, processor, train, settings, seed, _neighbours(model, task, processor, train, settings))
         objective = objective or task_objective(task, **loss_options(settings, train))
         gradient = Gradient(model, objective, steps, settings, seed, bf16=number_format == "bf16")
         checkpoints = Checkpoints(work, _fingerprint(model, settings, number_format, seed, len(train), len(validation)))
@@ -174,6 +176,14 @@ def loss_options(settings: ResolvedTraining, train: Sequence[Example]) -> dict[s
     """What the settings say of the task's loss: its `label_smoothing` and `class_weights`."""
     weights = balanced(train) if settings.class_weights == "balanced" else None
     return {"label_smoothing": settings.label_smoothing, "class_weights": weights}
+
+
+def _neighbours(
+    model: nn.Module, task: Task, processor: Any, train: Sequence[Example], settings: ResolvedTraining
+) -> np.ndarray | None:
+    """Of the tokens that the rows have, special ones apart, those that the model as it is now reads alike."""
+    tokens = task.tokens(train) if settings.token_substitution else None
+    return None if tokens is None else neighbours(model, tokens - set(processor.all_special_ids))
 
 
 def _evaluations(steps: int, count: int) -> frozenset[int]:

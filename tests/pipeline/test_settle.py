@@ -28,9 +28,11 @@ def test_few_rows_are_seen_more_often(rows: int, epochs: tuple[int, ...]) -> Non
 def test_rates_are_the_tasks() -> None:
     found = settle(recipe(auto.stages()), TextClassification(), 1000)
     assert found.stages[0].learning_rates == (1e-4, 3e-4) and found.stages[1].learning_rate == 1e-4
+    assert [training(spec, found).token_substitution for spec in found.stages[:3]] == [0, 0.2, 0.2]
     found = settle(recipe(auto.stages()), Arrays(), 1000)
     assert found.stages[0].learning_rates == (3e-4, 1e-3, 3e-3)
     assert [training(spec, found).learning_rate for spec in found.stages[:3]] == [1e-3] * 3
+    assert not any(training(spec, found).noisy for spec in found.stages[:3])
 
 
 def test_what_is_said_stays() -> None:

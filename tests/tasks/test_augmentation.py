@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from edgesft.tasks.augmentation import hidden, replaced, swaps
+from edgesft.tasks.augmentation import hidden, replaced, substituted, swaps
 
 TOKENS = np.tile(np.arange(100, 120), (500, 1))
 PLAIN = np.ones_like(TOKENS, bool)
@@ -35,3 +35,14 @@ def test_neighbours_change_places() -> None:
 
 def test_the_same_stream_gives_the_same_noise() -> None:
     assert (swaps(PLAIN, 0.2, np.random.default_rng(3)) == swaps(PLAIN, 0.2, np.random.default_rng(3))).all()
+
+
+def test_substitution_takes_neighbours_of_plain_tokens_alone() -> None:
+    tokens = np.array([[101, 5, 6, 7, 102, 0]] * 500)
+    plain = np.isin(tokens, (5, 6, 7))
+    neighbours = np.repeat(np.arange(8)[:, None], 2, axis=1)
+    neighbours[5], neighbours[6] = (1, 2), (3, 3)
+    found = substituted(tokens, plain, neighbours, 0.4, np.random.default_rng(0))
+    assert (found[~plain] == tokens[~plain]).all() and (found[:, 3] == 7).all()
+    assert set(found[:, 1]) == {5, 1, 2} and set(found[:, 2]) == {6, 3}
+    assert 0.3 < (found[:, 1] != 5).mean() < 0.5
