@@ -34,8 +34,8 @@ PLAN, WHOLE = "plan.json", "whole.json"
 """In the work folder."""
 
 STEP, LEAST = 0.7, 0.9
-"""Where a stage goes as far as it can: the share of the latency that each round aims to leave, its square root once one
-went too far; what would leave more than the latter is not tried."""
+"""Where a stage goes as far as it can: the share of latency that each round aims to leave, its square root once that
+went too far or cannot be had; what would leave more than the latter is not tried."""
 
 SPARED = 0.5
 """Share of the allowance that such a stage leaves to what follows it: int8 gains more than the last cut would."""
@@ -114,7 +114,8 @@ def _as_far_as_it_holds(bench: Bench, model: nn.Module) -> tuple[nn.Module, list
         try:
             chosen = _chosen(bench, candidate, own, ratio * step)
         except InputError:
-            break  # nothing smaller can be had
+            step **= 0.5  # so small a model cannot be had
+            continue
         found = _cut(bench, candidate, own, chosen)
         drop, bar = before - found["training"]["best"][metric], context.allowance * (1 - SPARED)
         if bar < drop <= HOPELESS * context.allowance:

@@ -182,15 +182,20 @@ def test_rounds_go_down_step_by_step_and_share_the_epochs(source, context, tmp_p
     assert all(path.stat().st_mtime_ns == at for path, at in before.items() if path.parent.name != "recovery")
 
 
-def test_it_goes_as_far_as_the_metric_holds(source, context, tmp_path):
+def test_it_goes_as_far_as_the_metric_holds(source, context, tmp_path, monkeypatch):
     # All at random: what is cut costs nothing, until the allowance says that it does.
     context = replace(context, latency=by_size([]), allowance=1.0)
     spec = PruneSpec(stage="prune", latency="auto", channel_multiple=4)
     far = stage.run(spec, source, tmp_path / "far", replace(context, work=tmp_path / "far-work")).details
     ratios = [each["latency"]["ratio"] for each in far["rounds"]]
     assert len(ratios) > 1 and ratios == sorted(ratios, reverse=True) and all(each["holds"] for each in far["rounds"])
+    monkeypatch.setattr(stage, "HOPELESS", -4.0)  # what falls too far is trained again
     none = stage.run(spec, source, tmp_path / "none", replace(context, allowance=-1.0, work=tmp_path / "none-work"))
-    assert none.summary.startswith("nothing: ") and [each["holds"] for each in none.details["rounds"]] == [False, False]
+    assert all(each["longer"]["steps"] == 3 * each["training"]["steps"] for each in none.details["rounds"])
+    assert none.summary.startswith("nothing cut: ") and [each["holds"] for each in none.details["rounds"]] == [
+        False,
+        False,
+    ]
     assert Artefact("torch", tmp_path / "none", "1").parameters == source.parameters
     assert Artefact("torch", tmp_path / "far", "1").parameters == far["plan"]["parameters_after"] < source.parameters
 
