@@ -13,7 +13,7 @@ from edgesft.spec.auto import AUTO
 from edgesft.spec.stages import DistillSpec
 from edgesft.stages.artefact import Artefact
 from edgesft.stages.context import StageContext, StageReport
-from edgesft.stages.training import load_teacher, train
+from edgesft.stages.training import answers, load_teacher, train
 from edgesft.train import checkpoint, distillation
 from edgesft.train.engine import loss_options
 from edgesft.train.layers import chosen_layers, keep_layers, layer_count
@@ -45,7 +45,7 @@ def run(spec: DistillSpec, artefact: Artefact, out: Path, context: StageContext)
         label=spec.name or spec.stage,
         objective=distillation.teacher_objective(
             context.task,
-            teacher,
+            answers(teacher, context, spec.stage) if trainee is student else teacher,
             temperature=spec.temperature,
             hard_weight=spec.hard_weight,
             **loss_options(context.training, context.train),

@@ -4,18 +4,23 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
+import torch
 from torch import nn
 
 from edgesft.errors import InputError
 from edgesft.stages.context import StageContext
-from edgesft.tasks.base import Contract
+from edgesft.tasks.base import Batch, Contract
 from edgesft.train import checkpoint
 from edgesft.train.engine import FitReport, fit
 from edgesft.train.objective import Objective
 from edgesft.train.predictor import runner
 
 BATCH = 32
-"""Rows that are scored at once."""
+"""Rows that are scored, or answered, at once."""
+
+ANSWERS = "taught.npy"
+"""In the work folder."""
 
 
 def train(
@@ -59,6 +64,28 @@ def score(model: nn.Module, context: StageContext) -> float:
     answers = context.task.predict(runner(model), context.validation, context.processor, batch_size=BATCH)
     references = context.task.references(context.validation)
     return context.task.score(answers, references, context.contract)[context.task.metrics[0]]
+
+
+def answers(teacher: nn.Module, context: StageContext, stage: str) -> nn.Module | torch.Tensor:
+    """A teacher's answers to the training rows, computed once and kept in the work folder; where an answer is more than
+    a row of numbers, or noise makes new rows of them, the teacher itself.
+    """
+    place = context.work / ANSWERS
+    if context.training.noisy or not context.task.by_row:
+        return teacher
+    if not place.is_file():
+        with context.progress.bar(f"{stage}: the teacher's answers", len(context.train)) as advance:
+            ask = runner(teacher)
+
+            def told(batch: Batch, graph: str = "model") -> dict[str, np.ndarray]:
+                advance(len(next(iter(batch.values()))))
+                return ask(batch, graph)
+
+            found = context.task.predict(told, context.train, context.processor, batch_size=BATCH)
+        part = place.with_name(f"part-{ANSWERS}")
+        np.save(part, found)
+        part.replace(place)
+    return torch.from_numpy(np.load(place))
 
 
 def load_teacher(context: StageContext, student: Contract, stage: str) -> nn.Module:

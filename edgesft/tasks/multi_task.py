@@ -32,6 +32,7 @@ class MultiTask(TextClassification):
     """
 
     name: ClassVar[str] = "multi-task"
+    by_row: ClassVar[bool] = False
     roles: tuple[str, ...] = ("text", "label", "head")
     metrics: tuple[str, ...] = ("accuracy", "accuracy_lowest", "f1_macro")
     training: frozenset[str] = (TextClassification.training - {"class_weights"}) | {"sampling"}

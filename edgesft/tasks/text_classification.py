@@ -23,6 +23,7 @@ class TextClassification(TextTask):
     name: ClassVar[str] = "text-classification"
     roles: tuple[str, ...] = ("text", "label")
     metrics: tuple[str, ...] = ("accuracy", "f1_macro", "f1_weighted", "precision_macro", "recall_macro")
+    by_row: ClassVar[bool] = True
     training: frozenset[str] = TextTask.training | {"class_weights"}
     kind: ClassVar[str] = "text-classification"
     heads: ClassVar[str] = "MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING_NAMES"

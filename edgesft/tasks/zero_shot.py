@@ -34,6 +34,7 @@ class ZeroShot(TextClassification):
     name: ClassVar[str] = "zero-shot-classification"
     kind: ClassVar[str] = "feature-extraction"
     heads: ClassVar[str] = "MODEL_MAPPING_NAMES"
+    by_row: ClassVar[bool] = False
     training: frozenset[str] = TextClassification.training - {"token_substitution"}
 
     def check(self, splits: Mapping[str, Sequence[Row]], options: Mapping[str, Any] | None = None) -> list[Problem]:

@@ -12,6 +12,7 @@ from torch.utils.data import Dataset
 
 from edgesft.spec.training import ResolvedTraining
 from edgesft.tasks.base import Example, Task
+from edgesft.train.objective import ROWS
 
 ORDER, NOISE, DROPOUT, GROUP = range(4)
 """What a random stream is for: two of one seed and step must not be the same."""
@@ -120,8 +121,9 @@ class Steps(Dataset[dict[str, Any]]):
         return math.ceil(len(rows) * max(self._lengths[row] for row in rows) / PART)
 
     def __getitem__(self, step: int) -> dict[str, Any]:
-        batch = self._task.collate([self._examples[row] for row in self.rows(step)], self._processor)
+        rows = self.rows(step)
+        batch = self._task.collate([self._examples[row] for row in rows], self._processor)
         if self._settings.noisy:
             rng = np.random.default_rng(stream(self._seed, NOISE, step))
             batch = self._task.augment(batch, self._processor, self._settings, rng, self._neighbours)
-        return {name: torch.as_tensor(value) for name, value in batch.items()}
+        return {name: torch.as_tensor(value) for name, value in {**batch, ROWS: rows}.items()}

@@ -13,7 +13,7 @@ from edgesft.errors import InputError
 from edgesft.tasks.base import Task
 from edgesft.train.channels import arranged
 from edgesft.train.losses import hidden_mse, soft_targets
-from edgesft.train.objective import Objective, inputs_of
+from edgesft.train.objective import ROWS, Objective, inputs_of
 
 HiddenLoss = Callable[[Sequence[torch.Tensor], Sequence[torch.Tensor], torch.Tensor | None], torch.Tensor]
 """`hidden(student states, teacher states, mask) -> scalar`."""
@@ -21,7 +21,7 @@ HiddenLoss = Callable[[Sequence[torch.Tensor], Sequence[torch.Tensor], torch.Ten
 
 def teacher_objective(
     task: Task,
-    teacher: nn.Module,
+    teacher: nn.Module | torch.Tensor,
     *,
     temperature: float,
     hard_weight: float,
@@ -34,7 +34,8 @@ def teacher_objective(
 
     Args:
         task: Gives the loss and the logits of an output.
-        teacher: Runs on the same batch, without gradients, in evaluation mode; it is frozen.
+        teacher: Runs on the same batch, without gradients, in evaluation mode; it is frozen. Or what it answered to
+            each training row, shape [rows, choices], where nothing changes the rows and `hidden` is None.
         temperature: Softens both distributions.
         hard_weight: Weight of the labels in [0, 1]; the teacher's logits weigh the rest.
         label_smoothing: Share of the target spread over all classes.
@@ -45,7 +46,7 @@ def teacher_objective(
     return partial(
         _taught_loss,
         task=task,
-        teacher=arranged(teacher.eval().requires_grad_(False)),
+        teacher=arranged(teacher.eval().requires_grad_(False)) if isinstance(teacher, nn.Module) else teacher,
         temperature=temperature,
         hard_weight=hard_weight,
         label_smoothing=label_smoothing,
@@ -60,7 +61,7 @@ def _taught_loss(
     batch: Mapping[str, Any],
     *,
     task: Task,
-    teacher: nn.Module,
+    teacher: nn.Module | torch.Tensor,
     temperature: float,
     hard_weight: float,
     label_smoothing: float,
@@ -70,13 +71,17 @@ def _taught_loss(
 ) -> torch.Tensor:
     inputs, labels = inputs_of(batch), batch["labels"]
     extra = {"output_hidden_states": True} if hidden else {}
-    teacher.to(labels.device)
-    with torch.no_grad():
-        taught = teacher(**inputs, **extra)
+    if isinstance(teacher, nn.Module):
+        teacher.to(labels.device)
+        with torch.no_grad():
+            taught = teacher(**inputs, **extra)
+        answers = task.distributions(taught, batch)
+    else:
+        answers = teacher[batch[ROWS].to(teacher.device)].to(labels.device)
     outputs = model(**inputs, **extra)
     weights = None if class_weights is None else class_weights.to(labels.device)
     hard = task.loss(outputs, labels, label_smoothing=label_smoothing, class_weights=weights)
-    soft = soft_targets(task.distributions(outputs, batch), task.distributions(taught, batch), temperature)
+    soft = soft_targets(task.distributions(outputs, batch), answers, temperature)
     loss = hard_weight * hard + (1 - hard_weight) * soft
     if hidden:
         mask = inputs.get("attention_mask")

@@ -16,9 +16,13 @@ Objective = Callable[[nn.Module, Mapping[str, Any]], torch.Tensor]
 processes train, it is pickled."""
 
 
+ROWS = "__rows__"
+"""In a training batch: which of the training rows these are."""
+
+
 def inputs_of(batch: Mapping[str, Any]) -> dict[str, Any]:
     """The batch without what the model must not see."""
-    return {name: value for name, value in batch.items() if name != "labels"}
+    return {name: value for name, value in batch.items() if name not in ("labels", ROWS)}
 
 
 def task_objective(task: Task, *, label_smoothing: float = 0.0, class_weights: torch.Tensor | None = None) -> Objective:

@@ -5,14 +5,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
 from edgesft.errors import InputError
 from edgesft.spec.stages import DistillSpec
-from edgesft.stages import distill
+from edgesft.stages import distill, training
 from edgesft.stages.artefact import Artefact
 from edgesft.train import checkpoint, distillation
+from edgesft.train.objective import ROWS
 from tests import tiny
 from tests.train import mood
 from tests.train.mood import Mood
@@ -107,3 +109,34 @@ def test_what_cannot_work(task: Mood, teacher: Artefact, tmp_path: Path) -> None
     contract = replace(task.contract, labels=("negative", "neutral"))
     checkpoint.save(task.model(), other, task.processor, contract)
     assert "['negative', 'neutral']" in refused(Artefact("torch", other, "other"))
+
+
+def test_a_teacher_answers_once_where_rows_are_learnt_as_they_are(
+    task: Mood, teacher: Artefact, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    student, asked = task.artefact(task.model(), tmp_path / "untrained"), []
+    plain = training.runner
+
+    def counting(model: torch.nn.Module) -> Any:
+        def run(feeds: Any, graph: str = "model") -> Any:
+            asked.append(graph)
+            return plain(model)(feeds)
+
+        return run
+
+    monkeypatch.setattr(training, "runner", counting)
+    context = task.context(tmp_path / "work", teacher=teacher, training=mood.SETTINGS.without_noise())
+    distill.run(spec(hidden_weight=0), student, tmp_path / "out", context)
+    known = torch.from_numpy(np.load(tmp_path / "work" / training.ANSWERS))
+    assert known.shape == (len(task.train), 2) and len(asked) == -(-len(task.train) // training.BATCH)
+
+    model, rows = task.model(), [7, 3, 11]
+    collated = task.task.collate([task.train[row] for row in rows], task.processor)
+    batch = {name: torch.as_tensor(value) for name, value in {**collated, ROWS: rows}.items()}
+    options = {"temperature": 2.0, "hard_weight": 0.3}
+    whole = checkpoint.load(teacher.path, task.task)
+    told = distillation.teacher_objective(task.task, known, **options)(model.eval(), batch)
+    torch.testing.assert_close(told, distillation.teacher_objective(task.task, whole, **options)(model, batch))
+
+    noisy = replace(context, training=context.training.model_copy(update={"token_dropout": 0.1}))
+    assert training.answers(whole, noisy, "distill") is whole

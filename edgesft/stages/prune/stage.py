@@ -22,8 +22,7 @@ from edgesft.stages.prune.discover import find_widths, trace
 from edgesft.stages.prune.plan import PrunePlan
 from edgesft.stages.prune.select import select
 from edgesft.stages.prune.vocabulary import trim_vocabulary
-from edgesft.stages.training import load_teacher, score, train
-from edgesft.tasks.base import Contract
+from edgesft.stages.training import answers, load_teacher, score, train
 from edgesft.train import checkpoint
 from edgesft.train.distillation import teacher_objective
 from edgesft.train.engine import FitReport, loss_options
@@ -120,7 +119,7 @@ def _as_far_as_it_holds(bench: Bench, model: nn.Module) -> tuple[nn.Module, list
         drop, bar = before - found["training"]["best"][metric], context.allowance * (1 - SPARED)
         if bar < drop <= HOPELESS * context.allowance:
             own = _longer(own)
-            found["longer"] = asdict(_recover(bench.spec, candidate, bench.contract, own))
+            found["longer"] = asdict(_recover(bench, candidate, own))
             drop = before - found["longer"]["best"][metric]
         holds = drop <= bar
         rounds.append({**found, "drop": drop, "holds": holds})
@@ -157,7 +156,7 @@ def _cut(bench: Bench, model: nn.Module, context: StageContext, chosen: Mapping[
     apply_plan(model, plan, bench.sample, context.task.logits)
     context.progress.say(plan.table())
     recalibrate(model, map(inputs_of, calibration(context, "prune: batch normalisation", SCORED)))
-    report = _recover(bench.spec, model, bench.contract, context)
+    report = _recover(bench, model, context)
     return {**chosen, "training": asdict(report)}
 
 
@@ -195,12 +194,14 @@ def _sample(context: StageContext) -> dict[str, torch.Tensor]:
     return inputs_of({name: torch.as_tensor(value) for name, value in batch.items()})
 
 
-def _recover(spec: PruneSpec, model: nn.Module, contract: Contract, context: StageContext) -> FitReport:
+def _recover(bench: Bench, model: nn.Module, context: StageContext) -> FitReport:
     objective: Objective | None = None
+    spec = bench.spec
     if context.teacher is not None:
+        teacher = load_teacher(context, bench.contract, spec.stage)
         objective = teacher_objective(
             context.task,
-            load_teacher(context, contract, spec.stage),
+            answers(teacher, bench.context, spec.stage),  # one for all rounds
             temperature=spec.temperature,
             hard_weight=spec.hard_weight,
             **loss_options(context.training, context.train),
