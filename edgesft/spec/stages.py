@@ -89,8 +89,13 @@ class DistillSpec(TrainingSpec):
     hard_weight: float = Field(0.3, ge=0, le=1)
     """Weight of the labels; the teacher's logits weigh the rest."""
     hidden_weight: Annotated[float, Field(ge=0)] | Literal["auto"] = "auto"
-    """Weight of the hidden states' mean squared error (Jiao et al. 2019, arXiv 1909.10351); `auto` is 1 where the model
-    tells its hidden states, else 0."""
+    """Weight of the hidden states' mean squared error (Jiao et al. 2019, arXiv 1909.10351), of the features where it is
+    a convolutional net; `auto` is 1 where the model tells its hidden states, else 0."""
+    layer_map: tuple[Annotated[int, Field(ge=0)], ...] = ()
+    """Which hidden state of the teacher each of the student's is compared with, the embeddings' being 0; by default
+    embeddings with embeddings, last with last, evenly between."""
+    relation_weight: float = Field(0.0, ge=0)
+    """Weight of how positions relate to each other in the last attention (Wang et al. 2020, arXiv 2012.15828)."""
 
 
 class QuantizeSpec(Spec):

@@ -14,9 +14,11 @@ from edgesft.spec.stages import DistillSpec
 from edgesft.stages.artefact import Artefact
 from edgesft.stages.context import StageContext, StageReport
 from edgesft.stages.training import answers, load_teacher, train
-from edgesft.train import checkpoint, distillation
+from edgesft.train import checkpoint
+from edgesft.train.distillation import Relations, Student, hidden_widths, matched, teacher_objective
 from edgesft.train.engine import loss_options
 from edgesft.train.layers import chosen_layers, keep_layers, layer_count
+from edgesft.train.recording import common_places
 
 
 def run(spec: DistillSpec, artefact: Artefact, out: Path, context: StageContext) -> StageReport:
@@ -38,19 +40,23 @@ def run(spec: DistillSpec, artefact: Artefact, out: Path, context: StageContext)
     if spec.layers is not None:
         kept = chosen_layers(spec.layers, layer_count(student))
         keep_layers(student, kept)
-    trainee = _trainee(spec, student, teacher, context)
+    trainee, places = _trainee(spec, student, teacher, context)
+    related = Relations.of(student, teacher) if spec.relation_weight else None
     report = train(
         trainee,
         context,
         label=spec.name or spec.stage,
-        objective=distillation.teacher_objective(
+        objective=teacher_objective(
             context.task,
-            answers(teacher, context, spec.stage) if trainee is student else teacher,
+            answers(teacher, context, spec.stage) if trainee is student and related is None else teacher,
             temperature=spec.temperature,
             hard_weight=spec.hard_weight,
             **loss_options(context.training, context.train),
-            hidden=trainee.hidden_loss if isinstance(trainee, distillation.Student) else None,
-            hidden_weight=1.0 if spec.hidden_weight == "auto" else spec.hidden_weight,
+            hidden=trainee.hidden_loss if isinstance(trainee, Student) else None,
+            hidden_weight=spec.hidden_weight if isinstance(spec.hidden_weight, float) else 1.0,
+            places=places,
+            relations=related,
+            relation_weight=spec.relation_weight,
         ),
     )
     checkpoint.save(student, out, context.processor, artefact.contract)
@@ -60,16 +66,31 @@ def run(spec: DistillSpec, artefact: Artefact, out: Path, context: StageContext)
     return StageReport(summary, {"training": asdict(report), "layers": kept})
 
 
-def _trainee(spec: DistillSpec, student: nn.Module, teacher: nn.Module, context: StageContext) -> nn.Module:
-    """The student, with projections of its hidden states where they are compared."""
+def _trainee(
+    spec: DistillSpec, student: nn.Module, teacher: nn.Module, context: StageContext
+) -> tuple[nn.Module, tuple[str, ...]]:
+    """The student, with projections of its hidden states where they are compared; and where its features are."""
     if spec.hidden_weight == 0:
-        return student
+        return student, ()
     batch = context.task.collate(context.train[:2], context.processor)
     inputs = {name: torch.as_tensor(value) for name, value in batch.items() if name != "labels"}
+    places = () if spec.hidden_weight == AUTO else common_places(student, teacher)
     try:
-        widths, taught = (distillation.hidden_widths(model, inputs) for model in (student, teacher))
+        widths, taught = (hidden_widths(model, inputs, places) for model in (student, teacher))
     except InputError:
         if spec.hidden_weight == AUTO:
-            return student
+            return student, ()
         raise
-    return distillation.Student(student, widths, taught, context.seed)
+    return Student(student, widths, taught, context.seed, _matches(spec, len(widths), len(taught))), places
+
+
+def _matches(spec: DistillSpec, count: int, teacher_count: int) -> tuple[int, ...] | None:
+    if not spec.layer_map:
+        return None
+    if len(spec.layer_map) != count or max(spec.layer_map) >= teacher_count:
+        raise InputError(
+            f"layer_map: must have {count} numbers, one for each hidden state of the student, the embeddings' first, "
+            f"from 0 to {teacher_count - 1}. Got {list(spec.layer_map)}",
+            f"layer_map: {list(matched(count, teacher_count))}",
+        )
+    return spec.layer_map

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -12,8 +14,9 @@ from torch import nn
 from edgesft.errors import InputError
 from edgesft.tasks.base import Task
 from edgesft.train.channels import arranged
-from edgesft.train.losses import hidden_mse, soft_targets
+from edgesft.train.losses import hidden_mse, related, soft_targets
 from edgesft.train.objective import ROWS, Objective, inputs_of
+from edgesft.train.recording import answered, features, last_attention, recording
 
 HiddenLoss = Callable[[Sequence[torch.Tensor], Sequence[torch.Tensor], torch.Tensor | None], torch.Tensor]
 """`hidden(student states, teacher states, mask) -> scalar`."""
@@ -29,8 +32,12 @@ def teacher_objective(
     class_weights: torch.Tensor | None = None,
     hidden: HiddenLoss | None = None,
     hidden_weight: float = 0.0,
+    places: Sequence[str] = (),
+    relations: Relations | None = None,
+    relation_weight: float = 0.0,
 ) -> Objective:
-    """hard_weight · task loss + (1 - hard_weight) · soft targets + hidden_weight · hidden states.
+    """hard_weight · task loss + (1 - hard_weight) · soft targets + hidden_weight · hidden states + relation_weight ·
+    relations.
 
     Args:
         task: Gives the loss and the logits of an output.
@@ -42,6 +49,9 @@ def teacher_objective(
         class_weights: One a class for the labels' part, or None where all weigh alike.
         hidden: Compares the hidden states, such as `Student.hidden_loss`; None compares logits alone.
         hidden_weight: Weight of `hidden`.
+        places: Modules of both models: what they read is compared in place of hidden states.
+        relations: Which attentions are compared, if any.
+        relation_weight: Weight of their divergence.
     """
     return partial(
         _taught_loss,
@@ -53,6 +63,9 @@ def teacher_objective(
         class_weights=class_weights,
         hidden=hidden,
         hidden_weight=hidden_weight,
+        places=tuple(places),
+        relations=relations,
+        relation_weight=relation_weight,
     )
 
 
@@ -68,25 +81,70 @@ def _taught_loss(
     class_weights: torch.Tensor | None,
     hidden: HiddenLoss | None,
     hidden_weight: float,
+    places: tuple[str, ...],
+    relations: Relations | None,
+    relation_weight: float,
 ) -> torch.Tensor:
     inputs, labels = inputs_of(batch), batch["labels"]
-    extra = {"output_hidden_states": True} if hidden else {}
+    ours, theirs = (relations.student, relations.teacher) if relations else ((), ())
     if isinstance(teacher, nn.Module):
         teacher.to(labels.device)
         with torch.no_grad():
-            taught = teacher(**inputs, **extra)
+            taught, shown, kin = _run(teacher, inputs, places, theirs, hidden_states=bool(hidden))
         answers = task.distributions(taught, batch)
     else:
         answers = teacher[batch[ROWS].to(teacher.device)].to(labels.device)
-    outputs = model(**inputs, **extra)
+    outputs, states, own = _run(model, inputs, places, ours, hidden_states=bool(hidden))
     weights = None if class_weights is None else class_weights.to(labels.device)
     hard = task.loss(outputs, labels, label_smoothing=label_smoothing, class_weights=weights)
     soft = soft_targets(task.distributions(outputs, batch), answers, temperature)
     loss = hard_weight * hard + (1 - hard_weight) * soft
+    mask = inputs.get("attention_mask")
     if hidden:
-        mask = inputs.get("attention_mask")
-        loss = loss + hidden_weight * hidden(outputs["hidden_states"], taught["hidden_states"], mask)
+        loss = loss + hidden_weight * hidden(states, shown, mask)
+    if relations:
+        loss = loss + relation_weight * related(own, kin, mask, relations.heads)
     return loss
+
+
+def _run(
+    model: nn.Module, inputs: Mapping[str, Any], places: Sequence[str], linears: Sequence[str], *, hidden_states: bool
+) -> tuple[Any, Sequence[torch.Tensor], Sequence[torch.Tensor]]:
+    """A model's outputs; its hidden states, or what the places read; and what the linears answered."""
+    extra = {"output_hidden_states": True} if hidden_states and not places else {}
+    inner: nn.Module = model.student if isinstance(model, Student) else model
+    with recording(inner, places, features) as read, recording(inner, linears, answered) as said:
+        outputs = model(**inputs, **extra)
+    return outputs, outputs["hidden_states"] if extra else read, said
+
+
+@dataclass(frozen=True)
+class Relations:
+    """The last attention that each of two models has.
+
+    Attributes:
+        student: Names of the linears that make queries, keys and values.
+        teacher: The same of the teacher.
+        heads: Relation heads; divides the widths of both.
+    """
+
+    student: tuple[str, ...]
+    teacher: tuple[str, ...]
+    heads: int
+
+    @classmethod
+    def of(cls, student: nn.Module, teacher: nn.Module) -> Relations:
+        """As many heads as both widths allow.
+
+        Raises:
+            InputError: One of them has no attention that is known.
+        """
+        names = [last_attention(model) for model in (student, teacher)]
+        widths = [
+            int(model.get_submodule(name[0]).out_features)  # type: ignore[arg-type]
+            for model, name in zip((student, teacher), names, strict=True)
+        ]
+        return cls(names[0], names[1], math.gcd(*widths))
 
 
 class Student(nn.Module):
@@ -95,7 +153,14 @@ class Student(nn.Module):
     It is what trains and what checkpoints hold; `student` alone is what is kept in the end.
     """
 
-    def __init__(self, student: nn.Module, widths: Sequence[int], teacher_widths: Sequence[int], seed: int) -> None:
+    def __init__(
+        self,
+        student: nn.Module,
+        widths: Sequence[int],
+        teacher_widths: Sequence[int],
+        seed: int,
+        matches: Sequence[int] | None = None,
+    ) -> None:
         """Makes the projections.
 
         Args:
@@ -103,10 +168,11 @@ class Student(nn.Module):
             widths: Of the student's hidden states, the embeddings' first.
             teacher_widths: Of the teacher's.
             seed: Of the projections' initial weights.
+            matches: Which of the teacher's each of the student's is compared with; by default as `matched` has it.
         """
         super().__init__()
         self.student = student
-        self._matches = matched(len(widths), len(teacher_widths))
+        self._matches = tuple(matches or matched(len(widths), len(teacher_widths)))
         with torch.random.fork_rng():
             torch.manual_seed(seed)
             self.projections = nn.ModuleList(
@@ -143,18 +209,22 @@ def matched(count: int, teacher_count: int) -> tuple[int, ...]:
     return tuple((2 * index * taught + layers) // (2 * layers) for index in range(count))
 
 
-def hidden_widths(model: nn.Module, inputs: Mapping[str, torch.Tensor]) -> list[int]:
+def hidden_widths(model: nn.Module, inputs: Mapping[str, torch.Tensor], places: Sequence[str] = ()) -> list[int]:
     """Widths of a model's hidden states, the embeddings' first, found by running it: a pruned one's configuration lies.
+
+    Args:
+        model: Is put into evaluation mode.
+        inputs: A small batch.
+        places: Modules whose readings are meant in place of hidden states.
 
     Raises:
         InputError: The model does not give hidden states of shape (batch, positions, width).
     """
     try:
         with torch.no_grad():
-            outputs = model.eval()(**inputs, output_hidden_states=True)
-    except TypeError:
-        outputs = {}  # knows no such argument
-    states = outputs.get("hidden_states") or ()
+            states = _run(model.eval(), inputs, places, (), hidden_states=True)[1] or ()
+    except (TypeError, KeyError):
+        states = ()  # knows no such argument, or does not tell
     if len(states) < 2 or any(state.dim() != 3 for state in states):
         raise InputError(
             f"hidden_weight: needs hidden states of shape (batch, positions, width), "

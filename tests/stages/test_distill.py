@@ -140,3 +140,14 @@ def test_a_teacher_answers_once_where_rows_are_learnt_as_they_are(
 
     noisy = replace(context, training=context.training.model_copy(update={"token_dropout": 0.1}))
     assert training.answers(whole, noisy, "distill") is whole
+
+
+def test_layers_are_compared_as_the_map_says(task: Mood, teacher: Artefact, tmp_path: Path) -> None:
+    student = task.artefact(task.model(), tmp_path / "untrained")
+    context = task.context(tmp_path / "work", teacher=teacher)
+    for wrong in ((0, 1), (0, 1, 2, 9)):
+        with pytest.raises(InputError, match=r"layer_map: must have 4 numbers.*from 0 to 3\. Got"):
+            distill.run(spec(layer_map=wrong), student, tmp_path / "out", context)
+    told = distill.run(spec(layer_map=(0, 3, 3, 3), relation_weight=1.0), student, tmp_path / "out", context)
+    plain = distill.run(spec(), student, tmp_path / "plain", task.context(tmp_path / "work-2", teacher=teacher))
+    assert told.details["training"]["history"] != plain.details["training"]["history"]
