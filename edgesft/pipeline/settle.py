@@ -18,8 +18,8 @@ FEWEST, MOST = {"finetune": 4, "prune": 2, "distill": 6}, {"finetune": 30, "prun
 """Epochs at least and at most: many rows want to be seen more than once, few rows teach nothing new at some time."""
 
 
-SUBSTITUTED = 0.2
-"""Share of tokens that a student reads as others like them."""
+NOISY = {"token_substitution": 0.2, "mixup": 0.5}
+"""How a student's rows are changed, where the task knows how."""
 
 
 def settle(recipe: RecipeSpec, task: Task, rows: int) -> RecipeSpec:
@@ -47,6 +47,7 @@ def _found(spec: TrainingSpec, task: Task, rows: int) -> dict[str, Any]:
         found["learning_rate"] = task.learning_rates[(len(task.learning_rates) - 1) // 2]
         if isinstance(spec, FinetuneSpec):
             found["learning_rates"] = task.learning_rates
-    if spec.token_substitution == AUTO:
-        found["token_substitution"] = SUBSTITUTED if "token_substitution" in task.training else None
+    for name, share in NOISY.items():
+        if getattr(spec, name) == AUTO:
+            found[name] = share if name in task.training else None
     return found

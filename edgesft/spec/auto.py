@@ -14,10 +14,10 @@ def stages() -> list[dict[str, Any]]:
     outputs; int8 comes last, where it costs accuracy that was spared for it. `bench/RESULTS.md` has what each bought.
     """
     open_ = {"epochs": AUTO, "learning_rate": AUTO}
-    taught = {**open_, "token_substitution": AUTO}
+    taught = {**open_, "token_substitution": AUTO, "mixup": AUTO}
     return [
         {"stage": "finetune", **open_},
         {"stage": "prune", "latency": AUTO, "vocabulary": AUTO, "teacher": "finetune", **taught},
-        {"stage": "distill", **taught},
+        {"stage": "distill", "quantization": AUTO, **taught},
         {"stage": "quantize", "scheme": AUTO},
     ]

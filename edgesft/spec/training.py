@@ -8,7 +8,7 @@ from pydantic import Field
 
 from edgesft.spec.base import Spec
 
-NOISE = ("token_dropout", "token_substitution", "token_deletion", "token_swap")
+NOISE = ("token_dropout", "token_substitution", "token_deletion", "token_swap", "mixup")
 """Settings that change training rows at random."""
 
 
@@ -61,12 +61,18 @@ class TrainingSpec(Spec):
     token_substitution: Annotated[float, Field(ge=0, lt=1)] | Literal["auto"] | None = None
     """Share of input tokens replaced in training by one that the model reads alike (text tasks); for a student it makes
     new texts for its teacher to answer. `auto` is a fifth where that means something."""
+    mixup: Annotated[float, Field(ge=0, le=0.5)] | Literal["auto"] | None = None
+    """The largest share of another row that is mixed into each in training (arrays); a class is the larger part's. A
+    student learns from what its teacher says of the mixture. `auto` is a half where that means something."""
     token_deletion: float | None = Field(None, ge=0, lt=1)
     """Share of input tokens that the model does not see in training (text tasks)."""
     token_swap: float | None = Field(None, ge=0, lt=1)
     """Share of input tokens that change places with a neighbour in training (text tasks)."""
     arithmetic: Literal["auto", "fp32", "bf16"] | None = None
     """Number format of training; `auto` takes bf16 where the CPU or GPU has matrix instructions for it."""
+    quantization: Literal["none", "int8", "auto"] | None = None
+    """`int8` rounds weights and what layers read in training as the device will (quantization-aware training); `auto`
+    does so in a distillation where int8 was measured to be faster."""
     evaluations: int | None = Field(None, ge=1, le=1000)
     """How often, evenly spaced over the stage, the validation metric is taken to find the best checkpoint."""
     patience: int | None = Field(None, ge=1)
@@ -107,9 +113,11 @@ class ResolvedTraining(Spec):
     sampling: float = 1.0
     token_dropout: float = 0.0
     token_substitution: float = 0.0
+    mixup: float = 0.0
     token_deletion: float = 0.0
     token_swap: float = 0.0
     arithmetic: Literal["auto", "fp32", "bf16"] = "auto"
+    quantization: Literal["none", "int8", "auto"] = "none"
     evaluations: int = 3
     patience: int | None = None
     checkpoint_minutes: float = 2.0

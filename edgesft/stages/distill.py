@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+import json
+import shutil
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import torch
@@ -13,12 +15,22 @@ from edgesft.spec.auto import AUTO
 from edgesft.spec.stages import DistillSpec
 from edgesft.stages.artefact import Artefact
 from edgesft.stages.context import StageContext, StageReport
+from edgesft.stages.export import export_onnx
+from edgesft.stages.quantize import dynamic, static
 from edgesft.stages.training import answers, load_teacher, train
+from edgesft.store.store import write_json
+from edgesft.tasks.base import Contract
 from edgesft.train import checkpoint
 from edgesft.train.distillation import Relations, Student, hidden_widths, matched, teacher_objective
 from edgesft.train.engine import loss_options
 from edgesft.train.layers import chosen_layers, keep_layers, layer_count
-from edgesft.train.recording import common_places
+from edgesft.train.recording import CONVOLUTIONS, common_places
+
+INT8 = "int8.json"
+"""In the work folder: what `quantization: auto` was decided by."""
+
+PAYS, CALIBRATED = 0.95, 16
+"""Share of the fp32 latency up to which training for int8 pays, and rows that its trial is calibrated on."""
 
 
 def run(spec: DistillSpec, artefact: Artefact, out: Path, context: StageContext) -> StageReport:
@@ -40,6 +52,7 @@ def run(spec: DistillSpec, artefact: Artefact, out: Path, context: StageContext)
     if spec.layers is not None:
         kept = chosen_layers(spec.layers, layer_count(student))
         keep_layers(student, kept)
+    context = _settled(context, student, artefact.contract)
     trainee, places = _trainee(spec, student, teacher, context)
     related = Relations.of(student, teacher) if spec.relation_weight else None
     report = train(
@@ -63,7 +76,38 @@ def run(spec: DistillSpec, artefact: Artefact, out: Path, context: StageContext)
     summary = report.summary(context.task.metrics[0])
     if kept is not None:
         summary += f", layers {', '.join(map(str, kept))} kept"
-    return StageReport(summary, {"training": asdict(report), "layers": kept})
+    details = {"training": asdict(report), "layers": kept, "quantization": context.training.quantization}
+    return StageReport(summary, details)
+
+
+def _settled(context: StageContext, student: nn.Module, contract: Contract) -> StageContext:
+    """The surroundings with `quantization: auto` decided by measurement."""
+    if context.training.quantization != AUTO:
+        return context
+    place = context.work / INT8
+    if not place.is_file():
+        write_json(place, _int8_share(context, student, contract))
+    share = float(json.loads(place.read_text("utf-8")))
+    context.progress.say(f"distill: int8 takes {share:.2f} of the time")
+    chosen = "int8" if share <= PAYS else "none"
+    return replace(context, training=context.training.model_copy(update={"quantization": chosen}))
+
+
+def _int8_share(context: StageContext, student: nn.Module, contract: Contract) -> float:
+    """Latency of the student in int8 over that in fp32."""
+    folder = context.work / "int8"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    task, processor, rows = context.task, context.processor, context.validation
+    export_onnx(student, task, processor, rows, contract, folder, opset=context.profile.opset)
+    source, target = folder / "model.onnx", folder / "int8.onnx"
+    if any(isinstance(module, CONVOLUTIONS) for module in student.modules()):
+        static(source, target, task.requests(rows[:CALIBRATED], processor))
+    else:
+        dynamic(source, target)
+    plain, small = context.latency([source, target])
+    shutil.rmtree(folder)
+    return small / plain
 
 
 def _trainee(

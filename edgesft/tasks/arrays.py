@@ -61,7 +61,7 @@ class Arrays(Task):
         self.roles = (*self.inputs, "label")
         self.metrics = (metric.partition(":")[2] or metric,)
         by_class = loss == "cross_entropy" or (loss == "auto" and metric != "r2")
-        self.training = frozenset(("class_weights",) if by_class else ())
+        self.training = frozenset(("mixup", "class_weights") if by_class else ("mixup",))
 
     @cached_property
     def _own_loss(self) -> Any:
@@ -182,8 +182,18 @@ class Arrays(Task):
         rng: np.random.Generator,
         neighbours: np.ndarray | None = None,
     ) -> Batch:
-        """The batch as it is: what noise is harmless, only its owner knows."""
-        return batch
+        """Arrays of fractions with some of another row's mixed in (Zhang et al. 2017, arXiv 1710.09412).
+
+        So are labels that are numbers; a class stays the larger part's. Other noise only the owner could call harmless.
+        """
+        count = len(batch[LABELS])
+        shares, others = rng.uniform(0, settings.mixup, count), rng.permutation(count)
+
+        def mixed(values: np.ndarray) -> np.ndarray:
+            weights = shares.reshape(-1, *[1] * (values.ndim - 1)).astype(values.dtype)
+            return (1 - weights) * values + weights * values[others]
+
+        return {name: mixed(values) if values.dtype.kind == "f" else values for name, values in batch.items()}
 
     def loss(
         self,

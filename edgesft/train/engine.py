@@ -34,6 +34,7 @@ from edgesft.train.objective import Objective, task_objective
 from edgesft.train.predictor import runner
 from edgesft.train.regularisation import balanced, dropping
 from edgesft.train.resume import Checkpoints
+from edgesft.train.rounding import rounded
 from edgesft.train.surroundings import arithmetic, training_surroundings
 from edgesft.train.tables import sparse_gradients
 from edgesft.train.trainer import Plan, StepTrainer, arguments
@@ -165,6 +166,7 @@ def _prepared(gradient: Gradient) -> Iterator[None]:
         dropping(model, settings.dropout),
         thawed(model),
         channels_last(model),
+        rounded(model) if settings.quantization == "int8" else nullcontext(),
         adapted(model, settings, gradient.seed),
         # Penalties have gradients of the whole table.
         nullcontext() if settings.l1 or settings.l2 else sparse_gradients(model),

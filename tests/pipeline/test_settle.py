@@ -32,7 +32,8 @@ def test_rates_are_the_tasks() -> None:
     found = settle(recipe(auto.stages()), Arrays(), 1000)
     assert found.stages[0].learning_rates == (3e-4, 1e-3, 3e-3)
     assert [training(spec, found).learning_rate for spec in found.stages[:3]] == [1e-3] * 3
-    assert not any(training(spec, found).noisy for spec in found.stages[:3])
+    assert [training(spec, found).mixup for spec in found.stages[:3]] == [0, 0.5, 0.5]
+    assert not any(training(spec, found).token_substitution for spec in found.stages[:3])
 
 
 def test_what_is_said_stays() -> None:

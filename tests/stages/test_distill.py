@@ -151,3 +151,23 @@ def test_layers_are_compared_as_the_map_says(task: Mood, teacher: Artefact, tmp_
     told = distill.run(spec(layer_map=(0, 3, 3, 3), relation_weight=1.0), student, tmp_path / "out", context)
     plain = distill.run(spec(), student, tmp_path / "plain", task.context(tmp_path / "work-2", teacher=teacher))
     assert told.details["training"]["history"] != plain.details["training"]["history"]
+
+
+@pytest.mark.parametrize(("small", "chosen"), [(60, "int8"), (99, "none")])
+def test_int8_is_trained_for_where_it_was_measured_to_pay(
+    task: Mood, teacher: Artefact, tmp_path: Path, small: int, chosen: str
+) -> None:
+    student, asked = task.artefact(task.model(), tmp_path / "untrained"), []
+
+    def latency(files: Any) -> list[int]:
+        asked.append([file.stat().st_size for file in files])
+        return [100, small]
+
+    settings = mood.SETTINGS.model_copy(update={"quantization": "auto", "epochs": 1.0})
+    context = task.context(tmp_path / "work", teacher=teacher, training=settings, latency=latency)
+    report = distill.run(spec(), student, tmp_path / "out", context)
+    assert report.details["quantization"] == chosen
+    assert len(asked) == 1 and asked[0][1] < asked[0][0]
+    assert not (tmp_path / "work/int8").exists()
+    again = replace(context, latency=None)  # what was measured once is remembered
+    distill.run(spec(), student, tmp_path / "again", again)

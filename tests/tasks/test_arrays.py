@@ -184,3 +184,19 @@ def test_batches_of_large_arrays_are_computed_whole() -> None:
     task, large = Arrays(), {"x": np.zeros((3, 64, 64), np.float32), "labels": np.int64(0)}
     steps = Steps(task, None, [large] * 32, ResolvedTraining(batch_size=32, epochs=1.0), 0)
     assert steps.parts(0) == 1
+
+
+def test_rows_are_mixed_into_each_other() -> None:
+    task, settings = Arrays(), ResolvedTraining(mixup=0.5)
+    batch = {
+        "x": np.arange(8, dtype=np.float32).reshape(8, 1, 1) * np.ones((1, 2, 2), np.float32),
+        "count": np.arange(8),
+        "labels": np.arange(8),
+    }
+    found = task.augment(batch, None, settings, np.random.default_rng(0))
+    assert (found["labels"] == batch["labels"]).all() and (found["count"] == batch["count"]).all()
+    assert (found["x"] == found["x"][:, :1, :1]).all() and (found["x"] != batch["x"]).any()
+    numbers = {"x": batch["x"], "labels": batch["x"][:, 0, 0]}
+    told = task.augment(numbers, None, settings, np.random.default_rng(0))
+    assert (told["x"][:, 0, 0] == told["labels"]).all(), "numbers are mixed as their rows are"
+    assert task.training == {"mixup", "class_weights"} and Arrays(metric="r2").training == {"mixup"}
