@@ -41,7 +41,8 @@ def _found(spec: TrainingSpec, task: Task, rows: int) -> dict[str, Any]:
     kind: str = getattr(spec, "stage", "finetune")
     found: dict[str, Any] = {}
     if spec.epochs == AUTO:
-        found["epochs"] = float(min(max(round(ROWS[kind] / rows, 1), FEWEST[kind]), MOST[kind]))
+        passed = ROWS[kind] * (1 if isinstance(spec, FinetuneSpec) else task.patience)
+        found["epochs"] = float(min(max(round(passed / rows, 1), FEWEST[kind]), MOST[kind]))
     if spec.learning_rate == AUTO:
         # What is cut recovers at the middle one; what is pretrained may want less, and what is new more.
         found["learning_rate"] = task.learning_rates[(len(task.learning_rates) - 1) // 2]

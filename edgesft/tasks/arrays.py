@@ -43,6 +43,7 @@ class Arrays(Task):
     """
 
     name: ClassVar[str] = "arrays"
+    patience: ClassVar[float] = 3.0
     by_row: ClassVar[bool] = True
     learning_rates: ClassVar[tuple[float, ...]] = (3e-4, 1e-3, 3e-3)
 

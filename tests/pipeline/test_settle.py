@@ -25,6 +25,11 @@ def test_few_rows_are_seen_more_often(rows: int, epochs: tuple[int, ...]) -> Non
     assert tuple(spec.epochs for spec in found.stages[:3]) == epochs
 
 
+def test_students_of_other_kinds_train_longer() -> None:
+    found = settle(recipe(auto.stages()), Arrays(), 10_000)
+    assert [spec.epochs for spec in found.stages[:3]] == [4, 6, 18]
+
+
 def test_rates_are_the_tasks() -> None:
     found = settle(recipe(auto.stages()), TextClassification(), 1000)
     assert found.stages[0].learning_rates == (1e-4, 3e-4) and found.stages[1].learning_rate == 1e-4
