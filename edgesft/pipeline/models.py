@@ -100,7 +100,7 @@ class Maker:
         if step.measured:
             # What is fastest here says nothing about another machine.
             facts |= {"runtime": job.runtime, "measure": job.quick.model_dump(), "allowance": job.allowance}
-            facts["opset"] = job.target.opset
+            facts |= {"opset": job.target.opset, "precisions": job.target.precisions}
             facts["reference"] = reference
         return key(facts)
 

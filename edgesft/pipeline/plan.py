@@ -51,9 +51,11 @@ class Step:
     def measured(self) -> bool:
         """Whether what it makes depends on latencies measured on this machine."""
         spec = self.spec
-        return (isinstance(spec, PruneSpec) and spec.parameters is None) or (
-            isinstance(spec, QuantizeSpec) and spec.scheme == "auto"
-        )
+        if isinstance(spec, PruneSpec):
+            return spec.parameters is None
+        if isinstance(spec, DistillSpec):
+            return self.training is not None and self.training.quantization == "auto"
+        return isinstance(spec, QuantizeSpec) and spec.scheme == "auto"
 
 
 def plan(recipe: RecipeSpec) -> list[Step]:

@@ -85,6 +85,8 @@ def _settled(context: StageContext, student: nn.Module, contract: Contract) -> S
     if context.training.quantization != AUTO:
         return context
     place = context.work / INT8
+    if "int8" not in context.profile.precisions:
+        return replace(context, training=context.training.model_copy(update={"quantization": "none"}))
     if not place.is_file():
         write_json(place, _int8_share(context, student, contract))
     share = float(json.loads(place.read_text("utf-8")))

@@ -222,3 +222,19 @@ def test_a_teacher_with_another_tokenizer(recipe: Callable[[Change], Path]) -> N
 
     with pytest.raises(InputError, match="another tokenizer"):
         check(recipe(other))
+
+
+def test_training_for_int8_where_the_profile_has_none(recipe: Callable[[Change], Path]) -> None:
+    def spoil(data: dict[str, Any], folder: Path) -> None:
+        profile = {"name": "wide", "description": "fp32 alone", "providers": [{"name": "CPUExecutionProvider"}]}
+        (folder / "wide.yaml").write_text(yaml.safe_dump({**profile, "precisions": ["fp32"]}), "utf-8")
+        data |= {"profile": "wide.yaml", "stages": [{"stage": "finetune", "quantization": "int8"}]}
+
+    with pytest.raises(InputError, match=r"stages\.0.*'quantization: int8' must be allowed by the profile 'wide'"):
+        check(recipe(spoil))
+
+
+def test_what_is_left_to_be_found_is_a_number_afterwards(recipe: Callable[[Change], Path]) -> None:
+    found = check(recipe(put("stages", value="auto"))).recipe.stages
+    assert [stage.stage for stage in found] == ["finetune", "prune", "distill", "quantize"]
+    assert found[0].epochs == 30 and found[1].learning_rate == 1e-4
