@@ -17,6 +17,7 @@ from edgesft.errors import EdgesftError
 from edgesft.pipeline.job import Job
 from edgesft.pipeline.models import Maker
 from edgesft.pipeline.plan import plan
+from edgesft.stages.artefact import CONTRACT
 from edgesft.stages.export import export_onnx
 from edgesft.train import checkpoint
 from edgesft.train.distillation import teacher_objective
@@ -141,4 +142,7 @@ def olive(job: Job, python: Path, original: Path, folder: Path) -> dict[str, Pat
     done = subprocess.run([python, script, original / "model.onnx", data, folder / "olive"], check=False)
     if done.returncode:
         raise EdgesftError(f"Olive ended with {done.returncode}")
-    return {f"Olive, {place.name}": place for place in sorted((folder / "olive").iterdir()) if place.is_dir()}
+    places = sorted((folder / "olive").iterdir())
+    for place in places:
+        (place / CONTRACT).write_text(job.contract.text(), "utf-8")
+    return {f"Olive, {place.name}": place for place in places}
