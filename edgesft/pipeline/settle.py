@@ -42,6 +42,8 @@ def _found(spec: TrainingSpec, task: Task, rows: int) -> dict[str, Any]:
     found: dict[str, Any] = {}
     if spec.epochs == AUTO:
         passed = ROWS[kind] * (1 if isinstance(spec, FinetuneSpec) else task.patience)
+        if spec.max_grad_norm is None:
+            found["max_grad_norm"] = task.max_grad_norm
         found["epochs"] = float(min(max(round(passed / rows, 1), FEWEST[kind]), MOST[kind]))
     if spec.learning_rate == AUTO:
         # What is cut recovers at the middle one; what is pretrained may want less, and what is new more.
@@ -51,4 +53,6 @@ def _found(spec: TrainingSpec, task: Task, rows: int) -> dict[str, Any]:
     for name, share in NOISY.items():
         if getattr(spec, name) == AUTO:
             found[name] = share if name in task.training else None
+    if found.get("mixup") and "hard_weight" not in spec.model_fields_set:
+        found["hard_weight"] = 0.0  # only the teacher knows what a mixture is
     return found

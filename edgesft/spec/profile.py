@@ -72,7 +72,7 @@ class ProfileSpec(Spec):
     """In order of preference; the first one is the one that is measured."""
     threads: int = Field(1, ge=1, le=256)
     """Intra-op threads."""
-    precisions: tuple[Literal["fp32", "fp16", "int8"], ...] = Field(("fp32", "int8"), min_length=1)
+    precisions: tuple[Literal["fp32", "fp16", "int8", "int4"], ...] = Field(("fp32", "int8"), min_length=1)
     """What `quantize: {scheme: auto}` may try."""
     channel_multiple: int = Field(8, ge=1)
     """Pruned widths are rounded to a multiple of this."""

@@ -104,7 +104,7 @@ class QuantizeSpec(Spec):
     stage: Literal["quantize"]
     name: str | None = None
     keep: Keep = "auto"
-    scheme: Literal["auto", "int8-dynamic", "int8-static", "fp16"] = "auto"
+    scheme: Literal["auto", "int8-dynamic", "int8-static", "int4", "fp16"] = "auto"
     """`auto` measures the candidates that the profile allows and keeps the fastest within the accuracy allowance."""
     backend: Literal["onnxruntime", "neural-compressor"] = "onnxruntime"
     """Who quantizes `int8-static`."""
@@ -123,7 +123,7 @@ class QuantizeSpec(Spec):
             "backend": self.scheme != "int8-static",
             "calibration": self.scheme not in ("int8-static", "auto") or self.backend == "neural-compressor",
             "calibration_rows": self.scheme not in ("int8-static", "auto"),
-            "per_channel": self.scheme == "fp16",
+            "per_channel": self.scheme in ("int4", "fp16"),
         }
         for name, unused in idle.items():
             if unused and getattr(self, name) != type(self).model_fields[name].default:

@@ -43,6 +43,7 @@ class Arrays(Task):
     """
 
     name: ClassVar[str] = "arrays"
+    max_grad_norm: ClassVar[float] = 100.0  # those of convolutional nets are larger than 1 all along
     patience: ClassVar[float] = 3.0
     by_row: ClassVar[bool] = True
     learning_rates: ClassVar[tuple[float, ...]] = (3e-4, 1e-3, 3e-3)

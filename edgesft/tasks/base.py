@@ -112,6 +112,8 @@ class Task(ABC):
     """Names that `score` returns; the first one decides. All are better when higher, and lie in [0, 1]."""
     learning_rates: ClassVar[tuple[float, ...]] = (1e-4, 3e-4)
     """Usual peaks of AdamW, rising: those of small pretrained transformers, which want more than large ones."""
+    max_grad_norm: ClassVar[float] = 1.0
+    """Norm that gradients are clipped to where `stages: auto` says so."""
     patience: ClassVar[float] = 1.0
     """How many times as long as a small encoder of text a student has to train until it is as good as it gets."""
     by_row: ClassVar[bool] = False

@@ -38,6 +38,8 @@ def test_rates_are_the_tasks() -> None:
     assert found.stages[0].learning_rates == (3e-4, 1e-3, 3e-3)
     assert [training(spec, found).learning_rate for spec in found.stages[:3]] == [1e-3] * 3
     assert [training(spec, found).mixup for spec in found.stages[:3]] == [0, 0.5, 0.5]
+    assert [training(spec, found).max_grad_norm for spec in found.stages[:3]] == [100] * 3
+    assert [found.stages[index].hard_weight for index in (1, 2)] == [0, 0]
     assert not any(training(spec, found).token_substitution for spec in found.stages[:3])
 
 

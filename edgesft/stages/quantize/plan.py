@@ -15,7 +15,7 @@ from edgesft.errors import InputError, Problem, StageError
 if TYPE_CHECKING:
     import onnx
 
-Scheme = Literal["int8-dynamic", "int8-static", "fp16"]
+Scheme = Literal["int8-dynamic", "int8-static", "int4", "fp16"]
 Backend = Literal["onnxruntime", "neural-compressor"]
 
 WEIGHT_INPUT: Mapping[str, int] = {"MatMul": 1, "Gemm": 1, "Conv": 1, "ConvTranspose": 1, "Gather": 0}
@@ -25,6 +25,7 @@ OPERATORS: Mapping[tuple[Scheme, Backend], tuple[str, ...]] = {
     ("int8-dynamic", "onnxruntime"): ("MatMul", "Gemm", "Gather"),
     ("int8-static", "onnxruntime"): ("MatMul", "Gemm", "Gather", "Conv", "ConvTranspose"),
     ("int8-static", "neural-compressor"): ("MatMul", "Gemm", "Gather", "Conv"),
+    ("int4", "onnxruntime"): ("MatMul", "Gather"),
     ("fp16", "onnxruntime"): tuple(WEIGHT_INPUT),
 }
 """Operators whose weights each scheme stores in fewer bits. Dynamic convolutions are left out: ConvInteger has no fast
@@ -80,7 +81,7 @@ def make_plan(
 
     Args:
         source: ONNX file.
-        scheme: int8-dynamic, int8-static or fp16.
+        scheme: What is to be done.
         backend: Who will do it.
         per_channel: One weight scale an output channel.
         exclude: fnmatch patterns over node names; each must match a node.

@@ -13,15 +13,23 @@ from edgesft.errors import StageError
 from edgesft.measure.model.facts import EIGHT_BITS, OnnxFacts, read_facts
 from edgesft.measure.parity import compare
 from edgesft.stages.export.checks import file_run
+from edgesft.stages.quantize.ort import BLOCK
 from edgesft.stages.quantize.plan import QuantizePlan
 from edgesft.tasks.base import Batch
 
 MARKS: Mapping[str, tuple[tuple[str, ...], ...]] = {
     "int8-dynamic": (("MatMulInteger", "DequantizeLinear", "DynamicQuantizeLSTM"),),
     "int8-static": (("QuantizeLinear", "QLinearMatMul", "QLinearConv"), ("DequantizeLinear", "QLinearMatMul")),
+    "int4": (("MatMulNBits", "GatherBlockQuantized"),),
     "fp16": (),
 }
 """Scheme → groups of operators; of each group one must be there."""
+
+STORED: Mapping[str, tuple[tuple[str, ...], float]] = {
+    "fp16": (("FLOAT16",), 2.0),
+    "int4": (("UINT8", "INT8", "UINT4", "INT4"), 0.5),
+}
+"""Scheme → the types that its weights are stored in, and bytes of each weight; of others 8 bits."""
 
 SCALE_BYTES = 8
 """A scale and its bias or zero point, in 32 bits each."""
@@ -64,13 +72,15 @@ def _check_operators(facts: OnnxFacts, plan: QuantizePlan) -> None:
 def _check_weights(before: OnnxFacts, after: OnnxFacts, plan: QuantizePlan) -> None:
     """The planned float bytes are gone, and as many elements are there in the new type."""
     elements = plan.weight_bytes // 4
-    types, width = (("FLOAT16",), 2) if plan.scheme == "fp16" else (EIGHT_BITS, 1)
-    found = sum(after.constant_bytes.get(dtype, 0) for dtype in types) // width
+    types, width = STORED.get(plan.scheme, (EIGHT_BITS, 1.0))
+    found = int(sum(after.constant_bytes.get(dtype, 0) for dtype in types) / width)
     if found < SHARE * elements:
         raise StageError(f"{plan.scheme} must store {elements} weights as {' or '.join(types)}. Got {found}")
     limit = before.constant_bytes.get("FLOAT", 0) - SHARE * plan.weight_bytes
     # New scales are float too: one a channel, and a weight has fewer channels than all weights' square root.
     limit += SCALE_BYTES * len(plan.quantized) * math.isqrt(elements)
+    if plan.scheme == "int4":
+        limit += SCALE_BYTES * elements / BLOCK
     if (left := after.constant_bytes.get("FLOAT", 0)) > limit:
         raise StageError(f"{plan.scheme} must leave at most {limit:.0f} bytes of float weights. Got {left}")
 

@@ -9,7 +9,7 @@ import pytest
 from edgesft.measure.model.facts import read_facts
 from edgesft.stages.artefact import Artefact
 from edgesft.stages.export.checks import file_run
-from edgesft.stages.quantize import dynamic, fp16, static
+from edgesft.stages.quantize import dynamic, fp16, int4, static
 from edgesft.stages.quantize.ort import Calibration, between_convolutions
 from edgesft.stages.quantize.verify import verify
 from tests.stages.surroundings import TASK, Small
@@ -59,6 +59,16 @@ def test_fp16_halves_weights_and_keeps_inputs(tiny_model: Small, artefact: Artef
     output = onnx.load(tmp_path / "q.onnx").graph.output[0]
     assert output.type.tensor_type.elem_type == onnx.TensorProto.FLOAT
     assert 0 < facts["max_abs_difference"] < 0.01 * _largest_logit(tiny_model, artefact)
+
+
+def test_int4_is_smaller_than_int8_and_answers_alike(tiny_model: Small, artefact: Artefact, tmp_path: Path) -> None:
+    plan, rows = int4(artefact.model, tmp_path / "q.onnx"), TASK.requests(tiny_model.rows, tiny_model.processor)
+    facts = verify(tmp_path / "q.onnx", artefact.model, plan, rows)
+    assert facts["operators"]["MatMulNBits"] == len([name for name in plan.quantized if "Gather" not in name])
+    assert facts["operators"]["GatherBlockQuantized"] > 0
+    dynamic(artefact.model, tmp_path / "d.onnx")
+    assert (tmp_path / "q.onnx").stat().st_size < (tmp_path / "d.onnx").stat().st_size
+    assert 0 < facts["max_abs_difference"] < 0.6 * _largest_logit(tiny_model, artefact)
 
 
 def test_excluded_nodes_stay_float(tiny_model: Small, artefact: Artefact, tmp_path: Path) -> None:
