@@ -36,10 +36,10 @@ STEP, LEAST = 0.7, 0.9
 """Where a stage goes as far as it can: the share of latency that each round aims to leave, its square root once that
 went too far or cannot be had; what would leave more than the latter is not tried."""
 
-SPARED = 0.5
+SPARED = 0.25
 """Share of the allowance that such a stage leaves to what follows it: int8 gains more than the last cut would."""
 
-LONGER, HOPELESS = 3.0, 4.0
+LONGER, HOPELESS = 2.0, 4.0
 """What falls too far is trained again, for so many times the epochs, but where it fell further than so many times the
 allowance."""
 

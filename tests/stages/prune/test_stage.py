@@ -191,7 +191,7 @@ def test_it_goes_as_far_as_the_metric_holds(source, context, tmp_path, monkeypat
     assert len(ratios) > 1 and ratios == sorted(ratios, reverse=True) and all(each["holds"] for each in far["rounds"])
     monkeypatch.setattr(stage, "HOPELESS", -4.0)  # what falls too far is trained again
     none = stage.run(spec, source, tmp_path / "none", replace(context, allowance=-1.0, work=tmp_path / "none-work"))
-    assert all(each["longer"]["steps"] == 3 * each["training"]["steps"] for each in none.details["rounds"])
+    assert all(each["longer"]["steps"] == 2 * each["training"]["steps"] for each in none.details["rounds"])
     assert none.summary.startswith("nothing cut: ") and [each["holds"] for each in none.details["rounds"]] == [
         False,
         False,
