@@ -53,7 +53,7 @@ class PruneSpec(TrainingSpec):
     vocabulary: Literal["whole", "trimmed", "auto"] = "whole"
     """`trimmed` leaves the tokens that training lacks out of the embeddings and the tokenizer (WordPiece), but single
     characters and what goes on within words; `auto` does so where it can and costs no more than a quarter of the
-    allowance."""
+    allowance, if need be with a quarter or half of the others left in, the most frequent ones."""
     channel_multiple: int | None = Field(None, ge=1, le=1024)
     """Widths are rounded to a multiple of this; by default the profile's."""
     max_share: float = Field(1.0, gt=0, le=1)

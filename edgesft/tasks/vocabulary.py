@@ -15,7 +15,7 @@ KIND = "WordPiece"
 all tokens of a word against each other."""
 
 
-def kept(tokenizer: Any, used: Collection[int]) -> list[int] | None:
+def kept(tokenizer: Any, used: Collection[int], others: float = 0.0) -> list[int] | None:
     """Ids of the tokens that stay.
 
     Besides those that are used: special ones, single characters and all that go on within a word, so that any word that
@@ -24,6 +24,8 @@ def kept(tokenizer: Any, used: Collection[int]) -> list[int] | None:
     Args:
         tokenizer: Of transformers.
         used: Ids that the training rows have.
+        others: Share of all other tokens that stays as well, those of low ids: vocabularies list words as frequent as
+            they were in pretraining, the most frequent first.
 
     Returns:
         Rising; None for a tokenizer of another kind.
@@ -35,7 +37,9 @@ def kept(tokenizer: Any, used: Collection[int]) -> list[int] | None:
     prefix, special = model["continuing_subword_prefix"], {added["id"] for added in said["added_tokens"]}
     vocabulary: Mapping[str, int] = model["vocab"]
     always = {number for token, number in vocabulary.items() if len(token) == 1 or token.startswith(prefix)}
-    return sorted((set(used) | special | always | {vocabulary[model["unk_token"]]}) & set(vocabulary.values()))
+    stay = (set(used) | special | always | {vocabulary[model["unk_token"]]}) & set(vocabulary.values())
+    rest = sorted(set(vocabulary.values()) - stay)
+    return sorted(stay | set(rest[: round(others * len(rest))]))
 
 
 def without_others(tokenizer: Any, ids: Collection[int]) -> Any:

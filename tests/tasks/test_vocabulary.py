@@ -36,3 +36,11 @@ def test_words_that_are_gone_are_read_in_pieces_and_ids_stay(tokenizer, tmp_path
     smaller.save_pretrained(tmp_path / "again")
     again = AutoTokenizer.from_pretrained(tmp_path / "again")
     assert again.get_vocab() == smaller.get_vocab() and again("bad")["input_ids"] == smaller("bad")["input_ids"]
+
+
+def test_a_share_of_the_others_may_stay(tokenizer) -> None:
+    least, most = vocabulary.kept(tokenizer, {5}), vocabulary.kept(tokenizer, {5}, 1.0)
+    half = vocabulary.kept(tokenizer, {5}, 0.5)
+    assert most == sorted(tokenizer.get_vocab().values()) and set(least) < set(half) < set(most)
+    rest = sorted(set(most) - set(least))
+    assert set(half) - set(least) == set(rest[: round(len(rest) / 2)])

@@ -22,6 +22,9 @@ OPTION = "vocabulary"
 SHARE = 0.25
 """Part of the allowance that `vocabulary: auto` may cost: words that training lacks are read in pieces."""
 
+OTHERS = (0.0, 0.25, 0.5)
+"""Shares of the tokens that training lacks which it tries to leave in."""
+
 
 @dataclass(frozen=True)
 class Trimmed:
@@ -53,32 +56,32 @@ def trim_vocabulary(spec: PruneSpec, model: nn.Module, contract: Contract, conte
     left = Trimmed(contract, context, {})
     if spec.vocabulary == "whole" or OPTION in contract.options:
         return left
-    found = _kept(model, context)
-    if isinstance(found, str):
+    used = _used(model, context)
+    if isinstance(used, str):
         if spec.vocabulary == "auto":
             return left
-        raise InputError(f"prune.vocabulary: must be whole here: {found}", "leave it out")
+        raise InputError(f"prune.vocabulary: must be whole here: {used}", "leave it out")
     tokenizer, name = context.processor, str(table_of(model))
     table, before = model.get_submodule(name), score(model, context)
-    smaller = vocabulary.without_others(tokenizer, found)
-    context = replace(context, processor=smaller, validation=context.encoded_by(smaller))
-    trim(model, found, tokenizer.unk_token_id)
-    drop = before - score(model, context)
-    details = {"before": len(tokenizer), "after": len(found), "drop": drop}
-    if spec.vocabulary == "auto" and drop > SHARE * context.allowance:
+    for others in OTHERS if spec.vocabulary == "auto" else OTHERS[:1]:
+        found = vocabulary.kept(tokenizer, used, others) or []
+        smaller = vocabulary.without_others(tokenizer, found)
+        own = replace(context, processor=smaller, validation=context.encoded_by(smaller))
+        trim(model, found, tokenizer.unk_token_id)
+        drop = before - score(model, own)
+        context.progress.say(f"prune: vocabulary {len(tokenizer)}→{len(found)}, {-drop * 100:+.1f} points")
+        if spec.vocabulary == "trimmed" or drop <= SHARE * context.allowance:
+            details = {"before": len(tokenizer), "after": len(found), "drop": drop}
+            return Trimmed(contract.extended({OPTION: len(found)}), own, details)
         model.set_submodule(name, table)
-        context.progress.say(f"prune: vocabulary whole: with {len(found)} tokens alone {-drop * 100:+.1f} points")
-        return left
-    context.progress.say(f"prune: vocabulary {len(tokenizer)}→{len(found)}, {-drop * 100:+.1f} points")
-    return Trimmed(contract.extended({OPTION: len(found)}), context, details)
+    return left
 
 
-def _kept(model: nn.Module, context: StageContext) -> list[int] | str:
-    """Ids that stay, or why nothing can be trimmed."""
+def _used(model: nn.Module, context: StageContext) -> set[int] | str:
+    """Ids of the training rows, or why nothing can be trimmed."""
     used = context.task.tokens(context.train)
     if used is None:
         return f"the task {context.task.name} reads no tokens, or others than the rows have"
     if table_of(model) is None:
         return "the model has no table of tokens of its own"
-    kept = vocabulary.kept(context.processor, used)
-    return f"its tokenizer is no {vocabulary.KIND} one" if kept is None else kept
+    return f"its tokenizer is no {vocabulary.KIND} one" if vocabulary.kept(context.processor, used) is None else used

@@ -18,6 +18,7 @@ from edgesft.stages.prune import stage
 from edgesft.stages.prune.apply import apply_plan
 from edgesft.stages.prune.plan import PrunePlan
 from edgesft.stages.prune.vocabulary import trim_vocabulary
+from edgesft.tasks import vocabulary
 from edgesft.tasks.base import Contract
 from edgesft.tasks.text_classification import TextClassification
 from edgesft.train import checkpoint
@@ -255,3 +256,23 @@ def test_only_what_a_tokenizer_allows_is_trimmed(source, context, tmp_path):
         trim_vocabulary(spec, model, source.contract, other)
     left = trim_vocabulary(spec.model_copy(update={"vocabulary": "auto"}), model, source.contract, other)
     assert left.context is other and not left.details
+
+
+def test_as_much_of_the_vocabulary_stays_as_the_allowance_wants(source, context, monkeypatch):
+    context, spec = (
+        replace(context, train=context.train[:4]),
+        PruneSpec(stage="prune", parameters=0.9, vocabulary="auto"),
+    )
+    model, whole = checkpoint.load(source.path, TASK), checkpoint.load(source.path, TASK)
+    rows = whole.get_input_embeddings().weight.shape[0]
+    scores = iter((0.9, 0.8, 0.8999))
+    monkeypatch.setattr("edgesft.stages.prune.vocabulary.score", lambda *_: next(scores))
+    found = trim_vocabulary(
+        PruneSpec(stage="prune", parameters=0.9, vocabulary="auto"), model, source.contract, context
+    )
+    least = len(vocabulary.kept(context.processor, TASK.tokens(context.train)))
+    assert least < found.details["after"] < found.details["before"]
+    assert model.get_input_embeddings().weight.shape[0] == found.details["after"] == len(found.context.processor)
+    scores = iter((0.9, 0.8, 0.8, 0.8))
+    left = trim_vocabulary(spec, whole, source.contract, context)
+    assert left.context is context and whole.get_input_embeddings().weight.shape[0] == rows
