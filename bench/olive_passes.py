@@ -8,6 +8,7 @@ ROWS holds one request's inputs as `number/name`. Passes have Olive's defaults; 
 from __future__ import annotations
 
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -68,17 +69,18 @@ def main() -> None:
     }
     for name, passes in chains.items():
         try:
-            made = ONNXModelHandler(str(model))
-            for number, (kind, config) in enumerate(passes):
-                made = create_pass_from_dict(kind, config, disable_search=True).run(
-                    made, str(folder / "work" / f"{name}-{number}")
-                )
+            with tempfile.TemporaryDirectory() as work:
+                made = ONNXModelHandler(str(model))
+                for number, (kind, config) in enumerate(passes):
+                    one = create_pass_from_dict(kind, config, disable_search=True)
+                    made = one.run(made, str(Path(work, str(number))))
+                content = Path(made.model_path).read_bytes()
         except Exception as error:  # whatever a pass raises on a model that it does not know
             print(f"Olive, {name}: {type(error).__name__}: {error}", file=sys.stderr)
             continue
         place = folder / name
         place.mkdir(parents=True, exist_ok=True)
-        (place / "model.onnx").write_bytes(Path(made.model_path).read_bytes())
+        (place / "model.onnx").write_bytes(content)
 
 
 if __name__ == "__main__":
