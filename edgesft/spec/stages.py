@@ -36,7 +36,7 @@ class PruneSpec(TrainingSpec):
     """Share of the parameters that may remain."""
     latency: Annotated[float, Field(gt=0, lt=1)] | Literal["auto"] | None = None
     """Share of the input's measured p50 latency that may remain; `auto` goes on, a part at a time, until the deciding
-    metric on validation falls by more than three quarters of the allowance, and then back one."""
+    metric on validation falls by more than half of the allowance, and then back one."""
     latency_ms: float | None = Field(None, gt=0)
     """The same in milliseconds, on this machine."""
     rounds: int = Field(1, ge=1, le=100)
