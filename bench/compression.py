@@ -55,6 +55,9 @@ VARIANTS = {
 ALLOWED = 0.01
 """Accuracy that may be lost."""
 
+JUDGED = (0, 1, 3)
+"""Exit codes of a run that came to a verdict."""
+
 FEW = 1000
 """Test rows below which one seed says too little."""
 
@@ -84,8 +87,8 @@ class Seed:
         command = [sys.executable, "-m", "edgesft", "run", str(RECIPES / f"{case}.yaml"), "--output", str(folder)]
         settings = [f"seed={self.job.recipe.seed}", *([f"stages={VARIANTS[name]}"] if VARIANTS[name] else [])]
         done = subprocess.run([*command, *settings], check=False)
-        if not (folder / "results.json").is_file():
-            sys.exit(f"{case}, seed {self.job.recipe.seed}: {name} ended with {done.returncode} and no results")
+        if done.returncode not in JUDGED:
+            sys.exit(f"{case}, seed {self.job.recipe.seed}: {name} ended with {done.returncode}")
         return folder
 
     def judged(self, models: Mapping[str, Path]) -> list[dict[str, Any]]:

@@ -62,7 +62,10 @@ def _auto(spec: QuantizeSpec, artefact: Artefact, out: Path, context: StageConte
             rows[name]["metrics"] = answer
     if not made:
         reasons = "; ".join(f"{name}: {row['error']}" for name, row in rows.items())
-        raise StageError(f"one way to quantize must work. Got none: {reasons}")
+        context.progress.say(f"quantize: no way works here: {reasons}")
+        _fill(out, artefact.model, artefact)  # a run that got so far is worth more than the bytes that are lost
+        failed = [{"name": name, **row} for name, row in rows.items()]
+        return StageReport(f"nothing: no way works here: {reasons}", {"chosen": None, "candidates": failed})
     context.progress.say(f"quantize: timing {', '.join(made)}")
     timed = records.record("latency", lambda: _latency(context, artefact, made))
     reference = records.record("metrics-reference", lambda: context.evaluate((context.reference or artefact).model))
