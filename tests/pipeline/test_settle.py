@@ -37,10 +37,14 @@ def test_rates_are_the_tasks() -> None:
     found = settle(recipe(auto.stages()), Arrays(), 1000)
     assert found.stages[0].learning_rates == (3e-4, 1e-3, 3e-3)
     assert [training(spec, found).learning_rate for spec in found.stages[:3]] == [1e-3] * 3
-    assert [training(spec, found).mixup for spec in found.stages[:3]] == [0, 0.5, 0.5]
     assert [training(spec, found).max_grad_norm for spec in found.stages[:3]] == [100] * 3
-    assert [found.stages[index].hard_weight for index in (1, 2)] == [0, 0]
     assert not any(training(spec, found).token_substitution for spec in found.stages[:3])
+
+
+def test_of_mixtures_only_the_teacher_knows_what_they_are() -> None:
+    asked = recipe([{"stage": "finetune"}, {"stage": "distill", "mixup": "auto"}])
+    mixed, plain = (settle(asked, task, 1000).stages[1] for task in (Arrays(), TextClassification()))
+    assert (mixed.mixup, mixed.hard_weight) == (0.5, 0) and (plain.mixup, plain.hard_weight) == (None, 0.3)
 
 
 def test_what_is_said_stays() -> None:
