@@ -21,9 +21,8 @@ from edgesft.spec.load import is_file
 from edgesft.spec.model import FactorySpec
 from edgesft.spec.profile import MeasureSpec, ProfileSpec
 from edgesft.spec.recipe import RecipeSpec
-from edgesft.stages.artefact import Artefact
+from edgesft.stages.artefact import VOCABULARY, Artefact
 from edgesft.stages.export import TOKENIZER
-from edgesft.stages.prune.vocabulary import OPTION
 from edgesft.store.keys import key, versions
 from edgesft.store.store import Store
 from edgesft.tasks import chunked, factory, registry, source
@@ -94,7 +93,7 @@ class Job:
 
     def reading(self, artefact: Artefact) -> Job:
         """The same with the rows as a trimmed artefact's own tokenizer encodes them; itself for others."""
-        if OPTION not in artefact.contract.options:
+        if VOCABULARY not in artefact.contract.options:
             return self
         known: dict[str, Job] = vars(self).setdefault("_readings", {})
         digest = sha256(artefact.path / TOKENIZER)

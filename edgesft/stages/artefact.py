@@ -15,6 +15,9 @@ Form = Literal["torch", "torch-qat", "onnx"]
 
 CONTRACT = "contract.json"
 
+VOCABULARY = "vocabulary"
+"""Option in the contract of a model whose tokenizer lacks tokens: how many it knows."""
+
 
 @dataclass(frozen=True)
 class Artefact:

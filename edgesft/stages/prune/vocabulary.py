@@ -10,14 +10,12 @@ from torch import nn
 
 from edgesft.errors import InputError
 from edgesft.spec.stages import PruneSpec
+from edgesft.stages.artefact import VOCABULARY
 from edgesft.stages.context import StageContext
 from edgesft.stages.training import score
 from edgesft.tasks import vocabulary
 from edgesft.tasks.base import Contract
 from edgesft.train.vocabulary import table_of, trim
-
-OPTION = "vocabulary"
-"""In the contract of a trimmed model: how many tokens its tokenizer knows."""
 
 SHARE = 0.25
 """Part of the allowance that `vocabulary: auto` may cost: words that training lacks are read in pieces."""
@@ -54,7 +52,7 @@ def trim_vocabulary(spec: PruneSpec, model: nn.Module, contract: Contract, conte
         InputError: The spec asks for it and the tokenizer, the model or the task do not allow it.
     """
     left = Trimmed(contract, context, {})
-    if spec.vocabulary == "whole" or OPTION in contract.options:
+    if spec.vocabulary == "whole" or VOCABULARY in contract.options:
         return left
     used = _used(model, context)
     if isinstance(used, str):
@@ -72,7 +70,7 @@ def trim_vocabulary(spec: PruneSpec, model: nn.Module, contract: Contract, conte
         context.progress.say(f"prune: vocabulary {len(tokenizer)}→{len(found)}, {-drop * 100:+.1f} points")
         if spec.vocabulary == "trimmed" or drop <= SHARE * context.allowance:
             details = {"before": len(tokenizer), "after": len(found), "drop": drop}
-            return Trimmed(contract.extended({OPTION: len(found)}), own, details)
+            return Trimmed(contract.extended({VOCABULARY: len(found)}), own, details)
         model.set_submodule(name, table)
     return left
 
