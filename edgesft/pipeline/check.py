@@ -124,7 +124,7 @@ def _profiles(recipe: RecipeSpec, document: Document, base: Path, problems: list
     for profile in found:
         if set(profile.precisions) == {"fp32"} and any(getattr(s, "scheme", None) == "auto" for s in recipe.stages):
             message = f"'scheme: auto' must be allowed int8 or fp16 by the profile '{profile.name}'. Got fp32 only"
-            problems.append(Problem(message, "drop the quantize stage, or name a scheme", where))
+            problems.append(Problem(message, "write the stages without quantize, or name a scheme", where))
         for index, spec in enumerate(recipe.stages):
             if getattr(spec, "quantization", None) == "int8" and "int8" not in profile.precisions:
                 message = f"'quantization: int8' must be allowed by the profile '{profile.name}'. "

@@ -49,10 +49,10 @@ class Step:
 
     @property
     def measured(self) -> bool:
-        """Whether what it makes depends on latencies measured on this machine."""
+        """Whether what it makes depends on latencies measured on this machine, or on the allowance."""
         spec = self.spec
         if isinstance(spec, PruneSpec):
-            return spec.parameters is None
+            return spec.parameters is None or spec.vocabulary == "auto"
         if isinstance(spec, DistillSpec):
             return self.training is not None and self.training.quantization == "auto"
         return isinstance(spec, QuantizeSpec) and spec.scheme == "auto"

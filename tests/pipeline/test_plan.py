@@ -95,5 +95,6 @@ def test_what_depends_on_measured_latency() -> None:
     for latency in ({"latency": "auto"}, {"latency_ms": 4}):
         assert plan(recipe({"stage": "prune", **latency}))[0].measured
     assert not steps[3].measured and plan(recipe(QUANTIZE))[1].measured
+    assert plan(recipe({"stage": "prune", "parameters": 0.5, "vocabulary": "auto"}))[0].measured
     steps = plan(recipe(DISTILL, {**DISTILL, "quantization": "auto"}))
     assert [step.measured for step in steps[:2]] == [False, True]
