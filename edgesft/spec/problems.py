@@ -10,6 +10,7 @@ from typing import Any, get_args
 from pydantic import BaseModel, ValidationError
 
 from edgesft.errors import Problem
+from edgesft.spec.auto import AUTO
 from edgesft.spec.document import Document, Loc
 
 Finding = Mapping[str, Any]
@@ -75,6 +76,9 @@ def _problem(loc: Loc, items: list[Finding], document: Document, schema: type[Ba
         return Problem(f"'stage' must be a stage's kind. Got {got!r}", nearest(str(got), tags), document.where(loc))
     if kind in ("float_parsing", "int_parsing") and (hint := _number(name, item["input"])):
         return Problem(f"'{name}' must be a number. Got {item['input']!r}", hint, document.where(loc))
+    if raw == ("stages",) and kind == "tuple_type":
+        message = f"'stages' must be a list of stages, or {AUTO}. Got {item['input']!r}"
+        return Problem(message, f"stages: {AUTO}", document.where(loc))
     wishes = list(dict.fromkeys(_wish(each) for each in items))
     got = "" if kind == "value_error" and isinstance(item["input"], dict) else f". Got {item['input']!r}"
     return Problem(f"'{name}' {' or '.join(wishes)}{got}", None, document.where(loc))
@@ -91,7 +95,8 @@ def _number(name: str, text: str) -> str | None:
 
 def _wish(item: Finding) -> str:
     message = str(item["msg"]).removeprefix("Value error, ")
-    return message.replace("Input should be", "must be").replace("Input should", "must")
+    message = message.replace("Input should be", "must be").replace("Input should", "must")
+    return message.replace("a valid tuple", "a list")  # which is what a file can say
 
 
 def _tags() -> list[str]:

@@ -193,4 +193,4 @@ def test_auto_stands_for_a_chain_that_settings_reach_into(tmp_path: Path) -> Non
     recipe, problems, _ = load.recipe(path, ["stages=auto"])
     assert recipe and recipe.stages[1].latency == "auto"
     path.write_text(GOOD[: GOOD.index("stages:")] + "stages: outo\n")
-    assert load.recipe(path)[1]
+    assert "'stages' must be a list of stages, or auto. Got 'outo'" in str(load.recipe(path)[1][0])
