@@ -54,7 +54,8 @@ class Step:
         if isinstance(spec, PruneSpec):
             return spec.parameters is None or spec.vocabulary == "auto"
         if isinstance(spec, DistillSpec):
-            return self.training is not None and self.training.quantization == "auto"
+            settings = self.training
+            return settings is not None and "auto" in (settings.quantization, settings.flip, settings.shift)
         return isinstance(spec, QuantizeSpec) and spec.scheme == "auto"
 
 

@@ -53,6 +53,9 @@ def _found(spec: TrainingSpec, task: Task, rows: int) -> dict[str, Any]:
     for name, share in NOISY.items():
         if getattr(spec, name) == AUTO:
             found[name] = share if name in task.training else None
+    for name in ("flip", "shift"):
+        if getattr(spec, name) == AUTO and name not in task.training:
+            found[name] = None
     if found.get("mixup") and "hard_weight" not in spec.model_fields_set:
         found["hard_weight"] = 0.0  # only the teacher knows what a mixture is
     return found

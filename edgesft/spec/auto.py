@@ -15,7 +15,7 @@ def stages() -> list[dict[str, Any]]:
     """
     open_ = {"epochs": AUTO, "learning_rate": AUTO}
     # Mixtures of rows did not help: as good on CIFAR-10, worse on few photographs.
-    taught = {**open_, "token_substitution": AUTO}
+    taught = {**open_, "token_substitution": AUTO, "flip": AUTO, "shift": AUTO}
     return [
         {"stage": "finetune", **open_},
         {"stage": "prune", "latency": AUTO, "vocabulary": AUTO, "teacher": "finetune", **taught},

@@ -24,6 +24,10 @@ class FinetuneSpec(TrainingSpec):
     """Learning rates that are tried first, each for a part of the epochs; the best one trains, and of those that do as
     well within the error of the validation rows the lowest. Where given, `learning_rate` is not used here."""
 
+    @model_validator(mode="after")
+    def _no_teacher(self) -> FinetuneSpec:
+        return self.judged()
+
 
 class PruneSpec(TrainingSpec):
     """Structured, physical pruning followed by recovery training."""
@@ -71,7 +75,7 @@ class PruneSpec(TrainingSpec):
             raise ValueError("must have exactly one of 'parameters', 'latency' and 'latency_ms'")
         if self.latency == "auto" and self.rounds != 1:
             raise ValueError("must not set 'rounds' where 'latency' is auto")
-        return self
+        return self if self.teacher else self.judged()
 
 
 class DistillSpec(TrainingSpec):

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 from pydantic import Field
 
 from edgesft.spec.base import Spec
 
-NOISE = ("token_dropout", "token_substitution", "token_deletion", "token_swap", "mixup")
+NOISE = ("token_dropout", "token_substitution", "token_deletion", "token_swap", "mixup", "flip", "shift")
 """Settings that change training rows at random."""
+
+Share = Annotated[float, Field(ge=0, lt=1)]
 
 
 class TrainingSpec(Spec):
@@ -64,6 +66,13 @@ class TrainingSpec(Spec):
     mixup: Annotated[float, Field(ge=0, le=0.5)] | Literal["auto"] | None = None
     """The largest share of another row that is mixed into each in training (arrays); a class is the larger part's. A
     student learns from what its teacher says of the mixture. `auto` is a half where that means something."""
+    flip: Annotated[float, Field(ge=0, le=1)] | Literal["auto"] | None = None
+    """Share of rows that are mirrored along their last axis in training (arrays). For a student, `auto` is a half where
+    the teacher's validation metric stands it within the allowance."""
+    shift: tuple[Share, ...] | Literal["auto"] | None = None
+    """Shares of the lengths of a row's last axes, up to which it is moved along them in training (arrays): `[0.1, 0.1]`
+    moves pictures both ways, `[0.1, 0]` along the first of two axes. For a student, `auto` takes an eighth of each axis
+    where the teacher's validation metric stands it within the allowance."""
     token_deletion: float | None = Field(None, ge=0, lt=1)
     """Share of input tokens that the model does not see in training (text tasks)."""
     token_swap: float | None = Field(None, ge=0, lt=1)
@@ -79,6 +88,17 @@ class TrainingSpec(Spec):
     """Evaluations without a better one after which the training ends; by default it runs its epochs."""
     checkpoint_minutes: float | None = Field(None, gt=0)
     """A checkpoint for resuming is written at least this often."""
+
+    def judged(self) -> Self:
+        """Itself where no change of rows is left for a teacher to judge.
+
+        Raises:
+            ValueError: One is.
+        """
+        for name in ("flip", "shift"):
+            if getattr(self, name) == "auto":
+                raise ValueError(f"must not set '{name}' to auto: no teacher says here what is harmless")
+        return self
 
     def training(self) -> dict[str, object]:
         """The training fields that are set, by name."""
@@ -114,6 +134,8 @@ class ResolvedTraining(Spec):
     token_dropout: float = 0.0
     token_substitution: float = 0.0
     mixup: float = 0.0
+    flip: float | Literal["auto"] = 0.0
+    shift: tuple[float, ...] | Literal["auto"] = ()
     token_deletion: float = 0.0
     token_swap: float = 0.0
     arithmetic: Literal["auto", "fp32", "bf16"] = "auto"
@@ -129,4 +151,4 @@ class ResolvedTraining(Spec):
 
     def without_noise(self) -> ResolvedTraining:
         """The same with the rows as they are."""
-        return self.model_copy(update=dict.fromkeys(NOISE, 0.0))
+        return self.model_copy(update={name: getattr(ResolvedTraining(), name) for name in NOISE})

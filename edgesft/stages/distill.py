@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -13,12 +12,13 @@ from torch import nn
 from edgesft.errors import InputError
 from edgesft.spec.auto import AUTO
 from edgesft.spec.stages import DistillSpec
+from edgesft.stages import invariance
 from edgesft.stages.artefact import Artefact
 from edgesft.stages.context import StageContext, StageReport
 from edgesft.stages.export import export_onnx
 from edgesft.stages.quantize import dynamic, static
 from edgesft.stages.training import answers, load_teacher, train
-from edgesft.store.store import write_json
+from edgesft.store.store import remember
 from edgesft.tasks.base import Contract
 from edgesft.train import checkpoint
 from edgesft.train.distillation import Relations, Student, hidden_widths, matched, teacher_objective
@@ -52,7 +52,7 @@ def run(spec: DistillSpec, artefact: Artefact, out: Path, context: StageContext)
     if spec.layers is not None:
         kept = chosen_layers(spec.layers, layer_count(student))
         keep_layers(student, kept)
-    context = _settled(context, student, artefact.contract)
+    context = _settled(invariance.settled(context, artefact.contract, spec.stage), student, artefact.contract)
     trainee, places = _trainee(spec, student, teacher, context)
     related = Relations.of(student, teacher) if spec.relation_weight else None
     report = train(
@@ -84,12 +84,9 @@ def _settled(context: StageContext, student: nn.Module, contract: Contract) -> S
     """The surroundings with `quantization: auto` decided by measurement."""
     if context.training.quantization != AUTO:
         return context
-    place = context.work / INT8
     if "int8" not in context.profile.precisions:
         return replace(context, training=context.training.model_copy(update={"quantization": "none"}))
-    if not place.is_file():
-        write_json(place, _int8_share(context, student, contract))
-    share = float(json.loads(place.read_text("utf-8")))
+    share = float(remember(context.work / INT8, lambda: _int8_share(context, student, contract)))
     context.progress.say(f"distill: int8 takes {share:.2f} of the time")
     chosen = "int8" if share <= PAYS else "none"
     return replace(context, training=context.training.model_copy(update={"quantization": chosen}))

@@ -108,3 +108,10 @@ def write_json(place: Path, value: Any) -> None:
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise
+
+
+def remember(place: Path, make: Callable[[], Any]) -> Any:
+    """A JSON value from a file, made and stored first where it is not there."""
+    if not place.is_file():
+        write_json(place, make())
+    return json.loads(place.read_text("utf-8"))

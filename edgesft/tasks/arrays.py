@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 LABELS = "labels"
 
+NOISE = ("mixup", "flip", "shift")
 LOSSES = ("cross_entropy", "mse", "l1", "huber")
 OF_CLASSES, OF_NUMBERS = "accuracy", "r2"
 
@@ -63,7 +64,7 @@ class Arrays(Task):
         self.roles = (*self.inputs, "label")
         self.metrics = (metric.partition(":")[2] or metric,)
         by_class = loss == "cross_entropy" or (loss == "auto" and metric != "r2")
-        self.training = frozenset(("mixup", "class_weights") if by_class else ("mixup",))
+        self.training = frozenset((*NOISE, "class_weights") if by_class else NOISE)
 
     @cached_property
     def _own_loss(self) -> Any:
@@ -184,10 +185,14 @@ class Arrays(Task):
         rng: np.random.Generator,
         neighbours: np.ndarray | None = None,
     ) -> Batch:
-        """Arrays of fractions with some of another row's mixed in (Zhang et al. 2017, arXiv 1710.09412).
+        """Arrays mirrored, moved, and of fractions with some of another row's mixed in (Zhang et al. 2017, arXiv
+        1710.09412).
 
-        So are labels that are numbers; a class stays the larger part's. Other noise only the owner could call harmless.
+        So are labels that are numbers; a class stays the larger part's.
         """
+        batch = {name: values if name == LABELS else _moved(values, settings, rng) for name, values in batch.items()}
+        if not settings.mixup:
+            return batch
         count = len(batch[LABELS])
         shares, others = rng.uniform(0, settings.mixup, count), rng.permutation(count)
 
@@ -284,6 +289,20 @@ def _array(value: Any) -> np.ndarray:
     """As models take it: int64 or float32."""
     array = np.asarray(value)
     return array.astype(np.int64 if array.dtype.kind in "iub" else np.float32)
+
+
+def _moved(values: np.ndarray, settings: ResolvedTraining, rng: np.random.Generator) -> np.ndarray:
+    """Each row mirrored or not, and moved by some of its length along its last axes; its edge follows it."""
+    if isinstance(settings.flip, float) and settings.flip and values.ndim > 1:
+        mirrored = rng.random(len(values)) < settings.flip
+        values = np.where(mirrored.reshape(-1, *[1] * (values.ndim - 1)), values[..., ::-1], values)
+    for back, share in enumerate(reversed(settings.shift or ()), 1):
+        most = int(share * values.shape[-back]) if back < values.ndim else 0
+        if most:
+            places = np.arange(values.shape[-back]) - rng.integers(-most, most, len(values), endpoint=True)[:, None]
+            axes = (len(values), *[1] * (values.ndim - 1 - back), -1, *[1] * (back - 1))
+            values = np.take_along_axis(values, places.clip(0, values.shape[-back] - 1).reshape(axes), axis=-back)
+    return values
 
 
 def _wrong(value: Any, shape: tuple[int, ...] | None) -> str | None:

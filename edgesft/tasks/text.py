@@ -40,7 +40,7 @@ class TextTask(Task):
         ("classifier", "score", "classification_head", "logits_proj", "sequence_summary")
     )
     """First parts of the names of the last layer in transformers' classes with that head."""
-    training: frozenset[str] = frozenset(NOISE) - {"mixup"}
+    training: frozenset[str] = frozenset(name for name in NOISE if name.startswith("token_"))
     by_token: ClassVar[bool] = False
     """Whether the outputs, and the labels, are of each token."""
 

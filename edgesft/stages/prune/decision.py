@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -24,7 +22,7 @@ from edgesft.stages.prune.plan import make_plan, what_else
 from edgesft.stages.prune.search import counted, reach, remembered
 from edgesft.stages.prune.sensitivity import drift_of, sensitivity
 from edgesft.stages.prune.sizes import allowed, between, measured, none_above
-from edgesft.store.store import write_json
+from edgesft.store.store import remember
 from edgesft.train.batches import Steps
 from edgesft.train.objective import task_objective
 
@@ -128,13 +126,6 @@ class Decision:
             name: np.maximum.accumulate(between(self._allowed[name], dict(zip(tried[name], values, strict=True))))
             for name, values in stored.items()
         }
-
-
-def remember(place: Path, make: Callable[[], Any]) -> Any:
-    """A JSON value from the work folder, made and stored first where it is not there."""
-    if not place.is_file():
-        write_json(place, make())
-    return json.loads(place.read_text("utf-8"))
 
 
 def calibration(context: StageContext, label: str, most: int) -> Iterator[Mapping[str, Any]]:

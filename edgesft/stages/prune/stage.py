@@ -13,16 +13,18 @@ from torch import nn
 
 from edgesft.errors import InputError
 from edgesft.spec.stages import PruneSpec
+from edgesft.stages import invariance
 from edgesft.stages.artefact import Artefact
 from edgesft.stages.context import StageContext, StageReport
 from edgesft.stages.prune.apply import apply_plan
 from edgesft.stages.prune.bench import Bench
-from edgesft.stages.prune.decision import SCORED, Decision, calibration, remember
+from edgesft.stages.prune.decision import SCORED, Decision, calibration
 from edgesft.stages.prune.discover import find_widths, trace
 from edgesft.stages.prune.plan import PrunePlan
 from edgesft.stages.prune.select import select
 from edgesft.stages.prune.vocabulary import trim_vocabulary
 from edgesft.stages.training import answers, load_teacher, score, train
+from edgesft.store.store import remember
 from edgesft.train import checkpoint
 from edgesft.train.distillation import teacher_objective
 from edgesft.train.engine import FitReport, loss_options
@@ -62,7 +64,7 @@ def run(spec: PruneSpec, artefact: Artefact, out: Path, context: StageContext) -
     """
     model, sample = checkpoint.load(artefact.path, context.task), _sample(context)
     trimmed = trim_vocabulary(spec, model, artefact.contract, context)
-    contract, context = trimmed.contract, trimmed.context
+    contract, context = trimmed.contract, invariance.settled(trimmed.context, trimmed.contract, spec.stage)
     layout = select(find_widths(model, trace(model, sample, context.task.logits)), spec.targets, spec.exclude)
     if layout.left_alone:
         context.progress.say(f"prune: left alone: {', '.join(layout.left_alone)}")

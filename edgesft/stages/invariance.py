@@ -1,0 +1,86 @@
+"""Which changes of rows a teacher does not mind: what a student may learn from besides the rows themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from torch import nn
+
+from edgesft.spec.auto import AUTO
+from edgesft.spec.training import ResolvedTraining
+from edgesft.stages.context import StageContext
+from edgesft.stages.training import BATCH, load_teacher
+from edgesft.store.store import remember
+from edgesft.tasks.base import Contract
+from edgesft.train.predictor import runner
+
+FLIP, SHIFT = 0.5, 0.125
+"""Share of the rows that are mirrored, and of an axis up to which they are moved: the usual ones of CIFAR-10 (He et al.
+2015, arXiv 1512.03385, section 4.2: 4 of 32 pixels)."""
+
+FOUND = "noise.json"
+"""In the work folder."""
+
+
+def settled(context: StageContext, contract: Contract, stage: str) -> StageContext:
+    """The surroundings with `flip: auto` and `shift: auto` decided.
+
+    A change that leaves the teacher's deciding metric on the validation rows within the allowance says nothing else
+    than the row did, so that it is a row more to learn from.
+
+    Args:
+        context: Has the teacher, the rows and the settings.
+        contract: The student's.
+        stage: Kind of the stage.
+
+    Raises:
+        InputError: The teacher does not fit.
+    """
+    asked = [name for name in ("flip", "shift") if getattr(context.training, name) == AUTO]
+    if not asked:
+        return context
+    found = remember(context.work / FOUND, lambda: _found(context, load_teacher(context, contract, stage)))
+    if any(found.values()):
+        context.progress.say(f"the teacher does not mind: {_told(found)}")
+    return replace(context, training=_changed(context.training, {name: found[name] for name in asked}))
+
+
+def _found(context: StageContext, teacher: nn.Module) -> dict[str, Any]:
+    """The changes that do no harm; JSON values."""
+    still = context.training.without_noise()
+    whole = _metric(context, teacher, still)
+
+    def harmless(change: Mapping[str, Any]) -> bool:
+        return whole - _metric(context, teacher, _changed(still, change)) <= context.allowance
+
+    axes = min(2, max((value.ndim for name, value in context.validation[0].items() if name != "labels"), default=0))
+    single = [tuple(SHIFT if axis == other else 0.0 for other in range(axes)) for axis in range(axes)]
+    shift = [sum(each) if harmless({"shift": each}) else 0.0 for each in single]
+    return {"flip": FLIP if harmless({"flip": 1.0}) else 0.0, "shift": shift if any(shift) else []}
+
+
+def _changed(settings: ResolvedTraining, change: Mapping[str, Any]) -> ResolvedTraining:
+    return settings.model_copy(update={name: tuple(v) if isinstance(v, list) else v for name, v in change.items()})
+
+
+def _metric(context: StageContext, teacher: nn.Module, settings: ResolvedTraining) -> float:
+    """The teacher's deciding metric on the validation rows, changed as the settings have it."""
+    task, rng = context.task, np.random.default_rng(context.seed)
+    rows = list(context.validation)
+    if settings.noisy:
+        rows = []
+        for start in range(0, len(context.validation), BATCH):
+            batch = task.collate(context.validation[start : start + BATCH], context.processor)
+            changed = task.augment(batch, context.processor, settings, rng)
+            count = len(next(iter(changed.values())))
+            rows += [{name: values[row] for name, values in changed.items()} for row in range(count)]
+    answers = task.predict(runner(teacher), rows, context.processor, batch_size=BATCH)
+    return task.score(answers, task.references(rows), context.contract)[task.metrics[0]]
+
+
+def _told(found: Mapping[str, Any]) -> str:
+    moved = [f"{share:g} of axis {axis - len(found['shift'])}" for axis, share in enumerate(found["shift"]) if share]
+    return ", ".join([*(["mirroring"] if found["flip"] else []), *(f"moving by {each}" for each in moved)])
