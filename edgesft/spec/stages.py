@@ -61,7 +61,8 @@ class PruneSpec(TrainingSpec):
     channel_multiple: int | None = Field(None, ge=1, le=1024)
     """Widths are rounded to a multiple of this; by default the profile's."""
     max_share: float = Field(1.0, gt=0, le=1)
-    """The largest share that any one width may lose; at 1 whole blocks of heads and feed-forward units may go."""
+    """The largest share that any one width may lose; at 1 whole residual branches may go, and layers of a row that the
+    next one can do without."""
     teacher: str | None = None
     """Recovery also learns from this: a stage's name, a folder or a `pkg://` address."""
     temperature: float = Field(2.0, gt=0)

@@ -1,4 +1,4 @@
-"""What stands in a model where a residual branch was: nothing is computed there, and an export holds none of it."""
+"""What stands in a model where layers were: nothing is computed there, and an export holds none of it."""
 
 from __future__ import annotations
 
@@ -44,11 +44,32 @@ class Absent(nn.Module):
         return self.bias.view(*[1] * (axes - 1 if self._last else 1), -1, *[1] * (0 if self._last else axes - 2))
 
 
+class Passing(nn.Module):
+    """In place of a layer that was left out of a row of them: answers what it is given.
+
+    Has the geometry of a convolution over single positions, for what pads by it.
+    """
+
+    kernel_size = stride = dilation = (1, 1)
+    padding = (0, 0)
+    groups = 1
+
+    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+        """The inputs."""
+        return inputs
+
+
+PASSED = 0
+"""Units of a layer that was left out."""
+
+
 def absences(model: nn.Module) -> Iterator[tuple[str, int]]:
-    """Name and units of each module that is gone."""
+    """Name and units of each module that is gone; `PASSED` where it passes on what it is given."""
     for name, module in model.named_modules():
         if isinstance(module, Absent):
             yield name, module.units
+        elif isinstance(module, Passing):
+            yield name, PASSED
 
 
 def take_out(model: nn.Module, name: str, units: int, bias: nn.Parameter | None = None) -> None:
@@ -89,5 +110,8 @@ def fold(model: nn.Module, name: str, normalisation: str | None = None) -> None:
 def restore(model: nn.Module, absent: Mapping[str, int], state: Mapping[str, torch.Tensor]) -> None:
     """Takes the modules out of a fresh model that a state has nothing, or a bias alone, of."""
     for name, units in absent.items():
+        if units == PASSED:
+            model.set_submodule(name, Passing())
+            continue
         bias = nn.Parameter(torch.empty(units)) if f"{name}.bias" in state else None
         take_out(model, name, units, bias)

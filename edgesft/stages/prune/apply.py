@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import nn
 
 from edgesft.errors import InputError, StageError
+from edgesft.stages.prune.bypass import bypass
 from edgesft.stages.prune.discover import find_widths, head_count, trace
 from edgesft.stages.prune.layout import Width
 from edgesft.stages.prune.plan import Cut, PrunePlan
@@ -20,6 +21,7 @@ def apply_plan(
     plan: PrunePlan,
     inputs: Mapping[str, torch.Tensor],
     logits: Callable[[Any], torch.Tensor],
+    rows: Callable[[], Sequence[Mapping[str, torch.Tensor]]] = tuple,
 ) -> None:
     """Cuts the model in place; the same plan on the same model gives the same result each time.
 
@@ -28,17 +30,24 @@ def apply_plan(
         plan: What every width keeps.
         inputs: A small batch of the model's inputs by name.
         logits: Takes the tensor that counts out of the model's output.
+        rows: Gives batches of its inputs, by which a layer learns to do without the one before it; without any its
+            weights are at random. Asked where there is such a layer.
 
     Raises:
         InputError: The plan was made for another model.
         StageError: The cut model has other sizes than planned, or does not run.
     """
-    graph = trace(model, inputs, logits)
-    widths = {width.name: width for width in find_widths(model, graph).widths}
+    traced = trace(model, inputs, logits)
+    widths = {width.name: width for width in find_widths(model, traced).widths}
+    passed = [widths[cut.width] for cut in plan.cuts if not cut.kept and _matching(cut, widths).bypass]
+    if passed:
+        bypass(model, passed, rows())
+        traced = trace(model, inputs, logits)
+    graph = traced.graph
     gone: list[tuple[Cut, Width]] = []
     for cut in plan.cuts:
         width = _matching(cut, widths)
-        if len(cut.kept) == cut.before:
+        if len(cut.kept) == cut.before or width in passed:
             continue
         if not cut.kept:
             gone.append((cut, width))

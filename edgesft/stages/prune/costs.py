@@ -89,15 +89,16 @@ class Parameters(Costs):
 
     def rest(self, streams: Sizes) -> float:
         """See `Costs.rest`."""
-        none = dict.fromkeys((width.name for width in self.blocks), 0)
-        return self.layout.parameters({**streams, **none}) / self.layout.parameters()
+        whole = self.layout.parameters(streams) / self.layout.parameters()
+        return whole - sum(float(self.block(width, streams)[0]) for width in self.blocks)
 
     def block(self, width: Width, streams: Sizes) -> np.ndarray:
         """See `Costs.block`."""
-        # Linear in the size, for blocks share no parameter with each other; with nothing left of it more may go.
+        # Linear in the size; with nothing left of it more may go, or less.
         none, one, two = (self.layout.parameters({**streams, width.name: size}) for size in (0, 1, 2))
         sizes = np.asarray(self.allowed[width.name])
-        return np.where(sizes > 0, one - none + (two - one) * (sizes - 1), 0) / self.layout.parameters()
+        counts = np.where(sizes > 0, one + (two - one) * (sizes - 1), none)
+        return (counts - counts.min()) / self.layout.parameters()
 
 
 @dataclass(frozen=True)
@@ -135,10 +136,11 @@ class Latency(Costs):
     def _costs(self, width: Width, sizes: tuple[int, ...], streams: Sizes) -> np.ndarray:
         points = self.table[kind_of(width, self.layout)]
         alike = sum(kind_of(other, self.layout) == kind_of(width, self.layout) for other in self.layout.widths)
-        # A larger block never costs less: where it was measured so, that was noise.
-        known = sorted(points)
+        # A larger block never costs less: where it was measured so, that was noise. A layer left out is no block.
+        known = sorted(size for size in points if size or not width.bypass)
         rising = dict(zip(known, np.maximum.accumulate([points[size] for size in known]), strict=True))
-        costs = (between(sizes, rising) - rising[known[0]]) / alike * self._scale
+        rising = {**points, **rising}
+        costs = (between(sizes, rising) - min(rising.values())) / alike * self._scale
         for stream in self.streams:
             if touching(width, stream):
                 costs = costs * (streams[stream.name] / stream.size)

@@ -14,6 +14,7 @@ from torch import nn
 from edgesft.spec.stages import PruneSpec
 from edgesft.stages.context import StageContext
 from edgesft.stages.prune.bench import Bench
+from edgesft.stages.prune.bypass import without
 from edgesft.stages.prune.costs import Costs, Latency, Parameters, Sizes
 from edgesft.stages.prune.discover import find_widths, trace
 from edgesft.stages.prune.importance import magnitude, taylor
@@ -111,21 +112,27 @@ class Decision:
     def _harms(self) -> dict[str, np.ndarray]:
         """Width → drift of the answers at each of its allowed sizes; what is gone does no more harm.
 
-        Less never does less harm: where it was found so, the answers came back by chance.
+        Less never does less harm: where it was found so, the answers came back by chance. To leave a layer out may do
+        less than to make it narrow.
         """
         tried = {width.name: measured(self._allowed[width.name]) for width in self._layout.widths}
+        passed = [width for width in self._layout.widths if width.bypass and tried[width.name][-1] == 0]
 
         def compute() -> dict[str, list[float]]:
-            batches = calibration(self.context, "prune: sensitivity", SILENCED)
+            batches = list(calibration(self.context, "prune: sensitivity", SILENCED))
             drift = drift_of(self.context.task)
-            return sensitivity(self.model, self._layout.widths, tried, self._scores, batches, drift)
+            found = sensitivity(self.model, self._layout.widths, tried, self._scores, batches, drift)
+            for width in passed:
+                found[width.name][-1] = without(self.model, width, batches, drift)
+            return found
 
         stored = remember(self.context.work / HARMS, compute)
         gone = {name: np.zeros(len(sizes)) for name, sizes in self._allowed.items() if name not in stored}
-        return gone | {
-            name: np.maximum.accumulate(between(self._allowed[name], dict(zip(tried[name], values, strict=True))))
-            for name, values in stored.items()
-        }
+        for name, values in stored.items():
+            gone[name] = between(self._allowed[name], dict(zip(tried[name], values, strict=True)))
+            widths = slice(-1 if name in {width.name for width in passed} else None)
+            gone[name][widths] = np.maximum.accumulate(gone[name][widths])
+        return gone
 
 
 def calibration(context: StageContext, label: str, most: int) -> Iterator[Mapping[str, Any]]:

@@ -5,14 +5,15 @@ same indices together. A *block* is a width inside a residual branch: linears wr
 back to the stream that the writers read. Blocks are attention heads where the writers' module counts heads, and
 feed-forward units elsewhere. *Hidden* is the residual stream itself. *Channels* are what convolutions write, with the
 normalisations and depthwise convolutions on the way; a sum couples those of all that it adds. Where a residual branch
-goes through one such width only, it is a block, too.
+goes through one such width only, it is a block, too. Where a convolution could as well read what the one before it
+reads, that one may be left out.
 """
 
 from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -21,6 +22,7 @@ from torch import nn
 from torch_pruning.pruner import function
 
 from edgesft.errors import StageError
+from edgesft.stages.prune.bypass import can_bypass
 from edgesft.stages.prune.layout import Axis, Layout, Reader, Width
 
 CONVOLUTIONS = (nn.Conv1d, nn.Conv2d)
@@ -44,10 +46,16 @@ class _SortedLayerNorm(function.LayernormPruner):
     prune_in_channels = prune_out_channels
 
 
-def trace(
-    model: nn.Module, inputs: Mapping[str, torch.Tensor], logits: Callable[[Any], torch.Tensor]
-) -> tp.DependencyGraph:
-    """The dependency graph of a model, which is left in evaluation mode.
+@dataclass(frozen=True)
+class Trace:
+    """A model's dependency graph, and the inputs that it was followed with."""
+
+    graph: tp.DependencyGraph
+    inputs: Mapping[str, torch.Tensor]
+
+
+def trace(model: nn.Module, inputs: Mapping[str, torch.Tensor], logits: Callable[[Any], torch.Tensor]) -> Trace:
+    """Follows a small batch through a model, which is left in evaluation mode.
 
     Args:
         model: Any module that runs on `inputs`.
@@ -56,9 +64,10 @@ def trace(
     """
     norms = {type(module): _SortedLayerNorm() for module in model.modules() if isinstance(module, nn.LayerNorm)}
     with torch.enable_grad():
-        return tp.DependencyGraph().build_dependency(
+        graph = tp.DependencyGraph().build_dependency(
             model, example_inputs=dict(inputs), output_transform=logits, customized_pruners=norms, verbose=False
         )
+    return Trace(graph, inputs)
 
 
 @dataclass(frozen=True)
@@ -79,13 +88,14 @@ class _Coupling:
     """It is no output of the model, and wherever it lies, it lies there in one piece, channel by channel."""
 
 
-def find_widths(model: nn.Module, graph: tp.DependencyGraph) -> Layout:
+def find_widths(model: nn.Module, traced: Trace) -> Layout:
     """The widths of a traced model that can shrink.
 
     Raises:
         StageError: A module says how many heads it has and that does not divide its width.
     """
     shapes = {name: tuple(parameter.shape) for name, parameter in model.named_parameters()}
+    graph = traced.graph
     names = {module: name for name, module in model.named_modules()}
     known: dict[str, _Coupling] = {}
 
@@ -107,8 +117,8 @@ def find_widths(model: nn.Module, graph: tp.DependencyGraph) -> Layout:
             branch, norm = False, None
             if len(block.readers) == 1 and _inside(model, block, coupling(block.readers[0].name)):
                 branch, norm = _end(graph, model.get_submodule(block.readers[0].name), names)
-            axes, readers = block.axes, block.readers
-            blocks.append(Width(name, "channels", block.size, 1, axes, readers, None, branch, norm))
+            width = Width(name, "channels", block.size, 1, block.axes, block.readers, None, branch, norm)
+            blocks.append(replace(width, bypass=not branch and can_bypass(model, width, traced.inputs)))
         if not (block.free and block.linear and len(block.readers) == 1):
             continue
         stream = coupling(block.readers[0].name)

@@ -48,6 +48,8 @@ class Width:
         attention: The module that counts the heads; None for other kinds.
         branch: Whether it is all that a residual branch goes through, so that nothing of it may be left.
         normalisation: The one that follows its only reader, if any; of an empty branch it has a constant to say.
+        bypass: Whether its only reader, a convolution, may read what its only dense writer reads, so that nothing of it
+            may be left, and of two layers one.
     """
 
     name: str
@@ -59,6 +61,12 @@ class Width:
     attention: str | None = None
     branch: bool = False
     normalisation: str | None = None
+    bypass: bool = False
+
+    @property
+    def may_go(self) -> bool:
+        """Whether nothing of it may be left."""
+        return self.branch or self.bypass
 
     @property
     def writers(self) -> tuple[str, ...]:
@@ -104,5 +112,8 @@ class Layout:
             gone = (width.size - kept.get(width.name, width.size)) * width.channels
             for axis in width.axes:
                 shapes[axis.parameter][axis.dim] -= gone * axis.spread
+        for width in self.widths:  # in their order, for what one reads now the next one may read in turn
+            if width.bypass and kept.get(width.name) == 0:
+                shapes[f"{width.consumers[0].name}.weight"][1] = shapes[f"{width.name}.weight"][1]
         empty = {name for width in self.widths if kept.get(width.name) == 0 for name in width.folded}
         return {name: prod(shape) for name, shape in shapes.items() if name not in empty}

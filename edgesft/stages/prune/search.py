@@ -80,7 +80,7 @@ def counted(costs: Costs, harms: Mapping[str, np.ndarray], target: float, advice
         )
     # Convolutions in a row share parameters, which are counted for both: what is asked for is then another number.
     best: Sizes = least
-    low, high = 0.0, costs.total({name: sizes[0] for name, sizes in costs.allowed.items()})
+    low, high = costs.total(least), costs.total({name: sizes[0] for name, sizes in costs.allowed.items()})
     for step in range(ASKED):
         middle = (low + high) / 2 if step else target
         sizes = costs.choose(harms, middle) or least

@@ -20,12 +20,12 @@ FEW = 8
 def allowed(width: Width, multiple: int, max_share: float) -> tuple[int, ...]:
     """Sizes that leave a multiple of `multiple` channels and no more than `max_share` gone, falling, its own first.
 
-    Nothing may be left of a block, 0, where `max_share` is 1.
+    Nothing may be left, 0, of what may go as a whole, where `max_share` is 1.
     """
     block = multiple // math.gcd(multiple, width.channels)
     least = max(block, math.ceil(width.size * (1 - max_share) - 1e-9))
     below = range((width.size - 1) // block * block, least - 1, -block)
-    return (width.size, *below, *((0,) if max_share == 1 and width.branch else ()))
+    return (width.size, *below, *((0,) if max_share == 1 and width.may_go else ()))
 
 
 def measured(sizes: tuple[int, ...]) -> tuple[int, ...]:

@@ -18,7 +18,7 @@ from edgesft.stages.artefact import Artefact
 from edgesft.stages.context import StageContext, StageReport
 from edgesft.stages.prune.apply import apply_plan
 from edgesft.stages.prune.bench import Bench
-from edgesft.stages.prune.decision import SCORED, Decision, calibration
+from edgesft.stages.prune.decision import SCORED, SILENCED, Decision, calibration
 from edgesft.stages.prune.discover import find_widths, trace
 from edgesft.stages.prune.plan import PrunePlan
 from edgesft.stages.prune.select import select
@@ -160,11 +160,15 @@ def _chosen(bench: Bench, model: nn.Module, context: StageContext, target: float
 def _cut(bench: Bench, model: nn.Module, context: StageContext, chosen: Mapping[str, Any]) -> dict[str, Any]:
     """Cuts a model in place and trains it; what was chosen with what came of it, JSON values."""
     plan = PrunePlan.from_json(chosen["plan"])
-    apply_plan(model, plan, bench.sample, context.task.logits)
+    apply_plan(model, plan, bench.sample, context.task.logits, lambda: _rows(context))
     context.progress.say(plan.table())
     recalibrate(model, map(inputs_of, calibration(context, "prune: batch normalisation", SCORED)))
     report = _recover(bench, model, context)
     return {**chosen, "training": asdict(report)}
+
+
+def _rows(context: StageContext) -> list[Mapping[str, torch.Tensor]]:
+    return [inputs_of(batch) for batch in calibration(context, "prune: layers", SILENCED)]
 
 
 def _of_round(context: StageContext, number: int, rounds: int) -> StageContext:

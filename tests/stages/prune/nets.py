@@ -113,6 +113,20 @@ class Flattened(Net):
         return functional.relu(self.head(self.body(x).flatten(1)))[:, :, None, None]
 
 
+class Chain(Net):
+    """Layers in a row: without an activation, over a depthwise convolution, and with a stride."""
+
+    def build(self) -> None:
+        self.linear = nn.Sequential(nn.Conv2d(16, 24, 1, bias=False), nn.Conv2d(24, 16, 3, padding=1))
+        self.point, self.deep = conv(16, 16), conv(16, 16, groups=16)
+        self.next, self.far = conv(16, 12), nn.Conv2d(12, 16, 3, stride=2, padding=1)
+        self.last = nn.Conv2d(16, 16, 1)
+
+    def features(self, x: torch.Tensor) -> torch.Tensor:
+        found = self.next(self.deep(self.point(torch.relu(self.linear(x)))))
+        return self.last(torch.relu(self.far(found)))
+
+
 ALL = (Plain, Residual, Branches, Depthwise, Concat, Split, Grouped, Tied, Flattened)
 
 

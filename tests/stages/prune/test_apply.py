@@ -122,7 +122,7 @@ def test_norms_keep_their_order_when_most_channels_go():
     with torch.no_grad():
         model[1].weight.copy_(torch.arange(384.0))
     gone = sorted(np.random.default_rng(0).permutation(384)[:334].tolist())
-    graph = trace(model, {"input": torch.randn(2, 4)}, lambda outputs: outputs)
+    graph = trace(model, {"input": torch.randn(2, 4)}, lambda outputs: outputs).graph
     graph.get_pruning_group(model[0], graph.get_pruner_of_module(model[0]).prune_out_channels, gone).prune()
     assert model[1].weight.tolist() == sorted(set(range(384)) - set(gone))
 
