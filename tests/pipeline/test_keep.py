@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from edgesft.budget.percentile import Interval
-from edgesft.pipeline.keep import recovery, speed
+from edgesft.pipeline.keep import Decision, recovery, speed
 
 
 def judged(latency: Interval, size: float = 1.0, drop: float = 0.0) -> tuple[bool, str]:
@@ -38,7 +38,9 @@ def test_the_allowance_itself_is_allowed() -> None:
     assert judged(Interval(0.5, 0.48, 0.52), drop=0.9 - 0.89)[0]
 
 
-def test_a_recovery_must_gain() -> None:
+def test_a_recovery_must_not_lose() -> None:
     assert recovery(metric="accuracy", before=0.80, after=0.82).reason == "accuracy +2.0 points"
-    assert not recovery(metric="accuracy", before=0.80, after=0.80).kept
+    assert recovery(metric="accuracy", before=0.80, after=0.80) == Decision(
+        True, "accuracy +0.0 points: as good, and learnt for longer"
+    )
     assert not recovery(metric="accuracy", before=0.80, after=0.79).kept
