@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from edgesft import processes
+from edgesft.measure.saturation import saturates
 from edgesft.pipeline.job import Job
 from edgesft.pipeline.plan import Step, export_settings
 from edgesft.pipeline.rows import Measurer
@@ -97,6 +98,8 @@ class Maker:
             facts["arithmetic"] = {name: job.machine[name] for name in ("architecture", "instructions", "cores")}
             if processes.count() > 1:
                 facts["arithmetic"]["processes"] = processes.count()
+        if step.spec.stage == "quantize":
+            facts["saturates"] = saturates(job.machine)
         if step.measured:
             # What is fastest here says nothing about another machine.
             facts |= {"runtime": job.runtime, "measure": job.quick.model_dump(), "allowance": job.allowance}

@@ -119,6 +119,10 @@ class QuantizeSpec(Spec):
     """How ONNX Runtime's calibrator sets a range."""
     per_channel: bool = True
     """One weight scale an output channel."""
+    table_bits: Literal[4, 8] = 8
+    """Of embedding tables in `int8-dynamic`; 4 makes them half as large, with a scale for each 32 values."""
+    algorithm: Literal["rtn", "hqq"] = "rtn"
+    """How `int4` rounds the weights of products: to nearest, or by half-quadratic optimisation."""
     exclude: tuple[str, ...] = ()
     """Node-name patterns (fnmatch) that stay in float; each must match something."""
 
@@ -128,6 +132,8 @@ class QuantizeSpec(Spec):
             "backend": self.scheme != "int8-static",
             "calibration": self.scheme not in ("int8-static", "auto") or self.backend == "neural-compressor",
             "calibration_rows": self.scheme not in ("int8-static", "auto"),
+            "table_bits": self.scheme != "int8-dynamic",
+            "algorithm": self.scheme != "int4",
             "per_channel": self.scheme in ("int4", "fp16"),
         }
         for name, unused in idle.items():

@@ -48,7 +48,7 @@ KINDS: dict[str, StageKind] = {
     "finetune": StageKind(("torch",), "torch", "origin", "edgesft.stages.finetune", version=4),
     "prune": StageKind(("torch",), "torch", "speed", "edgesft.stages.prune", ("channel_multiple",), version=7),
     "distill": StageKind(("torch",), "torch", "recovery", "edgesft.stages.distill", version=4),
-    "quantize": StageKind(("onnx",), "onnx", "speed", "edgesft.stages.quantize", ("precisions",), version=2),
+    "quantize": StageKind(("onnx",), "onnx", "speed", "edgesft.stages.quantize", ("precisions",), version=3),
     "export": StageKind(("torch",), "onnx", "convert", "edgesft.stages.export", ("opset",)),
     # Made by the pipeline itself, which alone sees every row.
     "benchmark": StageKind(("torch", "onnx"), None, "measure", None),

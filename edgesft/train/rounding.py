@@ -7,7 +7,7 @@ output channel, of tables one, of what a layer reads one for the batch.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 import torch
@@ -22,10 +22,15 @@ STEPS = 255
 LAYERS = (nn.Linear, nn.Conv1d, nn.Conv2d)
 
 
+def rounding(model: nn.Module) -> list[str]:
+    """Names of the modules that int8 rounds: linears, convolutions and embeddings."""
+    return [name for name, module in model.named_modules() if isinstance(module, (*LAYERS, nn.Embedding))]
+
+
 @contextmanager
-def rounded(model: nn.Module) -> Iterator[None]:
-    """Within it linears, convolutions and embeddings compute with what int8 leaves of weights and inputs."""
-    placed = [module for module in model.modules() if isinstance(module, (*LAYERS, nn.Embedding))]
+def rounded(model: nn.Module, names: Sequence[str] | None = None) -> Iterator[None]:
+    """Within it modules compute with what int8 leaves of weights and inputs; by default all that `rounding` names."""
+    placed = [model.get_submodule(name) for name in (rounding(model) if names is None else names)]
     for module in placed:
         module.forward = _embedded(module) if isinstance(module, nn.Embedding) else _layer(module)  # type: ignore[assignment]
     try:

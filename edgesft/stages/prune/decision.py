@@ -21,10 +21,11 @@ from edgesft.stages.prune.importance import magnitude, taylor
 from edgesft.stages.prune.layout import Layout
 from edgesft.stages.prune.plan import make_plan, what_else
 from edgesft.stages.prune.search import counted, reach, remembered
-from edgesft.stages.prune.sensitivity import drift_of, sensitivity
+from edgesft.stages.prune.sensitivity import sensitivity
 from edgesft.stages.prune.sizes import allowed, between, measured, none_above
 from edgesft.store.store import remember
 from edgesft.train.batches import Steps
+from edgesft.train.drift import drift_of
 from edgesft.train.objective import task_objective
 
 SCORED, SILENCED = 32, 8

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -13,12 +13,8 @@ from torch import nn
 from edgesft.stages.prune.importance import features_last, gated
 from edgesft.stages.prune.layout import Reader, Width
 from edgesft.stages.prune.plan import top
-from edgesft.tasks.base import Task
-from edgesft.train.losses import soft_targets
+from edgesft.train.drift import Drift
 from edgesft.train.objective import inputs_of
-
-Drift = Callable[[Any, Any, Mapping[str, Any]], torch.Tensor]
-"""`drift(outputs, the whole model's, batch) -> scalar`."""
 
 
 def sensitivity(
@@ -61,20 +57,6 @@ def sensitivity(
                             found[width.name][place] += float(drift(model(**inputs), whole, batch)) * rows
             seen += rows
     return {name: (sums / max(seen, 1)).tolist() for name, sums in found.items()}
-
-
-def drift_of(task: Task) -> Drift:
-    """What a student would have to learn from the whole model: the divergence of its answers in nats, see
-    `losses.soft_targets`; of quantities the squared difference, in variances of the whole model's.
-    """
-
-    def drift(outputs: Any, whole: Any, batch: Mapping[str, Any]) -> torch.Tensor:
-        ours, theirs = task.distributions(outputs, batch).float(), task.distributions(whole, batch).float()
-        if batch["labels"].is_floating_point():
-            return (ours - theirs).square().mean() / theirs.var().clamp(min=1e-12)
-        return soft_targets(ours, theirs, 1.0)
-
-    return drift
 
 
 @contextmanager

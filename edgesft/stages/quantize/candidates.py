@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import glob
+import shutil
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,13 +12,16 @@ from typing import Any
 import numpy as np
 
 from edgesft.errors import StageError
+from edgesft.measure.fingerprint import machine
 from edgesft.measure.model.facts import read_facts
+from edgesft.measure.saturation import proof, saturates
 from edgesft.spec.stages import QuantizeSpec
 from edgesft.stages.artefact import Artefact
 from edgesft.stages.context import StageContext
 from edgesft.stages.export.checks import spread
 from edgesft.stages.quantize import neural, ort
-from edgesft.stages.quantize.plan import Backend, QuantizePlan, Scheme
+from edgesft.stages.quantize.ort import Algorithm
+from edgesft.stages.quantize.plan import Backend, Bits, QuantizePlan, Scheme
 from edgesft.stages.quantize.verify import verify
 from edgesft.tasks.base import Batch
 
@@ -29,22 +34,45 @@ PRECISION: dict[Scheme, str] = {"int8-dynamic": "int8", "int8-static": "int8", "
 
 @dataclass(frozen=True)
 class Candidate:
-    """One way to quantize."""
+    """One way to quantize.
+
+    Attributes:
+        scheme: What is done.
+        backend: Who does it.
+        table_bits: Of embedding tables, where the scheme is `int8-dynamic`.
+        algorithm: How `int4` rounds.
+        kept: Nodes that stay in float, besides those that the spec excludes.
+    """
 
     scheme: Scheme
     backend: Backend = "onnxruntime"
+    table_bits: Bits = 8
+    algorithm: Algorithm = "rtn"
+    kept: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
         """For the table and for folders."""
-        return self.scheme if self.backend == "onnxruntime" else f"{self.scheme}-{self.backend}"
+        parts: list[str] = [self.scheme]
+        parts += [self.backend] if self.backend != "onnxruntime" else []
+        parts += [self.algorithm] if self.algorithm != "rtn" else []
+        parts += ["4-bit-tables"] if self.table_bits == 4 else []
+        parts += [f"{len(self.kept)}-float"] if self.kept else []
+        return "-".join(parts)
+
+    @property
+    def precisions(self) -> set[str]:
+        """What a profile must list for it."""
+        return {PRECISION[self.scheme]} | ({"int4"} if self.table_bits == 4 else set())
 
 
 CANDIDATES = (
     Candidate("int8-dynamic"),
+    Candidate("int8-dynamic", table_bits=4),
     Candidate("int8-static"),
     Candidate("int8-static", "neural-compressor"),
     Candidate("int4"),
+    Candidate("int4", algorithm="hqq"),
     Candidate("fp16"),
 )
 """What `scheme: auto` tries, in the order in which ties are broken."""
@@ -53,10 +81,8 @@ CANDIDATES = (
 def wanted(spec: QuantizeSpec, precisions: Sequence[str]) -> tuple[Candidate, ...]:
     """The candidates that a spec asks for; `auto` asks for all that the profile's precisions allow."""
     if spec.scheme == "auto":
-        return tuple(candidate for candidate in CANDIDATES if PRECISION[candidate.scheme] in precisions)
-    if spec.scheme == "int8-static":
-        return (Candidate(spec.scheme, spec.backend),)
-    return (Candidate(spec.scheme),)
+        return tuple(candidate for candidate in CANDIDATES if candidate.precisions <= set(precisions))
+    return (Candidate(spec.scheme, spec.backend, spec.table_bits, spec.algorithm),)
 
 
 def build(
@@ -74,24 +100,36 @@ def build(
     """
     plan = _quantize(candidate, spec, artefact, target, context)
     rows = context.task.requests(spread(context.validation, VERIFY_ROWS), context.processor)
-    return {"plan": plan.to_json(), **verify(target, artefact.model, plan, rows)}
+    proven = {"instructions": proof(machine())} if PRECISION[candidate.scheme] == "int8" else {}
+    return {"plan": plan.to_json(), **verify(target, artefact.model, plan, rows), **proven}
 
 
 def _quantize(
     candidate: Candidate, spec: QuantizeSpec, artefact: Artefact, target: Path, context: StageContext
 ) -> QuantizePlan:
-    source, exclude, per_channel = artefact.model, spec.exclude, spec.per_channel
+    source, per_channel, reduced = artefact.model, spec.per_channel, saturates(machine())
+    exclude = (*spec.exclude, *map(glob.escape, candidate.kept))
     if candidate.scheme == "int8-dynamic":
-        return ort.dynamic(source, target, per_channel=per_channel, exclude=exclude)
-    if candidate.scheme == "int4":
-        return ort.int4(source, target, exclude=exclude)
+        bits = candidate.table_bits
+        return ort.dynamic(source, target, per_channel=per_channel, table_bits=bits, reduced=reduced, exclude=exclude)
     if candidate.scheme == "fp16":
         return ort.fp16(source, target, exclude=exclude)
+    if candidate.scheme == "int4":
+        return ort.int4(source, target, algorithm=candidate.algorithm, exclude=exclude)
     requests = calibration_requests(spec, context)
     if candidate.backend == "onnxruntime":
+        calibration = spec.calibration
         return ort.static(
-            source, target, requests, calibration=spec.calibration, per_channel=per_channel, exclude=exclude
+            source,
+            target,
+            requests,
+            calibration=calibration,
+            per_channel=per_channel,
+            reduced=reduced,
+            exclude=exclude,
         )
+    if reduced:
+        raise StageError("neural-compressor must run where products of bytes do not saturate. This machine lacks VNNI")
     if artefact.origin is None:
         raise StageError("neural-compressor must start from the torch model. Got an ONNX file without it")
     from edgesft.train.checkpoint import load
@@ -104,6 +142,23 @@ def _quantize(
     return neural.neural_static(
         graphs[0], source, target, requests, opset=opset, per_channel=per_channel, exclude=exclude
     )
+
+
+def fill(out: Path, model: Path, artefact: Artefact) -> None:
+    """The quantized model with the files that lay beside its source."""
+    out.mkdir(parents=True, exist_ok=True)
+    replaced = artefact.model.name
+    for place in sorted(artefact.path.iterdir()):
+        if place.is_file() and place.name not in (replaced, f"{replaced}.data"):
+            shutil.copy2(place, out / place.name)
+    for place in (model, model.with_name(f"{model.name}.data")):
+        if place.is_file():
+            shutil.copy2(place, out / place.name)
+
+
+def shrunk(facts: Mapping[str, Any], artefact: Artefact) -> str:
+    """Sizes before and after, in words."""
+    return f"{artefact.model.stat().st_size / 1e6:.1f} → {facts['size_bytes'] / 1e6:.1f} MB"
 
 
 def calibration_requests(spec: QuantizeSpec, context: StageContext) -> list[Batch]:

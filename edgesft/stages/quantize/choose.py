@@ -6,6 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+AS_FAST = 1.02
+"""Times that are so far apart may be the other way round the next time."""
+
 ROUNDING = 1e-9
 """A drop that equals the allowance but for rounding is within it."""
 
@@ -57,6 +60,8 @@ class Choice:
 def choose(candidates: Sequence[Figures], allowance: float, source_p50_ns: int) -> Choice:
     """The fastest whose drop is within the allowance, else the one that drops least, of those faster than the source.
 
+    Of those that are as fast within `AS_FAST` the smallest.
+
     Where no candidate within the allowance is faster, the smallest is kept, since size is what it can still pay in.
 
     Args:
@@ -68,7 +73,10 @@ def choose(candidates: Sequence[Figures], allowance: float, source_p50_ns: int) 
     within = [figures for figures in candidates if figures.drop <= allowance + ROUNDING]
     both = [figures for figures in within if figures in faster]
     if both:
-        best, why = min(both, key=lambda figures: figures.p50_ns), "fastest within the allowance"
+        fastest = min(both, key=lambda figures: figures.p50_ns)
+        alike = [figures for figures in both if figures.p50_ns <= fastest.p50_ns * AS_FAST]
+        best, why = min(alike, key=lambda figures: figures.size_bytes), "fastest within the allowance"
+        why = why if best is fastest else f"as fast as {fastest.name}, and smaller"
     elif within:
         best, why = min(within, key=lambda figures: figures.size_bytes), "smallest within the allowance, none is faster"
     else:
@@ -81,5 +89,6 @@ def choose(candidates: Sequence[Figures], allowance: float, source_p50_ns: int) 
         elif figures not in within:
             verdicts[figures.name] = f"drops {figures.drop:.4f}, allowance {allowance:.4f}"
         else:
-            verdicts[figures.name] = f"slower than {best.name}" if both else f"larger than {best.name}"
+            slower = both and figures.p50_ns > best.p50_ns
+            verdicts[figures.name] = f"{'slower' if slower else 'larger'} than {best.name}"
     return Choice(best.name, bool(within), verdicts)

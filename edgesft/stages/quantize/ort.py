@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from edgesft.measure.model.facts import PROTOBUF_LIMIT_BYTES
-from edgesft.stages.quantize.plan import QuantizePlan, make_plan, matched
+from edgesft.stages.quantize.plan import Bits, QuantizePlan, make_plan, matched
 from edgesft.stages.quiet import quiet
 from edgesft.tasks.base import Batch
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import onnx
 
 Calibration = Literal["minmax", "entropy", "percentile"]
+Algorithm = Literal["rtn", "hqq"]
 
 BLOCK, INT8_PRODUCTS = 32, 4
 """Weights that share a scale, and the `accuracy_level` of MatMulNBits that lets it compute in int8."""
@@ -27,15 +28,26 @@ BETWEEN = ("Add", "Clip", "Concat", "MaxPool", "Relu")
 """Operators that ONNX Runtime's CPU provider has for 8-bit values, or moves into the convolution before them."""
 
 
-def dynamic(source: Path, target: Path, *, per_channel: bool = True, exclude: Sequence[str] = ()) -> QuantizePlan:
+def dynamic(
+    source: Path,
+    target: Path,
+    *,
+    per_channel: bool = True,
+    table_bits: Bits = 8,
+    reduced: bool = False,
+    exclude: Sequence[str] = (),
+) -> QuantizePlan:
     """int8 weights; activations are quantized as they come (DynamicQuantizeLinear, MatMulInteger).
 
-    Embedding tables become 8-bit too, with one scale a table, so that the file shrinks to about a quarter.
+    Embedding tables become 8-bit too, with one scale a table, so that the file shrinks to about a quarter; or 4-bit,
+    with one scale for 32 values, of which most of a small encoder's file is made.
 
     Args:
         source: Float ONNX file.
         target: File to write.
         per_channel: One weight scale an output channel.
+        table_bits: Of embedding tables.
+        reduced: Whether weights are rounded to 7 bits, see `measure.saturation`.
         exclude: fnmatch patterns over node names that stay in float; each must match.
 
     Returns:
@@ -47,15 +59,21 @@ def dynamic(source: Path, target: Path, *, per_channel: bool = True, exclude: Se
     """
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
-    plan = make_plan(source, "int8-dynamic", per_channel=per_channel, exclude=exclude)
+    plan = make_plan(
+        source, "int8-dynamic", per_channel=per_channel, table_bits=table_bits, reduced=reduced, exclude=exclude
+    )
 
     def quantize(model: onnx.ModelProto, place: str) -> None:
+        if table_bits == 4:
+            tables = {node.name for node in model.graph.node if node.op_type == "Gather"}
+            model = _in_blocks(model, tables.intersection(plan.quantized))
         quantize_dynamic(
             model,
             place,
             per_channel=per_channel,
+            reduce_range=reduced,
             weight_type=QuantType.QInt8,
-            op_types_to_quantize=["Gather", "MatMul"],
+            op_types_to_quantize=["Gather", "MatMul"] if table_bits == 8 else ["MatMul"],
             nodes_to_quantize=_after_gemm_is_split(model, plan),
         )
 
@@ -70,6 +88,7 @@ def static(
     *,
     calibration: Calibration = "minmax",
     per_channel: bool = True,
+    reduced: bool = False,
     exclude: Sequence[str] = (),
 ) -> QuantizePlan:
     """int8 weights and unsigned 8-bit activations with fixed ranges, as QuantizeLinear/DequantizeLinear (QDQ).
@@ -78,8 +97,7 @@ def static(
     quantizing outputs too and disagrees with the float model on a quarter as many rows (measured; residual sums and
     products of activations do not bear 8 bits). What convolutions answer stays in 8 bits up to the next ones, sums
     included: ResNet-56 takes 0.89 of the time that it takes where sums are float (measured). Unsigned activations with
-    signed weights are the pair that ONNX Runtime's x86 kernels are fast on. On x86 without VNNI their products can
-    saturate at 16 bits; the evaluation on the profile's provider is what shows it.
+    signed weights are the pair that ONNX Runtime's x86 kernels are fast on.
 
     Args:
         source: Float ONNX file.
@@ -87,6 +105,7 @@ def static(
         requests: What the device sends, real rows; padding would widen the ranges.
         calibration: How a range follows from the values that were seen.
         per_channel: One weight scale an output channel.
+        reduced: Whether weights are rounded to 7 bits, see `measure.saturation`.
         exclude: fnmatch patterns over node names that stay in float; each must match.
 
     Returns:
@@ -98,7 +117,7 @@ def static(
     """
     from onnxruntime.quantization import CalibrationMethod, QuantFormat, QuantType, quantize_static
 
-    plan = make_plan(source, "int8-static", per_channel=per_channel, exclude=exclude)
+    plan = make_plan(source, "int8-static", per_channel=per_channel, reduced=reduced, exclude=exclude)
     methods = {
         "minmax": CalibrationMethod.MinMax,
         "entropy": CalibrationMethod.Entropy,
@@ -116,6 +135,7 @@ def static(
             op_types_to_quantize=operators,
             nodes_to_quantize=names,
             per_channel=per_channel,
+            reduce_range=reduced,
             activation_type=QuantType.QUInt8,
             weight_type=QuantType.QInt8,
             calibrate_method=methods[calibration],
@@ -130,8 +150,14 @@ def static(
     return plan
 
 
-def int4(source: Path, target: Path, *, exclude: Sequence[str] = ()) -> QuantizePlan:
-    """4-bit weights in blocks of 32 with a scale each, rounded to nearest (MatMulNBits, GatherBlockQuantized).
+def int4(
+    source: Path,
+    target: Path,
+    *,
+    algorithm: Algorithm = "rtn",
+    exclude: Sequence[str] = (),
+) -> QuantizePlan:
+    """4-bit weights in blocks of 32 with a scale each (MatMulNBits, GatherBlockQuantized).
 
     The smallest file. Products are computed in 8 bits where the CPU provider can, which takes longer than with 8-bit
     weights: of MiniLM 1.56 times as fast as fp32 where int8-dynamic is 2.5 times (20 tokens, AVX-512 VNNI, measured).
@@ -139,6 +165,10 @@ def int4(source: Path, target: Path, *, exclude: Sequence[str] = ()) -> Quantize
     Args:
         source: Float ONNX file.
         target: File to write.
+        algorithm: `rtn` rounds to nearest; `hqq` finds scales and zeros for which the error has few large parts (Badri
+            and Shaji 2023, "Half-Quadratic Quantization"). Embedding tables, and weights whose columns are no whole
+            number of blocks, are rounded to nearest. ONNX Runtime's GPTQ (1.27) passes no error on to the weights that
+            follow, and is further off than rounding to nearest.
         exclude: fnmatch patterns over node names that stay in float; each must match.
 
     Returns:
@@ -148,21 +178,44 @@ def int4(source: Path, target: Path, *, exclude: Sequence[str] = ()) -> Quantize
         InputError: A pattern matches no node.
         StageError: There is nothing to quantize.
     """
-    from onnxruntime.quantization.matmul_nbits_quantizer import DefaultWeightOnlyQuantConfig, MatMulNBitsQuantizer
+    import onnx
 
     plan = make_plan(source, "int4", exclude=exclude)
 
     def convert(model: onnx.ModelProto, place: str) -> None:
-        others = [node.name for node in model.graph.node if node.name not in plan.quantized]
-        settings = DefaultWeightOnlyQuantConfig(
-            block_size=BLOCK, is_symmetric=True, accuracy_level=INT8_PRODUCTS, op_types_to_quantize=("MatMul", "Gather")
-        )
-        quantizer = MatMulNBitsQuantizer(model, block_size=BLOCK, nodes_to_exclude=others, algo_config=settings)
-        quantizer.process()
-        quantizer.model.save_model_to_file(place)
+        if algorithm != "rtn":
+            shapes = {tensor.name: tensor.dims for tensor in model.graph.initializer}
+            whole = [
+                node.name
+                for node in model.graph.node
+                if node.op_type == "MatMul" and shapes.get(node.input[1], [1])[0] % BLOCK == 0
+            ]
+            model = _in_blocks(model, set(whole).intersection(plan.quantized), algorithm)
+        onnx.save(_in_blocks(model, plan.quantized), place)
 
     _apply(source, target, convert)
     return plan
+
+
+def _in_blocks(
+    model: onnx.ModelProto, nodes: Collection[str], algorithm: Algorithm = "rtn", requests: Sequence[Batch] = ()
+) -> onnx.ModelProto:
+    """The model with the weights of some nodes in 4-bit blocks."""
+    from onnxruntime.quantization import matmul_nbits_quantizer as tools
+
+    operators = ("MatMul", "Gather") if algorithm == "rtn" else ("MatMul",)
+    others = [node.name for node in model.graph.node if node.name not in nodes]
+    settings: Any = tools.DefaultWeightOnlyQuantConfig(
+        block_size=BLOCK, is_symmetric=True, accuracy_level=INT8_PRODUCTS, op_types_to_quantize=operators
+    )
+    if algorithm == "hqq":
+        settings = tools.HQQWeightOnlyQuantConfig(block_size=BLOCK, op_types_to_quantize=operators)
+    quantizer = tools.MatMulNBitsQuantizer(
+        model, block_size=BLOCK, accuracy_level=INT8_PRODUCTS, nodes_to_exclude=others, algo_config=settings
+    )
+    quantizer.process()
+    found: onnx.ModelProto = quantizer.model.model
+    return found
 
 
 def fp16(source: Path, target: Path, *, exclude: Sequence[str] = ()) -> QuantizePlan:

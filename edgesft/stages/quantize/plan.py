@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 Scheme = Literal["int8-dynamic", "int8-static", "int4", "fp16"]
 Backend = Literal["onnxruntime", "neural-compressor"]
+Bits = Literal[4, 8]
 
 WEIGHT_INPUT: Mapping[str, int] = {"MatMul": 1, "Gemm": 1, "Conv": 1, "ConvTranspose": 1, "Gather": 0}
 """Operator → which of its inputs is the weight."""
@@ -43,6 +44,8 @@ class QuantizePlan:
         quantized: Nodes, in the graph's order.
         excluded: Node with a weight, or a product of activations → why it stays.
         weight_bytes: Bytes of the float weights that only quantized nodes use: what must be gone afterwards.
+        four_bit_bytes: Those of them that become 4-bit.
+        reduced: Whether weights are rounded to 7 bits, whose products do not saturate.
     """
 
     scheme: Scheme
@@ -51,6 +54,8 @@ class QuantizePlan:
     quantized: tuple[str, ...]
     excluded: Mapping[str, str] = field(default_factory=dict)
     weight_bytes: int = 0
+    four_bit_bytes: int = 0
+    reduced: bool = False
 
     def to_json(self) -> dict[str, Any]:
         """JSON form, read back by `from_json`."""
@@ -61,6 +66,8 @@ class QuantizePlan:
             "quantized": list(self.quantized),
             "excluded": dict(self.excluded),
             "weight_bytes": self.weight_bytes,
+            "four_bit_bytes": self.four_bit_bytes,
+            "reduced": self.reduced,
         }
 
     @classmethod
@@ -75,6 +82,8 @@ def make_plan(
     *,
     backend: Backend = "onnxruntime",
     per_channel: bool = True,
+    table_bits: Bits = 8,
+    reduced: bool = False,
     exclude: Sequence[str] = (),
 ) -> QuantizePlan:
     """Reads a float ONNX file and says what would be quantized.
@@ -84,6 +93,8 @@ def make_plan(
         scheme: What is to be done.
         backend: Who will do it.
         per_channel: One weight scale an output channel.
+        table_bits: Of embedding tables, where the scheme is int8.
+        reduced: Whether weights are rounded to 7 bits.
         exclude: fnmatch patterns over node names; each must match a node.
 
     Raises:
@@ -109,7 +120,10 @@ def make_plan(
     if not quantized:
         raise StageError(f"{scheme} must find weights to quantize. Got none in '{source.name}'; left out: {excluded}")
     names = tuple(node.name for node in quantized)
-    return QuantizePlan(scheme, backend, per_channel, names, excluded, _freed_bytes(graph, quantized, weights))
+    four_bits = quantized if scheme == "int4" else [node for node in quantized if node.op_type == "Gather"]
+    freed = [_freed_bytes(graph, nodes, weights) for nodes in (quantized, four_bits)]
+    small = freed[1] if scheme == "int4" or table_bits == 4 else 0
+    return QuantizePlan(scheme, backend, per_channel, names, excluded, freed[0], small, reduced)
 
 
 def _reason(

@@ -25,11 +25,8 @@ MARKS: Mapping[str, tuple[tuple[str, ...], ...]] = {
 }
 """Scheme → groups of operators; of each group one must be there."""
 
-STORED: Mapping[str, tuple[tuple[str, ...], float]] = {
-    "fp16": (("FLOAT16",), 2.0),
-    "int4": (("UINT8", "INT8", "UINT4", "INT4"), 0.5),
-}
-"""Scheme → the types that its weights are stored in, and bytes of each weight; of others 8 bits."""
+FOUR_BITS = ("UINT4", "INT4")
+"""Types of 4 bits; operators of ONNX Runtime's own have two such weights in a byte."""
 
 SCALE_BYTES = 8
 """A scale and its bias or zero point, in 32 bits each."""
@@ -70,17 +67,17 @@ def _check_operators(facts: OnnxFacts, plan: QuantizePlan) -> None:
 
 
 def _check_weights(before: OnnxFacts, after: OnnxFacts, plan: QuantizePlan) -> None:
-    """The planned float bytes are gone, and as many elements are there in the new type."""
-    elements = plan.weight_bytes // 4
-    types, width = STORED.get(plan.scheme, (EIGHT_BITS, 1.0))
-    found = int(sum(after.constant_bytes.get(dtype, 0) for dtype in types) / width)
-    if found < SHARE * elements:
-        raise StageError(f"{plan.scheme} must store {elements} weights as {' or '.join(types)}. Got {found}")
+    """The planned float bytes are gone, and as many weights are there in the new type."""
+    elements, small = plan.weight_bytes // 4, plan.four_bit_bytes // 4
+    types, wanted = (("FLOAT16",), 2 * elements) if plan.scheme == "fp16" else (EIGHT_BITS, elements - small // 2)
+    types = (*types, *FOUR_BITS) if small else types
+    found = sum(after.constant_bytes.get(dtype, 0) for dtype in types)
+    if found < SHARE * wanted:
+        raise StageError(f"{plan.scheme} must store {wanted} bytes of weights as {' or '.join(types)}. Got {found}")
     limit = before.constant_bytes.get("FLOAT", 0) - SHARE * plan.weight_bytes
     # New scales are float too: one a channel, and a weight has fewer channels than all weights' square root.
     limit += SCALE_BYTES * len(plan.quantized) * math.isqrt(elements)
-    if plan.scheme == "int4":
-        limit += SCALE_BYTES * elements / BLOCK
+    limit += SCALE_BYTES * small / BLOCK
     if (left := after.constant_bytes.get("FLOAT", 0)) > limit:
         raise StageError(f"{plan.scheme} must leave at most {limit:.0f} bytes of float weights. Got {left}")
 

@@ -8,9 +8,10 @@ import torch
 
 from edgesft.stages.prune.apply import apply_plan
 from edgesft.stages.prune.plan import make_plan
-from edgesft.stages.prune.sensitivity import drift_of, sensitivity
+from edgesft.stages.prune.sensitivity import sensitivity
 from edgesft.tasks.arrays import Arrays
 from edgesft.tasks.text_classification import TextClassification
+from edgesft.train.drift import drift_of
 from tests.stages.prune import models
 
 LABELS = torch.tensor([0, 1, 1, 0])

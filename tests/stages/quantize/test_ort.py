@@ -1,18 +1,22 @@
 from __future__ import annotations
 
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import onnx
 import pytest
 
+from edgesft.errors import StageError
 from edgesft.measure.model.facts import read_facts
 from edgesft.stages.artefact import Artefact
 from edgesft.stages.export.checks import file_run
 from edgesft.stages.quantize import dynamic, fp16, int4, static
 from edgesft.stages.quantize.ort import Calibration, between_convolutions
 from edgesft.stages.quantize.verify import verify
-from tests.stages.surroundings import TASK, Small
+from tests import tiny
+from tests.stages.surroundings import TASK, Small, small
 
 
 def _largest_logit(of: Small, artefact: Artefact) -> float:
@@ -69,6 +73,43 @@ def test_int4_is_smaller_than_int8_and_answers_alike(tiny_model: Small, artefact
     dynamic(artefact.model, tmp_path / "d.onnx")
     assert (tmp_path / "q.onnx").stat().st_size < (tmp_path / "d.onnx").stat().st_size
     assert 0 < facts["max_abs_difference"] < 0.6 * _largest_logit(tiny_model, artefact)
+
+
+def test_tables_in_four_bits_beside_products_in_eight(tiny_model: Small, artefact: Artefact, tmp_path: Path) -> None:
+    rows = TASK.requests(tiny_model.rows, tiny_model.processor)
+    plan = dynamic(artefact.model, tmp_path / "q.onnx", table_bits=4)
+    assert 0 < plan.four_bit_bytes < plan.weight_bytes
+    facts = verify(tmp_path / "q.onnx", artefact.model, plan, rows)
+    assert facts["operators"]["GatherBlockQuantized"] > 0 and facts["operators"]["MatMulInteger"] > 0
+    dynamic(artefact.model, tmp_path / "d.onnx")
+    assert (tmp_path / "q.onnx").stat().st_size < (tmp_path / "d.onnx").stat().st_size
+    assert 0 < facts["max_abs_difference"] < 0.6 * _largest_logit(tiny_model, artefact)
+    with pytest.raises(StageError, match="must store"):
+        verify(tmp_path / "q.onnx", artefact.model, replace(plan, four_bit_bytes=0), rows)
+
+
+def test_four_bits_found_by_half_quadratic_optimisation(tmp_path: Path) -> None:
+    model = small(tiny.save_bert(tmp_path / "bert", hidden=64))
+    artefact, rows = model.export(tmp_path / "onnx"), TASK.requests(model.rows, model.processor)
+    plan = int4(artefact.model, tmp_path / "hqq.onnx", algorithm="hqq")
+    facts = verify(tmp_path / "hqq.onnx", artefact.model, plan, rows)
+    assert facts["operators"]["MatMulNBits"] == len([name for name in plan.quantized if "Gather" not in name])
+    int4(artefact.model, tmp_path / "rtn.onnx")
+    assert (tmp_path / "hqq.onnx").read_bytes() != (tmp_path / "rtn.onnx").read_bytes()
+    assert 0 < facts["max_abs_difference"] < 0.6 * _largest_logit(model, artefact)
+
+
+def test_seven_bits_do_not_saturate(tiny_model: Small, artefact: Artefact, tmp_path: Path) -> None:
+    rows = TASK.requests(tiny_model.rows, tiny_model.processor)
+    for name, make in (("d", partial(dynamic)), ("s", partial(static, requests=rows))):
+        plan = make(artefact.model, tmp_path / f"{name}.onnx", reduced=True)
+        verify(tmp_path / f"{name}.onnx", artefact.model, plan, rows)
+        weights = [
+            onnx.numpy_helper.to_array(tensor)
+            for tensor in onnx.load(tmp_path / f"{name}.onnx").graph.initializer
+            if tensor.data_type == onnx.TensorProto.INT8 and len(tensor.dims) == 2
+        ]
+        assert weights and max(int(np.abs(weight.astype(int)).max()) for weight in weights) == 64
 
 
 def test_excluded_nodes_stay_float(tiny_model: Small, artefact: Artefact, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -52,6 +53,12 @@ def fakes(monkeypatch: pytest.MonkeyPatch) -> Fakes:
     )
 
 
+@pytest.fixture
+def alone(artefact: Artefact) -> Artefact:
+    """Without the torch model, by which it is found what suffers from int8."""
+    return replace(artefact, origin=None)
+
+
 def test_one_scheme_fills_the_folder(tiny_model: Small, artefact: Artefact, tmp_path: Path) -> None:
     report = quantize.run(_spec(scheme="int8-dynamic"), artefact, tmp_path / "out", context(tmp_path, tiny_model))
     names = {place.name for place in (tmp_path / "out").iterdir()}
@@ -75,7 +82,7 @@ def test_a_pattern_that_matches_nothing_is_the_users_error(
 
 
 def test_auto_takes_the_fastest_within_the_allowance_and_replays(
-    tiny_model: Small, artefact: Artefact, tmp_path: Path, fakes: Fakes
+    tiny_model: Small, alone: Artefact, tmp_path: Path, fakes: Fakes
 ) -> None:
     surroundings = context(
         tmp_path / "work",
@@ -85,7 +92,7 @@ def test_auto_takes_the_fastest_within_the_allowance_and_replays(
         allowance=0.01,
         precisions=("fp32", "fp16", "int8"),
     )
-    report = quantize.run(_spec(), artefact, tmp_path / "out", surroundings)
+    report = quantize.run(_spec(), alone, tmp_path / "out", surroundings)
     assert report.details["chosen"] == "int8-dynamic"
     verdicts = {row["name"]: row["verdict"] for row in report.details["candidates"]}
     assert verdicts["int8-dynamic"].startswith("kept: fastest")
@@ -97,7 +104,7 @@ def test_auto_takes_the_fastest_within_the_allowance_and_replays(
 
     resumed = quantize.run(
         _spec(),
-        artefact,
+        alone,
         tmp_path / "again",
         context(tmp_path / "work", tiny_model, precisions=("fp32", "fp16", "int8")),
     )
@@ -106,22 +113,22 @@ def test_auto_takes_the_fastest_within_the_allowance_and_replays(
 
 
 def test_a_run_killed_while_timing_asks_only_for_what_is_missing(
-    tiny_model: Small, artefact: Artefact, tmp_path: Path, fakes: Fakes
+    tiny_model: Small, alone: Artefact, tmp_path: Path, fakes: Fakes
 ) -> None:
     def killed(paths: Sequence[Path]) -> list[int]:
         raise KeyboardInterrupt
 
     first = context(tmp_path / "work", tiny_model, latency=killed, evaluate=fakes.evaluate)
     with pytest.raises(KeyboardInterrupt):
-        quantize.run(_spec(), artefact, tmp_path / "out", first)
+        quantize.run(_spec(), alone, tmp_path / "out", first)
     assert sorted(fakes.asked) == ["int8-dynamic", "int8-static"]
     fakes.asked.clear()
     second = context(tmp_path / "work", tiny_model, latency=fakes.latency, evaluate=fakes.evaluate)
-    quantize.run(_spec(), artefact, tmp_path / "out", second)
+    quantize.run(_spec(), alone, tmp_path / "out", second)
     assert fakes.asked == ["latency", "source"]
 
 
-def test_drops_count_against_the_reference(tiny_model: Small, artefact: Artefact, tmp_path: Path, fakes: Fakes) -> None:
+def test_drops_count_against_the_reference(tiny_model: Small, alone: Artefact, tmp_path: Path, fakes: Fakes) -> None:
     reference = Artefact("onnx", tmp_path / "reference", "key")
     reference.path.mkdir()
     reference.model.write_bytes(b"never opened here")
@@ -135,7 +142,7 @@ def test_drops_count_against_the_reference(tiny_model: Small, artefact: Artefact
         reference=reference,
         allowance=0.06,
     )
-    report = quantize.run(_spec(), artefact, tmp_path / "out", surroundings)
+    report = quantize.run(_spec(), alone, tmp_path / "out", surroundings)
     assert report.details["chosen"] == "int8-dynamic"
     assert "source" not in fakes.asked
     assert {row["name"]: round(row["drop"], 3) for row in report.details["candidates"]} == {
@@ -144,34 +151,32 @@ def test_drops_count_against_the_reference(tiny_model: Small, artefact: Artefact
     }
 
 
-def test_nothing_within_the_allowance_is_said(
-    tiny_model: Small, artefact: Artefact, tmp_path: Path, fakes: Fakes
-) -> None:
+def test_nothing_within_the_allowance_is_said(tiny_model: Small, alone: Artefact, tmp_path: Path, fakes: Fakes) -> None:
     surroundings = context(
         tmp_path / "work", tiny_model, latency=fakes.latency, evaluate=fakes.evaluate, allowance=0.001
     )
-    report = quantize.run(_spec(), artefact, tmp_path / "out", surroundings)
+    report = quantize.run(_spec(), alone, tmp_path / "out", surroundings)
     assert (report.details["chosen"], report.details["qualified"]) == ("int8-dynamic", False)
     assert "no candidate is within it" in report.summary
 
 
 def test_a_candidate_that_fails_is_a_row_not_the_end(
-    tiny_model: Small, artefact: Artefact, tmp_path: Path, fakes: Fakes, monkeypatch: pytest.MonkeyPatch
+    tiny_model: Small, alone: Artefact, tmp_path: Path, fakes: Fakes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def broken(*_: object, **__: object) -> None:
         raise RuntimeError("no such kernel")
 
     monkeypatch.setattr("edgesft.stages.quantize.ort.dynamic", broken)
     surroundings = context(tmp_path / "work", tiny_model, latency=fakes.latency, evaluate=fakes.evaluate)
-    report = quantize.run(_spec(), artefact, tmp_path / "out", surroundings)
+    report = quantize.run(_spec(), alone, tmp_path / "out", surroundings)
     assert report.details["chosen"] == "int8-static"
     assert report.details["candidates"][0]["verdict"] == "failed: RuntimeError: no such kernel"
 
     monkeypatch.setattr("edgesft.stages.quantize.ort.static", broken)
     surroundings = context(tmp_path / "other", tiny_model, latency=fakes.latency, evaluate=fakes.evaluate)
-    report = quantize.run(_spec(), artefact, tmp_path / "none", surroundings)
+    report = quantize.run(_spec(), alone, tmp_path / "none", surroundings)
     assert report.summary.startswith("nothing: no way works here: int8-dynamic: RuntimeError")
-    assert (tmp_path / "none/model.onnx").read_bytes() == artefact.model.read_bytes()
+    assert (tmp_path / "none/model.onnx").read_bytes() == alone.model.read_bytes()
 
 
 def test_neural_compressor_needs_the_torch_model(tiny_model: Small, artefact: Artefact, tmp_path: Path) -> None:
@@ -191,5 +196,38 @@ def test_the_profile_says_what_auto_may_try() -> None:
         "int8-static",
         "int8-static-neural-compressor",
     }
+    assert {candidate.name for candidate in wanted(_spec(), ("int8", "int4"))} > {
+        "int4-hqq",
+        "int8-dynamic-4-bit-tables",
+    }
     assert [candidate.name for candidate in wanted(_spec(), ("fp16",))] == ["fp16"]
     assert [candidate.name for candidate in wanted(_spec(scheme="fp16"), ("int8",))] == ["fp16"]
+
+
+def test_what_int8_spoils_most_stays_in_float(
+    tiny_model: Small, artefact: Artefact, tmp_path: Path, fakes: Fakes
+) -> None:
+    fakes.p50 |= {"int8-static-1-float": 32, "int8-static-2-float": 35}
+    fakes.accuracy |= {"int8-static-1-float": 0.88, "int8-static-2-float": 0.891}
+    surroundings = context(tmp_path / "work", tiny_model, latency=fakes.latency, evaluate=fakes.evaluate)
+    report = quantize.run(_spec(), artefact, tmp_path / "out", surroundings)
+    assert report.details["chosen"] == "int8-static-2-float"
+    rows = {row["name"]: row for row in report.details["candidates"]}
+    assert list(rows) == ["int8-dynamic", "int8-static", "int8-static-1-float", "int8-static-2-float"]
+    left = set(rows["int8-static"]["plan"]["quantized"]) - set(rows["int8-static-2-float"]["plan"]["quantized"])
+    assert len(left) == 2 and left > set(rows["int8-static-1-float"]["plan"]["excluded"]).intersection(left)
+    assert quantize.run(_spec(), artefact, tmp_path / "out", context(tmp_path / "work", tiny_model)) == report
+
+
+def test_half_of_the_layers_in_float_is_the_most(
+    tiny_model: Small, artefact: Artefact, tmp_path: Path, fakes: Fakes
+) -> None:
+    tried = [f"int8-static-{count}-float" for count in (1, 2, 4, 8, 16)]
+    fakes.p50 |= dict.fromkeys(tried, 31)
+    fakes.accuracy |= dict.fromkeys(tried, 0.5)
+    surroundings = context(tmp_path / "work", tiny_model, latency=fakes.latency, evaluate=fakes.evaluate)
+    report = quantize.run(_spec(), artefact, tmp_path / "out", surroundings)
+    assert report.details["chosen"] == "int8-dynamic"
+    rows = {row["name"]: row["verdict"] for row in report.details["candidates"]}
+    assert "int8-static-4-float" in rows and "int8-static-16-float" not in rows
+    assert rows["int8-static-4-float"] == "drops 0.4000, allowance 0.0100; not timed"

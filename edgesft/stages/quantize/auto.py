@@ -1,0 +1,204 @@
+"""`scheme: auto`: every way that the profile allows is made, scored and timed, and the best one kept."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from edgesft.errors import StageError
+from edgesft.measure.driver import MeasureError
+from edgesft.spec.stages import QuantizeSpec
+from edgesft.stages.artefact import Artefact
+from edgesft.stages.context import StageContext, StageReport
+from edgesft.stages.quantize.candidates import PRECISION, Candidate, build, fill, shrunk, wanted
+from edgesft.stages.quantize.choose import ROUNDING, Choice, Figures, choose
+from edgesft.stages.quantize.plan import matched
+from edgesft.store.store import Store
+
+RESCUED = 0.95
+"""What takes more than this share of the time of what can be kept is not worth several tries."""
+
+SOURCE = "source"
+"""The float model among those that are timed."""
+
+
+@dataclass
+class Trials:
+    """The candidates of a stage, and what was found of each.
+
+    Attributes:
+        spec: The stage.
+        artefact: The float model.
+        context: Measures, scores, and keeps in its work folder what was found.
+        rows: Candidate → its facts, with `metrics` once it was scored; under `error` why there is none.
+    """
+
+    spec: QuantizeSpec
+    artefact: Artefact
+    context: StageContext
+    rows: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    def run(self, out: Path) -> StageReport:
+        """Fills the folder with the best candidate, or with the float model where none can be made.
+
+        Raises:
+            InputError: An exclude pattern matches no node.
+            StageError: The profile allows no candidate.
+        """
+        candidates = {candidate.name: candidate for candidate in self._wanted()}
+        with self.context.progress.bar("quantize", len(candidates)) as advance:
+            for candidate in candidates.values():
+                self._try(candidate)
+                advance(1)
+        if not self._made:
+            return self._nothing(out)
+        timed = self._latency("latency")
+        reference = self._reference()
+        figures = self._figures(timed, reference)
+        kept = self._mixed([candidates[each.name] for each in self._too_far(figures, timed[SOURCE])], reference)
+        if kept:
+            timed = self._latency("latency-mixed")
+            figures = self._figures(timed, reference)
+        choice = choose(figures, self.context.allowance, timed[SOURCE])
+        fill(out, self._place(choice.name), self.artefact)
+        return self._report(figures, choice, timed[SOURCE], reference)
+
+    def _wanted(self) -> Sequence[Candidate]:
+        import onnx
+
+        graph = onnx.load(str(self.artefact.model), load_external_data=False).graph
+        matched(self.spec.exclude, [node.name for node in graph.node])  # is the user's error, not a candidate's
+        profile = self.context.profile
+        candidates = wanted(self.spec, profile.precisions)
+        if not candidates:
+            raise StageError(
+                f"'scheme: auto' must be allowed int8 or fp16 by profile '{profile.name}'. "
+                f"Got precisions {list(profile.precisions)}"
+            )
+        return candidates
+
+    def _try(self, candidate: Candidate) -> None:
+        """Makes and scores a candidate."""
+        name, records = candidate.name, Store(self.context.work)
+        make = partial(build, candidate, self.spec, self.artefact, self._place(name), self.context)
+        row = self.rows[name] = records.record(f"built-{name}", partial(_attempt, make))
+        if "error" not in row:
+            evaluate = partial(self.context.evaluate, self._place(name))
+            answer = records.record(f"metrics-{name}", partial(_attempt, evaluate))
+            row.update(answer if "error" in answer else {"metrics": answer})
+
+    def _too_far(self, figures: Sequence[Figures], source_p50_ns: int) -> list[Figures]:
+        """The fastest int8 candidate, alone, where it is faster than what can be kept and drops too much."""
+        choice = choose(figures, self.context.allowance, source_p50_ns)
+        bar = next(each.p50_ns for each in figures if each.name == choice.name) if choice.qualified else source_p50_ns
+        int8 = [each for each in figures if PRECISION[self.rows[each.name]["plan"]["scheme"]] == "int8"]
+        far = [each for each in int8 if each.p50_ns < bar * RESCUED and each.drop > self.context.allowance + ROUNDING]
+        return sorted(far, key=lambda each: each.p50_ns)[:1]
+
+    def _mixed(self, candidates: Sequence[Candidate], reference: Mapping[str, float]) -> tuple[str, ...] | None:
+        """Leaves in float what a candidate bears least, until it is within the allowance; the nodes."""
+        if not candidates or self.artefact.origin is None:
+            return None
+        from edgesft.stages.quantize import mixed
+        from edgesft.train.checkpoint import load
+
+        (candidate,) = candidates
+        work, origin = Store(self.context.work), self.artefact.origin
+        order = work.record("sensitivity", lambda: mixed.sensitive(load(origin.path, self.context.task), self.context))
+
+        def attempt(kept: tuple[str, ...]) -> float | None:
+            other = replace(candidate, kept=kept)
+            self._try(other)
+            row = self.rows[other.name]
+            return None if "error" in row else self._drop(row, reference)
+
+        nodes = self.rows[candidate.name]["plan"]["quantized"]
+        return mixed.rescued(nodes, order, attempt, self.context.allowance + ROUNDING)
+
+    @property
+    def _made(self) -> list[str]:
+        return [name for name, row in self.rows.items() if "error" not in row]
+
+    def _latency(self, record: str) -> dict[str, int]:
+        """Medians of the source and of what was made, interleaved."""
+        names = self._made
+
+        def measure() -> dict[str, int]:
+            places = [self.artefact.model, *map(self._place, names)]
+            return dict(zip((SOURCE, *names), self.context.latency(places), strict=True))
+
+        self.context.progress.say(f"quantize: timing {', '.join(names)}")
+        found: dict[str, int] = Store(self.context.work).record(record, measure)
+        return found
+
+    def _reference(self) -> dict[str, float]:
+        original = self.context.reference or self.artefact
+        work = Store(self.context.work)
+        found: dict[str, float] = work.record("metrics-reference", lambda: self.context.evaluate(original.model))
+        return found
+
+    def _drop(self, row: Mapping[str, Any], reference: Mapping[str, float]) -> float:
+        deciding = self.context.task.metrics[0]
+        return float(reference[deciding] - row["metrics"][deciding])
+
+    def _figures(self, timed: Mapping[str, int], reference: Mapping[str, float]) -> list[Figures]:
+        rows = {name: self.rows[name] for name in self._made}
+        return [
+            Figures(name, row["size_bytes"], timed[name], row["metrics"], self._drop(row, reference))
+            for name, row in rows.items()
+        ]
+
+    def _place(self, name: str) -> Path:
+        return self.context.work / "candidates" / name / self.artefact.model.name
+
+    def _nothing(self, out: Path) -> StageReport:
+        reasons = "; ".join(f"{name}: {row['error']}" for name, row in self.rows.items())
+        self.context.progress.say(f"quantize: no way works here: {reasons}")
+        fill(out, self.artefact.model, self.artefact)  # a run that got so far is worth more than the bytes lost
+        failed = [{"name": name, **row} for name, row in self.rows.items()]
+        return StageReport(f"nothing: no way works here: {reasons}", {"chosen": None, "candidates": failed})
+
+    def _report(
+        self, figures: Sequence[Figures], choice: Choice, source_p50_ns: int, reference: Mapping[str, float]
+    ) -> StageReport:
+        by_name, allowance = {item.name: item for item in figures}, self.context.allowance
+        details = []
+        for name, row in self.rows.items():
+            if name in by_name:
+                details.append({**row, **by_name[name].to_json(), "verdict": choice.verdicts[name]})
+            elif "error" in row:
+                details.append({"name": name, "verdict": f"failed: {row['error']}"})
+            else:
+                verdict = f"drops {self._drop(row, reference):.4f}, allowance {allowance:.4f}"
+                details.append({"name": name, **row, "verdict": f"{verdict}; not timed"})
+        best = by_name[choice.name]
+        summary = (
+            f"{best.name}: {shrunk(self.rows[best.name], self.artefact)}, p50 × {best.p50_ns / source_p50_ns:.2f}, "
+            f"{self.context.task.metrics[0]} {0.0 - best.drop:+.4f}"
+        )
+        if not choice.qualified:
+            summary += f", beyond the allowance of {allowance:.4f}: no candidate is within it"
+        return StageReport(
+            summary,
+            {
+                "chosen": choice.name,
+                "qualified": choice.qualified,
+                "allowance": allowance,
+                "reference": dict(reference),
+                "source_p50_ns": source_p50_ns,
+                "candidates": details,
+            },
+        )
+
+
+def _attempt(make: Callable[[], Mapping[str, Any]]) -> dict[str, Any]:
+    """What a call returns, or its failure as data: one candidate that does not work must not end the run."""
+    try:
+        return dict(make())
+    except (OSError, MemoryError, MeasureError):
+        raise  # A full disk or a killed process says nothing about the candidate.
+    except Exception as error:
+        return {"error": f"{type(error).__name__}: {error}"}
