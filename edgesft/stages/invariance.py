@@ -12,14 +12,16 @@ from torch import nn
 from edgesft.spec.auto import AUTO
 from edgesft.spec.training import ResolvedTraining
 from edgesft.stages.context import StageContext
-from edgesft.stages.training import BATCH, load_teacher
+from edgesft.stages.training import BATCH, load_teacher, score
 from edgesft.store.store import remember
-from edgesft.tasks.base import Contract
-from edgesft.train.predictor import runner
+from edgesft.tasks.base import Contract, Example
 
 FLIP, SHIFT = 0.5, 0.125
 """Share of the rows that are mirrored, and of an axis up to which they are moved: the usual ones of CIFAR-10 (He et al.
 2015, arXiv 1512.03385, section 4.2: 4 of 32 pixels)."""
+
+VIEWS = 4
+"""Of each validation row, where few of them are to tell two models apart."""
 
 FOUND = "noise.json"
 """In the work folder."""
@@ -48,6 +50,21 @@ def settled(context: StageContext, contract: Contract, stage: str) -> StageConte
     return replace(context, training=_changed(context.training, {name: found[name] for name in asked}))
 
 
+def views(context: StageContext) -> StageContext | None:
+    """The surroundings with each validation row several times, changed as the teacher does not mind.
+
+    A metric on them varies less than on the rows themselves, of which those between two classes fall on either side by
+    chance. None where rows are not changed that way.
+    """
+    settings = _changed(
+        context.training.without_noise(), {"flip": context.training.flip, "shift": context.training.shift}
+    )
+    if not settings.noisy:
+        return None
+    rows = [row for view in range(VIEWS) for row in _changed_rows(context, settings, context.seed + view)]
+    return replace(context, validation=rows)
+
+
 def _found(context: StageContext, teacher: nn.Module) -> dict[str, Any]:
     """The changes that do no harm; JSON values."""
     still = context.training.without_noise()
@@ -68,17 +85,20 @@ def _changed(settings: ResolvedTraining, change: Mapping[str, Any]) -> ResolvedT
 
 def _metric(context: StageContext, teacher: nn.Module, settings: ResolvedTraining) -> float:
     """The teacher's deciding metric on the validation rows, changed as the settings have it."""
-    task, rng = context.task, np.random.default_rng(context.seed)
-    rows = list(context.validation)
-    if settings.noisy:
-        rows = []
-        for start in range(0, len(context.validation), BATCH):
-            batch = task.collate(context.validation[start : start + BATCH], context.processor)
-            changed = task.augment(batch, context.processor, settings, rng)
-            count = len(next(iter(changed.values())))
-            rows += [{name: values[row] for name, values in changed.items()} for row in range(count)]
-    answers = task.predict(runner(teacher), rows, context.processor, batch_size=BATCH)
-    return task.score(answers, task.references(rows), context.contract)[task.metrics[0]]
+    rows = _changed_rows(context, settings, context.seed) if settings.noisy else context.validation
+    return score(teacher, replace(context, validation=rows))
+
+
+def _changed_rows(context: StageContext, settings: ResolvedTraining, seed: int) -> list[Example]:
+    """The validation rows with noise."""
+    task, rng = context.task, np.random.default_rng(seed)
+    rows: list[Example] = []
+    for start in range(0, len(context.validation), BATCH):
+        batch = task.collate(context.validation[start : start + BATCH], context.processor)
+        changed = task.augment(batch, context.processor, settings, rng)
+        count = len(next(iter(changed.values())))
+        rows += [{name: values[row] for name, values in changed.items()} for row in range(count)]
+    return rows
 
 
 def _told(found: Mapping[str, Any]) -> str:

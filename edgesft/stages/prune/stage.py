@@ -31,7 +31,7 @@ from edgesft.train.engine import FitReport, loss_options
 from edgesft.train.normalisation import recalibrate
 from edgesft.train.objective import Objective, inputs_of
 
-PLAN, WHOLE = "plan.json", "whole.json"
+PLAN, WHOLE, JUDGED = "plan.json", "whole.json", "judged.json"
 """In the work folder."""
 
 STEP, LEAST = 0.7, 0.9
@@ -107,7 +107,8 @@ def _as_far_as_it_holds(bench: Bench, model: nn.Module) -> tuple[nn.Module, list
     rounds.
     """
     context, metric = bench.context, bench.context.task.metrics[0]
-    before = remember(context.work / WHOLE, lambda: _scored(bench, model))
+    judge = invariance.views(context)
+    before = remember(context.work / WHOLE, lambda: _scored(bench, model, judge))
     rounds: list[dict[str, Any]] = []
     ratio, step = 1.0, STEP
     while step <= LEAST and len(rounds) < MOST:
@@ -118,11 +119,11 @@ def _as_far_as_it_holds(bench: Bench, model: nn.Module) -> tuple[nn.Module, list
             step **= 0.5  # so small a model cannot be had
             continue
         found = _cut(bench, candidate, own, chosen)
-        drop, bar = before - _last(found["training"], metric), context.allowance * (1 - SPARED)
+        drop, bar = before - _after(own, candidate, found["training"], judge), context.allowance * (1 - SPARED)
         if bar < drop <= HOPELESS * context.allowance:
             own = _longer(own)
             found["longer"] = asdict(_recover(bench, candidate, own))
-            drop = before - _last(found["longer"], metric)
+            drop = before - _after(own, candidate, found["longer"], judge)
         holds = drop <= bar
         rounds.append({**found, "drop": drop, "holds": holds})
         came = f"{found['latency']['ratio']:.3f} of the input's latency, {metric} {-drop * 100:+.1f} points"
@@ -134,17 +135,23 @@ def _as_far_as_it_holds(bench: Bench, model: nn.Module) -> tuple[nn.Module, list
     return model, rounds
 
 
-def _last(training: Mapping[str, Any], metric: str) -> float:
-    """What a training ended with: the best of its evaluations is too good by chance."""
-    return float(training["history"][-1]["metrics"][metric])
+def _after(context: StageContext, model: nn.Module, training: Mapping[str, Any], judge: StageContext | None) -> float:
+    """The deciding metric after a training, as the judge has it; else what the training ended with, for the best of its
+    evaluations is too good by chance.
+    """
+    if judge is None:
+        return float(training["history"][-1]["metrics"][context.task.metrics[0]])
+    return float(remember(context.work / JUDGED, lambda: score(model, judge)))
 
 
-def _scored(bench: Bench, model: nn.Module) -> float:
+def _scored(bench: Bench, model: nn.Module, judge: StageContext | None) -> float:
     """The deciding metric on validation of what falls are counted against."""
-    context = bench.context
-    if context.reference:
-        return context.evaluate(context.reference.model)[context.task.metrics[0]]
-    return score(model, context)
+    context, reference = bench.context, bench.context.reference
+    if judge and reference and reference.origin:
+        return score(checkpoint.load(reference.origin.path, context.task), judge)
+    if reference:
+        return context.evaluate(reference.model)[context.task.metrics[0]]
+    return score(model, judge or context)
 
 
 def _chosen(bench: Bench, model: nn.Module, context: StageContext, target: float) -> dict[str, Any]:
