@@ -13,6 +13,7 @@ from edgesft.spec.stages import DistillSpec, FinetuneSpec, PruneSpec
 from edgesft.spec.training import ResolvedTraining
 from edgesft.stages import invariance
 from edgesft.stages.context import StageContext
+from edgesft.stages.training import score
 from edgesft.tasks.arrays import Arrays
 from edgesft.tasks.base import Contract
 from tests.stages.surroundings import Small, context
@@ -84,3 +85,14 @@ def test_auto_needs_a_teacher() -> None:
         PruneSpec(stage="prune", latency=0.5, shift="auto")
     with pytest.raises(ValueError, match="'flip' to auto"):
         FinetuneSpec(stage="finetune", flip="auto")
+
+
+def test_a_metric_is_steadier_on_changed_rows(tmp_path: Path) -> None:
+    given = surroundings(tmp_path, training=ResolvedTraining(flip=0.5, shift=(0.0, 0.125), mixup=0.5))
+    judge = invariance.views(given)
+    assert judge is not None and len(judge.validation) == invariance.VIEWS * len(given.validation)
+    assert [int(row["labels"]) for row in judge.validation] == [*range(8)] * invariance.VIEWS
+    assert {float(row["x"].max()) for row in judge.validation} == {1.0}, "nothing is mixed in"
+    assert len({row["x"].tobytes() for row in judge.validation}) > 2 * len(given.validation)
+    assert score(Rows(), judge) == 1.0
+    assert invariance.views(surroundings(tmp_path, training=ResolvedTraining(mixup=0.5))) is None
