@@ -79,9 +79,10 @@ class TrainingSpec(Spec):
     """Share of input tokens that change places with a neighbour in training (text tasks)."""
     arithmetic: Literal["auto", "fp32", "bf16"] | None = None
     """Number format of training; `auto` takes bf16 where the CPU or GPU has matrix instructions for it."""
-    quantization: Literal["none", "int8", "auto"] | None = None
-    """`int8` rounds weights and what layers read in training as the device will (quantization-aware training); `auto`
-    does so in a distillation where int8 was measured to be faster."""
+    quantization: Literal["none", "int8-dynamic", "int8-static", "auto"] | None = None
+    """Rounds weights and what layers read in training as that scheme of quantization will (quantization-aware
+    training). `int8-dynamic` has ranges that follow the values; of `int8-static` they are fixed and learned, and what
+    quantizes takes them over. `auto` does so in a distillation where int8 was measured to be faster."""
     evaluations: int | None = Field(None, ge=1, le=1000)
     """How often, evenly spaced over the stage, the validation metric is taken to find the best checkpoint."""
     patience: int | None = Field(None, ge=1)
@@ -139,7 +140,7 @@ class ResolvedTraining(Spec):
     token_deletion: float = 0.0
     token_swap: float = 0.0
     arithmetic: Literal["auto", "fp32", "bf16"] = "auto"
-    quantization: Literal["none", "int8", "auto"] = "none"
+    quantization: Literal["none", "int8-dynamic", "int8-static", "auto"] = "none"
     evaluations: int = 3
     patience: int | None = None
     checkpoint_minutes: float = 2.0

@@ -15,6 +15,9 @@ Form = Literal["torch", "torch-qat", "onnx"]
 
 CONTRACT = "contract.json"
 
+RANGES = "ranges.json"
+"""Beside a torch model: layer → least and greatest value that it learned to read."""
+
 VOCABULARY = "vocabulary"
 """Option in the contract of a model whose tokenizer lacks tokens: how many it knows."""
 

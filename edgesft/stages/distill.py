@@ -17,7 +17,7 @@ from edgesft.stages.artefact import Artefact
 from edgesft.stages.context import StageContext, StageReport
 from edgesft.stages.export import export_onnx
 from edgesft.stages.quantize import dynamic, static
-from edgesft.stages.training import answers, load_teacher, train
+from edgesft.stages.training import answers, keep_ranges, load_teacher, train
 from edgesft.store.store import remember
 from edgesft.tasks.base import Contract
 from edgesft.train import checkpoint
@@ -73,6 +73,7 @@ def run(spec: DistillSpec, artefact: Artefact, out: Path, context: StageContext)
         ),
     )
     checkpoint.save(student, out, context.processor, artefact.contract)
+    keep_ranges(report, out)
     summary = report.summary(context.task.metrics[0])
     if kept is not None:
         summary += f", layers {', '.join(map(str, kept))} kept"
@@ -88,7 +89,7 @@ def _settled(context: StageContext, student: nn.Module, contract: Contract) -> S
         return replace(context, training=context.training.model_copy(update={"quantization": "none"}))
     share = float(remember(context.work / INT8, lambda: _int8_share(context, student, contract)))
     context.progress.say(f"distill: int8 takes {share:.2f} of the time")
-    chosen = "int8" if share <= PAYS else "none"
+    chosen = _scheme(student) if share <= PAYS else "none"
     return replace(context, training=context.training.model_copy(update={"quantization": chosen}))
 
 
@@ -100,13 +101,18 @@ def _int8_share(context: StageContext, student: nn.Module, contract: Contract) -
     task, processor, rows = context.task, context.processor, context.validation
     export_onnx(student, task, processor, rows, contract, folder, opset=context.profile.opset)
     source, target = folder / "model.onnx", folder / "int8.onnx"
-    if any(isinstance(module, CONVOLUTIONS) for module in student.modules()):
+    if _scheme(student) == "int8-static":
         static(source, target, task.requests(rows[:CALIBRATED], processor))
     else:
         dynamic(source, target)
     plain, small = context.latency([source, target])
     shutil.rmtree(folder)
     return small / plain
+
+
+def _scheme(student: nn.Module) -> str:
+    """The one for such a model: convolutions have no fast dynamic kernels, and transformers bear no fixed ranges."""
+    return "int8-static" if any(isinstance(module, CONVOLUTIONS) for module in student.modules()) else "int8-dynamic"
 
 
 def _trainee(

@@ -14,7 +14,7 @@ from torch import nn
 from edgesft.spec.stages import FinetuneSpec
 from edgesft.stages.artefact import Artefact
 from edgesft.stages.context import StageContext, StageReport
-from edgesft.stages.training import train
+from edgesft.stages.training import keep_ranges, train
 from edgesft.train import checkpoint
 from edgesft.train.diagnosis import diagnose
 from edgesft.train.evidence import gather
@@ -53,6 +53,7 @@ def run(spec: FinetuneSpec, artefact: Artefact, out: Path, context: StageContext
         context = replace(context, training=context.training.model_copy(update={"learning_rate": lowest_good(tried)}))
     report = train(model, context, label=spec.name or spec.stage)
     checkpoint.save(model, out, context.processor, artefact.contract)
+    keep_ranges(report, out)
     found = gather(
         model,
         context.task,

@@ -9,7 +9,9 @@ import torch
 from torch import nn
 
 from edgesft.errors import InputError
+from edgesft.stages.artefact import RANGES
 from edgesft.stages.context import StageContext
+from edgesft.store.store import write_json
 from edgesft.tasks.base import Batch, Contract
 from edgesft.train import checkpoint
 from edgesft.train.engine import FitReport, fit
@@ -57,6 +59,14 @@ def train(
         label=label,
         objective=objective,
     )
+
+
+def keep_ranges(report: FitReport, out: Path) -> None:
+    """Writes what layers learned to read, if they did, beside the model."""
+    if report.ranges:
+        # A student with projections trains inside of a wrapper.
+        own = {name.removeprefix("student."): list(bounds) for name, bounds in report.ranges.items()}
+        write_json(out / RANGES, own)
 
 
 def score(model: nn.Module, context: StageContext) -> float:

@@ -8,8 +8,8 @@ import math
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -30,11 +30,11 @@ from edgesft.train.checkpoint import WEIGHTS, restore_weights
 from edgesft.train.depth import thawed
 from edgesft.train.gradient import Gradient
 from edgesft.train.neighbours import neighbours
-from edgesft.train.objective import Objective, task_objective
+from edgesft.train.objective import Objective, inputs_of, task_objective
 from edgesft.train.predictor import runner
 from edgesft.train.regularisation import balanced, dropping
 from edgesft.train.resume import Checkpoints
-from edgesft.train.rounding import rounded
+from edgesft.train.rounding import ranged, ranges, rounded
 from edgesft.train.surroundings import arithmetic, training_surroundings
 from edgesft.train.tables import sparse_gradients
 from edgesft.train.trainer import Plan, StepTrainer, arguments
@@ -53,6 +53,7 @@ class FitReport:
         history: Of each evaluation: step, mean loss since the one before, learning rate, metrics.
         seconds: Wall-clock seconds of all the processes that took part.
         arithmetic: `fp32` or `bf16`.
+        ranges: Layer → least and greatest value that it can read, where these were learned.
     """
 
     best: Mapping[str, float]
@@ -61,6 +62,7 @@ class FitReport:
     history: Sequence[Mapping[str, Any]]
     seconds: float
     arithmetic: str
+    ranges: Mapping[str, tuple[float, float]] = field(default_factory=dict)
 
     def summary(self, deciding: str) -> str:
         """One line; `deciding` is the metric that the step was chosen by."""
@@ -140,7 +142,8 @@ def fit(
                 trainer.train(resume_from_checkpoint=str(checkpoints.at(record.step)) if record.step else None)
             model.to("cpu")
             restore_weights(model, checkpoints.at(record.best_step) / (AVERAGE if settings.average else WEIGHTS))
-    return FitReport(record.best, record.best_step, len(steps), record.history, record.seconds, number_format)
+            learned = ranges(model)
+    return FitReport(record.best, record.best_step, len(steps), record.history, record.seconds, number_format, learned)
 
 
 def serve() -> None:
@@ -166,12 +169,20 @@ def _prepared(gradient: Gradient) -> Iterator[None]:
         dropping(model, settings.dropout),
         thawed(model),
         channels_last(model),
-        rounded(model) if settings.quantization == "int8" else nullcontext(),
+        _rounding(gradient),
         adapted(model, settings, gradient.seed),
         # Penalties have gradients of the whole table.
         nullcontext() if settings.l1 or settings.l2 else sparse_gradients(model),
     ):
         yield
+
+
+def _rounding(gradient: Gradient) -> AbstractContextManager[None]:
+    """What the device will do to numbers, if anything."""
+    kind = gradient.settings.quantization
+    if kind == "int8-static":
+        return ranged(gradient.model, inputs_of(gradient.steps[0]))
+    return rounded(gradient.model) if kind == "int8-dynamic" else nullcontext()
 
 
 def loss_options(settings: ResolvedTraining, train: Sequence[Example]) -> dict[str, Any]:

@@ -155,7 +155,9 @@ class StepTrainer(Trainer):
     def create_optimizer(self, model: nn.Module | None = None) -> torch.optim.Optimizer:
         """AdamW as Trainer makes it, which takes the sparse gradients of tables as well."""
         if self.optimizer is None:  # type: ignore[has-type]
-            decayed = set(self.get_decay_parameter_names(self._subject))
+            # A lone number is no weight.
+            names = self.get_decay_parameter_names(self._subject)
+            decayed = {name for name in names if self._subject.get_parameter(name).dim()}
             shares = rates(self._subject, self._plan.settings.layer_decay)
             groups: dict[tuple[float, bool], list[nn.Parameter]] = {}
             for name, parameter in self._subject.named_parameters():

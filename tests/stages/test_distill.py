@@ -12,7 +12,7 @@ import torch
 from edgesft.errors import InputError
 from edgesft.spec.stages import DistillSpec
 from edgesft.stages import distill, training
-from edgesft.stages.artefact import Artefact
+from edgesft.stages.artefact import RANGES, Artefact
 from edgesft.train import checkpoint, distillation
 from edgesft.train.objective import ROWS
 from tests import tiny
@@ -111,6 +111,17 @@ def test_what_cannot_work(task: Mood, teacher: Artefact, tmp_path: Path) -> None
     assert "['negative', 'neutral']" in refused(Artefact("torch", other, "other"))
 
 
+def test_ranges_that_were_learned_lie_beside_the_student(task: Mood, teacher: Artefact, tmp_path: Path) -> None:
+    student = task.artefact(task.model(), tmp_path / "untrained")
+    settings = mood.SETTINGS.model_copy(update={"quantization": "int8-static", "epochs": 0.1})
+    context = task.context(tmp_path / "work", teacher=teacher, training=settings)
+    for hidden, out in ((0.0, tmp_path / "plain"), (1.0, tmp_path / "wrapped")):
+        distill.run(spec(hidden_weight=hidden), student, out, replace(context, work=tmp_path / f"work-{hidden}"))
+        found = json.loads((out / RANGES).read_text())
+        assert {"classifier", "bert.encoder.layer.0.attention.self.query"} <= set(found)
+        assert all(low < high for low, high in found.values())
+
+
 def test_a_teacher_answers_once_where_rows_are_learnt_as_they_are(
     task: Mood, teacher: Artefact, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -153,7 +164,7 @@ def test_layers_are_compared_as_the_map_says(task: Mood, teacher: Artefact, tmp_
     assert told.details["training"]["history"] != plain.details["training"]["history"]
 
 
-@pytest.mark.parametrize(("small", "chosen"), [(60, "int8"), (99, "none")])
+@pytest.mark.parametrize(("small", "chosen"), [(60, "int8-dynamic"), (99, "none")])
 def test_int8_is_trained_for_where_it_was_measured_to_pay(
     task: Mood, teacher: Artefact, tmp_path: Path, small: int, chosen: str
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +11,10 @@ import pytest
 import torch
 from torch import nn
 
-from edgesft.stages.quantize import dynamic
-from edgesft.train.rounding import by_batch, by_channel, rounded
+from edgesft.stages.export.graph import convert, save
+from edgesft.stages.quantize import dynamic, static
+from edgesft.tasks.base import Graph
+from edgesft.train.rounding import by_batch, by_channel, ranged, ranges, rounded
 from tests.stages.prune import nets
 from tests.train import mood
 
@@ -49,13 +52,52 @@ def test_it_is_what_onnx_runtime_computes(tmp_path: Path) -> None:
     assert np.abs(ours - theirs).max() < 0.2 * np.abs(plain - theirs).max()
 
 
-@pytest.mark.parametrize("quantization", ["none", "int8"])
+def test_ranges_are_learned_and_taken_over(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    net, x = nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU(), nn.Conv2d(8, 4, 1)), torch.randn(8, 3, 6, 6)
+    before = {name: tensor.clone() for name, tensor in net.state_dict().items()}
+    with ranged(net, {"input": x}):
+        first = ranges(net)
+        assert first["0"][0] <= float(x.min()) + 0.05 and first["0"][1] >= float(x.max()) - 0.05 and first["2"][0] == 0
+        optimizer = torch.optim.Adam(net.parameters(), 1e-2)
+        for _ in range(20):
+            optimizer.zero_grad()
+            (net(x) - 0.5 * nn.functional.pad(x, (0, -2, 0, -2)).sum(1, keepdim=True)).square().mean().backward()
+            optimizer.step()
+        learned = ranges(net)
+        assert all(learned[name] != first[name] for name in ("0", "2"))
+        with torch.no_grad():
+            ours = net.eval()(x).numpy()
+    assert ranges(net) == {} and list(net.state_dict()) == list(before)
+
+    class Named(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.net = net
+
+        def forward(self, x: torch.Tensor) -> dict[str, torch.Tensor]:
+            return {"y": self.net(x)}
+
+    graph = Graph("model", Named().eval(), {"x": x[:2]}, {"x": {0: "batch"}}, ("y",))
+    save(convert(graph, opset=20), tmp_path / "f.onnx")
+    bounds = {f"net.{name}": list(each) for name, each in learned.items()}
+    requests = [{"x": row[None].numpy()} for row in x]
+    apart = {}
+    for name, given in (("taken", bounds), ("seen", None)):
+        static(tmp_path / "f.onnx", tmp_path / f"{name}.onnx", requests, ranges=given)
+        theirs = onnxruntime.InferenceSession(tmp_path / f"{name}.onnx").run(["y"], {"x": x.numpy()})[0]
+        apart[name] = float(np.abs(theirs - ours).mean())
+    assert apart["taken"] < apart["seen"], "the device reads as it was learned"
+
+
+@pytest.mark.parametrize("quantization", ["none", "int8-dynamic", "int8-static"])
 def test_training_sees_it(bert: Path, tmp_path: Path, quantization: str) -> None:
     task = mood.make(bert, rows=200)
     model = task.model()
     settings = mood.SETTINGS.model_copy(update={"quantization": quantization})
     found = task.fit(model, tmp_path / "work", settings=settings)
-    assert "forward" not in vars(model.classifier)
-    with rounded(model):
-        inside = task.accuracy(model)
-    assert (inside if quantization == "int8" else task.accuracy(model)) == found.best["accuracy"]
+    assert "forward" not in vars(model.classifier) and not hasattr(model.classifier, "reads")
+    assert bool(found.ranges) == (quantization == "int8-static")
+    if quantization != "int8-static":
+        with rounded(model) if quantization == "int8-dynamic" else nullcontext():
+            assert task.accuracy(model) == found.best["accuracy"]

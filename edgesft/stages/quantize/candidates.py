@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import json
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from edgesft.measure.fingerprint import machine
 from edgesft.measure.model.facts import read_facts
 from edgesft.measure.saturation import proof, saturates
 from edgesft.spec.stages import QuantizeSpec
-from edgesft.stages.artefact import Artefact
+from edgesft.stages.artefact import RANGES, Artefact
 from edgesft.stages.context import StageContext
 from edgesft.stages.export.checks import spread
 from edgesft.stages.quantize import neural, ort
@@ -124,6 +125,7 @@ def _quantize(
             target,
             requests,
             calibration=calibration,
+            ranges=_learned(artefact),
             per_channel=per_channel,
             reduced=reduced,
             exclude=exclude,
@@ -142,6 +144,12 @@ def _quantize(
     return neural.neural_static(
         graphs[0], source, target, requests, opset=opset, per_channel=per_channel, exclude=exclude
     )
+
+
+def _learned(artefact: Artefact) -> dict[str, list[float]]:
+    """What layers of the torch model learned to read, if they did."""
+    place = artefact.origin.path / RANGES if artefact.origin else None
+    return json.loads(place.read_text("utf-8")) if place and place.is_file() else {}
 
 
 def fill(out: Path, model: Path, artefact: Artefact) -> None:

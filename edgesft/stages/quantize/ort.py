@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -87,6 +87,7 @@ def static(
     requests: Sequence[Batch],
     *,
     calibration: Calibration = "minmax",
+    ranges: Mapping[str, Sequence[float]] | None = None,
     per_channel: bool = True,
     reduced: bool = False,
     exclude: Sequence[str] = (),
@@ -104,6 +105,7 @@ def static(
         target: File to write.
         requests: What the device sends, real rows; padding would widen the ranges.
         calibration: How a range follows from the values that were seen.
+        ranges: Layer → least and greatest value that it learned to read, which go before those that were seen.
         per_channel: One weight scale an output channel.
         reduced: Whether weights are rounded to 7 bits, see `measure.saturation`.
         exclude: fnmatch patterns over node names that stay in float; each must match.
@@ -143,6 +145,7 @@ def static(
                 "OpTypesToExcludeOutputQuantization": ["MatMul", "Gemm"],
                 # Calibrators keep every activation of what they are given at once, so they are given a row at a time.
                 "CalibStridedMinMax": 1,
+                "TensorQuantOverrides": _overrides(model, plan, ranges or {}),
             },
         )
 
@@ -282,6 +285,23 @@ def between_convolutions(model: onnx.ModelProto, plan: QuantizePlan) -> list[str
         if through or (node.op_type == "Conv" and node.name in plan.quantized):
             eight_bits.update(node.output)
     return found
+
+
+def _overrides(
+    model: onnx.ModelProto, plan: QuantizePlan, ranges: Mapping[str, Sequence[float]]
+) -> dict[str, list[dict[str, np.ndarray]]]:
+    """Ranges of tensors that layers of the plan read, by the nodes' names; of several readers the widest."""
+    known = {tensor.name for tensor in model.graph.initializer}
+    found: dict[str, list[float]] = {}
+    for node in model.graph.node:
+        bounds = ranges.get(node.name.rpartition(".")[0]) if node.name in plan.quantized else None
+        if bounds and node.op_type != "Gather" and node.input[0] not in known:
+            low, high = found.get(node.input[0], bounds)
+            found[node.input[0]] = [min(low, bounds[0]), max(high, bounds[1])]
+    return {
+        name: [{"rmin": np.array(low, np.float32), "rmax": np.array(high, np.float32)}]
+        for name, (low, high) in found.items()
+    }
 
 
 def _after_gemm_is_split(model: onnx.ModelProto, plan: QuantizePlan) -> list[str]:

@@ -7,13 +7,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import onnx
 import pytest
 
 from edgesft.errors import InputError, StageError
 from edgesft.measure.model.facts import read_facts
 from edgesft.spec.stages import QuantizeSpec
 from edgesft.stages import quantize
-from edgesft.stages.artefact import Artefact
+from edgesft.stages.artefact import RANGES, Artefact
 from edgesft.stages.quantize.candidates import CANDIDATES, wanted
 from tests.stages.surroundings import Small, context
 
@@ -231,3 +232,13 @@ def test_half_of_the_layers_in_float_is_the_most(
     rows = {row["name"]: row["verdict"] for row in report.details["candidates"]}
     assert "int8-static-4-float" in rows and "int8-static-16-float" not in rows
     assert rows["int8-static-4-float"] == "drops 0.4000, allowance 0.0100; not timed"
+
+
+def test_static_ranges_are_those_that_were_learned(tiny_model: Small, artefact: Artefact, tmp_path: Path) -> None:
+    origin = tiny_model.save(tmp_path / "torch")
+    (origin.path / RANGES).write_text('{"classifier": [-12.75, 12.75]}')
+    static, surroundings = _spec(scheme="int8-static"), context(tmp_path / "work", tiny_model)
+    quantize.run(static, replace(artefact, origin=origin), tmp_path / "out", surroundings)
+    model = onnx.load(tmp_path / "out/model.onnx")
+    scales = [onnx.numpy_helper.to_array(each) for each in model.graph.initializer if each.name.endswith("_scale")]
+    assert any(scale.size == 1 and float(scale) == pytest.approx(0.1) for scale in scales)
