@@ -13,6 +13,7 @@ from edgesft.spec.stages import (
     DistillSpec,
     ExportSpec,
     FinetuneSpec,
+    OptimizeSpec,
     PruneSpec,
     QuantizeSpec,
     StageSpec,
@@ -56,7 +57,7 @@ class Step:
         if isinstance(spec, DistillSpec):
             settings = self.training
             return settings is not None and "auto" in (settings.quantization, settings.flip, settings.shift)
-        return isinstance(spec, QuantizeSpec) and spec.scheme == "auto"
+        return isinstance(spec, OptimizeSpec) or (isinstance(spec, QuantizeSpec) and spec.scheme == "auto")
 
 
 def plan(recipe: RecipeSpec) -> list[Step]:

@@ -142,6 +142,16 @@ class QuantizeSpec(Spec):
         return self
 
 
+class OptimizeSpec(Spec):
+    """Other ways to write the same ONNX graph: each is measured, and kept where it pays."""
+
+    stage: Literal["optimize"]
+    name: str | None = None
+    keep: Keep = "auto"
+    tolerance: float = Field(1e-3, gt=0)
+    """Greatest absolute difference of the logits from those of the graph as it was."""
+
+
 class ExportSpec(Spec):
     """Conversion to ONNX, checked against torch on real rows."""
 
@@ -165,7 +175,7 @@ class BenchmarkSpec(Spec):
 
 
 StageSpec = Annotated[
-    FinetuneSpec | PruneSpec | DistillSpec | QuantizeSpec | ExportSpec | BenchmarkSpec,
+    FinetuneSpec | PruneSpec | DistillSpec | OptimizeSpec | QuantizeSpec | ExportSpec | BenchmarkSpec,
     Field(discriminator="stage"),
 ]
 
@@ -173,6 +183,7 @@ STAGES: dict[str, type[Spec]] = {
     "finetune": FinetuneSpec,
     "prune": PruneSpec,
     "distill": DistillSpec,
+    "optimize": OptimizeSpec,
     "quantize": QuantizeSpec,
     "export": ExportSpec,
     "benchmark": BenchmarkSpec,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import shutil
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -68,3 +69,15 @@ class Artefact:
         with self.model.open("rb") as file:
             header = json.loads(file.read(int.from_bytes(file.read(8), "little")))
         return sum(math.prod(tensor["shape"]) for name, tensor in header.items() if name != "__metadata__")
+
+
+def refill(out: Path, model: Path, artefact: Artefact) -> None:
+    """Fills a folder with a model that was made of an ONNX artefact's, and with the files that lie beside that one."""
+    out.mkdir(parents=True, exist_ok=True)
+    replaced = artefact.model.name
+    for place in sorted(artefact.path.iterdir()):
+        if place.is_file() and place.name not in (replaced, f"{replaced}.data"):
+            shutil.copy2(place, out / place.name)
+    for place in (model, model.with_name(f"{model.name}.data")):
+        if place.is_file():
+            shutil.copy2(place, out / place.name)

@@ -48,8 +48,9 @@ KINDS: dict[str, StageKind] = {
     "finetune": StageKind(("torch",), "torch", "origin", "edgesft.stages.finetune", version=4),
     "prune": StageKind(("torch",), "torch", "speed", "edgesft.stages.prune", ("channel_multiple",), version=7),
     "distill": StageKind(("torch",), "torch", "recovery", "edgesft.stages.distill", version=4),
+    "optimize": StageKind(("onnx",), "onnx", "speed", "edgesft.stages.optimize"),
     "quantize": StageKind(("onnx",), "onnx", "speed", "edgesft.stages.quantize", ("precisions",), version=3),
-    "export": StageKind(("torch",), "onnx", "convert", "edgesft.stages.export", ("opset",)),
+    "export": StageKind(("torch",), "onnx", "convert", "edgesft.stages.export", ("opset",), version=2),
     # Made by the pipeline itself, which alone sees every row.
     "benchmark": StageKind(("torch", "onnx"), None, "measure", None),
 }

@@ -11,9 +11,10 @@ import numpy as np
 
 from edgesft.errors import StageError
 from edgesft.measure.model.facts import FLOATS, OnnxFacts, read_facts
-from edgesft.measure.parity import difference
+from edgesft.measure.parity import Parity as Comparison
+from edgesft.measure.parity import compare, difference
 from edgesft.stages.export.graph import eager_attention, evaluating
-from edgesft.tasks.base import Example, Graph, Run, Task
+from edgesft.tasks.base import Batch, Example, Graph, Run, Task
 
 if TYPE_CHECKING:
     from torch import nn
@@ -168,6 +169,22 @@ def torch_run(graphs: Sequence[Graph]) -> Run:
         return {name: tensor.numpy() for name, tensor in found.items()}
 
     return run
+
+
+def files_apart(source: Path, target: Path, requests: Sequence[Batch], precision: str) -> Comparison:
+    """How far two files' answers are apart, to requests alone and, where the first axis varies, to two at once.
+
+    Args:
+        source: What was before.
+        target: What was made of it.
+        requests: Real ones, at least one.
+        precision: Of the target, see `measure.parity`.
+    """
+    feeds, inputs = list(requests), read_facts(target).inputs
+    if all(isinstance(named[0], str) for named in inputs.values() if named):
+        feeds.append({name: np.concatenate([array, array]) for name, array in requests[0].items()})
+    on_source, on_target = file_run({"model": source}), file_run({"model": target})
+    return compare([on_source(feed) for feed in feeds], [on_target(feed) for feed in feeds], precision)
 
 
 def file_run(files: Mapping[str, Path]) -> Run:

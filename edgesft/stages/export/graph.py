@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     import onnx_ir
     from torch import nn
 
+EAGER = "eager"
+"""What transformers calls attention that is written out."""
+
 SCOPES = "pkg.torch.onnx.name_scopes"
 """Metadata in which torch's exporter keeps the modules that a node comes from, outermost first, then the node."""
 
@@ -133,17 +136,34 @@ def evaluating(module: nn.Module) -> Iterator[None]:
 
 @contextmanager
 def eager_attention(module: nn.Module) -> Iterator[None]:
-    """Attention is written out inside: it exports the leanest graph, where SDPA's masks add nodes."""
-    config = getattr(module, "config", None)
-    before = getattr(config, "_attn_implementation", None)
-    if before in (None, "eager") or not hasattr(module, "set_attn_implementation"):
-        yield
-        return
-    module.set_attn_implementation("eager")
+    """Attention is written out inside: it exports the leanest graph, where SDPA's masks add nodes.
+
+    So does the mask of an encoder, which is what the tokenizer says, once for all queries: transformers computes it for
+    each pair of positions, in twenty nodes that accelerators have no kernels for.
+    """
+    from transformers.masking_utils import ALL_MASK_ATTENTION_FUNCTIONS, bidirectional_mask_function, eager_mask
+
+    def mask_of(*given: Any, **options: Any) -> Any:
+        mask = options.get("attention_mask")
+        plain = options.get("mask_function") is bidirectional_mask_function and not options.get("use_vmap")
+        if not plain or mask is None or mask.dim() != 2:
+            return eager_mask(*given, **options)
+        import torch
+
+        dtype = options.get("dtype", torch.float32)
+        return torch.where(mask[:, None, None, :].bool(), torch.zeros((), dtype=dtype), torch.finfo(dtype).min)
+
+    before = getattr(getattr(module, "config", None), "_attn_implementation", None)
+    switched = before not in (None, EAGER) and hasattr(module, "set_attn_implementation")
+    if switched:
+        module.set_attn_implementation(EAGER)  # type: ignore[operator]
+    ALL_MASK_ATTENTION_FUNCTIONS[EAGER] = mask_of
     try:
         yield
     finally:
-        module.set_attn_implementation(before)
+        del ALL_MASK_ATTENTION_FUNCTIONS[EAGER]
+        if switched:
+            module.set_attn_implementation(before)  # type: ignore[operator]
 
 
 @contextmanager

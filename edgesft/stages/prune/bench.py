@@ -26,7 +26,7 @@ from edgesft.stages.prune.sizes import measured
 from edgesft.stages.quantize import dynamic
 from edgesft.tasks.base import Contract
 
-TABLE_VERSION = 2
+TABLE_VERSION = 3
 """Raised when the table holds something else."""
 
 

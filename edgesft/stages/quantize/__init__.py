@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from edgesft.spec.stages import QuantizeSpec
-from edgesft.stages.artefact import Artefact
+from edgesft.stages.artefact import Artefact, refill
 from edgesft.stages.context import StageContext, StageReport
 from edgesft.stages.quantize.auto import Trials
-from edgesft.stages.quantize.candidates import build, fill, shrunk, wanted
+from edgesft.stages.quantize.candidates import build, shrunk, wanted
 from edgesft.stages.quantize.ort import dynamic, fp16, int4, static
 from edgesft.stages.quantize.plan import QuantizePlan, make_plan
 
@@ -30,7 +30,7 @@ def run(spec: QuantizeSpec, artefact: Artefact, out: Path, context: StageContext
     (candidate,) = wanted(spec, context.profile.precisions)
     target = context.work / "candidates" / candidate.name / artefact.model.name
     facts = build(candidate, spec, artefact, target, context)
-    fill(out, target, artefact)
+    refill(out, target, artefact)
     row = {"name": candidate.name, "verdict": "asked for", **facts}
     summary = f"{candidate.name}: {shrunk(facts, artefact)}"
     return StageReport(summary, {"chosen": candidate.name, "candidates": [row]})

@@ -11,9 +11,9 @@ from typing import Any
 from edgesft.errors import StageError
 from edgesft.measure.driver import MeasureError
 from edgesft.spec.stages import QuantizeSpec
-from edgesft.stages.artefact import Artefact
+from edgesft.stages.artefact import Artefact, refill
 from edgesft.stages.context import StageContext, StageReport
-from edgesft.stages.quantize.candidates import PRECISION, Candidate, build, fill, shrunk, wanted
+from edgesft.stages.quantize.candidates import PRECISION, Candidate, build, shrunk, wanted
 from edgesft.stages.quantize.choose import ROUNDING, Choice, Figures, choose
 from edgesft.stages.quantize.plan import matched
 from edgesft.store.store import Store
@@ -63,7 +63,7 @@ class Trials:
             timed = self._latency("latency-mixed")
             figures = self._figures(timed, reference)
         choice = choose(figures, self.context.allowance, timed[SOURCE])
-        fill(out, self._place(choice.name), self.artefact)
+        refill(out, self._place(choice.name), self.artefact)
         return self._report(figures, choice, timed[SOURCE], reference)
 
     def _wanted(self) -> Sequence[Candidate]:
@@ -157,7 +157,7 @@ class Trials:
     def _nothing(self, out: Path) -> StageReport:
         reasons = "; ".join(f"{name}: {row['error']}" for name, row in self.rows.items())
         self.context.progress.say(f"quantize: no way works here: {reasons}")
-        fill(out, self.artefact.model, self.artefact)  # a run that got so far is worth more than the bytes lost
+        refill(out, self.artefact.model, self.artefact)  # a run that got so far is worth more than the bytes lost
         failed = [{"name": name, **row} for name, row in self.rows.items()]
         return StageReport(f"nothing: no way works here: {reasons}", {"chosen": None, "candidates": failed})
 

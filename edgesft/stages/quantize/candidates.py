@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import glob
 import json
-import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -150,18 +149,6 @@ def _learned(artefact: Artefact) -> dict[str, list[float]]:
     """What layers of the torch model learned to read, if they did."""
     place = artefact.origin.path / RANGES if artefact.origin else None
     return json.loads(place.read_text("utf-8")) if place and place.is_file() else {}
-
-
-def fill(out: Path, model: Path, artefact: Artefact) -> None:
-    """The quantized model with the files that lay beside its source."""
-    out.mkdir(parents=True, exist_ok=True)
-    replaced = artefact.model.name
-    for place in sorted(artefact.path.iterdir()):
-        if place.is_file() and place.name not in (replaced, f"{replaced}.data"):
-            shutil.copy2(place, out / place.name)
-    for place in (model, model.with_name(f"{model.name}.data")):
-        if place.is_file():
-            shutil.copy2(place, out / place.name)
 
 
 def shrunk(facts: Mapping[str, Any], artefact: Artefact) -> str:

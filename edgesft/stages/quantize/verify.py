@@ -7,12 +7,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from edgesft.errors import StageError
 from edgesft.measure.model.facts import EIGHT_BITS, OnnxFacts, read_facts
-from edgesft.measure.parity import compare
-from edgesft.stages.export.checks import file_run
+from edgesft.stages.export.checks import files_apart
 from edgesft.stages.quantize.ort import BLOCK
 from edgesft.stages.quantize.plan import QuantizePlan
 from edgesft.tasks.base import Batch
@@ -55,7 +52,7 @@ def verify(target: Path, source: Path, plan: QuantizePlan, requests: Sequence[Ba
         raise StageError(f"{plan.scheme} must shrink the file's {before.size_bytes} bytes. Got {after.size_bytes}")
     _check_operators(after, plan)
     _check_weights(before, after, plan)
-    apart = _run_both(target, source, after, plan, requests)
+    apart = _run_both(target, source, plan, requests)
     ratio = round(after.size_bytes / before.size_bytes, 4)
     return {**after.to_json(), "max_abs_difference": apart, "size_ratio": ratio}
 
@@ -82,16 +79,10 @@ def _check_weights(before: OnnxFacts, after: OnnxFacts, plan: QuantizePlan) -> N
         raise StageError(f"{plan.scheme} must leave at most {limit:.0f} bytes of float weights. Got {left}")
 
 
-def _run_both(target: Path, source: Path, facts: OnnxFacts, plan: QuantizePlan, requests: Sequence[Batch]) -> float:
-    """Runs both files on requests, alone and, where the first axis varies, two at once."""
+def _run_both(target: Path, source: Path, plan: QuantizePlan, requests: Sequence[Batch]) -> float:
     if not requests:
         raise StageError("a quantized file is checked on real requests. Got none")
-    on_source, on_target = file_run({"model": source}), file_run({"model": target})
-    first = requests[0]
-    feeds = list(requests)
-    if all(isinstance(named[0], str) for named in facts.inputs.values() if named):
-        feeds.append({name: np.concatenate([array, array]) for name, array in first.items()})
-    found = compare([on_source(feed) for feed in feeds], [on_target(feed) for feed in feeds], plan.scheme)
+    found = files_apart(source, target, requests, plan.scheme)
     if found.non_finite:
         name = next(each.name for each in found.outputs if each.non_finite)
         raise StageError(f"'{target.name}' must give finite '{name}'. Got NaN or infinity")

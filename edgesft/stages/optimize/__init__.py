@@ -1,0 +1,107 @@
+"""Other ways to write the same graph: each is tried, measured on the profile, and kept where it pays."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from edgesft.spec.stages import OptimizeSpec
+from edgesft.stages.artefact import Artefact, refill
+from edgesft.stages.context import StageContext, StageReport
+from edgesft.stages.export.checks import files_apart, spread
+from edgesft.stages.export.graph import save
+from edgesft.stages.optimize.attention import fuse_attention
+from edgesft.stages.optimize.positions import first_position
+from edgesft.stages.optimize.products import merge_products
+from edgesft.stages.optimize.sums import plain_sums
+from edgesft.store.store import remember
+
+if TYPE_CHECKING:
+    import onnx_ir
+
+PAYS = 0.99
+"""Share of the latency before it up to which a rewriting is kept: less is within what medians repeat to."""
+
+ROWS = 16
+"""Validation rows whose answers are compared."""
+
+
+@dataclass(frozen=True)
+class Rewriting:
+    """One way.
+
+    Attributes:
+        name: What it makes, in the plural.
+        apply: Changes a program in place, and says how many places.
+    """
+
+    name: str
+    apply: Callable[[onnx_ir.Model], int]
+
+
+REWRITINGS = (
+    Rewriting("attentions", fuse_attention),
+    Rewriting("first positions", first_position),
+    Rewriting("merged products", merge_products),
+    Rewriting("plain sums", plain_sums),
+)
+"""In the order in which they are tried, each on what those before it left."""
+
+
+def run(spec: OptimizeSpec, artefact: Artefact, out: Path, context: StageContext) -> StageReport:
+    """Rewrites an ONNX file as runs fastest; the answers stay the same but for rounding.
+
+    What decides is stored in the context's work folder before it is used, so a resumed run decides alike.
+
+    Args:
+        spec: How far answers may be apart.
+        artefact: An ONNX artefact.
+        out: Empty folder for the result, which is the same where nothing pays.
+        context: Measures.
+    """
+    model, rows = artefact.model, []
+    for number, rewriting in enumerate(REWRITINGS):
+        target = context.work / f"rewriting-{number}" / artefact.model.name
+        row = remember(target.with_name("row.json"), partial(_tried, rewriting, spec, model, target, context))
+        rows.append(row)
+        if row["verdict"] == "kept":
+            model = target
+    refill(out, model, artefact)
+    kept = [f"{row['places']} {row['name']} × {row['ratio']:.2f}" for row in rows if row["verdict"] == "kept"]
+    return StageReport(", ".join(kept) or "nothing that pays", {"rewritings": rows})
+
+
+def _tried(
+    rewriting: Rewriting, spec: OptimizeSpec, model: Path, target: Path, context: StageContext
+) -> dict[str, Any]:
+    """What came of a rewriting; JSON values."""
+    import onnx_ir
+
+    row: dict[str, Any] = {"name": rewriting.name}
+    try:
+        program = onnx_ir.load(model)
+        row["places"] = rewriting.apply(program)
+        if not row["places"]:
+            return {**row, "verdict": "nowhere"}
+        target.parent.mkdir(parents=True, exist_ok=True)
+        save(program, target)
+        row["difference"] = _difference(model, target, context)
+    except Exception as error:  # whatever others' rules and runtimes raise: the graph stays as it was
+        return {**row, "verdict": f"failed: {type(error).__name__}: {error}"}
+    if not row["difference"] <= spec.tolerance:
+        return {**row, "verdict": f"answers differ by {row['difference']:.1e}, {spec.tolerance:g} allowed"}
+    before, after = context.latency([model, target])
+    row["ratio"] = after / before
+    context.progress.say(f"optimize: {row['places']} {rewriting.name}: {row['ratio']:.3f} of the latency")
+    return {**row, "verdict": "kept" if row["ratio"] <= PAYS else "does not pay"}
+
+
+def _difference(model: Path, target: Path, context: StageContext) -> float:
+    """The greatest one of the answers to some validation rows."""
+    requests = context.task.requests(spread(context.validation, ROWS), context.processor)
+    found = files_apart(model, target, requests, "fp32")
+    return math.inf if found.non_finite else found.absolute
