@@ -187,7 +187,7 @@ def test_auto_stands_for_a_chain_that_settings_reach_into(tmp_path: Path) -> Non
     path.write_text(GOOD[: GOOD.index("stages:")] + "stages: auto\n")
     recipe, problems, _ = load.recipe(path, ["stages.prune.latency=0.3"])
     assert recipe and not problems
-    assert [spec.stage for spec in recipe.stages] == ["finetune", "prune", "distill", "quantize"]
+    assert [spec.stage for spec in recipe.stages] == ["finetune", "prune", "distill", "optimize", "quantize"]
     assert recipe.stages[1].latency == 0.3 and recipe.stages[0].epochs == "auto"
     path.write_text(GOOD)
     recipe, problems, _ = load.recipe(path, ["stages=auto"])
