@@ -7,6 +7,10 @@ from typing import Any
 AUTO = "auto"
 
 
+_PRUNE = {"latency": AUTO, "precision": AUTO, "optimized": True, "vocabulary": AUTO}
+"""As far as it holds, and measured in the form that the model will have in the end."""
+
+
 def stages() -> list[dict[str, Any]]:
     """Stages as a recipe would write them.
 
@@ -19,7 +23,7 @@ def stages() -> list[dict[str, Any]]:
     taught = {**open_, "token_substitution": AUTO, "flip": AUTO, "shift": AUTO}
     return [
         {"stage": "finetune", **open_},
-        {"stage": "prune", "latency": AUTO, "vocabulary": AUTO, "teacher": "finetune", **taught},
+        {"stage": "prune", **_PRUNE, "teacher": "finetune", **taught},
         {"stage": "distill", "quantization": AUTO, **taught},
         {"stage": "optimize"},
         {"stage": "quantize", "scheme": AUTO},

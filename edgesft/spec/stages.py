@@ -46,8 +46,12 @@ class PruneSpec(TrainingSpec):
     rounds: int = Field(1, ge=1, le=100)
     """How often a part is cut and what is left trained again, sharing the epochs; 1 cuts all at once. Not with
     `latency: auto`, whose rounds have all epochs each."""
-    precision: Literal["fp32", "int8-dynamic"] = "fp32"
-    """Precision of the exports that `latency` and `latency_ms` compare."""
+    precision: Literal["fp32", "int8-dynamic", "auto"] = "fp32"
+    """Precision of the exports that `latency` and `latency_ms` compare; `auto` is int8-dynamic where the input was
+    measured to be faster in it."""
+    optimized: bool = False
+    """Whether these exports are written as the stage `optimize` may write them: what costs little there is then no
+    reason to take it out."""
     importance: Literal["taylor", "magnitude"] = "taylor"
     """`taylor`: first-order loss change (Molchanov et al. 2019, arXiv 1906.10771); `magnitude`: L2 norm."""
     targets: tuple[Literal["heads", "ffn", "hidden", "channels"], ...] | None = Field(None, min_length=1)

@@ -75,6 +75,28 @@ def run(spec: OptimizeSpec, artefact: Artefact, out: Path, context: StageContext
     return StageReport(", ".join(kept) or "nothing that pays", {"rewritings": rows})
 
 
+def rewritten(source: Path, target: Path) -> None:
+    """Writes a file with all rewritings that do not fail, whether they pay or not: what it may become.
+
+    Args:
+        source: An exported model.
+        target: File to write.
+    """
+    import onnx_ir
+
+    chosen = list(REWRITINGS)
+    while True:
+        program = onnx_ir.load(source)
+        for rewriting in chosen:
+            try:
+                rewriting.apply(program)
+            except Exception:  # as above; half of it may be done
+                chosen.remove(rewriting)
+                break
+        else:
+            return save(program, target)
+
+
 def _tried(
     rewriting: Rewriting, spec: OptimizeSpec, model: Path, target: Path, context: StageContext
 ) -> dict[str, Any]:

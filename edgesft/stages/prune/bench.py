@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -14,9 +14,12 @@ import numpy as np
 import torch
 from torch import nn
 
+from edgesft.errors import StageError
+from edgesft.spec.auto import AUTO
 from edgesft.spec.stages import PruneSpec
 from edgesft.stages.context import StageContext
 from edgesft.stages.export import export_onnx
+from edgesft.stages.optimize import rewritten
 from edgesft.stages.prune.apply import apply_plan
 from edgesft.stages.prune.costs import Sizes, kinds
 from edgesft.stages.prune.layout import Layout
@@ -24,7 +27,14 @@ from edgesft.stages.prune.plan import PrunePlan, make_plan
 from edgesft.stages.prune.search import Point
 from edgesft.stages.prune.sizes import measured
 from edgesft.stages.quantize import dynamic
+from edgesft.store.store import remember
 from edgesft.tasks.base import Contract
+
+PAYS = 0.95
+"""Share of the fp32 latency up to which int8 is what widths are chosen for."""
+
+PRECISION = "precision.json"
+"""In the work folder."""
 
 TABLE_VERSION = 3
 """Raised when the table holds something else."""
@@ -49,6 +59,28 @@ class Bench:
     layout: Layout
     contract: Contract
     context: StageContext
+
+    def precise(self) -> Bench:
+        """Itself with `precision: auto` decided by the input: int8 where that is faster."""
+        if self.spec.precision != AUTO:
+            return self
+        plain, int8 = (
+            replace(self, spec=self.spec.model_copy(update={"precision": each})) for each in ("fp32", "int8-dynamic")
+        )
+        if "int8" not in self.context.profile.precisions:
+            return plain
+
+        def share() -> float:
+            try:
+                both = [plain._input, int8._input]
+            except StageError:
+                return 1.0  # there is nothing to quantize
+            before, after = self.context.latency(both)
+            return after / before
+
+        found = float(remember(self.context.work / PRECISION, share))
+        self.context.progress.say(f"prune: int8 takes {found:.2f} of the time")
+        return int8 if found < PAYS else plain
 
     def measure(self, sizes: Sizes) -> Point:
         """Times the input with its widths cut to these sizes beside the input."""
@@ -78,6 +110,7 @@ class Bench:
             "shapes": {name: list(shape) for name, shape in self.layout.shapes.items()},
             "sizes": {name: measured(allowed[widths[0].name]) for name, widths in classes.items()},
             "precision": self.spec.precision,
+            "optimized": self.spec.optimized,
             "opset": self.context.profile.opset,
         }
         found: dict[str, Any] = self.context.record(facts, lambda: self._table(allowed))
@@ -112,7 +145,7 @@ class Bench:
 
     @cached_property
     def _input(self) -> Path:
-        return self._export(self.model, "input")
+        return self._export(self.model, f"input-{self.spec.precision}")
 
     def _export(self, model: nn.Module, name: str) -> Path:
         context, folder = self.context, self.context.work / name
@@ -128,6 +161,9 @@ class Bench:
             opset=context.profile.opset,
         )
         place = folder / "model.onnx"
+        if self.spec.optimized:
+            rewritten(place, folder / "optimized.onnx")
+            place = folder / "optimized.onnx"
         if self.spec.precision == "fp32":
             return place
         quantized = folder / "int8.onnx"

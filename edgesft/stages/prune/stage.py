@@ -69,6 +69,8 @@ def run(spec: PruneSpec, artefact: Artefact, out: Path, context: StageContext) -
     if layout.left_alone:
         context.progress.say(f"prune: left alone: {', '.join(layout.left_alone)}")
     bench = Bench(spec, copy.deepcopy(model), sample, layout, contract, context)
+    if spec.parameters is None:
+        bench = bench.precise()
     if spec.latency == "auto":
         model, rounds = _as_far_as_it_holds(bench, model)
     else:

@@ -2,6 +2,7 @@ import json
 from dataclasses import replace
 from typing import Any
 
+import onnx
 import pytest
 import torch
 from tokenizers import Tokenizer, models
@@ -16,6 +17,8 @@ from edgesft.stages.artefact import Artefact
 from edgesft.stages.context import StageContext
 from edgesft.stages.prune import stage
 from edgesft.stages.prune.apply import apply_plan
+from edgesft.stages.prune.bench import Bench
+from edgesft.stages.prune.layout import Layout
 from edgesft.stages.prune.plan import PrunePlan
 from edgesft.stages.prune.vocabulary import trim_vocabulary
 from edgesft.tasks import vocabulary
@@ -220,6 +223,26 @@ def test_int8_compares_quantized_files(source, context, tmp_path):
     report = stage.run(spec, source, tmp_path / "out", replace(context, latency=latency))
     assert set(names) == {"int8.onnx"}
     assert report.details["latency"]["precision"] == "int8-dynamic"
+
+
+def test_widths_are_chosen_for_the_form_that_is_fastest(source, context, tmp_path):
+    seen = []
+
+    def latency(files):
+        seen.append([file.name for file in files])
+        operators = [{node.op_type for node in onnx.load(file).graph.node} for file in files]
+        assert not any("Softmax" in found for found in operators), "as it is written in the end"
+        return [file.stat().st_size for file in files]
+
+    spec = PruneSpec(stage="prune", latency=0.95, precision="auto", optimized=True, channel_multiple=4)
+    report = stage.run(spec, source, tmp_path / "out", replace(context, latency=latency))
+    assert seen[0] == ["optimized.onnx", "int8.onnx"] and {name for names in seen[1:] for name in names} == {
+        "int8.onnx"
+    }
+    assert report.details["latency"]["precision"] == "int8-dynamic"
+    profile = context.profile.model_copy(update={"precisions": ("fp32",)})
+    without = Bench(spec, None, {}, Layout((), {}), source.contract, replace(context, profile=profile))
+    assert without.precise().spec.precision == "fp32", "what the profile lacks is not asked for"
 
 
 def test_a_latency_out_of_reach_says_the_floor(source, context, tmp_path):
