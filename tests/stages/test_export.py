@@ -18,7 +18,8 @@ from edgesft.measure.model.facts import read_facts
 from edgesft.spec.stages import ExportSpec
 from edgesft.stages import export
 from edgesft.stages.export import checks
-from edgesft.stages.export.graph import convert, save
+from edgesft.stages.export.graph import convert, modules_of, save
+from edgesft.stages.optimize.products import joined
 from edgesft.tasks.base import Graph
 from tests.stages.surroundings import CONTRACT, TASK, Small, context, small
 
@@ -51,6 +52,12 @@ def test_axes_inputs_and_opset_are_as_asked(exported: Path, tiny_model: Small) -
     }
     assert not {symbol for symbol in symbols if re.search(r"\bs\d+\b", symbol)}
     assert {"batch", "sequence"} <= symbols
+
+
+def test_nodes_say_which_modules_they_are_of() -> None:
+    assert modules_of("classifier.Gemm") == ["classifier"]
+    assert modules_of("layer.0.self.query+key.MatMul_2") == ["layer.0.self.query", "layer.0.self.key"]
+    assert joined(["a.b.MatMul", "a.c.MatMul"]) == "a.b+c.MatMul" and joined(["a.b.MatMul", "d"]) == "a.b.MatMul"
 
 
 def test_nodes_are_named_after_modules_and_traces_are_gone(exported: Path) -> None:

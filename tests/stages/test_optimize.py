@@ -62,6 +62,7 @@ def test_what_pays_is_kept_and_answers_stay(model: Small, artefact: Artefact, tm
     onnx.checker.check_model(str(out / "model.onnx"))
     names = [node.name for node in onnx.load(out / "model.onnx").graph.node]
     assert len(set(names)) == len(names) and all(names)
+    assert "bert.encoder.layer.0.attention.self.query+key+value.MatMul" in names
     run, plain, batch = file_run({"model": out / "model.onnx"}), file_run({"model": artefact.model}), padded(model)
     np.testing.assert_allclose(run(batch)["logits"], plain(batch)["logits"], atol=1e-4)
 

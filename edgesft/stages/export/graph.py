@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from edgesft.errors import StageError
 from edgesft.measure.model.facts import PROTOBUF_LIMIT_BYTES
 from edgesft.stages.quiet import quiet
@@ -21,6 +23,9 @@ if TYPE_CHECKING:
 
 EAGER = "eager"
 """What transformers calls attention that is written out."""
+
+JOINT = "+"
+"""Between the names of modules that one node stands for."""
 
 SCOPES = "pkg.torch.onnx.name_scopes"
 """Metadata in which torch's exporter keeps the modules that a node comes from, outermost first, then the node."""
@@ -224,6 +229,12 @@ def _symbols(program: onnx_ir.Model, graph: Graph) -> Mapping[str, str]:
     return names
 
 
+def modules_of(node: str) -> list[str]:
+    """The modules that a node is of, by its name: `attention.query+key.MatMul` is of `attention.query` and `….key`."""
+    parent, _, leaves = node.rpartition(".")[0].rpartition(".")
+    return [f"{parent}.{leaf}" if parent else leaf for leaf in leaves.split(JOINT)]
+
+
 def _name_nodes(program: onnx_ir.Model, prefix: str) -> None:
     """Names each node after the module it comes from: `classifier.Gemm`, so that patterns can say what is meant."""
     seen: Counter[str] = Counter()
@@ -235,3 +246,13 @@ def _name_nodes(program: onnx_ir.Model, prefix: str) -> None:
             name = f"{module}.{node.op_type}" if module else node.op_type
             seen[name] += 1
             node.name = name if seen[name] == 1 else f"{name}_{seen[name]}"
+
+
+def initializer(graph: onnx_ir.Graph, name: str, array: np.ndarray) -> onnx_ir.Value:
+    """A constant of a graph, which now has it."""
+    import onnx_ir
+
+    tensor = onnx_ir.tensor(np.ascontiguousarray(array), name=name)
+    value = onnx_ir.Value(name=name, shape=tensor.shape, type=onnx_ir.TensorType(tensor.dtype), const_value=tensor)
+    graph.register_initializer(value)
+    return value

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from edgesft.stages.export.graph import initializer
+
 if TYPE_CHECKING:
     import onnx_ir
 
@@ -87,9 +89,7 @@ def _restrict(program: onnx_ir.Model, chosen: dict[onnx_ir.Node, Sequence[int]])
     import onnx_ir
 
     graph = program.graph
-    tensor = onnx_ir.tensor(np.zeros(1, np.int64), name=ZERO)
-    zero = onnx_ir.Value(name=ZERO, shape=tensor.shape, type=onnx_ir.TensorType(tensor.dtype), const_value=tensor)
-    graph.register_initializer(zero)
+    zero = initializer(graph, ZERO, np.zeros(1, np.int64))
     taken: dict[tuple[onnx_ir.Value, int], onnx_ir.Value] = {}
 
     def first(value: onnx_ir.Value, axis: int, before: onnx_ir.Node) -> onnx_ir.Value:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
+
+from edgesft.stages.export.graph import JOINT, initializer
 
 if TYPE_CHECKING:
     import onnx_ir
@@ -22,43 +25,47 @@ def merge_products(program: onnx_ir.Model) -> int:
     Returns:
         How many products are now one of several.
     """
-    import onnx_ir
     import onnx_ir.passes.common as passes
 
     graph, merged = program.graph, 0
     for value in [*graph.inputs, *(output for node in list(graph) for output in node.outputs)]:
-        users = [user for user, place in value.uses() if place == 0 and _weight(user) is not None]
-        if len(users) < 2 or len({_weight(user).shape[0] for user in users}) > 1:  # type: ignore[union-attr]
-            continue
-        weights = [_weight(user) for user in users]
-        whole = onnx_ir.tensor(np.concatenate(weights, axis=1), name=f"{users[0].name}.merged")  # type: ignore[arg-type]
-        sizes = onnx_ir.tensor(np.array([weight.shape[1] for weight in weights], np.int64), name=f"{whole.name}.sizes")  # type: ignore[union-attr]
-        stored = [
-            onnx_ir.Value(name=each.name, shape=each.shape, type=onnx_ir.TensorType(each.dtype), const_value=each)
-            for each in (whole, sizes)
-        ]
-        for each in stored:
-            graph.register_initializer(each)
-        product = onnx_ir.node("MatMul", [value, stored[0]], name=users[0].name)
-        split = onnx_ir.node(
-            "Split",
-            [product.outputs[0], stored[1]],
-            attributes={"axis": -1},
-            num_outputs=len(users),
-            name=f"{users[0].name}.Split",
-        )
-        product.outputs[0].name = f"{whole.name}.output"
-        graph.insert_before(users[0], [product, split])
-        for user, part in zip(users, split.outputs, strict=True):
-            output = user.outputs[0]
-            part.shape, part.type, name = output.shape, output.type, output.name
-            output.replace_all_uses_with(part, replace_graph_outputs=True)
-            graph.remove(user, safe=True)
-            part.name = name
-        merged += len(users)
+        users = {user: weight for user, place in value.uses() if place == 0 and (weight := _weight(user)) is not None}
+        if len(users) > 1 and len({weight.shape[0] for weight in users.values()}) == 1:
+            _merge(program, value, users)
+            merged += len(users)
     passes.TopologicalSortPass()(program)
     passes.RemoveUnusedNodesPass()(program)
     return merged
+
+
+def _merge(program: onnx_ir.Model, value: onnx_ir.Value, users: Mapping[onnx_ir.Node, np.ndarray]) -> None:
+    import onnx_ir
+
+    graph, nodes = program.graph, list(users)
+    name = joined([str(node.name) for node in nodes])
+    weight = initializer(graph, f"{name}.weight", np.concatenate(list(users.values()), axis=1))
+    widths = initializer(graph, f"{name}.widths", np.array([each.shape[1] for each in users.values()], np.int64))
+    product = onnx_ir.node("MatMul", [value, weight], name=name)
+    product.outputs[0].name, product.outputs[0].type = f"{name}.output", nodes[0].outputs[0].type
+    split = onnx_ir.node(
+        "Split", [product.outputs[0], widths], attributes={"axis": -1}, num_outputs=len(nodes), name=f"{name}.Split"
+    )
+    graph.insert_before(nodes[0], [product, split])
+    for node, part in zip(nodes, split.outputs, strict=True):
+        output = node.outputs[0]
+        part.shape, part.type, called = output.shape, output.type, output.name
+        output.replace_all_uses_with(part, replace_graph_outputs=True)
+        graph.remove(node, safe=True)
+        part.name = called
+
+
+def joined(names: Sequence[str]) -> str:
+    """The name of a node that stands for several: of siblings `attention.query+key.MatMul`, else the first one's."""
+    parts = [name.rsplit(".", 2) for name in names]
+    if any(len(part) < 3 for part in parts) or len({(part[0], part[2]) for part in parts}) > 1:
+        return names[0]
+    (parent, _, kind), leaves = parts[0], [part[1] for part in parts]
+    return f"{parent}.{JOINT.join(leaves)}.{kind}"
 
 
 def _weight(node: onnx_ir.Node) -> np.ndarray | None:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from edgesft.stages.export.graph import initializer
+
 if TYPE_CHECKING:
     import onnx_ir
 
@@ -44,7 +46,7 @@ def fold_weights(program: onnx_ir.Model) -> int:
             users[0].outputs[0].replace_all_uses_with(output)
             output.shape = users[0].outputs[0].shape
         node.attributes.add(_attribute("axis", axis))
-        node.replace_input_with(0, _initializer(graph, f"{node.name}.weight", levels))
+        node.replace_input_with(0, initializer(graph, f"{node.name}.weight", levels))
         folded += 1
     _drop_unused(program)
     return folded
@@ -68,8 +70,8 @@ def quantize_tables(program: onnx_ir.Model, names: Collection[str]) -> None:
             "DequantizeLinear",
             [
                 output,
-                _initializer(graph, f"{node.name}.scale", np.array(scale, np.float32)),
-                _initializer(graph, f"{node.name}.zero", np.array(0, np.int8)),
+                initializer(graph, f"{node.name}.scale", np.array(scale, np.float32)),
+                initializer(graph, f"{node.name}.zero", np.array(0, np.int8)),
             ],
             name=f"{node.name}.DequantizeLinear",
         )
@@ -79,7 +81,7 @@ def quantize_tables(program: onnx_ir.Model, names: Collection[str]) -> None:
         output.name, scaled.name = f"{name}.int8", name
         dequantize.replace_input_with(0, output)
         output.type = onnx_ir.TensorType(onnx_ir.DataType.INT8)
-        node.replace_input_with(0, _initializer(graph, f"{node.name}.table", np.rint(table / scale).astype(np.int8)))
+        node.replace_input_with(0, initializer(graph, f"{node.name}.table", np.rint(table / scale).astype(np.int8)))
         graph.insert_after(node, dequantize)
     _drop_unused(program)
 
@@ -126,15 +128,6 @@ def _attribute(name: str, value: int) -> onnx_ir.Attr:
     import onnx_ir
 
     return onnx_ir.AttrInt64(name, value)
-
-
-def _initializer(graph: onnx_ir.Graph, name: str, array: np.ndarray) -> onnx_ir.Value:
-    import onnx_ir
-
-    tensor = onnx_ir.tensor(np.ascontiguousarray(array), name=name)
-    value = onnx_ir.Value(name=name, shape=tensor.shape, type=onnx_ir.TensorType(tensor.dtype), const_value=tensor)
-    graph.register_initializer(value)
-    return value
 
 
 def _split_gemm(graph: onnx_ir.Graph, gemm: onnx_ir.Node) -> None:

@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from edgesft.stages.context import StageContext
+from edgesft.stages.export.graph import modules_of
 from edgesft.train.drift import drift_of
 from edgesft.train.objective import inputs_of
 from edgesft.train.rounding import rounded, rounding
@@ -54,8 +55,11 @@ def rescued(
     Returns:
         None where even half of them do not suffice.
     """
-    of_module = {name: [node for node in nodes if node.rpartition(".")[0] == name] for name in order}
-    worst = [node for name in order for node in of_module[name]]
+    of_module: dict[str, list[str]] = {}
+    for node in nodes:
+        for name in modules_of(node):
+            of_module.setdefault(name, []).append(node)
+    worst = list(dict.fromkeys(node for name in order for node in of_module.get(name, ())))
     count = 1
     while 2 * count <= len(worst):
         kept = tuple(sorted(worst[:count]))

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from edgesft.measure.model.facts import PROTOBUF_LIMIT_BYTES
+from edgesft.stages.export.graph import modules_of
 from edgesft.stages.quantize.plan import Bits, QuantizePlan, make_plan, matched
 from edgesft.stages.quiet import quiet
 from edgesft.tasks.base import Batch
@@ -294,8 +295,9 @@ def _overrides(
     known = {tensor.name for tensor in model.graph.initializer}
     found: dict[str, list[float]] = {}
     for node in model.graph.node:
-        bounds = ranges.get(node.name.rpartition(".")[0]) if node.name in plan.quantized else None
-        if bounds and node.op_type != "Gather" and node.input[0] not in known:
+        if node.name not in plan.quantized or node.op_type == "Gather" or node.input[0] in known:
+            continue
+        for bounds in filter(None, map(ranges.get, modules_of(node.name))):
             low, high = found.get(node.input[0], bounds)
             found[node.input[0]] = [min(low, bounds[0]), max(high, bounds[1])]
     return {
