@@ -71,8 +71,8 @@ class TrainingSpec(Spec):
     the teacher's validation metric stands it within the allowance."""
     shift: tuple[Share, ...] | Literal["auto"] | None = None
     """Shares of the lengths of a row's last axes, up to which it is moved along them in training (arrays): `[0.1, 0.1]`
-    moves pictures both ways, `[0.1, 0]` along the first of two axes. For a student, `auto` takes an eighth of each axis
-    where the teacher's validation metric stands it within the allowance."""
+    moves pictures both ways, `[0.1, 0]` along the first of two axes. For a student, `auto` takes an eighth or a
+    sixteenth of each axis, where the teacher's validation metric stands it within the allowance."""
     token_deletion: float | None = Field(None, ge=0, lt=1)
     """Share of input tokens that the model does not see in training (text tasks)."""
     token_swap: float | None = Field(None, ge=0, lt=1)

@@ -16,9 +16,9 @@ from edgesft.stages.training import BATCH, load_teacher, score
 from edgesft.store.store import remember
 from edgesft.tasks.base import Contract, Example
 
-FLIP, SHIFT = 0.5, 0.125
-"""Share of the rows that are mirrored, and of an axis up to which they are moved: the usual ones of CIFAR-10 (He et al.
-2015, arXiv 1512.03385, section 4.2: 4 of 32 pixels)."""
+FLIP, SHIFTS = 0.5, (1 / 8, 1 / 16)
+"""Share of the rows that are mirrored, and shares of an axis up to which they are moved, the largest that is harmless:
+the usual ones of CIFAR-10 (He et al. 2015, arXiv 1512.03385, section 4.2: 4 of 32 pixels), or half of it."""
 
 VIEWS = 4
 """Of each validation row, where few of them are to tell two models apart."""
@@ -74,8 +74,12 @@ def _found(context: StageContext, teacher: nn.Module) -> dict[str, Any]:
         return whole - _metric(context, teacher, _changed(still, change)) <= context.allowance
 
     axes = min(2, max((value.ndim for name, value in context.validation[0].items() if name != "labels"), default=0))
-    single = [tuple(SHIFT if axis == other else 0.0 for other in range(axes)) for axis in range(axes)]
-    shift = [sum(each) if harmless({"shift": each}) else 0.0 for each in single]
+
+    def farthest(axis: int) -> float:
+        alone = ((share, tuple(share if axis == other else 0.0 for other in range(axes))) for share in SHIFTS)
+        return next((share for share, moved in alone if harmless({"shift": moved})), 0.0)
+
+    shift = [farthest(axis) for axis in range(axes)]
     return {"flip": FLIP if harmless({"flip": 1.0}) else 0.0, "shift": shift if any(shift) else []}
 
 
