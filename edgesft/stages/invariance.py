@@ -73,11 +73,13 @@ def _found(context: StageContext, teacher: nn.Module) -> dict[str, Any]:
     def harmless(change: Mapping[str, Any]) -> bool:
         return whole - _metric(context, teacher, _changed(still, change)) <= context.allowance
 
-    axes = min(2, max((value.ndim for name, value in context.validation[0].items() if name != "labels"), default=0))
+    shapes = [value.shape[-2:] for name, value in context.validation[0].items() if name != "labels"]
+    axes = max(map(len, shapes), default=0)
 
     def farthest(axis: int) -> float:
         alone = ((share, tuple(share if axis == other else 0.0 for other in range(axes))) for share in SHIFTS)
-        return next((share for share, moved in alone if harmless({"shift": moved})), 0.0)
+        length = max(shape[axis - axes] for shape in shapes if len(shape) >= axes - axis)
+        return next((share for share, moved in alone if share * length >= 1 and harmless({"shift": moved})), 0.0)
 
     shift = [farthest(axis) for axis in range(axes)]
     return {"flip": FLIP if harmless({"flip": 1.0}) else 0.0, "shift": shift if any(shift) else []}
