@@ -85,6 +85,10 @@ class TrainingSpec(Spec):
     quantizes takes them over. `auto` does so in a distillation where int8 was measured to be faster."""
     evaluations: int | None = Field(None, ge=1, le=1000)
     """How often, evenly spaced over the stage, the validation metric is taken to find the best checkpoint."""
+    selection: Literal["best", "last"] | None = None
+    """Which evaluation's weights are kept. The best one's metric is too good by chance, the more so the fewer the
+    validation rows, and what is compared with it then seems to have lost; with a falling learning rate the last one is
+    about as good, and what its metric says is true."""
     patience: int | None = Field(None, ge=1)
     """Evaluations without a better one after which the training ends; by default it runs its epochs."""
     checkpoint_minutes: float | None = Field(None, gt=0)
@@ -142,6 +146,7 @@ class ResolvedTraining(Spec):
     arithmetic: Literal["auto", "fp32", "bf16"] = "auto"
     quantization: Literal["none", "int8-dynamic", "int8-static", "auto"] = "none"
     evaluations: int = 3
+    selection: Literal["best", "last"] = "best"
     patience: int | None = None
     checkpoint_minutes: float = 2.0
 

@@ -192,7 +192,8 @@ class StepTrainer(Trainer):
             raise _diverged(f"a weight after step {step} is infinite or not a number")
         with self.average.in_place() if self.average else nullcontext():
             metrics = dict(self._plan.evaluate())
-        if not record.best or metrics[self._plan.deciding] >= record.best[self._plan.deciding]:
+        better = not record.best or metrics[self._plan.deciding] >= record.best[self._plan.deciding]
+        if better or self._plan.settings.selection == "last":
             record.best_step, record.best = step, metrics
         loss = record.loss_sum / max(record.loss_steps, 1)
         record.history.append({"step": step, "loss": loss, "learning_rate": self._rate, "metrics": metrics})

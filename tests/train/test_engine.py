@@ -192,6 +192,15 @@ def test_best_weights_are_restored(task: Mood, tmp_path: Path, scores: tuple[flo
     assert report.best_step == report.history[best]["step"]
 
 
+def test_the_last_weights_stay_where_that_is_asked(task: Mood, tmp_path: Path) -> None:
+    model = task.model()
+    scripted = Scripted(model, (0.5, 0.9, 0.7))
+    settings = SETTINGS.model_copy(update={"epochs": 1, "selection": "last"})
+    report = task.fit(model, tmp_path, task=scripted, settings=settings)
+    assert digest(model) == scripted.digests[-1] and report.best["accuracy"] == 0.7
+    assert report.best_step == report.steps
+
+
 def test_fraction_of_an_epoch(task: Mood, tmp_path: Path) -> None:
     settings = SETTINGS.model_copy(update={"epochs": 0.25, "evaluations": 5})
     report = task.fit(task.model(), tmp_path, settings=settings)
