@@ -61,8 +61,7 @@ def views(context: StageContext) -> StageContext | None:
     )
     if not settings.noisy:
         return None
-    rows = [row for view in range(VIEWS) for row in _changed_rows(context, settings, context.seed + view)]
-    return replace(context, validation=rows)
+    return replace(context, validation=_changed_rows(context, settings))
 
 
 def _found(context: StageContext, teacher: nn.Module) -> dict[str, Any]:
@@ -91,15 +90,15 @@ def _changed(settings: ResolvedTraining, change: Mapping[str, Any]) -> ResolvedT
 
 def _metric(context: StageContext, teacher: nn.Module, settings: ResolvedTraining) -> float:
     """The teacher's deciding metric on the validation rows, changed as the settings have it."""
-    rows = _changed_rows(context, settings, context.seed) if settings.noisy else context.validation
+    rows = _changed_rows(context, settings) if settings.noisy else context.validation
     return score(teacher, replace(context, validation=rows))
 
 
-def _changed_rows(context: StageContext, settings: ResolvedTraining, seed: int) -> list[Example]:
-    """The validation rows with noise."""
-    task, rng = context.task, np.random.default_rng(seed)
+def _changed_rows(context: StageContext, settings: ResolvedTraining) -> list[Example]:
+    """The validation rows with noise, `VIEWS` times."""
+    task, rng = context.task, np.random.default_rng(context.seed)
     rows: list[Example] = []
-    for start in range(0, len(context.validation), BATCH):
+    for start in [*range(0, len(context.validation), BATCH)] * VIEWS:
         batch = task.collate(context.validation[start : start + BATCH], context.processor)
         changed = task.augment(batch, context.processor, settings, rng)
         count = len(next(iter(changed.values())))
