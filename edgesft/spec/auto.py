@@ -26,6 +26,6 @@ def stages() -> list[dict[str, Any]]:
         {"stage": "finetune", **open_},
         {"stage": "prune", **_PRUNE, "teacher": "finetune", **taught},
         {"stage": "distill", "quantization": AUTO, **taught},
-        {"stage": "optimize"},
+        {"stage": "optimize", "precision": AUTO},
         {"stage": "quantize", "scheme": AUTO},
     ]

@@ -152,6 +152,9 @@ class OptimizeSpec(Spec):
     stage: Literal["optimize"]
     name: str | None = None
     keep: Keep = "auto"
+    precision: Literal["fp32", "int8-dynamic", "auto"] = "fp32"
+    """Precision in which ways are timed, whatever the stage gives: what saves little in fp32 may save much in int8.
+    `auto` is int8-dynamic where the graph was measured to be faster in it."""
     tolerance: float = Field(1e-3, gt=0)
     """Greatest absolute difference of the logits from those of the graph as it was."""
 

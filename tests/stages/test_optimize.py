@@ -80,6 +80,22 @@ def test_what_was_rewritten_can_be_quantized(model: Small, artefact: Artefact, t
     assert float(np.abs(run(batch)["logits"] - plain(batch)["logits"]).max()) < 0.5 * largest
 
 
+def test_ways_are_timed_in_the_form_that_is_fastest(model: Small, artefact: Artefact, tmp_path: Path) -> None:
+    seen: list[list[bool]] = []
+
+    def latency(places: Sequence[Path]) -> list[int]:
+        seen.append(["MatMulInteger" in operators(place) for place in places])
+        return [1000, 500] if len(seen) == 1 else [1000, 1000]
+
+    spec = OptimizeSpec(stage="optimize", precision="auto")
+    report = optimize.run(spec, artefact, tmp_path / "out", context(tmp_path / "work", model, latency=latency))
+    assert seen == [[False, True], *[[True, True]] * 4] and report.details["precision"] == "int8-dynamic"
+    slow = optimize.run(spec, artefact, tmp_path / "slow", context(tmp_path / "w", model, latency=faster(0.96)))
+    assert slow.details["precision"] == "fp32"
+    plain = context(tmp_path / "p", model, latency=faster(0.5), precisions=("fp32",))
+    assert optimize.run(spec, artefact, tmp_path / "plain", plain).details["precision"] == "fp32"
+
+
 def test_what_does_not_pay_goes(model: Small, artefact: Artefact, tmp_path: Path) -> None:
     report = optimize.run(SPEC, artefact, tmp_path / "out", context(tmp_path / "work", model, latency=faster(1.0)))
     assert report.summary == "nothing that pays"

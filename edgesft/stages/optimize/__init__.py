@@ -6,9 +6,12 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from edgesft.errors import StageError
+from edgesft.spec.auto import AUTO
 from edgesft.spec.stages import OptimizeSpec
 from edgesft.stages.artefact import Artefact, refill
 from edgesft.stages.context import StageContext, StageReport
@@ -18,6 +21,7 @@ from edgesft.stages.optimize.attention import fuse_attention
 from edgesft.stages.optimize.positions import first_position
 from edgesft.stages.optimize.products import merge_products
 from edgesft.stages.optimize.sums import plain_sums
+from edgesft.stages.quantize import dynamic
 from edgesft.store.store import remember
 
 if TYPE_CHECKING:
@@ -25,6 +29,12 @@ if TYPE_CHECKING:
 
 PAYS = 0.99
 """Share of the latency before it up to which a rewriting is kept: less is within what medians repeat to."""
+
+FASTER = 0.95
+"""Share of the fp32 latency up to which int8 is what ways are timed in."""
+
+PRECISION = "precision.json"
+"""In the work folder."""
 
 ROWS = 16
 """Validation rows whose answers are compared."""
@@ -63,16 +73,41 @@ def run(spec: OptimizeSpec, artefact: Artefact, out: Path, context: StageContext
         out: Empty folder for the result, which is the same where nothing pays.
         context: Measures.
     """
-    model, rows = artefact.model, []
+    model, rows, int8 = artefact.model, [], _in_int8(spec, artefact.model, context)
     for number, rewriting in enumerate(REWRITINGS):
         target = context.work / f"rewriting-{number}" / artefact.model.name
-        row = remember(target.with_name("row.json"), partial(_tried, rewriting, spec, model, target, context))
+        row = remember(
+            target.with_name("row.json"), partial(_tried, rewriting, spec, model, target, context, int8=int8)
+        )
         rows.append(row)
         if row["verdict"] == "kept":
             model = target
     refill(out, model, artefact)
     kept = [f"{row['places']} {row['name']} × {row['ratio']:.2f}" for row in rows if row["verdict"] == "kept"]
-    return StageReport(", ".join(kept) or "nothing that pays", {"rewritings": rows})
+    details = {"precision": "int8-dynamic" if int8 else "fp32", "rewritings": rows}
+    return StageReport(", ".join(kept) or "nothing that pays", details)
+
+
+def _in_int8(spec: OptimizeSpec, model: Path, context: StageContext) -> bool:
+    """Whether ways are timed in int8."""
+    if spec.precision != AUTO:
+        return spec.precision != "fp32"
+
+    def pays() -> bool:
+        try:
+            before, after = context.latency([model, _quantized(model, context)])
+        except StageError:
+            return False  # there is nothing to quantize
+        return after < before * FASTER
+
+    return "int8" in context.profile.precisions and bool(remember(context.work / PRECISION, pays))
+
+
+def _quantized(model: Path, context: StageContext) -> Path:
+    """The int8 form of a file, in the work folder."""
+    place = context.work / "int8" / f"{sha256(str(model).encode()).hexdigest()[:8]}.onnx"
+    dynamic(model, place)
+    return place
 
 
 def rewritten(source: Path, target: Path) -> None:
@@ -98,7 +133,7 @@ def rewritten(source: Path, target: Path) -> None:
 
 
 def _tried(
-    rewriting: Rewriting, spec: OptimizeSpec, model: Path, target: Path, context: StageContext
+    rewriting: Rewriting, spec: OptimizeSpec, model: Path, target: Path, context: StageContext, *, int8: bool
 ) -> dict[str, Any]:
     """What came of a rewriting; JSON values."""
     import onnx_ir
@@ -116,7 +151,8 @@ def _tried(
         return {**row, "verdict": f"failed: {type(error).__name__}: {error}"}
     if not row["difference"] <= spec.tolerance:
         return {**row, "verdict": f"answers differ by {row['difference']:.1e}, {spec.tolerance:g} allowed"}
-    before, after = context.latency([model, target])
+    timed = [_quantized(each, context) if int8 else each for each in (model, target)]
+    before, after = context.latency(timed)
     row["ratio"] = after / before
     context.progress.say(f"optimize: {row['places']} {rewriting.name}: {row['ratio']:.3f} of the latency")
     return {**row, "verdict": "kept" if row["ratio"] <= PAYS else "does not pay"}
