@@ -210,3 +210,16 @@ def _metrics(budget: BudgetSpec, facts: Facts) -> list[Line]:
 
 def _missing(metric: str, known: Mapping[str, Interval]) -> str:
     return f"{metric} was not taken; there is {', '.join(known) or 'no metric'}"
+
+
+def size_limit(budget: BudgetSpec, original_bytes: int | None) -> int | None:
+    """Most bytes that a budget allows what ships; None where it says nothing.
+
+    Args:
+        budget: `size_mb` and `size_ratio`.
+        original_bytes: Of the fine-tuned original's files, where there is one yet.
+    """
+    limits = [] if budget.size_mb is None else [budget.size_mb * BYTES_PER_MB]
+    if budget.size_ratio is not None and original_bytes is not None:
+        limits.append(budget.size_ratio * original_bytes)
+    return int(min(limits)) if limits else None

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from edgesft import processes
+from edgesft.budget.lines import size_limit
 from edgesft.measure.saturation import saturates
 from edgesft.pipeline.job import Job
 from edgesft.pipeline.plan import Step, export_settings
@@ -31,6 +32,9 @@ ORIGINAL = "finetune"
 
 START_VERSION = 1
 """Raised when the same pretrained source would make another start."""
+
+SIZES = ("size_mb", "size_ratio")
+"""Lines of the budget that the files must keep."""
 
 T = TypeVar("T")
 
@@ -99,7 +103,7 @@ class Maker:
             if processes.count() > 1:
                 facts["arithmetic"]["processes"] = processes.count()
         if step.spec.stage == "quantize":
-            facts["saturates"] = saturates(job.machine)
+            facts |= {"saturates": saturates(job.machine), "size_limit": job.recipe.budget.model_dump(include={*SIZES})}
         if step.measured:
             # What is fastest here says nothing about another machine.
             facts |= {"runtime": job.runtime, "measure": job.quick.model_dump(), "allowance": job.allowance}
@@ -183,6 +187,7 @@ class Maker:
             teacher=teacher,
             reference=reference,
             allowance=job.allowance,
+            size_limit=size_limit(job.recipe.budget, reference.size_bytes if reference else None),
             latency=measurer.medians,
             record=record,
             evaluate=measurer.scores,

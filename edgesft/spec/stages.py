@@ -114,7 +114,8 @@ class QuantizeSpec(Spec):
     name: str | None = None
     keep: Keep = "auto"
     scheme: Literal["auto", "int8-dynamic", "int8-static", "int4", "fp16"] = "auto"
-    """`auto` measures the candidates that the profile allows and keeps the fastest within the accuracy allowance."""
+    """`auto` measures the candidates that the profile allows and keeps the fastest within the accuracy allowance, of
+    those that the budget's size has room for if it has for any."""
     backend: Literal["onnxruntime", "neural-compressor"] = "onnxruntime"
     """Who quantizes `int8-static`."""
     calibration_rows: int = Field(128, ge=1)

@@ -44,6 +44,7 @@ class StageContext:
         teacher: The artefact that this stage learns from, if any.
         reference: The fine-tuned original once there is one; drops are counted against it.
         allowance: How far the deciding metric may fall below the reference.
+        size_limit: Most bytes that the budget allows what ships, if it says so.
         latency: `latency([onnx file, …])` → p50 of each in nanoseconds, interleaved, on the profile's provider.
         record: `record(facts, measure)` → a JSON value that these facts, this machine, the profile and the rows decide,
             measured where no run has done so before.
@@ -69,3 +70,4 @@ class StageContext:
     evaluate: Callable[[Path], dict[str, float]]
     encoded_by: Callable[[Any], Sequence[Example]]
     progress: Progress
+    size_limit: int | None = None

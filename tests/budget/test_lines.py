@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from edgesft.budget.lines import Facts, judge
+from edgesft.budget.lines import Facts, judge, size_limit
 from edgesft.budget.percentile import Interval
 from edgesft.budget.verdict import worst
 from edgesft.spec.budget import BudgetSpec
@@ -157,3 +157,10 @@ def test_few_rounds_say_that_they_are_few() -> None:
     few = Facts(size_bytes=1, rounds=[[MS] * 100] * 4)
     (line,) = judge(BudgetSpec.model_validate({"latency_ms": {"p95": 9}}), few)
     assert line.reason == "it takes 5 rounds to tell how samples depend on each other, got 4"
+
+
+def test_the_size_that_is_asked_for_in_bytes() -> None:
+    assert size_limit(BudgetSpec(), 100) is None
+    assert size_limit(BudgetSpec(size_mb=2), None) == 2_000_000
+    assert size_limit(BudgetSpec(size_mb=2, size_ratio=0.25), 4_000_000) == 1_000_000
+    assert size_limit(BudgetSpec(size_ratio=0.25), None) is None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -62,7 +63,7 @@ class Trials:
         if kept:
             timed = self._latency("latency-mixed")
             figures = self._figures(timed, reference)
-        choice = choose(figures, self.context.allowance, timed[SOURCE])
+        choice = choose(figures, self.context.allowance, timed[SOURCE], self._room())
         refill(out, self._place(choice.name), self.artefact)
         return self._report(figures, choice, timed[SOURCE], reference)
 
@@ -92,7 +93,7 @@ class Trials:
 
     def _too_far(self, figures: Sequence[Figures], source_p50_ns: int) -> list[Figures]:
         """The fastest int8 candidate, alone, where it is faster than what can be kept and drops too much."""
-        choice = choose(figures, self.context.allowance, source_p50_ns)
+        choice = choose(figures, self.context.allowance, source_p50_ns, self._room())
         bar = next(each.p50_ns for each in figures if each.name == choice.name) if choice.qualified else source_p50_ns
         int8 = [each for each in figures if PRECISION[self.rows[each.name]["plan"]["scheme"]] == "int8"]
         far = [each for each in int8 if each.p50_ns < bar * RESCUED and each.drop > self.context.allowance + ROUNDING]
@@ -117,6 +118,12 @@ class Trials:
 
         nodes = self.rows[candidate.name]["plan"]["quantized"]
         return mixed.rescued(nodes, order, attempt, self.context.allowance + ROUNDING)
+
+    def _room(self) -> float:
+        """Bytes that the budget leaves the model beside what else ships."""
+        if self.context.size_limit is None:
+            return math.inf
+        return self.context.size_limit - (self.artefact.size_bytes - self.artefact.model.stat().st_size)
 
     @property
     def _made(self) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -57,10 +58,11 @@ class Choice:
     verdicts: dict[str, str]
 
 
-def choose(candidates: Sequence[Figures], allowance: float, source_p50_ns: int) -> Choice:
+def choose(candidates: Sequence[Figures], allowance: float, source_p50_ns: int, most_bytes: float = math.inf) -> Choice:
     """The fastest whose drop is within the allowance, else the one that drops least, of those faster than the source.
 
-    Of those that are as fast within `AS_FAST` the smallest.
+    Of those that are as fast within `AS_FAST` the smallest. What the budget has no room for is passed over where it has
+    room for others.
 
     Where no candidate within the allowance is faster, the smallest is kept, since size is what it can still pay in.
 
@@ -68,11 +70,14 @@ def choose(candidates: Sequence[Figures], allowance: float, source_p50_ns: int) 
         candidates: At least one; earlier ones win ties.
         allowance: Largest drop of the deciding metric.
         source_p50_ns: Median latency of the float model in the same run.
+        most_bytes: What there is room for.
     """
     faster = [figures for figures in candidates if figures.p50_ns < source_p50_ns]
     within = [figures for figures in candidates if figures.drop <= allowance + ROUNDING]
     both = [figures for figures in within if figures in faster]
+    fitting = [figures for figures in both if figures.size_bytes <= most_bytes]
     if both:
+        both = fitting or both
         fastest = min(both, key=lambda figures: figures.p50_ns)
         alike = [figures for figures in both if figures.p50_ns <= fastest.p50_ns * AS_FAST]
         best, why = min(alike, key=lambda figures: figures.size_bytes), "fastest within the allowance"
@@ -90,5 +95,8 @@ def choose(candidates: Sequence[Figures], allowance: float, source_p50_ns: int) 
             verdicts[figures.name] = f"drops {figures.drop:.4f}, allowance {allowance:.4f}"
         else:
             slower = both and figures.p50_ns > best.p50_ns
+            if fitting and figures.size_bytes > most_bytes:
+                verdicts[figures.name] = f"larger than the budget's {most_bytes / 1e6:.1f} MB"
+                continue
             verdicts[figures.name] = f"{'slower' if slower else 'larger'} than {best.name}"
     return Choice(best.name, bool(within), verdicts)

@@ -29,5 +29,21 @@ def test_none_faster_keeps_the_smallest_within_the_allowance() -> None:
     assert choice.name == "b"
 
 
+def test_of_those_as_fast_the_smallest_wins() -> None:
+    choice = choose(
+        [_figures("a", 1000, 0.0, 25), _figures("b", 1015, 0.0, 20), _figures("c", 1030, 0.0, 9)], 0.01, 2000
+    )
+    assert choice.name == "b" and choice.verdicts["b"] == "kept: as fast as a, and smaller"
+    assert choice.verdicts["a"] == "larger than b" and choice.verdicts["c"] == "slower than b"
+
+
+def test_what_the_budget_has_no_room_for_is_passed_over() -> None:
+    tried = [_figures("a", 40, 0.0, 25_000_000), _figures("b", 50, 0.0, 20_000_000), _figures("c", 45, 0.1, 9_000_000)]
+    choice = choose(tried, 0.01, 100, 21e6)
+    assert choice.name == "b" and choice.verdicts["a"] == "larger than the budget's 21.0 MB"
+    assert "drops" in choice.verdicts["c"]
+    assert choose(tried, 0.01, 100, 19e6).name == "a", "none that holds is small enough"
+
+
 def test_ties_go_to_the_earlier() -> None:
     assert choose([_figures("a", 40, 0.0), _figures("b", 40, 0.0)], 0.01, 100).name == "a"
