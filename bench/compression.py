@@ -1,12 +1,13 @@
 """How much faster and smaller does a model get within a point of accuracy, and how far do others get?
 
-    python bench/compression.py [CASE …] [--seeds 3] [--olive PYTHON] [--output runs/compression]
+    python bench/compression.py [CASE …] [--seeds 3] [--olive PYTHON] [--no-pruner] [--output runs/compression]
 
 A case is a recipe of bench/compression/, all of which say `stages: auto` and nothing else of how to do it. Each seed is
 a run of its own; where the test set has less than a thousand rows, figures are means of the seeds. Peers get the model
 that the first seed fine-tuned: ONNX Runtime's dynamic and static int8, torch-pruning by MACs with the same teacher and
-as many epochs (`bench/peers.py`), and Olive's candidates, where `--olive` names the Python of an environment that has
-it. All models of a seed are then timed against each other, and scored on the test rows.
+as many epochs (`bench/peers.py`; with many rows it trains for long, `--no-pruner` leaves it out), and Olive's
+candidates, where `--olive` names the Python of an environment that has it. All models of a seed are then timed against
+each other, and scored on the test rows.
 
 What is done is not done again, so that a killed bench goes on where it was. Prints a table and what each stage bought,
 and leaves `compression.json`. EDGESFT_DATA and EDGESFT_WEIGHTS name the folders of data sets and of pretrained weights.
@@ -118,7 +119,7 @@ def _digest(file: Path) -> str:
     return sha256(file.read_bytes()).hexdigest()
 
 
-def case(name: str, seeds: int, olive: Path | None, output: Path) -> dict[str, Any]:
+def case(name: str, seeds: int, output: Path, *, olive: Path | None, pruner: bool) -> dict[str, Any]:
     """Everything of one case; JSON values."""
     first = Seed.of(name, 0, output)
     count = seeds if len(first.job.splits.test or ()) < FEW else 1
@@ -128,7 +129,7 @@ def case(name: str, seeds: int, olive: Path | None, output: Path) -> dict[str, A
         models = {variant: seed.run(name, variant) for variant in (OURS, ORIGINAL)}
         if number == 0:
             models |= {variant: seed.run(name, variant) for variant in VARIANTS if variant not in models}
-            models |= peers.pruned_by_macs(seed.job, seed.folder)
+            models |= peers.pruned_by_macs(seed.job, seed.folder) if pruner else {}
             models |= peers.olive(seed.job, olive, models[ORIGINAL], seed.folder) if olive else {}
         results = json.loads((models[OURS] / "results.json").read_text("utf-8"))
         found.append({"seed": number, "rows": seed.judged(models), "stages": waterfall(results)})
@@ -197,11 +198,13 @@ def main() -> None:
     parser.add_argument("cases", nargs="*", choices=[*AIMS, []], metavar="CASE", help=", ".join(AIMS))
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--olive", type=Path, help="Python of an environment that has olive-ai")
+    parser.add_argument("--no-pruner", action="store_true", help="leave torch-pruning out")
     parser.add_argument("--output", type=Path, default=Path("runs/compression"))
     options = parser.parse_args()
     found = []
     for name in options.cases or AIMS:
-        found.append(case(name, options.seeds, options.olive, options.output))
+        pruner = not options.no_pruner
+        found.append(case(name, options.seeds, options.output, olive=options.olive, pruner=pruner))
         (options.output / f"{name}.json").write_text(json.dumps(found[-1], indent=1), "utf-8")
     (options.output / "compression.json").write_text(json.dumps(found, indent=1), "utf-8")
     print(table(found), stages(found), sep="\n\n")
