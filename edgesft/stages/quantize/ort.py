@@ -13,6 +13,7 @@ import numpy as np
 from edgesft.measure.model.facts import PROTOBUF_LIMIT_BYTES
 from edgesft.stages.export.graph import modules_of
 from edgesft.stages.quantize.plan import Bits, QuantizePlan, make_plan, matched
+from edgesft.stages.quantize.tables import BLOCK, pack_tables
 from edgesft.stages.quiet import quiet
 from edgesft.tasks.base import Batch
 
@@ -22,8 +23,8 @@ if TYPE_CHECKING:
 Calibration = Literal["minmax", "entropy", "percentile"]
 Algorithm = Literal["rtn", "hqq"]
 
-BLOCK, INT8_PRODUCTS = 32, 4
-"""Weights that share a scale, and the `accuracy_level` of MatMulNBits that lets it compute in int8."""
+INT8_PRODUCTS = 4
+"""The `accuracy_level` of MatMulNBits that lets it compute in int8."""
 
 BETWEEN = ("Add", "Clip", "Concat", "MaxPool", "Relu")
 """Operators that ONNX Runtime's CPU provider has for 8-bit values, or moves into the convolution before them."""
@@ -65,17 +66,15 @@ def dynamic(
     )
 
     def quantize(model: onnx.ModelProto, place: str) -> None:
-        if table_bits == 4:
-            tables = {node.name for node in model.graph.node if node.op_type == "Gather"}
-            model = _in_blocks(model, tables.intersection(plan.quantized))
+        done = pack_tables(model, _tables(model, plan)) if table_bits == 4 else set()
         quantize_dynamic(
             model,
             place,
             per_channel=per_channel,
             reduce_range=reduced,
             weight_type=QuantType.QInt8,
-            op_types_to_quantize=["Gather", "MatMul"] if table_bits == 8 else ["MatMul"],
-            nodes_to_quantize=_after_gemm_is_split(model, plan),
+            op_types_to_quantize=["Gather", "MatMul"],
+            nodes_to_quantize=[name for name in _after_gemm_is_split(model, plan) if name not in done],
         )
 
     _apply(source, target, quantize)
@@ -161,7 +160,7 @@ def int4(
     algorithm: Algorithm = "rtn",
     exclude: Sequence[str] = (),
 ) -> QuantizePlan:
-    """4-bit weights in blocks of 32 with a scale each (MatMulNBits, GatherBlockQuantized).
+    """4-bit weights in blocks of 32 with a scale each (MatMulNBits; tables by standard operators).
 
     The smallest file. Products are computed in 8 bits where the CPU provider can, which takes longer than with 8-bit
     weights: of MiniLM 1.56 times as fast as fp32 where int8-dynamic is 2.5 times (20 tokens, AVX-512 VNNI, measured).
@@ -195,6 +194,7 @@ def int4(
                 if node.op_type == "MatMul" and shapes.get(node.input[1], [1])[0] % BLOCK == 0
             ]
             model = _in_blocks(model, set(whole).intersection(plan.quantized), algorithm)
+        pack_tables(model, _tables(model, plan))
         onnx.save(_in_blocks(model, plan.quantized), place)
 
     _apply(source, target, convert)
@@ -304,6 +304,11 @@ def _overrides(
         name: [{"rmin": np.array(low, np.float32), "rmax": np.array(high, np.float32)}]
         for name, (low, high) in found.items()
     }
+
+
+def _tables(model: onnx.ModelProto, plan: QuantizePlan) -> set[str]:
+    """Nodes of the plan that look rows of a table up."""
+    return {node.name for node in model.graph.node if node.op_type == "Gather"}.intersection(plan.quantized)
 
 
 def _after_gemm_is_split(model: onnx.ModelProto, plan: QuantizePlan) -> list[str]:

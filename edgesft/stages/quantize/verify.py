@@ -10,14 +10,14 @@ from typing import Any
 from edgesft.errors import StageError
 from edgesft.measure.model.facts import EIGHT_BITS, OnnxFacts, read_facts
 from edgesft.stages.export.checks import files_apart
-from edgesft.stages.quantize.ort import BLOCK
 from edgesft.stages.quantize.plan import QuantizePlan
+from edgesft.stages.quantize.tables import BLOCK
 from edgesft.tasks.base import Batch
 
 MARKS: Mapping[str, tuple[tuple[str, ...], ...]] = {
     "int8-dynamic": (("MatMulInteger", "DequantizeLinear", "DynamicQuantizeLSTM"),),
     "int8-static": (("QuantizeLinear", "QLinearMatMul", "QLinearConv"), ("DequantizeLinear", "QLinearMatMul")),
-    "int4": (("MatMulNBits", "GatherBlockQuantized"),),
+    "int4": (("MatMulNBits", "GatherBlockQuantized", "BitShift"),),
     "fp16": (),
 }
 """Scheme → groups of operators; of each group one must be there."""
