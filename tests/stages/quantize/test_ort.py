@@ -82,8 +82,8 @@ def test_tables_in_four_bits_beside_products_in_eight(tmp_path: Path) -> None:
     facts = verify(tmp_path / "q.onnx", artefact.model, plan, rows)
     assert facts["operators"]["BitShift"] > 0 and facts["operators"]["MatMulInteger"] > 0
     dynamic(artefact.model, tmp_path / "d.onnx")
-    small, large = (sum(read_facts(tmp_path / name).constant_bytes.values()) for name in ("q.onnx", "d.onnx"))
-    assert small < large
+    fewer, more = (sum(read_facts(tmp_path / name).constant_bytes.values()) for name in ("q.onnx", "d.onnx"))
+    assert fewer < more
     assert 0 < facts["max_abs_difference"] < 0.6 * _largest_logit(model, artefact)
     with pytest.raises(StageError, match="must store"):
         verify(tmp_path / "q.onnx", artefact.model, replace(plan, four_bit_bytes=0), rows)
