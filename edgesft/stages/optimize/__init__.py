@@ -125,7 +125,7 @@ def rewritten(source: Path, target: Path) -> None:
         for rewriting in chosen:
             try:
                 rewriting.apply(program)
-            except Exception:  # as above; half of it may be done
+            except Exception:  # as in `_tried`; half of it may be done, so that all is done anew without it
                 chosen.remove(rewriting)
                 break
         else:
@@ -147,6 +147,8 @@ def _tried(
         target.parent.mkdir(parents=True, exist_ok=True)
         save(program, target)
         row["difference"] = _difference(model, target, context)
+    except (OSError, MemoryError):
+        raise  # A full disk says nothing about the rewriting.
     except Exception as error:  # whatever others' rules and runtimes raise: the graph stays as it was
         return {**row, "verdict": f"failed: {type(error).__name__}: {error}"}
     if not row["difference"] <= spec.tolerance:
