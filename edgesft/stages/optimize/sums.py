@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 def plain_sums(program: onnx_ir.Model) -> int:
     """Writes Sum for each Add whose answer is normalised.
 
-    ONNX Runtime (1.27) makes SkipLayerNormalization of Add and LayerNormalization, which on x86 takes 33 µs for 20
+    ONNX Runtime (1.32) makes SkipLayerNormalization of Add and LayerNormalization, which on x86 takes 33 µs for 20
     positions of 384 values where the two take 8 (measured): over a quarter of a small int8 encoder's time. Sum of two
     computes the same, and no fusion knows it.
 

@@ -170,7 +170,7 @@ def int4(
         target: File to write.
         algorithm: `rtn` rounds to nearest; `hqq` finds scales and zeros for which the error has few large parts (Badri
             and Shaji 2023, "Half-Quadratic Quantization"). Embedding tables, and weights whose columns are no whole
-            number of blocks, are rounded to nearest. ONNX Runtime's GPTQ (1.27) passes no error on to the weights that
+            number of blocks, are rounded to nearest. ONNX Runtime's GPTQ (1.32) passes no error on to the weights that
             follow, and is further off than rounding to nearest.
         exclude: fnmatch patterns over node names that stay in float; each must match.
 
