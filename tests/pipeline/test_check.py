@@ -236,5 +236,5 @@ def test_training_for_int8_where_the_profile_has_none(recipe: Callable[[Change],
 
 def test_what_is_left_to_be_found_is_a_number_afterwards(recipe: Callable[[Change], Path]) -> None:
     found = check(recipe(put("stages", value="auto"))).recipe.stages
-    assert [stage.stage for stage in found] == ["finetune", "prune", "distill", "quantize"]
+    assert [stage.stage for stage in found] == ["finetune", "prune", "distill", "optimize", "quantize"]
     assert found[0].epochs == 30 and found[1].learning_rate == 1e-4
