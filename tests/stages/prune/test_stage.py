@@ -211,20 +211,6 @@ def test_a_teacher_that_does_not_fit_is_said_where_it_goes_on_as_well(source, co
         stage.run(spec, source, tmp_path / "wrong", wrong)
 
 
-def test_int8_compares_quantized_files(source, context, tmp_path):
-    names = []
-
-    def latency(files):
-        names.extend(file.name for file in files)
-        assert all(file.stat().st_size < 0.8 * (file.parent / "model.onnx").stat().st_size for file in files)
-        return [file.stat().st_size for file in files]
-
-    spec = PruneSpec(stage="prune", latency=0.95, precision="int8-dynamic", channel_multiple=4)
-    report = stage.run(spec, source, tmp_path / "out", replace(context, latency=latency))
-    assert set(names) == {"int8.onnx"}
-    assert report.details["latency"]["precision"] == "int8-dynamic"
-
-
 def test_widths_are_chosen_for_the_form_that_is_fastest(source, context, tmp_path):
     seen = []
 
