@@ -103,7 +103,9 @@ class Maker:
             if processes.count() > 1:
                 facts["arithmetic"]["processes"] = processes.count()
         if step.spec.stage == "quantize":
-            facts |= {"saturates": saturates(job.machine), "size_limit": job.recipe.budget.model_dump(include={*SIZES})}
+            facts["saturates"] = saturates(job.machine)
+            if step.measured:
+                facts["size_limit"] = job.recipe.budget.model_dump(include={*SIZES})
         if step.measured:
             # What is fastest here says nothing about another machine.
             facts |= {"runtime": job.runtime, "measure": job.quick.model_dump(), "allowance": job.allowance}

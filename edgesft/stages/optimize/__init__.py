@@ -10,7 +10,6 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edgesft.errors import StageError
 from edgesft.spec.auto import AUTO
 from edgesft.spec.stages import OptimizeSpec
 from edgesft.stages.artefact import Artefact, refill
@@ -21,7 +20,7 @@ from edgesft.stages.optimize.attention import fuse_attention
 from edgesft.stages.optimize.positions import first_position
 from edgesft.stages.optimize.products import merge_products
 from edgesft.stages.optimize.sums import plain_sums
-from edgesft.stages.quantize import dynamic
+from edgesft.stages.quantize import dynamic, int8_pays
 from edgesft.store.store import remember
 
 if TYPE_CHECKING:
@@ -29,9 +28,6 @@ if TYPE_CHECKING:
 
 PAYS = 0.99
 """Share of the latency before it up to which a rewriting is kept: less is within what medians repeat to."""
-
-FASTER = 0.95
-"""Share of the fp32 latency up to which int8 is what ways are timed in."""
 
 PRECISION = "precision.json"
 """In the work folder."""
@@ -92,15 +88,8 @@ def _in_int8(spec: OptimizeSpec, model: Path, context: StageContext) -> bool:
     """Whether ways are timed in int8."""
     if spec.precision != AUTO:
         return spec.precision != "fp32"
-
-    def pays() -> bool:
-        try:
-            before, after = context.latency([model, _quantized(model, context)])
-        except StageError:
-            return False  # there is nothing to quantize
-        return after < before * FASTER
-
-    return "int8" in context.profile.precisions and bool(remember(context.work / PRECISION, pays))
+    found: bool = remember(context.work / PRECISION, partial(int8_pays, model, context.work / "int8.onnx", context))
+    return found
 
 
 def _quantized(model: Path, context: StageContext) -> Path:

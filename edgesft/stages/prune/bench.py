@@ -14,7 +14,6 @@ import numpy as np
 import torch
 from torch import nn
 
-from edgesft.errors import StageError
 from edgesft.spec.auto import AUTO
 from edgesft.spec.stages import PruneSpec
 from edgesft.stages.context import StageContext
@@ -26,12 +25,9 @@ from edgesft.stages.prune.layout import Layout
 from edgesft.stages.prune.plan import PrunePlan, make_plan
 from edgesft.stages.prune.search import Point
 from edgesft.stages.prune.sizes import measured
-from edgesft.stages.quantize import dynamic
+from edgesft.stages.quantize import dynamic, int8_pays
 from edgesft.store.store import remember
 from edgesft.tasks.base import Contract
-
-PAYS = 0.95
-"""Share of the fp32 latency up to which int8 is what widths are chosen for."""
 
 PRECISION = "precision.json"
 """In the work folder."""
@@ -69,18 +65,12 @@ class Bench:
         )
         if "int8" not in self.context.profile.precisions:
             return plain
+        work = self.context.work
 
-        def share() -> float:
-            try:
-                both = [plain._input, int8._input]
-            except StageError:
-                return 1.0  # there is nothing to quantize
-            before, after = self.context.latency(both)
-            return after / before
+        def pays() -> bool:
+            return int8_pays(plain._input, work / "int8.onnx", self.context)
 
-        found = float(remember(self.context.work / PRECISION, share))
-        self.context.progress.say(f"prune: int8 takes {found:.2f} of the time")
-        return int8 if found < PAYS else plain
+        return int8 if remember(work / PRECISION, pays) else plain
 
     def measure(self, sizes: Sizes) -> Point:
         """Times the input with its widths cut to these sizes beside the input."""
