@@ -128,6 +128,10 @@ class QuantizeSpec(Spec):
     """Of embedding tables in `int8-dynamic`; 4 makes them half as large, with a scale for each 32 values."""
     algorithm: Literal["rtn", "hqq"] = "rtn"
     """How `int4` rounds the weights of products: to nearest, or by half-quadratic optimisation."""
+    smooth: float = Field(0.0, ge=0, le=1)
+    """How much of what makes activations hard to round in 8 bits moves into the weights that read them (SmoothQuant;
+    Xiao et al. 2022, arXiv 2211.10438, who take a half); 0 leaves all as it is. `auto` tries a half where int8 drops by
+    more than the allowance."""
     exclude: tuple[str, ...] = ()
     """Node-name patterns (fnmatch) that stay in float; each must match something."""
 
@@ -136,8 +140,9 @@ class QuantizeSpec(Spec):
         idle = {
             "backend": self.scheme != "int8-static",
             "calibration": self.scheme not in ("int8-static", "auto") or self.backend == "neural-compressor",
-            "calibration_rows": self.scheme not in ("int8-static", "auto"),
+            "calibration_rows": self.scheme not in ("int8-static", "auto") and not self.smooth,
             "table_bits": self.scheme != "int8-dynamic",
+            "smooth": not self.scheme.startswith("int8") or self.backend == "neural-compressor",
             "algorithm": self.scheme != "int4",
             "per_channel": self.scheme in ("int4", "fp16"),
         }

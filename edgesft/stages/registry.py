@@ -49,7 +49,7 @@ KINDS: dict[str, StageKind] = {
     "prune": StageKind(("torch",), "torch", "speed", "edgesft.stages.prune", ("channel_multiple",), version=7),
     "distill": StageKind(("torch",), "torch", "recovery", "edgesft.stages.distill", version=4),
     "optimize": StageKind(("onnx",), "onnx", "speed", "edgesft.stages.optimize"),
-    "quantize": StageKind(("onnx",), "onnx", "speed", "edgesft.stages.quantize", ("precisions",), version=3),
+    "quantize": StageKind(("onnx",), "onnx", "speed", "edgesft.stages.quantize", ("precisions",), version=4),
     "export": StageKind(("torch",), "onnx", "convert", "edgesft.stages.export", ("opset",), version=2),
     # Made by the pipeline itself, which alone sees every row.
     "benchmark": StageKind(("torch", "onnx"), None, "measure", None),

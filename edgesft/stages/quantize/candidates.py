@@ -21,7 +21,8 @@ from edgesft.stages.context import StageContext
 from edgesft.stages.export.checks import spread
 from edgesft.stages.quantize import neural, ort
 from edgesft.stages.quantize.ort import Algorithm
-from edgesft.stages.quantize.plan import Backend, Bits, QuantizePlan, Scheme
+from edgesft.stages.quantize.plan import Backend, Bits, QuantizePlan, Scheme, make_plan
+from edgesft.stages.quantize.smooth import smooth
 from edgesft.stages.quantize.verify import verify
 from edgesft.tasks.base import Batch
 
@@ -41,6 +42,7 @@ class Candidate:
         backend: Who does it.
         table_bits: Of embedding tables, where the scheme is `int8-dynamic`.
         algorithm: How `int4` rounds.
+        smooth: How much moves from activations into weights first.
         kept: Nodes that stay in float, besides those that the spec excludes.
     """
 
@@ -48,6 +50,7 @@ class Candidate:
     backend: Backend = "onnxruntime"
     table_bits: Bits = 8
     algorithm: Algorithm = "rtn"
+    smooth: float = 0.0
     kept: tuple[str, ...] = ()
 
     @property
@@ -57,6 +60,7 @@ class Candidate:
         parts += [self.backend] if self.backend != "onnxruntime" else []
         parts += [self.algorithm] if self.algorithm != "rtn" else []
         parts += ["4-bit-tables"] if self.table_bits == 4 else []
+        parts += ["smooth"] if self.smooth else []
         parts += [f"{len(self.kept)}-float"] if self.kept else []
         return "-".join(parts)
 
@@ -82,7 +86,7 @@ def wanted(spec: QuantizeSpec, precisions: Sequence[str]) -> tuple[Candidate, ..
     """The candidates that a spec asks for; `auto` asks for all that the profile's precisions allow."""
     if spec.scheme == "auto":
         return tuple(candidate for candidate in CANDIDATES if candidate.precisions <= set(precisions))
-    return (Candidate(spec.scheme, spec.backend, spec.table_bits, spec.algorithm),)
+    return (Candidate(spec.scheme, spec.backend, spec.table_bits, spec.algorithm, spec.smooth),)
 
 
 def build(
@@ -98,17 +102,35 @@ def build(
         StageError: It could not be made, or is not what it should be.
         UnavailableError: Its backend is not installed.
     """
-    plan = _quantize(candidate, spec, artefact, target, context)
+    source = artefact.model
+    if candidate.smooth:
+        source = _smoothed(candidate, spec, artefact, target, context)
+    plan = _quantize(candidate, spec, artefact, source, target, context)
     rows = context.task.requests(spread(context.validation, VERIFY_ROWS), context.processor)
     proven = {"instructions": proof(machine())} if PRECISION[candidate.scheme] == "int8" else {}
     return {"plan": plan.to_json(), **verify(target, artefact.model, plan, rows), **proven}
 
 
-def _quantize(
+def _smoothed(
     candidate: Candidate, spec: QuantizeSpec, artefact: Artefact, target: Path, context: StageContext
+) -> Path:
+    """A float file that is easier to quantize."""
+    place = target.with_name(f"smooth-{target.name}")
+    place.parent.mkdir(parents=True, exist_ok=True)
+    nodes = make_plan(artefact.model, candidate.scheme, exclude=_exclude(candidate, spec)).quantized
+    if not smooth(artefact.model, place, calibration_requests(spec, context), nodes, strength=candidate.smooth):
+        raise StageError("smoothing must find values that weights can take scales from. Got none")
+    return place
+
+
+def _exclude(candidate: Candidate, spec: QuantizeSpec) -> tuple[str, ...]:
+    return (*spec.exclude, *map(glob.escape, candidate.kept))
+
+
+def _quantize(
+    candidate: Candidate, spec: QuantizeSpec, artefact: Artefact, source: Path, target: Path, context: StageContext
 ) -> QuantizePlan:
-    source, per_channel, reduced = artefact.model, spec.per_channel, saturates(machine())
-    exclude = (*spec.exclude, *map(glob.escape, candidate.kept))
+    per_channel, reduced, exclude = spec.per_channel, saturates(machine()), _exclude(candidate, spec)
     if candidate.scheme == "int8-dynamic":
         bits = candidate.table_bits
         return ort.dynamic(source, target, per_channel=per_channel, table_bits=bits, reduced=reduced, exclude=exclude)
@@ -124,15 +146,15 @@ def _quantize(
             target,
             requests,
             calibration=calibration,
-            ranges=_learned(artefact),
+            ranges={} if candidate.smooth else _learned(artefact),
             per_channel=per_channel,
             reduced=reduced,
             exclude=exclude,
         )
-    if reduced:
-        raise StageError("neural-compressor must run where products of bytes do not saturate. This machine lacks VNNI")
     if artefact.origin is None:
         raise StageError("neural-compressor must start from the torch model. Got an ONNX file without it")
+    if reduced:
+        raise StageError("neural-compressor must run where products of bytes do not saturate. This machine lacks VNNI")
     from edgesft.train.checkpoint import load
 
     model = load(artefact.origin.path, context.task)

@@ -42,14 +42,14 @@ def sensitive(model: nn.Module, context: StageContext) -> list[str]:
 
 
 def rescued(
-    nodes: Sequence[str], order: Sequence[str], attempt: Callable[[tuple[str, ...]], float | None], allowance: float
+    nodes: Sequence[str], order: Sequence[str], attempt: Callable[[tuple[str, ...]], float], allowance: float
 ) -> tuple[str, ...] | None:
     """The nodes to leave in float so that a model drops by no more than the allowance: 1, 2, 4 … of the worst.
 
     Args:
         nodes: Those that would be quantized, named after their modules.
         order: Modules, the worst first.
-        attempt: `attempt(kept) -> drop` with these nodes in float; None where that cannot be made.
+        attempt: `attempt(kept) -> drop` with these nodes in float.
         allowance: Largest drop.
 
     Returns:
@@ -63,8 +63,7 @@ def rescued(
     count = 1
     while 2 * count <= len(worst):
         kept = tuple(sorted(worst[:count]))
-        drop = attempt(kept)
-        if drop is not None and drop <= allowance:
+        if attempt(kept) <= allowance:
             return kept
         count *= 2
     return None
