@@ -33,6 +33,7 @@ from edgesft.pipeline.check import check
 from edgesft.pipeline.job import Job
 from edgesft.pipeline.rows import Measurer, required
 from edgesft.progress import Progress
+from edgesft.spec import auto
 from edgesft.stages.artefact import Artefact
 from edgesft.store.store import Store
 
@@ -43,7 +44,7 @@ AIMS = {"sentiment": (5, 10), "intents": (8, 12), "objects": (4, 8), "signs": (1
 
 ORIGINAL, OURS = "fine-tuned, fp32", "edgesft, stages: auto"
 
-FINETUNE = "{stage: finetune, epochs: auto, learning_rate: auto}"
+FINETUNE = json.dumps(auto.stages()[0])
 QUANTIZE = "{stage: quantize, keep: always, scheme: int8-"
 VARIANTS = {
     OURS: None,

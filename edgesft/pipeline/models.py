@@ -183,7 +183,7 @@ class Maker:
             train=job.train,
             validation=job.validation,
             profile=job.target,
-            training=step.training or ResolvedTraining(),
+            training=_on(job.machine, step.training or ResolvedTraining()),
             seed=job.recipe.seed,
             work=work,
             teacher=teacher,
@@ -196,3 +196,9 @@ class Maker:
             encoded_by=encoded_by,
             progress=job.progress,
         )
+
+
+def _on(machine: Mapping[str, Any], settings: ResolvedTraining) -> ResolvedTraining:
+    """Settings of a training for what a machine makes of int8."""
+    reduced = settings.quantization != "none" and saturates(machine)
+    return settings.model_copy(update={"reduced": reduced})

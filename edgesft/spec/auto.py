@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
-AUTO = "auto"
+AUTO: Final = "auto"
 
 
 _PRUNE = {"latency": AUTO, "precision": AUTO, "optimized": True, "vocabulary": AUTO}

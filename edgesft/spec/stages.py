@@ -11,6 +11,8 @@ from edgesft.spec.training import TrainingSpec
 
 Keep = Literal["auto", "always"]
 
+Precision = Literal["fp32", "int8-dynamic", "int8-static", "auto"]
+
 
 class FinetuneSpec(TrainingSpec):
     """Supervised fine-tuning of the model on the labelled rows."""
@@ -29,7 +31,24 @@ class FinetuneSpec(TrainingSpec):
         return self.judged()
 
 
-class PruneSpec(TrainingSpec):
+class LessonSpec(TrainingSpec):
+    """What a student learns of its teacher."""
+
+    temperature: float = Field(2.0, gt=0)
+    """Softens both distributions (Hinton et al. 2015, arXiv 1503.02531)."""
+    hard_weight: float = Field(0.3, ge=0, le=1)
+    """Weight of the labels; the teacher's logits weigh the rest."""
+    hidden_weight: Annotated[float, Field(ge=0)] | Literal["auto"] = "auto"
+    """Weight of the hidden states' mean squared error (Jiao et al. 2019, arXiv 1909.10351), of the features where it is
+    a convolutional net; `auto` is 1 where the model tells its hidden states, else 0."""
+    layer_map: tuple[Annotated[int, Field(ge=0)], ...] = ()
+    """Which hidden state of the teacher each of the student's is compared with, the embeddings' being 0; by default
+    embeddings with embeddings, last with last, evenly between."""
+    relation_weight: float = Field(0.0, ge=0)
+    """Weight of how positions relate to each other in the last attention (Wang et al. 2020, arXiv 2012.15828)."""
+
+
+class PruneSpec(LessonSpec):
     """Structured, physical pruning followed by recovery training."""
 
     stage: Literal["prune"]
@@ -46,9 +65,9 @@ class PruneSpec(TrainingSpec):
     rounds: int = Field(1, ge=1, le=100)
     """How often a part is cut and what is left trained again, sharing the epochs; 1 cuts all at once. Not with
     `latency: auto`, whose rounds have all epochs each."""
-    precision: Literal["fp32", "int8-dynamic", "auto"] = "fp32"
-    """Precision of the exports that `latency` and `latency_ms` compare; `auto` is int8-dynamic where the input was
-    measured to be faster in it."""
+    precision: Precision = "fp32"
+    """Precision of the exports that `latency` and `latency_ms` compare; `auto` is int8 where the input was measured to
+    be faster in it, static for models with convolutions, else dynamic."""
     optimized: bool = False
     """Whether these exports are written as the stage `optimize` may write them: what costs little there is then no
     reason to take it out."""
@@ -69,10 +88,8 @@ class PruneSpec(TrainingSpec):
     next one can do without."""
     teacher: str | None = None
     """Recovery also learns from this: a stage's name, a folder or a `pkg://` address."""
-    temperature: float = Field(2.0, gt=0)
-    """Temperature of the teacher's soft targets in recovery."""
     hard_weight: float = Field(0.5, ge=0, le=1)
-    """Weight of the labels against the teacher in recovery."""
+    hidden_weight: Annotated[float, Field(ge=0)] | Literal["auto"] = 0
 
     @model_validator(mode="after")
     def _one_target(self) -> PruneSpec:
@@ -83,7 +100,7 @@ class PruneSpec(TrainingSpec):
         return self if self.teacher else self.judged()
 
 
-class DistillSpec(TrainingSpec):
+class DistillSpec(LessonSpec):
     """Learning from a teacher's logits and hidden states."""
 
     stage: Literal["distill"]
@@ -93,18 +110,6 @@ class DistillSpec(TrainingSpec):
     """A stage's name, a folder or a `pkg://` address; by default the fine-tuned original."""
     layers: tuple[int, ...] | int | None = None
     """Layers of the present model that the student keeps: their indices, or how many, evenly spaced."""
-    temperature: float = Field(2.0, gt=0)
-    """Softens both distributions (Hinton et al. 2015, arXiv 1503.02531)."""
-    hard_weight: float = Field(0.3, ge=0, le=1)
-    """Weight of the labels; the teacher's logits weigh the rest."""
-    hidden_weight: Annotated[float, Field(ge=0)] | Literal["auto"] = "auto"
-    """Weight of the hidden states' mean squared error (Jiao et al. 2019, arXiv 1909.10351), of the features where it is
-    a convolutional net; `auto` is 1 where the model tells its hidden states, else 0."""
-    layer_map: tuple[Annotated[int, Field(ge=0)], ...] = ()
-    """Which hidden state of the teacher each of the student's is compared with, the embeddings' being 0; by default
-    embeddings with embeddings, last with last, evenly between."""
-    relation_weight: float = Field(0.0, ge=0)
-    """Weight of how positions relate to each other in the last attention (Wang et al. 2020, arXiv 2012.15828)."""
 
 
 class QuantizeSpec(Spec):
@@ -158,9 +163,9 @@ class OptimizeSpec(Spec):
     stage: Literal["optimize"]
     name: str | None = None
     keep: Keep = "auto"
-    precision: Literal["fp32", "int8-dynamic", "auto"] = "fp32"
+    precision: Precision = "fp32"
     """Precision in which ways are timed, whatever the stage gives: what saves little in fp32 may save much in int8.
-    `auto` is int8-dynamic where the graph was measured to be faster in it."""
+    `auto` is int8 where the graph was measured to be faster in it, static where it has convolutions, else dynamic."""
     tolerance: float = Field(1e-3, gt=0)
     """Greatest absolute difference of the logits from those of the graph as it was."""
 

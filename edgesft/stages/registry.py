@@ -46,8 +46,8 @@ class StageKind:
 
 KINDS: dict[str, StageKind] = {
     "finetune": StageKind(("torch",), "torch", "origin", "edgesft.stages.finetune", version=4),
-    "prune": StageKind(("torch",), "torch", "speed", "edgesft.stages.prune", ("channel_multiple",), version=7),
-    "distill": StageKind(("torch",), "torch", "recovery", "edgesft.stages.distill", version=4),
+    "prune": StageKind(("torch",), "torch", "speed", "edgesft.stages.prune", ("channel_multiple",), version=8),
+    "distill": StageKind(("torch",), "torch", "recovery", "edgesft.stages.distill", version=5),
     "optimize": StageKind(("onnx",), "onnx", "speed", "edgesft.stages.optimize"),
     "quantize": StageKind(("onnx",), "onnx", "speed", "edgesft.stages.quantize", ("precisions",), version=4),
     "export": StageKind(("torch",), "onnx", "convert", "edgesft.stages.export", ("opset",), version=2),

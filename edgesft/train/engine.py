@@ -34,7 +34,7 @@ from edgesft.train.objective import Objective, inputs_of, task_objective
 from edgesft.train.predictor import runner
 from edgesft.train.regularisation import balanced, dropping
 from edgesft.train.resume import Checkpoints
-from edgesft.train.rounding import ranged, ranges, rounded
+from edgesft.train.rounding import LEVELS, REDUCED, ranged, ranges, rounded
 from edgesft.train.surroundings import arithmetic, training_surroundings
 from edgesft.train.tables import sparse_gradients
 from edgesft.train.trainer import Plan, StepTrainer, arguments
@@ -179,10 +179,10 @@ def _prepared(gradient: Gradient) -> Iterator[None]:
 
 def _rounding(gradient: Gradient) -> AbstractContextManager[None]:
     """What the device will do to numbers, if anything."""
-    kind = gradient.settings.quantization
+    kind, levels = gradient.settings.quantization, REDUCED if gradient.settings.reduced else LEVELS
     if kind == "int8-static":
-        return ranged(gradient.model, inputs_of(gradient.steps[0]))
-    return rounded(gradient.model) if kind == "int8-dynamic" else nullcontext()
+        return ranged(gradient.model, inputs_of(gradient.steps[0]), levels)
+    return rounded(gradient.model, levels=levels) if kind == "int8-dynamic" else nullcontext()
 
 
 def loss_options(settings: ResolvedTraining, train: Sequence[Example]) -> dict[str, Any]:

@@ -16,8 +16,9 @@ from typing import Any
 import torch
 from torch import nn
 
-LEVELS = 127
-"""Largest magnitude of a symmetric int8."""
+LEVELS, REDUCED = 127, 64
+"""Largest magnitude of a symmetric int8, and of a weight whose products with bytes must not saturate: what ONNX
+Runtime's quantizer calls `reduce_range`."""
 
 STEPS = 255
 """Steps of an unsigned byte."""
@@ -70,12 +71,13 @@ class Range(nn.Module):
 
 
 @contextmanager
-def ranged(model: nn.Module, batch: Mapping[str, Any]) -> Iterator[None]:
+def ranged(model: nn.Module, batch: Mapping[str, Any], levels: int = LEVELS) -> Iterator[None]:
     """Within it linears and convolutions have a `Range` each, as `reads`, that begins with what they read of a batch.
 
     Args:
         model: Its own modes stay.
         batch: The model's inputs.
+        levels: Largest magnitude of a weight.
     """
     layers = {name: model.get_submodule(name) for name in rounding(model)}
     placed = {name: layer for name, layer in layers.items() if not isinstance(layer, nn.Embedding)}
@@ -87,14 +89,14 @@ def ranged(model: nn.Module, batch: Mapping[str, Any]) -> Iterator[None]:
         looking = [module for module in model.modules() if isinstance(module, Range)]
         for each in looking:
             each.found = False
-        with rounded(model), torch.no_grad():
+        with rounded(model, levels=levels), torch.no_grad():
             model(**batch)
         for each in looking:
             each.found = True
             each.settle()
         for module, training in modes.items():
             module.training = training
-        with rounded(model):
+        with rounded(model, levels=levels):
             yield
     finally:
         for module in placed.values():
@@ -109,11 +111,18 @@ def ranges(model: nn.Module) -> dict[str, tuple[float, float]]:
 
 
 @contextmanager
-def rounded(model: nn.Module, names: Sequence[str] | None = None) -> Iterator[None]:
-    """Within it modules compute with what int8 leaves of weights and inputs; by default all that `rounding` names."""
+def rounded(model: nn.Module, names: Sequence[str] | None = None, levels: int = LEVELS) -> Iterator[None]:
+    """Within it modules compute with what int8 leaves of weights and inputs.
+
+    Args:
+        model: Its own modes stay.
+        names: The modules; by default all that `rounding` names.
+        levels: Largest magnitude of a weight.
+    """
     placed = [model.get_submodule(name) for name in (rounding(model) if names is None else names)]
     for module in placed:
-        module.forward = _embedded(module) if isinstance(module, nn.Embedding) else _layer(module)  # type: ignore[assignment]
+        kind = _embedded if isinstance(module, nn.Embedding) else _layer
+        module.forward = kind(module, levels)  # type: ignore[assignment, arg-type]
     try:
         yield
     finally:
@@ -121,10 +130,10 @@ def rounded(model: nn.Module, names: Sequence[str] | None = None) -> Iterator[No
             del module.forward
 
 
-def _layer(module: nn.Module) -> Callable[[torch.Tensor], torch.Tensor]:
+def _layer(module: nn.Module, levels: int) -> Callable[[torch.Tensor], torch.Tensor]:
     def forward(inputs: torch.Tensor) -> torch.Tensor:
         weight: torch.Tensor = module.weight  # type: ignore[assignment]
-        values = by_channel(weight)
+        values = by_channel(weight, levels)
         read = module.reads(inputs) if isinstance(getattr(module, "reads", None), Range) else by_batch(inputs)
         if isinstance(module, nn.Linear):
             return nn.functional.linear(read, values, module.bias)
@@ -134,24 +143,24 @@ def _layer(module: nn.Module) -> Callable[[torch.Tensor], torch.Tensor]:
     return forward
 
 
-def _embedded(module: nn.Embedding) -> Callable[[torch.Tensor], torch.Tensor]:
+def _embedded(module: nn.Embedding, levels: int) -> Callable[[torch.Tensor], torch.Tensor]:
     plain = type(module).forward
 
     def forward(ids: torch.Tensor) -> torch.Tensor:
         with torch.no_grad():
-            step = (module.weight.abs().max() / LEVELS).clamp(min=torch.finfo(torch.float32).tiny)
-        return _fake(plain(module, ids), step, torch.zeros((), dtype=torch.int32, device=step.device), -LEVELS, LEVELS)
+            step = (module.weight.abs().max() / levels).clamp(min=torch.finfo(torch.float32).tiny)
+        return _fake(plain(module, ids), step, torch.zeros((), dtype=torch.int32, device=step.device), -levels, levels)
 
     return forward
 
 
-def by_channel(weight: torch.Tensor) -> torch.Tensor:
+def by_channel(weight: torch.Tensor, levels: int = LEVELS) -> torch.Tensor:
     """What symmetric int8 leaves of a weight, (outputs, …), with a step for each output."""
     with torch.no_grad():
-        steps = weight.detach().flatten(1).abs().amax(1).float() / LEVELS
+        steps = weight.detach().flatten(1).abs().amax(1).float() / levels
         steps.clamp_(min=torch.finfo(torch.float32).tiny)
         zeros = torch.zeros_like(steps, dtype=torch.int32)
-    return torch.fake_quantize_per_channel_affine(weight.float(), steps, zeros, 0, -LEVELS, LEVELS)
+    return torch.fake_quantize_per_channel_affine(weight.float(), steps, zeros, 0, -levels, levels)
 
 
 def by_batch(values: torch.Tensor) -> torch.Tensor:

@@ -10,8 +10,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edgesft.spec.auto import AUTO
-from edgesft.spec.stages import OptimizeSpec
+from edgesft.spec.stages import OptimizeSpec, Precision
 from edgesft.stages.artefact import Artefact, refill
 from edgesft.stages.context import StageContext, StageReport
 from edgesft.stages.export.checks import files_apart, spread
@@ -20,7 +19,7 @@ from edgesft.stages.optimize.attention import fuse_attention
 from edgesft.stages.optimize.positions import first_position
 from edgesft.stages.optimize.products import merge_products
 from edgesft.stages.optimize.sums import plain_sums
-from edgesft.stages.quantize import dynamic, int8_pays
+from edgesft.stages.quantize import trial
 from edgesft.store.store import remember
 
 if TYPE_CHECKING:
@@ -69,34 +68,27 @@ def run(spec: OptimizeSpec, artefact: Artefact, out: Path, context: StageContext
         out: Empty folder for the result, which is the same where nothing pays.
         context: Measures.
     """
-    model, rows, int8 = artefact.model, [], _in_int8(spec, artefact.model, context)
+    model, rows = artefact.model, list[dict[str, Any]]()
+    settle = partial(trial.settled, spec.precision, lambda: artefact.model, context.work / "int8.onnx", context)
+    precision: Precision = remember(context.work / PRECISION, settle)
     for number, rewriting in enumerate(REWRITINGS):
         target = context.work / f"rewriting-{number}" / artefact.model.name
         row = remember(
-            target.with_name("row.json"), partial(_tried, rewriting, spec, model, target, context, int8=int8)
+            target.with_name("row.json"), partial(_tried, rewriting, spec, model, target, context, precision)
         )
         rows.append(row)
         if row["verdict"] == "kept":
             model = target
     refill(out, model, artefact)
     kept = [f"{row['places']} {row['name']} × {row['ratio']:.2f}" for row in rows if row["verdict"] == "kept"]
-    details = {"precision": "int8-dynamic" if int8 else "fp32", "rewritings": rows}
+    details = {"precision": precision, "rewritings": rows}
     return StageReport(", ".join(kept) or "nothing that pays", details)
 
 
-def _in_int8(spec: OptimizeSpec, model: Path, context: StageContext) -> bool:
-    """Whether ways are timed in int8."""
-    if spec.precision != AUTO:
-        return spec.precision != "fp32"
-    found: bool = remember(context.work / PRECISION, partial(int8_pays, model, context.work / "int8.onnx", context))
-    return found
-
-
-def _quantized(model: Path, context: StageContext) -> Path:
-    """The int8 form of a file, in the work folder."""
+def _timed(model: Path, context: StageContext, precision: Precision) -> Path:
+    """The file in that precision, in the work folder."""
     place = context.work / "int8" / f"{sha256(str(model).encode()).hexdigest()[:8]}.onnx"
-    dynamic(model, place)
-    return place
+    return trial.quantized(model, place, precision, context)
 
 
 def rewritten(source: Path, target: Path) -> None:
@@ -122,7 +114,7 @@ def rewritten(source: Path, target: Path) -> None:
 
 
 def _tried(
-    rewriting: Rewriting, spec: OptimizeSpec, model: Path, target: Path, context: StageContext, *, int8: bool
+    rewriting: Rewriting, spec: OptimizeSpec, model: Path, target: Path, context: StageContext, precision: Precision
 ) -> dict[str, Any]:
     """What came of a rewriting; JSON values."""
     import onnx_ir
@@ -142,8 +134,7 @@ def _tried(
         return {**row, "verdict": f"failed: {type(error).__name__}: {error}"}
     if not row["difference"] <= spec.tolerance:
         return {**row, "verdict": f"answers differ by {row['difference']:.1e}, {spec.tolerance:g} allowed"}
-    timed = [_quantized(each, context) if int8 else each for each in (model, target)]
-    before, after = context.latency(timed)
+    before, after = context.latency([_timed(each, context, precision) for each in (model, target)])
     row["ratio"] = after / before
     context.progress.say(f"optimize: {row['places']} {rewriting.name}: {row['ratio']:.3f} of the latency")
     return {**row, "verdict": "kept" if row["ratio"] <= PAYS else "does not pay"}

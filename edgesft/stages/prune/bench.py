@@ -14,8 +14,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from edgesft.spec.auto import AUTO
-from edgesft.spec.stages import PruneSpec
+from edgesft.spec.stages import Precision, PruneSpec
 from edgesft.stages.context import StageContext
 from edgesft.stages.export import export_onnx
 from edgesft.stages.optimize import rewritten
@@ -25,7 +24,7 @@ from edgesft.stages.prune.layout import Layout
 from edgesft.stages.prune.plan import PrunePlan, make_plan
 from edgesft.stages.prune.search import Point
 from edgesft.stages.prune.sizes import measured
-from edgesft.stages.quantize import dynamic, int8_pays
+from edgesft.stages.quantize import trial
 from edgesft.store.store import remember
 from edgesft.tasks.base import Contract
 
@@ -58,19 +57,13 @@ class Bench:
 
     def precise(self) -> Bench:
         """Itself with `precision: auto` decided by the input: int8 where that is faster."""
-        if self.spec.precision != AUTO:
-            return self
-        plain, int8 = (
-            replace(self, spec=self.spec.model_copy(update={"precision": each})) for each in ("fp32", "int8-dynamic")
-        )
-        if "int8" not in self.context.profile.precisions:
-            return plain
-        work = self.context.work
+        work, asked = self.context.work, self.spec.precision
 
-        def pays() -> bool:
-            return int8_pays(plain._input, work / "int8.onnx", self.context)
+        def found() -> Precision:
+            return trial.settled(asked, lambda: self._float(self.model, "input"), work / "int8.onnx", self.context)
 
-        return int8 if remember(work / PRECISION, pays) else plain
+        precision = remember(work / PRECISION, found)
+        return replace(self, spec=self.spec.model_copy(update={"precision": precision}))
 
     def measure(self, sizes: Sizes) -> Point:
         """Times the input with its widths cut to these sizes beside the input."""
@@ -138,6 +131,10 @@ class Bench:
         return self._export(self.model, f"input-{self.spec.precision}")
 
     def _export(self, model: nn.Module, name: str) -> Path:
+        place = self._float(model, name)
+        return trial.quantized(place, place.with_name("int8.onnx"), self.spec.precision, self.context)
+
+    def _float(self, model: nn.Module, name: str) -> Path:
         context, folder = self.context, self.context.work / name
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
@@ -154,8 +151,4 @@ class Bench:
         if self.spec.optimized:
             rewritten(place, folder / "optimized.onnx")
             place = folder / "optimized.onnx"
-        if self.spec.precision == "fp32":
-            return place
-        quantized = folder / "int8.onnx"
-        dynamic(place, quantized)
-        return quantized
+        return place

@@ -23,13 +23,13 @@ from edgesft.stages.prune.discover import find_widths, trace
 from edgesft.stages.prune.plan import PrunePlan
 from edgesft.stages.prune.select import select
 from edgesft.stages.prune.vocabulary import trim_vocabulary
-from edgesft.stages.training import answers, load_teacher, score, train
+from edgesft.stages.teaching import taught
+from edgesft.stages.training import load_teacher, score, train
 from edgesft.store.store import remember
 from edgesft.train import checkpoint
-from edgesft.train.distillation import teacher_objective
-from edgesft.train.engine import FitReport, loss_options
+from edgesft.train.engine import FitReport
 from edgesft.train.normalisation import recalibrate
-from edgesft.train.objective import Objective, inputs_of
+from edgesft.train.objective import inputs_of
 
 PLAN, WHOLE, JUDGED = "plan.json", "whole.json", "judged.json"
 """In the work folder."""
@@ -215,15 +215,8 @@ def _sample(context: StageContext) -> dict[str, torch.Tensor]:
 
 
 def _recover(bench: Bench, model: nn.Module, context: StageContext) -> FitReport:
-    objective: Objective | None = None
-    spec = bench.spec
+    spec, trainee, objective = bench.spec, model, None
     if context.teacher is not None:
         teacher = load_teacher(context, bench.contract, spec.stage)
-        objective = teacher_objective(
-            context.task,
-            answers(teacher, bench.context, spec.stage),  # one for all rounds
-            temperature=spec.temperature,
-            hard_weight=spec.hard_weight,
-            **loss_options(context.training, context.train),
-        )
-    return train(model, context, label="prune: recovery", objective=objective, work=context.work / "recovery")
+        trainee, objective = taught(spec, model, teacher, context, label=spec.stage, whole=bench.context)
+    return train(trainee, context, label="prune: recovery", objective=objective, work=context.work / "recovery")

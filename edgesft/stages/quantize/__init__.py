@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from edgesft.errors import StageError
 from edgesft.spec.stages import QuantizeSpec
 from edgesft.stages.artefact import Artefact, refill
 from edgesft.stages.context import StageContext, StageReport
@@ -13,29 +12,7 @@ from edgesft.stages.quantize.candidates import build, shrunk, wanted
 from edgesft.stages.quantize.ort import dynamic, fp16, int4, static
 from edgesft.stages.quantize.plan import QuantizePlan, make_plan
 
-__all__ = ["QuantizePlan", "dynamic", "fp16", "int4", "int8_pays", "make_plan", "run", "static"]
-
-PAYS = 0.95
-"""Share of the fp32 latency up to which int8 is the form that others are measured in."""
-
-
-def int8_pays(source: Path, target: Path, context: StageContext) -> bool:
-    """Whether a model is faster in int8 with ranges that follow the values; measured.
-
-    Args:
-        source: Float ONNX file.
-        target: File to write.
-        context: Has the profile, and measures.
-    """
-    if "int8" not in context.profile.precisions:
-        return False
-    try:
-        dynamic(source, target)
-    except StageError:
-        return False  # there is nothing to quantize
-    before, after = context.latency([source, target])
-    context.progress.say(f"int8 takes {after / before:.2f} of the time")
-    return after < before * PAYS
+__all__ = ["QuantizePlan", "dynamic", "fp16", "int4", "make_plan", "run", "static"]
 
 
 def run(spec: QuantizeSpec, artefact: Artefact, out: Path, context: StageContext) -> StageReport:

@@ -9,11 +9,13 @@ import numpy as np
 import torch
 from torch import nn
 
+from edgesft.measure.fingerprint import machine
+from edgesft.measure.saturation import saturates
 from edgesft.stages.context import StageContext
 from edgesft.stages.export.graph import modules_of
 from edgesft.train.drift import drift_of
 from edgesft.train.objective import inputs_of
-from edgesft.train.rounding import rounded, rounding
+from edgesft.train.rounding import LEVELS, REDUCED, rounded, rounding
 
 BATCH, BATCHES = 32, 4
 """Training rows that the answers are compared on, in as many batches: a mean over 128 of them tells layers apart that
@@ -29,13 +31,14 @@ def sensitive(model: nn.Module, context: StageContext) -> list[str]:
     """
     model.eval()
     drift, names = drift_of(context.task), rounding(model)
+    levels = REDUCED if saturates(machine()) else LEVELS
     moved = np.zeros(len(names))
     with torch.no_grad(), context.progress.bar("quantize: sensitivity", BATCHES) as advance:
         for batch in _batches(context):
             inputs = inputs_of(batch)
             whole = model(**inputs)
             for place, name in enumerate(names):
-                with rounded(model, [name]):
+                with rounded(model, [name], levels):
                     moved[place] += float(drift(model(**inputs), whole, batch))
             advance()
     return [names[place] for place in np.argsort(-moved, kind="stable")]

@@ -59,6 +59,25 @@ def few_rungs(monkeypatch):
 
 
 @pytest.fixture
+def real_exports():
+    """Asked for where what is measured is read."""
+
+
+@pytest.fixture(autouse=True)
+def weights_for_exports(request, monkeypatch):
+    """An export takes seconds; where a device's latency is the bytes of a file, weights will do."""
+
+    def weights(bench, model, name):
+        place = bench.context.work / name / "model.onnx"
+        place.parent.mkdir(parents=True, exist_ok=True)
+        checkpoint.write_weights(model, place)
+        return place
+
+    if "real_exports" not in request.fixturenames:
+        monkeypatch.setattr(Bench, "_float", weights)
+
+
+@pytest.fixture
 def context(source, tmp_path):
     processor = TASK.load_processor(source.path, source.contract)
     encoded = TASK.encode(tiny.rows(72), processor, source.contract)
@@ -129,6 +148,17 @@ def test_a_teacher_changes_the_recovery_and_must_fit(source, context, tmp_path):
     assert not torch.equal(first.classifier.weight, second.classifier.weight)
     with pytest.raises(InputError, match=r"prune.teacher: must be a torch model"):
         stage.run(spec, source, tmp_path / "wrong", replace(taught, teacher=replace(source, form="onnx")))
+
+
+def test_recovery_learns_hidden_states_where_asked(source, context, tmp_path):
+    taught = replace(context, teacher=source)
+    weights = {}
+    for weight in (0, 1):
+        spec = PruneSpec(stage="prune", parameters=0.8, hidden_weight=weight)
+        stage.run(spec, source, tmp_path / f"{weight}", replace(taught, work=tmp_path / f"work-{weight}"))
+        weights[weight] = checkpoint.load(tmp_path / f"{weight}", TASK).state_dict()
+    assert list(weights[0]) == list(weights[1]), "projections are not kept"
+    assert not torch.equal(weights[0]["classifier.weight"], weights[1]["classifier.weight"])
 
 
 def test_latency_is_reached_and_replayed_after_a_kill(source, context, tmp_path, monkeypatch):
@@ -211,7 +241,7 @@ def test_a_teacher_that_does_not_fit_is_said_where_it_goes_on_as_well(source, co
         stage.run(spec, source, tmp_path / "wrong", wrong)
 
 
-def test_widths_are_chosen_for_the_form_that_is_fastest(source, context, tmp_path):
+def test_widths_are_chosen_for_the_form_that_is_fastest(source, context, tmp_path, real_exports):
     seen = []
 
     def latency(files):
@@ -220,14 +250,16 @@ def test_widths_are_chosen_for_the_form_that_is_fastest(source, context, tmp_pat
         assert not any("Softmax" in found for found in operators), "as it is written in the end"
         return [file.stat().st_size for file in files]
 
-    spec = PruneSpec(stage="prune", latency=0.95, precision="auto", optimized=True, channel_multiple=4)
+    only = {"targets": ("ffn",), "exclude": ("*.layer.1.*",), "channel_multiple": 32, "max_share": 0.5}
+    spec = PruneSpec(stage="prune", latency=0.99, precision="auto", optimized=True, **only)
     report = stage.run(spec, source, tmp_path / "out", replace(context, latency=latency))
     assert seen[0] == ["optimized.onnx", "int8.onnx"] and {name for names in seen[1:] for name in names} == {
         "int8.onnx"
     }
     assert report.details["latency"]["precision"] == "int8-dynamic"
     profile = context.profile.model_copy(update={"precisions": ("fp32",)})
-    without = Bench(spec, None, {}, Layout((), {}), source.contract, replace(context, profile=profile))
+    elsewhere = replace(context, profile=profile, work=tmp_path / "elsewhere")
+    without = Bench(spec, None, {}, Layout((), {}), source.contract, elsewhere)
     assert without.precise().spec.precision == "fp32", "what the profile lacks is not asked for"
 
 
