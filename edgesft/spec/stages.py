@@ -73,8 +73,9 @@ class PruneSpec(LessonSpec):
     reason to take it out."""
     importance: Literal["taylor", "magnitude"] = "taylor"
     """`taylor`: first-order loss change (Molchanov et al. 2019, arXiv 1906.10771); `magnitude`: L2 norm."""
-    targets: tuple[Literal["heads", "ffn", "hidden", "channels"], ...] | None = Field(None, min_length=1)
-    """Which widths may shrink; by default all that the model has but `hidden`, the residual stream of a transformer."""
+    targets: tuple[Literal["heads", "ffn", "hidden", "channels", "rank"], ...] | None = Field(None, min_length=1)
+    """Which widths may shrink; by default all that the model has but `hidden`, the residual stream of a transformer,
+    and `rank`, which makes two linears of a low rank of one, where no other target lies in it."""
     exclude: tuple[str, ...] = ()
     """Module-name patterns (fnmatch) whose widths stay; each must match something."""
     vocabulary: Literal["whole", "trimmed", "auto"] = "whole"

@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from edgesft.errors import InputError
+from edgesft.train.factors import Factors
 
 CONVOLUTIONS = (nn.Conv1d, nn.Conv2d)
 
@@ -64,7 +65,7 @@ def last_attention(model: nn.Module) -> tuple[str, ...]:
     for name, module in model.named_modules():
         children = dict(module.named_children())
         for names in PROJECTIONS:
-            if all(isinstance(children.get(each), nn.Linear) for each in names):
+            if all(isinstance(children.get(each), nn.Linear | Factors) for each in names):
                 found = tuple(f"{name}.{each}" for each in names)
     if not found:
         known = "; ".join(", ".join(names) for names in PROJECTIONS)

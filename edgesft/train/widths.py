@@ -15,7 +15,7 @@ import torch
 from torch import nn
 
 from edgesft.errors import InputError
-from edgesft.train import vocabulary
+from edgesft.train import factors, vocabulary
 from edgesft.train.absent import absences, restore
 
 Attributes = dict[str, dict[str, Any]]
@@ -32,11 +32,11 @@ def record(model: nn.Module) -> dict[str, Any]:
         model: A module that its class builds from `model.config`, as transformers' models do.
 
     Returns:
-        `{"attributes": …, "ties": …, "absent": …, "trimmed": …}`, JSON values; an entry is there only where the model
-        differs.
+        `{"attributes": …, "ties": …, "absent": …, "trimmed": …, "factored": …}`, JSON values; an entry is there only
+        where the model differs.
         `attributes` holds numbers such as `num_attention_heads` or `out_features` by module; `ties` maps each tensor
-        that is the same as an earlier one to that one's name; `absent` has the units of modules that are gone, and
-        `trimmed` the rows of tables that lack some.
+        that is the same as an earlier one to that one's name; `absent` has the units of modules that are gone,
+        `trimmed` the rows of tables that lack some, and `factored` the ranks of linears that are two.
     """
     fresh, gone = skeleton(model), dict(absences(model))
     usual = dict(fresh.named_modules())
@@ -52,6 +52,8 @@ def record(model: nn.Module) -> dict[str, Any]:
         found["absent"] = gone
     if trimmed := dict(vocabulary.trimmings(model)):
         found["trimmed"] = trimmed
+    if factored := dict(factors.ranks(model)):
+        found["factored"] = factored
     return found
 
 
@@ -92,6 +94,7 @@ def fit(fresh: nn.Module, state: Mapping[str, torch.Tensor], recorded: Mapping[s
     attributes: Mapping[str, Mapping[str, Any]] = recorded.get("attributes", {})
     restore(fresh, recorded.get("absent", {}), state)
     vocabulary.restore(fresh, recorded.get("trimmed", {}), state)
+    factors.restore(fresh, recorded.get("factored", {}), state)
     tied: Mapping[str, str] = recorded["ties"] if "ties" in recorded else ties(fresh)
     tensors = {**state, **{name: state[kept] for name, kept in tied.items() if kept in state}}
     _check_names(fresh, tensors, attributes)

@@ -13,6 +13,7 @@ from edgesft.stages.prune.bypass import bypass
 from edgesft.stages.prune.discover import find_widths, head_count, trace
 from edgesft.stages.prune.layout import Width
 from edgesft.stages.prune.plan import Cut, PrunePlan
+from edgesft.stages.prune.rank import reduce
 from edgesft.train.absent import fold, take_out
 
 
@@ -30,15 +31,16 @@ def apply_plan(
         plan: What every width keeps.
         inputs: A small batch of the model's inputs by name.
         logits: Takes the tensor that counts out of the model's output.
-        rows: Gives batches of its inputs, by which a layer learns to do without the one before it; without any its
-            weights are at random. Asked where there is such a layer.
+        rows: Gives batches of its inputs, by which a layer learns to do without the one before it, and a linear with a
+            lower rank; without any its weights are at random. Asked where there is such a layer.
 
     Raises:
         InputError: The plan was made for another model.
         StageError: The cut model has other sizes than planned, or does not run.
     """
     traced = trace(model, inputs, logits)
-    widths = {width.name: width for width in find_widths(model, traced).widths}
+    ranks = any(cut.kind == "rank" for cut in plan.cuts)
+    widths = {width.name: width for width in find_widths(model, traced, ranks=ranks).widths}
     passed = [widths[cut.width] for cut in plan.cuts if not cut.kept and _matching(cut, widths).bypass]
     if passed:
         bypass(model, passed, rows())
@@ -47,7 +49,7 @@ def apply_plan(
     gone: list[tuple[Cut, Width]] = []
     for cut in plan.cuts:
         width = _matching(cut, widths)
-        if len(cut.kept) == cut.before or width in passed:
+        if len(cut.kept) == cut.before or width in passed or width.linear:
             continue
         if not cut.kept:
             gone.append((cut, width))
@@ -64,6 +66,9 @@ def apply_plan(
     # The graph knows nothing of modules that were replaced.
     for cut, width in gone:
         _drop(model, cut, width)
+    linears = {cut: widths[cut.width].linear for cut in plan.cuts if len(cut.kept) < cut.before}
+    if reduced := {linear: len(cut.kept) for cut, linear in linears.items() if linear}:
+        reduce(model, reduced, rows())
     _check(model, plan, inputs, logits)
 
 

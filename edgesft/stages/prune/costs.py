@@ -94,6 +94,9 @@ class Parameters(Costs):
 
     def block(self, width: Width, streams: Sizes) -> np.ndarray:
         """See `Costs.block`."""
+        if width.linear:
+            sized = [self.layout.parameters({**streams, width.name: size}) for size in self.allowed[width.name]]
+            return (np.asarray(sized) - min(sized)) / self.layout.parameters()
         # Linear in the size; with nothing left of it more may go, or less.
         none, one, two = (self.layout.parameters({**streams, width.name: size}) for size in (0, 1, 2))
         sizes = np.asarray(self.allowed[width.name])
@@ -153,6 +156,8 @@ class Latency(Costs):
 def kind_of(width: Width, layout: Layout) -> str:
     """The class of a width: those with parameters of the same shapes cost the same."""
     shapes = sorted((layout.shapes[axis.parameter], axis.dim) for axis in width.axes)
+    if width.linear and not shapes:
+        shapes = [(layout.shapes[f"{width.linear}.weight"], 0)]
     return f"{width.kind} {width.size}×{width.channels} {shapes}"
 
 

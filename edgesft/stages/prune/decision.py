@@ -20,6 +20,7 @@ from edgesft.stages.prune.discover import find_widths, trace
 from edgesft.stages.prune.importance import magnitude, taylor
 from edgesft.stages.prune.layout import Layout
 from edgesft.stages.prune.plan import make_plan, what_else
+from edgesft.stages.prune.rank import harms
 from edgesft.stages.prune.search import counted, reach, remembered
 from edgesft.stages.prune.sensitivity import sensitivity
 from edgesft.stages.prune.sizes import allowed, between, measured, none_above
@@ -80,7 +81,8 @@ class Decision:
     @cached_property
     def _layout(self) -> Layout:
         """The widths as they are now; without those that are gone."""
-        found = find_widths(self.model, trace(self.model, self.bench.sample, self.context.task.logits))
+        traced = trace(self.model, self.bench.sample, self.context.task.logits)
+        found = find_widths(self.model, traced, ranks="rank" in (self.spec.targets or ()))
         names = {width.name for width in self.bench.layout.widths}
         return found.only([width for width in found.widths if width.name in names])
 
@@ -98,12 +100,14 @@ class Decision:
     @cached_property
     def _scores(self) -> dict[str, np.ndarray]:
         def compute() -> dict[str, list[float]]:
-            widths = self._layout.widths
+            widths = [width for width in self._layout.widths if not width.linear]
             if self.spec.importance == "magnitude":
                 found = magnitude(widths, dict(self.model.named_parameters()))
             else:
                 batches = calibration(self.context, "prune: importance", SCORED)
                 found = taylor(self.model, widths, batches, task_objective(self.context.task))
+            # Directions of a linear's answers are in their order.
+            found |= {width.name: np.zeros(width.size) for width in self._layout.widths if width.linear}
             return {name: scores.tolist() for name, scores in found.items()}
 
         stored = remember(self.context.work / SCORES, compute)
@@ -122,7 +126,10 @@ class Decision:
         def compute() -> dict[str, list[float]]:
             batches = list(calibration(self.context, "prune: sensitivity", SILENCED))
             drift = drift_of(self.context.task)
-            found = sensitivity(self.model, self._layout.widths, tried, self._scores, batches, drift)
+            plain = [width for width in self._layout.widths if not width.linear]
+            ranks = [width for width in self._layout.widths if width.linear]
+            found = sensitivity(self.model, plain, tried, self._scores, batches, drift)
+            found |= harms(self.model, ranks, tried, batches, drift)
             for width in passed:
                 found[width.name][-1] = without(self.model, width, batches, drift)
             return found

@@ -24,6 +24,7 @@ from torch_pruning.pruner import function
 from edgesft.errors import StageError
 from edgesft.stages.prune.bypass import can_bypass
 from edgesft.stages.prune.layout import Axis, Layout, Reader, Width
+from edgesft.stages.prune.rank import rank_widths
 
 CONVOLUTIONS = (nn.Conv1d, nn.Conv2d)
 
@@ -88,8 +89,13 @@ class _Coupling:
     """It is no output of the model, and wherever it lies, it lies there in one piece, channel by channel."""
 
 
-def find_widths(model: nn.Module, traced: Trace) -> Layout:
+def find_widths(model: nn.Module, traced: Trace, *, ranks: bool = False) -> Layout:
     """The widths of a traced model that can shrink.
+
+    Args:
+        model: As it was traced.
+        traced: Its graph.
+        ranks: Whether the ranks of linears are among them.
 
     Raises:
         StageError: A module says how many heads it has and that does not divide its width.
@@ -131,7 +137,8 @@ def find_widths(model: nn.Module, traced: Trace) -> Layout:
     widths = (*blocks, *streams.values())
     written = {writer for width in widths for writer in coupling(width.name).writers}
     left = (name for name, found in known.items() if name not in written and not found.answer)
-    return Layout(widths, shapes, _ordered({name for name in left if dense(model.get_submodule(name))}, names))
+    layout = Layout(widths, shapes, _ordered({name for name in left if dense(model.get_submodule(name))}, names))
+    return layout.only([*widths, *rank_widths(model, graph)]) if ranks else layout
 
 
 def _inside(model: nn.Module, block: _Coupling, stream: _Coupling) -> bool:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from math import prod
 from typing import Literal, NamedTuple
 
-Kind = Literal["heads", "ffn", "hidden", "channels"]
+Kind = Literal["heads", "ffn", "hidden", "channels", "rank"]
 
 
 class Axis(NamedTuple):
@@ -50,6 +50,8 @@ class Width:
         normalisation: The one that follows its only reader, if any; of an empty branch it has a constant to say.
         bypass: Whether its only reader, a convolution, may read what its only dense writer reads, so that nothing of it
             may be left, and of two layers one.
+        linear: The one whose rank it is; None for other kinds.
+        most: The largest size below its own that is of use; None where any is.
     """
 
     name: str
@@ -62,6 +64,8 @@ class Width:
     branch: bool = False
     normalisation: str | None = None
     bypass: bool = False
+    linear: str | None = None
+    most: int | None = None
 
     @property
     def may_go(self) -> bool:
@@ -112,6 +116,9 @@ class Layout:
             gone = (width.size - kept.get(width.name, width.size)) * width.channels
             for axis in width.axes:
                 shapes[axis.parameter][axis.dim] -= gone * axis.spread
+            if gone and width.linear and not width.axes:  # two matrices where there was one
+                name = f"{width.linear}.weight"
+                shapes[name] = [kept[width.name], sum(shapes[name])]
         for width in self.widths:  # in their order, for what one reads now the next one may read in turn
             if width.bypass and kept.get(width.name) == 0:
                 shapes[f"{width.consumers[0].name}.weight"][1] = shapes[f"{width.name}.weight"][1]

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from fnmatch import fnmatchcase
 
 from edgesft.errors import InputError, Problem
 from edgesft.stages.prune.layout import Layout, Width
 
 USUAL = ("heads", "ffn", "channels")
-"""Kinds that shrink where a recipe does not say; the residual stream of a transformer is what its pretraining is in."""
+"""Kinds that shrink where a recipe does not say; the residual stream of a transformer is what its pretraining is in,
+and two products of a lower rank take longer than one that is narrower."""
 
 
 def select(layout: Layout, targets: Sequence[str] | None, exclude: Sequence[str]) -> Layout:
-    """The widths of the kinds in `targets`, of all kinds but hidden where it is None, that no pattern names.
+    """The widths of the kinds in `targets`, where it is None of the usual kinds, that no pattern names.
 
-    A pattern names a width by its module or by the attention module that holds its heads.
+    A pattern names a width by its module or by the attention module that holds its heads. A linear has a rank to choose
+    where no other width that was chosen lies in it.
 
     Raises:
         InputError: A pattern matches nothing, the model has no width of a kind, or nothing is left.
@@ -28,7 +30,7 @@ def select(layout: Layout, targets: Sequence[str] | None, exclude: Sequence[str]
     ]
     found = sorted({width.kind for width in layout.widths})
     if targets is None:
-        targets = [kind for kind in found if kind != "hidden"] or list(USUAL)
+        targets = [kind for kind in found if kind in USUAL] or list(USUAL)
     problems += [
         Problem(
             f"prune.targets: '{kind}' must be a width that this model has. Got: {', '.join(found) or 'none'}",
@@ -46,11 +48,16 @@ def select(layout: Layout, targets: Sequence[str] | None, exclude: Sequence[str]
             f"prune.exclude: must leave some width of the targets. Got: patterns that match all {len(chosen)}",
             "fewer or narrower patterns, or more targets",
         )
-    return layout.only(left)
+    taken = {axis.parameter for width in left if width.kind != "rank" for axis in width.axes}
+    return layout.only([width for width in left if width.linear is None or not _lies_in(width.linear, taken)])
+
+
+def _lies_in(linear: str, parameters: Collection[str]) -> bool:
+    return any(parameter.startswith(f"{linear}.") for parameter in parameters)
 
 
 def _names(width: Width) -> tuple[str, ...]:
-    return (width.name, width.attention) if width.attention else (width.name,)
+    return tuple(filter(None, (width.name, width.attention, width.linear)))
 
 
 def _matches(width: Width, pattern: str) -> bool:

@@ -24,7 +24,8 @@ def allowed(width: Width, multiple: int, max_share: float) -> tuple[int, ...]:
     """
     block = multiple // math.gcd(multiple, width.channels)
     least = max(block, math.ceil(width.size * (1 - max_share) - 1e-9))
-    below = range((width.size - 1) // block * block, least - 1, -block)
+    most = width.size - 1 if width.most is None else width.most
+    below = range(most // block * block, least - 1, -block)
     return (width.size, *below, *((0,) if max_share == 1 and width.may_go else ()))
 
 

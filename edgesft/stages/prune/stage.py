@@ -65,7 +65,8 @@ def run(spec: PruneSpec, artefact: Artefact, out: Path, context: StageContext) -
     model, sample = checkpoint.load(artefact.path, context.task), _sample(context)
     trimmed = trim_vocabulary(spec, model, artefact.contract, context)
     contract, context = trimmed.contract, invariance.settled(trimmed.context, trimmed.contract, spec.stage)
-    layout = select(find_widths(model, trace(model, sample, context.task.logits)), spec.targets, spec.exclude)
+    found = find_widths(model, trace(model, sample, context.task.logits), ranks="rank" in (spec.targets or ()))
+    layout = select(found, spec.targets, spec.exclude)
     if layout.left_alone:
         context.progress.say(f"prune: left alone: {', '.join(layout.left_alone)}")
     bench = Bench(spec, copy.deepcopy(model), sample, layout, contract, context)

@@ -25,6 +25,7 @@ from edgesft.tasks import vocabulary
 from edgesft.tasks.base import Contract
 from edgesft.tasks.text_classification import TextClassification
 from edgesft.train import checkpoint
+from edgesft.train.factors import ranks
 from tests import tiny
 
 TASK = TextClassification()
@@ -214,6 +215,15 @@ def test_rounds_go_down_step_by_step_and_share_the_epochs(source, context, tmp_p
     again = stage.run(spec, source, tmp_path / "again", context)
     assert again.summary == report.summary
     assert all(path.stat().st_mtime_ns == at for path, at in before.items() if path.parent.name != "recovery")
+
+
+def test_ranks_of_linears_fall_round_by_round(source, context, tmp_path):
+    spec = PruneSpec(stage="prune", latency=0.8, rounds=2, targets=("rank",), channel_multiple=4)
+    report = stage.run(spec, source, tmp_path / "out", replace(context, latency=by_size([])))
+    assert 0.7 < report.details["latency"]["ratio"] <= 0.8 and report.summary.startswith("rank ")
+    made = Artefact("torch", tmp_path / "out", "1")
+    assert made.parameters == report.details["plan"]["parameters_after"] < source.parameters
+    assert dict(ranks(checkpoint.load(made.path, TASK)))
 
 
 def test_it_goes_as_far_as_the_metric_holds(source, context, tmp_path, monkeypatch):

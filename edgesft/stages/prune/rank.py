@@ -1,0 +1,142 @@
+"""The rank of linears as a width: what one answers lies mostly in few directions, and two narrow ones suffice for them.
+
+Of all matrices of a rank the one whose answers are closest to a linear's, over the rows that it reads, is the linear
+followed by the projection on the directions in which most of its answers lie (DRONE, Chen et al. 2021, "Data-aware
+Low-rank Compression for Large NLP Models").
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+import torch_pruning as tp
+from torch import nn
+
+from edgesft.stages.prune.layout import Axis, Width
+from edgesft.train.factors import Factors, weights
+from edgesft.train.objective import inputs_of
+
+Inputs = Mapping[str, torch.Tensor]
+
+
+def rank_widths(model: nn.Module, graph: tp.DependencyGraph) -> list[Width]:
+    """The ranks of all linears inside a model's graph; of those that have factors already, what is left."""
+    found = []
+    inside: set[nn.Module] = set()
+    for name, module in model.named_modules():
+        if isinstance(module, Factors):
+            inside.update(module)
+            axes = (Axis(f"{name}.first.weight", 0), Axis(f"{name}.second.weight", 1))
+            found.append(Width(f"{name}.rank", "rank", module.rank, 1, axes, (), linear=name))
+        elif isinstance(module, nn.Linear) and module not in inside and _goes_on(module, graph):
+            answered, read = module.weight.shape
+            # From there on two products have as many weights as one.
+            least = -(-read * answered // (read + answered)) - 1
+            if least > 0:
+                found.append(Width(f"{name}.rank", "rank", min(read, answered), 1, (), (), linear=name, most=least))
+    return found
+
+
+def _goes_on(linear: nn.Linear, graph: tp.DependencyGraph) -> bool:
+    """Whether something follows in the graph: what the model itself answers stays."""
+    return linear in graph.module2node and bool(graph.module2node[linear].outputs)
+
+
+def reduce(model: nn.Module, ranks: Mapping[str, int], rows: Sequence[Inputs] = ()) -> None:
+    """Makes two linears of each, in place.
+
+    Args:
+        model: Is put into evaluation mode.
+        ranks: Linear → its rank from now on.
+        rows: Batches to learn the directions from; without any, some are taken.
+    """
+    found = directions(model, list(ranks), rows)
+    for name, rank in ranks.items():
+        weight, bias = weights(model.get_submodule(name))
+        kept = found[name][:, :rank].to(weight.dtype).contiguous()
+        model.set_submodule(name, Factors.of(kept.T @ weight, kept, bias))
+
+
+def harms(
+    model: nn.Module,
+    widths: Sequence[Width],
+    sizes: Mapping[str, Sequence[int]],
+    batches: Sequence[Mapping[str, Any]],
+    drift: Callable[[Any, Any, Mapping[str, Any]], torch.Tensor],
+) -> dict[str, list[float]]:
+    """How far the answers go from the whole model's when a linear has a lower rank; means over the rows.
+
+    Args:
+        model: Is put into evaluation mode.
+        widths: Ranks.
+        sizes: Width → the ranks to try.
+        batches: Inputs and `labels`.
+        drift: How far outputs are from the whole model's on a batch.
+    """
+    linears = [str(width.linear) for width in widths]
+    found, seen = {width.name: [0.0] * len(sizes[width.name]) for width in widths}, 0
+    known = directions(model, linears, [inputs_of(batch) for batch in batches])
+    with torch.no_grad():
+        for batch in batches:
+            inputs, count = inputs_of(batch), len(batch["labels"])
+            whole = model(**inputs)
+            for width, name in zip(widths, linears, strict=True):
+                for place, rank in enumerate(sizes[width.name]):
+                    if rank < width.size:
+                        with _projected(model.get_submodule(name), known[name][:, :rank]):
+                            found[width.name][place] += float(drift(model(**inputs), whole, batch)) * count
+            seen += count
+    return {name: [total / max(seen, 1) for total in totals] for name, totals in found.items()}
+
+
+def directions(model: nn.Module, linears: Sequence[str], rows: Sequence[Inputs]) -> dict[str, torch.Tensor]:
+    """Orthogonal directions of what linears answer, besides their biases; shape [answered, directions], those first in
+    which most of it lies.
+    """
+    squares: dict[str, torch.Tensor] = {}
+
+    def watch(name: str) -> Any:
+        def hook(module: nn.Module, _: Any, answer: torch.Tensor) -> None:
+            said = _without_bias(module, answer).flatten(0, -2).double()
+            squares[name] = squares.get(name, 0) + said.T @ said
+
+        return hook
+
+    hooks = [model.get_submodule(name).register_forward_hook(watch(name)) for name in linears]
+    try:
+        model.eval()
+        with torch.no_grad():
+            for inputs in rows:
+                model(**inputs)
+    finally:
+        for each in hooks:
+            each.remove()
+    found = {}
+    for name in linears:
+        answered = len(weights(model.get_submodule(name))[0])
+        found[name] = torch.linalg.eigh(squares[name])[1].flip(1) if name in squares else torch.eye(answered)
+    return found
+
+
+@contextmanager
+def _projected(linear: nn.Module, kept: torch.Tensor) -> Iterator[None]:
+    """Within it a linear answers with what lies in some directions."""
+
+    def hook(module: nn.Module, _: Any, answer: torch.Tensor) -> torch.Tensor:
+        said = _without_bias(module, answer)
+        basis = kept.to(said.dtype)
+        return answer - said + said @ basis @ basis.T
+
+    handle = linear.register_forward_hook(hook)
+    try:
+        yield
+    finally:
+        handle.remove()
+
+
+def _without_bias(linear: nn.Module, answer: torch.Tensor) -> torch.Tensor:
+    bias = weights(linear)[1]
+    return answer if bias is None else answer - bias
