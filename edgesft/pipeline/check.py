@@ -126,12 +126,13 @@ def _profiles(recipe: RecipeSpec, document: Document, base: Path, problems: list
             message = f"'scheme: auto' must be allowed int8 or fp16 by the profile '{profile.name}'. Got fp32 only"
             problems.append(Problem(message, "write the stages without quantize, or name a scheme", where))
         for index, spec in enumerate(recipe.stages):
-            asked = getattr(spec, "quantization", None)
-            if asked in ("int8-dynamic", "int8-static") and "int8" not in profile.precisions:
-                message = f"'quantization: {asked}' must be allowed by the profile '{profile.name}'. "
-                message += f"Got {', '.join(profile.precisions)}"
-                place = document.where(("stages", index, "quantization"))
-                problems.append(Problem(message, "leave it out, or auto", place))
+            asked = {name: str(getattr(spec, name, None)) for name in ("quantization", "precision")}
+            for name, said in asked.items():
+                if said.startswith("int8") and "int8" not in profile.precisions:
+                    message = f"'{name}: {said}' must be allowed by the profile '{profile.name}'. "
+                    message += f"Got {', '.join(profile.precisions)}"
+                    place = document.where(("stages", index, name))
+                    problems.append(Problem(message, "leave it out, or auto", place))
     return found
 
 

@@ -51,12 +51,11 @@ class Step:
     @property
     def measured(self) -> bool:
         """Whether what it makes depends on latencies measured on this machine, or on the allowance."""
-        spec = self.spec
+        spec, training = self.spec, self.training
+        if training is not None and "auto" in (training.quantization, training.flip, training.shift, training.mixup):
+            return True
         if isinstance(spec, PruneSpec):
             return spec.parameters is None or spec.vocabulary == "auto"
-        if isinstance(spec, DistillSpec):
-            settings = self.training
-            return settings is not None and "auto" in (settings.quantization, settings.flip, settings.shift)
         return isinstance(spec, OptimizeSpec) or (isinstance(spec, QuantizeSpec) and spec.scheme == "auto")
 
 

@@ -18,8 +18,11 @@ FEWEST, MOST = {"finetune": 4, "prune": 2, "distill": 6}, {"finetune": 30, "prun
 """Epochs at least and at most: many rows want to be seen more than once, few rows teach nothing new at some time."""
 
 
-NOISY = {"token_substitution": 0.2, "mixup": 0.5}
-"""How a student's rows are changed, where the task knows how."""
+SUBSTITUTED = 0.2
+"""Share of tokens that a student reads others in the place of, where the task has tokens."""
+
+JUDGED = ("flip", "shift", "mixup")
+"""Changes of rows that a teacher judges, where the task knows them."""
 
 
 def settle(recipe: RecipeSpec, task: Task, rows: int) -> RecipeSpec:
@@ -50,12 +53,9 @@ def _found(spec: TrainingSpec, task: Task, rows: int) -> dict[str, Any]:
         found["learning_rate"] = task.learning_rates[(len(task.learning_rates) - 1) // 2]
         if isinstance(spec, FinetuneSpec):
             found["learning_rates"] = task.learning_rates
-    for name, share in NOISY.items():
-        if getattr(spec, name) == AUTO:
-            found[name] = share if name in task.training else None
-    for name in ("flip", "shift"):
+    if spec.token_substitution == AUTO:
+        found["token_substitution"] = SUBSTITUTED if "token_substitution" in task.training else None
+    for name in JUDGED:
         if getattr(spec, name) == AUTO and name not in task.training:
             found[name] = None
-    if found.get("mixup") and "hard_weight" not in spec.model_fields_set:
-        found["hard_weight"] = 0.0  # only the teacher knows what a mixture is
     return found

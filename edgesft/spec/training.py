@@ -65,7 +65,9 @@ class TrainingSpec(Spec):
     new texts for its teacher to answer. `auto` is a fifth where that means something."""
     mixup: Annotated[float, Field(ge=0, le=0.5)] | Literal["auto"] | None = None
     """The largest share of another row that is mixed into each in training (arrays); a class is the larger part's. A
-    student learns from what its teacher says of the mixture. `auto` is a half where that means something."""
+    student learns from what its teacher says of the mixture, and from nothing else unless `hard_weight` is given. For a
+    student, `auto` is a half where the teacher knows the training rows by heart: of them it says no more than labels
+    do."""
     flip: Annotated[float, Field(ge=0, le=1)] | Literal["auto"] | None = None
     """Share of rows that are mirrored along their last axis in training (arrays). For a student, `auto` is a half where
     the teacher's validation metric stands it within the allowance."""
@@ -100,7 +102,7 @@ class TrainingSpec(Spec):
         Raises:
             ValueError: One is.
         """
-        for name in ("flip", "shift"):
+        for name in ("flip", "shift", "mixup"):
             if getattr(self, name) == "auto":
                 raise ValueError(f"must not set '{name}' to auto: no teacher says here what is harmless")
         return self
@@ -138,7 +140,7 @@ class ResolvedTraining(Spec):
     sampling: float = 1.0
     token_dropout: float = 0.0
     token_substitution: float = 0.0
-    mixup: float = 0.0
+    mixup: float | Literal["auto"] = 0.0
     flip: float | Literal["auto"] = 0.0
     shift: tuple[float, ...] | Literal["auto"] = ()
     token_deletion: float = 0.0

@@ -1,4 +1,4 @@
-"""Which changes of rows a teacher does not mind: what a student may learn from besides the rows themselves."""
+"""Which changes of rows a student learns from besides the rows themselves, as its teacher has it."""
 
 from __future__ import annotations
 
@@ -12,9 +12,15 @@ from torch import nn
 from edgesft.spec.auto import AUTO
 from edgesft.spec.training import ResolvedTraining
 from edgesft.stages.context import StageContext
+from edgesft.stages.export.checks import spread
 from edgesft.stages.training import BATCH, load_teacher, score
 from edgesft.store.store import remember
 from edgesft.tasks.base import Contract, Example
+
+BY_HEART, MIXED = 0.05, 0.5
+"""How far a teacher's metric on the rows that it trained on must be above the one on validation for them to be known by
+heart, and the largest share of another row that is then mixed into each (Beyer et al. 2021, arXiv 2106.05237, section
+3.1, find mixtures to help students most)."""
 
 FLIP, SHIFTS = 0.5, (1 / 8, 1 / 16)
 """Share of the rows that are mirrored, and shares of an axis up to which they are moved, the largest that is harmless:
@@ -28,10 +34,11 @@ FOUND = "noise.json"
 
 
 def settled(context: StageContext, contract: Contract, stage: str) -> StageContext:
-    """The surroundings with `flip: auto` and `shift: auto` decided.
+    """The surroundings with `flip`, `shift` and `mixup` decided where they are `auto`.
 
     A change that leaves the teacher's deciding metric on the validation rows within the allowance says nothing else
-    than the row did, so that it is a row more to learn from.
+    than the row did, so that it is a row more to learn from. Of rows that it knows by heart a teacher is as sure as
+    their labels are; of mixtures it tells what is like what.
 
     Args:
         context: Has the teacher, the rows and the settings.
@@ -41,12 +48,12 @@ def settled(context: StageContext, contract: Contract, stage: str) -> StageConte
     Raises:
         InputError: The teacher does not fit.
     """
-    asked = [name for name in ("flip", "shift") if getattr(context.training, name) == AUTO]
+    asked = [name for name in ("flip", "shift", "mixup") if getattr(context.training, name) == AUTO]
     if not asked:
         return context
     found = remember(context.work / FOUND, lambda: _found(context, load_teacher(context, contract, stage)))
-    if any(found.values()):
-        context.progress.say(f"the teacher does not mind: {_told(found)}")
+    if any(found[name] for name in asked):
+        context.progress.say(f"the student also learns from {_told(found)}")
     return replace(context, training=_changed(context.training, {name: found[name] for name in asked}))
 
 
@@ -65,7 +72,7 @@ def views(context: StageContext) -> StageContext | None:
 
 
 def _found(context: StageContext, teacher: nn.Module) -> dict[str, Any]:
-    """The changes that do no harm; JSON values."""
+    """What is asked for; JSON values."""
     still = context.training.without_noise()
     whole = _metric(context, teacher, still)
 
@@ -80,8 +87,19 @@ def _found(context: StageContext, teacher: nn.Module) -> dict[str, Any]:
         length = max(shape[axis - axes] for shape in shapes if len(shape) >= axes - axis)
         return next((share for share, moved in alone if share * length >= 1 and harmless({"shift": moved})), 0.0)
 
-    shift = [farthest(axis) for axis in range(axes)]
-    return {"flip": FLIP if harmless({"flip": 1.0}) else 0.0, "shift": shift if any(shift) else []}
+    def known() -> bool:
+        own = spread(context.train, len(context.validation))
+        return score(teacher, replace(context, validation=own)) - whole > BY_HEART
+
+    settings, found = context.training, dict[str, Any]()
+    if settings.flip == AUTO:
+        found["flip"] = FLIP if harmless({"flip": 1.0}) else 0.0
+    if settings.shift == AUTO:
+        shift = [farthest(axis) for axis in range(axes)]
+        found["shift"] = shift if any(shift) else []
+    if settings.mixup == AUTO:
+        found["mixup"] = MIXED if known() else 0.0
+    return found
 
 
 def _changed(settings: ResolvedTraining, change: Mapping[str, Any]) -> ResolvedTraining:
@@ -107,5 +125,7 @@ def _changed_rows(context: StageContext, settings: ResolvedTraining) -> list[Exa
 
 
 def _told(found: Mapping[str, Any]) -> str:
-    moved = [f"{share:g} of axis {axis - len(found['shift'])}" for axis, share in enumerate(found["shift"]) if share]
-    return ", ".join([*(["mirroring"] if found["flip"] else []), *(f"moving by {each}" for each in moved)])
+    shift = found.get("shift", [])
+    moved = [f"rows moved by {share:g} of axis {axis - len(shift)}" for axis, share in enumerate(shift) if share]
+    mirrored = ["mirrored rows"] if found.get("flip") else []
+    return ", ".join([*mirrored, *moved, *(["mixtures of rows"] if found.get("mixup") else [])])

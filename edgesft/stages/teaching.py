@@ -45,7 +45,7 @@ def taught(
         context.task,
         answers(teacher, whole or context, label) if alone else teacher,
         temperature=lesson.temperature,
-        hard_weight=lesson.hard_weight,
+        hard_weight=_hard_weight(lesson, context),
         **loss_options(context.training, context.train),
         hidden=trainee.hidden_loss if isinstance(trainee, Student) else None,
         hidden_weight=lesson.hidden_weight if isinstance(lesson.hidden_weight, float) else 1.0,
@@ -54,6 +54,12 @@ def taught(
         relation_weight=lesson.relation_weight,
     )
     return trainee, objective
+
+
+def _hard_weight(lesson: LessonSpec, context: StageContext) -> float:
+    """Weight of the labels; none where rows are mixed, unless it was said: only the teacher knows what mixtures are."""
+    mixed = context.training.mixup and "hard_weight" not in lesson.model_fields_set
+    return 0.0 if mixed else lesson.hard_weight
 
 
 def _trainee(

@@ -191,7 +191,7 @@ class Arrays(Task):
         So are labels that are numbers; a class stays the larger part's.
         """
         batch = {name: values if name == LABELS else _moved(values, settings, rng) for name, values in batch.items()}
-        if not settings.mixup:
+        if not isinstance(settings.mixup, float) or not settings.mixup:
             return batch
         count = len(batch[LABELS])
         shares, others = rng.uniform(0, settings.mixup, count), rng.permutation(count)

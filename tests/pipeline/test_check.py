@@ -234,6 +234,17 @@ def test_training_for_int8_where_the_profile_has_none(recipe: Callable[[Change],
         check(recipe(spoil))
 
 
+def test_int8_to_prune_for_where_the_profile_has_none(recipe: Callable[[Change], Path]) -> None:
+    def spoil(data: dict[str, Any], folder: Path) -> None:
+        profile = {"name": "wide", "description": "fp32 alone", "providers": [{"name": "CPUExecutionProvider"}]}
+        (folder / "wide.yaml").write_text(yaml.safe_dump({**profile, "precisions": ["fp32"]}), "utf-8")
+        prune = {"stage": "prune", "latency": 0.5, "precision": "int8-dynamic"}
+        data |= {"profile": "wide.yaml", "stages": [{"stage": "finetune"}, prune]}
+
+    with pytest.raises(InputError, match=r"stages\.1.*'precision: int8-dynamic' must be allowed by the profile"):
+        check(recipe(spoil))
+
+
 def test_what_is_left_to_be_found_is_a_number_afterwards(recipe: Callable[[Change], Path]) -> None:
     found = check(recipe(put("stages", value="auto"))).recipe.stages
     assert [stage.stage for stage in found] == ["finetune", "prune", "distill", "optimize", "quantize"]

@@ -41,10 +41,10 @@ def test_rates_are_the_tasks() -> None:
     assert not any(training(spec, found).token_substitution for spec in found.stages[:3])
 
 
-def test_of_mixtures_only_the_teacher_knows_what_they_are() -> None:
-    asked = recipe([{"stage": "finetune"}, {"stage": "distill", "mixup": "auto"}])
-    mixed, plain = (settle(asked, task, 1000).stages[1] for task in (Arrays(), TextClassification()))
-    assert (mixed.mixup, mixed.hard_weight) == (0.5, 0) and (plain.mixup, plain.hard_weight) == (None, 0.3)
+def test_changes_that_a_teacher_judges_wait_for_it_where_the_task_knows_them() -> None:
+    asked = recipe([{"stage": "finetune"}, {"stage": "distill", "mixup": "auto", "flip": "auto"}])
+    arrays, texts = (settle(asked, task, 1000).stages[1] for task in (Arrays(), TextClassification()))
+    assert (arrays.mixup, arrays.flip, texts.mixup, texts.flip) == ("auto", "auto", None, None)
 
 
 def test_what_is_said_stays() -> None:

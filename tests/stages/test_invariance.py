@@ -46,6 +46,7 @@ def surroundings(tmp_path: Path, **options: Any) -> StageContext:
     task = Arrays()
     settings = options.pop("training", SETTINGS)
     found = context(tmp_path, Small(nn.Identity(), None, rows), **options)
+    found = replace(found, train=[dict(row) for row in rows])
     contract = Contract("arrays", tuple("abcdefgh"), {"metric": "accuracy"})
     return replace(found, task=task, contract=contract, training=settings)
 
@@ -61,6 +62,16 @@ def test_rows_are_changed_as_the_teacher_does_not_mind(tmp_path: Path, monkeypat
     found = settled(surroundings(tmp_path / "b"), Rows(look=True), monkeypatch)
     assert (found.flip, found.shift) == (0.0, (0.0, 0.125))
     assert found.noisy and not found.without_noise().noisy
+
+
+@pytest.mark.parametrize(("wrong", "mixed"), [(4, 0.5), (0, 0.0)])
+def test_mixtures_where_the_teacher_knows_its_rows_by_heart(
+    wrong: int, mixed: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = surroundings(tmp_path, training=ResolvedTraining(mixup="auto"))
+    for row in given.validation[:wrong]:
+        row["labels"] = (row["labels"] + 1) % 8
+    assert settled(given, Rows(), monkeypatch) == ResolvedTraining(mixup=mixed)
 
 
 def test_a_large_allowance_allows_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -83,8 +94,9 @@ def test_auto_needs_a_teacher() -> None:
     assert PruneSpec(stage="prune", latency=0.5, shift="auto", teacher="finetune").shift == "auto"
     with pytest.raises(ValueError, match="'shift' to auto"):
         PruneSpec(stage="prune", latency=0.5, shift="auto")
-    with pytest.raises(ValueError, match="'flip' to auto"):
-        FinetuneSpec(stage="finetune", flip="auto")
+    for name in ("flip", "mixup"):
+        with pytest.raises(ValueError, match=f"'{name}' to auto"):
+            FinetuneSpec(stage="finetune", **{name: "auto"})
 
 
 def test_a_metric_is_steadier_on_changed_rows(tmp_path: Path) -> None:
