@@ -17,6 +17,7 @@ from edgesft.errors import EdgesftError
 from edgesft.pipeline.job import Job
 from edgesft.pipeline.models import Maker
 from edgesft.pipeline.plan import plan
+from edgesft.stages import invariance
 from edgesft.stages.artefact import CONTRACT
 from edgesft.stages.export import export_onnx
 from edgesft.train import checkpoint
@@ -42,6 +43,10 @@ def pruned_by_macs(job: Job, folder: Path) -> dict[str, Path]:
     finetuned, _ = maker.make(steps["finetune"], maker.start(), None)
     teacher = checkpoint.load(finetuned.path, job.task)
     base, found = _accuracy(job, teacher), dict[str, Path]()
+    folder.mkdir(parents=True, exist_ok=True)
+    ours = maker.context(steps["distill"], finetuned, folder, finetuned, None)
+    # The same rows, changed as ours are: what the teacher does not mind.
+    settings = invariance.settled(ours, job.contract, "distill").training.model_copy(update={"quantization": "none"})
     for share in SHARES:
         place = folder / f"macs-{share:g}"
         accuracy_file = place / "accuracy.txt"
@@ -52,7 +57,7 @@ def pruned_by_macs(job: Job, folder: Path) -> dict[str, Path]:
             except Exception as error:  # whatever a library raises on a model that it does not know
                 print(f"torch-pruning to {share:g} of the MACs: {type(error).__name__}: {error}", file=sys.stderr)
                 break
-            _train(job, model, checkpoint.load(finetuned.path, job.task), steps["distill"].training, place)
+            _train(job, model, checkpoint.load(finetuned.path, job.task), settings, place)
             export_onnx(model, job.task, job.processor, job.validation, job.contract, place, opset=job.target.opset)
             accuracy_file.write_text(f"{_accuracy(job, model)} {reached}")
         accuracy, reached = map(float, accuracy_file.read_text().split())

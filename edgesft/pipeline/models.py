@@ -128,9 +128,7 @@ class Maker:
         def build(out: Path, work: Path) -> None:
             self._job.progress.say(f"{step.name} …")
             (out / MODEL).mkdir()
-            report = kind.runner()(
-                step.spec, source, out / MODEL, self._context(step, source, work, teacher, reference)
-            )
+            report = kind.runner()(step.spec, source, out / MODEL, self.context(step, source, work, teacher, reference))
             (out / REPORT).write_text(json.dumps(dataclasses.asdict(report), indent=1), "utf-8")
 
         folder = self._job.store.make(digest, build)
@@ -158,9 +156,18 @@ class Maker:
         """The content key of a teacher that is a model of its own."""
         return self.start_key(model=source_digest(self._job.source(name)))
 
-    def _context(
+    def context(
         self, step: Step, source: Artefact, work: Path, teacher: Artefact | None, reference: Artefact | None
     ) -> StageContext:
+        """A step's surroundings.
+
+        Args:
+            step: What is to be done.
+            source: What it starts from.
+            work: Folder for what must not be done twice.
+            teacher: For the stages that learn from one.
+            reference: The fine-tuned original as ONNX once there is one.
+        """
         job = self._job.reading(source)
         measurer = Measurer(job)
 
