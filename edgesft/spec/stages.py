@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
@@ -36,8 +36,11 @@ class LessonSpec(TrainingSpec):
 
     temperature: float = Field(2.0, gt=0)
     """Softens both distributions (Hinton et al. 2015, arXiv 1503.02531)."""
-    hard_weight: float = Field(0.3, ge=0, le=1)
-    """Weight of the labels; the teacher's logits weigh the rest."""
+    labels_weigh: ClassVar[float] = 0.3
+    """Where `hard_weight` is not said, and rows are not mixed."""
+    hard_weight: float | None = Field(None, ge=0, le=1)
+    """Weight of the labels; the teacher's logits weigh the rest. By default 0.3, in recovery from pruning 0.5, and 0
+    where rows are mixed: only the teacher knows what mixtures are."""
     hidden_weight: Annotated[float, Field(ge=0)] | Literal["auto"] = "auto"
     """Weight of the hidden states' mean squared error (Jiao et al. 2019, arXiv 1909.10351), of the features where it is
     a convolutional net; `auto` is 1 where the model tells its hidden states, else 0."""
@@ -89,7 +92,7 @@ class PruneSpec(LessonSpec):
     next one can do without."""
     teacher: str | None = None
     """Recovery also learns from this: a stage's name, a folder or a `pkg://` address."""
-    hard_weight: float = Field(0.5, ge=0, le=1)
+    labels_weigh: ClassVar[float] = 0.5
     hidden_weight: Annotated[float, Field(ge=0)] | Literal["auto"] = 0
 
     @model_validator(mode="after")

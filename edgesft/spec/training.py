@@ -147,7 +147,7 @@ class ResolvedTraining(Spec):
     token_swap: float = 0.0
     arithmetic: Literal["auto", "fp32", "bf16"] = "auto"
     quantization: Literal["none", "int8-dynamic", "int8-static", "auto"] = "none"
-    reduced: bool = False
+    reduced: bool = Field(False, exclude=True)
     """Whether int8 weights have 7 bits, as where products of bytes saturate: no setting, the machine's own."""
     evaluations: int = 3
     selection: Literal["best", "last"] = "best"

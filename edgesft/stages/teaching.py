@@ -57,9 +57,9 @@ def taught(
 
 
 def _hard_weight(lesson: LessonSpec, context: StageContext) -> float:
-    """Weight of the labels; none where rows are mixed, unless it was said: only the teacher knows what mixtures are."""
-    mixed = context.training.mixup and "hard_weight" not in lesson.model_fields_set
-    return 0.0 if mixed else lesson.hard_weight
+    """Weight of the labels."""
+    usual = 0.0 if context.training.mixup else lesson.labels_weigh
+    return usual if lesson.hard_weight is None else lesson.hard_weight
 
 
 def _trainee(

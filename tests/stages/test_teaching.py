@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from edgesft.spec.stages import DistillSpec
+from edgesft.spec.stages import DistillSpec, PruneSpec
 from edgesft.spec.training import ResolvedTraining
 from edgesft.stages import teaching
 from tests.stages.surroundings import context, small
@@ -30,3 +30,8 @@ def test_of_mixtures_only_the_teacher_knows_what_they_are(
     lesson = DistillSpec(stage="distill", hidden_weight=0, **said)
     _, options = teaching.taught(lesson, model.model, model.model, given, label="distill")
     assert options["hard_weight"] == weight
+    again = DistillSpec(**lesson.model_dump())
+    _, options = teaching.taught(again, model.model, model.model, given, label="distill")
+    assert options["hard_weight"] == weight, "what is written out is read as it was meant"
+    _, options = teaching.taught(PruneSpec(stage="prune", latency=0.5), model.model, model.model, given, label="prune")
+    assert options["hard_weight"] == (0.0 if mixup else 0.5)
