@@ -93,7 +93,7 @@ class PruneSpec(LessonSpec):
     teacher: str | None = None
     """Recovery also learns from this: a stage's name, a folder or a `pkg://` address."""
     labels_weigh: ClassVar[float] = 0.5
-    hidden_weight: Annotated[float, Field(ge=0)] | Literal["auto"] = 0
+    hidden_weight: Annotated[float, Field(ge=0)] | Literal["auto"] = 0.0
 
     @model_validator(mode="after")
     def _one_target(self) -> PruneSpec:
