@@ -48,7 +48,7 @@ KINDS: dict[str, StageKind] = {
     "finetune": StageKind(("torch",), "torch", "origin", "edgesft.stages.finetune", version=4),
     "prune": StageKind(("torch",), "torch", "speed", "edgesft.stages.prune", ("channel_multiple",), version=8),
     "distill": StageKind(("torch",), "torch", "recovery", "edgesft.stages.distill", version=5),
-    "optimize": StageKind(("onnx",), "onnx", "speed", "edgesft.stages.optimize"),
+    "optimize": StageKind(("onnx",), "onnx", "speed", "edgesft.stages.optimize", version=2),
     "quantize": StageKind(("onnx",), "onnx", "speed", "edgesft.stages.quantize", ("precisions",), version=4),
     "export": StageKind(("torch",), "onnx", "convert", "edgesft.stages.export", ("opset",), version=2),
     # Made by the pipeline itself, which alone sees every row.

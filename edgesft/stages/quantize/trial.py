@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from edgesft.errors import StageError
 from edgesft.measure.model.facts import read_facts
 from edgesft.spec.auto import AUTO
 from edgesft.spec.stages import Precision
@@ -39,8 +38,11 @@ def settled(asked: Precision, make: Callable[[], Path], target: Path, context: S
     scheme: Precision = "int8-static" if read_facts(source).operators.get("Conv") else "int8-dynamic"
     try:
         quantized(source, target, scheme, context)
-    except StageError:
-        return "fp32"  # there is nothing to quantize
+    except (OSError, MemoryError):
+        raise  # A full disk says nothing about the model.
+    except Exception as error:  # whatever the quantizer raises: what cannot be made is not what others are chosen for
+        context.progress.say(f"{scheme} cannot be had: {error}")
+        return "fp32"
     before, after = context.latency([source, target])
     context.progress.say(f"{scheme} takes {after / before:.2f} of the time")
     return scheme if after < before * PAYS else "fp32"

@@ -65,6 +65,17 @@ def test_what_is_asked_for_needs_no_measurement(asked: Precision, tiny_model: Sm
     assert trial.settled(asked, _never, tmp_path / "int8.onnx", surroundings) == asked
 
 
+def test_a_quantizer_that_fails_does_not_end_the_stage(
+    tiny_model: Small, artefact: Artefact, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> None:
+        raise RuntimeError("no such kernel")
+
+    monkeypatch.setattr(trial, "dynamic", broken)
+    surroundings = context(tmp_path, tiny_model, precisions=("fp32", "int8"))
+    assert trial.settled("auto", lambda: artefact.model, tmp_path / "int8.onnx", surroundings) == "fp32"
+
+
 def test_what_the_profile_lacks_is_not_tried(tiny_model: Small, tmp_path: Path) -> None:
     surroundings = context(tmp_path, tiny_model, precisions=("fp32",))
     assert trial.settled("auto", _never, tmp_path / "int8.onnx", surroundings) == "fp32"
