@@ -51,6 +51,7 @@ class Facts:
         confidence: Of each bound from the rounds, by itself; more than is stated where measuring might have stopped
             early (`sequential.Decision.confidence`).
         unsteady: Why the rounds' absolute times decide nothing (`steadiness.Steadiness.problems`).
+        untimed: Why there are no times, where there are none.
     """
 
     size_bytes: int
@@ -67,6 +68,7 @@ class Facts:
     differences: Sequence[str] = ()
     confidence: float = CONFIDENCE
     unsteady: Sequence[str] = ()
+    untimed: str = "nothing was measured"
 
 
 def judge(budget: BudgetSpec, facts: Facts) -> list[Line]:
@@ -84,7 +86,7 @@ def judge(budget: BudgetSpec, facts: Facts) -> list[Line]:
 def _latencies(budget: BudgetSpec, facts: Facts) -> list[Line]:
     limits = budget.latency_ms.limits()
     if not any(facts.rounds):
-        return [verdict.unknown(f"latency_ms.p{p}", limit, "nothing was measured") for p, limit in limits.items()]
+        return [verdict.unknown(f"latency_ms.p{p}", limit, facts.untimed) for p, limit in limits.items()]
     taken, opened = Rounds.of(facts.rounds), (*facts.differences, *facts.unsteady)
     return [
         verdict.at_most(
@@ -116,7 +118,7 @@ def _ratios(budget: BudgetSpec, facts: Facts) -> list[Line]:
     for p, limit in budget.latency_ratio.limits().items():
         name = f"latency_ratio.p{p}"
         if not facts.rounds or not facts.original_rounds:
-            found.append(verdict.unknown(name, limit, "final model and original were not measured side by side"))
+            found.append(verdict.unknown(name, limit, _apart(facts)))
             continue
         least = needed(p, facts.confidence)
         short = f"too few to bound the ratio of p{p}, which takes {FEWEST_ROUNDS} rounds and {least} samples each"
@@ -125,22 +127,28 @@ def _ratios(budget: BudgetSpec, facts: Facts) -> list[Line]:
     return found
 
 
+def _apart(facts: Facts) -> str:
+    if facts.untimed != Facts.untimed:
+        return facts.untimed
+    return "final model and original were not measured side by side"
+
+
 def _starts(budget: BudgetSpec, facts: Facts) -> list[Line]:
     limits = (
         ("load_ms", budget.load_ms, facts.loads_ns),
         ("first_inference_ms", budget.first_inference_ms, facts.firsts_ns),
     )
-    return [_start(name, limit, samples, facts.differences) for name, limit, samples in limits if limit is not None]
+    return [_start(name, limit, samples, facts) for name, limit, samples in limits if limit is not None]
 
 
-def _start(name: str, limit_ms: float, samples: Sequence[int], differences: Sequence[str]) -> Line:
+def _start(name: str, limit_ms: float, samples: Sequence[int], facts: Facts) -> Line:
     if not samples:
-        return verdict.unknown(name, limit_ms, "nothing was measured")
+        return verdict.unknown(name, limit_ms, facts.untimed)
     # Each is from a process of its own, so that they are independent.
     found = _milliseconds(percentile.interval(samples, LOAD_PERCENTILE))
     least = needed(LOAD_PERCENTILE)
     short = f"n={len(samples)} is too small to bound p{LOAD_PERCENTILE}, which takes n={least}"
-    return verdict.at_most(name, limit_ms, found, short=short, differences=differences)
+    return verdict.at_most(name, limit_ms, found, short=short, differences=facts.differences)
 
 
 def _sizes(budget: BudgetSpec, facts: Facts) -> list[Line]:

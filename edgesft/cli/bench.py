@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 
     from edgesft.measure.bench.order import Order
     from edgesft.progress import Progress
+    from edgesft.stages.variants import Variants
 
+PRECISIONS = ("fp32", "fp16", "int8", "int4")
 EXIT_CODES = {"pass": 0, "fail": 1, "inconclusive": 3}
 UNAVAILABLE = 4
 
@@ -30,6 +32,13 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     )
     orders.arguments(parser, "this-machine")
     parser.add_argument("--reference", type=Path, metavar="MODEL", help="model whose answers are the right ones")
+    parser.add_argument(
+        "--precision",
+        action="append",
+        choices=PRECISIONS,
+        help="make the model in this precision, in the form that each provider takes; may be repeated",
+    )
+    parser.add_argument("--calibration", type=Path, metavar="NPZ", help="requests that set ranges of int8")
     parser.add_argument("--explain", action="store_true", help="say where the time goes and what to try")
     parser.add_argument("--aa", action="store_true", help="measure the model against itself: this machine's noise")
     parser.add_argument("--format", choices=("table", "json"), default="table", help="what to print")
@@ -46,12 +55,27 @@ def main(options: argparse.Namespace) -> int:
         raise InputError("model must be an ONNX or ORT file, got none", "edgesft bench model.onnx")
     order = replace(orders.order(options, models, settings), reference=options.reference, explain=options.explain)
     progress = Progress(quiet=options.quiet)
-    if options.aa:
-        return _noise(order, progress, options.format)
-    rows = bench(order, progress)
+    with orders.opened(order):
+        if options.aa:
+            return _noise(order, progress, options.format)
+        rows = bench(replace(order, variants=_variants(options, order, progress)), progress)
     found = report.to_json(rows, order.profile)
     _print(found, report.tables(found), options.format)
     return UNAVAILABLE if any(row.problem for row in rows) else EXIT_CODES[found["verdict"]]
+
+
+def _variants(options: argparse.Namespace, order: Order, progress: Progress) -> Variants | None:
+    """What makes the providers' variants; None where each takes the file as it is."""
+    from edgesft.measure.bench import prepare
+    from edgesft.measure.providers import PROVIDERS
+    from edgesft.stages.variants import Variants
+    from edgesft.store.store import Store
+
+    fixed = any(PROVIDERS[provider.name].static_shapes for provider in order.providers if provider.name in PROVIDERS)
+    if not (options.precision or fixed) or order.end_to_end:
+        return None
+    rows = prepare.calibration(order, options.calibration) if options.calibration else ()
+    return Variants(Store(), options.precision or (), calibration=rows, say=progress.say)
 
 
 def _noise(order: Order, progress: Progress, form: str) -> int:

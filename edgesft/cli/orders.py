@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
@@ -12,7 +13,8 @@ from edgesft.spec.profile import Scenario
 
 if TYPE_CHECKING:
     from edgesft.measure.bench.order import Order
-    from edgesft.spec.profile import ProfileSpec
+    from edgesft.measure.devices import Device
+    from edgesft.spec.profile import ProfileSpec, ProviderSpec
 
 PIPELINE = "pipeline."
 """Settings that are the pipeline's, and not the profile's, begin so."""
@@ -27,7 +29,19 @@ def arguments(parser: argparse.ArgumentParser, profile: str | None) -> None:
     """
     told = f" (default: {profile})" if profile else ""
     parser.add_argument("--profile", default=profile, help=f"device profile or its file{told}")
-    parser.add_argument("--provider", action="append", metavar="X", help="execution provider; may be repeated")
+    parser.add_argument(
+        "--provider",
+        action="append",
+        metavar="X[:OPTION=V,…]",
+        help="execution provider; may be repeated; all is every one there is",
+    )
+    parser.add_argument(
+        "--device",
+        action="append",
+        metavar="D",
+        help="where to measure: an interpreter, ssh://user@host[:port], or a name of --devices; may be repeated",
+    )
+    parser.add_argument("--devices", type=Path, metavar="FILE", help="names for devices (default: devices.yaml here)")
     parser.add_argument("--scenario", choices=get_args(Scenario), help="how the requests come")
     parser.add_argument("--inputs", type=Path, help="npz file of requests; raw rows for end-to-end")
     parser.add_argument("--axis", action="append", metavar="NAME=N", help="size of a free axis, for random inputs")
@@ -61,20 +75,20 @@ def order(options: argparse.Namespace, models: Sequence[Path], settings: Sequenc
     Raises:
         InputError: An option or a setting makes no sense.
     """
-    from edgesft.measure import providers
     from edgesft.measure.bench.order import Order
-    from edgesft.spec.profile import ProviderSpec
 
     profile = _profile(options, [word for word in settings if not word.startswith(PIPELINE)], folder)
     of_profile = {provider.name: provider for provider in profile.providers}
-    asked = [providers.resolve(name) for name in options.provider or [profile.providers[0].name]]
+    asked = [_provider(text, of_profile) for text in _every(options.provider or [profile.providers[0].name])]
+    if twice := [name for name in of_profile if [each.name for each in asked].count(name) > 1]:
+        raise InputError(f"provider must be given once, got {', '.join(twice)} more than once")
     if options.batch < 1:
         raise InputError(f"--batch must be at least 1, got {options.batch}")
     axes = _pairs(options.axis, "axis", "--axis sequence=64")
     return Order(
         models=models,
         profile=profile,
-        providers=[of_profile.get(name, ProviderSpec(name=name)) for name in dict.fromkeys(asked)],
+        providers=asked,
         inputs=options.inputs,
         axes={name: _size(name, size) for name, size in axes.items()},
         batch=options.batch,
@@ -82,10 +96,20 @@ def order(options: argparse.Namespace, models: Sequence[Path], settings: Sequenc
         pipeline=options.pipeline,
         pipeline_settings=[word.removeprefix(PIPELINE) for word in settings if word.startswith(PIPELINE)],
         allow_cpu=options.allow_cpu,
-        python=_interpreter(options.python),
+        devices=_devices(options),
         time_limit=options.time_limit,
         seed=options.seed,
     )
+
+
+@contextmanager
+def opened(order: Order) -> Iterator[None]:
+    """Gives back what devices opened, however the command ends."""
+    try:
+        yield
+    finally:
+        for device in order.devices:
+            device.close()
 
 
 def _profile(options: argparse.Namespace, settings: list[str], folder: Path) -> ProfileSpec:
@@ -109,9 +133,40 @@ def _pairs(words: list[str] | None, name: str, example: str) -> dict[str, str]:
     return {left: right for left, _, right in pairs}
 
 
-def _interpreter(path: Path | None) -> Path | None:
-    """A file by its whole path, for a bare name is looked for where the shell looks; links of environments stay."""
-    return path.absolute() if path and path.is_file() else path
+def _every(texts: Sequence[str]) -> list[str]:
+    """The providers that are named; `all` stands for every one there is."""
+    from edgesft.measure.providers import PROVIDERS
+    from edgesft.measure.providers.find import ALL
+
+    if ALL not in texts:
+        return list(texts)
+    named = {text.partition(":")[0].lower(): text for text in texts if text != ALL}
+    return [named.get(provider.short, provider.short) for provider in PROVIDERS.values()]
+
+
+def _provider(text: str, of_profile: Mapping[str, ProviderSpec]) -> ProviderSpec:
+    """`qnn:soc_model=57`: a provider with the profile's options, and those that stand here in their place."""
+    from edgesft.measure import providers
+    from edgesft.spec.profile import ProviderSpec
+
+    name, colon, rest = text.partition(":")
+    found = providers.resolve(name)
+    given = _pairs(rest.split(","), "provider", "--provider qnn:soc_model=57") if colon else {}
+    spec = of_profile.get(found, ProviderSpec(name=found))
+    return providers.with_defaults(spec.model_copy(update={"options": {**spec.options, **given}}))
+
+
+def _devices(options: argparse.Namespace) -> tuple[Device, ...]:
+    """The devices that are named, of the command line or of a file; by default this interpreter."""
+    from edgesft.measure.devices import HERE, Interpreter
+    from edgesft.measure.devices.find import find, pool
+
+    known, base = pool(options.devices)
+    found = [find(text, known, base) for text in options.device or ()]
+    if path := options.python:
+        # A bare name is looked for where the shell looks; links of environments stay, for they say where packages lie.
+        found.append(Interpreter(path.absolute() if path.is_file() else path))
+    return tuple(found) or (HERE,)
 
 
 def _size(name: str, text: str) -> int:

@@ -25,6 +25,7 @@ from edgesft.errors import InputError
 from edgesft.gate.artefact import GateArtefact
 from edgesft.gate.rows import LABELS, NPZ, SAVEZ, labelled
 from edgesft.gate.rows import rows as labelled_rows
+from edgesft.measure.devices import HERE, Device
 from edgesft.measure.driver import Agent, MeasureError, loaded, runner
 from edgesft.progress import Progress
 from edgesft.spec.profile import ProfileSpec
@@ -70,7 +71,7 @@ class Evaluation:
 
 
 def evaluate(
-    given: GateArtefact, rows: Path | None, profile: ProfileSpec, *, python: Path | None = None, progress: Progress
+    given: GateArtefact, rows: Path | None, profile: ProfileSpec, *, device: Device = HERE, progress: Progress
 ) -> Evaluation:
     """What an artefact scores.
 
@@ -79,7 +80,7 @@ def evaluate(
         rows: Labelled rows, as `gate.rows` describes them; None takes those of the recipe that the run
             carried out: its test rows or, without any, those that it decided on.
         profile: Provider and threads.
-        python: Interpreter of the agent; by default this one.
+        device: Where the agent runs.
         progress: Tells the person how far it is.
 
     Raises:
@@ -87,9 +88,9 @@ def evaluate(
         MeasureError: The model cannot be loaded, or not on that provider.
     """
     if _is_npz(rows):
-        return _classified(given, rows, profile, python, progress)
+        return _classified(given, rows, profile, device, progress)
     contract = _contract(given, rows)
-    return _answered(given, contract, labelled_rows([given], contract, rows), profile, python, progress)
+    return _answered(given, contract, labelled_rows([given], contract, rows), profile, device, progress)
 
 
 def evaluate_both(
@@ -98,7 +99,7 @@ def evaluate_both(
     rows: Path | None,
     profile: ProfileSpec,
     *,
-    python: Path | None = None,
+    device: Device = HERE,
     progress: Progress,
 ) -> tuple[Evaluation, Evaluation]:
     """What the artefacts of a comparison score on the same rows: by default the candidate's, else the baseline's.
@@ -109,7 +110,7 @@ def evaluate_both(
     """
     _check_alike(candidate, baseline, ordered=_is_npz(rows))
     if _is_npz(rows):
-        ours, theirs = (_classified(each, rows, profile, python, progress) for each in (candidate, baseline))
+        ours, theirs = (_classified(each, rows, profile, device, progress) for each in (candidate, baseline))
         counts = ours.predictions.shape[1], theirs.predictions.shape[1]
         if counts[0] != counts[1]:
             got = f"{counts[0]} from '{candidate.name}' and {counts[1]} from '{baseline.name}'"
@@ -117,8 +118,8 @@ def evaluate_both(
         return ours, theirs
     contracts = [_contract(each, rows) for each in (candidate, baseline)]
     taken = labelled_rows([candidate, baseline], contracts[0], rows)
-    ours = _answered(candidate, contracts[0], taken, profile, python, progress)
-    return ours, _answered(baseline, contracts[1], taken, profile, python, progress)
+    ours = _answered(candidate, contracts[0], taken, profile, device, progress)
+    return ours, _answered(baseline, contracts[1], taken, profile, device, progress)
 
 
 def paired(candidate: Evaluation, baseline: Evaluation) -> Paired | None:
@@ -194,7 +195,7 @@ def _answered(
     contract: Contract,
     rows: Sequence[Row],
     profile: ProfileSpec,
-    python: Path | None,
+    device: Device,
     progress: Progress,
 ) -> Evaluation:
     """A run's artefact, asked by its task."""
@@ -204,7 +205,7 @@ def _answered(
         examples = task.encode(rows, processor, contract)
     except KeyError as error:
         raise InputError(f"contract.json of '{given.name}' must tell {error} for {task.name}, got nothing") from None
-    with loaded(given.model, profile, python) as agent, _asking(given, agent, len(rows), progress) as ask:
+    with loaded(given.model, profile, device) as agent, _asking(given, agent, len(rows), progress) as ask:
         predictions = task.predict(ask, examples, processor)
     _check_numbers(given, predictions)
     scorer = partial(task.score, contract=contract)
@@ -212,10 +213,10 @@ def _answered(
 
 
 def _classified(
-    given: GateArtefact, rows: Path, profile: ProfileSpec, python: Path | None, progress: Progress
+    given: GateArtefact, rows: Path, profile: ProfileSpec, device: Device, progress: Progress
 ) -> Evaluation:
     """Any classifier, asked for the largest value of its first output."""
-    with Agent(profile.threads, python) as agent:
+    with Agent(profile.threads, device) as agent:
         told = agent.load(given.model, profile.providers, profile.threads)
         requests, references = labelled(rows, told.inputs)
         output, answers = told.outputs[0].name, list[np.ndarray]()

@@ -212,7 +212,7 @@ def _found(
                 found = replace(found, instructions=str(error))
     if asked.rows is not None:
         progress.say(f"answering the rows of {asked.rows}")
-        evaluation = evaluate(given, asked.rows, order.profile, python=order.python, progress=progress)
+        evaluation = evaluate(given, asked.rows, order.profile, device=order.device, progress=progress)
         return replace(found, metrics=evaluation.metrics)
     return replace(found, metrics=recorded_metrics(given), drops=recorded_drops(given))
 
@@ -285,7 +285,8 @@ def _notes(asked: Asked, order: Order, found: _Found) -> list[str]:
         notes.append(
             f"measured {where} on {machine.get('model') or machine.get('architecture')}, {machine.get('cores')} cores, "
             f"{measured.provider}, threads {measured.threads}, onnxruntime {measured.runtime}; {measured.scenario}, "
-            f"inputs {measured.inputs}; n={len(measured.samples)}, steadiness {measured.steadiness.grade}"
+            f"inputs {measured.inputs}; n={len(measured.samples)}"
+            + (f", steadiness {measured.steadiness.grade}" if measured.steadiness else "")
         )
     if isinstance(found.instructions, Instructions):
         notes.append(f"instructions were counted by {found.instructions.how}")

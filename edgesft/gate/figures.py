@@ -136,7 +136,7 @@ def figures_of(
         counted: What counted the instructions (`Instructions.how`).
     """
     told: dict[str, Any] = {name: round(counts[name]) for name in COUNTED if name in counts} | {"inputs": inputs}
-    if measurement is not None:
+    if measurement is not None and measurement.rounds:
         told |= _timed(measurement, confidence, suspicions)
     if "instructions" in told:
         told["counted"] = counted
@@ -161,7 +161,7 @@ def _timed(measurement: Measurement, confidence: float, suspicions: Sequence[str
         "peak_memory": measurement.peak_memory_bytes,
         "scenario": measurement.scenario,
         "inputs": DISTINCT.sub("", measurement.inputs),
-        "unsteady": (*measurement.steadiness.problems, *suspicions),
+        "unsteady": (*measurement.unsteady, *suspicions),
     }
 
 

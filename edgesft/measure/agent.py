@@ -13,11 +13,14 @@ integer nanoseconds of a monotonic clock. End of input ends the agent. An array 
 null.
 
 op        request                                          answer
-info      –                                                protocol, runtime, build, providers, machine, runtime_bytes
-state     –                                                load, temperature_mc, frequency_khz, throttles
+info      –                                                protocol, runtime, build, providers, broken, machine,
+                                                           runtime_bytes
+state     –                                                load, temperature_mc, frequency_khz, throttles,
+                                                           memory_free_bytes
 evict     files                                            evicted
 load      model, providers [{name, options}], threads,     load_ns, provider, threads, placement, partitions, left,
-          optimisation, allow_cpu, config                  inputs and outputs [{name, dtype, shape}]
+          optimisation, allow_cpu, config                  simulated, fixed, inputs and outputs
+                                                           [{name, dtype, shape}]
 feedback  states                                           count, states
 request   feeds                                            count
 pipeline  file, folder, options                            –
@@ -29,20 +32,23 @@ paced     count, picks, interval_ns                       ns, service_ns, energy
 flight    count, picks, streams                           ns, wall_ns, how, energy_uj
 spans     count, picks                                    ns, before_ns, inference_ns, after_ns, energy_uj
 run       feeds                                            outputs
-profile   count, folder                                    run_ns, nodes
+profile   count                                            run_ns, nodes
 instructions  how, count, folder                           counts, cpu
 memory    –                                                peak_bytes, baseline_bytes
 model     –                                                name, bytes, sha256
 quit      –                                                – and the process ends
 
-`evict` drops files from the system's cache, so that the next `load` reads them from the disk, where the system lets it.
-`load` creates the session in place of the one before; requests stay. The first provider is the one that is asked for:
-it is an error if the session does not have it or no node was placed on it, unless `allow_cpu`. The answer repeats its
-name as `provider`, and `threads`, so that answers alone tell what was measured. `placement` maps a provider to its
-number of nodes (null where the runtime is too old to tell), `partitions` counts the subgraphs on the asked provider,
-`left` maps the types of the operators that went elsewhere to their number. `optimisation` is `all`, `extended`, `basic`
-or `disabled`, and `config` holds further session entries; both may be left out. `feedback` maps an input to the output
-that becomes its value at the next inference; each series starts again from the request's own value.
+`broken` maps providers whose plugin is installed, and cannot be loaded, to the reason. `evict` drops files from the
+system's cache, so that the next `load` reads them from the disk, where the system lets it. `load` creates the session
+in place of the one before; requests stay. The first provider is the one that is asked for: it is an error if the
+session does not have it or no node was placed on it, unless `allow_cpu`. The answer repeats its name as `provider`, and
+`threads`, so that answers alone tell what was measured. `placement` maps a provider to its number of nodes (null where
+the runtime does not tell, or not all), `partitions` counts the subgraphs on the asked provider, `left` maps the types
+of the operators that went elsewhere to their number. `simulated` says what stands in for the hardware: its answers are
+the hardware's, its times are not; null where nothing does. `fixed` is what the model's metadata have under
+`edgesft.fixed`: axes that were free before, to whose sizes requests are padded; else null. `optimisation` is `all`,
+`extended`, `basic` or `disabled`, and `config` holds further session entries; both may be left out. `feedback` maps an
+input to the output that becomes its value at the next inference; each series starts again from the request's own value.
 
 `request` appends one request to those that are timed, `row` a raw row, which the pipeline makes a request of. `first`
 times one inference of the middle request. `warm_up` runs until the median is steady, at most so many seconds. The
@@ -81,6 +87,7 @@ import re
 import statistics
 import struct
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -95,8 +102,30 @@ PROTOCOL = 1
 
 CPU = "CPUExecutionProvider"
 
-PLUGINS = {"QNNExecutionProvider": "onnxruntime_qnn"}
-"""Providers that come as a plugin to the stock runtime, and the module that knows the plugin's library."""
+PLUGINS = {
+    "QNNExecutionProvider": "onnxruntime_qnn",
+    "OpenVINOExecutionProvider": "onnxruntime_ep_openvino",
+    "WebGpuExecutionProvider": "onnxruntime_ep_webgpu",
+    "NvTensorRTRTXExecutionProvider": "onnxruntime_ep_nv_tensorrt_rtx",
+}
+"""Providers that come as a plugin to the stock runtime, and the module that knows the plugin's library. Some are also
+built into runtimes of their own, which then go first."""
+
+plugged: set[str] = set()
+"""Providers whose plugin this process has registered."""
+
+UNTOLD = ("WebGpuExecutionProvider",)
+"""Providers whose nodes the runtime's record of assignments leaves out in part (onnxruntime-webgpu 1.27: 2 of 8 of a
+convolutional net, none of a BERT's 169). Its profile tells them."""
+
+SOFTWARE = ("libvk_swiftshader", "libvulkan_lvp", "libEGL_mesa_swrast")
+"""Libraries that draw and compute on the CPU what a GPU's driver would (SwiftShader, Mesa's lavapipe)."""
+
+FIXED = "edgesft.fixed"
+"""Entry of a model's metadata that tells which of its axes were free before (`measure.model.fixed`)."""
+
+CHIPS = {"QNNExecutionProvider": "57 is Snapdragon 8 Gen 3, 69 8 Elite, 43 8 Gen 2 (Qualcomm's table, in ExecuTorch)"}
+"""Providers whose simulator must be told the chip: answers follow it, and without one transformers do not compile."""
 
 THREADS = {"OpenVINOExecutionProvider": "num_of_threads", "XnnpackExecutionProvider": "intra_op_num_threads"}
 """Providers that do not go by the session's threads, and their own option; it is set unless the request sets it."""
@@ -257,7 +286,25 @@ def conditions(root: str | os.PathLike[str] = "/") -> dict[str, Any]:
         "temperature_mc": max(zones, default=None),
         "frequency_khz": max(clocks, default=None),
         "throttles": sum(throttles) if throttles else None,
+        "memory_free_bytes": _memory_bytes(root, "MemAvailable"),
     }
+
+
+def simulation(provider: str, root: str | os.PathLike[str] = "/") -> str | None:
+    """What stands in for a provider's hardware in this process, after the session was made; None where nothing does.
+
+    Its answers are the hardware's, or nearly; its times say nothing.
+    """
+    loaded = _text(root, "proc/thread-self/maps") or ""
+    # An emulator of a processor shows programs the files of the one that it emulates, but not through this path.
+    if emulator := re.search(r"/(qemu-[\w-]+)", loaded):
+        return f"{emulator[1]}, which emulates {platform.machine()}"
+    if provider == "QNNExecutionProvider" and platform.machine().lower() in ("x86_64", "amd64"):
+        return "the simulator of the HTP that onnxruntime-qnn brings for x86-64"
+    found = next((name for name in SOFTWARE if name in loaded), None)
+    if provider in UNTOLD and found:
+        return f"software in place of a GPU ({found})"
+    return None
 
 
 def energy_counters(root: str | os.PathLike[str] = "/") -> list[tuple[int, int]] | None:
@@ -322,9 +369,9 @@ def _cpuinfo(root: str | os.PathLike[str]) -> dict[str, str]:
     return facts
 
 
-def _memory_bytes(root: str | os.PathLike[str]) -> int | None:
+def _memory_bytes(root: str | os.PathLike[str], name: str = "MemTotal") -> int | None:
     for line in (_text(root, "proc/meminfo") or "").splitlines():
-        if line.startswith("MemTotal:"):
+        if line.startswith(f"{name}:"):
             return int(line.split()[1]) * 1024
     return None
 
@@ -370,8 +417,17 @@ def runtime() -> Any:
     return onnxruntime
 
 
+def built_in(ort: Any) -> list[str]:
+    """Providers that the runtime has without a plugin."""
+    return [name for name in ort.get_available_providers() if name not in plugged]
+
+
 def register_plugin(ort: Any, name: str) -> list[Any]:
-    """Devices of a provider that comes as a plugin; empty where the plugin is not installed."""
+    """Devices of a provider that comes as a plugin; empty where the plugin is not installed.
+
+    Raises:
+        Refusal: The plugin is here, and this runtime cannot load it.
+    """
     if name not in PLUGINS or not hasattr(ort, "register_execution_provider_library"):
         return []
     if not any(device.ep_name == name for device in ort.get_ep_devices()):
@@ -379,7 +435,14 @@ def register_plugin(ort: Any, name: str) -> list[Any]:
             module = __import__(PLUGINS[name])
         except ImportError:
             return []
-        ort.register_execution_provider_library(name, module.get_library_path())
+        try:
+            ort.register_execution_provider_library(name, module.get_library_path())
+            plugged.add(name)
+        except Exception as error:  # the runtime's own kinds
+            version = metadata.version(PLUGINS[name].replace("_", "-"))
+            raise Refusal(
+                f"{PLUGINS[name]} {version} must be a plugin that onnxruntime {ort.__version__} loads, got: {error}"
+            ) from error
     return [device for device in ort.get_ep_devices() if device.ep_name == name]
 
 
@@ -406,21 +469,26 @@ def session_options(
 def create_session(model: str, providers: list[dict[str, Any]], options: Any) -> Any:
     """A session on the first of the providers, with the others of them that are here behind it."""
     ort = runtime()
-    built_in = ort.get_available_providers()
     asked = providers[0]
-    devices = [] if asked["name"] in built_in else register_plugin(ort, asked["name"])
+    # Once a plugin is registered, the runtime lists its provider among those that it has, and makes no session of it.
+    devices = [] if asked["name"] in built_in(ort) else register_plugin(ort, asked["name"])
     if devices:
+        if asked["name"] in CHIPS and simulation(asked["name"]) and "soc_model" not in asked["options"]:
+            chips = CHIPS[asked["name"]]
+            raise Refusal(f"option soc_model of {asked['name']} must be given where its NPU is simulated: {chips}")
         # One device names the plugin's provider; which unit it then runs on is for the provider's own options to say.
         options.add_provider_for_devices(devices[:1], asked["options"])
         return ort.InferenceSession(model, sess_options=options)
-    if asked["name"] not in built_in:
-        held = ", ".join(built_in)
-        raise Refusal(f"provider {asked['name']} is not in this onnxruntime {ort.__version__}, which has {held}")
+    held = built_in(ort)
+    if asked["name"] not in held:
+        raise Refusal(
+            f"provider {asked['name']} is not in this onnxruntime {ort.__version__}, which has {', '.join(held)}"
+        )
     threads = options.intra_op_num_threads
     usable = [
         (entry["name"], ({THREADS[entry["name"]]: str(threads)} if entry["name"] in THREADS else {}) | entry["options"])
         for entry in providers
-        if entry["name"] in built_in
+        if entry["name"] in held
     ]
     return ort.InferenceSession(model, sess_options=options, providers=usable)
 
@@ -436,7 +504,7 @@ def placed(session: Any, asked: str, *, allow_cpu: bool = False) -> dict[str, An
         raise Refusal(
             f"{asked} did not start, or took no node (some need fixed shapes); the session is on {', '.join(held)}"
         )
-    if not hasattr(session, "get_provider_graph_assignment_info"):
+    if not hasattr(session, "get_provider_graph_assignment_info") or asked in UNTOLD:
         return {"placement": None, "partitions": None, "left": None}
     nodes: dict[str, int] = {}
     left: dict[str, int] = {}
@@ -740,14 +808,20 @@ class Agent:
     def info(self) -> dict[str, Any]:
         """The runtime, the providers that this interpreter can use, and the machine."""
         ort = runtime()
-        plugins = [name for name in PLUGINS if register_plugin(ort, name)]
+        built, plugins, broken = built_in(ort), [], {}
+        for name in PLUGINS:
+            try:
+                plugins += [name] if name not in built and register_plugin(ort, name) else []
+            except Refusal as error:
+                broken[name] = str(error)
         files = glob.glob(os.path.join(os.path.dirname(ort.__file__), "capi", "*"))
         libraries = [path for path in files if path.endswith((".pyd", ".dll", ".dylib")) or ".so" in path]
         return {
             "protocol": PROTOCOL,
             "runtime": ort.__version__,
             "build": ort.get_build_info() if hasattr(ort, "get_build_info") else None,
-            "providers": list(dict.fromkeys(ort.get_available_providers() + plugins)),
+            "providers": [*built, *plugins],
+            "broken": broken,
             "machine": machine(),
             "runtime_bytes": sum(map(os.path.getsize, libraries)),
         }
@@ -795,6 +869,8 @@ class Agent:
             "provider": providers[0]["name"],
             "threads": threads,
             **where,
+            "simulated": simulation(providers[0]["name"]),
+            "fixed": session.get_modelmeta().custom_metadata_map.get(FIXED),
             "inputs": described(session.get_inputs()),
             "outputs": described(session.get_outputs()),
         }
@@ -934,19 +1010,20 @@ class Agent:
         names = [item.name for item in session.get_outputs()]
         return {"outputs": {name: encode(array) for name, array in zip(names, outputs, strict=True)}}
 
-    def profile(self, count: int, folder: str) -> dict[str, Any]:
+    def profile(self, count: int) -> dict[str, Any]:
         """Where the time goes: the runtime's own profile of `count` inferences."""
         order = self._order(len(self.requests), count, list(range(len(self.requests))))
         options = self._options()
         options.enable_profiling = True
-        options.profile_file_prefix = os.path.join(folder, "profile")
-        session = self.create(self.origin["model"], self.origin["providers"], options)
-        session.disable_fallback()
-        call = Caller(session, self.states, self.origin["providers"][0]["name"])
-        for index in [order[0]] * PROFILE_LEAD_IN + order:
-            call(self.requests[index], self.clock)
-        with open(session.end_profiling(), encoding="utf-8") as file:
-            return summarised(json.load(file), count)
+        with tempfile.TemporaryDirectory() as folder:
+            options.profile_file_prefix = os.path.join(folder, "profile")
+            session = self.create(self.origin["model"], self.origin["providers"], options)
+            session.disable_fallback()
+            call = Caller(session, self.states, self.origin["providers"][0]["name"])
+            for index in [order[0]] * PROFILE_LEAD_IN + order:
+                call(self.requests[index], self.clock)
+            with open(session.end_profiling(), encoding="utf-8") as file:
+                return summarised(json.load(file), count)
 
     def instructions(self, how: str, count: int, folder: str = "") -> dict[str, Any]:
         """Counts the instructions of inferences of the middle request, one after another."""
@@ -1184,7 +1261,9 @@ def by_itself(options: argparse.Namespace) -> Iterator[dict[str, Any]]:
 
     yield ask("info")
     yield ask("state")
-    providers = [{"name": name, "options": {}} for name in dict.fromkeys((options.provider, CPU))]
+    given = dict(pair.split("=", 1) for pair in options.option or ())
+    providers = [{"name": options.provider, "options": given}]
+    providers += [{"name": CPU, "options": {}}] if options.provider != CPU else []
     yield ask("load", model=options.model, providers=providers, threads=options.threads)
     yield ask("model")
     if options.state:
@@ -1209,6 +1288,7 @@ def arguments() -> argparse.ArgumentParser:
     parser.add_argument("--inputs", required=True, help="npz file with <i>/<name> for input <name> of request <i>")
     parser.add_argument("--state", action="append", metavar="INPUT=OUTPUT", help="an output that is fed back")
     parser.add_argument("--provider", default=CPU, help="as ONNX Runtime spells it")
+    parser.add_argument("--option", action="append", metavar="NAME=VALUE", help="option of the provider")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--samples", type=int, default=300, help="least number of timed inferences")
     parser.add_argument("--seconds", type=float, default=5.0, help="least time spent on them")

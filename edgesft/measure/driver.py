@@ -3,28 +3,33 @@
 from __future__ import annotations
 
 import json
-import os
 import queue
 import subprocess
-import sys
 import tempfile
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any
+from typing import IO, Any, TypeVar
 
 import numpy as np
 
-from edgesft.errors import EdgesftError
+from edgesft.errors import EdgesftError, UnavailableError
 from edgesft.measure import agent as protocol
+from edgesft.measure.devices import HERE, Device
+from edgesft.measure.model.fixed import Fixed
 from edgesft.spec.profile import ProfileSpec, ProviderSpec
 from edgesft.tasks.base import Run
 
+T = TypeVar("T")
+
 TIMEOUT_SECONDS = 900.0
 """Longest wait for one answer; providers that compile a model when they load it can take minutes."""
+
+PIPELINE_BYTES = 64 * 2**20
+"""Files beside a model that are larger than this are no tokenizer's: they are not brought to the pipeline."""
 
 STDERR_LINES = 12
 """Last lines of the agent's standard error that an exception carries."""
@@ -71,6 +76,8 @@ class Loaded:
         left: Type of operator → number of nodes that are not on the asked provider, or None.
         inputs: The graph's inputs.
         outputs: The graph's outputs.
+        simulated: What stands in for the hardware, so that times say nothing; None where nothing does.
+        fixed: Axes that were free before, which the agent pads requests to; None where none was.
     """
 
     load_ns: int
@@ -79,6 +86,8 @@ class Loaded:
     left: dict[str, int] | None
     inputs: tuple[Value, ...]
     outputs: tuple[Value, ...]
+    simulated: str | None = None
+    fixed: Fixed | None = None
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Loaded:
@@ -87,7 +96,9 @@ class Loaded:
             tuple(Value(each["name"], each["dtype"], tuple(each["shape"])) for each in data[name])
             for name in ("inputs", "outputs")
         )
-        return cls(data["load_ns"], data["placement"], data["partitions"], data["left"], ins, outs)
+        placed = (data["placement"], data["partitions"], data["left"])
+        fixed = Fixed.from_json(json.loads(data["fixed"])) if data.get("fixed") else None
+        return cls(data["load_ns"], *placed, ins, outs, data.get("simulated"), fixed)
 
 
 @dataclass(frozen=True)
@@ -129,7 +140,7 @@ class Agent:
     def __init__(
         self,
         threads: int = 1,
-        python: Path | None = None,
+        device: Device = HERE,
         *,
         timeout_seconds: float = TIMEOUT_SECONDS,
         script: Path = Path(protocol.__file__),
@@ -138,30 +149,32 @@ class Agent:
 
         Args:
             threads: Threads that numeric libraries of the process may use.
-            python: Another interpreter, which needs numpy and an onnxruntime but not edgesft; by default this one.
+            device: Where it runs; by default here.
             timeout_seconds: Longest wait for one answer.
             script: The agent's program; tests put another one here.
 
         Raises:
-            MeasureError: The interpreter cannot be started.
+            MeasureError: The device cannot be reached, or the program not started.
         """
         self._timeout = timeout_seconds
+        self._device = device
+        self._fixed: Fixed | None = None
+        command = self._reached(lambda: device.command(threads, script))
         self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 (closed by close)
         self._answers: queue.SimpleQueue[str] = queue.SimpleQueue()
-        command = [str(python or sys.executable), str(script)]
         try:
             self._process = subprocess.Popen(
                 command,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=self._stderr,
-                env=_environment(threads, other=python is not None),
+                env=device.environment(threads),
                 text=True,
                 encoding="utf-8",
             )
         except OSError as error:
             self._stderr.close()
-            raise MeasureError(f"python must be an interpreter that starts, got {command[0]}: {error}") from error
+            raise MeasureError(f"{device} must start, got {command[0]}: {error}") from error
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
 
@@ -201,7 +214,9 @@ class Agent:
 
     def evict(self, files: Sequence[Path]) -> bool:
         """Drops files from the system's cache; False where the system cannot."""
-        return bool(self._call("evict", files=[str(file.absolute()) for file in files])["evicted"])
+        place = Path(self._bring(files))
+        there = [str(place.with_name(file.name)) for file in files]
+        return bool(self._call("evict", files=there)["evicted"])
 
     def load(
         self,
@@ -212,6 +227,7 @@ class Agent:
         optimisation: str = "all",
         allow_cpu: bool = False,
         config: Mapping[str, str] | None = None,
+        beside: Sequence[Path] = (),
     ) -> Loaded:
         """Creates the session.
 
@@ -222,30 +238,35 @@ class Agent:
             optimisation: Of the graph: `all`, `extended`, `basic` or `disabled`.
             allow_cpu: Whether the CPU may take every node instead.
             config: Further entries of the session's configuration.
+            beside: Further files that loading reads, in the same folder.
         """
         names = [{"name": provider.name, "options": provider.options} for provider in providers]
         reply = self._call(
             "load",
-            model=str(Path(model).absolute()),
+            model=self._bring([model, *(file for file in beside if file != model)]),
             providers=names,
             threads=threads,
             optimisation=optimisation,
             allow_cpu=allow_cpu,
             config=dict(config or {}),
         )
-        return Loaded.from_json(reply)
+        found = Loaded.from_json(reply)
+        self._fixed = found.fixed
+        return found
 
     def feedback(self, states: Mapping[str, str]) -> None:
         """Which output becomes which input of the next inference."""
         self._call("feedback", states=dict(states))
 
     def request(self, feeds: Mapping[str, np.ndarray]) -> None:
-        """Adds a request to those that are timed."""
-        self._call("request", feeds=_encode(feeds))
+        """Adds a request to those that are timed, padded where the model that is loaded wants it."""
+        self._call("request", feeds=_encode(self._fixed.pad(feeds) if self._fixed else feeds))
 
     def pipeline(self, file: Path, folder: Path, options: Mapping[str, Any]) -> None:
         """Loads the steps around the inference."""
-        self._call("pipeline", file=str(file.absolute()), folder=str(folder.absolute()), options=dict(options))
+        held = [each for each in sorted(folder.iterdir()) if each.is_file() and each.stat().st_size <= PIPELINE_BYTES]
+        there = Path(self._bring(held)).parent if held else folder.absolute()
+        self._call("pipeline", file=self._bring([file]), folder=str(there), options=dict(options))
 
     def row(self, row: Any) -> None:
         """Adds a raw row, which the pipeline makes a request of."""
@@ -275,13 +296,14 @@ class Agent:
 
     def profile(self, count: int) -> dict[str, Any]:
         """`run_ns` and `nodes` of so many inferences under the runtime's own profiler."""
-        with tempfile.TemporaryDirectory() as folder:
-            return self._call("profile", count=count, folder=folder)
+        return self._call("profile", count=count)
 
     def run(self, feeds: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """Outputs of one inference by name."""
-        outputs = self._call("run", feeds=_encode(feeds))["outputs"]
-        return {name: protocol.decode(array) for name, array in outputs.items()}
+        """Outputs of one inference by name; feeds are padded, and outputs cut back, where the model wants it."""
+        fixed = self._fixed
+        outputs = self._call("run", feeds=_encode(fixed.pad(feeds) if fixed else feeds))["outputs"]
+        found = {name: protocol.decode(array) for name, array in outputs.items()}
+        return fixed.crop(found, feeds) if fixed else found
 
     def memory(self) -> tuple[int | None, int | None]:
         """Peak resident bytes of the agent's process, now and before the model was loaded."""
@@ -322,9 +344,18 @@ class Agent:
         self._answers.put("")
 
     def _died(self, op: str) -> MeasureError:
-        code = self._process.wait()
-        ending = f"killed by signal {-code}" if code < 0 else f"exit code {code}"
+        ending = self._device.ending(self._process.wait())
         return MeasureError(f"the measuring process died in '{op}' ({ending}){self._tail()}", op)
+
+    def _bring(self, files: Sequence[Path]) -> str:
+        return self._reached(lambda: self._device.bring([Path(file) for file in files]))
+
+    def _reached(self, ask: Callable[[], T]) -> T:
+        """What a device answers; that it cannot be reached is this subject's failure and nobody else's."""
+        try:
+            return ask()
+        except UnavailableError as error:
+            raise MeasureError(str(error)) from error
 
     def _tail(self) -> str:
         self._stderr.seek(0)
@@ -336,28 +367,14 @@ def _encode(feeds: Mapping[str, np.ndarray]) -> dict[str, Any]:
     return {name: protocol.encode(np.asarray(array)) for name, array in feeds.items()}
 
 
-def _environment(threads: int, *, other: bool) -> dict[str, str]:
-    environment = dict(os.environ)
-    if other:
-        # These would make another interpreter import this one's packages.
-        for name in ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV"):
-            environment.pop(name, None)
-    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
-        environment[name] = str(threads)
-    # Otherwise the agent's folder leads the import path, and its neighbours could shadow other packages' modules.
-    environment["PYTHONSAFEPATH"] = "1"
-    environment[protocol.HOST] = str(os.getpid())
-    return environment
-
-
 @contextmanager
-def loaded(model: Path, profile: ProfileSpec, python: Path | None = None) -> Iterator[Agent]:
+def loaded(model: Path, profile: ProfileSpec, device: Device = HERE) -> Iterator[Agent]:
     """An agent with the model on the profile's provider and threads, ready for `runner`.
 
     Raises:
         MeasureError: The model cannot be loaded, or not on that provider.
     """
-    with Agent(profile.threads, python) as agent:
+    with Agent(profile.threads, device) as agent:
         agent.load(model, profile.providers, profile.threads)
         yield agent
 

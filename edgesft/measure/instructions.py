@@ -17,6 +17,7 @@ from typing import Any
 
 from edgesft.errors import UnavailableError
 from edgesft.measure import agent as protocol
+from edgesft.measure.devices import Device, Interpreter
 from edgesft.measure.driver import Agent, MeasureError
 from edgesft.measure.subject import Subject
 
@@ -96,6 +97,8 @@ def count(subject: Subject, tools: Sequence[str] = TOOLS) -> Instructions:
         raise UnavailableError(
             f"instructions can be counted on {protocol.CPU}, got {name}", "a profile whose first provider is the CPU's"
         )
+    if not isinstance(subject.device, Interpreter):
+        raise UnavailableError(f"instructions can be counted on this machine alone, got {subject.device}")
     alone, reasons = replace(subject, threads=1), []
     for tool in tools:
         try:
@@ -109,9 +112,9 @@ def count(subject: Subject, tools: Sequence[str] = TOOLS) -> Instructions:
 class _Counter(Agent):
     """An agent whose answers together, not each, must come within the time limit."""
 
-    def __init__(self, python: Path | None, seconds: float) -> None:
+    def __init__(self, device: Device, seconds: float) -> None:
         self.seconds, self.ends = seconds, time.monotonic() + seconds
-        super().__init__(1, python, timeout_seconds=seconds)
+        super().__init__(1, device, timeout_seconds=seconds)
 
     def __enter__(self) -> _Counter:
         return self
@@ -134,8 +137,8 @@ class _Counter(Agent):
             raise
 
 
-def _counted(subject: Subject, tool: str, version: str, python: Path | None, folder: str) -> Instructions:
-    with _Counter(python, subject.time_limit) as agent:
+def _counted(subject: Subject, tool: str, version: str, device: Device, folder: str) -> Instructions:
+    with _Counter(device, subject.time_limit) as agent:
         subject.begin(agent, whole=False)
         counts, cpu = agent.instructions(tool, 1, folder)
         # How often depends on the count alone, never on the time, or it would not be the same twice.
@@ -148,7 +151,7 @@ def _counted(subject: Subject, tool: str, version: str, python: Path | None, fol
 def _perf(subject: Subject) -> Instructions:
     try:
         protocol.Perf().close()
-        return _counted(subject, "perf", f"Linux {platform.release()}", subject.python, "")
+        return _counted(subject, "perf", f"Linux {platform.release()}", subject.device, "")
     except protocol.Refusal as error:
         raise UnavailableError(str(error)) from error
     except MeasureError as error:
@@ -164,9 +167,11 @@ def _callgrind(subject: Subject) -> Instructions:
     version = _version(valgrind)
     with tempfile.TemporaryDirectory(prefix="edgesft-") as name:
         folder = Path(name)
-        python = _under(valgrind, subject.python or Path(sys.executable), folder)
+        own = subject.device.python if isinstance(subject.device, Interpreter) else None
+        python = _under(valgrind, own or Path(sys.executable), folder)
+        device = Interpreter(python, conditions=subject.device.conditions)
         try:
-            return _counted(subject, "callgrind", version, python, name)
+            return _counted(subject, "callgrind", version, device, name)
         except MeasureError as error:
             words = "".join(f"\n{log.read_text('utf-8', 'replace')[-1000:]}" for log in sorted(folder.glob("log.*")))
             raise UnavailableError(f"under {version}, {error}{words.rstrip()}") from error

@@ -9,6 +9,7 @@ from typing import Any
 
 from edgesft.budget.percentile import percentile
 from edgesft.budget.steadiness import Steadiness, steadiness
+from edgesft.measure.devices import HERE
 
 SAME = (
     *("scenario", "provider", "threads", "options", "runtime", "runtime_bytes", "machine", "inputs", "states"),
@@ -46,6 +47,8 @@ class Measurement:
         states: Input → output that was fed back into it.
         energy_uj: Microjoules of the processor's packages for one inference, or None where unreadable.
         detail: What the scenario tells besides the latencies.
+        device: What the person calls the place where it was taken.
+        simulated: What stood in for the hardware; then nothing was timed, and rounds, loads and memory are empty.
     """
 
     scenario: str
@@ -72,6 +75,8 @@ class Measurement:
     states: Mapping[str, str]
     energy_uj: int | None
     detail: Mapping[str, Any]
+    device: str = HERE.label
+    simulated: str | None = None
 
     @property
     def samples(self) -> tuple[int, ...]:
@@ -79,14 +84,14 @@ class Measurement:
         return tuple(sample for taken in self.rounds for sample in taken)
 
     @property
-    def load_ns(self) -> int:
+    def load_ns(self) -> int | None:
         """Median of the session creations."""
-        return percentile(self.loads_ns, 50)
+        return percentile(self.loads_ns, 50) if self.loads_ns else None
 
     @property
-    def first_ns(self) -> int:
+    def first_ns(self) -> int | None:
         """Median of the first inferences."""
-        return percentile(self.firsts_ns, 50)
+        return percentile(self.firsts_ns, 50) if self.firsts_ns else None
 
     @property
     def share(self) -> float | None:
@@ -96,9 +101,21 @@ class Measurement:
         return self.placement.get(self.provider, 0) / sum(self.placement.values())
 
     @cached_property
-    def steadiness(self) -> Steadiness:
-        """How still the machine held."""
-        return steadiness(self.rounds, warm=self.warmup_stable)
+    def steadiness(self) -> Steadiness | None:
+        """How still the machine held; None where nothing was timed."""
+        return steadiness(self.rounds, warm=self.warmup_stable) if self.rounds else None
+
+    @property
+    def untimed(self) -> str | None:
+        """Why nothing was timed; None where something was."""
+        if self.simulated is None:
+            return None
+        return f"it ran on {self.simulated}: that proves placement and answers, never latency"
+
+    @property
+    def unsteady(self) -> tuple[str, ...]:
+        """Why absolute times decide nothing; empty where they are sound, or there are none."""
+        return self.steadiness.problems if self.steadiness else ()
 
     def to_json(self) -> dict[str, Any]:
         """JSON form, read back by `from_json`; derived figures are included for other readers."""
@@ -125,12 +142,11 @@ class Measurement:
             "partitions": self.partitions,
             "left": self.left,
             "share": self.share,
-            "drift": self.steadiness.drift,
-            "autocorrelation": self.steadiness.autocorrelation,
-            "spread": self.steadiness.spread,
-            "grade": self.steadiness.grade,
-            "unsteady": list(self.steadiness.problems),
+            **{name: getattr(self.steadiness, name, None) for name in ("drift", "autocorrelation", "spread", "grade")},
+            "unsteady": list(self.unsteady),
             "detail": dict(self.detail),
+            "device": self.device,
+            "simulated": self.simulated,
             "axis": self.axis,
             "lengths": None if self.lengths is None else list(self.lengths),
             "rounds_ns": [list(taken) for taken in self.rounds],
@@ -142,6 +158,7 @@ class Measurement:
         same = {name: data[name] for name in SAME}
         return cls(
             **same,
+            **{name: data[name] for name in ("device", "simulated") if name in data},
             conditions=tuple(data["conditions"]),
             rounds=tuple(tuple(taken) for taken in data["rounds_ns"]),
             loads_ns=tuple(data["loads_ns"]),

@@ -12,6 +12,7 @@ from edgesft.errors import InputError
 from edgesft.measure.driver import Agent, Loaded, MeasureError, Turn, Warmup
 from edgesft.measure.inputs.lengths import varying
 from edgesft.measure.measurement import Measurement
+from edgesft.measure.readiness import cool, room
 from edgesft.measure.scenario import KINDS, Kind
 from edgesft.measure.schedule import Schedule, schedule
 from edgesft.measure.subject import Start, Subject
@@ -48,7 +49,8 @@ def measure(
     """Measures several models against each other.
 
     Each has a process of its own, so that its peak memory is its own; while one is timed the others sleep. One that
-    crashes, hangs or is refused has its error in its place; the others go on.
+    crashes, hangs or is refused has its error in its place; the others go on. What runs on a simulator is loaded and
+    run once, and never timed.
 
     Args:
         subjects: Name → what is measured.
@@ -84,7 +86,8 @@ def measure(
         for name, seat in _alive(seats).items():
             progress.say(f"starting {name}")
             seat.attempt(partial(seat.start, loads, settings, kind))
-        for group in [{name: seat} for name, seat in seats.items()] if kind.alone else [seats]:
+        timed = {name: seat for name, seat in seats.items() if seat.simulated is None}
+        for group in [{name: seat} for name, seat in timed.items()] if kind.alone else [timed] if timed else []:
             with progress.bar(f"measuring {', '.join(group)}", settings.rounds) as advance:
                 _take_rounds(group, kind, settings, random.Random(seed), advance, stop)
         for seat in _alive(seats).values():
@@ -151,6 +154,7 @@ class _Seat:
     turns: list[Turn] = field(default_factory=list)
     conditions: list[dict[str, Any]] = field(default_factory=list)
     memory: tuple[int | None, int | None] = (None, None)
+    simulated: str | None = None
     failure: MeasureError | None = None
 
     def attempt(self, action: Callable[[], None]) -> None:
@@ -188,13 +192,17 @@ class _Seat:
 
     def start(self, loads: int, settings: MeasureSpec, kind: Kind) -> None:
         """Loads the model so many times, each in a fresh process, and warms up the one that will be timed."""
+        room(self._agent().state(), sum(file.stat().st_size for file in self.subject.files))
+        cool(self._agent(), self.subject.device.conditions)
         for _ in range(loads - 1):
             with self.connect(self.subject) as agent:
                 self.starts.append(self.subject.begin(agent, whole=False))
         agent = self._agent()
-        self.starts.append(self.subject.begin(agent, whole=kind.steady))
+        loaded, first = self.subject.begin(agent, whole=kind.steady)
+        self.starts.append((loaded, first))
+        self.simulated = loaded.simulated
         self.conditions.append(agent.state())
-        if kind.steady:
+        if kind.steady and not self.simulated:
             self.warmup = agent.warm_up(settings.warmup_seconds)
 
     def turn(self, kind: Kind, settings: MeasureSpec, number: int) -> None:
@@ -218,7 +226,8 @@ class _Seat:
     def finish(self) -> None:
         """Takes what is only known at the end."""
         agent = self._agent()
-        self.memory = agent.memory()
+        if not self.simulated:
+            self.memory = agent.memory()
         self.conditions.append(agent.state())
 
     def _agent(self) -> Agent:
@@ -241,8 +250,8 @@ class _Seat:
             runtime_bytes=self.info["runtime_bytes"],
             conditions=tuple(self.conditions),
             rounds=self.rounds,
-            loads_ns=tuple(item.load_ns for item, _ in self.starts),
-            firsts_ns=tuple(first for _, first in self.starts),
+            loads_ns=() if self.simulated else tuple(item.load_ns for item, _ in self.starts),
+            firsts_ns=() if self.simulated else tuple(first for _, first in self.starts),
             warmup_samples=self.warmup.samples if self.warmup else 0,
             warmup_stable=self.warmup.stable if self.warmup else True,
             peak_memory_bytes=peak,
@@ -255,7 +264,9 @@ class _Seat:
             lengths=lengths,
             states=dict(self.subject.states),
             energy_uj=self._energy_uj(),
-            detail=kind.detail(self.turns, settings),
+            detail=kind.detail(self.turns, settings) if self.turns else {},
+            device=self.subject.device.label,
+            simulated=self.simulated,
         )
 
     def _inputs(self) -> str:

@@ -8,6 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from edgesft.measure.devices import HERE, Device
 from edgesft.measure.driver import TIMEOUT_SECONDS, Agent, Loaded
 from edgesft.measure.inputs import Requests
 from edgesft.measure.pipelines import PipelineSource
@@ -29,7 +30,7 @@ class Subject:
         requests: What is fed, one inference an item, in turn.
         states: Input → output that becomes its value at the next inference.
         allow_cpu: Whether nodes that the provider does not take may all go to the CPU.
-        python: Interpreter of the agent; by default this one.
+        device: Where the agent runs.
         pipeline: The steps around the inference, which make requests of `rows`; then `requests` are not used.
         rows: Raw rows.
         files: Every file that loading reads.
@@ -42,7 +43,7 @@ class Subject:
     requests: Requests
     states: Mapping[str, str] = field(default_factory=dict)
     allow_cpu: bool = False
-    python: Path | None = None
+    device: Device = HERE
     pipeline: PipelineSource | None = None
     rows: Sequence[Any] = ()
     files: tuple[Path, ...] = ()
@@ -52,9 +53,9 @@ class Subject:
         """A fresh agent for it.
 
         Raises:
-            MeasureError: The interpreter cannot be started.
+            MeasureError: The device cannot be reached, or the agent not started.
         """
-        return Agent(self.threads, self.python, timeout_seconds=self.time_limit)
+        return Agent(self.threads, self.device, timeout_seconds=self.time_limit)
 
     def begin(self, agent: Agent, *, whole: bool = True) -> Start:
         """Loads the model and runs it once.
@@ -66,7 +67,7 @@ class Subject:
         Raises:
             MeasureError: It cannot be loaded, or not run.
         """
-        loaded = agent.load(self.model, self.providers, self.threads, allow_cpu=self.allow_cpu)
+        loaded = agent.load(self.model, self.providers, self.threads, allow_cpu=self.allow_cpu, beside=self.files)
         if self.states:
             agent.feedback(self.states)
         held = self.held

@@ -12,6 +12,7 @@ from rich.text import Text
 
 from edgesft.budget.verdict import worst
 from edgesft.measure.bench.row import Row
+from edgesft.measure.readiness import slowed
 from edgesft.report.latency import by_length, latency
 from edgesft.report.table import STYLES, budget_table, placed, quantiles
 from edgesft.report.units import count, megabytes, milliseconds, percent
@@ -41,11 +42,15 @@ def _row(row: Row) -> dict[str, Any]:
         "name": row.name,
         "model": row.file.to_json(),
         "provider": row.provider,
+        "device": row.device,
+        "made": row.made,
+        "whole": row.whole,
         "problem": row.problem,
         **(latency(measured) if measured else {"latency_ns": None, "latency_bounds_ns": None}),
         "latency_by_length": by_length(measured) if measured else [],
         "parity": row.parity.to_json() if row.parity else None,
         "reference": row.reference,
+        "agreement": row.agreement.to_json() if row.agreement else None,
         "time_shares": dict(row.time_shares) if row.time_shares else None,
         "budget": [line.to_json() for line in row.lines],
         "explanation": row.explanation.to_json() if row.explanation else None,
@@ -97,12 +102,12 @@ def _figures(row: Mapping[str, Any]) -> list[str]:
     measured = row["measurement"]
     if measured is None:
         return [escape(row["provider"]), *["–"] * 9]
+    timed = [*quantiles(row["latency_ns"]), f"{row['latency_ns']['n']} {measured['grade']}"]
     return [
         placed(row["provider"], measured),
         milliseconds(measured["load_ns"]),
         milliseconds(measured["first_ns"]),
-        *quantiles(row["latency_ns"]),
-        f"{row['latency_ns']['n']} {measured['grade']}",
+        *(timed if row["latency_ns"]["n"] else ["–"] * len(timed)),
         megabytes(measured["peak_memory_bytes"]),
         _parity(row["parity"]),
     ]
@@ -130,12 +135,23 @@ def _notes(row: Mapping[str, Any]) -> Iterator[str]:
         f"{machine['cores']} cores; {machine['onnxruntime'] or measured['runtime']} "
         f"({megabytes(measured['runtime_bytes'])})"
     )
-    yield "one-sided 95 % bounds: " + ", ".join(_bounded(row, p) for p in ("p50", "p90", "p95", "p99"))
+    if row["made"]:
+        yield f"made for it: {row['made']}"
+    if measured["simulated"]:
+        yield f"no latency: it ran on {measured['simulated']}, which proves placement and answers alone"
+    else:
+        yield "one-sided 95 % bounds: " + ", ".join(_bounded(row, p) for p in ("p50", "p90", "p95", "p99"))
+    if why := slowed(machine):
+        yield why
     if row["parity"]:
         parity = row["parity"]
         yield f"parity with {row['reference']}: {_holds(parity)} on {parity['requests']} requests"
     elif row["reference"]:
         yield f"parity: {row['reference']}"
+    if agreement := row["agreement"]:
+        yield f"with the model that it was made of: {_agreement(agreement)} on {agreement['requests']} requests"
+    if row["whole"] is not None:
+        yield f"a session without the CPU {'comes about' if row['whole'] else 'is refused'}"
     if measured["states"]:
         yield "state fed back: " + ", ".join(f"{name} ← {output}" for name, output in measured["states"].items())
     if measured["left"]:
@@ -148,6 +164,16 @@ def _notes(row: Mapping[str, Any]) -> Iterator[str]:
     for problem in measured["unsteady"]:
         yield f"not steady: {problem}"
     yield from _detail(measured["detail"])
+
+
+def _agreement(agreement: Mapping[str, Any]) -> str:
+    """How often the highest value is the same, and how far the worst output is off."""
+    worst = agreement["outputs"][0]
+    apart = (
+        "differs" if worst["relative"] is None else f"off by {percent(worst['relative'])} % of the largest magnitude"
+    )
+    same = "" if agreement["top1"] is None else f"top-1 {percent(agreement['top1'])} %, "
+    return f"{same}'{worst['name']}' {apart}"
 
 
 def _bounded(row: Mapping[str, Any], p: str) -> str:

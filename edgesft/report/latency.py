@@ -19,8 +19,10 @@ def latency(measurement: Measurement) -> dict[str, Any]:
     for p in PERCENTILES:
         # A p99 of too few samples is their maximum under another name.
         found[f"p{p}"] = percentile(samples, p) if len(samples) >= needed(p) else None
-    taken = Rounds.of(measurement.rounds)
-    spans = {f"p{p}": interval(taken, p)[1:] for p in PERCENTILES}
+    spans: dict[str, tuple[float | None, float | None]] = {f"p{p}": (None, None) for p in PERCENTILES}
+    if samples:
+        taken = Rounds.of(measurement.rounds)
+        spans = {f"p{p}": interval(taken, p)[1:] for p in PERCENTILES}
     return {"latency_ns": found, "latency_bounds_ns": spans}
 
 

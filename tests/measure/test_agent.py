@@ -397,7 +397,7 @@ def test_a_profile_adds_up_the_calls_of_each_node(tmp_path: Path) -> None:
     measured = agent.Agent()
     measured.load(str(save_product(tmp_path / "m.onnx", width=256, repeats=3)), [{"name": agent.CPU, "options": {}}], 1)
     measured.requests = [{"x": np.zeros((8, 256), np.float32)}]
-    found = measured.profile(5, str(tmp_path))
+    found = measured.profile(5)
     assert len(found["run_ns"]) == 5
     assert [(node["name"], node["op"], node["calls"]) for node in found["nodes"]] == [
         (f"product{index}", "MatMul", 5) for index in range(3)
@@ -454,6 +454,7 @@ def test_energy_counters_that_start_again(tmp_path: Path) -> None:
 def test_conditions_of_the_machine(tmp_path: Path) -> None:
     for name, text in {
         "proc/loadavg": "1.25 0.5 0.2 1/100 42\n",
+        "proc/meminfo": "MemTotal: 8388608 kB\nMemAvailable: 5242880 kB\n",
         "sys/class/thermal/thermal_zone0/temp": "41000\n",
         "sys/class/thermal/thermal_zone1/temp": "73500\n",
         "sys/devices/system/cpu/cpu0/cpufreq/scaling_cur_freq": "1800000\n",
@@ -467,6 +468,7 @@ def test_conditions_of_the_machine(tmp_path: Path) -> None:
         "temperature_mc": 73500,
         "frequency_khz": 2400000,
         "throttles": 3,
+        "memory_free_bytes": 5 * 2**30,
     }
     assert set(agent.conditions(tmp_path / "nowhere").values()) == {None}
 

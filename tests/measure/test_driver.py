@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from edgesft.measure.devices import Interpreter
 from edgesft.measure.driver import Agent, MeasureError, Value, loaded, runner
 from edgesft.spec.profile import ProviderSpec
 from tests.measure.models import profile, save_product
@@ -105,8 +106,8 @@ def test_no_process_outlives_its_agent(tmp_path: Path) -> None:
 
 
 def test_a_missing_interpreter_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(MeasureError, match="python must be an interpreter"):
-        Agent(python=tmp_path / "python")
+    with pytest.raises(MeasureError, match="must start, got"):
+        Agent(device=Interpreter(tmp_path / "python"))
     assert MeasureError.exit_code == 4
 
 
@@ -123,7 +124,7 @@ def test_the_environment_sets_threads_and_does_not_leak_packages(
     script.write_text(code)
     with Agent(3, script=script) as agent:
         assert agent.info() == {"OMP_NUM_THREADS": "3", "PYTHONPATH": "somewhere"}
-    with Agent(3, Path(sys.executable), script=script) as agent:
+    with Agent(3, Interpreter(Path(sys.executable)), script=script) as agent:
         assert agent.info() == {"OMP_NUM_THREADS": "3", "PYTHONPATH": None}
 
 
@@ -133,6 +134,6 @@ def test_an_interpreter_behind_a_wrapper_ends_too(tmp_path: Path) -> None:
     wrapper.write_text(f'#!/bin/sh\n"{sys.executable}" "$@"\nexit $?\n')
     wrapper.chmod(0o755)
     started = time.monotonic()
-    with Agent(python=wrapper) as agent:
+    with Agent(device=Interpreter(wrapper)) as agent:
         assert agent.info()["runtime"]
     assert time.monotonic() - started < 30

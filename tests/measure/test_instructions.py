@@ -13,6 +13,7 @@ import pytest
 
 from edgesft.errors import UnavailableError
 from edgesft.measure import agent, instructions
+from edgesft.measure.devices import Interpreter
 from edgesft.measure.driver import MeasureError
 from edgesft.measure.inputs import Requests
 from edgesft.measure.instructions import Instructions, count
@@ -82,7 +83,7 @@ def interpreter(tmp_path: Path, code: str) -> Path:
 @posix
 def test_small_models_are_counted_again_until_the_allocator_has_settled(tmp_path: Path, fake: Path) -> None:
     python = interpreter(tmp_path, COUNTING.format(base=100_000))
-    found = count(subject(save_product(tmp_path / "m.onnx"), python=python), ["callgrind"])
+    found = count(subject(save_product(tmp_path / "m.onnx"), device=Interpreter(python)), ["callgrind"])
     assert found.counts == tuple(100_000 + 1000 // (index + 1) for index in range(13, 25))
     assert found.instructions == 100_000 + 1000 // 20
     assert (found.tool, found.version, found.cpu) == ("callgrind", "valgrind-9.9.0", "made up")
@@ -99,9 +100,11 @@ def test_small_models_are_counted_again_until_the_allocator_has_settled(tmp_path
 @posix
 def test_large_models_are_counted_once_and_those_between_as_often_as_pays(tmp_path: Path, fake: Path) -> None:
     model = save_product(tmp_path / "m.onnx")
-    large = count(subject(model, python=interpreter(tmp_path, COUNTING.format(base=10**9))), ["callgrind"])
+    large = count(subject(model, device=Interpreter(interpreter(tmp_path, COUNTING.format(base=10**9)))), ["callgrind"])
     assert (large.counts, large.spread) == ((10**9 + 1000,), None)
-    middle = count(subject(model, python=interpreter(tmp_path, COUNTING.format(base=8 * 10**6))), ["callgrind"])
+    middle = count(
+        subject(model, device=Interpreter(interpreter(tmp_path, COUNTING.format(base=8 * 10**6)))), ["callgrind"]
+    )
     assert middle.counts == (8 * 10**6 + 1000 // 4, 8 * 10**6 + 1000 // 5)
 
 
@@ -110,7 +113,7 @@ def test_large_models_are_counted_once_and_those_between_as_often_as_pays(tmp_pa
 def test_the_time_limit_is_named_and_nothing_is_left(tmp_path: Path, fake: Path, op: str) -> None:
     pid = tmp_path / "pid"
     python = interpreter(tmp_path, f"open({str(pid)!r}, 'w').write(str(os.getpid()))\n" + first(op, HANG))
-    slow = subject(save_product(tmp_path / "m.onnx"), python=python, time_limit=2.0)
+    slow = subject(save_product(tmp_path / "m.onnx"), device=Interpreter(python), time_limit=2.0)
     with pytest.raises(UnavailableError, match=f"callgrind: counting took longer than the time limit of 2 s.*'{op}'"):
         count(slow, ["callgrind"])
     with pytest.raises(ProcessLookupError):
@@ -127,7 +130,7 @@ def test_an_interrupted_count_leaves_nothing(tmp_path: Path, fake: Path, monkeyp
     python = interpreter(tmp_path, f"open({str(pid)!r}, 'w').write(str(os.getpid()))")
     monkeypatch.setattr(instructions._Counter, "instructions", interrupt)
     with pytest.raises(KeyboardInterrupt):
-        count(subject(save_product(tmp_path / "m.onnx"), python=python), ["callgrind"])
+        count(subject(save_product(tmp_path / "m.onnx"), device=Interpreter(python)), ["callgrind"])
     with pytest.raises(ProcessLookupError):
         os.kill(int(pid.read_text()), 0)
     assert not list((tmp_path / "temporary").iterdir())
@@ -137,7 +140,7 @@ def test_an_interrupted_count_leaves_nothing(tmp_path: Path, fake: Path, monkeyp
 def test_what_valgrind_said_before_it_died_is_told(tmp_path: Path, fake: Path) -> None:
     python = interpreter(tmp_path, first("load", DIE))
     with pytest.raises(UnavailableError, match=r"(?s)under valgrind-9\.9\.0.*died in 'load'.*vex: unhandled instr"):
-        count(subject(save_product(tmp_path / "m.onnx"), python=python), ["callgrind"])
+        count(subject(save_product(tmp_path / "m.onnx"), device=Interpreter(python)), ["callgrind"])
 
 
 @posix
@@ -202,7 +205,7 @@ class Open:
 def test_perf_counts_without_valgrind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(agent, "Perf", Open)
     python = interpreter(tmp_path, COUNTING.format(base=500_000))
-    found = count(subject(save_product(tmp_path / "m.onnx"), python=python))
+    found = count(subject(save_product(tmp_path / "m.onnx"), device=Interpreter(python)))
     assert (found.tool, len(found.counts)) == ("perf", 12) and found.version.startswith("Linux ")
 
 
@@ -213,7 +216,7 @@ def test_perf_that_is_taken_away_is_no_failure_of_the_model_but_a_bad_model_is(
     monkeypatch.setattr(agent, "Perf", Open)
     python = interpreter(tmp_path, first("instructions", "raise agent.Refusal('taken away')"))
     with pytest.raises(UnavailableError, match="perf: taken away"):
-        count(subject(save_product(tmp_path / "m.onnx"), python=python), ["perf"])
+        count(subject(save_product(tmp_path / "m.onnx"), device=Interpreter(python)), ["perf"])
     with pytest.raises(MeasureError, match="model must be a file"):
         count(subject(tmp_path / "none.onnx"), ["perf"])
 

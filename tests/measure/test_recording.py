@@ -150,7 +150,7 @@ def test_every_figure_stands_in_its_place(file: Path) -> None:
     assert (measured.peak_memory_bytes, measured.baseline_memory_bytes) == (600, 300)
     assert (measured.warmup_samples, measured.warmup_stable, measured.energy_uj) == (18, True, 15)
     assert (measured.runtime, measured.runtime_bytes) == ("1.2.3", 9)
-    empty = {"load": None, "frequency_khz": None, "throttles": None}
+    empty = {"load": None, "frequency_khz": None, "throttles": None, "memory_free_bytes": None}
     assert measured.conditions == ({**empty, "temperature_mc": 31200},)
     assert found.suspicions == ()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from edgesft.budget.lines import Facts, judge
@@ -14,16 +14,17 @@ from edgesft.budget.verdict import Line
 from edgesft.errors import InputError, Problem, UnavailableError
 from edgesft.measure import fingerprint
 from edgesft.measure.bench.order import Order
-from edgesft.measure.bench.prepare import Prepared, prepare
+from edgesft.measure.bench.prepare import Prepared, prepare, prepare_variant
 from edgesft.measure.bench.row import Row
 from edgesft.measure.bench.survey import Surveyor
 from edgesft.measure.bench.watch import Watch
+from edgesft.measure.devices import HERE, Device
 from edgesft.measure.driver import Loaded, MeasureError
 from edgesft.measure.measurement import Measurement
 from edgesft.measure.model.file import ModelFile, inspect
 from edgesft.measure.parity import Parity
 from edgesft.measure.protocol import measure
-from edgesft.measure.providers import PROVIDERS
+from edgesft.measure.providers.find import lacking
 from edgesft.measure.subject import Subject
 from edgesft.progress import Progress
 from edgesft.spec.profile import ProfileSpec, ProviderSpec
@@ -35,7 +36,8 @@ LOADS = 5
 def bench(order: Order, progress: Progress) -> list[Row]:
     """Measures every model on every provider, all of them interleaved.
 
-    A provider that crashes, hangs or does not take the model is a row with its reason.
+    A provider that crashes, hangs or does not take the model is a row with its reason, and so is a device that cannot
+    be reached.
 
     Args:
         order: What to measure.
@@ -43,23 +45,11 @@ def bench(order: Order, progress: Progress) -> list[Row]:
 
     Raises:
         InputError: Files, inputs or names that cannot work; all problems of the files at once.
-        UnavailableError: The interpreter has no runtime.
+        UnavailableError: The only device cannot be reached, or has no runtime.
     """
     order.check()
     files = inspected(order.models)
-    lacking = absent(order)
-    rows: dict[str, Row] = {}
-    subjects: dict[str, Subject] = {}
-    ready: dict[str, Prepared] = {}
-    for name, prepared in _prepared(order, files, progress).items():
-        for provider in order.providers:
-            label = f"{name} {short(provider.name)}" if len(order.providers) > 1 else name
-            rows[label] = Row(label, files[name], provider.name, problem=lacking.get(provider.name))
-            if isinstance(prepared, MeasureError):
-                rows[label] = replace(rows[label], problem=str(prepared))
-            elif provider.name not in lacking:
-                rows[label] = replace(rows[label], reference=prepared.reference)
-                ready[label], subjects[label] = prepared, subject(order, prepared, provider)
+    rows, subjects, ready = _rows(order, files, progress)
     surveyor = Surveyor(order)
     watch = Watch(order.profile.budget)
     for label, found in _measured(order, subjects, watch, progress).items():
@@ -70,6 +60,95 @@ def bench(order: Order, progress: Progress) -> list[Row]:
             rows[label] = surveyor.survey(replace(rows[label], measurement=found), subjects[label], ready[label])
     told = [replace(row, confidence=watch.confidence) for row in rows.values()]
     return [replace(row, lines=lines(order, row)) for row in told]
+
+
+def _rows(
+    order: Order, files: Mapping[str, ModelFile], progress: Progress
+) -> tuple[dict[str, Row], dict[str, Subject], dict[str, Prepared]]:
+    """A row for each model, variant of it, provider and device; and of those that can be measured what to measure.
+
+    Of several devices, those that lack a provider which another has need no row for it.
+    """
+    lacks = _lacking(order)
+    rows: dict[str, Row] = {}
+    subjects: dict[str, Subject] = {}
+    ready: dict[str, Prepared] = {}
+    for name, prepared in _prepared(order, files, progress).items():
+        for provider in order.providers:
+            having = [device for device in order.devices if provider.name not in lacks[device.label].providers]
+            silent = [device for device in order.devices if lacks[device.label].unreachable]
+            for given in _given(order, prepared, provider) if having else [Given("", prepared)]:
+                for device in dict.fromkeys([*having, *silent]) or order.devices[:1]:
+                    label = _label(order, f"{name} {given.label}".strip(), provider, device)
+                    row = Row(label, files[name], provider.name, device.label)
+                    if device not in having:
+                        rows[label] = replace(row, problem=lacks[device.label].providers[provider.name])
+                    elif isinstance(given.prepared, MeasureError):
+                        rows[label] = replace(row, problem=str(given.prepared))
+                    else:
+                        ready[label] = given.prepared
+                        subjects[label] = subject(order, given.prepared, provider, device)
+                        file, reference = given.prepared.file, given.prepared.reference
+                        rows[label] = replace(row, file=file, reference=reference, made=given.prepared.made)
+    return rows, subjects, ready
+
+
+@dataclass(frozen=True)
+class Given:
+    """What a provider is given of a model: the variant's name, and the variant or why there is none."""
+
+    label: str
+    prepared: Prepared | MeasureError
+
+
+def _given(order: Order, prepared: Prepared | MeasureError, provider: ProviderSpec) -> list[Given]:
+    if order.variants is None or isinstance(prepared, MeasureError):
+        return [Given("", prepared)]
+    found = []
+    for variant in order.variants(prepared, provider):
+        if variant.file is None:
+            found.append(Given(variant.label, MeasureError(variant.made)))
+        elif variant.file == prepared.file.path:
+            found.append(Given(variant.label, prepared))
+        else:
+            try:
+                found.append(Given(variant.label, prepare_variant(order, prepared, variant.file, variant.made)))
+            except (InputError, MeasureError) as error:
+                found.append(Given(variant.label, MeasureError(f"{variant.made}: {error}")))
+    return found
+
+
+def _label(order: Order, name: str, provider: ProviderSpec, device: Device) -> str:
+    """The model's name, with the provider and the device where there are several."""
+    words = [name]
+    words += [short(provider.name)] if len(order.providers) > 1 else []
+    words += [f"on {device.label}"] if len(order.devices) > 1 else []
+    return " ".join(words)
+
+
+@dataclass(frozen=True)
+class Lacking:
+    """What a device cannot do: provider → why not; all of them where it cannot be reached."""
+
+    providers: Mapping[str, str]
+    unreachable: bool = False
+
+
+def _lacking(order: Order) -> dict[str, Lacking]:
+    """What each device lacks.
+
+    Raises:
+        UnavailableError: The only device cannot be reached, or has no runtime.
+    """
+    found = {}
+    for device in order.devices:
+        try:
+            found[device.label] = Lacking(absent(order, device))
+        except UnavailableError as error:
+            if len(order.devices) == 1:
+                raise
+            found[device.label] = Lacking({provider.name: str(error) for provider in order.providers}, True)
+    return found
 
 
 def _measured(
@@ -101,30 +180,30 @@ def _prepared(order: Order, files: Mapping[str, ModelFile], progress: Progress) 
     return found
 
 
-def absent(order: Order) -> dict[str, str]:
-    """Providers of the order that the interpreter's runtime does not have, and where to get each.
+def absent(order: Order, device: Device | None = None) -> dict[str, str]:
+    """Providers of the order that a device's runtime does not have, and where to get each.
+
+    Args:
+        order: Which providers.
+        device: By default the order's first one.
 
     Raises:
-        UnavailableError: The interpreter does not start, or has no runtime.
+        UnavailableError: The device cannot be reached, does not start, or has no runtime.
     """
+    device = device or order.device
     try:
-        with order.connect() as agent:
+        with order.connect(device) as agent:
             info = agent.info()
     except MeasureError as error:
         if error.op is None:
-            raise UnavailableError(str(error), "--python with the path of an interpreter") from error
-        python = order.python or sys.executable
+            hint = None if "Try:" in str(error) else "--device with the path of an interpreter"
+            raise UnavailableError(str(error), hint) from error
         raise UnavailableError(
-            f"python must be an interpreter that has numpy and onnxruntime, got '{python}': {error}",
-            f"{python} -m pip install numpy onnxruntime",
+            f"{device.label} must be an interpreter that has numpy and onnxruntime, got: {error}",
+            f"{sys.executable if device is HERE else device.label} -m pip install numpy onnxruntime",
         ) from error
-    held = ", ".join(info["providers"])
-    return {
-        provider.name: f"provider {provider.name} must be one of this onnxruntime {info['runtime']}, which has {held}"
-        f"; to get it: {PROVIDERS[provider.name].install}"
-        for provider in order.providers
-        if provider.name not in info["providers"]
-    }
+    asked = {provider.name: lacking(provider.name, info) for provider in order.providers}
+    return {name: why for name, why in asked.items() if why is not None}
 
 
 def inspected(models: Sequence[Path]) -> dict[str, ModelFile]:
@@ -146,8 +225,8 @@ def inspected(models: Sequence[Path]) -> dict[str, ModelFile]:
     return files
 
 
-def subject(order: Order, prepared: Prepared, provider: ProviderSpec) -> Subject:
-    """The prepared model on a provider, the profile's others behind it."""
+def subject(order: Order, prepared: Prepared, provider: ProviderSpec, device: Device | None = None) -> Subject:
+    """The prepared model on a provider, the profile's others behind it, by default on the order's first device."""
     behind = tuple(other for other in order.profile.providers if other.name != provider.name)
     return Subject(
         model=prepared.file.path,
@@ -156,7 +235,7 @@ def subject(order: Order, prepared: Prepared, provider: ProviderSpec) -> Subject
         requests=prepared.requests,
         states=prepared.states,
         allow_cpu=order.allow_cpu,
-        python=order.python,
+        device=device or order.device,
         pipeline=prepared.pipeline,
         rows=prepared.rows,
         files=prepared.file.files,
@@ -204,7 +283,8 @@ def facts(profile: ProfileSpec, file: ModelFile, measured: Measurement | None, c
         firsts_ns=measured.firsts_ns,
         peak_memory_bytes=measured.peak_memory_bytes,
         differences=fingerprint.differences(profile.machine, measured.machine),
-        unsteady=measured.steadiness.problems,
+        unsteady=measured.unsteady,
+        untimed=measured.untimed or Facts.untimed,
     )
 
 

@@ -143,7 +143,7 @@ def compare(
     """
     began = clock()
     question.check()
-    order.check(distinct=False)
+    order.check(distinct=False, single=True)
     settings = _settings(order.profile.measure, question)
     files, subjects = _subjects(order, progress)
     blocks: list[tuple[Measurement, Measurement]] = []
@@ -239,6 +239,8 @@ def _block(
         side = found[name]
         if isinstance(side, MeasureError):
             raise MeasureError(f"{name} {subjects[name].model}: {side}") from side
+        if side.untimed:
+            raise MeasureError(f"{name} {subjects[name].model} cannot be compared: {side.untimed}")
         sides.append(side)
     return sides[0], sides[1]
 
@@ -254,9 +256,9 @@ def _effect(name: str, ours: Measurement, theirs: Measurement) -> float | None:
     if name in PERCENTILES:
         return paired.effect(Block(ours.rounds, theirs.rounds), PERCENTILES[name])
     if name == "load":
-        return math.log(ours.load_ns / theirs.load_ns)
-    if name == "first_inference":
-        return math.log(ours.first_ns / theirs.first_ns)
-    if ours.peak_memory_bytes and theirs.peak_memory_bytes:
-        return math.log(ours.peak_memory_bytes / theirs.peak_memory_bytes)
-    return None
+        both = ours.load_ns, theirs.load_ns
+    elif name == "first_inference":
+        both = ours.first_ns, theirs.first_ns
+    else:
+        both = ours.peak_memory_bytes, theirs.peak_memory_bytes
+    return math.log(both[0] / both[1]) if both[0] and both[1] else None

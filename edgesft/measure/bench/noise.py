@@ -83,7 +83,7 @@ def noise(order: Order, progress: Progress) -> Noise:
         MeasureError: The model cannot be measured.
         UnavailableError: The interpreter has no runtime, or that not the provider.
     """
-    order.check()
+    order.check(single=True)
     files = inspected(order.models)
     if len(files) != 1 or len(order.providers) != 1:
         raise InputError(
@@ -99,6 +99,8 @@ def noise(order: Order, progress: Progress) -> Noise:
     for each in found.values():
         if isinstance(each, MeasureError):
             raise each
+        if each.untimed:
+            raise MeasureError(f"{name} has no noise to tell: {each.untimed}")
         measured.append(each)
     pairs = {
         p: tuple(ratio(left.rounds, right.rounds, p) for left, right in itertools.combinations(measured, 2))

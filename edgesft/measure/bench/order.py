@@ -2,13 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from edgesft.errors import InputError, Problem
+from edgesft.measure.devices import HERE, Device
 from edgesft.measure.driver import TIMEOUT_SECONDS, Agent
+from edgesft.measure.providers.options import wrong_options
 from edgesft.spec.profile import ProfileSpec, ProviderSpec
+
+if TYPE_CHECKING:
+    from edgesft.measure.bench.prepare import Prepared
+
+
+@dataclass(frozen=True)
+class Variant:
+    """What a provider is given in place of a model.
+
+    Attributes:
+        label: Behind the model's name; empty for the file as it is.
+        file: ONNX file; None where it could not be made.
+        made: How it was made, or why it was not.
+    """
+
+    label: str
+    file: Path | None
+    made: str = ""
 
 
 @dataclass(frozen=True)
@@ -28,9 +49,11 @@ class Order:
         reference: Model that the answers of all are held against; None holds each against itself, unoptimised.
         allow_cpu: Whether a provider may leave all nodes to the CPU.
         explain: Whether to say where the time goes.
-        python: Interpreter of the agents; by default this one.
+        devices: Where the agents run: each of them with each model and provider.
         time_limit: Longest seconds to wait for one answer of an agent.
         seed: Of random requests and of the order within rounds.
+        variants: What a provider is given in place of a model: `variants(prepared, provider)`. None gives it the file
+            as it is.
     """
 
     models: Sequence[Path]
@@ -45,25 +68,33 @@ class Order:
     reference: Path | None = None
     allow_cpu: bool = False
     explain: bool = False
-    python: Path | None = None
+    devices: Sequence[Device] = (HERE,)
     time_limit: float = TIMEOUT_SECONDS
     seed: int = 0
+    variants: Callable[[Prepared, ProviderSpec], Sequence[Variant]] | None = None
 
     @property
     def end_to_end(self) -> bool:
         """Whether raw rows are measured through a pipeline."""
         return self.profile.measure.scenario == "end-to-end"
 
-    def check(self, *, distinct: bool = True) -> None:
+    def check(self, *, distinct: bool = True, single: bool = False) -> None:
         """Refuses what would silently have no effect.
 
         Args:
             distinct: Whether a model may stand only once.
+            single: Whether there may be only one device.
 
         Raises:
             InputError: A model is named twice, or something is given that the rest leaves no use for.
         """
         scenario, problems = self.profile.measure.scenario, []
+        labels = [device.label for device in self.devices]
+        if again := [label for label in dict.fromkeys(labels) if labels.count(label) > 1]:
+            problems.append(Problem(f"devices must differ, got {', '.join(again)} more than once"))
+        if single and len(labels) > 1:
+            problems.append(Problem(f"device must be one, got {', '.join(labels)}"))
+        problems += [problem for provider in self.providers for problem in wrong_options(provider)]
         twice = [str(path) for path in dict.fromkeys(self.models) if list(self.models).count(path) > 1]
         if distinct and twice:
             problems.append(Problem(f"models must differ, got {', '.join(twice)} more than once", "--aa"))
@@ -81,6 +112,11 @@ class Order:
         if problems:
             raise InputError(problems)
 
-    def connect(self) -> Agent:
+    @property
+    def device(self) -> Device:
+        """The first of the devices; where several make no sense the only one."""
+        return self.devices[0]
+
+    def connect(self, device: Device = HERE) -> Agent:
         """A fresh agent."""
-        return Agent(self.profile.threads, self.python, timeout_seconds=self.time_limit)
+        return Agent(self.profile.threads, device, timeout_seconds=self.time_limit)

@@ -47,6 +47,8 @@ class Prepared:
         compared: Requests whose answers are compared.
         expected: The reference's answers to them; empty where it has none.
         reference: What the reference is, or why there is none.
+        original: Of a variant, the answers of the model that it was made of; else empty.
+        made: How the variant was made.
     """
 
     file: ModelFile
@@ -57,6 +59,8 @@ class Prepared:
     compared: Sequence[Outputs] = ()
     expected: Sequence[Outputs] = ()
     reference: str = ""
+    original: Sequence[Outputs] = ()
+    made: str = ""
 
 
 def prepare(order: Order, file: ModelFile, *, answers: bool = True) -> Prepared:
@@ -90,6 +94,31 @@ def prepare(order: Order, file: ModelFile, *, answers: bool = True) -> Prepared:
     except InputError as error:
         where = f"reference '{order.reference}'"
         raise InputError([replace(problem, where=where) for problem in error.problems]) from None
+
+
+def prepare_variant(order: Order, prepared: Prepared, variant: Path, made: str) -> Prepared:
+    """A variant of a model that was prepared: fed alike, and held against its own answers and the model's.
+
+    Raises:
+        InputError: The runtime cannot read the variant, or not run it.
+        MeasureError: It crashes the agent.
+    """
+    own = replace(prepared, file=inspect(variant), original=prepared.expected, made=made)
+    with order.connect() as agent:
+        _, on_cpu = _load(agent, order, own.file)
+        return _answered(own, agent, on_cpu=on_cpu)
+
+
+def calibration(order: Order, rows: Path) -> Sequence[Outputs]:
+    """Requests of a file that sets ranges, as the order's first model takes them.
+
+    Raises:
+        InputError: The file is no npz, or does not fit the model.
+        MeasureError: The model crashes the agent.
+    """
+    with order.connect() as agent:
+        loaded, _ = _load(agent, order, inspect(order.models[0]))
+        return load_npz(rows, loaded.inputs).feeds
 
 
 def _load(agent: Agent, order: Order, file: ModelFile) -> tuple[Loaded, bool]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,7 @@ import numpy as np
 
 from edgesft.errors import StageError
 from edgesft.measure.model.facts import FLOATS, OnnxFacts, read_facts
+from edgesft.measure.model.fixed import KEY, Fixed
 from edgesft.measure.parity import Parity as Comparison
 from edgesft.measure.parity import compare, difference
 from edgesft.stages.export.graph import eager_attention, evaluating
@@ -194,13 +196,17 @@ def file_run(files: Mapping[str, Path]) -> Run:
         StageError: ONNX Runtime cannot load a file or run it.
     """
     sessions = {name: open_session(path) for name, path in files.items()}
+    told = {name: session.get_modelmeta().custom_metadata_map.get(KEY) for name, session in sessions.items()}
+    shapes = {name: Fixed.from_json(json.loads(text)) for name, text in told.items() if text}
 
     def run(feeds: Mapping[str, np.ndarray], graph: str = "model") -> dict[str, np.ndarray]:
         session = sessions[graph]
         names = [value.name for value in session.get_outputs()]
         wanted = {value.name: feeds[value.name] for value in session.get_inputs()}
+        fixed = shapes.get(graph)
         try:
-            return dict(zip(names, session.run(names, wanted), strict=True))
+            found = dict(zip(names, session.run(names, fixed.pad(wanted) if fixed else wanted), strict=True))
+            return fixed.crop(found, wanted) if fixed else found
         except Exception as error:  # ONNX Runtime raises its own unrelated types.
             raise StageError(f"'{files[graph].name}' must run on ONNX Runtime. Got: {error}") from error
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from edgesft.measure.model.facts import PROTOBUF_LIMIT_BYTES
+from edgesft.measure.model.fixed import fixed, own_metadata
 from edgesft.stages.export.graph import modules_of
 from edgesft.stages.quantize.plan import Bits, QuantizePlan, make_plan, matched
 from edgesft.stages.quantize.tables import BLOCK, pack_tables
@@ -21,6 +22,14 @@ if TYPE_CHECKING:
     import onnx
 
 Calibration = Literal["minmax", "entropy", "percentile"]
+Form = Literal["u8s8", "s8s8", "u8u8", "u16u8"]
+
+WHOLE = ("u8u8", "u16u8")
+"""Forms in which every operator is quantized."""
+
+MASKS, MASKED = -1e4, -100.0
+"""Constants below the one mask attention; the other does, too."""
+
 Algorithm = Literal["rtn", "hqq"]
 
 INT8_PRODUCTS = 4
@@ -86,6 +95,7 @@ def static(
     target: Path,
     requests: Sequence[Batch],
     *,
+    form: Form = "u8s8",
     calibration: Calibration = "minmax",
     ranges: Mapping[str, Sequence[float]] | None = None,
     per_channel: bool = True,
@@ -100,10 +110,15 @@ def static(
     included: ResNet-56 takes 0.89 of the time that it takes where sums are float (measured). Unsigned activations with
     signed weights are the pair that ONNX Runtime's x86 kernels are fast on.
 
+    Other providers take other forms: with `s8s8` activations are signed and symmetric, too; with `u8u8` every operator
+    of the graph is in unsigned 8 bits, as an NPU without floats wants it, and with `u16u8` activations are in 16 bits,
+    which the sums of a transformer need (MiniLM on QNN is off by 70 % of its largest answer with 8; measured).
+
     Args:
         source: Float ONNX file.
         target: File to write.
         requests: What the device sends, real rows; padding would widen the ranges.
+        form: What the provider's kernels take.
         calibration: How a range follows from the values that were seen.
         ranges: Layer → least and greatest value that it learned to read, which go before those that were seen.
         per_channel: One weight scale an output channel.
@@ -126,6 +141,12 @@ def static(
         "percentile": CalibrationMethod.Percentile,
     }
 
+    if form in WHOLE:
+        wide = form == "u16u8"
+        _apply(source, target, lambda model, place: _whole(model, place, plan, requests, methods[calibration], wide))
+        return plan
+    signed = form == "s8s8"
+
     def quantize(model: onnx.ModelProto, place: str) -> None:
         names = [*plan.quantized, *between_convolutions(model, plan)]
         operators = sorted({node.op_type for node in model.graph.node if node.name in names})
@@ -138,10 +159,11 @@ def static(
             nodes_to_quantize=names,
             per_channel=per_channel,
             reduce_range=reduced,
-            activation_type=QuantType.QUInt8,
+            activation_type=QuantType.QInt8 if signed else QuantType.QUInt8,
             weight_type=QuantType.QInt8,
             calibrate_method=methods[calibration],
             extra_options={
+                "ActivationSymmetric": signed,
                 "OpTypesToExcludeOutputQuantization": ["MatMul", "Gemm"],
                 # Calibrators keep every activation of what they are given at once, so they are given a row at a time.
                 "CalibStridedMinMax": 1,
@@ -151,6 +173,43 @@ def static(
 
     _apply(source, target, quantize)
     return plan
+
+
+def _whole(
+    model: onnx.ModelProto, place: str, plan: QuantizePlan, requests: Sequence[Batch], method: Any, wide: bool
+) -> None:
+    """Every operator in unsigned 8 bits, or 16 of activations, as ONNX Runtime's own tool for QNN sets it."""
+    from onnxruntime.quantization import QuantType, quantize
+    from onnxruntime.quantization.execution_providers.qnn import get_qnn_qdq_config
+
+    soften_masks(model)
+    kept = sorted(name for name, why in plan.excluded.items() if why.startswith("exclude pattern"))
+    settings = get_qnn_qdq_config(
+        model,
+        _reader(model, requests),
+        calibrate_method=method,
+        activation_type=QuantType.QUInt16 if wide else QuantType.QUInt8,
+        weight_type=QuantType.QUInt8,
+        # Calibrators keep every activation of what they are given at once, so they are given a row at a time.
+        stride=1,
+        nodes_to_exclude=kept or None,
+    )
+    quantize(model, place, settings)
+
+
+def soften_masks(model: onnx.ModelProto) -> None:
+    """Makes what masks attention a number that a range can hold: -100 in place of the least float, in the model itself.
+
+    A score of that distance from the others weighs e^-100 of them, which is nothing; the least float as the end of a
+    range would leave one step for all scores.
+    """
+    from onnx import numpy_helper
+
+    attributes = (each for node in model.graph.node if node.op_type == "Constant" for each in node.attribute)
+    for tensor in (*model.graph.initializer, *(each.t for each in attributes if each.HasField("t"))):
+        if tensor.data_type == tensor.FLOAT and numpy_helper.to_array(tensor).min(initial=0) < MASKS:
+            softened = np.maximum(numpy_helper.to_array(tensor), np.float32(MASKED))
+            tensor.CopyFrom(numpy_helper.from_array(softened, tensor.name))
 
 
 def int4(
@@ -266,7 +325,7 @@ def write_model(model: onnx.ModelProto, target: Path) -> None:
     """Writes a model without traces of the tools that made it, whole or not at all."""
     import onnx
 
-    del model.metadata_props[:]
+    own_metadata(model)
     part = target.with_name(f"{target.name}.part")
     external = model.ByteSize() > PROTOBUF_LIMIT_BYTES
     onnx.save(model, str(part), save_as_external_data=external, location=f"{target.name}.data" if external else None)
@@ -321,7 +380,7 @@ def _reader(model: onnx.ModelProto, requests: Sequence[Batch]) -> Any:
     """Feeds requests to ONNX Runtime's calibrator, in slices."""
     from onnxruntime.quantization import CalibrationDataReader
 
-    names = [value.name for value in model.graph.input]
+    names, shapes = [value.name for value in model.graph.input], fixed(model)
 
     class Reader(CalibrationDataReader):  # type: ignore[misc]
         def __init__(self) -> None:
@@ -335,6 +394,9 @@ def _reader(model: onnx.ModelProto, requests: Sequence[Batch]) -> Any:
 
         def get_next(self) -> dict[str, np.ndarray] | None:
             request = next(self.rest, None)
-            return None if request is None else {name: request[name] for name in names}
+            if request is None:
+                return None
+            feeds = {name: request[name] for name in names}
+            return shapes.pad(feeds) if shapes else feeds
 
     return Reader()

@@ -14,6 +14,7 @@ from edgesft.measure.bench.bench import absent, inspected, lines, subject
 from edgesft.measure.bench.order import Order
 from edgesft.measure.bench.prepare import Prepared
 from edgesft.measure.bench.row import Row
+from edgesft.measure.devices import Interpreter
 from edgesft.measure.inputs import Requests
 from edgesft.measure.model.file import ModelFile
 from edgesft.measure.parity import compare
@@ -48,18 +49,20 @@ def test_every_wrong_file_is_told(tmp_path: Path) -> None:
 
 
 def test_a_provider_that_the_runtime_lacks_is_told_with_where_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Order, "connect", lambda self: Stub())
+    monkeypatch.setattr(Order, "connect", lambda self, device=None: Stub())
     found = absent(order(providers=(CUDA, CPU, QNN)))
     assert list(found) == [CUDA.name]
     assert "onnxruntime 1.0, which has CPU" in found[CUDA.name] and "pip install onnxruntime-gpu" in found[CUDA.name]
 
 
 def test_an_interpreter_without_a_runtime_is_unavailable(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Order, "connect", lambda self: Stub(refuses={"info": "onnxruntime cannot be imported"}))
+    monkeypatch.setattr(
+        Order, "connect", lambda self, device=None: Stub(refuses={"info": "onnxruntime cannot be imported"})
+    )
     with pytest.raises(
-        UnavailableError, match="(?s)got 'other': refused: onnxruntime.*Try: other -m pip install"
+        UnavailableError, match="(?s)other must be an interpreter.*refused: onnxruntime.*Try: other -m pip install"
     ) as no:
-        absent(order(python=Path("other")))
+        absent(order(devices=[Interpreter(Path("other"))]))
     assert no.value.exit_code == 4
 
 

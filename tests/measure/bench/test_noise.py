@@ -40,7 +40,7 @@ def test_it_takes_one_model_on_one_provider(tmp_path: Path) -> None:
 
 
 def test_the_provider_must_be_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Order, "connect", lambda self: Stub())
+    monkeypatch.setattr(Order, "connect", lambda self, device: Stub())
     model, plan = models.save_product(tmp_path / "m.onnx"), models.profile()
     with pytest.raises(UnavailableError, match="pip install onnxruntime-gpu"):
         noise(Order([model], plan, [ProviderSpec(name="CUDAExecutionProvider")]), QUIET)

@@ -1,0 +1,6 @@
+"""Where models are measured: an interpreter here, a machine over ssh, a phone over adb. One file a kind."""
+
+from edgesft.measure.devices.device import Conditions, Device
+from edgesft.measure.devices.interpreter import HERE, Interpreter
+
+__all__ = ["HERE", "Conditions", "Device", "Interpreter"]

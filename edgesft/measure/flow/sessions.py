@@ -1,0 +1,98 @@
+"""A flow of an ONNX file, on ONNX Runtime in this process."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from edgesft.data import files
+from edgesft.errors import InputError, Problem, UnavailableError
+from edgesft.measure import agent
+from edgesft.measure.flow.flow import Flow
+from edgesft.measure.providers import resolve
+from edgesft.spec.profile import ProviderSpec
+
+Arrays = Mapping[str, np.ndarray]
+
+
+class Steps(Protocol):
+    """What is done before and after an inference, as the class `Pipeline` of `edgesft.measure.pipelines` does it."""
+
+    def before(self, row: Any, /) -> Arrays:
+        """A raw row → the model's feeds."""
+
+    def after(self, outputs: Any, /) -> Any:
+        """The model's outputs by name → the answer."""
+
+
+def flow_of(
+    model: str | Path,
+    pipeline: Steps,
+    *,
+    sessions: int = 2,
+    threads: int = 1,
+    providers: Sequence[str | ProviderSpec] = (agent.CPU,),
+    queue: int = 8,
+    deadline_ms: float | None = None,
+) -> Flow:
+    """A flow through several sessions of a model. Each session holds the weights.
+
+    Args:
+        model: ONNX or ORT file.
+        pipeline: The steps around the inference.
+        sessions: Inferences at once.
+        threads: Intra-op threads of each session; with the sessions' number at most the cores, or they get in each
+            other's way.
+        providers: In order of preference, by name (`cpu`, `CUDAExecutionProvider`) or with options; the first one
+            must take at least one node.
+        queue: As `Flow` has it.
+        deadline_ms: As `Flow` has it.
+
+    Raises:
+        InputError: What is given cannot work, or ONNX Runtime cannot load the file.
+        UnavailableError: The first provider is not to be had, or takes no node.
+    """
+    path = Path(model)
+    problems = [
+        Problem(f"{name} must be 1 or more, got {value!r}", f"{name}=1")
+        for name, value in (("sessions", sessions), ("threads", threads))
+        if not isinstance(value, int) or value < 1
+    ]
+    if not providers:
+        problems.append(Problem("providers must name at least one, got none", f"providers=[{agent.CPU!r}]"))
+    if missing := files.missing(path, "model"):
+        problems.append(missing)
+    if problems:
+        raise InputError(problems)
+    asked = [_asked(provider) for provider in providers]
+    runs = [_runner(_session(path, asked, threads)) for _ in range(sessions)]
+    return Flow(pipeline.before, runs, pipeline.after, queue=queue, deadline_ms=deadline_ms)
+
+
+def _asked(provider: str | ProviderSpec) -> dict[str, Any]:
+    if isinstance(provider, str):
+        return {"name": resolve(provider), "options": {}}
+    return {"name": provider.name, "options": dict(provider.options)}
+
+
+def _session(path: Path, providers: list[dict[str, Any]], threads: int) -> Any:
+    try:
+        session = agent.create_session(str(path), providers, agent.session_options(str(path), threads))
+        # Otherwise a provider that fails during an inference is replaced by the CPU, and nobody learns of it.
+        session.disable_fallback()
+        agent.placed(session, providers[0]["name"])
+    except agent.Refusal as refusal:
+        raise UnavailableError(str(refusal), "edgesft doctor") from refusal
+    except Exception as error:  # ONNX Runtime raises its own unrelated types
+        raise InputError(
+            f"model: {path.name!r} must load in ONNX Runtime, got: {error}", f"edgesft bench {path.name}"
+        ) from error
+    return session
+
+
+def _runner(session: Any) -> Callable[[Arrays], dict[str, np.ndarray]]:
+    names = [output.name for output in session.get_outputs()]
+    return lambda feeds: dict(zip(names, session.run(names, feeds), strict=True))

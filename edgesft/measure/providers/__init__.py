@@ -1,0 +1,8 @@
+"""ONNX Runtime's execution providers: what each is, needs and takes, and which of them can be had where."""
+
+from edgesft.measure.providers.find import available, require, resolve
+from edgesft.measure.providers.known import PROVIDERS
+from edgesft.measure.providers.options import with_defaults, wrong_options
+from edgesft.measure.providers.provider import Provider
+
+__all__ = ["PROVIDERS", "Provider", "available", "require", "resolve", "with_defaults", "wrong_options"]
