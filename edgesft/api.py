@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgesft.budget.verdict import Verdict, worst
 from edgesft.errors import UnavailableError
+from edgesft.measure.devices import HERE, Device
 from edgesft.pipeline.check import check
 from edgesft.pipeline.job import Job
 from edgesft.pipeline.outcome import Outcome
@@ -96,6 +97,7 @@ def run(
     output: str | Path | None = None,
     tune: Tune | None = None,
     store: str | Path | None = None,
+    device: Device = HERE,
     progress: Progress | None = None,
 ) -> Result:
     """Runs a recipe: fine-tune, compress, export, measure, judge.
@@ -108,6 +110,7 @@ def run(
         output: Folder for the results; by default `runs/<name>`.
         tune: Tries settings of the finetune stage first, and takes the best where it is better for sure.
         store: Folder of the store; by default `EDGESFT_STORE` or the platform's cache folder.
+        device: Where models are measured, and answer the rows (`measure.devices.find`); by default here.
         progress: Where to tell what goes on; by default standard error.
 
     Raises:
@@ -131,7 +134,9 @@ def run(
     for warning in checked.warnings:
         progress.say(f"warning: {warning}")
     with guarded(folder, kept.root):
-        jobs = [Job(checked.recipe, checked.base, profile, kept, progress) for profile in checked.profiles]
+        jobs = [
+            Job(checked.recipe, checked.base, profile, kept, progress, device=device) for profile in checked.profiles
+        ]
         for job in jobs:
             preflight(job)
         require_writable(folder)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from edgesft.budget import percentile, rounds, verdict
-from edgesft.budget.percentile import CONFIDENCE, Interval, needed
+from edgesft.budget.percentile import CONFIDENCE, NEVER, Interval, needed
 from edgesft.budget.ratio import FEWEST_ROUNDS, ratio
 from edgesft.budget.rounds import Rounds, interval
 from edgesft.budget.verdict import Line
@@ -37,7 +37,8 @@ class Facts:
     Attributes:
         size_bytes: Every file that the device loads.
         original_size_bytes: The same of the original's export.
-        rounds: Nanoseconds of the final model's inferences, by round; empty where nothing was measured.
+        rounds: Nanoseconds of the final model's inferences, by round; empty where nothing was measured. What got no
+            answer took `percentile.NEVER`.
         original_rounds: The original's, interleaved with them.
         loads_ns: Session creations of the final model, each in a fresh process.
         firsts_ns: First inferences after each of those.
@@ -46,12 +47,14 @@ class Facts:
             `instructions`, `nodes`, `partitions`, `off_provider`, `placement_share`.
         operators: Type of operator → nodes in the file, or None where the file does not tell.
         metrics: Metric → its value and bounds (`drop.levels`).
+        agreement: Share of the rows that are answered as by the original in fp32 on a CPU.
         drops: Metric → how far it fell below the original, with bounds (`drop.drops`).
         differences: Where the measuring machine is not the profile's (`fingerprint.differences`).
         confidence: Of each bound from the rounds, by itself; more than is stated where measuring might have stopped
             early (`sequential.Decision.confidence`).
         unsteady: Why the rounds' absolute times decide nothing (`steadiness.Steadiness.problems`).
         untimed: Why there are no times, where there are none.
+        lost: How many of the rounds' inferences got no answer.
     """
 
     size_bytes: int
@@ -64,11 +67,13 @@ class Facts:
     counts: Mapping[str, float] = field(default_factory=dict)
     operators: Mapping[str, int] | None = None
     metrics: Mapping[str, Interval] = field(default_factory=dict)
+    agreement: float | None = None
     drops: Mapping[str, Interval] = field(default_factory=dict)
     differences: Sequence[str] = ()
     confidence: float = CONFIDENCE
     unsteady: Sequence[str] = ()
     untimed: str = "nothing was measured"
+    lost: int = 0
 
 
 def judge(budget: BudgetSpec, facts: Facts) -> list[Line]:
@@ -79,6 +84,7 @@ def judge(budget: BudgetSpec, facts: Facts) -> list[Line]:
         *_starts(budget, facts),
         *_sizes(budget, facts),
         *_counts(budget, facts),
+        *_agreement(budget, facts),
         *_metrics(budget, facts),
     ]
 
@@ -88,7 +94,7 @@ def _latencies(budget: BudgetSpec, facts: Facts) -> list[Line]:
     if not any(facts.rounds):
         return [verdict.unknown(f"latency_ms.p{p}", limit, facts.untimed) for p, limit in limits.items()]
     taken, opened = Rounds.of(facts.rounds), (*facts.differences, *facts.unsteady)
-    return [
+    lines = [
         verdict.at_most(
             f"latency_ms.p{p}",
             limit,
@@ -98,6 +104,24 @@ def _latencies(budget: BudgetSpec, facts: Facts) -> list[Line]:
         )
         for p, limit in limits.items()
     ]
+    return [_answered(line, facts.lost, taken.values.size) for line in lines] if facts.lost else lines
+
+
+def _answered(line: Line, lost: int, count: int) -> Line:
+    """The line, with what it owes to rows without an answer."""
+    reason = f"{lost} of {count} rows got no answer, and count as such that took for ever"
+    return replace(
+        line,
+        value=_known(line.value),
+        lower=_known(line.lower),
+        upper=_known(line.upper),
+        reason="; ".join(filter(None, (line.reason, reason))),
+    )
+
+
+def _known(value: float | None) -> float | None:
+    # A bound may have been moved; a month is no latency.
+    return value if value is not None and value < NEVER / NS_PER_MS / 1000 else None
 
 
 def _short(taken: Rounds, p: int, confidence: float) -> str:
@@ -196,6 +220,14 @@ def _operators(allowed: Sequence[str], present: Mapping[str, int] | None) -> Lin
     line = verdict.exact("operators", 0, sum(others.values()))
     named = ", ".join(f"{op} × {count}" for op, count in others.items())
     return replace(line, reason=f"not allowed: {named}") if others else line
+
+
+def _agreement(budget: BudgetSpec, facts: Facts) -> list[Line]:
+    if budget.agreement is None:
+        return []
+    if facts.agreement is None:
+        return [verdict.unknown("agreement", budget.agreement, "answers were not compared with the original's")]
+    return [verdict.minimum("agreement", budget.agreement, Interval(facts.agreement, None, None), bound=False)]
 
 
 def _metrics(budget: BudgetSpec, facts: Facts) -> list[Line]:

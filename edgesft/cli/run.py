@@ -12,6 +12,7 @@ from edgesft.errors import InputError
 
 if TYPE_CHECKING:
     from edgesft.api import Result
+    from edgesft.measure.devices import Device
 
 STOPPED = "stopped; the same command goes on where this one was"
 
@@ -23,6 +24,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("recipe", type=Path, help="recipe file")
     parser.add_argument("settings", nargs="*", metavar="a.b=c", help="values that replace the recipe's")
     parser.add_argument("--output", type=Path, help="folder for the results (default: runs/<name>)")
+    parser.add_argument("--device", metavar="D", help="where to measure: an interpreter, ssh://…, a name of --devices")
+    parser.add_argument("--devices", type=Path, metavar="FILE", help="names for devices (default: devices.yaml here)")
     parser.add_argument("--tune", action="store_true", help="try settings of the finetune stage first (needs Optuna)")
     parser.add_argument("--trials", type=int, help="with --tune: trainings at most (default: 10)")
     parser.add_argument("--tune-minutes", type=float, help="with --tune: training time at most, over all calls")
@@ -45,12 +48,22 @@ def main(options: argparse.Namespace) -> int:
     elif given:
         raise InputError("--trials and --tune-minutes must come with --tune, got them without", "--tune")
     progress = Progress(quiet=options.quiet)
-    result = api.run(options.recipe, options.settings, output=options.output, tune=tune, progress=progress)
+    with _device(options) as device:
+        result = api.run(
+            options.recipe, options.settings, output=options.output, tune=tune, device=device, progress=progress
+        )
     if options.format == "json":
         print(json.dumps({name: dict(each.results) for name, each in result.profiles.items()}, indent=1))
     else:
         _print_tables(result)
     return EXIT_CODES[result.verdict]
+
+
+def _device(options: argparse.Namespace) -> Device:
+    from edgesft.measure.devices import HERE
+    from edgesft.measure.devices.find import find, pool
+
+    return find(options.device, *pool(options.devices)) if options.device else HERE
 
 
 def _print_tables(result: Result) -> None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from edgesft.budget.percentile import percentile
+from edgesft.budget.percentile import NEVER, percentile
 from edgesft.budget.steadiness import Steadiness, steadiness
 from edgesft.measure.devices import HERE
 
@@ -16,6 +16,25 @@ SAME = (
     *("peak_memory_bytes", "baseline_memory_bytes", "energy_uj", "placement", "partitions", "left", "detail", "axis"),
 )
 """Attributes whose JSON form is their own value under their own name."""
+
+
+def untimed(simulated: str) -> str:
+    """Why nothing is timed on what stands in for the hardware."""
+    return f"it ran on {simulated}: that proves placement and answers, never latency"
+
+
+def judged(rounds: Sequence[Sequence[int]], lost: Sequence[int]) -> Sequence[Sequence[int]]:
+    """Rounds in which each row that got no answer took for ever.
+
+    Without those, the more rows were dropped the better the percentiles would be.
+
+    Args:
+        rounds: Nanoseconds of each row that was answered, by round.
+        lost: How many were not, by round; empty where none was.
+    """
+    if not lost:
+        return rounds
+    return tuple((*taken, *(NEVER,) * gone) for taken, gone in zip(rounds, lost, strict=True))
 
 
 @dataclass(frozen=True)
@@ -49,6 +68,7 @@ class Measurement:
         detail: What the scenario tells besides the latencies.
         device: What the person calls the place where it was taken.
         simulated: What stood in for the hardware; then nothing was timed, and rounds, loads and memory are empty.
+        lost: Rows of each round that got no answer, and are missing in `rounds`; empty where there is none.
     """
 
     scenario: str
@@ -77,11 +97,17 @@ class Measurement:
     detail: Mapping[str, Any]
     device: str = HERE.label
     simulated: str | None = None
+    lost: tuple[int, ...] = ()
 
     @property
     def samples(self) -> tuple[int, ...]:
         """Every timed inference."""
         return tuple(sample for taken in self.rounds for sample in taken)
+
+    @property
+    def judged(self) -> Sequence[Sequence[int]]:
+        """The rounds as limits and comparisons take them: a row without an answer took for ever."""
+        return judged(self.rounds, self.lost)
 
     @property
     def load_ns(self) -> int | None:
@@ -103,14 +129,12 @@ class Measurement:
     @cached_property
     def steadiness(self) -> Steadiness | None:
         """How still the machine held; None where nothing was timed."""
-        return steadiness(self.rounds, warm=self.warmup_stable) if self.rounds else None
+        return steadiness(self.rounds, warm=self.warmup_stable) if any(self.rounds) else None
 
     @property
     def untimed(self) -> str | None:
         """Why nothing was timed; None where something was."""
-        if self.simulated is None:
-            return None
-        return f"it ran on {self.simulated}: that proves placement and answers, never latency"
+        return untimed(self.simulated) if self.simulated else None
 
     @property
     def unsteady(self) -> tuple[str, ...]:
@@ -149,6 +173,7 @@ class Measurement:
             "simulated": self.simulated,
             "axis": self.axis,
             "lengths": None if self.lengths is None else list(self.lengths),
+            "lost": list(self.lost),
             "rounds_ns": [list(taken) for taken in self.rounds],
         }
 
@@ -164,6 +189,7 @@ class Measurement:
             loads_ns=tuple(data["loads_ns"]),
             firsts_ns=tuple(data["firsts_ns"]),
             lengths=None if data["lengths"] is None else tuple(data["lengths"]),
+            lost=tuple(data.get("lost", ())),
             warmup_samples=data["warmup"]["samples"],
             warmup_stable=data["warmup"]["stable"],
         )

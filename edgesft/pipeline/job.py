@@ -5,6 +5,7 @@ A run whose steps are all in the store asks for none of the heavy things here, w
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -15,6 +16,11 @@ from edgesft.data import arrays, sources, splits
 from edgesft.data.files import sha256
 from edgesft.data.splits import Splits
 from edgesft.measure import fingerprint
+from edgesft.measure.agent import CPU
+from edgesft.measure.devices import HERE, Device
+from edgesft.measure.driver import Agent
+from edgesft.measure.measurement import untimed
+from edgesft.measure.model.tiny import tiny_model
 from edgesft.pipeline.plan import export_settings, training
 from edgesft.progress import Progress
 from edgesft.spec.load import is_file
@@ -32,7 +38,7 @@ from edgesft.tasks.source import Source
 EXAMPLES_VERSION = 1
 """Raised when the same rows would be encoded or laid out otherwise in the store."""
 
-ALIKE = ("task", "splits", "contract", "model", "machine", "facts", "data_digest")
+ALIKE = ("task", "splits", "contract", "model", "machine", "measuring", "untimed", "facts", "data_digest")
 """What is the same whoever encodes the rows."""
 
 DEFAULT_ALLOWANCE = 0.01
@@ -53,6 +59,7 @@ class Job:
         store: Where steps and measurements are kept.
         progress: Tells the person what goes on.
         own: Folder of the processor that the rows are encoded by; None is the pretrained model's.
+        device: Where models are measured and answer; training and conversion are always here.
     """
 
     recipe: RecipeSpec
@@ -61,6 +68,7 @@ class Job:
     store: Store
     progress: Progress
     own: Path | None = None
+    device: Device = HERE
 
     @cached_property
     def task(self) -> Task:
@@ -181,9 +189,37 @@ class Job:
         return fingerprint.machine()
 
     @cached_property
+    def measuring(self) -> Mapping[str, Any]:
+        """Fingerprint of the machine that measures.
+
+        Raises:
+            MeasureError: It cannot be reached, or has no onnxruntime.
+        """
+        if self.device is HERE:
+            return self.machine
+        with Agent(device=self.device) as agent:
+            return dict(agent.info()["machine"])
+
+    @cached_property
+    def untimed(self) -> str | None:
+        """Why nothing can be timed on the profile's provider there: it is simulated; None where it can.
+
+        Raises:
+            MeasureError: The provider cannot be asked for.
+        """
+        if self.device is HERE and self.profile.providers[0].name == CPU:
+            return None
+        with tempfile.TemporaryDirectory() as folder:
+            probe = Path(folder) / "probe.onnx"
+            probe.write_bytes(tiny_model())
+            with Agent(device=self.device) as agent:
+                told = agent.load(probe, self.profile.providers, self.profile.threads, allow_cpu=True)
+        return untimed(told.simulated) if told.simulated else None
+
+    @cached_property
     def differences(self) -> list[str]:
-        """Each field in which this machine is not the profile's."""
-        return fingerprint.differences(self.profile.machine, self.machine)
+        """Each field in which the machine that measures is not the profile's."""
+        return fingerprint.differences(self.profile.machine, self.measuring)
 
     @cached_property
     def facts(self) -> Mapping[str, Any]:
@@ -210,7 +246,7 @@ class Job:
     def runtime(self) -> Mapping[str, Any]:
         """What a measurement is bound to besides the model."""
         return {
-            "machine": {name: self.machine[name] for name in BINDING},
+            "machine": {name: self.measuring.get(name) for name in BINDING},
             "providers": [provider.model_dump() for provider in self.profile.providers],
             "threads": self.profile.threads,
         }

@@ -45,9 +45,7 @@ def speed(
     value, lower, upper = latency
     lower, upper = (0.0 if lower is None else lower), (math.inf if upper is None else upper)
     if drop > allowance + ROUNDING:
-        return Decision(
-            False, f"{metric} fell {drop * 100:.1f} points below the original, {allowance * 100:.1f} allowed"
-        )
+        return _fell(metric, drop, allowance)
     if upper <= FASTER:
         return Decision(True, f"latency {value:.2f} of before")
     if size <= SMALLER and lower <= 1:
@@ -56,6 +54,26 @@ def speed(
     if size <= SMALLER:
         return Decision(False, f"slower: {bounds}; the runtime lacks fast kernels for it here")
     return Decision(False, f"neither faster nor smaller: {bounds}")
+
+
+def untimed(*, size: float, metric: str, drop: float, allowance: float) -> Decision:
+    """Judges a speed stage where nothing can be timed: bytes are what it can be seen to save.
+
+    Args:
+        size: Bytes after over bytes before.
+        metric: Name of the deciding metric.
+        drop: How far that metric fell below the fine-tuned original, on validation.
+        allowance: How far it may fall.
+    """
+    if drop > allowance + ROUNDING:
+        return _fell(metric, drop, allowance)
+    if size <= SMALLER:
+        return Decision(True, f"size {size:.2f} of before; not timed")
+    return Decision(False, f"not smaller: size {size:.2f} of before; not timed")
+
+
+def _fell(metric: str, drop: float, allowance: float) -> Decision:
+    return Decision(False, f"{metric} fell {drop * 100:.1f} points below the original, {allowance * 100:.1f} allowed")
 
 
 def recovery(*, metric: str, before: float, after: float) -> Decision:

@@ -103,7 +103,7 @@ class Maker:
             if processes.count() > 1:
                 facts["arithmetic"]["processes"] = processes.count()
         if step.spec.stage == "quantize":
-            facts["saturates"] = saturates(job.machine)
+            facts |= {"saturates": saturates(job.machine), "untimed": job.untimed}
             if step.measured:
                 facts["size_limit"] = job.recipe.budget.model_dump(include={*SIZES})
         if step.measured:
@@ -198,6 +198,7 @@ class Maker:
             allowance=job.allowance,
             size_limit=size_limit(job.recipe.budget, reference.size_bytes if reference else None),
             latency=measurer.medians,
+            untimed=job.untimed,
             record=record,
             evaluate=measurer.scores,
             encoded_by=encoded_by,

@@ -6,10 +6,11 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edgesft.errors import InputError, StageError
+from edgesft.errors import InputError, Problem, StageError
 from edgesft.pipeline.job import Job
 from edgesft.pipeline.plan import plan
-from edgesft.spec.stages import DistillSpec, PruneSpec, QuantizeSpec
+from edgesft.spec.auto import AUTO
+from edgesft.spec.stages import DistillSpec, OptimizeSpec, PruneSpec, QuantizeSpec
 from edgesft.store.keys import key
 
 if TYPE_CHECKING:
@@ -29,7 +30,8 @@ def preflight(job: Job) -> None:
 
     Raises:
         UnavailableError: The profile's provider is not in this environment.
-        InputError: The model cannot do what the recipe asks of it.
+        InputError: The model cannot do what the recipe asks of it, or a latency is asked of what is only simulated.
+        MeasureError: The device cannot be reached.
     """
     from edgesft.measure import providers
 
@@ -43,7 +45,8 @@ def preflight(job: Job) -> None:
 
     def rehearse() -> dict[str, bool]:
         job.progress.say("preflight: one tiny batch through every step")
-        providers.require(job.profile)
+        providers.require(job.profile, job.device)
+        _check_timed(job)
         try:
             _rehearse(job)
         except FAILURES as error:
@@ -54,6 +57,25 @@ def preflight(job: Job) -> None:
         return {"passed": True}
 
     job.store.record(key(facts), rehearse)
+
+
+def _check_timed(job: Job) -> None:
+    """Refuses what goes by latency where there is none."""
+    if not job.untimed:
+        return
+    problems = [
+        Problem(
+            f"stage '{spec.name or spec.stage}' must not go by latency on profile '{job.profile.name}': {job.untimed}",
+            "parameters: 0.5 in place of latency; leave out optimize; or --device with the hardware",
+        )
+        for spec in job.recipe.stages
+        if isinstance(spec, OptimizeSpec)
+        or (isinstance(spec, PruneSpec) and spec.parameters is None)
+        or getattr(spec, "precision", None) == AUTO
+        or getattr(spec, "quantization", None) == AUTO
+    ]
+    if problems:
+        raise InputError(problems)
 
 
 def _rehearse(job: Job) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,8 @@ import numpy as np
 from edgesft.budget.drop import drops, levels
 from edgesft.budget.percentile import Interval
 from edgesft.data import sources
+from edgesft.measure.agent import CPU
+from edgesft.measure.devices import HERE
 from edgesft.measure.driver import MeasureError, loaded, runner
 from edgesft.measure.inputs import Requests
 from edgesft.measure.measurement import Measurement
@@ -20,7 +23,7 @@ from edgesft.measure.protocol import measure
 from edgesft.measure.subject import Subject
 from edgesft.pipeline.job import Job
 from edgesft.pipeline.outcome import Evaluation
-from edgesft.spec.profile import MeasureSpec
+from edgesft.spec.profile import MeasureSpec, ProviderSpec
 from edgesft.stages.artefact import Artefact
 from edgesft.store.keys import key
 from edgesft.tasks.base import Contract, Example
@@ -110,6 +113,24 @@ class Measurer:
         both = [{name: Interval(*interval) for name, interval in each.items()} for each in found]
         return both[0], both[1]
 
+    def agreement(self, final: Artefact, original: Artefact, split: str) -> float | None:
+        """Share of rows that the final model, on the profile's provider, answers as the original does in fp32 on a CPU.
+
+        None where the task's answers do not name one of several things.
+        """
+        facts = {**self._of_answers("agreement", final, split), "original": original.key}
+
+        def compute() -> float | None:
+            job = self._job
+            on_cpu = job.profile.model_copy(update={"providers": (ProviderSpec(name=CPU),)})
+            reference = replace(job, profile=on_cpu, device=HERE)
+            theirs = Measurer(reference).evaluation(original, split).predictions
+            same = job.task.agree(self.evaluation(final, split).predictions, theirs)
+            return None if same is None else float(np.mean(same))
+
+        found: float | None = self._job.store.record(key(facts), compute)
+        return found
+
     def calibration(self, onnx: Artefact) -> dict[str, Any]:
         """What the answers of an ONNX artefact on the validation rows add to its contract (`Task.calibrate`)."""
         job = self._job
@@ -192,13 +213,16 @@ class Measurer:
         Raises:
             MeasureError: One of them could not be measured.
         """
+        if self._job.untimed:
+            raise MeasureError(f"latency must be had from the hardware itself: {self._job.untimed}")
         names = [str(index) for index in range(len(files))]
         subjects = {name: self._subject(file) for name, file in zip(names, files, strict=True)}
         measured = measure(subjects, self._job.quick, progress=self._job.progress, loads=1)
         return [int(np.median(required(measured[name]).samples)) for name in names]
 
     def _subject(self, file: Path) -> Subject:
-        return Subject(file, self._job.profile.providers, self._job.profile.threads, self._requests)
+        job = self._job
+        return Subject(file, job.profile.providers, job.profile.threads, self._requests, device=job.device)
 
     @cached_property
     def _requests(self) -> Requests:
@@ -213,7 +237,7 @@ class Measurer:
 
     def _answers(self, file: Path, examples: Sequence[Example], label: str) -> np.ndarray:
         job = self._job
-        with loaded(file, job.profile) as agent, job.progress.bar(label, len(examples)) as advance:
+        with loaded(file, job.profile, job.device) as agent, job.progress.bar(label, len(examples)) as advance:
             answer = runner(agent)
 
             def run(feeds: Mapping[str, np.ndarray], graph: str = "model") -> dict[str, np.ndarray]:

@@ -107,20 +107,18 @@ class _Run:
         if any(_always(step) for step in group) or self._standing is None or self._reference is None:
             return Decision(True, "keep: always")
         before = self._standing.onnx
-        both = self._measurer.latencies({"before": before, "after": row.onnx}, self._job.quick)
-        if isinstance(found := both["after"], MeasureError):
-            return Decision(False, f"could not be measured: {found}")
         original, after = (each.evaluations["validation"].metrics for each in (self._reference, row))
         allowances = self._job.allowances
         # The metric that is furthest beyond, or nearest to, what it may lose.
         metric = max(allowances, key=lambda name: original[name] - after[name] - allowances[name])
-        return keep.speed(
-            latency=ratio(found.rounds, required(both["before"]).rounds, 50),
-            size=row.onnx.size_bytes / before.size_bytes,
-            metric=metric,
-            drop=original[metric] - after[metric],
-            allowance=allowances[metric],
-        )
+        size, drop = row.onnx.size_bytes / before.size_bytes, original[metric] - after[metric]
+        if self._job.untimed:
+            return keep.untimed(size=size, metric=metric, drop=drop, allowance=allowances[metric])
+        both = self._measurer.latencies({"before": before, "after": row.onnx}, self._job.quick)
+        if isinstance(found := both["after"], MeasureError):
+            return Decision(False, f"could not be measured: {found}")
+        latency = ratio(found.rounds, required(both["before"]).rounds, 50)
+        return keep.speed(latency=latency, size=size, metric=metric, drop=drop, allowance=allowances[metric])
 
     def _score(self, row: Row) -> float:
         return row.evaluations["validation"].metrics[self._job.metric]
@@ -141,7 +139,10 @@ class _Run:
             row.evaluations[split] = self._measurer.evaluation(row.onnx, split)
             row.levels, row.drops = self._measurer.intervals(row.onnx, original.onnx, split, confidence)
         final.calibration = self._measurer.calibration(final.onnx)
-        lines = tuple(budget_lines.judge(job.recipe.budget, self._facts(final, original)))
+        agreement = None
+        if job.recipe.budget.agreement is not None:
+            agreement = self._measurer.agreement(final.onnx, original.onnx, split)
+        lines = tuple(budget_lines.judge(job.recipe.budget, self._facts(final, original, agreement)))
         return Outcome(
             profile=job.profile,
             verdict=worst(line.verdict for line in lines),
@@ -153,11 +154,16 @@ class _Run:
             calibration=final.calibration,
             evaluation=self._measurer.assessment(final.onnx, split),
             recipe=job.resolved,
-            environment={**job.machine, "versions": job.facts["versions"], "differences": job.differences},
+            environment={
+                **job.measuring,
+                "device": job.device.label,
+                "versions": job.facts["versions"],
+                "differences": job.differences,
+            },
             warnings=tuple(warnings),
         )
 
-    def _facts(self, final: Row, original: Row) -> Facts:
+    def _facts(self, final: Row, original: Row, agreement: float | None) -> Facts:
         """What the budget is judged by."""
         base = original.measurement
         return replace(
@@ -167,6 +173,7 @@ class _Run:
             original_rounds=base.rounds if base else (),
             metrics=final.levels,
             drops=final.drops,
+            agreement=agreement,
             differences=self._job.differences,
         )
 

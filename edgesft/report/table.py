@@ -122,8 +122,8 @@ def _latency(stage: Mapping[str, Any]) -> list[str]:
         placed(stage["provider"], measured),
         milliseconds(measured["load_ns"]),
         milliseconds(measured["first_ns"]),
-        *quantiles(latency),
-        f"{latency['n']} {measured['grade']}",
+        *(quantiles(latency) if latency["n"] else ["–"] * 4),
+        f"{latency['n']} {measured['grade']}" if latency["n"] else "simulated",
         megabytes(measured["peak_memory_bytes"]),
     ]
 

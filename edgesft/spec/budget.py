@@ -59,6 +59,9 @@ class BudgetSpec(Spec):
     """Least share of the nodes that is on the provider."""
     operators: tuple[str, ...] | None = Field(None, min_length=1)
     """Types of operators that may be in the file; those of another domain as `com.microsoft.FusedConv`."""
+    agreement: Share | None = None
+    """Least share of the rows that the model answers on its provider as the fine-tuned original does in fp32 on a
+    CPU."""
     max_drop: dict[str, Share] = {}
     """Metric → how far it may fall below the fine-tuned original (0.01 is one point)."""
     min_metric: dict[str, Share] = {}

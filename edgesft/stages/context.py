@@ -51,6 +51,7 @@ class StageContext:
         evaluate: `evaluate(onnx file)` → metrics on the validation rows, on the profile's provider.
         encoded_by: `encoded_by(processor)` → the validation rows as another one encodes them.
         progress: Tells the person what goes on.
+        untimed: Why nothing can be timed on the profile's provider here, or None where it can.
     """
 
     task: Task
@@ -71,3 +72,4 @@ class StageContext:
     encoded_by: Callable[[Any], Sequence[Example]]
     progress: Progress
     size_limit: int | None = None
+    untimed: str | None = None

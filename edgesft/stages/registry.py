@@ -49,8 +49,10 @@ KINDS: dict[str, StageKind] = {
     "prune": StageKind(("torch",), "torch", "speed", "edgesft.stages.prune", ("channel_multiple",), version=8),
     "distill": StageKind(("torch",), "torch", "recovery", "edgesft.stages.distill", version=5),
     "optimize": StageKind(("onnx",), "onnx", "speed", "edgesft.stages.optimize", version=2),
-    "quantize": StageKind(("onnx",), "onnx", "speed", "edgesft.stages.quantize", ("precisions",), version=4),
-    "export": StageKind(("torch",), "onnx", "convert", "edgesft.stages.export", ("opset",), version=2),
+    "quantize": StageKind(
+        ("onnx",), "onnx", "speed", "edgesft.stages.quantize", ("precisions", "providers"), version=5
+    ),
+    "export": StageKind(("torch",), "onnx", "convert", "edgesft.stages.export", ("opset", "static_shapes"), version=2),
     # Made by the pipeline itself, which alone sees every row.
     "benchmark": StageKind(("torch", "onnx"), None, "measure", None),
 }

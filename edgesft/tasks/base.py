@@ -170,6 +170,10 @@ class Task(ABC):
     def collate(self, examples: Sequence[Example], processor: Any) -> Batch:
         """Examples → one padded batch, labels included where the examples have them."""
 
+    def longest(self, contract: Contract) -> Mapping[str, int]:
+        """Free axis of the graphs → the largest size that requests may have, as far as the contract tells."""
+        return {}
+
     def length(self, example: Example) -> int:
         """How much there is of an example, in any unit: batches are made of like ones."""
         return max(np.size(value) for name, value in example.items() if name != "labels")
@@ -231,6 +235,16 @@ class Task(ABC):
     @abstractmethod
     def score(self, predictions: np.ndarray, references: np.ndarray, contract: Contract) -> dict[str, float]:
         """Each of `metrics` over rows; both arrays may be indexed alike, to score some of the rows."""
+
+    def agree(self, predictions: np.ndarray, others: np.ndarray) -> np.ndarray | None:
+        """Whether each row has the same answer in both, bool of shape [rows]; None where that means nothing.
+
+        Of scores of classes the highest one is the answer.
+        """
+        if predictions.dtype.kind != "f" or predictions.ndim != 2 or predictions.shape[1] < 2:
+            return None
+        found: np.ndarray = predictions.argmax(1) == others.argmax(1)
+        return found
 
     def evaluate(self, predictions: np.ndarray, references: np.ndarray, contract: Contract) -> dict[str, Any]:
         """What else the predictions tell, as JSON values for the report; empty where the task tells no more."""

@@ -171,6 +171,10 @@ class TextTask(Task):
         scores: torch.Tensor = outputs["logits"]
         return scores
 
+    def longest(self, contract: Contract) -> dict[str, int]:
+        """Tokens of the longest input."""
+        return {"sequence": int(contract.options["max_length"])}
+
     def graphs(self, model: nn.Module, processor: Any, examples: Sequence[Example]) -> list[Graph]:
         """One graph, `model`; batch and sequence vary. The sample, shortest and longest row, has padding in it."""
         import torch

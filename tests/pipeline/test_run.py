@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from edgesft.budget.percentile import Interval
+from edgesft.measure.devices import HERE
 from edgesft.measure.measurement import Measurement
 from edgesft.measure.model.file import ModelFile
 from edgesft.pipeline import run as runs
@@ -116,7 +117,7 @@ def outcome(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
         job: Any = SimpleNamespace(
             **{"recipe": recipe, "profile": profile, "metric": "accuracy", "allowances": {"accuracy": 0.01}},
             **{"full": None, "quick": None, "machine": {}, "differences": [], "facts": {"versions": {}}},
-            **{"has_test": False, "resolved": {}},
+            **{"has_test": False, "resolved": {}, "untimed": None, "measuring": {}, "device": HERE},
         )
         return runs.run(job)
 

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgesft.errors import StageError
+from edgesft.measure.model.facts import read_facts
 from edgesft.spec.stages import ExportSpec
 from edgesft.stages.artefact import CONTRACT, Artefact
 from edgesft.stages.context import StageContext, StageReport
-from edgesft.stages.export.checks import check_file, parity, spread
+from edgesft.stages.export.checks import PARITY_ROWS, check_file, parity, spread
 from edgesft.stages.export.graph import convert, save
+from edgesft.stages.export.shapes import fix_shapes, sizes_of
 from edgesft.tasks.base import Contract, Example, Graph, Task
 
 if TYPE_CHECKING:
@@ -50,16 +52,36 @@ def run(spec: ExportSpec, artefact: Artefact, out: Path, context: StageContext) 
             f"Got {apart.difference:g} on {apart.rows} validation rows\n"
             "    Try: another opset, or a wider 'tolerance' if the metric holds"
         )
+    fixed = {}
+    if context.profile.static_shapes:
+        fixed = {name: _fixed(file, context, rows) for name, file in files.items()}
+        facts = {name: read_facts(file) for name, file in files.items()}
     size = sum(fact.size_bytes for fact in facts.values())
     return StageReport(
-        f"opset {opset}, {size / 1e6:.1f} MB, within {apart.difference:.1e} of torch",
+        f"opset {opset}, {size / 1e6:.1f} MB, within {apart.difference:.1e} of torch{_told(fixed)}",
         {
             "parity": {"max_abs_difference": apart.difference, "calls": apart.calls, "rows": apart.rows},
             "tolerance": spec.tolerance,
             "opset": opset,
+            "fixed": fixed,
             "graphs": {name: fact.to_json() for name, fact in facts.items()},
         },
     )
+
+
+def _fixed(file: Path, context: StageContext, rows: Sequence[Example]) -> dict[str, int]:
+    """Gives a file's free axes the largest sizes that requests may have, in its place; what they are."""
+    requests = context.task.requests(spread(rows, PARITY_ROWS), context.processor)
+    sizes = {**sizes_of(file, requests), **context.task.longest(context.contract)}
+    free = {name: size for name, size in sizes.items() if name in sizes_of(file, requests)}
+    if free:
+        fix_shapes(file, file, free, requests)
+    return free
+
+
+def _told(fixed: Mapping[str, Mapping[str, int]]) -> str:
+    sizes = {name: size for each in fixed.values() for name, size in each.items()}
+    return f", fixed at {', '.join(f'{name} {size}' for name, size in sizes.items())}" if sizes else ""
 
 
 def export_onnx(

@@ -27,7 +27,7 @@ def run(spec: QuantizeSpec, artefact: Artefact, out: Path, context: StageContext
     """
     if spec.scheme == "auto":
         return Trials(spec, artefact, context).run(out)
-    (candidate,) = wanted(spec, context.profile.precisions)
+    (candidate,) = wanted(spec, context.profile)
     target = context.work / "candidates" / candidate.name / artefact.model.name
     facts = build(candidate, spec, artefact, target, context)
     refill(out, target, artefact)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import glob
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,15 +12,18 @@ from typing import Any
 import numpy as np
 
 from edgesft.errors import StageError
+from edgesft.measure.agent import CPU
 from edgesft.measure.fingerprint import machine
 from edgesft.measure.model.facts import read_facts
+from edgesft.measure.providers import PROVIDERS, Provider
 from edgesft.measure.saturation import proof, saturates
+from edgesft.spec.profile import ProfileSpec
 from edgesft.spec.stages import QuantizeSpec
 from edgesft.stages.artefact import RANGES, Artefact
 from edgesft.stages.context import StageContext
 from edgesft.stages.export.checks import spread
 from edgesft.stages.quantize import neural, ort
-from edgesft.stages.quantize.ort import Algorithm
+from edgesft.stages.quantize.ort import Algorithm, Form
 from edgesft.stages.quantize.plan import Backend, Bits, QuantizePlan, Scheme, make_plan
 from edgesft.stages.quantize.smooth import smooth
 from edgesft.stages.quantize.verify import verify
@@ -40,6 +43,7 @@ class Candidate:
     Attributes:
         scheme: What is done.
         backend: Who does it.
+        form: What 8 bits look like, where the scheme is `int8-static`.
         table_bits: Of embedding tables, where the scheme is `int8-dynamic`.
         algorithm: How `int4` rounds.
         smooth: How much moves from activations into weights first.
@@ -48,6 +52,7 @@ class Candidate:
 
     scheme: Scheme
     backend: Backend = "onnxruntime"
+    form: Form = "u8s8"
     table_bits: Bits = 8
     algorithm: Algorithm = "rtn"
     smooth: float = 0.0
@@ -58,6 +63,7 @@ class Candidate:
         """For the table and for folders."""
         parts: list[str] = [self.scheme]
         parts += [self.backend] if self.backend != "onnxruntime" else []
+        parts += [self.form] if self.form != "u8s8" else []
         parts += [self.algorithm] if self.algorithm != "rtn" else []
         parts += ["4-bit-tables"] if self.table_bits == 4 else []
         parts += ["smooth"] if self.smooth else []
@@ -75,6 +81,9 @@ CANDIDATES = (
     Candidate("int8-dynamic", table_bits=4),
     Candidate("int8-static"),
     Candidate("int8-static", "neural-compressor"),
+    Candidate("int8-static", form="s8s8"),
+    Candidate("int8-static", form="u8u8"),
+    Candidate("int8-static", form="u16u8"),
     Candidate("int4"),
     Candidate("int4", algorithm="hqq"),
     Candidate("fp16"),
@@ -82,11 +91,27 @@ CANDIDATES = (
 """What `scheme: auto` tries, in the order in which ties are broken."""
 
 
-def wanted(spec: QuantizeSpec, precisions: Sequence[str]) -> tuple[Candidate, ...]:
-    """The candidates that a spec asks for; `auto` asks for all that the profile's precisions allow."""
+def wanted(spec: QuantizeSpec, profile: ProfileSpec) -> tuple[Candidate, ...]:
+    """The candidates that a spec asks for; `auto` asks for all that the profile's precisions and provider allow."""
+    provider = PROVIDERS.get(profile.providers[0].name)
     if spec.scheme == "auto":
-        return tuple(candidate for candidate in CANDIDATES if candidate.precisions <= set(precisions))
-    return (Candidate(spec.scheme, spec.backend, spec.table_bits, spec.algorithm, spec.smooth),)
+        allowed = [candidate for candidate in CANDIDATES if candidate.precisions <= set(profile.precisions)]
+        return tuple(candidate for candidate in allowed if provider is None or _suits(candidate, provider))
+    form: Form = "u8s8"
+    if spec.scheme == "int8-static" and spec.backend == "onnxruntime" and provider:
+        forms = [each for each in provider.int8 if each != "dynamic"]
+        form = forms[-1] if forms else form
+    return (Candidate(spec.scheme, spec.backend, form, spec.table_bits, spec.algorithm, spec.smooth),)
+
+
+def _suits(candidate: Candidate, provider: Provider) -> bool:
+    """Whether a provider has kernels for what a candidate makes."""
+    if candidate.scheme == "fp16":
+        # On the CPU it saves bytes; what computes 32-bit floats in 16 bits anyway saves them, too.
+        return provider.fp16 or provider.name == CPU
+    if candidate.scheme == "int4":
+        return provider.int4
+    return ("dynamic" if candidate.scheme == "int8-dynamic" else candidate.form) in provider.int8
 
 
 def build(
@@ -145,10 +170,11 @@ def _quantize(
             source,
             target,
             requests,
+            form=candidate.form,
             calibration=calibration,
             ranges={} if candidate.smooth else _learned(artefact),
             per_channel=per_channel,
-            reduced=reduced,
+            reduced=reduced and candidate.form not in ort.WHOLE,
             exclude=exclude,
         )
     if artefact.origin is None:

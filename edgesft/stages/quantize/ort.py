@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import tempfile
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
@@ -10,12 +9,12 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from edgesft.measure.model.facts import PROTOBUF_LIMIT_BYTES
-from edgesft.measure.model.fixed import fixed, own_metadata
+from edgesft.measure.model.fixed import fixed
 from edgesft.stages.export.graph import modules_of
 from edgesft.stages.quantize.plan import Bits, QuantizePlan, make_plan, matched
 from edgesft.stages.quantize.tables import BLOCK, pack_tables
 from edgesft.stages.quiet import quiet
+from edgesft.stages.writing import write_model
 from edgesft.tasks.base import Batch
 
 if TYPE_CHECKING:
@@ -319,17 +318,6 @@ def _apply(source: Path, target: Path, change: Callable[[onnx.ModelProto, str], 
         with quiet():
             change(onnx.load(str(source)), place)
         write_model(onnx.load(place), target)
-
-
-def write_model(model: onnx.ModelProto, target: Path) -> None:
-    """Writes a model without traces of the tools that made it, whole or not at all."""
-    import onnx
-
-    own_metadata(model)
-    part = target.with_name(f"{target.name}.part")
-    external = model.ByteSize() > PROTOBUF_LIMIT_BYTES
-    onnx.save(model, str(part), save_as_external_data=external, location=f"{target.name}.data" if external else None)
-    os.replace(part, target)
 
 
 def between_convolutions(model: onnx.ModelProto, plan: QuantizePlan) -> list[str]:

@@ -18,8 +18,9 @@ from edgesft.measure.model.facts import read_facts
 from edgesft.measure.providers import PROVIDERS, Provider
 from edgesft.measure.saturation import saturates
 from edgesft.spec.profile import ProviderSpec
+from edgesft.stages.export.shapes import fix_shapes, sizes_of
 from edgesft.stages.quantize import ort
-from edgesft.stages.variants.shapes import fix_shapes, sizes_of
+from edgesft.stages.writing import write_model
 from edgesft.store.keys import key, versions
 from edgesft.store.store import Store
 
@@ -154,7 +155,7 @@ class Variants:
             form: Any = recipe.form
             ort.static(source, target, rows, form=form, reduced=self._reduced and form not in ort.WHOLE)
         else:
-            ort.write_model(onnx.load(str(source)), target)
+            write_model(onnx.load(str(source)), target)
 
     @cached_property
     def _reduced(self) -> bool:

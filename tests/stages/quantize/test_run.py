@@ -18,6 +18,7 @@ from edgesft.spec.stages import QuantizeSpec
 from edgesft.stages import quantize
 from edgesft.stages.artefact import RANGES, Artefact
 from edgesft.stages.quantize.candidates import CANDIDATES, wanted
+from tests.measure.models import profile
 from tests.stages.surroundings import Small, context
 
 
@@ -194,17 +195,17 @@ def test_neural_compressor_needs_the_torch_model(tiny_model: Small, artefact: Ar
 
 
 def test_the_profile_says_what_auto_may_try() -> None:
-    assert {candidate.name for candidate in wanted(_spec(), ("fp32", "int8"))} == {
+    assert {candidate.name for candidate in wanted(_spec(), profile(precisions=("fp32", "int8")))} == {
         "int8-dynamic",
         "int8-static",
         "int8-static-neural-compressor",
     }
-    assert {candidate.name for candidate in wanted(_spec(), ("int8", "int4"))} > {
+    assert {candidate.name for candidate in wanted(_spec(), profile(precisions=("int8", "int4")))} > {
         "int4-hqq",
         "int8-dynamic-4-bit-tables",
     }
-    assert [candidate.name for candidate in wanted(_spec(), ("fp16",))] == ["fp16"]
-    assert [candidate.name for candidate in wanted(_spec(scheme="fp16"), ("int8",))] == ["fp16"]
+    assert [candidate.name for candidate in wanted(_spec(), profile(precisions=("fp16",)))] == ["fp16"]
+    assert [candidate.name for candidate in wanted(_spec(scheme="fp16"), profile(precisions=("int8",)))] == ["fp16"]
 
 
 @pytest.fixture

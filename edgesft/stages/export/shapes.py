@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -11,7 +13,11 @@ from edgesft.errors import StageError
 from edgesft.measure.model.fixed import Fixed, fix, free
 from edgesft.measure.parity import compare
 from edgesft.stages.export.checks import file_run
-from edgesft.stages.quantize.ort import write_model
+from edgesft.stages.quiet import quiet
+from edgesft.stages.writing import write_model
+
+if TYPE_CHECKING:
+    import onnx
 
 COMPARED = 4
 """Requests whose answers must stay the same."""
@@ -34,12 +40,11 @@ def fix_shapes(
 ) -> Fixed:
     """Writes a model whose free axes have sizes, and without the nodes that only computed shapes.
 
-    ONNX Runtime folds those away at its basic level, which writes standard operators alone. Requests are from then on
-    padded to the sizes, and answers cut back (`measure.model.fixed`).
+    Requests are from then on padded to the sizes, and answers cut back (`measure.model.fixed`).
 
     Args:
         source: ONNX file.
-        target: File to write.
+        target: File to write; may be the same.
         sizes: Free axis → its size.
         requests: Real ones, which the model must answer as before.
 
@@ -52,26 +57,25 @@ def fix_shapes(
     model = onnx.load(str(source))
     done = fix(model, sizes)
     target.parent.mkdir(parents=True, exist_ok=True)
-    raw = target.with_name(f"raw-{target.name}")
-    write_model(model, raw)
-    folded = _folded(raw, target.with_name(f"folded-{target.name}"))
-    write_model(onnx.load(str(folded)), target)
-    for place in (raw, folded):
-        place.unlink()
-        place.with_name(f"{place.name}.data").unlink(missing_ok=True)
-    _check(source, target, requests[:COMPARED])
+    with tempfile.TemporaryDirectory(dir=target.parent) as folder:
+        place = Path(folder) / target.name
+        write_model(_folded(model), place)
+        _check(source, place, requests[:COMPARED])
+        for file in (place.with_name(f"{place.name}.data"), place):
+            if file.is_file():
+                file.replace(target.with_name(file.name))
     return done
 
 
-def _folded(source: Path, target: Path) -> Path:
-    import onnxruntime
+def _folded(model: onnx.ModelProto) -> onnx.ModelProto:
+    """The model without nodes whose values are known."""
+    import onnx_ir
+    from onnxscript import optimizer
 
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3
-    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
-    options.optimized_model_filepath = str(target)
-    onnxruntime.InferenceSession(str(source), options, providers=["CPUExecutionProvider"])
-    return target
+    program = onnx_ir.from_proto(model)
+    with quiet():
+        optimizer.optimize_ir(program, onnx_shape_inference=True)
+    return onnx_ir.to_proto(program)
 
 
 def _check(source: Path, target: Path, requests: Sequence[Mapping[str, np.ndarray]]) -> None:
