@@ -18,6 +18,10 @@ import numpy as np
 CONFIDENCE = 0.95
 """One-sided confidence of every timed line."""
 
+NEVER = 2**61
+"""Nanoseconds that stand for no answer at all, where one without it is among the samples: 73 years are above every
+limit, and two of them still fit into 64 bits."""
+
 ROUNDING = 1e-9
 """A probability that misses the confidence by less than this reaches it."""
 

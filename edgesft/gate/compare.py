@@ -153,7 +153,7 @@ def _figure(name: str, found: Comparison) -> GateLine:
     label = f"latency.{name}" if name in PERCENTILES else name
     gates, ratio = name in found.question.gating, found.look.ratios.get(name)
     if ratio is None:
-        reason = "too few samples in a block, or this system does not tell it"
+        reason = "too few samples in a block or too few answers on both sides, or this system does not tell it"
         return GateLine(Line(label, found.bar, None, None, None, "inconclusive", reason), "timed", gates=gates)
     change = paired.change(ratio, found.bar)
     verdict = VERDICTS[change]

@@ -147,7 +147,7 @@ def figures_of(
 
 
 def _timed(measurement: Measurement, confidence: float, suspicions: Sequence[str]) -> dict[str, Any]:
-    taken = Rounds.of(measurement.rounds)
+    taken = Rounds.of(measurement.judged)
     told: dict[str, Any] = {
         name: _timing(rounds.interval(taken, p, confidence), taken.values.size)
         for name, p in PERCENTILES.items()

@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import date, datetime
 from typing import Any
 
-from edgesft.budget.percentile import Interval
+from edgesft.budget.percentile import NEVER, Interval
 from edgesft.budget.rounds import FEWEST_ROUNDS
 from edgesft.budget.verdict import ROUNDING, Line, at_most, unknown
 from edgesft.gate.baseline import Baseline, Entry
@@ -187,8 +187,8 @@ def _timed(name: str, limit: float, mine: Timing, theirs: Timing, opened: Sequen
     line = at_most(name, limit, found, short=short, differences=opened)
     if line.verdict != "fail":
         return line
-    old, new = theirs.value / NS_PER_MS, mine.value / NS_PER_MS
-    return replace(line, reason=f"the baseline has {old:.4g} ms, this has {new:.4g} ms")
+    old, new = ("no answer" if ns >= NEVER else f"{ns / NS_PER_MS:.4g} ms" for ns in (theirs.value, mine.value))
+    return replace(line, reason=f"the baseline has {old}, this has {new}")
 
 
 def _counted(name: str, limit: float, mine: int, theirs: int, opened: Sequence[str]) -> Line:

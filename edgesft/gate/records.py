@@ -44,6 +44,7 @@ class _Measured(_Read):
     placement: dict[str, int] | None = None
     partitions: int | None = None
     unsteady: list[str] = []
+    lost: list[int] = []
 
 
 class _Seen(_Read):
@@ -220,7 +221,8 @@ def _timed(row: _Timed, provider: str) -> dict[str, Any]:
     bounds, count = row.latency_bounds_ns or {}, latency.get("n") or 1
     found: dict[str, Any] = {}
     for name in PERCENTILES:
-        if (value := latency.get(name)) is not None:
+        # Those of a pipeline that lost rows are of the answered ones alone.
+        if (value := latency.get(name)) is not None and not any(measured.lost):
             lower, upper = bounds.get(name) or (None, None)
             found[name] = Timing(value=value, lower=lower, upper=upper, n=count)
     for name, value in (("load", measured.load_ns), ("first_inference", measured.first_ns)):

@@ -31,6 +31,8 @@ time      count, picks                                    ns, energy_uj
 paced     count, picks, interval_ns                       ns, service_ns, energy_uj
 flight    count, picks, streams                           ns, wall_ns, how, energy_uj
 spans     count, picks                                    ns, before_ns, inference_ns, after_ns, energy_uj
+pipelined count, picks, streams, queue, interval_ns,      ns, steady_ns, dropped, late, wall_ns, loop_ns,
+          deadline_ns                                     loop_wall_ns, energy_uj
 run       feeds                                            outputs
 profile   count                                            run_ns, nodes
 instructions  how, count, folder                           counts, cpu
@@ -55,20 +57,32 @@ times one inference of the middle request. `warm_up` runs until the median is st
 others make a series of `count` inferences; the i-th one takes the request whose number, from 0, is `picks[i mod
 len(picks)]`. `time` makes them one after another, and each lasts from the call to the outputs. `paced` starts one every
 `interval_ns`; `ns` counts from the moment it was due, `service_ns` from its start. `flight` keeps `streams` of them in
-flight; `wall_ns` is the time of all together. `spans` takes raw rows through the pipeline. `profile` makes `count`
-inferences on a second session under the runtime's own profiler; a node is `{name, op, provider, calls, ns, inputs,
-outputs}` with all its calls added up, and inputs and outputs as `[type, shape]`. `instructions` counts what the
-processor executes for each of `count` inferences of the middle request, in all threads of this process: `how` is `perf`
-(the processor's own counter) or `callgrind` (the process runs under it, and it dumps to `folder`); `cpu` is the
-processor that programs see, which Valgrind changes. `energy_uj` is what the processor's
-packages took during the series, other programs and idling included. `memory` gives the most bytes that were resident in
-this process, now and just before `load`.
+flight; `wall_ns` is the time of all together.
+
+`spans` takes raw rows through the pipeline, one after another. `pipelined` does so with the steps overlapping, on a
+thread before, one for each of `streams` sessions, and one after; at most `queue` rows wait for the first step. A row
+arrives every `interval_ns`, and where the queue is full the oldest one in it is dropped; without an interval rows come
+as fast as the queue takes them. A row that no session has taken `deadline_ns` after its arrival is given up as late.
+Both may be left out. Rows before and behind, as many as there are places but at most `count` each, are not counted, so
+that the `count` in between see what goes on for ever. `ns` has of each of those that was answered what passed from its
+arrival to its answer, and `steady_ns` is the time in which so many answers came; `dropped` and `late` count the others.
+`wall_ns` is the time of all together. `loop_ns` and `loop_wall_ns` are those of the same rows one after another, taken
+just before; `energy_uj` is without them, and the share of the rows in `ns`.
+
+`profile` makes `count` inferences on a second session under the runtime's own profiler; a node is `{name, op, provider,
+calls, ns, inputs, outputs}` with all its calls added up, and inputs and outputs as `[type, shape]`. `instructions`
+counts what the processor executes for each of `count` inferences of the middle request, in all threads of this process:
+`how` is `perf` (the processor's own counter) or `callgrind` (the process runs under it, and it dumps to `folder`);
+`cpu` is the processor that programs see, which Valgrind changes. `energy_uj` is what the processor's packages took
+during the series, other programs and idling included. `memory` gives the most bytes that were resident in this process,
+now and just before `load`.
 """
 
 from __future__ import annotations
 
 import argparse
 import base64
+import collections
 import ctypes
 import errno
 import functools
@@ -90,7 +104,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib import metadata
 from typing import Any
@@ -779,6 +793,67 @@ def undisturbed() -> Iterator[None]:
         sys.setswitchinterval(interval)
 
 
+class Line:
+    """Rows between threads, at most `size` of them; it ends when each of its writers has left and it is empty."""
+
+    def __init__(self, size: int, writers: int = 1) -> None:
+        """An empty one."""
+        self.size, self.writers = size, writers
+        self.items: collections.deque[Any] = collections.deque()
+        self.changed = threading.Condition()
+
+    def put(self, item: Any, wait: bool = True) -> Any:
+        """Appends a row once there is room; not to wait for it drops the oldest row, which is returned."""
+        with self.changed:
+            if wait:
+                self.changed.wait_for(lambda: len(self.items) < self.size)
+            dropped = self.items.popleft() if len(self.items) >= self.size else None
+            self.items.append(item)
+            self.changed.notify_all()
+        return dropped
+
+    def leave(self) -> None:
+        """One writer less."""
+        with self.changed:
+            self.writers -= 1
+            self.changed.notify_all()
+
+    def __iter__(self) -> Iterator[Any]:
+        while True:
+            with self.changed:
+                self.changed.wait_for(lambda: self.items or not self.writers)
+                if not self.items:
+                    return
+                item = self.items.popleft()
+                self.changed.notify_all()
+            yield item
+
+
+class Fates:
+    """What became of rows whose steps overlap, by their number; those below zero only led in."""
+
+    def __init__(self) -> None:
+        """Nothing yet."""
+        self.arrived: dict[int, int] = {}
+        self.ended: dict[int, int] = {}
+        self.dropped: list[int] = []
+        self.late: list[int] = []
+
+    def told(self, count: int) -> dict[str, Any]:
+        """The answer's fields on the rows from zero on, `count` of them; what came after only followed."""
+        answered = [number for number in range(count) if number in self.ended]
+        led = sum(number < 0 for number in self.ended)
+        # Sessions overtake each other: from one answer to another so many lie, whichever they are.
+        ends = sorted(self.ended.values())
+        since = ends[led - 1] if led else self.arrived[0]
+        return {
+            "ns": [self.ended[number] - self.arrived[number] for number in answered],
+            "steady_ns": ends[led + len(answered) - 1] - since if answered else 0,
+            "dropped": sum(0 <= number < count for number in self.dropped),
+            "late": sum(0 <= number < count for number in self.late),
+        }
+
+
 class Agent:
     """State of one agent: at most one session and the requests that it cycles through."""
 
@@ -1003,6 +1078,43 @@ class Agent:
             "energy_uj": energy_between(before, energy_counters()),
         }
 
+    def pipelined(
+        self,
+        count: int,
+        picks: list[int],
+        streams: int,
+        queue: int,
+        interval_ns: int | None = None,
+        deadline_ns: int | None = None,
+    ) -> dict[str, Any]:
+        """Times raw rows whose steps overlap, and before that the same rows one after another."""
+        if self.states:
+            raise Refusal("states go from one inference to the next, so that steps cannot overlap")
+        if min(streams, queue) < 1:
+            raise Refusal(f"streams and queue must be 1 or more, got {streams} and {queue}")
+        order = self._order(len(self.rows), count, picks)
+        names = [item.name for item in self.session.get_outputs()]
+
+        def infer(session: Any, feeds: Mapping[str, Any]) -> dict[str, Any]:
+            return dict(zip(names, session.run(names, feeds), strict=True))
+
+        runs = [functools.partial(infer, session) for session in self._crew(streams)]
+        for run in runs:
+            run(self.requests[order[0]])
+        # Until rows stand in every place, and when no more come, each waits for fewer others than in between.
+        edge = min(count, queue + 3 * streams + 2)
+        rows = {number: self.rows[picks[number % len(picks)]] for number in range(-edge, count + edge)}
+        with undisturbed():
+            loop_ns, loop_wall_ns = self._looped(order, runs[0])
+            before, began = energy_counters(), self.clock()
+            fates = self._overlapped(rows, runs, queue, interval_ns, deadline_ns)
+            wall_ns, energy_uj = self.clock() - began, energy_between(before, energy_counters())
+        found = fates.told(count)
+        if energy_uj is not None:
+            energy_uj = energy_uj * len(found["ns"]) // max(1, len(fates.ended))
+        walls = {"wall_ns": wall_ns, "loop_ns": loop_ns, "loop_wall_ns": loop_wall_ns}
+        return {**found, **walls, "energy_uj": energy_uj}
+
     def run(self, feeds: Mapping[str, Any]) -> dict[str, Any]:
         """One inference with its outputs."""
         session = self._loaded()
@@ -1113,12 +1225,77 @@ class Agent:
             raise Refusal(failures[0])
         return [end - begin for begin, end in zip(begun, ended, strict=True)], max(ended) - begun[0]
 
-    def _sessions(self, order: list[int], streams: int) -> tuple[list[int], int]:
-        asked = self.origin["providers"][0]["name"]
+    def _looped(self, order: list[int], run: Callable[[Any], Any]) -> tuple[list[int], int]:
+        marks = [self.clock()]
+        for index in order:
+            self.steps.after(run(self.steps.before(self.rows[index])))
+            marks.append(self.clock())
+        return [end - begin for begin, end in itertools.pairwise(marks)], marks[-1] - marks[0]
+
+    def _overlapped(
+        self,
+        rows: Mapping[int, Any],
+        runs: Sequence[Callable[[Any], Any]],
+        room: int,
+        interval_ns: int | None,
+        deadline_ns: int | None,
+    ) -> Fates:
+        # Each session has one row ready, and a step that is ahead waits: rows pile up only where they can be dropped.
+        waiting, prepared, ran = Line(room), Line(len(runs)), Line(len(runs), writers=len(runs))
+        fates, failures = Fates(), list[BaseException]()
+
+        def work(step: Callable[[Any], Any], source: Line, target: Line | None) -> None:
+            for number, value in source:
+                if failures:  # what is left is only emptied, so that nobody waits for ever
+                    continue
+                # The last step has what a session has taken in time.
+                due = None if target is None or deadline_ns is None else fates.arrived[number] + deadline_ns
+                if due is not None and self.clock() > due:
+                    fates.late.append(number)
+                    continue
+                try:
+                    made = step(value)
+                except BaseException as error:  # an exception of a thread is otherwise lost, and the others wait
+                    failures.append(error)
+                    continue
+                if target is None:
+                    fates.ended[number] = self.clock()
+                else:
+                    target.put((number, made))
+            if target is not None:
+                target.leave()
+
+        jobs = [(self.steps.before, waiting, prepared), *((run, prepared, ran) for run in runs)]
+        workers = [threading.Thread(target=work, args=job) for job in (*jobs, (self.steps.after, ran, None))]
+        for worker in workers:
+            worker.start()
+        due = self.clock()
+        for number, row in rows.items():
+            if failures:
+                break
+            if interval_ns is not None:
+                self._wait(due)
+                due += interval_ns
+            fates.arrived[number] = self.clock()
+            if dropped := waiting.put((number, row), wait=interval_ns is None):
+                fates.dropped.append(dropped[0])
+        waiting.leave()
+        for worker in workers:
+            worker.join()
+        if failures:
+            raise failures[0]
+        return fates
+
+    def _crew(self, streams: int) -> list[Any]:
+        """So many sessions of the model; those of an earlier series are used again."""
         while len(self.others) < streams - 1:
             self.others.append(self.create(self.origin["model"], self.origin["providers"], self._options()))
             self.others[-1].disable_fallback()
-        callers = [Caller(session, self.states, asked) for session in (self.session, *self.others[: streams - 1])]
+        return [self.session, *self.others[: streams - 1]]
+
+    def _sessions(self, order: list[int], streams: int) -> tuple[list[int], int]:
+        asked = self.origin["providers"][0]["name"]
+        callers = [Caller(session, self.states, asked) for session in self._crew(streams)]
         for call in callers:
             call(self.requests[order[0]], self.clock)
         turns, samples, marks = itertools.count(), [0] * len(order), [(0, 0)] * len(order)
@@ -1167,7 +1344,7 @@ def summarised(events: list[dict[str, Any]], count: int) -> dict[str, Any]:
 
 OPERATIONS = (
     *("info", "state", "evict", "load", "feedback", "request", "pipeline", "row", "first", "warm_up"),
-    *("time", "paced", "flight", "spans", "run", "profile", "instructions", "memory", "model", "quit"),
+    *("time", "paced", "flight", "spans", "pipelined", "run", "profile", "instructions", "memory", "model", "quit"),
 )
 
 

@@ -16,6 +16,9 @@ from edgesft.measure.fields import CLOCK, FIELDS, MISSING, shown
 SERIES = ("time", "paced", "flight")
 """Operations that make the samples of a recording."""
 
+RAW = ("spans", "pipelined")
+"""Operations on raw rows, which a recording does not have."""
+
 ONCE = ("load", "model", "first", "warm_up", "memory")
 """Operations that a recording has at most once."""
 
@@ -184,8 +187,8 @@ def _problems(fields: Mapping[str, Any]) -> Iterator[tuple[str, str | None]]:
         yield f"the device must have measured the model, but it {doing}: {reason}", "mend that and measure again"
     elif not isinstance(op, str):
         yield f"op must be a word, got {shown(op)}", WRITE
-    elif op == "spans":
-        yield f"op must be {', '.join(SERIES)} for a series that is read back, got spans", None
+    elif op in RAW:
+        yield f"op must be {', '.join(SERIES)} for a series that is read back, got {op}", None
     else:
         for name, rule in FIELDS.get(op, {}).items():
             if wrong := rule(fields.get(name, MISSING)):

@@ -19,6 +19,7 @@ import numpy as np
 from edgesft.errors import EdgesftError, UnavailableError
 from edgesft.measure import agent as protocol
 from edgesft.measure.devices import HERE, Device
+from edgesft.measure.devices.device import places
 from edgesft.measure.model.fixed import Fixed
 from edgesft.spec.profile import ProfileSpec, ProviderSpec
 from edgesft.tasks.base import Run
@@ -114,6 +115,11 @@ class Turn:
     ns: tuple[int, ...]
     energy_uj: int | None = None
     detail: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def lost(self) -> int:
+        """Rows that got no answer, for which there is no sample."""
+        return int(self.detail.get("dropped", 0) + self.detail.get("late", 0))
 
 
 @dataclass(frozen=True)
@@ -214,8 +220,8 @@ class Agent:
 
     def evict(self, files: Sequence[Path]) -> bool:
         """Drops files from the system's cache; False where the system cannot."""
-        place = Path(self._bring(files))
-        there = [str(place.with_name(file.name)) for file in files]
+        folder = Path(self._bring(files)).parent
+        there = [str(folder / place) for place in places([Path(file) for file in files])]
         return bool(self._call("evict", files=there)["evicted"])
 
     def load(
@@ -285,10 +291,10 @@ class Agent:
         """Times `count` inferences.
 
         Args:
-            op: `time`, `paced`, `flight` or `spans`.
+            op: `time`, `paced`, `flight`, `spans` or `pipelined`.
             count: Inferences.
             picks: Requests that they take in turn, by their number.
-            more: What the op takes besides: `interval_ns` or `streams`.
+            more: What the op takes besides: `interval_ns`, `streams` …
         """
         reply = self._call(op, count=count, picks=list(picks), **more)
         detail = {name: value for name, value in reply.items() if name not in ("op", "ns", "energy_uj")}

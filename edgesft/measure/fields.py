@@ -117,6 +117,7 @@ FIELDS: Mapping[str, Mapping[str, Rule]] = {
         "placement": _optional(_rule("nodes by provider, or null where the runtime does not tell", _placement)),
         "partitions": _optional(_COUNT),
         "left": _optional(_COUNTS),
+        "simulated": _optional(_WORD),
     },
     "model": {
         "name": _WORD,

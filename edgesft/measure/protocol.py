@@ -8,10 +8,11 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
+from edgesft.budget.percentile import percentile
 from edgesft.errors import InputError
 from edgesft.measure.driver import Agent, Loaded, MeasureError, Turn, Warmup
 from edgesft.measure.inputs.lengths import varying
-from edgesft.measure.measurement import Measurement
+from edgesft.measure.measurement import Measurement, judged
 from edgesft.measure.readiness import cool, room
 from edgesft.measure.scenario import KINDS, Kind
 from edgesft.measure.schedule import Schedule, schedule
@@ -22,7 +23,7 @@ from edgesft.spec.profile import MeasureSpec
 Connect = Callable[[Subject], Agent]
 """Starts an agent for a subject."""
 
-Rounds = tuple[tuple[int, ...], ...]
+Rounds = Sequence[Sequence[int]]
 """Nanoseconds of each inference, by round."""
 
 Stop = Callable[[Mapping[str, Rounds]], bool]
@@ -30,6 +31,9 @@ Stop = Callable[[Mapping[str, Rounds]], bool]
 
 LEAD_IN = 2
 """Untimed inferences before each turn: the caches hold what the model before left there, as on no device."""
+
+PROBE = 5
+"""Raw rows that tell how many of them a round takes."""
 
 MINUTE = 60.0
 """Seconds of a round of `sustained`."""
@@ -118,7 +122,7 @@ def _take_rounds(
             seat.attempt(partial(seat.turn, kind, settings, number))
         advance()
         number, alive = number + 1, _alive(alive)
-        enough = number >= settings.rounds if stop is None else stop({name: alive[name].rounds for name in alive})
+        enough = number >= settings.rounds if stop is None else stop({name: alive[name].judged for name in alive})
         if enough or any(seat.overdue(kind, settings) for seat in alive.values()):
             return
 
@@ -131,7 +135,7 @@ def _share(seats: Sequence[_Seat], kind: Kind, settings: MeasureSpec) -> None:
     """Gives each model its inferences of a round; all take the same requests."""
     if not seats:
         return
-    typical = [max(seat.warmup.typical_ns if seat.warmup else 0, kind.gap_ns(settings), 1) for seat in seats]
+    typical = [max(seat.typical_ns, kind.gap_ns(settings), 1) for seat in seats]
     held = min(len(seat.subject.held) for seat in seats)
     plan = schedule(typical, held, settings) if kind.steady else Schedule(1, 1, (1,) * len(seats))
     for seat, count in zip(seats, plan.counts, strict=True):
@@ -149,6 +153,7 @@ class _Seat:
     info: dict[str, Any] = field(default_factory=dict)
     starts: list[Start] = field(default_factory=list)
     warmup: Warmup | None = None
+    typical_ns: int = 0
     plan: Schedule = field(default_factory=lambda: Schedule(1, 1, (1,)))
     count: int = 1
     turns: list[Turn] = field(default_factory=list)
@@ -172,14 +177,28 @@ class _Seat:
         self.agent = None
 
     @property
-    def rounds(self) -> Rounds:
+    def rounds(self) -> tuple[tuple[int, ...], ...]:
         """What was taken so far."""
         return tuple(turn.ns for turn in self.turns)
+
+    @property
+    def lost(self) -> tuple[int, ...]:
+        """Rows of each round that got no answer; empty where there is none."""
+        found = tuple(turn.lost for turn in self.turns)
+        return found if any(found) else ()
+
+    @property
+    def judged(self) -> Rounds:
+        """What was taken so far, as limits take it."""
+        return judged(self.rounds, self.lost)
 
     def overdue(self, kind: Kind, settings: MeasureSpec) -> bool:
         """Whether one more round would take longer than is allowed; pauses count, what runs at once counts once."""
         gap = kind.gap_ns(settings)
-        spent = [turn.detail.get("wall_ns", max(sum(turn.ns), gap * len(turn.ns))) for turn in self.turns]
+        spent = [
+            turn.detail.get("wall_ns", max(sum(turn.ns), gap * len(turn.ns))) + turn.detail.get("loop_wall_ns", 0)
+            for turn in self.turns
+        ]
         return sum(spent) + spent[-1] > settings.max_seconds * 1e9
 
     def open(self) -> None:
@@ -204,6 +223,11 @@ class _Seat:
         self.conditions.append(agent.state())
         if kind.steady and not self.simulated:
             self.warmup = agent.warm_up(settings.warmup_seconds)
+            self.typical_ns = self.warmup.typical_ns
+            if kind.raw:
+                # A row may take many times as long as its inference.
+                held = len(self.subject.held)
+                self.typical_ns = percentile(agent.series("spans", PROBE, range(0, held, -(-held // PROBE))).ns, 50)
 
     def turn(self, kind: Kind, settings: MeasureSpec, number: int) -> None:
         """One round of this model."""
@@ -267,6 +291,7 @@ class _Seat:
             detail=kind.detail(self.turns, settings) if self.turns else {},
             device=self.subject.device.label,
             simulated=self.simulated,
+            lost=self.lost,
         )
 
     def _inputs(self) -> str:

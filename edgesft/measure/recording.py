@@ -27,7 +27,7 @@ SHOWN = 3
 
 INPUTS = "chosen by the device"
 
-SAME = ("scenario", "provider", "threads", "options", "runtime", "runtime_bytes", "machine", "states")
+SAME = ("scenario", "provider", "threads", "options", "runtime", "runtime_bytes", "machine", "states", "simulated")
 PLACED = ("placement", "partitions", "left")
 """Both must be alike in measurements that are taken together."""
 
@@ -97,7 +97,7 @@ def _merged(group: Sequence[Recording]) -> Recording:
     largest = max(every, key=lambda each: each.peak_memory_bytes or 0)
     measurement = replace(
         every[0],
-        **_timed(series),
+        **_timed(series, every[0].simulated),
         conditions=tuple(state for each in every for state in each.conditions),
         loads_ns=tuple(ns for each in every for ns in each.loads_ns),
         firsts_ns=tuple(ns for each in every for ns in each.firsts_ns),
@@ -115,8 +115,9 @@ def _recording(group: Sequence[Answer]) -> Recording:
     none = Answer(0, "", {})
     warm_up, memory, feedback = (by_op.get(op, none) for op in ("warm_up", "memory", "feedback"))
     series = tuple(each for each in group if each.op in SERIES)
+    simulated = load.get("simulated")
     measurement = Measurement(
-        **_timed(series),
+        **_timed(series, simulated),
         scenario=SCENARIOS[series[0].op],
         provider=provider(load) or "",
         threads=load.get("threads"),
@@ -125,12 +126,12 @@ def _recording(group: Sequence[Answer]) -> Recording:
         machine=dict.fromkeys(machine()) | info.get("machine"),
         runtime_bytes=info.get("runtime_bytes"),
         conditions=tuple(dict.fromkeys(conditions()) | _without_op(each) for each in group if each.op == "state"),
-        loads_ns=(load.get("load_ns"),),
-        firsts_ns=(by_op["first"].get("ns"),),
+        loads_ns=() if simulated else (load.get("load_ns"),),
+        firsts_ns=() if simulated else (by_op["first"].get("ns"),),
         warmup_samples=warm_up.get("samples") or 0,
         warmup_stable=bool(warm_up.get("stable")),
-        peak_memory_bytes=memory.get("peak_bytes"),
-        baseline_memory_bytes=memory.get("baseline_bytes"),
+        peak_memory_bytes=None if simulated else memory.get("peak_bytes"),
+        baseline_memory_bytes=None if simulated else memory.get("baseline_bytes"),
         placement=load.get("placement"),
         partitions=load.get("partitions"),
         left=load.get("left"),
@@ -138,6 +139,7 @@ def _recording(group: Sequence[Answer]) -> Recording:
         lengths=None,
         axis=None,
         states=feedback.get("states") or {},
+        simulated=simulated,
     )
     digest = str(model.get("sha256") or "").lower() or None
     name, size = model.get("name"), model.get("bytes")
@@ -148,8 +150,10 @@ def _without_op(answer: Answer) -> dict[str, Any]:
     return {name: value for name, value in answer.fields.items() if name != "op"}
 
 
-def _timed(series: Sequence[Answer]) -> dict[str, Any]:
-    """What of a measurement comes from its series."""
+def _timed(series: Sequence[Answer], simulated: str | None) -> dict[str, Any]:
+    """What of a measurement comes from its series: nothing where the hardware was simulated."""
+    if simulated:
+        return {"rounds": (), "energy_uj": None, "detail": {}}
     turns = [Turn(tuple(each.get("ns")), each.get("energy_uj"), _without_op(each)) for each in series]
     energies = [turn.energy_uj for turn in turns if turn.energy_uj is not None]
     told = len(energies) == len(turns)

@@ -103,7 +103,7 @@ class Maker:
             if processes.count() > 1:
                 facts["arithmetic"]["processes"] = processes.count()
         if step.spec.stage == "quantize":
-            facts |= {"saturates": saturates(job.machine), "untimed": job.untimed}
+            facts |= {"saturates": saturates(job.measuring), "untimed": job.untimed}
             if step.measured:
                 facts["size_limit"] = job.recipe.budget.model_dump(include={*SIZES})
         if step.measured:
@@ -190,7 +190,7 @@ class Maker:
             train=job.train,
             validation=job.validation,
             profile=job.target,
-            training=_on(job.machine, step.training or ResolvedTraining()),
+            training=_on(job.measuring, step.training or ResolvedTraining()),
             seed=job.recipe.seed,
             work=work,
             teacher=teacher,
@@ -199,6 +199,7 @@ class Maker:
             size_limit=size_limit(job.recipe.budget, reference.size_bytes if reference else None),
             latency=measurer.medians,
             untimed=job.untimed,
+            machine=job.measuring,
             record=record,
             evaluate=measurer.scores,
             encoded_by=encoded_by,

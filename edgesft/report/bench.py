@@ -219,9 +219,36 @@ def _detail(detail: Mapping[str, Any]) -> Iterator[str]:
         yield ", ".join(
             f"{name} p50 {milliseconds(span['p50_ns'])} ms ({percent(span['share'])} %)" for name, span in spans
         )
+    if "pipeline" in detail:
+        yield from _pipeline(detail["pipeline"])
     if "evicted" in detail:
         cached = "read from the disk" if all(detail["evicted"]) else "from the system's cache, which cannot be emptied"
         yield f"each sample is loading plus first inference in a fresh process, the files {cached}"
+
+
+def _pipeline(told: Mapping[str, Any]) -> Iterator[str]:
+    """How many rows a second beside the plain loop, and what became of rows that might have got no answer."""
+    sessions = "1 session" if told["sessions"] == 1 else f"{told['sessions']} sessions"
+    every = f"a row every {milliseconds(told['interval_ns'])} ms" if told["interval_ns"] else "rows as it takes them"
+    faster = f": {told['speed_up']:.2f} times as many" if told["speed_up"] is not None else ""
+    yield (
+        f"pipeline of {sessions}, queue of {told['queue']}, {every}: {told['throughput']:.4g} a second, the plain loop "
+        f"{told['loop_throughput']:.4g} (p50 {milliseconds(told['loop_p50_ns'])} ms){faster}"
+    )
+    ends = []
+    if told["interval_ns"]:
+        ends.append(f"{told['dropped']} dropped from the full queue")
+    if told["deadline_ns"]:
+        ends.append(f"{told['late']} given up after {milliseconds(told['deadline_ns'])} ms")
+        ends.append(f"{told['overdue']} of the answers later than that")
+    if ends:
+        yield f"{told['rows']} rows: {told['answered']} answered, {', '.join(ends)}"
+    if told["answered"] < told["rows"]:
+        share = 1 - told["answered"] / told["rows"]
+        yield (
+            f"{percent(share)} % of the rows got no answer: the latencies above are those of the others, and a budget "
+            "counts them as such that took for ever"
+        )
 
 
 def _lengths(row: Mapping[str, Any]) -> Table:

@@ -49,6 +49,12 @@ class DeviceSpec(Spec):
             raise ValueError(f"must have one of {', '.join(KINDS)}")
         if self.adb and not (self.runner and self.libraries):
             raise ValueError("must have 'runner' and 'libraries' where it is reached by adb: phones have no Python")
+        ways = {"ssh": ("port", "identity", "known_hosts"), "adb": ("runner", "libraries")}
+        for way, names in ways.items():
+            if given := [name for name in names if getattr(self, name) and not getattr(self, way)]:
+                raise ValueError(f"must be reached by {way} where it has {', '.join(given)}")
+        if self.folder and not (self.ssh or self.adb):
+            raise ValueError("must be reached by ssh or adb where it has folder: here files stay where they are")
         return self
 
 

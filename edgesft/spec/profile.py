@@ -9,9 +9,10 @@ from pydantic import Field
 from edgesft.spec.base import Spec
 from edgesft.spec.budget import BudgetSpec
 
-Scenario = Literal["single-stream", "paced", "multi-stream", "offline", "sustained", "cold", "end-to-end"]
+Scenario = Literal["single-stream", "paced", "multi-stream", "offline", "sustained", "cold", "end-to-end", "pipeline"]
 """One request after another; at a fixed rate; several in flight, for the latency of each or for the throughput of all;
-for minutes; each in a fresh process; from the raw row to the answer."""
+for minutes; each in a fresh process; from the raw row to the answer, one row after another or with the steps
+overlapping."""
 
 
 class MachineSpec(Spec):
@@ -51,12 +52,17 @@ class MeasureSpec(Spec):
     """Longest warm-up; it ends earlier when the running median is stable."""
     scenario: Scenario = "single-stream"
     """How the requests come."""
-    interval_ms: float = Field(100 / 3, gt=0)
-    """`paced`: milliseconds from one request to the next; by default 30 a second."""
+    interval_ms: float | None = Field(None, gt=0)
+    """Milliseconds from one request to the next. `paced`: by default 30 come a second. `pipeline`: by default the next
+    row comes as soon as the queue takes it, so that none is dropped."""
     deadline_ms: float | None = Field(None, gt=0)
-    """`paced`: milliseconds in which a request must be answered; by default until the next one comes."""
+    """`paced`: milliseconds in which a request must be answered; by default until the next one comes. `pipeline`:
+    milliseconds after which a row that no session has taken is given up; by default none is."""
     streams: int = Field(2, ge=1, le=256)
-    """`multi-stream` and `offline`: requests in flight."""
+    """`multi-stream` and `offline`: requests in flight. `pipeline`: sessions."""
+    queue: int = Field(4, ge=1)
+    """`pipeline`: rows that may wait for the first step; where rows come at a fixed rate, the oldest of them is dropped
+    when one more comes."""
     minutes: int = Field(5, ge=2)
     """`sustained`: how long."""
 

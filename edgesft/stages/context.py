@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from edgesft.measure.fingerprint import machine
 from edgesft.progress import Progress
 from edgesft.spec.profile import ProfileSpec
 from edgesft.spec.training import ResolvedTraining
@@ -51,6 +52,7 @@ class StageContext:
         evaluate: `evaluate(onnx file)` → metrics on the validation rows, on the profile's provider.
         encoded_by: `encoded_by(processor)` → the validation rows as another one encodes them.
         progress: Tells the person what goes on.
+        machine: Fingerprint of the machine that measures; by default this one.
         untimed: Why nothing can be timed on the profile's provider here, or None where it can.
     """
 
@@ -73,3 +75,4 @@ class StageContext:
     progress: Progress
     size_limit: int | None = None
     untimed: str | None = None
+    machine: Mapping[str, Any] = field(default_factory=machine)

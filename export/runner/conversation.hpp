@@ -58,6 +58,7 @@ constexpr std::pair<const char*, const char*> REFUSED[] = {
     {"pipeline", "a pipeline is Python, which this runner has not; time requests instead"},
     {"row", "rows go through a pipeline, which is Python and which this runner has not; send a request instead"},
     {"spans", "spans take rows through a pipeline, which is Python and which this runner has not; take `time` instead"},
+    {"pipelined", "rows go through a pipeline, which is Python and which this runner has not; take `flight` instead"},
     {"instructions", "this runner does not count instructions"},
 };
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from edgesft.budget.lines import Facts, judge, size_limit
-from edgesft.budget.percentile import Interval
+from edgesft.budget.percentile import NEVER, Interval
 from edgesft.budget.verdict import worst
 from edgesft.spec.budget import BudgetSpec
 
@@ -102,6 +102,23 @@ def test_few_samples_say_how_many_are_needed() -> None:
     assert lines[2].reason == "n=1 is too small to bound p50, which takes n=5"
 
 
+@pytest.mark.parametrize(
+    ("lost", "answered", "verdicts"),
+    [(0, 20, ["pass", "pass"]), (1, 60, ["pass", "pass"]), (4, 20, ["pass", "fail"]), (15, 5, ["fail", "fail"])],
+    ids=["none", "a few", "many", "most"],
+)
+def test_what_got_no_answer_took_for_ever(lost: int, answered: int, verdicts: list[str]) -> None:
+    """Those that got one did within 4.1 ms."""
+    rounds = [[*taken, *[NEVER] * lost] for taken in spread(4, count=answered)]
+    facts = Facts(size_bytes=1, rounds=rounds, lost=20 * lost)
+    lines = judge(BudgetSpec.model_validate({"latency_ms": {"p50": 5, "p95": 5}}), facts)
+    assert [line.verdict for line in lines] == verdicts
+    reason = f"{20 * lost} of {sum(map(len, rounds))} rows got no answer, and count as such that took for ever"
+    assert [line.reason for line in lines] == [reason if lost else None] * 2
+    if verdicts[1] == "fail":
+        assert lines[1].value is lines[1].lower is lines[1].upper is None, "no number stands for it"
+
+
 def test_another_machine_opens_absolute_times_and_nothing_else() -> None:
     there = "architecture: the profile means aarch64, this machine is x86_64"
     facts = Facts(**{**vars(FACTS), "differences": [there]})
@@ -164,3 +181,17 @@ def test_the_size_that_is_asked_for_in_bytes() -> None:
     assert size_limit(BudgetSpec(size_mb=2), None) == 2_000_000
     assert size_limit(BudgetSpec(size_mb=2, size_ratio=0.25), 4_000_000) == 1_000_000
     assert size_limit(BudgetSpec(size_ratio=0.25), None) is None
+
+
+def test_agreement_with_the_original_on_a_cpu_is_a_share_of_rows() -> None:
+    asked = BudgetSpec(agreement=0.99)
+    for share, verdict in ((0.995, "pass"), (0.99, "pass"), (0.98, "fail"), (None, "inconclusive")):
+        (line,) = judge(asked, Facts(size_bytes=1, agreement=share))
+        assert (line.name, line.verdict, line.value) == ("agreement", verdict, share)
+
+
+def test_what_ran_on_a_simulator_says_so_on_every_timed_line() -> None:
+    asked = BudgetSpec.model_validate({"latency_ms": {"p95": 5}, "latency_ratio": {"p50": 0.5}, "load_ms": 9})
+    told = judge(asked, Facts(size_bytes=1, untimed="it ran on a simulator"))
+    assert {line.verdict for line in told} == {"inconclusive"}
+    assert {line.reason for line in told} == {"it ran on a simulator"} and len(told) == 3

@@ -29,6 +29,7 @@ FAST = (
 )
 
 PIPELINE = """
+import time
 import numpy as np
 class Pipeline:
     def __init__(self, folder, options):
@@ -99,6 +100,8 @@ def zoo(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     (folder / "odd.jsonl").write_text('{"x": [1, 2, 3, 4]}\n{"y": 1}\n')
     (folder / "steps.py").write_text(PIPELINE)
+    (folder / "slow.py").write_text(PIPELINE.replace("(self, row):\n", "(self, row):\n        time.sleep(0.005)\n"))
+    (folder / "stateful.py").write_text(PIPELINE.replace('{"x": ', '{"h": np.zeros((1, 4), np.float32), "x": '))
     (folder / "broken.py").write_text("class Pipeline(:\n")
     return folder
 
@@ -155,6 +158,11 @@ SCENARIOS = {
     "sustained": (("measure.minutes=2",), {"minutes"}, "p50 of each minute: "),
     "cold": ((), {"load_ns", "first_ns", "evicted"}, "each sample is loading plus first inference"),
     "end-to-end": (("--pipeline", "steps.py", "--inputs", "rows.jsonl"), {"spans"}, "before p50 "),
+    "pipeline": (
+        ("--pipeline", "steps.py", "--inputs", "rows.jsonl", "measure.streams=1", "measure.queue=3"),
+        {"pipeline"},
+        "pipeline of 1 session, queue of 3, rows as it takes them: ",
+    ),
 }
 
 
@@ -174,7 +182,7 @@ def test_every_scenario(scenario: str, bench: Any, monkeypatch: pytest.MonkeyPat
     assert all(type(ns) is int and ns > 0 for ns in (*samples, latency["p50"], measured["load_ns"]))
     assert min(samples) <= latency["p50"] <= max(samples)
     assert measured["peak_memory_bytes"] > measured["baseline_memory_bytes"] > 1e6
-    assert (row["parity"] is None) == (scenario == "end-to-end")
+    assert (row["parity"] is None) == (scenario in ("end-to-end", "pipeline"))
     assert phrase in shown(found)
 
 
@@ -288,6 +296,57 @@ def test_a_pipeline_of_one_s_own(bench: Any) -> None:
     assert len(shares) == 3 and sum(shares) <= 1
 
 
+def test_a_pipeline_beside_the_plain_loop(bench: Any) -> None:
+    code, found = bench(*PIPELINED, "steps.py")
+    (row,) = found["rows"]
+    told = row["measurement"]["detail"]["pipeline"]
+    assert code == 0 and row["problem"] is None and row["measurement"]["lost"] == []
+    assert told["rows"] == told["answered"] == row["latency_ns"]["n"] and told["dropped"] == told["late"] == 0
+    assert told["speed_up"] == pytest.approx(told["throughput"] / told["loop_throughput"])
+    assert len(told["throughputs"]) == len(told["loop_throughputs"]) == 5 and told["loop_p50_ns"] > 0
+    assert (told["sessions"], told["queue"], told["interval_ns"], told["deadline_ns"]) == (2, 4, None, None)
+    text = shown(found)
+    assert "times as many" in text and "no answer" not in text
+
+
+def test_rows_that_get_no_answer_fail_a_budget_that_the_others_hold(bench: Any) -> None:
+    """A row takes at least 5 ms and one comes each millisecond: however fast this machine is, most are dropped."""
+    rate = ("measure.interval_ms=1", "measure.queue=1")
+    code, found = bench(*PIPELINED, "slow.py", *rate, "budget.latency_ms.p50=60000", "budget.latency_ms.p90=60000")
+    (row,) = found["rows"]
+    told, lost = row["measurement"]["detail"]["pipeline"], sum(row["measurement"]["lost"])
+    assert told["rows"] == told["answered"] + told["dropped"] and told["dropped"] == lost > told["rows"] / 2
+    assert told["answered"] == row["latency_ns"]["n"] and row["latency_ns"]["p50"] < 60e9, "of the answered ones"
+    p50, p90, *_ = row["budget"]
+    assert (code, found["verdict"]) == (1, "fail")
+    assert p50["verdict"] != "pass" and (p90["verdict"], p90["value"]) == ("fail", None)
+    assert p90["reason"] == f"{lost} of {told['rows']} rows got no answer, and count as such that took for ever"
+    text = shown(found)
+    assert f"{told['dropped']} dropped from the full queue" in text and "of the rows got no answer: " in text
+
+
+def test_rows_whose_deadline_passes_are_given_up(bench: Any) -> None:
+    """The first step takes at least 5 ms, and a session must have a row after one."""
+    code, found = bench(*PIPELINED, "slow.py", "measure.deadline_ms=1", "budget.latency_ms.p50=60000")
+    (row,) = found["rows"]
+    told = row["measurement"]["detail"]["pipeline"]
+    assert told["late"] == told["rows"] == sum(row["measurement"]["lost"]) >= 30 and told["answered"] == 0
+    assert code == 1 and row["budget"][0]["verdict"] == "fail" and row["latency_ns"]["p50"] is None
+    text = shown(found)
+    assert f"{told['rows']} rows: 0 answered, {told['rows']} given up after 1 ms" in text
+    assert "100.0 % of the rows got no answer" in text
+
+
+def test_rows_that_get_no_answer_have_no_noise(failing: Any) -> None:
+    code, said = failing(*PIPELINED, "slow.py", "measure.deadline_ms=1", "--aa")
+    assert code == 4 and "m.onnx has no noise to tell: " in said and "rows got no answer: a longer queue" in said
+
+
+def test_states_that_are_fed_back_overlap_with_nothing(bench: Any) -> None:
+    code, found = bench("stream.onnx", *PIPELINED[1:], "stateful.py")
+    assert code == 4 and "steps cannot overlap" in found["rows"][0]["problem"]
+
+
 # What is judged -------------------------------------------------------------------------------------------------------
 
 
@@ -339,6 +398,7 @@ def test_a_profile_of_one_s_own_is_judged(bench: Any, tmp_path: Path) -> None:
 # What cannot work -----------------------------------------------------------------------------------------------------
 
 PIPED = ("m.onnx", "--scenario", "end-to-end", "--inputs", "rows.jsonl")
+PIPELINED = ("m.onnx", "--scenario", "pipeline", "--inputs", "rows.jsonl", "--pipeline")
 
 BAD = {
     "no model": (["seed=1"], ["model must be an ONNX or ORT file", "edgesft bench model.onnx"]),
@@ -380,6 +440,12 @@ BAD = {
     "another reference": (["m.onnx", "--reference", "ids.onnx"], ["'ids.onnx': must answer the requests of 'm.onnx'"]),
     "several against themselves": (["m.onnx", "m.ort", "--aa"], ["--aa takes one model", "got 2 models"]),
     "pipeline without its scenario": (["m.onnx", "--pipeline", "text"], ["--scenario end-to-end", "got single-stream"]),
+    "no rows for a pipeline": (
+        [*PIPELINED[:3], "--pipeline", "steps.py"],
+        ["given for the scenario pipeline, got none"],
+    ),
+    "no queue": ([*PIPELINED, "steps.py", "measure.queue=0"], ["'queue' must be greater than or equal to 1", "0"]),
+    "a pipeline in batches": ([*PIPELINED, "steps.py", "--batch", "2"], ["batch must be 1 for the scenario pipeline"]),
     "no pipeline": ([*PIPED], ["pipeline: must be named", "text, image"]),
     "unknown pipeline": ([*PIPED, "--pipeline", "sound"], ["must be text, image or a Python file, got 'sound'"]),
     "broken pipeline": ([*PIPED, "--pipeline", "broken.py"], ["pipeline 'broken.py' must start", "SyntaxError"]),

@@ -175,7 +175,7 @@ def test_every_operation_is_done_or_refused_with_its_reason(ask: Callable[..., A
     for op, reply in zip(ops, ask(*({"op": op} for op in ops)), strict=True):
         assert reply["op"] == op
         assert "op must be one of" not in reply.get("error", "")
-        if op in ("pipeline", "row", "spans", "instructions"):
+        if op in ("pipeline", "row", "spans", "pipelined", "instructions"):
             assert "this runner" in reply["error"]
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from edgesft.budget.percentile import Interval
+from edgesft.budget.percentile import NEVER, Interval
 from edgesft.errors import InputError
 from edgesft.gate.baseline import Acceptance, Baseline, Figures, Key, figures_of
 from edgesft.gate.key import FIELDS
@@ -110,6 +110,12 @@ def test_what_samples_do_not_carry_is_left_out() -> None:
     assert {"p50", "p90", "p95"} <= set(told) and not {"p99", "peak_memory"} & set(told)
     assert told["load"] == {"value": 5_000_000, "n": 1}
     assert set(figures_of(measurement(rounds=((1, 2, 3),)), {}, 1, {})) & {"p50", "p90", "p95", "p99"} == set()
+
+
+def test_rows_without_an_answer_are_among_the_samples() -> None:
+    dropping = measurement(rounds=((1_000_000,) * 18,) * 10, lost=(2,) * 10)
+    told = figures_of(dropping, {}, 1, {})
+    assert (told["p50"]["value"], told["p50"]["n"], told["p95"]["value"]) == (1_000_000, 200, NEVER)
 
 
 def test_without_measuring_there_is_what_is_counted() -> None:

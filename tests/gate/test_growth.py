@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from edgesft.budget.percentile import NEVER
 from edgesft.budget.verdict import Line
 from edgesft.errors import InputError
 from edgesft.gate import growth
@@ -116,6 +117,7 @@ def test_too_few_samples_leave_a_time_open(short: str) -> None:
 
 def test_a_time_that_grew_says_from_what_to_what() -> None:
     assert one("p50", 0.1, timing(1_000_000), timing(1_250_000)).reason == "the baseline has 1 ms, this has 1.25 ms"
+    assert one("p50", 0.1, timing(1_000_000), timing(NEVER)).reason == "the baseline has 1 ms, this has no answer"
 
 
 def test_a_time_of_nothing_has_no_growth() -> None:

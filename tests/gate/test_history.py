@@ -164,6 +164,14 @@ def test_a_bench_and_a_run_have_points_too(tmp_path: Path) -> None:
     assert any("in the order in which they were given" in note for note in read.notes)
 
 
+def test_times_of_a_bench_that_lost_rows_are_no_figures(tmp_path: Path) -> None:
+    found = bench.to_json([row()], profile())
+    found["rows"][0]["measurement"]["lost"] = [0, 3]
+    (tmp_path / "0.json").write_text(json.dumps(found))
+    figures = {each.identity.figure for each in history([str(tmp_path)], figures=["all"]).series}
+    assert {"load", "size"} <= figures and not figures & {"p50", "p90", "p95", "p99"}
+
+
 def run(size: int, **changes: Any) -> dict[str, Any]:
     """As much of a run's `results.json` as is read."""
     (told,) = bench.to_json([row()], profile())["rows"]

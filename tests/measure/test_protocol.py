@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import chain, cycle, repeat
 from pathlib import Path
 from typing import Any
@@ -9,10 +10,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from edgesft.budget.percentile import NEVER
 from edgesft.errors import InputError
 from edgesft.measure.driver import Loaded, MeasureError, Turn, Value, Warmup
 from edgesft.measure.inputs import Requests
 from edgesft.measure.measurement import Measurement
+from edgesft.measure.pipelines import PipelineSource
 from edgesft.measure.protocol import LEAD_IN, measure
 from edgesft.measure.subject import Subject
 from edgesft.spec.profile import MeasureSpec
@@ -231,6 +234,78 @@ def test_throughput_of_several_streams() -> None:
     settings = SETTINGS.model_copy(update={"scenario": "offline", "streams": 4})
     found = measured(subjects("a"), settings, connect=connecting(repeat(2 * MS)))["a"]
     assert found.detail["streams"] == 4 and found.detail["throughput"] == pytest.approx(2000)
+
+
+class Overlapping(FakeAgent):
+    """Loses the last rows of each round: one is dropped and two are late; alone each takes twice as long."""
+
+    def pipeline(self, file: Path, folder: Path, options: Mapping[str, Any]) -> None:
+        self.steps = (file, folder, options)
+
+    def row(self, row: Any) -> None:
+        self.held += 1
+
+    def series(self, op: str, count: int, picks: Sequence[int], **more: int) -> Turn:
+        turn = super().series(op, count, picks, **more)
+        if op != "pipelined":
+            return turn
+        self.more = more
+        alone = [2 * ns for ns in turn.ns]
+        told = {"dropped": 1, "late": 2, "steady_ns": sum(turn.ns[:-3]), "wall_ns": sum(turn.ns)}
+        return replace(turn, ns=turn.ns[:-3], detail={**told, "loop_ns": alone, "loop_wall_ns": sum(alone)})
+
+
+def overlapping(
+    latency: int, settings: MeasureSpec, stop: Callable[[Any], bool] | None = None
+) -> tuple[Measurement, Overlapping]:
+    """A measurement of rows through a pipeline."""
+    source = PipelineSource(Path("steps.py"), Path(), {}, "steps.py")
+    subject = replace(subjects("a")["a"], pipeline=source, rows=[*range(50)])
+    agent = Overlapping(repeat(latency))
+    return measured({"a": subject}, settings, connect=lambda _: agent, stop=stop)["a"], agent
+
+
+def test_a_pipeline_tells_what_became_of_its_rows() -> None:
+    changes = {"scenario": "pipeline", "streams": 3, "queue": 2, "deadline_ms": 9.0}
+    found, agent = overlapping(10 * MS, SETTINGS.model_copy(update=changes))
+    assert agent.more == {"streams": 3, "queue": 2, "deadline_ns": 9 * MS}
+    told = found.detail["pipeline"]
+    assert (told["rows"], told["answered"], told["dropped"], told["late"], told["overdue"]) == (100, 70, 10, 20, 70)
+    assert told["throughput"] == pytest.approx(100) and told["throughputs"] == pytest.approx([100] * 10)
+    assert told["loop_throughput"] == pytest.approx(50) and told["loop_p50_ns"] == 20 * MS
+    assert told["speed_up"] == pytest.approx(2) and (told["sessions"], told["queue"]) == (3, 2)
+    assert found.lost == (3,) * 10 and len(found.samples) == 70
+    assert [taken[-3:] for taken in found.judged] == [(NEVER,) * 3] * 10
+    assert Measurement.from_json(json.loads(json.dumps(found.to_json()))) == found
+
+
+def test_rows_at_a_fixed_rate_tell_nothing_of_how_many_a_second_could_be() -> None:
+    found, agent = overlapping(MS, SETTINGS.model_copy(update={"scenario": "pipeline", "interval_ms": 10.0}))
+    assert agent.more["interval_ns"] == 10 * MS and found.detail["pipeline"]["speed_up"] is None
+    assert len(found.rounds) == 10 and len(found.rounds[0]) + found.lost[0] == 10, "a second at this rate"
+
+
+def test_limits_look_at_rows_without_an_answer_and_the_loop_takes_time_too() -> None:
+    seen: list[Any] = []
+
+    def stop(rounds: Mapping[str, Any]) -> bool:
+        seen.append(rounds["a"][-1])
+        return False
+
+    found, _ = overlapping(10 * MS, SETTINGS.model_copy(update={"scenario": "pipeline"}), stop)
+    assert all(taken.count(NEVER) == 3 for taken in seen)
+    rounds = len(found.rounds)
+    assert 55e9 < rounds * 10 * (10 + 20) * MS <= 60e9, "ten rows a round, each of them also alone"
+
+
+def test_raw_rows_are_counted_by_what_they_take() -> None:
+    """An inference takes 1 ms, and a row 50."""
+    latencies = chain(repeat(MS, 1), repeat(50 * MS))
+    source = PipelineSource(Path("steps.py"), Path(), {}, "steps.py")
+    subject = replace(subjects("a")["a"], pipeline=source, rows=[*range(50)])
+    settings = MeasureSpec(samples=30, seconds=5, rounds=10, warmup_seconds=1, scenario="pipeline")
+    found = measured({"a": subject}, settings, connect=lambda _: Overlapping(latencies))["a"]
+    assert len(found.samples) + sum(found.lost) == 100, "five seconds of 50 ms"
 
 
 def test_sustained_takes_one_model_after_the_other_a_minute_a_round() -> None:

@@ -68,6 +68,18 @@ def refused(file: Path, told: Sequence[dict[str, Any]] | str | bytes) -> InputEr
     return caught.value
 
 
+def test_what_ran_on_a_simulator_has_no_times(file: Path) -> None:
+    (plain,) = read(file, lines())
+    told = lines(load={"simulated": "the simulator of the HTP"})
+    (found,) = merged(read(file, told * 2))
+    measured = found.measurement
+    assert measured.untimed and "the simulator of the HTP" in measured.untimed
+    assert measured.rounds == measured.loads_ns == measured.firsts_ns == () and measured.peak_memory_bytes is None
+    assert measured.placement == plain.measurement.placement and plain.measurement.simulated is None
+    assert len(merged(read(file, [*told, *lines()]))) == 2, "its times are not taken with a device's"
+    assert "simulated must be text" in str(refused(file, lines(load={"simulated": 1})))
+
+
 # What an agent really writes ------------------------------------------------------------------------------------------
 
 
@@ -415,6 +427,7 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
             "streams must be the same in all series, got 2 and 3",
         ),
         ([*lines(), {"op": "spans", "ns": [5]}], 10, "op must be time, paced, flight for a series that is read back"),
+        ([*lines(), {"op": "pipelined", "ns": [5]}], 10, "for a series that is read back, got pipelined"),
         (lines(load={"threads": ...}), 3, "threads must be told by 'load', got nothing"),
         (lines(load={"provider": ...}), 3, f"provider must be told by 'load', got nodes on {QNN}, {CPU}"),
         (lines(load={"provider": None, "placement": None}), 3, "provider must be told by 'load', got no placement"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from edgesft.budget.percentile import Interval
-from edgesft.pipeline.keep import Decision, recovery, speed
+from edgesft.pipeline.keep import Decision, recovery, speed, untimed
 
 
 def judged(latency: Interval, size: float = 1.0, drop: float = 0.0) -> tuple[bool, str]:
@@ -44,3 +44,13 @@ def test_a_recovery_must_not_lose() -> None:
         True, "accuracy +0.0 points: as good, and learnt for longer"
     )
     assert not recovery(metric="accuracy", before=0.80, after=0.79).kept
+
+
+def bytes_alone(size: float, drop: float = 0.0) -> Decision:
+    return untimed(size=size, metric="accuracy", drop=drop, allowance=0.01)
+
+
+def test_where_nothing_can_be_timed_bytes_decide() -> None:
+    assert bytes_alone(0.26) == Decision(True, "size 0.26 of before; not timed")
+    assert not bytes_alone(0.99).kept and "not smaller" in bytes_alone(0.99).reason
+    assert bytes_alone(0.26, drop=0.023).reason == "accuracy fell 2.3 points below the original, 1.0 allowed"

@@ -32,7 +32,9 @@ BUDGET = {"latency_ms": {"p95": 5}, "placement_share": 0.9, "partitions": 1, "ag
 
 
 def recipe(folder: Path, bert: Path, **changes: object) -> Path:
-    place = chain.write(folder, bert, rows=tiny.rows(440), profile="npu.yaml", budget=BUDGET, **{"stages": STAGES, **changes})
+    place = chain.write(
+        folder, bert, rows=tiny.rows(440), profile="npu.yaml", budget=BUDGET, **{"stages": STAGES, **changes}
+    )
     (folder / "npu.yaml").write_text(yaml.safe_dump(NPU), "utf-8")
     return place
 

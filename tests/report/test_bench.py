@@ -131,6 +131,12 @@ def test_parity_alone_is_no_budget_until_it_fails() -> None:
     assert "budget of m.onnx" in text and "verdict: fail" in text
 
 
+PIPELINE = {
+    **{"sessions": 2, "queue": 4, "interval_ns": None, "deadline_ns": None, "speed_up": 1.53},
+    **{"rows": 1000, "answered": 1000, "dropped": 0, "late": 0, "overdue": 0},
+    **{"throughput": 61.25, "loop_throughput": 40.0, "loop_p50_ns": 25_000_000},
+}
+
 DETAILS = {
     "paced": (
         {"interval_ns": 33_000_000, "deadline_ns": 20_000_000, "missed": 5, "requests": 1000, "service_p50_ns": 1},
@@ -145,6 +151,15 @@ DETAILS = {
         {"spans": {name: {"p50_ns": 2_000_000, "share": 0.25} for name in ("before", "inference", "after")}},
         "before p50 2 ms (25.0 %), inference p50 2 ms (25.0 %), after p50 2 ms (25.0 %)",
     ),
+    "pipeline": (
+        {"pipeline": PIPELINE},
+        "pipeline of 2 sessions, queue of 4, rows as it takes them: 61.25 a second, the plain loop 40 (p50 25 ms): "
+        "1.53 times as many",
+    ),
+    "pipeline at a rate": (
+        {"pipeline": {**PIPELINE, "sessions": 1, "interval_ns": 20_000_000, "speed_up": None}},
+        "pipeline of 1 session, queue of 4, a row every 20 ms: 61.25 a second, the plain loop 40 (p50 25 ms)",
+    ),
     "cold": ({"evicted": [True, True]}, "in a fresh process, the files read from the disk"),
     "warm": ({"evicted": [True, False]}, "the files from the system's cache, which cannot be emptied"),
 }
@@ -154,6 +169,26 @@ DETAILS = {
 def test_each_scenario_tells_its_own(case: str) -> None:
     detail, phrase = DETAILS[case]
     assert phrase in shown(row(measurement=measurement(detail=detail)))
+
+
+def test_rows_of_a_pipeline_that_got_no_answer_are_told() -> None:
+    dropping = {**PIPELINE, "interval_ns": 20_000_000, "answered": 980, "dropped": 20, "speed_up": None}
+    late = {**PIPELINE, "deadline_ns": 50_000_000, "answered": 997, "late": 3, "overdue": 5}
+    for told, ends, share in (
+        (dropping, "1000 rows: 980 answered, 20 dropped from the full queue", "2.0 %"),
+        (late, "1000 rows: 997 answered, 3 given up after 50 ms, 5 of the answers later than that", "0.3 %"),
+    ):
+        text = shown(row(measurement=measurement(detail={"pipeline": told})))
+        assert ends in text and f"{share} of the rows got no answer: the latencies above are those of the " in text
+    text = shown(row(measurement=measurement(detail={"pipeline": PIPELINE})))
+    assert "no answer" not in text and "1000 rows" not in text
+
+
+def test_where_no_row_got_an_answer_there_is_no_latency() -> None:
+    none = measurement(rounds=((), ()), lost=(5, 5), detail={"pipeline": {**PIPELINE, "answered": 0, "late": 1000}})
+    told = found(row(measurement=none))
+    assert told["rows"][0]["latency_ns"]["n"] == 0 and told["rows"][0]["measurement"]["lost"] == [5, 5]
+    assert "100.0 % of the rows got no answer" in shown(row(measurement=none))
 
 
 def test_what_else_a_reader_must_know() -> None:

@@ -18,7 +18,7 @@ from edgesft.measure.bench.prepare import Prepared, prepare, prepare_variant
 from edgesft.measure.bench.row import Row
 from edgesft.measure.bench.survey import Surveyor
 from edgesft.measure.bench.watch import Watch
-from edgesft.measure.devices import HERE, Device
+from edgesft.measure.devices import HERE, Device, Interpreter
 from edgesft.measure.driver import Loaded, MeasureError
 from edgesft.measure.measurement import Measurement
 from edgesft.measure.model.file import ModelFile, inspect
@@ -78,7 +78,7 @@ def _rows(
             having = [device for device in order.devices if provider.name not in lacks[device.label].providers]
             silent = [device for device in order.devices if lacks[device.label].unreachable]
             for given in _given(order, prepared, provider) if having else [Given("", prepared)]:
-                for device in dict.fromkeys([*having, *silent]) or order.devices[:1]:
+                for device in [each for each in order.devices if each in (*having, *silent)] or order.devices[:1]:
                     label = _label(order, f"{name} {given.label}".strip(), provider, device)
                     row = Row(label, files[name], provider.name, device.label)
                     if device not in having:
@@ -198,6 +198,8 @@ def absent(order: Order, device: Device | None = None) -> dict[str, str]:
         if error.op is None:
             hint = None if "Try:" in str(error) else "--device with the path of an interpreter"
             raise UnavailableError(str(error), hint) from error
+        if not isinstance(device, Interpreter):
+            raise UnavailableError(f"{device.label} must answer, got: {error}") from error
         raise UnavailableError(
             f"{device.label} must be an interpreter that has numpy and onnxruntime, got: {error}",
             f"{sys.executable if device is HERE else device.label} -m pip install numpy onnxruntime",
@@ -278,7 +280,8 @@ def facts(profile: ProfileSpec, file: ModelFile, measured: Measurement | None, c
     return replace(
         found,
         counts={**found.counts, **placed(measured.provider, measured)},
-        rounds=measured.rounds,
+        rounds=measured.judged,
+        lost=sum(measured.lost),
         loads_ns=measured.loads_ns,
         firsts_ns=measured.firsts_ns,
         peak_memory_bytes=measured.peak_memory_bytes,

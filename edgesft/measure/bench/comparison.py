@@ -9,8 +9,11 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
+
 from edgesft.budget import paired
 from edgesft.budget.paired import Block, Look
+from edgesft.budget.percentile import NEVER, percentile
 from edgesft.errors import InputError, Problem, UnavailableError
 from edgesft.measure.bench.bench import absent, inspected, subject
 from edgesft.measure.bench.order import Order
@@ -254,7 +257,10 @@ def _effects(name: str, blocks: Sequence[tuple[Measurement, Measurement]]) -> li
 
 def _effect(name: str, ours: Measurement, theirs: Measurement) -> float | None:
     if name in PERCENTILES:
-        return paired.effect(Block(ours.rounds, theirs.rounds), PERCENTILES[name])
+        p = PERCENTILES[name]
+        if all(percentile(np.concatenate(each.judged), p) == NEVER for each in (ours, theirs)):
+            return None
+        return paired.effect(Block(ours.judged, theirs.judged), p)
     if name == "load":
         both = ours.load_ns, theirs.load_ns
     elif name == "first_inference":

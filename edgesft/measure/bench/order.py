@@ -11,6 +11,7 @@ from edgesft.errors import InputError, Problem
 from edgesft.measure.devices import HERE, Device
 from edgesft.measure.driver import TIMEOUT_SECONDS, Agent
 from edgesft.measure.providers.options import wrong_options
+from edgesft.measure.scenario import KINDS, RAW
 from edgesft.spec.profile import ProfileSpec, ProviderSpec
 
 if TYPE_CHECKING:
@@ -40,12 +41,12 @@ class Order:
         models: ONNX or ORT files.
         profile: Threads, how to measure, and what must hold.
         providers: Each of them is measured with each model.
-        inputs: npz file of requests, or raw rows where the scenario is `end-to-end`; None feeds random requests.
+        inputs: npz file of requests, or raw rows where the scenario takes those; None feeds random requests.
         axes: Sizes of free axes for random requests.
         batch: Rows of a request.
         states: Input → output that is fed back; None goes by their names.
-        pipeline: `end-to-end`: its kind or file; None goes by the contract beside the model.
-        pipeline_settings: `end-to-end`: `option=value`.
+        pipeline: That makes requests of raw rows: its kind or file; None goes by the contract beside the model.
+        pipeline_settings: Of that, `option=value`.
         reference: Model that the answers of all are held against; None holds each against itself, unoptimised.
         allow_cpu: Whether a provider may leave all nodes to the CPU.
         explain: Whether to say where the time goes.
@@ -76,7 +77,7 @@ class Order:
     @property
     def end_to_end(self) -> bool:
         """Whether raw rows are measured through a pipeline."""
-        return self.profile.measure.scenario == "end-to-end"
+        return KINDS[self.profile.measure.scenario].raw
 
     def check(self, *, distinct: bool = True, single: bool = False) -> None:
         """Refuses what would silently have no effect.
@@ -99,13 +100,13 @@ class Order:
         if distinct and twice:
             problems.append(Problem(f"models must differ, got {', '.join(twice)} more than once", "--aa"))
         if (self.pipeline or self.pipeline_settings) and not self.end_to_end:
-            message = f"pipeline must go with the scenario end-to-end, got {scenario}"
-            problems.append(Problem(message, "--scenario end-to-end"))
+            message = f"pipeline must go with the scenario {' or '.join(RAW)}, got {scenario}"
+            problems.append(Problem(message, f"--scenario {RAW[0]}"))
         if self.reference and self.end_to_end:
             message = f"reference must go with requests whose answers can be compared, got the scenario {scenario}"
             problems.append(Problem(message, "another scenario, or leave it out"))
         if self.batch > 1 and self.end_to_end:
-            problems.append(Problem(f"batch must be 1 for the scenario end-to-end, got {self.batch}"))
+            problems.append(Problem(f"batch must be 1 for the scenario {scenario}, got {self.batch}"))
         if self.axes and self.inputs:
             message = f"axes must go with random inputs, whose sizes they are, got inputs from '{self.inputs}'"
             problems.append(Problem(message, "leave one of the two out"))

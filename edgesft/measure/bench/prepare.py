@@ -158,7 +158,8 @@ def _fed(order: Order, file: ModelFile, loaded: Loaded) -> Prepared:
     if order.end_to_end:
         pipeline = find(file.path, kind=order.pipeline, inputs=loaded.inputs, settings=order.pipeline_settings)
         if order.inputs is None:
-            raise InputError("inputs must be given for the scenario end-to-end, got none", "--inputs rows.jsonl")
+            scenario = order.profile.measure.scenario
+            raise InputError(f"inputs must be given for the scenario {scenario}, got none", "--inputs rows.jsonl")
         rows = read_rows(order.inputs, ROWS)
         return Prepared(file, Requests((), ""), states, pipeline, rows, reference="raw rows are not compared")
     if order.inputs is not None:

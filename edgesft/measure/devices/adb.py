@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import subprocess
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path, PurePosixPath
 
 from edgesft.errors import UnavailableError
@@ -16,20 +18,41 @@ FOLDER = "/data/local/tmp/edgesft"
 """Where Android lets programs of the shell's user run."""
 
 SHELL_SECONDS = 120
-"""Longest wait for one of the short scripts, and for a file."""
+"""Longest wait for one of the short scripts."""
+
+SEND_BYTES = 10**6
+"""A file is waited for a second longer for so many of its bytes: what the slowest wireless connections do."""
+
+LOST = 0
+"""Exit code of adb where the phone is gone before it told one (adb/client/commandline.cpp, read_and_dump): a runner has
+it only where it was told to end."""
 
 ABIS = {183: "arm64-v8a", 40: "armeabi-v7a", 62: "x86_64", 3: "x86"}
 """Processor of an ELF file (its `e_machine`) → Android's name of it."""
 
-REASONS: Mapping[str, tuple[str, str]] = {
-    "unauthorized": ("{label} must allow this computer, got: unauthorized", "unlock the phone and allow USB debugging"),
-    "offline": ("{label} must answer, got: offline", "unplug it and plug it in, or adb reconnect"),
-    "not found": ("{label} must be connected, got no such device", "adb devices"),
-    "no devices": ("{label} must be connected, got no device at all", "adb devices; allow USB debugging on the phone"),
-    "closed": ("the connection to {label} must hold, got it closed", "the same command again"),
-    "No space left on device": ("the disk of {label} must have room, got: no space left", "remove files there"),
+UNREACHED: Mapping[str, tuple[str, str]] = {
+    r"device unauthorized": (
+        "{label} must allow this computer, got: unauthorized",
+        "unlock the phone and allow USB debugging",
+    ),
+    r"device offline": ("{label} must answer, got: offline", "unplug it and plug it in, or adb reconnect"),
+    r"device '.*' not found": ("{label} must be connected, got no such device", "adb devices"),
+    r"no devices": ("{label} must be connected, got no device at all", "adb devices; allow USB debugging on the phone"),
+    r"no permissions|insufficient permissions": (
+        "this user must be allowed to open {label}, got: no permissions",
+        "Android's udev rules (developer.android.com/studio/run/device)",
+    ),
+    r"error: closed|: closed$|connection reset": (
+        "the connection to {label} must hold, got it closed",
+        "the same command again",
+    ),
+    r"No space left on device": ("the disk of {label} must have room, got: no space left", "remove files there"),
+    r"Read-only file system": (
+        "the disk of {label} must be written to, got: read-only",
+        "folder: in the file of devices",
+    ),
 }
-"""Words of adb or of the shell there → what it means, and what to try."""
+"""Pattern in the words of adb, or of the shell there → what it means, and what to try."""
 
 
 class Adb(Remote):
@@ -61,29 +84,23 @@ class Adb(Remote):
 
     def command(self, threads: int, script: Path) -> list[str]:
         """Brings the runner and its libraries, and says how to run it."""
-        self._open()
         place = self.bring([self.runner, *self.libraries])
         folder = str(PurePosixPath(place).parent)
         self.shell(f"chmod 755 {shlex.quote(place)}")
-        settings = {"LD_LIBRARY_PATH": folder, **self.conditions.environment}
-        words = [f"{name}={shlex.quote(value)}" for name, value in settings.items()]
+        # Qualcomm's libraries have parts for the signal processor, which its driver looks for in a variable of its own.
+        settings = {"LD_LIBRARY_PATH": folder, "ADSP_LIBRARY_PATH": folder, **self.conditions.environment}
+        words = ["env", *(f"{name}={value}" for name, value in settings.items())]
         words += ["taskset", _mask(self.conditions.cores)] if self.conditions.cores else []
-        runtime = f"{folder}/{self.libraries[0].name}"
-        return self._adb("shell", "-T", " ".join([*words, shlex.join([place, "--runtime", runtime])]))
+        runner = [place, "--runtime", f"{folder}/{self.libraries[0].name}"]
+        # Where this end is gone, adbd ends what it started, and not what a shell in between did (shell_service.cpp).
+        return self._adb("shell", "-T", f"exec {shlex.join([*words, *runner])}")
 
     def environment(self, threads: int) -> dict[str, str]:
         """Adb's own: this process's."""
         return dict(os.environ)
 
-    def shell(self, script: str) -> str:
-        """What a script prints there."""
-        return self._run("shell", "-T", script)
-
-    def send(self, file: Path, place: str) -> None:
-        """Copies a file."""
-        self._run("push", str(file), place)
-
-    def _open(self) -> None:
+    def ready(self) -> None:
+        """Asks it for its processor and makes the folders, the first time."""
         if self._opened:
             return
         abis = self.shell("getprop ro.product.cpu.abilist").strip().split(",")
@@ -96,13 +113,34 @@ class Adb(Remote):
         self.open()
         self._opened = True
 
+    def shell(self, script: str) -> str:
+        """What a script prints there."""
+        return self._run("shell", "-T", script)
+
+    def send(self, file: Path, place: str) -> None:
+        """Copies a file."""
+        try:
+            self._run("push", str(file), place, seconds=SHELL_SECONDS + file.stat().st_size / SEND_BYTES)
+        except UnavailableError:
+            # Part of it would fill the disk even more.
+            with suppress(UnavailableError):
+                self.shell(f"rm -f {shlex.quote(place)}")
+            raise
+
+    def ending(self, code: int) -> str:
+        """What an exit code of adb means."""
+        return f"the connection to {self.label} was lost" if code == LOST else super().ending(code)
+
     def _adb(self, *words: str) -> list[str]:
         return ["adb", "-s", self.serial, *words]
 
-    def _run(self, *words: str) -> str:
+    def _run(self, *words: str, seconds: float | None = None) -> str:
         try:
             done = subprocess.run(
-                self._adb(*words), stdin=subprocess.DEVNULL, capture_output=True, timeout=SHELL_SECONDS
+                self._adb(*words),
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                timeout=seconds or SHELL_SECONDS,
             )
         except subprocess.TimeoutExpired as error:
             raise UnavailableError(f"{self.label} must answer, got silence", "adb devices") from error
@@ -113,10 +151,11 @@ class Adb(Remote):
         return done.stdout.decode("utf-8", "replace")
 
     def _failed(self, words: str, code: int) -> UnavailableError:
-        for mark, (message, hint) in REASONS.items():
-            if mark in words:
+        told = words.strip()
+        for pattern, (message, hint) in UNREACHED.items():
+            if re.search(pattern, told):
                 return UnavailableError(message.format(label=self.label), hint)
-        told = words.strip() or f"exit code {code}"
+        told = told or f"exit code {code}"
         return UnavailableError(f"{self.label} must carry out what is asked, got: {told}")
 
 

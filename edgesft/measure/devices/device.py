@@ -57,7 +57,9 @@ class Device(ABC):
 
     @abstractmethod
     def bring(self, files: Sequence[Path]) -> str:
-        """Path there of the first of the files, beside which the others lie; what is there already is not sent again.
+        """Path there of the first of the files, beside which the others lie as they do here (`places`).
+
+        What is there already is not sent again.
 
         Raises:
             UnavailableError: They cannot be brought: the connection is lost, the disk is full.
@@ -80,6 +82,12 @@ class Device(ABC):
 
     def __str__(self) -> str:
         return self.label
+
+
+def places(files: Sequence[Path]) -> list[str]:
+    """Where each of the files lies beside the first: below its folder as it does here, from elsewhere by its name."""
+    root = files[0].parent
+    return [file.relative_to(root).as_posix() if file.is_relative_to(root) else file.name for file in files]
 
 
 def variables(threads: int) -> dict[str, str]:

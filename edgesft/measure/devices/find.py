@@ -5,8 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from edgesft.errors import InputError
 from edgesft.measure.devices import HERE, Device, Interpreter, adb, ssh
@@ -68,13 +67,16 @@ def find(text: str, known: Mapping[str, DeviceSpec] | None = None, base: Path = 
     raise InputError(f"device must be {FORMS}, got {text!r}", hint)
 
 
-def _ssh(text: str, address: Any) -> Ssh:
+def _ssh(text: str, address: SplitResult) -> Ssh:
     try:
-        host, port = address.hostname, address.port
+        named, port = address.hostname, address.port
     except ValueError:
-        host = port = None
-    if not host or address.path.strip("/") or address.password:
+        named = port = None
+    if not named or address.path.strip("/") or address.query or address.fragment or address.password:
         raise InputError(f"device must be ssh://user@host[:port], got {text!r}", "ssh://pi@192.168.0.7")
+    # Names of ssh's settings may have capital letters, which an address's host loses.
+    start = address.netloc.lower().rindex(named)
+    host = address.netloc[start : start + len(named)]
     return Ssh(f"{address.username}@{host}" if address.username else host, label=text, port=port)
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import platformdirs
@@ -15,6 +17,9 @@ PACKAGES = ("numpy", "onnxruntime")
 
 GLIBC = (17, 27, 28, 31, 34, 39)
 """Minor versions of glibc that wheels are built for (PEP 600); 2.17 is also called manylinux2014."""
+
+UNREACHED = re.compile("Retrying|connection|ProxyError|SSLError", re.IGNORECASE)
+"""Pip also says that nothing matches where it could not look at all; then it has warned of that."""
 
 
 def fetch(machine: str, python: tuple[int, int], libc: str, *, of: str, folder: Path | None = None) -> list[Path]:
@@ -31,23 +36,34 @@ def fetch(machine: str, python: tuple[int, int], libc: str, *, of: str, folder: 
         UnavailableError: There are none, or pip cannot reach any.
     """
     if not libc:
-        raise _none(f"Linux with another C library than glibc on {machine}", of)
-    minor = int(libc.split(".")[1])
+        raise _none(f"{machine} without glibc", of)
     version = f"{python[0]}.{python[1]}"
     place = (folder or Path(platformdirs.user_cache_dir("edgesft")) / "wheels") / f"{machine}-{version}-{libc}"
     if found := _in(place):
         return found
+    place.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=place.parent, ignore_cleanup_errors=True) as part:
+        said = _download(machine, version, int(libc.split(".")[1]), Path(part))
+        if not _in(Path(part)):
+            unreached = [line for line in said if UNREACHED.search(line)]
+            if not unreached and any("No matching distribution" in line for line in said):
+                raise _none(f"{machine} with Python {version} and glibc {libc}", of)
+            got = (unreached or said or ["nothing"])[-1]
+            message = f"pip must fetch {' and '.join(PACKAGES)} for {of}, got: {got}"
+            raise UnavailableError(message, "the network here, or install both there by hand")
+        place.mkdir(exist_ok=True)
+        for file in _in(Path(part)):
+            file.replace(place / file.name)
+    return _in(place)
+
+
+def _download(machine: str, version: str, minor: int, place: Path) -> list[str]:
+    """Has pip fetch the wheels; the lines that it says."""
     platforms = [f"manylinux_2_{each}_{machine}" for each in GLIBC if each <= minor] + [f"manylinux2014_{machine}"]
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps"]
     command += ["--only-binary=:all:", "--python-version", version, "--dest", str(place)]
     command += [word for each in platforms for word in ("--platform", each)]
-    done = subprocess.run([*command, *PACKAGES], capture_output=True, text=True)
-    if done.returncode or not (found := _in(place)):
-        words = done.stderr.strip().splitlines()
-        if any("No matching distribution" in line for line in words):
-            raise _none(f"{machine} with Python {version} and glibc {libc}", of)
-        raise UnavailableError(f"pip must fetch {' and '.join(PACKAGES)} for {of}, got: {words[-1] if words else '?'}")
-    return found
+    return subprocess.run([*command, *PACKAGES], capture_output=True, text=True).stderr.splitlines()
 
 
 def _in(place: Path) -> list[Path]:

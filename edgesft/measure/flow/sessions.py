@@ -17,6 +17,9 @@ from edgesft.spec.profile import ProviderSpec
 
 Arrays = Mapping[str, np.ndarray]
 
+Provider = str | ProviderSpec
+"""By name (`cpu`, `CUDAExecutionProvider`), or with options."""
+
 
 class Steps(Protocol):
     """What is done before and after an inference, as the class `Pipeline` of `edgesft.measure.pipelines` does it."""
@@ -32,9 +35,9 @@ def flow_of(
     model: str | Path,
     pipeline: Steps,
     *,
-    sessions: int = 2,
+    sessions: int | Sequence[Provider | Sequence[Provider]] = 2,
     threads: int = 1,
-    providers: Sequence[str | ProviderSpec] = (agent.CPU,),
+    providers: Sequence[Provider] | None = None,
     queue: int = 8,
     deadline_ms: float | None = None,
 ) -> Flow:
@@ -43,36 +46,55 @@ def flow_of(
     Args:
         model: ONNX or ORT file.
         pipeline: The steps around the inference.
-        sessions: Inferences at once.
+        sessions: Inferences at once; or of each session its provider, or its providers in order of preference, so that
+            several devices share the rows: `["cuda", "cpu"]` are two sessions. A row goes to whichever is free.
         threads: Intra-op threads of each session; with the sessions' number at most the cores, or they get in each
             other's way.
-        providers: In order of preference, by name (`cpu`, `CUDAExecutionProvider`) or with options; the first one
-            must take at least one node.
+        providers: Of all sessions, in order of preference; by default the CPU. The first one of a session must take at
+            least one node.
         queue: As `Flow` has it.
         deadline_ms: As `Flow` has it.
 
     Raises:
         InputError: What is given cannot work, or ONNX Runtime cannot load the file.
-        UnavailableError: The first provider is not to be had, or takes no node.
+        UnavailableError: The first provider of a session is not to be had, or takes no node.
     """
     path = Path(model)
-    problems = [
-        Problem(f"{name} must be 1 or more, got {value!r}", f"{name}=1")
-        for name, value in (("sessions", sessions), ("threads", threads))
-        if not isinstance(value, int) or value < 1
-    ]
-    if not providers:
+    _check(path, sessions, threads, providers)
+    each = [providers or (agent.CPU,)] * sessions if isinstance(sessions, int) else [*map(_several, sessions)]
+    asked = [[_asked(provider) for provider in named] for named in each]
+    runs = [_runner(_session(path, named, threads)) for named in asked]
+    return Flow(pipeline.before, runs, pipeline.after, queue=queue, deadline_ms=deadline_ms)
+
+
+def _check(path: Path, sessions: Any, threads: Any, providers: Any) -> None:
+    """Everything that is wrong with the file and its sessions at once."""
+    problems = []
+    if isinstance(sessions, Sequence):
+        named = [isinstance(each, str | Sequence | ProviderSpec) and each for each in sessions]
+        if isinstance(sessions, str) or not all([sessions, *named]):
+            message = f"sessions must name a provider of each, got {sessions!r}"
+            problems.append(Problem(message, 'sessions=["cuda", "cpu"]'))
+        if providers is not None:
+            message = f"providers must be left out where sessions name theirs, got {providers!r}"
+            problems.append(Problem(message, "sessions=2 for two on the same ones"))
+    elif not isinstance(sessions, int) or sessions < 1:
+        problems.append(Problem(f"sessions must be 1 or more, got {sessions!r}", "sessions=1"))
+    if not isinstance(threads, int) or threads < 1:
+        problems.append(Problem(f"threads must be 1 or more, got {threads!r}", "threads=1"))
+    if providers is not None and not providers:
         problems.append(Problem("providers must name at least one, got none", f"providers=[{agent.CPU!r}]"))
     if missing := files.missing(path, "model"):
         problems.append(missing)
     if problems:
         raise InputError(problems)
-    asked = [_asked(provider) for provider in providers]
-    runs = [_runner(_session(path, asked, threads)) for _ in range(sessions)]
-    return Flow(pipeline.before, runs, pipeline.after, queue=queue, deadline_ms=deadline_ms)
 
 
-def _asked(provider: str | ProviderSpec) -> dict[str, Any]:
+def _several(named: Provider | Sequence[Provider]) -> Sequence[Provider]:
+    return [named] if isinstance(named, str | ProviderSpec) else named
+
+
+def _asked(provider: Provider) -> dict[str, Any]:
     if isinstance(provider, str):
         return {"name": resolve(provider), "options": {}}
     return {"name": provider.name, "options": dict(provider.options)}

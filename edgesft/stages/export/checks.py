@@ -204,8 +204,9 @@ def file_run(files: Mapping[str, Path]) -> Run:
         names = [value.name for value in session.get_outputs()]
         wanted = {value.name: feeds[value.name] for value in session.get_inputs()}
         fixed = shapes.get(graph)
+        padded = fixed.pad(wanted) if fixed else wanted
         try:
-            found = dict(zip(names, session.run(names, fixed.pad(wanted) if fixed else wanted), strict=True))
+            found = dict(zip(names, session.run(names, padded), strict=True))
             return fixed.crop(found, wanted) if fixed else found
         except Exception as error:  # ONNX Runtime raises its own unrelated types.
             raise StageError(f"'{files[graph].name}' must run on ONNX Runtime. Got: {error}") from error

@@ -13,7 +13,6 @@ import numpy as np
 
 from edgesft.errors import StageError
 from edgesft.measure.agent import CPU
-from edgesft.measure.fingerprint import machine
 from edgesft.measure.model.facts import read_facts
 from edgesft.measure.providers import PROVIDERS, Provider
 from edgesft.measure.saturation import proof, saturates
@@ -132,7 +131,7 @@ def build(
         source = _smoothed(candidate, spec, artefact, target, context)
     plan = _quantize(candidate, spec, artefact, source, target, context)
     rows = context.task.requests(spread(context.validation, VERIFY_ROWS), context.processor)
-    proven = {"instructions": proof(machine())} if PRECISION[candidate.scheme] == "int8" else {}
+    proven = {"instructions": proof(context.machine)} if PRECISION[candidate.scheme] == "int8" else {}
     return {"plan": plan.to_json(), **verify(target, artefact.model, plan, rows), **proven}
 
 
@@ -155,7 +154,7 @@ def _exclude(candidate: Candidate, spec: QuantizeSpec) -> tuple[str, ...]:
 def _quantize(
     candidate: Candidate, spec: QuantizeSpec, artefact: Artefact, source: Path, target: Path, context: StageContext
 ) -> QuantizePlan:
-    per_channel, reduced, exclude = spec.per_channel, saturates(machine()), _exclude(candidate, spec)
+    per_channel, reduced, exclude = spec.per_channel, saturates(context.machine), _exclude(candidate, spec)
     if candidate.scheme == "int8-dynamic":
         bits = candidate.table_bits
         return ort.dynamic(source, target, per_channel=per_channel, table_bits=bits, reduced=reduced, exclude=exclude)

@@ -9,7 +9,6 @@ import numpy as np
 import torch
 from torch import nn
 
-from edgesft.measure.fingerprint import machine
 from edgesft.measure.saturation import saturates
 from edgesft.stages.context import StageContext
 from edgesft.stages.export.graph import modules_of
@@ -31,7 +30,7 @@ def sensitive(model: nn.Module, context: StageContext) -> list[str]:
     """
     model.eval()
     drift, names = drift_of(context.task), rounding(model)
-    levels = REDUCED if saturates(machine()) else LEVELS
+    levels = REDUCED if saturates(context.machine) else LEVELS
     moved = np.zeros(len(names))
     with torch.no_grad(), context.progress.bar("quantize: sensitivity", BATCHES) as advance:
         for batch in _batches(context):

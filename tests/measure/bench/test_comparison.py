@@ -106,6 +106,23 @@ def test_what_is_not_told_is_not_decided(tmp_path: Path) -> None:
     assert "p99" not in found.look.ratios and not found.look.decided
 
 
+@pytest.mark.parametrize(
+    ("lost", "change"), [({CANDIDATE}, "slower"), ({BASELINE}, "faster"), ({CANDIDATE, BASELINE}, None)]
+)
+def test_rows_without_an_answer_are_the_slowest(lost: set[str], change: str | None, tmp_path: Path) -> None:
+    """Those that got one are as fast on both sides; where most got none on either, nothing is alike."""
+    clock = Clock()
+
+    def dropping(subjects: Mapping[str, Any], *_: Any, **__: Any) -> dict[str, Measurement]:
+        clock.now += 10
+        rounds = ((1_000_000,) * 10,) * 6
+        return {name: measurement(rounds=rounds, lost=(20,) * 6 if name in lost else ()) for name in subjects}
+
+    found = compare(order(tmp_path), Question(), QUIET, measured=dropping, clock=clock)
+    ratio = found.look.ratios.get("p50")
+    assert (ratio and paired.change(ratio, found.bar)) == change and found.look.decided == (change is not None)
+
+
 def test_one_that_fails_says_which(tmp_path: Path) -> None:
     def failing(subjects: Mapping[str, Any], settings: MeasureSpec, *, seed: int, lead_in: int) -> dict[str, Any]:
         return {CANDIDATE: MeasureError("killed by signal 9"), BASELINE: measurement()}

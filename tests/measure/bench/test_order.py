@@ -24,10 +24,12 @@ def order(scenario: str = "single-stream", **changes: Any) -> Order:
             {"models": [Path("m.onnx"), Path("./m.onnx")]},
             "models must differ, got m.onnx more than once",
         ),
-        ("paced", {"pipeline": "text"}, "pipeline must go with the scenario end-to-end, got paced"),
-        ("cold", {"pipeline_settings": ["max_length=8"]}, "pipeline must go with the scenario end-to-end, got cold"),
+        ("paced", {"pipeline": "text"}, "pipeline must go with the scenario end-to-end or pipeline, got paced"),
+        ("cold", {"pipeline_settings": ["max_length=8"]}, "scenario end-to-end or pipeline, got cold"),
         ("end-to-end", {"reference": Path("r.onnx")}, "reference must go with requests"),
         ("end-to-end", {"batch": 2}, "batch must be 1 for the scenario end-to-end, got 2"),
+        ("pipeline", {"reference": Path("r.onnx")}, "can be compared, got the scenario pipeline"),
+        ("pipeline", {"batch": 2}, "batch must be 1 for the scenario pipeline, got 2"),
         ("offline", {"axes": {"n": 2}, "inputs": Path("rows.npz")}, "axes must go with random inputs"),
     ],
 )
@@ -44,6 +46,8 @@ def test_all_of_it_is_told_at_once() -> None:
 
 def test_what_has_an_effect_is_taken() -> None:
     order(axes={"n": 2}, batch=4, reference=Path("r.onnx")).check()
-    end_to_end = order("end-to-end", pipeline="text", pipeline_settings=["max_length=8"], inputs=Path("rows.jsonl"))
-    end_to_end.check()
-    assert end_to_end.end_to_end and not order().end_to_end
+    for scenario in ("end-to-end", "pipeline"):
+        raw = order(scenario, pipeline="text", pipeline_settings=["max_length=8"], inputs=Path("rows.jsonl"))
+        raw.check()
+        assert raw.end_to_end
+    assert not order().end_to_end

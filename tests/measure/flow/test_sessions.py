@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -84,6 +85,47 @@ def test_every_session_is_its_own_and_never_falls_back(tmp_path: Path, monkeypat
     assert len(made) == 3 and not any(session.fallback for session in made)
     assert made[0].threads == 2
     assert made[0].providers == [{"name": asked.name, "options": {"a": "b"}}, {"name": agent.CPU, "options": {}}]
+
+
+def test_sessions_of_their_own_providers_share_the_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each session's first inference waits for the others': a session that got no row would hold them for ever."""
+    meeting, made, create = threading.Barrier(3), list[list[str]](), agent.create_session
+
+    class Meeting:
+        def __init__(self, session: Any) -> None:
+            self.session, self.met = session, False
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(self.session, name)
+
+        def run(self, *arguments: Any) -> Any:
+            if not self.met:
+                meeting.wait(20)
+            self.met = True
+            return self.session.run(*arguments)
+
+    def creating(model: str, providers: list[dict[str, Any]], options: Any) -> Any:
+        made.append([provider["name"] for provider in providers])
+        return Meeting(create(model, providers, options))
+
+    monkeypatch.setattr(agent, "create_session", creating)
+    sessions = ["cpu", ProviderSpec(name=agent.CPU), ["cpu", "dml"]]
+    with flow_of(save_product(tmp_path / "m.onnx"), Rows(), sessions=sessions) as flow:
+        for row in range(20):
+            flow.submit(row, block=True)
+    assert made == [[agent.CPU], [agent.CPU], [agent.CPU, "DmlExecutionProvider"]]
+    assert {outcome.number: outcome.value for outcome in flow} == {row: 4.0 * row for row in range(20)}
+
+
+def test_the_provider_of_each_session_must_be_there(tmp_path: Path) -> None:
+    model = save_product(tmp_path / "m.onnx")
+    with pytest.raises(UnavailableError, match="DmlExecutionProvider is not in this onnxruntime"):
+        flow_of(model, Rows(), sessions=["cpu", "dml"])
+    with pytest.raises(InputError, match="providers must be left out where sessions name theirs, got \\['cpu'\\]"):
+        flow_of(model, Rows(), sessions=["cpu"], providers=["cpu"])
+    for sessions in ([], "cpu", ["cpu", []], ["cpu", 1]):
+        with pytest.raises(InputError, match="sessions must name a provider of each, got "):
+            flow_of(model, Rows(), sessions=sessions)
 
 
 def test_what_cannot_work_is_refused(tmp_path: Path) -> None:
