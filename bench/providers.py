@@ -175,7 +175,8 @@ def _save(path: Path, requests: Sequence[Feeds]) -> None:
 def line(row: Mapping[str, Any]) -> str:
     """A row of the matrix, in Markdown."""
     model, device = row["name"].split(".onnx")[0], row["device"]
-    start = [model, row["provider"].removesuffix("ExecutionProvider"), device, row["made"] or "as it is"]
+    asked = row["name"].split(".onnx")[1].split()[0]
+    start = [model, row["provider"].removesuffix("ExecutionProvider"), device, row["made"] or asked]
     measured = row["measurement"]
     if measured is None:
         return "| " + " | ".join([*start, *["–"] * 5, row["problem"].splitlines()[0][:120]]) + " |"

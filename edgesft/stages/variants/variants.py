@@ -96,8 +96,11 @@ class Variants:
             if not recipe.told:
                 return Variant(precision, prepared.file.path)
             return Variant(precision, self._made(prepared, recipe), recipe.told)
-        except EdgesftError as error:
-            return Variant(precision, None, f"{precision or 'the variant'} for {provider.short}: {error}")
+        except (OSError, MemoryError):
+            raise  # A full disk says nothing about the model.
+        except Exception as error:  # whatever others' tools raise: the other variants are measured all the same
+            why = str(error) if isinstance(error, EdgesftError) else f"{type(error).__name__}: {error}"
+            return Variant(precision, None, f"{precision or 'the variant'} for {provider.short}: {why}")
 
     def _recipe(self, prepared: Prepared, provider: Provider, precision: str) -> Recipe:
         source = prepared.file.path
