@@ -155,6 +155,11 @@ class _Run:
             recipe=job.resolved,
             environment={**job.machine, "versions": job.facts["versions"], "differences": job.differences},
             warnings=tuple(warnings),
+            lineage={
+                "model_sha256": job.facts["model"],
+                "data_sha256": job.facts["data"],
+                "data_with_test_sha256": job.data_digest,
+            },
         )
 
     def _facts(self, final: Row, original: Row) -> Facts:
