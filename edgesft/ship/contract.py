@@ -7,7 +7,6 @@ from typing import Any
 
 from edgesft.ship.finding import Finding
 from edgesft.ship.graph import Graph, Value
-from edgesft.ship.variant import Variant
 
 CONTRACT = "contract.json"
 
@@ -50,9 +49,16 @@ def problems(said: Any) -> list[str]:
     return found
 
 
-def disagreements(said: Mapping[str, Any], graph: Graph, variant: Variant) -> list[Finding]:
-    """Where a model is not what the contract says: names, types, shapes, and as many scores as there are labels."""
-    fixed = variant.fixed.get("sizes", {})
+def disagreements(said: Mapping[str, Any], graph: Graph, file: str, fixed: Mapping[str, Any]) -> list[Finding]:
+    """Where a model is not what the contract says: names, types, shapes, and as many scores as there are labels.
+
+    Args:
+        said: The contract.
+        graph: What the model says of itself.
+        file: What it is called.
+        fixed: Axes of it that were free (`Variant.fixed`).
+    """
+    sizes = fixed.get("sizes", {})
     wrong = []
     for kind, values in (("inputs", graph.inputs), ("outputs", graph.outputs)):
         promised = [(each["name"], each["dtype"], each["shape"]) for each in said[kind]]
@@ -64,7 +70,7 @@ def disagreements(said: Mapping[str, Any], graph: Graph, variant: Variant) -> li
         for (name, dtype, shape), (_, own, axes) in zip(promised, got, strict=True):
             if dtype != own:
                 wrong.append(f"'{name}' must be of type {dtype}, which {CONTRACT} says; got {own}")
-            if not _fits(shape, axes, fixed):
+            if not _fits(shape, axes, sizes):
                 wrong.append(f"'{name}' must be of shape {shape}, which {CONTRACT} says; got {axes}")
     output, classes = said["decoding"].get("output"), said["decoding"].get("classes")
     for value in graph.outputs:
@@ -73,7 +79,7 @@ def disagreements(said: Mapping[str, Any], graph: Graph, variant: Variant) -> li
             width = value.shape[axis] if axis < len(value.shape) else None
             if isinstance(width, int) and width != classes:
                 wrong.append(f"'{output}' must have a score for each of the {classes} labels, got {width}")
-    return [Finding(message, "pack the run again", variant.file, "model") for message in wrong]
+    return [Finding(message, "pack the run again", file, "model") for message in wrong]
 
 
 def _fits(promised: Sequence[Any], got: Sequence[Any], fixed: Mapping[str, int]) -> bool:

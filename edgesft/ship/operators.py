@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from edgesft.measure.model.facts import read_model, subgraphs
+from edgesft.ship import ortfile
 from edgesft.ship.variant import Variant
 
 OPERATORS = "required_operators.config"
@@ -64,9 +66,11 @@ def to_ort(models: Mapping[str, Path], out: Path, needed: Operators) -> dict[str
     """
     from onnxruntime.tools.convert_onnx_models_to_ort import OptimizationStyle, convert_onnx_models_to_ort
 
+    logging.getLogger("ort_format_model.utils").setLevel(logging.WARNING)
     made = {}
     for name, folder in models.items():
         convert_onnx_models_to_ort(folder, out / name, [OptimizationStyle.Fixed])
         made[name] = out / name / "model.ort"
+        made[name].write_bytes(ortfile.canonical(made[name].read_bytes()))
         needed.add_config(out / name / OPERATORS)
     return made

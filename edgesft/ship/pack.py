@@ -164,6 +164,11 @@ def _fill(order: Order, given: _Given, out: Path, work: Path, progress: Progress
     """Writes every file of a bundle into a folder."""
     job = rows.job(given, Store(order.store), progress)
     told = graph.read(memoryview(given.model.read_bytes()), given.model.name)
+    described = describe.describe(job.task, given.contract, told, given.folder)
+    if wrong := contracts.problems(described):
+        raise InputError([Problem(f"contract of the run: {each}", "run the recipe again") for each in wrong])
+    if apart := contracts.disagreements(described, told, given.model.name, {}):
+        raise RefusedError(apart)
     real = rows.given_rows(order.inputs, told, order.rows) if order.inputs else None
     real = real or rows.chosen(job, given.contract, given.folder, order.rows)
     precision = [row for row in given.results["stages"] if row["kept"]][-1]["precision"]
@@ -178,9 +183,6 @@ def _fill(order: Order, given: _Given, out: Path, work: Path, progress: Progress
         runtime=order.runtime,
     )
     made = models.make(wanted, out, work, progress.say)
-    described = describe.describe(job.task, given.contract, told, given.folder)
-    if wrong := contracts.problems(described):
-        raise InputError([Problem(f"contract of the run: {each}", "run the recipe again") for each in wrong])
     _processor(given, out)
     terms = licences.find(job.model if isinstance(job.model, Path) else None, order.licences)
     terms.copy(out)

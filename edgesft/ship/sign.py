@@ -77,8 +77,10 @@ def sign(digests: Mapping[str, str], name: str, signer: Signer) -> bytes:
     def make() -> bytes:
         config = signing.signing.Config().set_hashing_config(_digests(digests, name))
         if signer.certificate:
+            # model-signing takes no empty chain; a certificate twice in it does no harm.
+            chain = signer.chain or [signer.certificate]
             config.use_certificate_signer(
-                private_key=signer.key, signing_certificate=signer.certificate, certificate_chain=signer.chain
+                private_key=signer.key, signing_certificate=signer.certificate, certificate_chain=chain
             )
         else:
             # model-signing hands the password on to a function that takes bytes.

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from edgesft.ship import canonical, contract, golden, graph, integrity, names
+from edgesft.ship import canonical, contract, golden, graph, integrity, names, ortfile
 from edgesft.ship.contract import CONTRACT
 from edgesft.ship.finding import Finding, RefusedError
 from edgesft.ship.golden import GOLDEN
@@ -20,9 +20,6 @@ from edgesft.ship.variant import Variant
 
 NEEDED = ("MODEL_CARD.md", CONTRACT, GOLDEN, "lineage.json", "measurements.json", "required_operators.config")
 """Files that every bundle has."""
-
-ORT_MARK = b"ORTM"
-"""Of ORT's format, at bytes 4 to 8 (onnxruntime's `ort.fbs`)."""
 
 CPU = "CPUExecutionProvider"
 
@@ -164,18 +161,14 @@ def models(source: Source, said: Mapping[str, Any], variants: Sequence[Variant])
     """Whether every model is what its variant and the contract say, and reads no file outside the bundle."""
     found = list[Finding]()
     for variant in variants:
-        view = source.view(variant.file)
-        if variant.form == "ort":
-            if bytes(view[4:8]) != ORT_MARK:
-                found.append(Finding("must be of ORT's format, got another", None, variant.file, "model"))
-            continue
+        reader = ortfile.read if variant.form == "ort" else graph.read
         try:
-            told = graph.read(view, variant.file)
+            told = reader(source.view(variant.file), variant.file)
         except RefusedError as error:
             found += error.findings
             continue
         outside = [_outside(variant, name) for name in told.outside]
-        found += [each for each in outside if each] or contract.disagreements(said, told, variant)
+        found += [each for each in outside if each] or contract.disagreements(said, told, variant.file, variant.fixed)
     return found
 
 
