@@ -63,7 +63,8 @@ def make(folder: Path) -> None:
         "schema": contract.SCHEMA,
         "schema_version": contract.SCHEMA_VERSION,
         "task": "arrays",
-        **{"labels": [], "options": {}, "states": {}, "preparation": {}, "decoding": {}, "thresholds": {}},
+        **{"labels": [], "options": {}, "states": {}, "thresholds": {}},
+        **{"preparation": {"kind": "arrays", "columns": []}, "decoding": {"kind": "none"}},
         **{"inputs": contract.values(told.inputs), "outputs": contract.values(told.outputs)},
     }
     for name in verify.NEEDED:

@@ -45,6 +45,7 @@ def load(data: bytes, name: str, kind: Kind = "contract", *, floats: bool = True
             parse_constant=lambda text: refuse(text),
             parse_float=float if floats else lambda text: refuse(f"the float {text}"),
         )
+        again = dump(value)
     except UnicodeDecodeError as error:
         refuse(f"byte {error.object[error.start]:#x} at {error.start}, which is no UTF-8")
     except json.JSONDecodeError as error:
@@ -53,6 +54,6 @@ def load(data: bytes, name: str, kind: Kind = "contract", *, floats: bool = True
         refuse("values nested too deep")
     except ValueError as error:
         refuse(str(error))
-    if dump(value) != data:
+    if again != data:
         refuse("the same value spelled otherwise")
     return value

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from edgesft.ship.finding import Finding, RefusedError
+from edgesft.ship.shape import NATURAL, Each, wrong
 from edgesft.ship.variant import ANY, Variant
 
 if TYPE_CHECKING:
@@ -24,6 +25,16 @@ SCHEMA, SCHEMA_VERSION = "edgesft/golden", 1
 DTYPES = frozenset(
     ("bool", "float16", "float32", "float64", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64")
 )
+
+ARRAY = {"dtype": str, "shape": [NATURAL], "data": (str, [str])}
+
+SHAPE = {
+    "schema": {SCHEMA},
+    "schema_version": range(1, SCHEMA_VERSION + 1),
+    "runtime": str,
+    "tolerances": Each(Each(float)),
+    "rows": [{"row": (None, Each((str, [str]))), "inputs": Each(ARRAY), "outputs": Each(Each(ARRAY))}],
+}
 
 Outputs = Mapping[str, "np.ndarray"]
 
@@ -122,28 +133,30 @@ def load(said: Any) -> Golden:
     Raises:
         RefusedError: It is of a newer format, or an array is not what it says.
     """
+    found = list(wrong(said, SHAPE)) or list(_contradictions(said))
+    if found:
+        raise RefusedError([_finding(message) for message in found])
     try:
-        if (said["schema"], said["schema_version"]) != (SCHEMA, SCHEMA_VERSION):
-            raise ValueError(f"schema must be '{SCHEMA}' of version {SCHEMA_VERSION}, got another")
         rows = [
-            Row(
-                _array_map(row["inputs"]), {name: _array_map(each) for name, each in row["outputs"].items()}, row["row"]
-            )
+            Row(_arrays(row["inputs"]), {name: _arrays(each) for name, each in row["outputs"].items()}, row["row"])
             for row in said["rows"]
         ]
-        known = {name: {key: float(value) for key, value in each.items()} for name, each in said["tolerances"].items()}
-        if (
-            not rows
-            or any(set(row.outputs) != set(known) for row in rows)
-            or any(ANY not in each for each in known.values())
-        ):
-            raise ValueError("rows must have outputs of every precision that has a tolerance, got others")
-        return Golden(rows, known, str(said["runtime"]))
-    except (KeyError, TypeError, AttributeError, ValueError) as error:
-        got = f"no {error}" if isinstance(error, KeyError) else str(error)
-        raise RefusedError(
-            Finding(f"must be golden rows, got {got}", "pack the run again", GOLDEN, "golden")
-        ) from error
+    except ValueError as error:
+        raise RefusedError(_finding(f"arrays must be what they say, got {error}")) from error
+    return Golden(rows, said["tolerances"], said["runtime"])
+
+
+def _contradictions(said: Mapping[str, Any]) -> Iterator[str]:
+    known = said["tolerances"]
+    if not said["rows"] or any(set(row["outputs"]) != set(known) for row in said["rows"]):
+        yield "rows must have outputs of every precision that has a tolerance, and of no other"
+    for precision, each in known.items():
+        if ANY not in each or not all(0 < limit <= 1 for limit in each.values()):
+            yield f"tolerances.{precision} must have a tolerance for {ANY}, all above 0 and at most 1, got {each}"
+
+
+def _finding(message: str) -> Finding:
+    return Finding(message, "pack the run again", GOLDEN, "golden")
 
 
 def _packed(arrays: Outputs) -> dict[str, Any]:
@@ -158,7 +171,7 @@ def _array(array: np.ndarray) -> dict[str, Any]:
     return {"dtype": str(array.dtype.newbyteorder("=")), "shape": list(array.shape), "data": data}
 
 
-def _array_map(said: Mapping[str, Any]) -> dict[str, np.ndarray]:
+def _arrays(said: Mapping[str, Any]) -> dict[str, np.ndarray]:
     return {name: _unpacked(name, each) for name, each in said.items()}
 
 
@@ -166,8 +179,8 @@ def _unpacked(name: str, said: Mapping[str, Any]) -> np.ndarray:
     import numpy as np
 
     dtype, shape, data = said["dtype"], said["shape"], said["data"]
-    if not isinstance(shape, list) or not all(type(axis) is int and axis >= 0 for axis in shape):
-        raise ValueError(f"'{name}' of shape {shape}")
+    if isinstance(data, list) != (dtype == "string"):
+        raise ValueError(f"'{name}' of type {dtype} with {type(data).__name__} as data")
     if dtype == "string":
         return np.asarray(data, object).reshape(shape)
     if dtype not in DTYPES:

@@ -9,7 +9,7 @@ from typing import Any
 
 from edgesft.ship import canonical, names
 from edgesft.ship.finding import Finding, RefusedError
-from edgesft.ship.variant import Variant
+from edgesft.ship.variant import NAME, Variant
 
 MANIFEST, SIGNATURE = "manifest.json", "signature.json"
 
@@ -19,8 +19,6 @@ UNLISTED = (MANIFEST, SIGNATURE)
 SCHEMA, SCHEMA_VERSION = "edgesft/bundle", 1
 
 DIGEST = re.compile(r"[0-9a-f]{64}")
-
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 KEYS = {"schema", "schema_version", "name", "version", "files", "variants"}
 
@@ -76,7 +74,8 @@ def load(data: bytes) -> Manifest:
     """
     said = canonical.load(data, MANIFEST, "manifest", floats=False)
     if not isinstance(said, dict) or said.get("schema") != SCHEMA:
-        raise _refused(f"schema must be '{SCHEMA}', got {_got(said.get('schema') if isinstance(said, dict) else said)}")
+        got = said.get("schema") if isinstance(said, dict) else said
+        raise _refused(f"schema must be '{SCHEMA}', got {_got(got)}")
     version = said.get("schema_version")
     if type(version) is not int or not 1 <= version <= SCHEMA_VERSION:
         message = f"schema_version must be 1 to {SCHEMA_VERSION} for this edgesft, got {_got(version)}"

@@ -13,7 +13,7 @@ from typing import Any
 from edgesft.errors import EdgesftError, StageError
 from edgesft.measure.model.file import ModelFile, inspect
 from edgesft.measure.providers import PROVIDERS, Provider
-from edgesft.ship import operators
+from edgesft.ship import graph, operators, ortfile
 from edgesft.ship.variant import ANY, Form, Variant
 from edgesft.spec.profile import ProfileSpec
 from edgesft.tasks.base import Batch
@@ -137,10 +137,16 @@ def _add(
         providers=tuple(providers),
         runtime=wanted.runtime,
         architectures=tuple(architectures),
-        static=fixed is not None or (form == "onnx" and not file.free),
+        static=fixed is not None or not _free(out / places[0], form),
         fixed=fixed or {},
     )
     found.variants.append(variant)
+
+
+def _free(path: Path, form: Form) -> bool:
+    """Whether an input has a free axis."""
+    told = (ortfile if form == "ort" else graph).read(memoryview(path.read_bytes()), path.name)
+    return any(not isinstance(axis, int) for value in told.inputs for axis in value.shape)
 
 
 def _static(found: Models, wanted: Wanted, file: ModelFile, out: Path, work: Path, say: Callable[[str], None]) -> None:

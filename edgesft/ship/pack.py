@@ -20,10 +20,10 @@ from edgesft.ship import lineage as lineages
 from edgesft.ship.finding import RefusedError
 from edgesft.ship.golden import GOLDEN, Golden, Row
 from edgesft.ship.integrity import digests
-from edgesft.ship.manifest import MANIFEST, NAME, SIGNATURE, Listed, Manifest
+from edgesft.ship.manifest import MANIFEST, SIGNATURE, Listed, Manifest
 from edgesft.ship.operators import OPERATORS
 from edgesft.ship.source import Folder
-from edgesft.ship.variant import VERSION, Variant
+from edgesft.ship.variant import NAME, VERSION, Variant
 from edgesft.stages.artefact import CONTRACT
 from edgesft.store.disk import guarded
 from edgesft.store.store import Store

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
 from edgesft.ship.finding import Finding, RefusedError
+from edgesft.ship.shape import NATURAL, POSITIVE, Each, wrong
 
 Form = Literal["onnx", "ort", "context"]
 """An ONNX file; ORT's own format, which reduced builds read; ONNX around what a provider compiled before."""
@@ -17,19 +18,24 @@ ANY = "*"
 
 VERSION = re.compile(r"\d+(\.\d+){1,3}")
 
-KEYS = {
-    "architectures": list,
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+"""Of a bundle, and of a variant."""
+
+AXES = Each(Each(str, re.compile(r"\d{1,2}")))
+
+SHAPE = {
+    "name": NAME,
     "file": str,
-    "files": list,
-    "fixed": dict,
-    "form": str,
-    "golden": str,
-    "memory_bytes": int,
-    "name": str,
+    "files": [str],
+    "form": set(get_args(Form)),
     "precision": str,
-    "providers": list,
-    "runtime": str,
+    "golden": str,
+    "providers": [str],
+    "runtime": VERSION,
+    "architectures": [str],
+    "memory_bytes": NATURAL,
     "static": bool,
+    "fixed": ({}, {"sizes": Each(POSITIVE), "inputs": AXES, "outputs": AXES}),
 }
 
 
@@ -97,19 +103,19 @@ class Variant:
         Raises:
             RefusedError: A key is missing, unknown or of another type.
         """
-        if not isinstance(said, dict) or set(said) != set(KEYS):
-            got = ", ".join(sorted(said)) if isinstance(said, dict) else repr(said)
-            raise _refused(f"a variant must have {', '.join(sorted(KEYS))}, got {got}")
-        for key, kind in KEYS.items():
-            strings = kind is not list or all(isinstance(each, str) for each in said[key])
-            if type(said[key]) is not kind or not strings:
-                raise _refused(f"variants.{key} must be {_TYPES[kind]}, got {said[key]!r}")
-        if said["form"] not in get_args(Form):
-            raise _refused(f"variants.form must be {', '.join(get_args(Form))}, got '{said['form']}'")
+        if found := list(wrong(said, SHAPE, "variants")):
+            raise RefusedError([_finding(each) for each in found])
         if said["files"][:1] != [said["file"]]:
-            raise _refused(f"variants.files must begin with '{said['file']}', got {said['files']}")
-        if not VERSION.fullmatch(said["runtime"]):
-            raise _refused(f"variants.runtime must be a version, got '{said['runtime']}'")
+            raise RefusedError(_finding(f"variants.files must begin with '{said['file']}', got {said['files']}"))
+        axes = {
+            name
+            for places in ("inputs", "outputs")
+            for each in said["fixed"].get(places, {}).values()
+            for name in each.values()
+        }
+        if not axes <= set(said["fixed"].get("sizes", {})) or (said["fixed"] and not said["static"]):
+            message = f"variants.fixed must have a size for each axis, of a static variant, got {said['fixed']}"
+            raise RefusedError(_finding(message))
         read: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in said.items()}
         return cls(**read)
 
@@ -123,9 +129,6 @@ class Variant:
             and (device.memory_bytes is None or device.memory_bytes >= self.memory_bytes)
             and (self.static or provider not in device.static)
         )
-
-
-_TYPES = {list: "a list of texts", str: "a text", dict: "an object", int: "a whole number", bool: "true or false"}
 
 
 def select(variants: Sequence[Variant], device: Device) -> tuple[Variant, str] | None:
@@ -147,5 +150,5 @@ def version(text: str) -> tuple[int, ...]:
     return tuple(int(part) for part in re.findall(r"\d+", text.partition("+")[0])[:3])
 
 
-def _refused(message: str) -> RefusedError:
-    return RefusedError(Finding(message, "pack the run again", "manifest.json", "manifest"))
+def _finding(message: str) -> Finding:
+    return Finding(message, "pack the run again", "manifest.json", "manifest")

@@ -168,6 +168,8 @@ def models(source: Source, said: Mapping[str, Any], variants: Sequence[Variant])
             found += error.findings
             continue
         outside = [_outside(variant, name) for name in told.outside]
+        if variant.static and any(not isinstance(axis, int) for each in told.inputs for axis in each.shape):
+            found.append(Finding("must have no free axis, its variant is static; got one", None, variant.file, "model"))
         found += [each for each in outside if each] or contract.disagreements(said, told, variant.file, variant.fixed)
     return found
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import shutil
 import struct
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -296,7 +297,7 @@ RESEALED = (
     Attack("another width", on(MODEL, width), "model", MODEL, "must be of shape"),
     Attack(
         "another input",
-        on("contract.json", lambda s: s["inputs"][0].update(name="ids")),
+        on("contract.json", lambda s: (s["inputs"][0].update(name="ids"), s["preparation"].pop("fields"))),
         "model",
         MODEL,
         "inputs must be ids, attention_mask",
@@ -323,9 +324,41 @@ RESEALED = (
         "a file of the bundle",
     ),
     Attack(
-        "no decoding", on("contract.json", lambda s: s.pop("decoding")), "contract", "contract.json", "decoding must"
+        "no decoding",
+        on("contract.json", lambda s: s.pop("decoding")),
+        "contract",
+        "contract.json",
+        "decoding must be there",
     ),
     Attack("no contract", lambda f: (f / "contract.json").unlink(), "missing", "contract.json", "of every bundle"),
+    Attack(
+        "a decoding that nobody knows",
+        on("contract.json", lambda s: s["decoding"].update(kind="eval")),
+        "contract",
+        "contract.json",
+        "decoding.kind must be one of",
+    ),
+    Attack(
+        "an output that no model has",
+        on("contract.json", lambda s: s["decoding"].update(output="scores")),
+        "contract",
+        "contract.json",
+        "decoding.output must be one of logits",
+    ),
+    Attack(
+        "a temperature of 0",
+        on("contract.json", lambda s: s["decoding"].update(temperature=0)),
+        "contract",
+        "contract.json",
+        "above 0",
+    ),
+    Attack(
+        "a tolerance for everything",
+        golden(lambda s: s["tolerances"]["fp32"].update({"*": 1e9})),
+        "golden",
+        "golden.json",
+        "at most 1",
+    ),
     Attack("no golden rows", lambda f: (f / "golden.json").unlink(), "missing", "golden.json", "of every bundle"),
     Attack("other weights", on(MODEL, weights), "golden", MODEL, "must be within 0.001"),
     Attack(
@@ -373,6 +406,36 @@ def test_with_every_digest_right(bundle: Path, tmp_path: Path, attack: Attack) -
     attack.do(broken)
     seal(broken)
     refused(verify(broken), attack)
+
+
+def places(value: Any, at: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """Every place in a JSON value."""
+    yield at
+    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, each in inner:
+        yield from places(each, (*at, key))
+
+
+def put(value: Any, at: tuple[Any, ...], new: Any) -> Any:
+    if not at:
+        return new
+    value[at[0]] = put(value[at[0]], at[1:], new)
+    return value
+
+
+@pytest.mark.parametrize("name", ["manifest.json", "contract.json", "golden.json"])
+@pytest.mark.parametrize("junk", [None, -1, "x", [], {}, 1e9, True, [None], {"a": 1}], ids=repr)
+def test_whatever_stands_where_nothing_breaks(bundle: Path, tmp_path: Path, name: str, junk: Any) -> None:
+    """Any value in any place is refused, or harmless; nothing raises what no message was written for."""
+    broken = runs.copy(bundle, tmp_path / "b")
+    before = (broken / name).read_bytes()
+    rng = random.Random(f"{name}{junk}")
+    everywhere = [at for at in places(json.loads(before)) if at[:1] != ("files",)]
+    for at in rng.sample(everywhere, 6):
+        (broken / name).write_bytes(canonical.dump(put(json.loads(before), at, junk)))
+        if name != "manifest.json":
+            seal(broken)
+        verify(broken, rows=name == "golden.json")
 
 
 def zipped(*files: tuple[str, bytes], attributes: int | None = None) -> Callable[[Path, Path], Any]:
