@@ -18,7 +18,7 @@ VARIANTS = ("model", "static", "ort", "context", "fp32")
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the command's arguments."""
-    parser.add_argument("run", type=Path, metavar="RUN", help="folder that a run left")
+    parser.add_argument("run", type=Path, metavar="RUN", help="folder that a run left; with --sign also a bundle")
     parser.add_argument("--output", type=Path, metavar="PATH", help="folder or .zip to make (default: RUN-bundle.zip)")
     parser.add_argument("--replace", action="store_true", help="a bundle that is there may be replaced")
     parser.add_argument("--name", help="of the bundle (default: the run's)")
@@ -58,9 +58,14 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def main(options: argparse.Namespace) -> int:
     """Makes the bundle and says what is in it."""
     from edgesft.progress import Progress
-    from edgesft.ship import models
+    from edgesft.ship import models, seal
     from edgesft.ship.pack import Order, pack
+    from edgesft.ship.sign import Signer
 
+    if options.sign and seal.is_bundle(options.run):
+        manifest = seal.endorse(options.run, Signer(options.sign, options.certificate, options.chain))
+        print(f"{options.run}: {manifest.name} {manifest.version}, signed")
+        return 0
     order = Order(
         run=options.run,
         output=options.output,

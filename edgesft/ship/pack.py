@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,13 +12,12 @@ from typing import Any
 from edgesft.errors import InputError, Problem
 from edgesft.gate.artefact import BESIDE, GateArtefact, artefact
 from edgesft.progress import Progress
-from edgesft.ship import archive, canonical, card, describe, golden, graph, licences, models, names, rows, session, sign
+from edgesft.ship import canonical, card, describe, golden, graph, licences, models, names, rows, seal, session, sign
 from edgesft.ship import contract as contracts
 from edgesft.ship import lineage as lineages
 from edgesft.ship.finding import RefusedError
 from edgesft.ship.golden import GOLDEN, Golden, Row
-from edgesft.ship.integrity import digests
-from edgesft.ship.manifest import MANIFEST, SIGNATURE, Listed, Manifest
+from edgesft.ship.manifest import Manifest
 from edgesft.ship.operators import OPERATORS
 from edgesft.ship.source import Folder
 from edgesft.ship.variant import NAME, VERSION, Variant
@@ -28,10 +25,7 @@ from edgesft.stages.artefact import CONTRACT
 from edgesft.store.disk import guarded
 from edgesft.store.store import Store
 
-ARCHIVE = ".zip"
-"""Ending of an output that is to be an archive."""
-
-SUFFIX = f"-bundle{ARCHIVE}"
+SUFFIX = f"-bundle{seal.ARCHIVE}"
 
 ROWS = 5
 """Golden rows: as few as show a wrong layout, a lost scale or another tokenizer, which all rows show."""
@@ -100,7 +94,7 @@ def pack(order: Order, progress: Progress | None = None) -> Packed:
     progress = progress or Progress()
     given = _run(order)
     target = order.output or given.folder.absolute().with_name(f"{given.folder.absolute().name}{SUFFIX}")
-    _check(order, target)
+    _check(order, order.name or given.name, target)
     with guarded(target.parent):
         target.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=f".{target.name}.", dir=target.parent) as folder:
@@ -108,7 +102,7 @@ def pack(order: Order, progress: Progress | None = None) -> Packed:
             out.mkdir()
             manifest, left_out = _fill(order, given, out, Path(folder) / "work", progress)
             size = sum(file.stat().st_size for file in out.rglob("*") if file.is_file())
-            _place(out, target, Path(folder))
+            seal.put(out, target, Path(folder))
     return Packed(target, manifest, size, left_out, _warnings(given.results))
 
 
@@ -135,29 +129,22 @@ def _run(order: Order) -> _Given:
     return _Given(**vars(given))
 
 
-def _check(order: Order, target: Path) -> None:
+def _check(order: Order, name: str, target: Path) -> None:
     """What is wrong with an order, all at once."""
     problems = []
     if unknown := [kind for kind in order.variants if kind not in models.KINDS]:
         problems.append(f"variant must be one of {', '.join(models.KINDS)}, got '{unknown[0]}'")
-    if order.name is not None and not NAME.fullmatch(order.name):
-        problems.append(f"name must be letters, digits and . _ -, at most 100, got '{order.name}'")
+    if not NAME.fullmatch(name):
+        problems.append(f"name must be letters, digits and . _ -, at most 100, got '{name}': --name")
     if order.version < 1:
         problems.append(f"version must be a whole number from 1 on, got {order.version}")
     if order.rows < 1:
         problems.append(f"rows must be at least 1, got {order.rows}")
     if not VERSION.fullmatch(order.runtime):
         problems.append(f"min-runtime must be a version such as 1.23, got '{order.runtime}'")
-    if target.exists() and not order.replace:
-        problems.append(f"output must not exist yet, got '{target}': --replace, or another --output")
-    if target.exists() and order.replace and not _is_bundle(target):
-        problems.append(f"output must be a bundle where it is to be replaced, got '{target}'")
     if problems:
-        raise InputError("\n".join(problems))
-
-
-def _is_bundle(path: Path) -> bool:
-    return (path / MANIFEST).is_file() if path.is_dir() else path.suffix == ARCHIVE
+        raise InputError([Problem(message) for message in problems])
+    seal.require_free(target, replace=order.replace)
 
 
 def _fill(order: Order, given: _Given, out: Path, work: Path, progress: Progress) -> tuple[Manifest, Mapping[str, str]]:
@@ -199,7 +186,7 @@ def _fill(order: Order, given: _Given, out: Path, work: Path, progress: Progress
     text = card.card(name, order.version, described, lineage, measurements, made.variants, sizes)
     _write(out, card.CARD, text.encode())
     _agree(described, made.variants, out)
-    return _seal(name, order, made.variants, out), made.left_out
+    return seal.seal(out, name, order.version, made.variants, order.signer), made.left_out
 
 
 def _processor(given: _Given, out: Path) -> None:
@@ -247,49 +234,6 @@ def _agree(described: Mapping[str, Any], variants: Sequence[Variant], out: Path)
     found = verify.models(Folder(out), described, variants)
     if found:
         raise RefusedError(found)
-
-
-def _seal(name: str, order: Order, variants: Sequence[Variant], out: Path) -> Manifest:
-    """Writes the manifest and, where somebody signs, the signature."""
-    source = Folder(out)
-    found = digests(source, list(source.files))
-    listed = {each: Listed(source.files[each], str(found[each])) for each in source.files}
-    manifest = Manifest(name if NAME.fullmatch(name) else "model", order.version, listed, tuple(variants))
-    _write(out, MANIFEST, manifest.dump())
-    if order.signer:
-        everything = {each: said.sha256 for each, said in listed.items()} | {MANIFEST: Folder(out).digest(MANIFEST)}
-        _write(out, SIGNATURE, sign.sign(everything, manifest.name, order.signer))
-    return manifest
-
-
-def _place(out: Path, target: Path, work: Path) -> None:
-    """Moves a bundle to its place, which has all of it or nothing."""
-    whole = out
-    if target.suffix == ARCHIVE:
-        source = Folder(out)
-        whole = work / target.name
-        with whole.open("xb") as file:
-            archive.write({name: out / name for name in source.files}, file)
-        os.chmod(whole, 0o644)
-    else:
-        os.chmod(out, 0o755)  # noqa: S103 - as any folder is made; the temporary one is its owner's alone
-    with _aside(target, work):
-        os.replace(whole, target)
-
-
-@contextmanager
-def _aside(target: Path, work: Path) -> Iterator[None]:
-    """Moves a folder of before out of the way, and back where what comes fails; files are replaced at once."""
-    before = work / "before"
-    if not target.is_dir():
-        yield
-        return
-    os.replace(target, before)
-    try:
-        yield
-    except BaseException:
-        os.replace(before, target)
-        raise
 
 
 def _warnings(results: Mapping[str, Any]) -> list[str]:

@@ -122,7 +122,7 @@ def _version(manifest: Manifest, at_least: int) -> Sequence[Finding]:
 
 
 def _signature(source: Source, manifest: Manifest, trust: Trust) -> Sequence[Finding]:
-    from edgesft.ship import sign
+    from edgesft.ship import seal, sign
 
     if SIGNATURE not in source.files:
         raise RefusedError(
@@ -131,8 +131,7 @@ def _signature(source: Source, manifest: Manifest, trust: Trust) -> Sequence[Fin
     if source.files[SIGNATURE] > MOST_BYTES:
         message = f"must have at most {MOST_BYTES} bytes, got {source.files[SIGNATURE]}"
         raise RefusedError(Finding(message, None, SIGNATURE, "signature"))
-    digests = {name: each.sha256 for name, each in manifest.files.items()} | {MANIFEST: source.digest(MANIFEST)}
-    sign.verify(source.read(SIGNATURE), digests, manifest.name, trust)
+    sign.verify(source.read(SIGNATURE), seal.signed(source, manifest), manifest.name, trust)
     return []
 
 

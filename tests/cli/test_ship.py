@@ -40,6 +40,11 @@ def test_exit_codes_of_verify(signed: Path, keys: Keys, tmp_path: Path) -> None:
     light = ["verify", str(signed), "--no-golden"]
     assert main([*light, "--key", str(keys.public)]) == 0
     assert main([*light, "--key", str(keys.other_public)]) == 1
+    theirs = runs.copy(signed, tmp_path / "theirs")
+    assert main(["pack", str(theirs), "--sign", str(keys.other)]) == 0
+    assert main(["verify", str(theirs), "--no-golden", "--key", str(keys.other_public)]) == 0
+    runs.flip(theirs / "golden.json")
+    assert main(["pack", str(theirs), "--sign", str(keys.private)]) == 1
     assert main([*light, "--at-least", "4"]) == 1
     assert main([*light, "--key", str(tmp_path / "none")]) == 2
     assert main([*light, "--key", str(keys.public), "--root", str(keys.public)]) == 2

@@ -12,8 +12,7 @@ import numpy as np
 import pytest
 
 from edgesft.errors import InputError
-from edgesft.ship import golden, lineage
-from edgesft.ship import pack as packing
+from edgesft.ship import golden, lineage, seal
 from edgesft.ship.finding import RefusedError
 from edgesft.ship.pack import Order, pack
 from edgesft.ship.source import Folder, open_source
@@ -209,7 +208,7 @@ def test_a_bundle_is_replaced_by_a_whole_one(
     pack(Order(run, target, variants=("model",)), QUIET)
     before = open_source(target).digest("manifest.json")
     with monkeypatch.context() as patch, pytest.raises(OSError, match="gone"):
-        patch.setattr(packing, "_write", lambda *_: (_ for _ in ()).throw(OSError("gone")))
+        patch.setattr(seal.os, "replace", lambda *_: (_ for _ in ()).throw(OSError("gone")))
         pack(Order(run, target, version=2, variants=("model",), replace=True), QUIET)
     assert open_source(target).digest("manifest.json") == before
     assert [path.name for path in tmp_path.iterdir()] == [name]

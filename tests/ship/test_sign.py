@@ -10,10 +10,11 @@ from pathlib import Path
 import pytest
 
 from edgesft.errors import InputError, UnavailableError
-from edgesft.ship import sign
+from edgesft.ship import seal, sign
 from edgesft.ship.finding import RefusedError
 from edgesft.ship.sign import Signer, Trust
 from edgesft.ship.verify import verify
+from tests.ship import runs
 from tests.ship.conftest import Keys
 
 DIGESTS = {"a.json": "0" * 64, "b/c.bin": "1" * 64}
@@ -112,3 +113,33 @@ def test_a_signature_by_key_where_a_certificate_is_asked_for(keys: Keys, tmp_pat
     root, *_ = certificates(tmp_path, "ours")
     with pytest.raises(RefusedError):
         sign.verify(sign.sign(DIGESTS, "x", Signer(keys.private)), DIGESTS, "x", Trust(roots=[root]))
+
+
+@pytest.mark.parametrize("form", ["folder", "archive"])
+def test_a_bundle_that_is_there(bundle: Path, keys: Keys, tmp_path: Path, form: str) -> None:
+    place = runs.copy(bundle, tmp_path / "b")
+    if form == "archive":
+        files = list(runs.contents(place).items())
+        place = tmp_path / "b.zip"
+        runs.zipped(files, place)
+    seal.endorse(place, Signer(keys.other))
+    seal.endorse(place, Signer(keys.private))
+    report = verify(place, trust=Trust(keys.public), rows=False)
+    assert report.holds, report.findings
+    assert not verify(place, trust=Trust(keys.other_public), rows=False).holds
+    assert not [path for path in tmp_path.iterdir() if path.name.startswith(".")]
+
+
+def test_nobody_signs_what_differs(bundle: Path, keys: Keys, tmp_path: Path) -> None:
+    broken = runs.copy(bundle, tmp_path / "b")
+    runs.flip(broken / "golden.json")
+    (broken / "extra").touch()
+    (broken / "lineage.json").unlink()
+    with pytest.raises(RefusedError) as refused:
+        seal.endorse(broken, Signer(keys.private))
+    assert {(each.kind, each.where) for each in refused.value.findings} == {
+        ("changed", "golden.json"),
+        ("extra", "extra"),
+        ("missing", "lineage.json"),
+    }
+    assert not (broken / "signature.json").exists()
