@@ -4,7 +4,7 @@ VENV ?= .venv
 RUN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test test-slow test-providers providers lint format bench-sst2 bench-clinc150 bench-tasks bench-compression bench-models bench-harness bench-gate bench-finetune clean
+.PHONY: demo test test-slow test-providers providers lint format bench-sst2 bench-clinc150 bench-tasks bench-compression bench-models bench-harness bench-gate bench-finetune bench-bundle clean
 
 # The constraints name the exact set that was tested. The weights' package asks for sentence-transformers, which
 # nothing here needs.
@@ -87,6 +87,10 @@ bench-gate: $(READY)
 # Half an hour on 2 cores; reads EDGESFT_DATA, and goes on where it was stopped.
 bench-finetune: $(READY)
 	$(RUN)/python bench/finetune.py --output runs/finetune
+
+# Two minutes.
+bench-bundle: $(READY)
+	$(RUN)/python bench/bundle.py --output runs/bundle.json
 
 clean:
 	rm -rf $(VENV) runs .pytest_cache .ruff_cache .mypy_cache

@@ -12,10 +12,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from edgesft.api import ProfileResult, Result, run
+    from edgesft.api import ProfileResult, Result, pack, run, verify
     from edgesft.errors import EdgesftError, InputError, UnavailableError
 
-__all__ = ["EdgesftError", "InputError", "ProfileResult", "Result", "UnavailableError", "run"]
+__all__ = ["EdgesftError", "InputError", "ProfileResult", "Result", "UnavailableError", "pack", "run", "verify"]
 __version__ = "0.1.0"
 
 

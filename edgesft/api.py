@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from onnxruntime import InferenceSession
 
     from edgesft.pipeline.tune import Tune
+    from edgesft.ship.pack import Packed
+    from edgesft.ship.sign import Trust
+    from edgesft.ship.verify import Report
 
 RESULTS = "results.json"
 RECIPE = "recipe.yaml"
@@ -149,6 +152,46 @@ def run(
             place = folder if len(jobs) == 1 else folder / job.profile.name
             found[job.profile.name] = write(run_job(job, (*checked.warnings, *unread)), place, tuning)
     return Result(found)
+
+
+def pack(
+    run: str | Path, output: str | Path | None = None, *, progress: Progress | None = None, **order: Any
+) -> Packed:
+    """Packs what a run left into a bundle for devices, by default `<run>-bundle.zip` beside it.
+
+    Args:
+        run: Folder that the run left.
+        output: Folder or `.zip` to make.
+        progress: Where to tell what goes on; by default standard error.
+        order: The other fields of `edgesft.ship.pack.Order`: `version`, `variants`, `signer`, …
+
+    Raises:
+        InputError: What is asked for cannot be; nothing was written.
+        RefusedError: The model does not keep its own contract, or a variant answers otherwise.
+        UnavailableError: The disk is full, or model-signing is not installed.
+    """
+    from edgesft.ship.pack import Order
+    from edgesft.ship.pack import pack as make
+
+    return make(Order(Path(run), Path(output) if output else None, **order), progress)
+
+
+def verify(bundle: str | Path, *, trust: Trust | None = None, rows: bool = True, at_least: int = 1) -> Report:
+    """Verifies a bundle; `holds` tells whether nothing is wrong, and `findings` what is.
+
+    Args:
+        bundle: Folder or archive.
+        trust: Who must have signed it; None does not ask.
+        rows: Whether to run the golden rows, on the CPU provider.
+        at_least: Lowest version of the bundle.
+
+    Raises:
+        InputError: There is no such bundle, or a key cannot be read.
+        UnavailableError: model-signing is not installed.
+    """
+    from edgesft.ship.verify import verify as check
+
+    return check(Path(bundle), trust=trust, rows=rows, at_least=at_least)
 
 
 def write(outcome: Outcome, folder: Path, tuning: Mapping[str, Any] | None = None) -> ProfileResult:

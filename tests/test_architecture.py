@@ -14,6 +14,7 @@ PACKAGE = Path(__file__).parent.parent / "edgesft"
 FLOORS = (
     "cli",
     "api",
+    "ship",
     "report",
     "gate",
     "pipeline",

@@ -27,6 +27,8 @@ COMMANDS = {
     "compare": "measure a candidate against a baseline model in one job, and decide",
     "baseline": "keep the file of figures that later artefacts are held against",
     "history": "read many results and find where a figure stepped",
+    "pack": "pack a run into a bundle for devices: models, contract, golden rows, receipt",
+    "verify": "check a bundle: whole, signed, in agreement with itself, and answering as it did",
     "init": "start a recipe from a built-in one, or the gate in CI",
     "recipes": "list the built-in recipes",
     "profiles": "list the device profiles, or show one",
@@ -39,8 +41,8 @@ CLOSED = 141
 """What shells expect of a process whose reader went away (128 + SIGPIPE)."""
 
 
-def parser() -> argparse.ArgumentParser:
-    """The whole command line; a command's module is imported only when it is the one that is called."""
+def parser(called: str | None = None) -> argparse.ArgumentParser:
+    """The command line; where it is known which command is called, only that one's module is imported."""
     top = argparse.ArgumentParser(
         prog="edgesft",
         description="Fine-tune, compress and export models that provably meet a real-time budget on a named device.",
@@ -49,8 +51,9 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument("--version", action="version", version=f"edgesft {__version__}")
     commands = top.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for name, text in COMMANDS.items():
-        module = importlib.import_module(f"edgesft.cli.{name}")
-        module.arguments(commands.add_parser(name, help=text, description=text[0].upper() + text[1:] + "."))
+        command = commands.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
+        if called in (name, None):
+            importlib.import_module(f"edgesft.cli.{name}").arguments(command)
     return top
 
 
@@ -97,7 +100,8 @@ def _run(command: ModuleType, options: argparse.Namespace) -> int:
 
 def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     """Argparse takes `a.b=c` only before the first option; a person writes it anywhere."""
-    top = parser()
+    words = sys.argv[1:] if argv is None else argv
+    top = parser(words[0] if words and words[0] in COMMANDS else None)
     options, rest = top.parse_known_args(argv)
     plain = [word for word in rest if not word.startswith("-")]
     later = plain if hasattr(options, "words") else [word for word in plain if "=" in word and "settings" in options]

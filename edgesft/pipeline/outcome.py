@@ -91,6 +91,7 @@ class Outcome:
         recipe: The resolved recipe.
         environment: Machine, versions, and where the machine is not the profile's.
         warnings: What the person should know and that stopped nothing.
+        lineage: Digests of the pretrained model and of the rows, by which what it was made from is known again.
     """
 
     profile: ProfileSpec
@@ -105,3 +106,4 @@ class Outcome:
     recipe: Mapping[str, Any]
     environment: Mapping[str, Any]
     warnings: tuple[str, ...]
+    lineage: Mapping[str, Any] = field(default_factory=dict)

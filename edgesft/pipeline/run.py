@@ -161,6 +161,11 @@ class _Run:
                 "differences": job.differences,
             },
             warnings=tuple(warnings),
+            lineage={
+                "model_sha256": job.facts["model"],
+                "data_sha256": job.facts["data"],
+                "data_with_test_sha256": job.data_digest,
+            },
         )
 
     def _facts(self, final: Row, original: Row, agreement: float | None) -> Facts:

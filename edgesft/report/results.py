@@ -29,6 +29,7 @@ def to_json(outcome: Outcome) -> dict[str, Any]:
         "stages": [_stage(row) for row in outcome.rows],
         "environment": {**outcome.environment, "profile": outcome.profile.model_dump(mode="json", exclude={"budget"})},
         "recipe": dict(outcome.recipe),
+        "lineage": dict(outcome.lineage),
         "warnings": list(outcome.warnings),
     }
 
@@ -38,6 +39,7 @@ def _stage(row: Row) -> dict[str, Any]:
     return {
         "stage": row.stage,
         "name": row.name,
+        "key": row.onnx.key,
         "kept": row.kept,
         "reason": decision.reason if decision else "",
         "summary": row.report.summary,

@@ -16,7 +16,7 @@ from edgesft.tasks import calibration, evaluation, factory, metrics
 from edgesft.tasks.base import Batch, Contract, Example, Graph, Row, Run, Task
 from edgesft.tasks.factory import Factory
 from edgesft.tasks.source import Source
-from edgesft.tasks.text_classification import known
+from edgesft.tasks.text_classification import known, scored
 
 if TYPE_CHECKING:
     import torch
@@ -152,6 +152,17 @@ class Arrays(Task):
     def load_processor(self, source: Source, contract: Contract) -> NoProcessor:
         """Nothing to be done to arrays."""
         return NoProcessor()
+
+    def preparation(self, contract: Contract) -> dict[str, Any]:
+        """Arrays are fed as they are, with a batch axis before."""
+        return {"kind": "arrays", "columns": list(contract.options["inputs"]), "arrays": contract.options["inputs"]}
+
+    def decoding(self, contract: Contract) -> dict[str, Any]:
+        """The class with the highest score, or the scores themselves."""
+        if not contract.labels:
+            return {"kind": "numbers", "output": "logits"}
+        heat = contract.options.get(calibration.TEMPERATURE, 1.0)
+        return {**scored(contract, "classes", 1), "activation": "softmax", "temperature": heat}
 
     def encode(self, rows: Sequence[Row], processor: Any, contract: Contract) -> list[Example]:
         """Arrays, float32 or int64; labels are the class's index or float32 numbers."""

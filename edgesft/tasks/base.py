@@ -258,6 +258,23 @@ class Task(ABC):
         """How well predictions tell rows of the task's kind from others, as JSON values for the report."""
         return {}
 
+    def preparation(self, contract: Contract) -> dict[str, Any]:
+        """How device code makes the inputs of a raw row, as JSON values.
+
+        Returns:
+            `kind`, which the format of bundles describes, and what that kind needs; `columns` are those of the row.
+        """
+        return {"kind": "arrays", "columns": []}
+
+    def decoding(self, contract: Contract) -> dict[str, Any]:
+        """How device code makes an answer of the outputs, as JSON values.
+
+        Returns:
+            `kind`, which the format of bundles describes, and what that kind needs. Where an output has a score a
+            label, `output`, `axis` and `classes` say which, along which axis, and how many.
+        """
+        return {"kind": "none"}
+
     @abstractmethod
     def graphs(self, model: nn.Module, processor: Any, examples: Sequence[Example]) -> list[Graph]:
         """What to export, with sample inputs made of real rows."""

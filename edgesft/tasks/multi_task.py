@@ -13,7 +13,7 @@ from edgesft.errors import InputError, Problem
 from edgesft.tasks import evaluation, metrics
 from edgesft.tasks.base import Contract, Example, Row
 from edgesft.tasks.text import LABELS
-from edgesft.tasks.text_classification import TextClassification, encoded, known
+from edgesft.tasks.text_classification import TextClassification, encoded, known, scored
 
 if TYPE_CHECKING:
     import torch
@@ -149,6 +149,11 @@ class MultiTask(TextClassification):
             ],
             "heads": told,
         }
+
+    def decoding(self, contract: Contract) -> dict[str, Any]:
+        """Of each head the class with the highest logit among its own."""
+        own = [{"name": name, "first": first, "classes": last - first} for name, (first, last) in heads(contract)]
+        return {**scored(contract, "heads", 1), "heads": own, "activation": "softmax"}
 
     def calibrate(self, predictions: np.ndarray, references: np.ndarray, contract: Contract) -> dict[str, Any]:
         """Nothing: heads would need a temperature each."""

@@ -180,6 +180,16 @@ class QuestionAnswering(TextTask):
         ]
         return {"f1": float(np.mean([f1 for f1, _ in each])), "exact_match": float(np.mean([em for _, em in each]))}
 
+    def preparation(self, contract: Contract) -> dict[str, Any]:
+        """Question and passage in windows that share tokens, each an inference of its own."""
+        told = {"kind": "text-pair", "columns": ["question", "context"], "stride": contract.options["stride"]}
+        return {**super().preparation(contract), **told}
+
+    def decoding(self, contract: Contract) -> dict[str, Any]:
+        """The span of the passage with the greatest sum of its start's and its end's score (`spans.best`)."""
+        told = {"longest": spans.LONGEST, "candidates": spans.CANDIDATES}
+        return {"kind": "span", "start": "start_logits", "end": "end_logits", **told}
+
     def evaluate(self, predictions: np.ndarray, references: np.ndarray, contract: Contract) -> dict[str, Any]:
         """Scores by the length of the true answer, and rows that are wrong."""
         return evaluation.answering(predictions, references)

@@ -109,6 +109,10 @@ class TextTask(Task):
         tokenizer.model_input_names = tokenizer.init_kwargs["model_input_names"] = list(names)
         return tokenizer
 
+    def preparation(self, contract: Contract) -> dict[str, Any]:
+        """A text's tokens, cut to the longest input."""
+        return {"kind": "text", "columns": ["text"], "max_length": contract.options["max_length"]}
+
     def length(self, example: Example) -> int:
         """Tokens."""
         return int(example["input_ids"].size)

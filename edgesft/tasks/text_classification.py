@@ -83,6 +83,11 @@ class TextClassification(TextTask):
             "recall_macro": metrics.macro(counts, metrics.recall(counts)),
         }
 
+    def decoding(self, contract: Contract) -> dict[str, Any]:
+        """The class with the highest logit; softmax at the temperature is its probability."""
+        heat = contract.options.get(calibration.TEMPERATURE, 1.0)
+        return {**scored(contract, "classes", 1), "activation": "softmax", "temperature": heat}
+
     def evaluate(self, predictions: np.ndarray, references: np.ndarray, contract: Contract) -> dict[str, Any]:
         """Averages, figures of each class, confusion, calibration, ROC: `evaluation.classification`."""
         heat = contract.options.get(calibration.TEMPERATURE)
@@ -95,6 +100,11 @@ class TextClassification(TextTask):
     def unknown(self, predictions: np.ndarray, others: np.ndarray, contract: Contract) -> dict[str, Any]:
         """AUROC, FPR@95, and what the contract's threshold accepts: `calibration.open_world`."""
         return calibration.open_world(predictions, others, contract.options[calibration.ACCEPT])
+
+
+def scored(contract: Contract, kind: str, axis: int) -> dict[str, Any]:
+    """What all decodings of logits that have one score a label say."""
+    return {"kind": kind, "output": "logits", "axis": axis, "classes": len(contract.labels)}
 
 
 def encoded(rows: Sequence[Row], processor: Any, contract: Contract) -> list[Example]:

@@ -12,7 +12,7 @@ from edgesft.errors import Problem
 from edgesft.tasks import entities, evaluation
 from edgesft.tasks.base import Contract, Example, Row, Run
 from edgesft.tasks.text import IGNORED, LABELS, TextTask, tokens_of
-from edgesft.tasks.text_classification import known
+from edgesft.tasks.text_classification import known, scored
 
 if TYPE_CHECKING:
     import torch
@@ -117,6 +117,14 @@ class TokenClassification(TextTask):
         counted = entities.counts(predictions, references, entities.scheme(contract.labels)).sum(axis=0)
         there = references != entities.ABSENT
         return {**entities.figures(counted), "accuracy": float((predictions == references)[there].mean())}
+
+    def preparation(self, contract: Contract) -> dict[str, Any]:
+        """The tokens of a row's words, cut to the longest input."""
+        return {**super().preparation(contract), "kind": "words", "columns": ["tokens"]}
+
+    def decoding(self, contract: Contract) -> dict[str, Any]:
+        """A word's tag is the one with the highest logit of its first token."""
+        return {**scored(contract, "tags", 2), "of_word": "first token"}
 
     def evaluate(self, predictions: np.ndarray, references: np.ndarray, contract: Contract) -> dict[str, Any]:
         """Figures of each kind of entity, and words whose tags were confused."""

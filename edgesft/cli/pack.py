@@ -1,0 +1,114 @@
+"""`edgesft pack RUN`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from edgesft.errors import InputError
+
+if TYPE_CHECKING:
+    from edgesft.ship.sign import Signer
+
+VARIANTS = ("model", "static", "ort", "context", "fp32")
+"""As `ship.models.KINDS` has them, which is not imported for a command line's help."""
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Declares the command's arguments."""
+    parser.add_argument("run", type=Path, metavar="RUN", help="folder that a run left; with --sign also a bundle")
+    parser.add_argument("--output", type=Path, metavar="PATH", help="folder or .zip to make (default: RUN-bundle.zip)")
+    parser.add_argument("--replace", action="store_true", help="a bundle that is there may be replaced")
+    parser.add_argument("--name", help="of the bundle (default: the run's)")
+    parser.add_argument(
+        "--version", type=int, default=1, metavar="N", help="of the bundle, higher for later ones (default: 1)"
+    )
+    parser.add_argument(
+        "--variant",
+        action="append",
+        choices=VARIANTS,
+        help="model to put in; may be repeated (default: all but fp32, the float reference)",
+    )
+    parser.add_argument("--rows", type=int, default=5, metavar="N", help="golden rows (default: 5)")
+    parser.add_argument("--inputs", type=Path, metavar="NPZ", help="golden inputs in place of rows of the run's data")
+    parser.add_argument(
+        "--licence",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="terms of model or data; may be repeated",
+    )
+    parser.add_argument(
+        "--min-runtime", default="1.23", metavar="V", help="least ONNX Runtime of devices (default: 1.23)"
+    )
+    parser.add_argument(
+        "--sign", type=Path, metavar="KEY", help="sign with this private key (PEM; EDGESFT_KEY_PASSWORD)"
+    )
+    parser.add_argument("--certificate", type=Path, metavar="FILE", help="of that key: verifiers trust its root (PEM)")
+    parser.add_argument(
+        "--chain", type=Path, action="append", default=[], metavar="FILE", help="certificates between it and the root"
+    )
+    parser.add_argument("--format", choices=("table", "json"), default="table", help="what to print")
+    parser.add_argument("--quiet", action="store_true", help="no progress on standard error")
+
+
+def main(options: argparse.Namespace) -> int:
+    """Makes the bundle and says what is in it."""
+    from edgesft.progress import Progress
+    from edgesft.ship import models, seal
+    from edgesft.ship.pack import Order, pack
+    from edgesft.ship.sign import Signer
+
+    if options.sign and seal.is_bundle(options.run):
+        manifest = seal.endorse(options.run, Signer(options.sign, options.certificate, options.chain))
+        print(f"{options.run}: {manifest.name} {manifest.version}, signed")
+        return 0
+    order = Order(
+        run=options.run,
+        output=options.output,
+        name=options.name,
+        version=options.version,
+        variants=tuple(dict.fromkeys(["model", *(options.variant or models.USUAL)])),
+        rows=options.rows,
+        inputs=options.inputs,
+        licences=options.licence,
+        runtime=options.min_runtime,
+        signer=_signer(options),
+        replace=options.replace,
+    )
+    progress = Progress(quiet=options.quiet)
+    packed = pack(order, progress)
+    for warning in packed.warnings:
+        progress.say(f"warning: {warning}")
+    variants = packed.manifest.variants
+    if options.format == "json":
+        told = {
+            "bundle": str(packed.path),
+            "name": packed.manifest.name,
+            "version": packed.manifest.version,
+            "size_bytes": packed.size_bytes,
+            "files": len(packed.manifest.files),
+            "variants": [variant.to_json() for variant in variants],
+            "left_out": dict(packed.left_out),
+        }
+        print(json.dumps(told, indent=1))
+        return 0
+    print(f"{packed.path}: {packed.manifest.name} {packed.manifest.version}, {packed.size_bytes / 1e6:.2f} MB")
+    for variant in variants:
+        print(f"  {variant.name:24} {variant.form:8} {variant.file}")
+    for kind, reason in packed.left_out.items():
+        print(f"  no {kind}: {reason}")
+    return 0
+
+
+def _signer(options: argparse.Namespace) -> Signer | None:
+    from edgesft.ship.sign import Signer
+
+    if options.sign is None:
+        if options.certificate or options.chain:
+            raise InputError("--certificate must come with its private key, got none", "--sign KEY")
+        return None
+    return Signer(options.sign, options.certificate, options.chain)

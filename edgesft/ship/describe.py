@@ -1,0 +1,84 @@
+"""Writes the contract of a run's model."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from edgesft.ship.contract import SCHEMA, SCHEMA_VERSION, values
+from edgesft.ship.graph import Graph
+from edgesft.tasks.base import Contract, Task
+from edgesft.tasks.calibration import ACCEPT
+
+PROCESSOR = "processor"
+"""Folder of the files that make inputs of raw rows."""
+
+TOKENIZER, TOKENIZER_CONFIG, PICTURES = "tokenizer.json", "tokenizer_config.json", "preprocessor_config.json"
+
+FIELDS = {"input_ids": "ids", "attention_mask": "attention_mask", "token_type_ids": "type_ids"}
+"""Input → attribute of an encoding, as the library tokenizers calls it."""
+
+SCORE = "max(logits) - mean(logits) + log(sum(exp(logits - max(logits))))"
+"""`tasks.calibration.known`, written out."""
+
+OF_THIS_MACHINE = ("path",)
+"""Options that no device has a use for."""
+
+
+def describe(task: Task, contract: Contract, graph: Graph, folder: Path) -> dict[str, Any]:
+    """What `contract.json` of a bundle holds.
+
+    Args:
+        task: What the model is for.
+        contract: Of the run.
+        graph: What its model says of itself.
+        folder: Of the run.
+    """
+    options = {name: value for name, value in contract.options.items() if name not in OF_THIS_MACHINE}
+    accept = options.get(ACCEPT)
+    return {
+        "schema": SCHEMA,
+        "schema_version": SCHEMA_VERSION,
+        "task": contract.task,
+        "labels": list(contract.labels),
+        "options": options,
+        "inputs": values(graph.inputs),
+        "outputs": values(graph.outputs),
+        "states": _states(graph),
+        "preparation": _preparation(task.preparation(contract), graph, folder),
+        "decoding": task.decoding(contract),
+        "thresholds": {} if accept is None else {"unknown": {"accept_above": accept, "score": SCORE}},
+    }
+
+
+def _states(graph: Graph) -> dict[str, str]:
+    """Input → the output that becomes its value at the next inference; the first one is zeros."""
+    from edgesft.measure.driver import Value
+    from edgesft.measure.inputs import find_states
+
+    own = [[Value(each.name, each.dtype, each.shape) for each in said] for said in (graph.inputs, graph.outputs)]
+    return find_states(*own)
+
+
+def _preparation(told: Mapping[str, Any], graph: Graph, folder: Path) -> dict[str, Any]:
+    if (folder / PICTURES).is_file():
+        from edgesft.measure.driver import Value
+        from edgesft.measure.pipelines.options import ImageOptions, image_defaults
+
+        own = [Value(each.name, each.dtype, each.shape) for each in graph.inputs]
+        options = ImageOptions.model_validate(image_defaults(folder, own)).model_dump(mode="json", exclude={"labels"})
+        return {"kind": "image", "columns": ["image"], **options}
+    if not (folder / TOKENIZER).is_file():
+        return dict(told)
+    said = json.loads((folder / TOKENIZER_CONFIG).read_text("utf-8")) if (folder / TOKENIZER_CONFIG).is_file() else {}
+    kept = json.loads((folder / TOKENIZER).read_text("utf-8")).get("truncation") or {}
+    return {
+        **told,
+        "tokenizer": f"{PROCESSOR}/{TOKENIZER}",
+        "fields": {each.name: FIELDS[each.name] for each in graph.inputs if each.name in FIELDS},
+        "truncation_side": said.get("truncation_side") or kept.get("direction", "Right").lower(),
+        "split_special_tokens": bool(said.get("split_special_tokens")),
+        "padding": "none: an inference takes one row; what is fixed is filled with zeros at its end",
+    }

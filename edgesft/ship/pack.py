@@ -1,0 +1,246 @@
+"""Packs a run: everything that a device needs, with the receipt, in a bundle whose bytes follow from the run."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from edgesft.errors import InputError, Problem
+from edgesft.gate.artefact import BESIDE, GateArtefact, artefact
+from edgesft.progress import Progress
+from edgesft.ship import canonical, card, describe, golden, graph, licences, models, names, rows, seal, session, sign
+from edgesft.ship import contract as contracts
+from edgesft.ship import lineage as lineages
+from edgesft.ship.finding import RefusedError
+from edgesft.ship.golden import GOLDEN, Golden, Row
+from edgesft.ship.manifest import Manifest
+from edgesft.ship.operators import OPERATORS
+from edgesft.ship.source import Folder
+from edgesft.ship.variant import NAME, VERSION, Variant
+from edgesft.stages.artefact import CONTRACT
+from edgesft.store.disk import guarded
+from edgesft.store.store import Store
+
+SUFFIX = f"-bundle{seal.ARCHIVE}"
+
+ROWS = 5
+"""Golden rows: as few as show a wrong layout, a lost scale or another tokenizer, which all rows show."""
+
+
+@dataclass(frozen=True)
+class Order:
+    """What is to be packed, and how.
+
+    Attributes:
+        run: Folder that a run left.
+        output: Folder or `.zip` to make; None for `<run>-bundle.zip` beside the run.
+        name: Of the bundle; None for the run's.
+        version: Of the bundle.
+        variants: Of `models.KINDS`.
+        rows: How many golden rows.
+        inputs: npz file that takes the place of the run's own rows.
+        licences: Files with terms.
+        runtime: Least version of ONNX Runtime.
+        signer: Who signs; None for nobody.
+        store: Folder of the store that has the run's float model.
+        replace: Whether a bundle of before may go.
+    """
+
+    run: Path
+    output: Path | None = None
+    name: str | None = None
+    version: int = 1
+    variants: Sequence[str] = models.USUAL
+    rows: int = ROWS
+    inputs: Path | None = None
+    licences: Sequence[Path] = ()
+    runtime: str = models.LEAST_RUNTIME
+    signer: sign.Signer | None = None
+    store: Path | None = None
+    replace: bool = False
+
+
+@dataclass(frozen=True)
+class Packed:
+    """A bundle that was made.
+
+    Attributes:
+        path: Where it is.
+        manifest: What it says it is.
+        size_bytes: Of all its files.
+        left_out: Kind of variant → why there is none.
+        warnings: What the person should know.
+    """
+
+    path: Path
+    manifest: Manifest
+    size_bytes: int
+    left_out: Mapping[str, str]
+    warnings: Sequence[str]
+
+
+def pack(order: Order, progress: Progress | None = None) -> Packed:
+    """Makes a bundle; nothing appears at its place before all of it is there.
+
+    Raises:
+        InputError: What is asked for cannot be.
+        RefusedError: The model does not keep its own contract.
+        UnavailableError: The disk is full, or model-signing is not installed.
+    """
+    progress = progress or Progress()
+    given = _run(order)
+    target = order.output or given.folder.absolute().with_name(f"{given.folder.absolute().name}{SUFFIX}")
+    _check(order, order.name or given.name, target)
+    with guarded(target.parent):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=f".{target.name}.", dir=target.parent) as folder:
+            out = Path(folder) / "bundle"
+            out.mkdir()
+            manifest, left_out = _fill(order, given, out, Path(folder) / "work", progress)
+            size = sum(file.stat().st_size for file in out.rglob("*") if file.is_file())
+            seal.put(out, target, Path(folder))
+    return Packed(target, manifest, size, left_out, _warnings(given.results))
+
+
+class _Given(GateArtefact):
+    """A run with all that it leaves."""
+
+    folder: Path
+    contract: Any
+    results: Mapping[str, Any]
+    recipe: Mapping[str, Any]
+
+
+def _run(order: Order) -> _Given:
+    given = artefact(order.run)
+    lacking = [
+        name
+        for name, value in (("results.json", given.results), (CONTRACT, given.contract), ("recipe.yaml", given.recipe))
+        if value is None
+    ]
+    if lacking or given.folder is None:
+        raise InputError(
+            f"run must be a folder with {', '.join(lacking)}, got '{order.run}'", "the folder that a run left"
+        )
+    return _Given(**vars(given))
+
+
+def _check(order: Order, name: str, target: Path) -> None:
+    """What is wrong with an order, all at once."""
+    problems = []
+    if unknown := [kind for kind in order.variants if kind not in models.KINDS]:
+        problems.append(f"variant must be one of {', '.join(models.KINDS)}, got '{unknown[0]}'")
+    if not NAME.fullmatch(name):
+        problems.append(f"name must be letters, digits and . _ -, at most 100, got '{name}': --name")
+    if order.version < 1:
+        problems.append(f"version must be a whole number from 1 on, got {order.version}")
+    if order.rows < 1:
+        problems.append(f"rows must be at least 1, got {order.rows}")
+    if not VERSION.fullmatch(order.runtime):
+        problems.append(f"min-runtime must be a version such as 1.23, got '{order.runtime}'")
+    if problems:
+        raise InputError([Problem(message) for message in problems])
+    seal.require_free(target, replace=order.replace)
+
+
+def _fill(order: Order, given: _Given, out: Path, work: Path, progress: Progress) -> tuple[Manifest, Mapping[str, str]]:
+    """Writes every file of a bundle into a folder."""
+    job = rows.job(given, Store(order.store), progress)
+    told = graph.read(memoryview(given.model.read_bytes()), given.model.name)
+    described = describe.describe(job.task, given.contract, told, given.folder)
+    if wrong := contracts.problems(described):
+        raise InputError([Problem(f"contract of the run: {each}", "run the recipe again") for each in wrong])
+    if apart := contracts.disagreements(described, told, given.model.name, {}):
+        raise RefusedError(apart)
+    real = rows.given_rows(order.inputs, told, order.rows) if order.inputs else None
+    real = real or rows.chosen(job, given.contract, given.folder, order.rows)
+    precision = [row for row in given.results["stages"] if row["kept"]][-1]["precision"]
+    wanted = models.Wanted(
+        kinds=order.variants,
+        model=given.model,
+        precision=precision,
+        profile=job.profile,
+        requests=real.requests,
+        longest=rows.longest(job.task, given.contract),
+        reference=lineages.reference(given.results, job.store.root) if "fp32" in order.variants else None,
+        runtime=order.runtime,
+    )
+    made = models.make(wanted, out, work, progress.say)
+    _processor(given, out)
+    terms = licences.find(job.model if isinstance(job.model, Path) else None, order.licences)
+    terms.copy(out)
+    lineage = lineages.lineage(given.results, terms.to_json(), made.left_out)
+    measurements = lineages.measurements(given.results)
+    rows_told = _golden(real, made.variants, out)
+    _write(out, contracts.CONTRACT, canonical.dump(described))
+    _write(out, lineages.LINEAGE, canonical.dump(lineage))
+    _write(out, lineages.MEASUREMENTS, canonical.dump(measurements))
+    _write(out, GOLDEN, canonical.dump(rows_told.to_json()))
+    _write(out, OPERATORS, made.operators.encode())
+    sizes = {each.name: sum((out / name).stat().st_size for name in each.files) for each in made.variants}
+    name = order.name or given.name
+    text = card.card(name, order.version, described, lineage, measurements, made.variants, sizes)
+    _write(out, card.CARD, text.encode())
+    _agree(described, made.variants, out)
+    return seal.seal(out, name, order.version, made.variants, order.signer), made.left_out
+
+
+def _processor(given: _Given, out: Path) -> None:
+    """The files that make inputs of raw rows."""
+    loaded = {given.model.name, f"{given.model.name}.data", CONTRACT, *BESIDE}
+    for path in sorted(given.folder.iterdir()):
+        if path.is_file() and path.name not in loaded and not path.name.startswith("."):
+            name = f"{describe.PROCESSOR}/{path.name}"
+            if wrong := names.wrong(name):
+                raise InputError(f"'{path}': a name {wrong}", "rename it, and what refers to it")
+            (out / name).parent.mkdir(exist_ok=True)
+            shutil.copyfile(path, out / name)
+
+
+def _golden(real: rows.Rows, variants: Sequence[Variant], out: Path) -> Golden:
+    """What the models answer on the CPU provider; all variants of a precision must answer alike.
+
+    Raises:
+        RefusedError: One does not.
+    """
+    import onnxruntime
+
+    answers: dict[str, list[Mapping[str, Any]]] = {}
+    running = [variant for variant in variants if variant.form != "context"]
+    for variant in running:
+        if variant.golden not in answers:
+            answer = session.runner(out / variant.file, variant.file, variant.fixed)
+            answers[variant.golden] = [answer(request) for request in real.requests]
+    found = [
+        Row(request, {name: each[place] for name, each in answers.items()}, raw)
+        for place, (request, raw) in enumerate(zip(real.requests, real.raw, strict=True))
+    ]
+    told = Golden(found, golden.tolerances(answers), onnxruntime.__version__)
+    for variant in running:
+        apart = told.findings(variant, session.runner(out / variant.file, variant.file, variant.fixed), session.CPU)
+        if apart:
+            raise RefusedError(apart)
+    return told
+
+
+def _agree(described: Mapping[str, Any], variants: Sequence[Variant], out: Path) -> None:
+    """Every model keeps the contract, and finds its weights in the bundle."""
+    from edgesft.ship import verify
+
+    found = verify.models(Folder(out), described, variants)
+    if found:
+        raise RefusedError(found)
+
+
+def _warnings(results: Mapping[str, Any]) -> list[str]:
+    if results["verdict"] == "pass":
+        return []
+    return [f"the run's verdict is '{results['verdict']}': the bundle's card and measurements.json say so"]
+
+
+def _write(out: Path, name: str, content: bytes) -> None:
+    (out / name).write_bytes(content)

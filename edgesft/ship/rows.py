@@ -1,0 +1,112 @@
+"""Which real rows become golden ones."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edgesft.errors import InputError
+from edgesft.gate.artefact import GateArtefact
+from edgesft.pipeline.job import Job
+from edgesft.progress import Progress
+from edgesft.ship.graph import Graph
+from edgesft.spec import load
+from edgesft.spec.profile import ProfileSpec
+from edgesft.stages.export.checks import spread
+from edgesft.store.store import Store
+from edgesft.tasks import source
+from edgesft.tasks.base import Batch, Contract, Task
+
+CANDIDATES = 64
+"""Rows, evenly spaced over the split, of which the golden ones are chosen from the shortest to the longest."""
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Real requests.
+
+    Attributes:
+        requests: One an inference.
+        raw: What each was made of, where it is text.
+    """
+
+    requests: tuple[Batch, ...]
+    raw: tuple[dict[str, Any] | None, ...]
+
+
+def job(given: GateArtefact, store: Store, progress: Progress) -> Job:
+    """The run's surroundings, read again from what it left.
+
+    Raises:
+        InputError: Its recipe cannot be read.
+    """
+    if given.folder is None or given.results is None:
+        raise InputError(f"run must be a folder with results.json, got '{given.model}'", "the folder that a run left")
+    recipe, problems, _ = load.recipe(given.folder / "recipe.yaml")
+    if recipe is None or problems:
+        raise InputError(problems)
+    profile = ProfileSpec.model_validate(given.results["environment"]["profile"])
+    return Job(recipe, given.folder.absolute(), profile, store, progress)
+
+
+def chosen(job: Job, contract: Contract, folder: Path, count: int) -> Rows:
+    """Rows of the test split, or of the validation's where there is none, as the run's own processor encodes them.
+
+    Args:
+        job: The run's surroundings.
+        contract: Of the run.
+        folder: Of the run.
+        count: How many.
+
+    Raises:
+        InputError: The rows are not there any more.
+    """
+    try:
+        rows = job.splits.test or job.splits.validation
+    except InputError as error:
+        hint = "--inputs rows.npz, with a key for each input, takes their place"
+        raise InputError([type(each)(each.message, hint, each.where) for each in error.problems]) from error
+    places = np.unique(np.linspace(0, len(rows) - 1, min(CANDIDATES, len(rows))).round().astype(int))
+    candidates = [rows[int(place)] for place in places]
+    processor = job.task.load_processor(source.resolve(str(folder.absolute()), job.base), contract)
+    examples = job.task.encode(candidates, processor, contract)
+    row_of = {id(example): row for example, row in zip(examples, candidates, strict=True)}
+    columns = job.task.preparation(contract)["columns"]
+    requests, raw = list[Batch](), list[dict[str, Any] | None]()
+    for example in spread(examples, count):
+        own = job.task.requests([example], processor)
+        told = {name: row_of[id(example)].get(name) for name in columns}
+        # Of several windows of one row none is what the row alone becomes.
+        requests += own
+        raw += [told if _is_text(told) and len(own) == 1 else None] * len(own)
+    return Rows(tuple(requests), tuple(raw))
+
+
+def given_rows(file: Path, graph: Graph, count: int) -> Rows:
+    """Requests of a person's npz file.
+
+    Raises:
+        InputError: It does not fit the model's inputs.
+    """
+    from edgesft.measure.driver import Value
+    from edgesft.measure.inputs import load_npz
+
+    found = load_npz(file, [Value(each.name, each.dtype, each.shape) for each in graph.inputs]).feeds
+    places = np.unique(np.linspace(0, len(found) - 1, min(count, len(found))).round().astype(int))
+    return Rows(tuple(found[int(place)] for place in places), (None,) * len(places))
+
+
+def longest(task: Task, contract: Contract) -> int | None:
+    """Longest input in tokens; None where rows have no length."""
+    return task.preparation(contract).get("max_length")
+
+
+def _is_text(told: dict[str, Any]) -> bool:
+    def text(value: Any) -> bool:
+        return isinstance(value, str) or (isinstance(value, Sequence) and all(isinstance(each, str) for each in value))
+
+    return bool(told) and all(text(value) for value in told.values())

@@ -1,0 +1,203 @@
+"""Verifies a bundle: whole, from whom it should be, in agreement with itself, and answering as it did when packed."""
+
+from __future__ import annotations
+
+import posixpath
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from edgesft.ship import canonical, contract, golden, graph, integrity, names, ortfile
+from edgesft.ship.contract import CONTRACT
+from edgesft.ship.finding import Finding, RefusedError
+from edgesft.ship.golden import GOLDEN
+from edgesft.ship.manifest import MANIFEST, SIGNATURE, Manifest
+from edgesft.ship.sign import MOST_BYTES, Trust
+from edgesft.ship.source import Source, open_source, unpacked
+from edgesft.ship.variant import Variant
+
+NEEDED = ("MODEL_CARD.md", CONTRACT, GOLDEN, "lineage.json", "measurements.json", "required_operators.config")
+"""Files that every bundle has."""
+
+CPU = "CPUExecutionProvider"
+
+
+@dataclass
+class Report:
+    """What was found.
+
+    Attributes:
+        manifest: What the bundle says it is; None where that cannot be read.
+        checks: What was looked at → `holds`, `fails` or why it was not looked at.
+        findings: Everything that is wrong.
+    """
+
+    manifest: Manifest | None = None
+    checks: dict[str, str] = field(default_factory=dict)
+    findings: list[Finding] = field(default_factory=list)
+
+    @property
+    def holds(self) -> bool:
+        """Whether nothing is wrong."""
+        return not self.findings
+
+    def to_json(self) -> dict[str, Any]:
+        """JSON form."""
+        return {
+            "schema": "edgesft/verify",
+            "schema_version": 1,
+            "holds": self.holds,
+            "name": self.manifest.name if self.manifest else None,
+            "version": self.manifest.version if self.manifest else None,
+            "checks": dict(self.checks),
+            "findings": [each.to_json() for each in self.findings],
+        }
+
+    def look(self, check: str, work: Callable[[], Sequence[Finding]]) -> bool:
+        """Does a check, and whether it holds."""
+        try:
+            found = list(work())
+        except RefusedError as error:
+            found = list(error.findings)
+        self.checks[check] = "fails" if found else "holds"
+        self.findings += found
+        return not found
+
+
+def verify(
+    bundle: Path,
+    *,
+    trust: Trust | None = None,
+    rows: bool = True,
+    provider: str = CPU,
+    at_least: int = 1,
+) -> Report:
+    """Verifies a bundle. What comes first must hold before anything is made of what comes after it.
+
+    Args:
+        bundle: Folder or archive.
+        trust: Who must have signed it; None does not ask.
+        rows: Whether to run the golden rows.
+        provider: That runs them.
+        at_least: Lowest version of the bundle.
+
+    Raises:
+        InputError: There is no such bundle, or a key cannot be read.
+        UnavailableError: model-signing or the provider is not here.
+    """
+    report, places = Report(), list[Source]()
+
+    def files() -> Sequence[Finding]:
+        places.append(open_source(bundle))
+        report.manifest, found = integrity.check(places[0])
+        return found
+
+    if not report.look("files", files) or report.manifest is None:
+        return report
+    source, manifest = places[0], report.manifest
+    report.look("version", lambda: _version(manifest, at_least))
+    if trust:
+        report.look("signature", lambda: _signature(source, manifest, trust))
+    else:
+        report.checks["signature"] = "not checked: no key was given" if SIGNATURE in source.files else "not signed"
+    if not report.holds:
+        return report
+    said = dict[str, Any]()
+    if report.look("contract", lambda: _contract(source, manifest, said)):
+        report.look("models", lambda: models(source, said, manifest.variants))
+    if not rows or not report.holds:
+        report.checks["golden"] = "not run"
+        return report
+    report.look("golden", lambda: _golden(source, manifest, provider))
+    return report
+
+
+def _version(manifest: Manifest, at_least: int) -> Sequence[Finding]:
+    if manifest.version >= at_least:
+        return []
+    message = f"version must be at least {at_least}, got {manifest.version}: an older bundle"
+    return [Finding(message, "the bundle that was packed last", MANIFEST, "manifest")]
+
+
+def _signature(source: Source, manifest: Manifest, trust: Trust) -> Sequence[Finding]:
+    from edgesft.ship import seal, sign
+
+    if SIGNATURE not in source.files:
+        raise RefusedError(
+            Finding("must be there, a key was given; got no signature", "trust it not", SIGNATURE, "signature")
+        )
+    if source.files[SIGNATURE] > MOST_BYTES:
+        message = f"must have at most {MOST_BYTES} bytes, got {source.files[SIGNATURE]}"
+        raise RefusedError(Finding(message, None, SIGNATURE, "signature"))
+    sign.verify(source.read(SIGNATURE), seal.signed(source, manifest), manifest.name, trust)
+    return []
+
+
+def _contract(source: Source, manifest: Manifest, said: dict[str, Any]) -> Sequence[Finding]:
+    """Whether the files are there that every bundle has, and the contract agrees with itself."""
+    if lacking := [name for name in NEEDED if name not in manifest.files]:
+        return [
+            Finding("must be a file of every bundle, got none", "pack the run again", name, "missing")
+            for name in lacking
+        ]
+    read = canonical.load(source.read(CONTRACT), CONTRACT)
+    if wrong := contract.problems(read):
+        return [Finding(message, "pack the run again", CONTRACT, "contract") for message in wrong]
+    said |= read
+    tokenizer = read["preparation"].get("tokenizer")
+    if tokenizer and tokenizer not in manifest.files:
+        return [
+            Finding(
+                f"preparation.tokenizer must be a file of the bundle, got '{tokenizer}'", None, CONTRACT, "contract"
+            )
+        ]
+    return []
+
+
+def models(source: Source, said: Mapping[str, Any], variants: Sequence[Variant]) -> Sequence[Finding]:
+    """Whether every model is what its variant and the contract say, and reads no file outside the bundle."""
+    found = list[Finding]()
+    for variant in variants:
+        reader = ortfile.read if variant.form == "ort" else graph.read
+        try:
+            told = reader(source.view(variant.file), variant.file)
+        except RefusedError as error:
+            found += error.findings
+            continue
+        outside = [_outside(variant, name) for name in told.outside]
+        if variant.static and any(not isinstance(axis, int) for each in told.inputs for axis in each.shape):
+            found.append(Finding("must have no free axis, its variant is static; got one", None, variant.file, "model"))
+        found += [each for each in outside if each] or contract.disagreements(said, told, variant.file, variant.fixed)
+    return found
+
+
+def _outside(variant: Variant, name: str) -> Finding | None:
+    """What is wrong with a file that a model reads besides itself."""
+    place = posixpath.normpath(posixpath.join(posixpath.dirname(variant.file), name))
+    if not names.wrong(name) and place in variant.files:
+        return None
+    message = f"must read no file but those of its variant, got '{name}', which it takes data from"
+    return Finding(message, "trust it not", variant.file, "model")
+
+
+def _golden(source: Source, manifest: Manifest, provider: str) -> Sequence[Finding]:
+    """Whether every variant that this machine can run answers as it did."""
+    from edgesft.ship import session
+
+    told = golden.load(canonical.load(source.read(GOLDEN), GOLDEN, "golden"))
+    running = [each for each in manifest.variants if each.form != "context" or provider in each.providers]
+    if lacking := [each for each in running if each.golden not in told.tolerances]:
+        message = f"must have outputs of the precision '{lacking[0].golden}' of variant '{lacking[0].name}', got none"
+        return [Finding(message, "pack the run again", GOLDEN, "golden")]
+    wanted = {name: manifest.files[name].sha256 for each in running for name in each.files}
+    found = list[Finding]()
+    with tempfile.TemporaryDirectory() as place, unpacked(source, wanted, Path(place) / "models") as folder:
+        for variant in running:
+            try:
+                answer = session.runner(folder / variant.file, variant.file, variant.fixed, provider)
+                found += told.findings(variant, answer, provider)
+            except RefusedError as error:
+                found += error.findings
+    return found

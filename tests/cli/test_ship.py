@@ -1,0 +1,65 @@
+"""`edgesft pack` and `edgesft verify`: exit codes, what they print, and that verifying stays light."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from edgesft.cli.main import main
+from tests.ship import runs
+from tests.ship.conftest import Keys, bundle, keys, run, signed  # noqa: F401 - fixtures
+
+
+def test_pack_and_verify(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:  # noqa: F811
+    out = tmp_path / "b.zip"
+    assert main(["pack", str(run), "--output", str(out), "--variant", "ort", "--format", "json", "--quiet"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert [each["name"] for each in told["variants"]] == ["fp32", "fp32-ort"] and told["bundle"] == str(out)
+    assert main(["verify", str(out), "--format", "json", "--provider", "cpu"]) == 0
+    assert json.loads(capsys.readouterr().out)["checks"]["golden"] == "holds"
+    assert main(["pack", str(run), "--output", str(out)]) == 2
+    assert main(["pack", str(tmp_path)]) == 2
+    assert main(["pack", str(run), "--output", str(tmp_path / "c"), "--certificate", "x"]) == 2
+
+
+def test_a_bundle_that_is_refused(bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:  # noqa: F811
+    broken = runs.copy(bundle, tmp_path / "b")
+    (broken / "extra").touch()
+    runs.flip(broken / "contract.json")
+    assert main(["verify", str(broken)]) == 1
+    told = capsys.readouterr().out
+    assert "extra: must be a file of the manifest" in told and "contract.json: must have sha256" in told
+    assert told.splitlines()[-1] == "words 3: refused"
+
+
+def test_exit_codes_of_verify(signed: Path, keys: Keys, tmp_path: Path) -> None:  # noqa: F811
+    light = ["verify", str(signed), "--no-golden"]
+    assert main([*light, "--key", str(keys.public)]) == 0
+    assert main([*light, "--key", str(keys.other_public)]) == 1
+    theirs = runs.copy(signed, tmp_path / "theirs")
+    assert main(["pack", str(theirs), "--sign", str(keys.other)]) == 0
+    assert main(["verify", str(theirs), "--no-golden", "--key", str(keys.other_public)]) == 0
+    runs.flip(theirs / "golden.json")
+    assert main(["pack", str(theirs), "--sign", str(keys.private)]) == 1
+    assert main([*light, "--at-least", "4"]) == 1
+    assert main([*light, "--key", str(tmp_path / "none")]) == 2
+    assert main([*light, "--key", str(keys.public), "--root", str(keys.public)]) == 2
+    assert main(["verify", str(tmp_path / "none")]) == 2
+    assert main(["verify", str(signed), "--provider", "abacus"]) == 2
+    assert main(["verify", str(signed), "--provider", "cuda"]) == 4
+
+
+@pytest.mark.parametrize(("extra", "loaded"), [(["--no-golden"], ""), ([], "onnxruntime")])
+def test_verifying_is_light(bundle: Path, extra: list[str], loaded: str) -> None:  # noqa: F811
+    code = (
+        "import sys; from edgesft.cli.main import main; main(sys.argv[1:]);"
+        "print(*{'torch', 'transformers', 'onnx', 'onnxruntime', 'pydantic'} & set(sys.modules))"
+    )
+    command = [sys.executable, "-c", code, "verify", str(bundle), *extra]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert set(done.stdout.splitlines()[-1].split()) - {"pydantic"} == set(loaded.split())
+    assert loaded or done.stdout.splitlines()[-1] == ""

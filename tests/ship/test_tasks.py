@@ -1,0 +1,35 @@
+"""What every task tells of the way into its model and out of it."""
+
+from __future__ import annotations
+
+import pytest
+
+from edgesft.tasks import registry
+from edgesft.tasks.base import Contract
+
+CONTRACTS = {
+    "text-classification": Contract("text-classification", ("a", "b"), {"max_length": 8, "temperature": 2.0}),
+    "token-classification": Contract("token-classification", ("O", "B-X"), {"max_length": 8}),
+    "question-answering": Contract("question-answering", (), {"max_length": 8, "stride": 2}),
+    "multi-task": Contract("multi-task", ("h/a", "h/b", "g/c"), {"max_length": 8, "heads": {"h": 2, "g": 1}}),
+    "zero-shot-classification": Contract("zero-shot-classification", ("a", "b"), {"max_length": 8}),
+    "arrays": Contract(
+        "arrays", ("a", "b"), {"inputs": {"x": {"shape": [3], "dtype": "float32"}}, "metric": "accuracy"}
+    ),
+}
+
+
+@pytest.mark.parametrize("name", registry.TASKS)
+def test_ways(name: str) -> None:
+    task, contract = registry.task(name), CONTRACTS[name]
+    before, after = task.preparation(contract), task.decoding(contract)
+    assert before["kind"] in ("text", "words", "text-pair", "arrays") and set(before["columns"]) <= set(task.roles)
+    assert after["kind"] in ("classes", "tags", "heads", "span", "numbers")
+    assert after.get("classes", 0) == len(contract.labels)
+    if name == "multi-task":
+        assert [(head["first"], head["classes"]) for head in after["heads"]] == [(0, 2), (2, 1)]
+
+
+def test_numbers_are_no_classes() -> None:
+    contract = Contract("arrays", (), {"inputs": {}, "metric": "r2"})
+    assert registry.task("arrays").decoding(contract) == {"kind": "numbers", "output": "logits"}
