@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 RESULTS = "results.json"
 RECIPE = "recipe.yaml"
+REPORT = "report.html"
 LOG = "log.txt"
 
 
@@ -142,17 +143,20 @@ def run(
         found = {}
         for job in jobs:
             place = folder if len(jobs) == 1 else folder / job.profile.name
-            found[job.profile.name] = write(run_job(job, (*checked.warnings, *unread)), place, tuning)
+            found[job.profile.name] = write(run_job(job, (*checked.warnings, *unread)), place, tuning, progress)
     return Result(found)
 
 
-def write(outcome: Outcome, folder: Path, tuning: Mapping[str, Any] | None = None) -> ProfileResult:
-    """Leaves a run's results in a folder: `results.json`, `recipe.yaml`, the model with all it needs."""
+def write(
+    outcome: Outcome, folder: Path, tuning: Mapping[str, Any] | None = None, progress: Progress | None = None
+) -> ProfileResult:
+    """Leaves a run's results in a folder: `results.json`, its page, `recipe.yaml`, the model with all it needs."""
     import yaml
 
     folder.mkdir(parents=True, exist_ok=True)
     # The receipt goes first and comes last: at no moment does it lie beside a model that it is not of.
-    (folder / RESULTS).unlink(missing_ok=True)
+    for receipt in (RESULTS, REPORT):
+        (folder / receipt).unlink(missing_ok=True)
     for file in sorted(outcome.final.path.iterdir()):
         if file.is_file():
             _copy(file, folder / file.name)
@@ -162,7 +166,22 @@ def write(outcome: Outcome, folder: Path, tuning: Mapping[str, Any] | None = Non
     _replace(folder / RECIPE, text.encode())
     found = results.to_json(outcome) | ({"tuning": tuning} if tuning else {})
     write_json(folder / RESULTS, found)
-    return ProfileResult(folder, json.loads((folder / RESULTS).read_text("utf-8")))
+    result = ProfileResult(folder, json.loads((folder / RESULTS).read_text("utf-8")))
+    _draw(result, progress or Progress())
+    return result
+
+
+def _draw(result: ProfileResult, progress: Progress) -> None:
+    """Leaves the page of the results beside them."""
+    from edgesft.report import told
+
+    try:
+        _replace(result.folder / REPORT, told.run(result.results, result.folder.resolve().name).encode())
+    except UnavailableError as error:
+        progress.say(f"warning: {error}")
+    except Exception as error:
+        # The results are whole and were costly: a picture of them that fails is no reason to lose the verdict.
+        progress.say(f"warning: {REPORT} could not be made: {error!r}")
 
 
 def _copy(source: Path, target: Path) -> None:

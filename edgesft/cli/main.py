@@ -27,6 +27,7 @@ COMMANDS = {
     "compare": "measure a candidate against a baseline model in one job, and decide",
     "baseline": "keep the file of figures that later artefacts are held against",
     "history": "read many results and find where a figure stepped",
+    "report": "tell of runs and other results as a page, a table, Markdown or JSON; or show a folder of them",
     "init": "start a recipe from a built-in one, or the gate in CI",
     "recipes": "list the built-in recipes",
     "profiles": "list the device profiles, or show one",
