@@ -40,8 +40,12 @@ CLOSED = 141
 """What shells expect of a process whose reader went away (128 + SIGPIPE)."""
 
 
-def parser() -> argparse.ArgumentParser:
-    """The whole command line; a command's module is imported only when it is the one that is called."""
+def parser(called: str | None = None) -> argparse.ArgumentParser:
+    """The command line.
+
+    Args:
+        called: The one command whose arguments are declared, so that no other module is imported; by default all are.
+    """
     top = argparse.ArgumentParser(
         prog="edgesft",
         description="Fine-tune, compress and export models that provably meet a real-time budget on a named device.",
@@ -50,8 +54,9 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument("--version", action="version", version=f"edgesft {__version__}")
     commands = top.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for name, text in COMMANDS.items():
-        module = importlib.import_module(f"edgesft.cli.{name}")
-        module.arguments(commands.add_parser(name, help=text, description=text[0].upper() + text[1:] + "."))
+        command = commands.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
+        if called in (None, name):
+            importlib.import_module(f"edgesft.cli.{name}").arguments(command)
     return top
 
 
@@ -98,8 +103,10 @@ def _run(command: ModuleType, options: argparse.Namespace) -> int:
 
 def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     """Argparse takes `a.b=c` only before the first option; a person writes it anywhere."""
-    top = parser()
-    options, rest = top.parse_known_args(argv)
+    words = sys.argv[1:] if argv is None else argv
+    # No option before the command takes a value, so that the first word is the command.
+    top = parser(next((word for word in words if not word.startswith("-")), ""))
+    options, rest = top.parse_known_args(words)
     plain = [word for word in rest if not word.startswith("-")]
     later = plain if hasattr(options, "words") else [word for word in plain if "=" in word and "settings" in options]
     if unknown := [word for word in rest if word not in later]:

@@ -80,7 +80,7 @@ def _confusion(
         label = f"{places[place] + 1} {names[places[place]]}" if size <= NAMED else str(places[place] + 1)
         if size <= NAMED or place % 2 == 0:
             plot.words(found, -0.1, place + 0.5, label, most=15, ha="right", fontsize=plot.SMALL)
-    found.set_xlabel("answered class")
+    found.set_xlabel("answered class; on the left the true one")
     fewer = f" The {size} of {len(whole)} classes that are taken for others most." if size < len(whole) else ""
     note = f"A row a true class; blue: right, orange: wrong, darker: a larger share of its row.{fewer}"
     told = [[str(pair["true"]), str(pair["predicted"]), str(pair["rows"])] for pair in pairs]

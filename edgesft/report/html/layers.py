@@ -27,13 +27,12 @@ def layers(told: Mapping[str, Any], name: str) -> Markup:
     """
     operators = [(each["op"], each["ns"], each["share"]) for each in told["operators"][:MOST]]
     longest = [(each["name"], each["ns"], each["share"]) for each in told["layers"][:MOST]]
-    cards = grid(
+    advice = bullets(each["text"] for each in told["advice"])
+    return grid(
         _bars(f"{name}: by operator", operators, None, _operators(told)),
         _bars(f"{name}: longest layers", longest, [each["bound"] for each in told["layers"][:MOST]], _layers(told)),
+        tag("div", tag("h3", "What to try"), advice, class_="card") if advice else None,
     )
-    advice = bullets(each["text"] for each in told["advice"])
-    tried = tag("div", tag("h3", "What to try"), advice, class_="card") if advice else None
-    return tag("div", cards, tried)
 
 
 def _bars(

@@ -13,6 +13,9 @@ from edgesft.report.html.parts import card, grid, section, table
 from edgesft.report.html.rows import Rows
 from edgesft.report.units import percent
 
+HEIGHT, PANEL = 250, 84
+"""Of the plot, and of each of its two coordinate systems."""
+
 LISTED = 5
 """Rows that a finding names."""
 
@@ -39,9 +42,9 @@ def _curves(stage: Mapping[str, Any], metric: str) -> Markup | None:
     history = training.get("history") or []
     if not history:
         return None
-    drawn, upper = plot.axes(230, left=40, bottom=124, top=20)
+    drawn, upper = plot.axes(HEIGHT, left=40, bottom=PANEL + 36 + 26, top=20)
     box = upper.get_position()
-    lower = drawn.add_axes((box.x0, 36 / 230, box.width, 78 / 230), sharex=upper)
+    lower = drawn.add_axes((box.x0, 36 / HEIGHT, box.width, PANEL / HEIGHT), sharex=upper)
     plot.plain(lower)
     steps = [each["step"] for each in history]
     losses = [each["loss"] for each in history]

@@ -23,7 +23,7 @@ def table(
         left: How many columns hold words.
         out: Which rows are of what was rolled back.
     """
-    head = tag("tr", *(tag("th", name, scope="col", class_=_side(place, left)) for place, name in enumerate(columns)))
+    named = tag("tr", *(tag("th", name, scope="col", class_=_side(place, left)) for place, name in enumerate(columns)))
     body = [
         tag(
             "tr",
@@ -32,7 +32,8 @@ def table(
         )
         for number, row in enumerate(rows)
     ]
-    whole = tag("table", tag("thead", head), tag("tbody", *body))
+    head = tag("thead", named) if any(columns) else None
+    whole = tag("table", head, tag("tbody", *body))
     # Reached by the keyboard, or nobody without a mouse could scroll it.
     return tag("div", whole, class_="scroll", tabindex="0")
 

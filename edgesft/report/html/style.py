@@ -91,7 +91,7 @@ table{border-collapse:collapse;font-size:.86rem;font-variant-numeric:tabular-num
 th,td{text-align:left;padding:4px 12px 4px 0;border-bottom:1px solid var(--line);vertical-align:top}
 th{font-weight:600;color:var(--muted);white-space:nowrap}
 td.num,th.num{text-align:right;white-space:nowrap}
-td{min-width:3.5em;max-width:32em}
+td{min-width:3.5em;max-width:32em;overflow-wrap:break-word}
 table.full{width:100%}
 tr.out td{color:var(--muted)}
 .limits{list-style:none;margin:12px 0 0;padding:0;display:grid;gap:12px;

@@ -116,7 +116,7 @@ def _levels(rows: Rows, metric: str, split: str, allowed: float | None) -> Marku
     limit = None if allowed is None else (told[0][1]["value"] - allowed) * 100
     if limit is not None:
         edges.append(limit)
-        found.axvline(limit, color=plot.colour("fail"), linewidth=1.4, linestyle="--")
+        found.axvline(limit, color=plot.colour("fail"), linewidth=1.4, linestyle="--", zorder=1)
     room = max((max(edges) - min(edges)) * 0.06, 0.1)
     _ready(found, len(told), 1, f"{metric} on {split}, %")
     found.set_xlim(min(edges) - room, max(edges) + room)
