@@ -10,6 +10,7 @@ from markupsafe import Markup
 from edgesft.report.html.bars import bars
 from edgesft.report.html.latency import latency
 from edgesft.report.html.layers import layers
+from edgesft.report.html.lengths import lengths
 from edgesft.report.html.lineage import machine
 from edgesft.report.html.markup import tag
 from edgesft.report.html.page import lines, page, verdict
@@ -112,7 +113,7 @@ def _timed(rows: list[Mapping[str, Any]]) -> Markup | None:
     cards, where = latency(rows), placement(rows)
     if not cards and where is None:
         return None
-    return section("latency", "Latency and placement", grid(*cards, where))
+    return section("latency", "Latency and placement", grid(*cards, lengths(rows), where))
 
 
 def _explained(rows: list[Mapping[str, Any]]) -> list[Markup]:

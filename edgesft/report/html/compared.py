@@ -14,14 +14,18 @@ from edgesft.report.html.latency import latency
 from edgesft.report.html.markup import tag
 from edgesft.report.html.page import page, verdict
 from edgesft.report.html.pareto import Spot, pareto
-from edgesft.report.html.parts import SIGNS, badge, card, grid, section, table
+from edgesft.report.html.parts import SIGNS, badge, card, grid, section, table, tiles
 from edgesft.report.html.placement import placement
 from edgesft.report.html.rows import NS
 from edgesft.report.lines import figure, figures
+from edgesft.report.recipes import differences
 from edgesft.report.units import megabytes, milliseconds, percent
 
 ROW = 38
 BAR = 0.4
+
+MOST = 60
+"""Keys of recipes that are told."""
 
 Named = Sequence[tuple[str, Mapping[str, Any]]]
 
@@ -37,15 +41,14 @@ def compared(found: Named) -> str:
     finals = [{**runs.final(results), "name": name, "kept": True} for name, results in found]
     cards, where = latency(finals), placement(finals)
     content = [
+        tiles(_against(rows)) if len(rows) == 2 else None,
         section(
             "runs",
             "Runs",
             tag("div", _table(rows), class_="card"),
             lead="★ nothing here with the same metric and profile is both faster and better.",
         ),
-        section("budgets", "Budgets", tag("div", _budgets(rows), class_="card"))
-        if any(row["budget"] for row in rows)
-        else None,
+        _budgets(rows),
         section(
             "front",
             "Latency, size, metric",
@@ -57,6 +60,7 @@ def compared(found: Named) -> str:
             ),
         ),
         section("latency", "Latency and placement", grid(*cards, where)) if cards or where else None,
+        _recipes(found),
     ]
     counts = Counter(row["verdict"] for row in rows)
     sentence = ", ".join(f"{count} of {len(rows)} {name}" for name, count in counts.items()) + "."
@@ -105,14 +109,50 @@ def _times(old: int | None, new: int | None) -> str:
     return f"{old / new:.2f}" if old and new else "–"
 
 
-def _budgets(rows: Sequence[Mapping[str, Any]]) -> Markup:
+def _against(rows: Sequence[Mapping[str, Any]]) -> list[tuple[str, str, str]]:
+    """The second of two runs against the first."""
+    old, new = rows
+    whose = f"{new['name']} against {old['name']}"
+    told = [
+        (title, f"{new[name] / old[name]:.3g} ×", f"{whose}: {unit(new[name])} against {unit(old[name])}")
+        for title, name, unit in (("Latency p50", "p50_ns", _ms), ("Size", "size_bytes", megabytes))
+        if old[name] and new[name]
+    ]
+    if old["metric"] == new["metric"] and None not in (old["value"], new["value"]):
+        points = f"{(new['value'] - old['value']) * 100:+.1f} points"
+        told.append((old["metric"], points, f"{whose}; edgesft compare decides whether it is more than chance"))
+    return told
+
+
+def _ms(nanoseconds: int | None) -> str:
+    return f"{milliseconds(nanoseconds)} ms"
+
+
+def _recipes(found: Named) -> Markup | None:
+    """What was asked for differently."""
+    apart = differences([results.get("recipe") or {} for _, results in found])
+    if not apart:
+        return None
+    rows = [
+        [tag("code", key), *("–" if each is None else str(each) for each in values)] for key, values in apart.items()
+    ]
+    columns = ("key", *(name for name, _ in found))
+    told = tag("div", table(columns, rows[:MOST], left=len(columns)), class_="card")
+    more = f"{MOST} of {len(rows)} keys that differ." if len(rows) > MOST else None
+    return section("recipes", "In what the recipes differ", told, lead=more)
+
+
+def _budgets(rows: Sequence[Mapping[str, Any]]) -> Markup | None:
     """Runs by lines: value and verdict of each."""
+    if not any(row["budget"] for row in rows):
+        return None
     names = list(dict.fromkeys(line["name"] for row in rows for line in row["budget"]))
     body = []
     for row in rows:
         lines = {line["name"]: line for line in row["budget"]}
         body.append([row["name"], *(_line(lines.get(name)) for name in names)])
-    return table(("run", *names), body, left=len(names) + 1)
+    told = table(("run", *names), body, left=len(names) + 1)
+    return section("budgets", "Budgets", tag("div", told, class_="card"))
 
 
 def _line(line: Mapping[str, Any] | None) -> Markup | str:

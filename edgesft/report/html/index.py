@@ -71,7 +71,7 @@ def index(rows: Sequence[Mapping[str, Any]], asked: Asked, where: str, problems:
     head = tag("tr", tag("th", ""), *(_heading(name, asked) for name in COLUMNS))
     body = tag("tbody", *(_row(row) for row in found))
     whole = tag("div", tag("table", tag("thead", head), body, class_="full"), class_="scroll", tabindex="0")
-    compare = tag("button", "Compare the two that are ticked", type="submit")
+    compare = tag("button", "Compare those that are ticked", type="submit")
     listed = tag("form", whole, tag("p", compare), action="/compare", method="get", class_="card")
     told = f"{len(found)} of {len(rows)} documents below {where}"
     wrong = tag(

@@ -11,6 +11,7 @@ from edgesft.report.html.answers import answers
 from edgesft.report.html.bars import bars
 from edgesft.report.html.latency import latency
 from edgesft.report.html.learning import learning
+from edgesft.report.html.lengths import lengths
 from edgesft.report.html.lineage import lineage
 from edgesft.report.html.markup import tag
 from edgesft.report.html.page import lines, page, verdict
@@ -123,7 +124,7 @@ def _timed(results: Mapping[str, Any]) -> Markup | None:
         return None
     inputs = next((stage["measurement"].get("inputs") for stage in stages if stage.get("measurement")), None)
     lead = "All rows interleaved in one run, each in a process of its own" + (f"; inputs: {inputs}." if inputs else ".")
-    return section("latency", "Latency and placement", grid(*cards, where), lead=lead)
+    return section("latency", "Latency and placement", grid(*cards, lengths(stages), where), lead=lead)
 
 
 def _stages(results: Mapping[str, Any], metric: str) -> Markup:

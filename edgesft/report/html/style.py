@@ -123,6 +123,7 @@ button{color:var(--surface);background:var(--accent);border-color:var(--accent);
 @media (max-width:600px){body{font-size:15px}main,header,footer{padding-left:12px;padding-right:12px}
 .tile,.card,.limits li{padding:10px 11px}h1{font-size:1.35rem}}
 @media print{body{font-size:10.5pt;background:#fff}nav.toc,form,.skip{display:none}
+.scroll{overflow:visible}.rest{grid-column:1/-1}
 .card,.tile,.limits li,.verdict{break-inside:avoid}h2{break-after:avoid}main,header,footer{max-width:none}
 *{-webkit-print-color-adjust:exact;print-color-adjust:exact}}
 """

@@ -107,3 +107,23 @@ def test_one_run_and_twenty(count: int) -> None:
     text = compared([(f"run {place}", made.results()) for place in range(count)])
     read(text)
     assert len(text) < 400_000
+
+
+def test_two_runs_against_each_other_and_their_recipes() -> None:
+    other = made.results(stages=[made.stage(0)])
+    other["recipe"] |= {"seed": 7, "stages": [{"stage": "finetune", "epochs": 3, EVIL: [1]}]}
+    told = read(compared([("first", made.results()), ("second", other)])).text
+    for words in (
+        "5.58 ×",
+        "second against first: 91.6 MB against 19.1 MB",
+        "-0.6 points",
+        "In what the recipes differ",
+    ):
+        assert words in told, words
+    assert "stages.finetune.epochs3" not in told and "stages.finetune.epochs–3" in told and "seed07" in told
+
+
+def test_latency_by_length() -> None:
+    lengths = tuple(10 + place % 60 for place in range(1000))
+    told = page(found(row(measurement=measurement(lengths=lengths, axis="sequence")))).text
+    assert "By length" in told and "sequence of the request" in told
