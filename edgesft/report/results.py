@@ -7,6 +7,7 @@ from typing import Any
 
 from edgesft.measure.measurement import Measurement
 from edgesft.measure.model.file import inspect
+from edgesft.pipeline.licences import licences
 from edgesft.pipeline.outcome import Outcome, Row
 from edgesft.report.latency import by_length, latency, sketch
 
@@ -29,6 +30,7 @@ def to_json(outcome: Outcome) -> dict[str, Any]:
         "stages": [_stage(row) for row in outcome.rows],
         "environment": {**outcome.environment, "profile": outcome.profile.model_dump(mode="json", exclude={"budget"})},
         "recipe": dict(outcome.recipe),
+        "licences": licences(outcome.recipe),
         "warnings": list(outcome.warnings),
     }
 

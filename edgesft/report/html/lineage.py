@@ -13,7 +13,9 @@ from edgesft.report.html.parts import details, facts, section, table
 
 DATA = ("train", "validation", "test", "unknown")
 
-UNTOLD = "not told by these results: see the model's and the data's own pages before the model is passed on"
+UNTOLD = "These results do not tell: see the model's and the data's own pages before the model is passed on."
+
+UNKNOWN = "not told: see where it is from"
 
 
 def lineage(results: Mapping[str, Any]) -> Markup:
@@ -59,10 +61,8 @@ def machine(environment: Mapping[str, Any]) -> Markup | None:
 def _licences(found: Any) -> Markup:
     if not found:
         return tag("p", UNTOLD, class_="muted")
-    if isinstance(found, Mapping):
-        return facts({str(name): _words(value) for name, value in found.items()})
-    rows = [[_words(each.get("name")), _words(each.get("licence") or each.get("license"))] for each in found]
-    return table(("of", "licence"), rows, left=2)
+    rows = [[each["of"], each["name"], each["licence"] or UNKNOWN, each["found"] or "–"] for each in found]
+    return table(("of", "name", "licence", "said by"), rows, left=4)
 
 
 def _words(value: Any) -> str | None:

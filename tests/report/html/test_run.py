@@ -81,7 +81,7 @@ def test_labels_of_users_are_text() -> None:
     found["recipe"].update(model=EVIL, task=EVIL, data={"train": [EVIL]})
     found["environment"].update(model=EVIL, versions={EVIL: EVIL})
     found["budget"].append({**found["budget"][0], "name": f"max_drop.{EVIL}", "reason": EVIL})
-    found["licences"] = [{"name": EVIL, "licence": EVIL}]
+    found["licences"] = [dict.fromkeys(("of", "name", "licence", "found"), EVIL)]
     text = render(found, EVIL)
     shown = read(text)
     assert "<script" not in text and not shown.all("img")
@@ -117,8 +117,11 @@ def test_tuning_is_told() -> None:
 
 
 def test_licences_are_told_where_the_results_have_them() -> None:
-    text = page(made.results(licences=[{"name": "all-MiniLM-L6-v2", "licence": "Apache-2.0"}])).text
-    assert "Apache-2.0" in text and "not told by these results" not in text
+    known = {"of": "model", "name": "all-MiniLM-L6-v2", "licence": "Apache-2.0", "found": "README.md"}
+    unknown = {"of": "data.train", "name": "train.jsonl", "licence": None, "found": None}
+    text = page(made.results(licences=[known, unknown])).text
+    assert "Apache-2.0README.md" in text and "train.jsonlnot told: see where it is from" in text
+    assert "These results do not tell" in page(made.results()).text
 
 
 def test_drift_is_seen() -> None:
