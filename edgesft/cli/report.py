@@ -88,10 +88,10 @@ def _width() -> int | None:
 def _serve(folder: Path, port: int) -> int:
     from edgesft.report.serve.server import serve
 
-    with serve(folder, port) as server:
-        print(f"report: {server.address} (Ctrl-C ends it)", flush=True)
-        try:
+    try:
+        with serve(folder, port) as server:
+            print(f"report: {server.address} (Ctrl-C ends it)", flush=True)
             server.serve_forever()
-        except KeyboardInterrupt:
-            print("\nreport: ended", file=sys.stderr)
+    except KeyboardInterrupt:
+        print("\nreport: ended", file=sys.stderr)
     return 0

@@ -34,8 +34,8 @@ UNTOLD = ("", "UNKNOWN")
 def licences(recipe: Mapping[str, Any]) -> list[dict[str, str | None]]:
     """What a resolved recipe names, each with its licence.
 
-    Nothing is fetched: cards of the hub are read where its cache has them. A file of terms beside the data may be of the
-    whole folder, so that each entry says where it was found.
+    Nothing is fetched: cards of the hub are read where its cache has them. A file of terms beside the data may be of
+    the whole folder, so that each entry says where it was found.
 
     Args:
         recipe: As it was carried out, with full paths.
@@ -94,13 +94,12 @@ def _of_package(package: str, inside: str) -> tuple[str, str] | None:
         if folder.is_dir() and (told := _in_folder(folder)):
             return told
     try:
-        facts = importlib.metadata.metadata(package.replace("_", "-"))
+        facts: Any = importlib.metadata.metadata(package.replace("_", "-"))
     except importlib.metadata.PackageNotFoundError:
         return None
-    told = next(
-        (text for key in ("License-Expression", "License") if (text := facts.get(key)) not in (None, *UNTOLD)), ""
-    )
-    return (told.splitlines()[0][:LONGEST], f"package {facts['Name']} {facts['Version']}") if told else None
+    declared = [str(facts[key]) for key in ("License-Expression", "License") if facts[key] not in (None, *UNTOLD)]
+    where = f"package {facts['Name']} {facts['Version']}"
+    return (declared[0].splitlines()[0][:LONGEST], where) if declared else None
 
 
 def _on_hub(name: str, kind: str) -> tuple[str, str] | None:

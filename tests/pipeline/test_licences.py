@@ -85,6 +85,7 @@ def test_a_factory_by_its_weights(tmp_path: Path) -> None:
 def test_nothing_heavy_is_loaded_for_a_folder() -> None:
     import subprocess
 
-    code = "import sys\nfrom edgesft.pipeline.licences import licences\nlicences({'model': '.'})\nprint('torch' in sys.modules)"
+    code = "import sys; from edgesft.pipeline import licences; licences.licences({'model': '.'})"
+    code += "; print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["False"]

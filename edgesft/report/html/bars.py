@@ -22,7 +22,7 @@ NAMES = {
     "max_drop": ("loss of", "points", 100),
     "min_metric": ("least", "%", 100),
     "max_growth": ("growth of", "%", 100),
-    "latency": ("latency, candidate over baseline,", "×", 1),
+    "latency": ("latency, of the baseline's", "×", 1),
     "off_provider": ("nodes off the provider", "", 1),
     "placement_share": ("nodes on the provider", "%", 100),
     "macs": ("multiply-accumulates", "", 1),
@@ -59,7 +59,7 @@ def title(line: Mapping[str, Any]) -> str:
     words, _, _ = NAMES.get(first, (first.replace("_", " "), "", 1))
     if not rest:
         return words
-    return f"{rest} {words}" if first in ("latency_ms", "latency_ratio") else f"{words} {rest.replace('_', ' ')}"
+    return f"{rest} {words}" if first.startswith("latency") else f"{words} {rest.replace('_', ' ')}"
 
 
 def told(line: Mapping[str, Any]) -> tuple[str, str, str, str]:

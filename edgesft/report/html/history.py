@@ -36,10 +36,10 @@ def history(document: Mapping[str, Any], name: str) -> str:
 
 
 def _card(series: Mapping[str, Any]) -> Markup:
-    times = 1e-6 if series["figure"] in (*words.TIMES, "peak_memory") else 1.0
-    unit = "ms" if series["figure"] in words.TIMES else "MB" if series["figure"] == "peak_memory" else ""
+    times = 1e-6 if series["figure"] in (*words.TIMES, *words.BYTES) else 1.0
+    unit = "ms" if series["figure"] in words.TIMES else "MB" if series["figure"] in words.BYTES else ""
     values = [point["value"] * times for point in series["points"]]
-    drawn, found = plot.axes(190, left=52)
+    drawn, found = plot.axes(190, left=56)
     places = range(1, len(values) + 1)
     found.plot(places, values, "-", color=plot.colour("line"), linewidth=1)
     found.plot(places, values, "o", color=plot.colour("c1"), markersize=4)

@@ -15,7 +15,7 @@ from edgesft.report.table import quantiles
 from edgesft.report.units import milliseconds
 
 ROW = 54
-HEIGHT = 0.56
+HEIGHT = 0.58
 """Of an outline, as a share of its row."""
 
 PERCENTILES = ("p50", "p90", "p95", "p99")
@@ -59,7 +59,7 @@ def _distribution(told: list[tuple[Mapping[str, Any], Mapping[str, Any]]], timed
         for p, height in ((50, HEIGHT), (95, HEIGHT / 2)):
             found.plot([span[p]] * 2, [base, base - height], color=plot.colour("ink"), linewidth=1.3)
         words = f"{row['name']}: p50 {milliseconds(int(span[50] * NS))}, p95 {milliseconds(int(span[95] * NS))} ms"
-        plot.words(found, 0.0, place - 0.36, words, transform=found.get_yaxis_transform())
+        plot.words(found, 0.0, place - 0.29, words, transform=found.get_yaxis_transform())
     found.set_ylim(len(told) - 0.4, -0.5)
     found.set_yticks([])
     found.grid(False, axis="y")
@@ -88,15 +88,15 @@ def _rounds(told: list[tuple[Mapping[str, Any], Mapping[str, Any]]], more: str) 
         return None
     lines = -(-len(longer) // 3)
     drawn, found = plot.axes(220 + 15 * lines, left=34, top=8 + 15 * lines)
-    handles, reached = [], [float(STEADY)]
+    handles, reached = [], [-float(STEADY), float(STEADY)]
     for place, (_, medians) in enumerate(longer):
         apart = (np.asarray(medians, float) / np.median(medians) - 1) * 100
         style = "-" if place < 4 else "--"
         handles += found.plot(range(1, len(medians) + 1), apart, style, color=plot.colour(hue(place)), linewidth=1.4)
-        reached.append(float(np.abs(apart).max()))
+        reached += [float(apart.min()), float(apart.max())]
     found.axhspan(-STEADY, STEADY, color=plot.colour("line"), alpha=0.35, linewidth=0)
-    most = max(reached) * 1.1
-    found.set_ylim(-most, most)
+    room = (max(reached) - min(reached)) * 0.05
+    found.set_ylim(min(reached) - room, max(reached) + room)
     plot.scaled(found, [0.0], log=False)
     plot.scaled(found, [0.0], log=False, which="y")
     found.set_xlabel("round")

@@ -81,7 +81,7 @@ def _curves(stage: Mapping[str, Any], metric: str) -> Markup | None:
     ]
     behind = table(("step", "loss", "learning rate", *history[0]["metrics"]), rows, left=0)
     seconds = training.get("seconds")
-    took = f", {seconds / 60:.1f} minutes" if seconds else ""
+    took = f", {seconds / 60:.1f} minutes" if seconds and seconds >= 60 else f", {seconds:.0f} s" if seconds else ""
     note = f"{training.get('steps', steps[-1])} steps{took}. Dashed: the step whose weights are kept."
     return card(
         str(stage["name"]), plot.svg(drawn, f"Learning curves of {stage['name']}", "; ".join(told[-3:])), behind, note

@@ -111,8 +111,12 @@ def scaled(found: Axes, values: Sequence[float], *, log: bool | None = None, whi
         axis.set_minor_formatter(NullFormatter())
     else:
         axis.set_major_locator(MaxNLocator(nbins=5, steps=[1, 2, 2.5, 5, 10]))
-    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.6g}"))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: _tick(value)))
     return log
+
+
+def _tick(value: float) -> str:
+    return f"{value / 1e6:.6g} M" if abs(value) >= 1e5 else f"{value:.6g}"
 
 
 def legend(found: Figure, names: Sequence[str], handles: Sequence[Any], columns: int = 3) -> None:

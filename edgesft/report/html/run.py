@@ -72,7 +72,11 @@ def _tiles(results: Mapping[str, Any]) -> list[tuple[str, str, str]]:
         found.append(("Latency p50", f"{milliseconds(new)} ms", times))
     level, drop = last["levels"].get(metric), last["drops"].get(metric)
     if level:
-        points = "" if not drop or first is last else f"{-drop['value'] * 100:+.1f} points against the original"
+        points = (
+            ""
+            if not drop or first is last
+            else f"{round(-drop['value'] * 100, 1) + 0.0:+.1f} points against the original"
+        )
         found.append((f"{metric} on {results['split']}", f"{percent(level['value'])} %", points))
     size, before = last["size_bytes"], first["size_bytes"]
     smaller = "" if first is last or not before else f"{size / before * 100:.0f} % of {megabytes(before)}"

@@ -84,6 +84,7 @@ svg.plot{display:block;width:100%;max-width:480px;height:auto;margin:8px auto 0}
 svg.plot text{font-family:system-ui,-apple-system,"Segoe UI",Roboto,"Noto Sans","DejaVu Sans",sans-serif}
 .key{list-style:none;margin:6px 0 0;padding:0;display:flex;flex-wrap:wrap;gap:2px 14px;font-size:.85rem}
 .key i{font-style:normal;font-weight:700;color:var(--k)}
+section>.card{margin-top:12px}
 details{margin-top:8px;font-size:.88rem}
 summary{cursor:pointer;color:var(--accent)}
 .scroll{overflow-x:auto;max-width:100%}
@@ -97,7 +98,7 @@ tr.out td{color:var(--muted)}
 .limits{list-style:none;margin:12px 0 0;padding:0;display:grid;gap:12px;
 grid-template-columns:repeat(auto-fit,minmax(min(100%,330px),1fr))}
 .limits li{background:var(--surface);border:1px solid var(--line);border-radius:10px;padding:10px 14px}
-.limits .head{display:flex;justify-content:space-between;gap:8px;font-weight:600}
+.limits .head{display:flex;flex-wrap:wrap;justify-content:space-between;gap:8px;font-weight:600}
 .limits code{font-weight:400}
 .limits .foot{font-size:.88rem;color:var(--muted);font-variant-numeric:tabular-nums}
 .limits .foot b{color:var(--ink)}
