@@ -173,10 +173,13 @@ def write(
 
 def _draw(result: ProfileResult, progress: Progress) -> None:
     """Leaves the page of the results beside them."""
-    from edgesft.report import told
+    from edgesft.report import reading, told
 
     try:
-        _replace(result.folder / REPORT, told.run(result.results, result.folder.resolve().name).encode())
+        _replace(
+            result.folder / REPORT,
+            told.run(result.results, reading.named(result.folder / RESULTS, result.results)).encode(),
+        )
     except UnavailableError as error:
         progress.say(f"warning: {error}")
     except Exception as error:

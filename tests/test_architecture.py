@@ -70,9 +70,7 @@ def test_no_assert_for_input() -> None:
 
 def loaded(code: str) -> set[str]:
     """Heavy modules that are loaded after running some code in a fresh interpreter."""
-    probe = (
-        f"import sys\n{code}\nprint(*({{'torch', 'transformers', 'onnxruntime', 'onnx', 'pandas'}} & set(sys.modules)))"
-    )
+    probe = f"import sys\n{code}\nprint(*({{'torch', 'transformers', 'onnxruntime', 'onnx', 'pandas', 'matplotlib'}} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=True)
     return set(done.stdout.splitlines()[-1].split())
 

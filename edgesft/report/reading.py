@@ -20,6 +20,8 @@ SCHEMAS = {"edgesft/results": "a run", "edgesft/bench": "a bench", "edgesft/chec
 
 VERSION = 1
 
+SNIFFED = 4096
+
 DEEPEST = 6
 """Folders below the one that is searched."""
 
@@ -68,7 +70,7 @@ def read(words: Sequence[str]) -> list[Read]:
             if isinstance(one, Problem):
                 wrong.append(one)
             else:
-                found.append(Read(named(file), file, one))
+                found.append(Read(named(file, one), file, one))
     if wrong:
         raise InputError(wrong)
     return found
@@ -91,19 +93,33 @@ def load(file: Path) -> Mapping[str, Any] | Problem:
     return dict(data)
 
 
-def named(file: Path) -> str:
-    """`demo` for `runs/demo/results.json`, `bench` for `bench.json`."""
-    return file.resolve().parent.name if file.name == RESULTS else file.stem
+def named(file: Path, document: Mapping[str, Any]) -> str:
+    """`demo` for `runs/demo/results.json`, `demo/phone` for its results on one of several profiles, else the file's."""
+    if file.name != RESULTS:
+        return file.stem
+    folder = file.resolve().parent
+    return f"{folder.parent.name}/{folder.name}" if folder.name == document.get("profile") else folder.name
+
+
+def ours(file: Path) -> bool:
+    """Whether a file may be edgesft's, by its name or its first bytes: others may be large, and are not read."""
+    if file.name == RESULTS:
+        return True
+    try:
+        with file.open("rb") as opened:
+            return b'"edgesft/' in opened.read(SNIFFED)
+    except OSError:
+        return False
 
 
 def below(folder: Path) -> Iterator[Path]:
-    """Every JSON file of a folder and those in it, hidden ones left out."""
+    """Every JSON file of edgesft's in a folder and those in it, hidden ones left out."""
     found = (
         file
         for file in folder.rglob("*.json")
         if len(place := file.relative_to(folder).parts) <= DEEPEST and not any(part.startswith(".") for part in place)
     )
-    return iter(sorted(file for file in found if file.is_file()))
+    return iter(sorted(file for file in found if file.is_file() and ours(file)))
 
 
 def _files(path: Path) -> Iterator[Path]:

@@ -18,10 +18,10 @@ def write(file: Path, **changes: object) -> Path:
 
 def test_folders_files_and_runs_on_several_profiles(tmp_path: Path) -> None:
     one, two = write(tmp_path / "a" / "results.json"), write(tmp_path / "b.json")
-    write(tmp_path / "c" / "phone" / "results.json")
+    write(tmp_path / "c" / "phone" / "results.json", profile="phone")
     write(tmp_path / "c" / "board" / "results.json")
     found = reading.read([str(one.parent), str(two), str(tmp_path / "c")])
-    assert [each.name for each in found] == ["a", "b", "board", "phone"]
+    assert [each.name for each in found] == ["a", "b", "board", "c/phone"]
     assert [each.page.relative_to(tmp_path).as_posix() for each in found[:2]] == ["a/report.html", "b.html"]
 
 
@@ -58,6 +58,7 @@ def test_only_runs_stand_beside_each_other(tmp_path: Path) -> None:
 
 def test_what_lies_below_a_folder(tmp_path: Path) -> None:
     write(tmp_path / "a" / "results.json")
+    (tmp_path / "tokenizer.json").write_text(json.dumps({"model": "x" * 9000}))
     write(tmp_path / ".hidden" / "results.json")
     write(tmp_path.joinpath(*"abcdefgh") / "results.json")
     assert [file.relative_to(tmp_path).as_posix() for file in reading.below(tmp_path)] == ["a/results.json"]

@@ -8,7 +8,9 @@ from typing import Any
 import numpy as np
 from markupsafe import Markup
 
+from edgesft.report.evaluation import open_world
 from edgesft.report.html import plot
+from edgesft.report.html.markup import tag
 from edgesft.report.html.parts import card, details, grid, section, table
 from edgesft.report.lines import figure
 
@@ -28,20 +30,39 @@ def answers(found: Mapping[str, Any], split: str) -> Markup | None:
         for name, value in found.get("averages", {}).items()
         if value is not None
     )
-    names = [str(each["name"]) for each in found.get("classes", ())]
-    cards = grid(
-        _confusion(found.get("confusion"), names, found.get("confused") or ()),
-        _roc(found.get("roc"), names),
-        _reliability(found.get("reliability")),
-    )
+    heads = found.get("heads") or {"": found}
+    cards = grid(*(each for head, told in heads.items() for each in _cards(told, f" of {head}" if head else "")))
+    unknown = tag("p", open_world(found["open_world"]), class_="card") if found.get("open_world") else None
     lead = f"{found['rows']} rows of {split}: {averages}."
-    return section("answers", "Answers of the final model", cards, _classes(found), lead=lead)
+    return section("answers", "Answers of the final model", cards, unknown, _classes(found), lead=lead)
+
+
+def _cards(found: Mapping[str, Any], of: str) -> list[Markup | None]:
+    names, pairs = [str(each["name"]) for each in found.get("classes", ())], found.get("confused") or ()
+    counts = found.get("confusion")
+    return [
+        _confusion(counts, names, pairs, of) if counts else _confused(pairs, of),
+        _roc(found.get("roc"), names, of),
+        _reliability(found.get("reliability"), of),
+    ]
+
+
+def _confused(pairs: Sequence[Mapping[str, Any]], of: str) -> Markup | None:
+    """Where there is no matrix: what was taken for what."""
+    if not pairs:
+        return None
+    return tag("div", tag("h3", f"Taken for another{of}"), _pairs(pairs), class_="card")
+
+
+def _pairs(pairs: Sequence[Mapping[str, Any]]) -> Markup:
+    told = [[str(pair["true"]), str(pair["predicted"]), str(pair["rows"])] for pair in pairs]
+    return table(("true", "answered", "rows"), told or [["none", "none", "0"]], left=2)
 
 
 def _confusion(
-    counts: Sequence[Sequence[int]] | None, names: Sequence[str], pairs: Sequence[Mapping[str, Any]]
+    counts: Sequence[Sequence[int]], names: Sequence[str], pairs: Sequence[Mapping[str, Any]], of: str
 ) -> Markup | None:
-    if not counts or len(counts) < 2 or len(names) != len(counts):
+    if len(counts) < 2 or len(names) != len(counts):
         return None
     whole = np.asarray(counts)
     wrong = whole.sum(axis=0) + whole.sum(axis=1) - 2 * np.diag(whole)
@@ -83,17 +104,12 @@ def _confusion(
     found.set_xlabel("answered class; on the left the true one")
     fewer = f" The {size} of {len(whole)} classes that are taken for others most." if size < len(whole) else ""
     note = f"A row a true class; blue: right, orange: wrong, darker: a larger share of its row.{fewer}"
-    told = [[str(pair["true"]), str(pair["predicted"]), str(pair["rows"])] for pair in pairs]
-    behind = (
-        table(("true", "answered", "rows"), told, left=2) if told else table(("", "rows"), [["taken for another", "0"]])
-    )
-    described = (
-        "; ".join(f"{one} taken for {other} {rows} times" for one, other, rows in told[:5]) or "nothing is confused"
-    )
-    return card("Confusion", plot.svg(drawn, "Confusion matrix", described), behind, note)
+    told = [f"{pair['true']} taken for {pair['predicted']} {pair['rows']} times" for pair in pairs[:5]]
+    described = "; ".join(told) or "nothing is confused"
+    return card(f"Confusion{of}", plot.svg(drawn, f"Confusion matrix{of}", described), _pairs(pairs), note)
 
 
-def _roc(curve: Mapping[str, Sequence[float]] | None, names: Sequence[str]) -> Markup | None:
+def _roc(curve: Mapping[str, Sequence[float]] | None, names: Sequence[str], of: str) -> Markup | None:
     if not curve:
         return None
     false, true = curve["false_positive_rate"], curve["true_positive_rate"]
@@ -107,12 +123,12 @@ def _roc(curve: Mapping[str, Sequence[float]] | None, names: Sequence[str]) -> M
         for one, other in zip(false[:: max(1, len(false) // 20)], true[:: max(1, len(true) // 20)], strict=True)
     ]
     behind = table(("false positive rate", "true positive rate"), rows, left=0)
-    of = f" of '{names[1]}'" if len(names) == 2 else ""
+    of += f", '{names[1]}'" if len(names) == 2 else ""
     note = f"Area {area:.3f}. Dashed: what a coin would do."
-    return card(f"ROC{of}", plot.svg(drawn, "ROC curve", f"area under the curve {area:.3f}"), behind, note)
+    return card(f"ROC{of}", plot.svg(drawn, f"ROC curve{of}", f"area under the curve {area:.3f}"), behind, note)
 
 
-def _reliability(found: Sequence[Mapping[str, float]] | None) -> Markup | None:
+def _reliability(found: Sequence[Mapping[str, float]] | None, of: str) -> Markup | None:
     if not found or len(found) < 2:
         return None
     drawn, axes = plot.axes(300, left=34, right=20)
@@ -131,7 +147,7 @@ def _reliability(found: Sequence[Mapping[str, float]] | None) -> Markup | None:
     rows = [[f"{each['confidence']:.3f}", f"{each['accuracy']:.3f}", f"{each['rows']:.0f}"] for each in found]
     behind = table(("confidence", "accuracy", "rows"), rows, left=0)
     note = "How often answers of a confidence are right. On the dashed line confidence is honest; larger: more rows."
-    return card("Calibration", plot.svg(drawn, "Reliability", note), behind, note)
+    return card(f"Calibration{of}", plot.svg(drawn, f"Reliability{of}", note), behind, note)
 
 
 def _unit(found: plot.Axes, label: str) -> None:

@@ -35,7 +35,7 @@ def table(
     head = tag("thead", named) if any(columns) else None
     whole = tag("table", head, tag("tbody", *body))
     # Reached by the keyboard, or nobody without a mouse could scroll it.
-    return tag("div", whole, class_="scroll", tabindex="0")
+    return tag("div", whole, class_="scroll", tabindex="0", role="region", aria_label="table")
 
 
 def details(summary: str, *content: object) -> Markup:

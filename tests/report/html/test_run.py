@@ -154,3 +154,27 @@ def test_a_sketch_of_a_later_version_is_left_alone() -> None:
     for stage in found["stages"]:
         stage["measurement"]["sketch"] = {"version": 2, "else": True}
     assert "keep no samples" in page(found).text
+
+
+def test_answers_of_tasks_without_a_matrix() -> None:
+    pairs = [{"true": EVIL, "predicted": "B-per", "rows": 7}]
+    classes = [{"name": "loc", "precision": 0.5, "recall": 0.5, "f1": 0.5, "rows": 9}]
+    found = {"rows": 9, "by": "entities", "averages": {"f1_micro": 0.5}, "classes": classes, "confused": pairs}
+    text = page(made.results(evaluation=found)).text
+    assert "Taken for another" in text and "entities, the worst first" in text and EVIL in text
+    spans = {
+        "rows": 9,
+        "by": "words",
+        "averages": {},
+        "classes": [{"name": "1", "f1": 0.5, "exact_match": 0.4, "rows": 9}],
+    }
+    assert "words, the worst first" in page(made.results(evaluation=spans)).text
+
+
+def test_answers_of_several_heads_and_of_unknown_inputs() -> None:
+    heads = {"mood": made.evaluation(("bad", "good")), EVIL: made.evaluation()}
+    world = {"rows": 5, "auroc": 0.9, "fpr95": 0.2, "threshold": 0.5, "accepted_known": 0.95, "accepted_unknown": 0.2}
+    found = {"rows": 9, "by": "heads", "averages": {}, "classes": [], "heads": heads, "open_world": world}
+    text = page(made.results(evaluation=found)).text
+    for words in ("Confusion of mood", "ROC of mood, 'good'", f"Confusion of {EVIL}", "AUROC 0.900"):
+        assert words in text, words
