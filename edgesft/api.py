@@ -8,9 +8,11 @@ import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from edgesft import __version__
 from edgesft.budget.verdict import Verdict, worst
 from edgesft.errors import UnavailableError
 from edgesft.pipeline.check import check
@@ -18,8 +20,10 @@ from edgesft.pipeline.job import Job
 from edgesft.pipeline.outcome import Outcome
 from edgesft.progress import Progress
 from edgesft.report import results, table
+from edgesft.report.lines import clean
 from edgesft.stages.artefact import CONTRACT
 from edgesft.store.disk import guarded, require_writable
+from edgesft.store.keys import key
 from edgesft.store.store import Store, write_json
 
 if TYPE_CHECKING:
@@ -143,14 +147,26 @@ def run(
         found = {}
         for job in jobs:
             place = folder if len(jobs) == 1 else folder / job.profile.name
-            found[job.profile.name] = write(run_job(job, (*checked.warnings, *unread)), place, tuning, progress)
+            found[job.profile.name] = write(run_job(job, (*checked.warnings, *unread)), place, tuning, progress, kept)
     return Result(found)
 
 
 def write(
-    outcome: Outcome, folder: Path, tuning: Mapping[str, Any] | None = None, progress: Progress | None = None
+    outcome: Outcome,
+    folder: Path,
+    tuning: Mapping[str, Any] | None = None,
+    progress: Progress | None = None,
+    store: Store | None = None,
 ) -> ProfileResult:
-    """Leaves a run's results in a folder: `results.json`, its page, `recipe.yaml`, the model with all it needs."""
+    """Leaves a run's results in a folder: `results.json`, its page, `recipe.yaml`, the model with all it needs.
+
+    Args:
+        outcome: What the run found.
+        folder: Is made if it is not there.
+        tuning: What was tried before.
+        progress: Where to say that there is no page, and why.
+        store: Keeps the page, so that the same results are not drawn again.
+    """
     import yaml
 
     folder.mkdir(parents=True, exist_ok=True)
@@ -167,19 +183,24 @@ def write(
     found = results.to_json(outcome) | ({"tuning": tuning} if tuning else {})
     write_json(folder / RESULTS, found)
     result = ProfileResult(folder, json.loads((folder / RESULTS).read_text("utf-8")))
-    _draw(result, progress or Progress())
+    _draw(result, progress or Progress(), store)
     return result
 
 
-def _draw(result: ProfileResult, progress: Progress) -> None:
+def _draw(result: ProfileResult, progress: Progress, store: Store | None) -> None:
     """Leaves the page of the results beside them."""
     from edgesft.report import reading, told
 
+    facts = {"page": told.PAGES, "edgesft": __version__, "results": dict(result.results)}
+
+    def page() -> str:
+        return told.run(result.results, told.NAME)
+
     try:
-        _replace(
-            result.folder / REPORT,
-            told.run(result.results, reading.named(result.folder / RESULTS, result.results)).encode(),
-        )
+        text = store.record(key(facts), page) if store else page()
+        name = reading.named(result.folder / RESULTS, result.results)
+        # The same results in another folder have the same page under another name.
+        _replace(result.folder / REPORT, text.replace(told.NAME, escape(clean(name))).encode())
     except UnavailableError as error:
         progress.say(f"warning: {error}")
     except Exception as error:

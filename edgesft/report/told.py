@@ -16,6 +16,12 @@ from edgesft.report.table import WIDTH
 
 RUN = "edgesft/results"
 
+PAGES = 1
+"""Version of the pages: a higher one has those that a store keeps drawn again."""
+
+NAME = "name-of-the-run-1f6c"
+"""Stands for the name in a page that a store keeps."""
+
 NEEDED = ("matplotlib", "markupsafe")
 
 

@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from edgesft import api
 from edgesft.report import told
+from edgesft.store.store import Store
 from tests.gate.test_artefact import save_moods, save_run
 from tests.report.html.reading import read
 
@@ -19,7 +21,8 @@ def save(folder: Path) -> Path:
 
 def test_it_lies_beside_the_results(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     found = save(tmp_path)
-    assert "finetune: 90.0" in read((found / "report.html").read_text("utf-8")).text
+    page = read((found / "report.html").read_text("utf-8"))
+    assert "finetune: 90.0" in page.text and page.text.startswith("\nrunrun")
     assert "warning" not in capsys.readouterr().err
 
 
@@ -47,3 +50,19 @@ def test_a_page_that_fails_costs_no_run(
     found = save(tmp_path)
     assert "report.html could not be made: ZeroDivisionError" in capsys.readouterr().err
     assert json.loads((found / "results.json").read_text())["verdict"] == "pass"
+
+
+def test_the_same_results_are_drawn_once_whatever_the_folder_is_called(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = Store(tmp_path / "store")
+    written = api.write
+    monkeypatch.setattr(api, "write", lambda outcome, folder: written(outcome, folder, store=kept))
+    first = save(tmp_path / "one")
+    monkeypatch.setattr(told, "run", None)
+    exported = save_moods(tmp_path / "two" / "exported")
+    again = save_run(tmp_path / "two" / "a <b> & 'c'", exported)
+    name = "a &lt;b&gt; &amp; &#x27;c&#x27;"
+    assert (again / "report.html").read_text("utf-8").replace(name, "run", 2) == (first / "report.html").read_text(
+        "utf-8"
+    )
