@@ -8,9 +8,11 @@ import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from edgesft import __version__
 from edgesft.budget.verdict import Verdict, worst
 from edgesft.errors import UnavailableError
 from edgesft.measure.devices import HERE, Device
@@ -19,8 +21,10 @@ from edgesft.pipeline.job import Job
 from edgesft.pipeline.outcome import Outcome
 from edgesft.progress import Progress
 from edgesft.report import results, table
+from edgesft.report.lines import clean
 from edgesft.stages.artefact import CONTRACT
 from edgesft.store.disk import guarded, require_writable
+from edgesft.store.keys import key
 from edgesft.store.store import Store, write_json
 
 if TYPE_CHECKING:
@@ -33,6 +37,7 @@ if TYPE_CHECKING:
 
 RESULTS = "results.json"
 RECIPE = "recipe.yaml"
+REPORT = "report.html"
 LOG = "log.txt"
 
 
@@ -150,7 +155,7 @@ def run(
         found = {}
         for job in jobs:
             place = folder if len(jobs) == 1 else folder / job.profile.name
-            found[job.profile.name] = write(run_job(job, (*checked.warnings, *unread)), place, tuning)
+            found[job.profile.name] = write(run_job(job, (*checked.warnings, *unread)), place, tuning, progress, kept)
     return Result(found)
 
 
@@ -194,13 +199,28 @@ def verify(bundle: str | Path, *, trust: Trust | None = None, rows: bool = True,
     return check(Path(bundle), trust=trust, rows=rows, at_least=at_least)
 
 
-def write(outcome: Outcome, folder: Path, tuning: Mapping[str, Any] | None = None) -> ProfileResult:
-    """Leaves a run's results in a folder: `results.json`, `recipe.yaml`, the model with all it needs."""
+def write(
+    outcome: Outcome,
+    folder: Path,
+    tuning: Mapping[str, Any] | None = None,
+    progress: Progress | None = None,
+    store: Store | None = None,
+) -> ProfileResult:
+    """Leaves a run's results in a folder: `results.json`, its page, `recipe.yaml`, the model with all it needs.
+
+    Args:
+        outcome: What the run found.
+        folder: Is made if it is not there.
+        tuning: What was tried before.
+        progress: Where to say that there is no page, and why.
+        store: Keeps the page, so that the same results are not drawn again.
+    """
     import yaml
 
     folder.mkdir(parents=True, exist_ok=True)
     # The receipt goes first and comes last: at no moment does it lie beside a model that it is not of.
-    (folder / RESULTS).unlink(missing_ok=True)
+    for receipt in (RESULTS, REPORT):
+        (folder / receipt).unlink(missing_ok=True)
     for file in sorted(outcome.final.path.iterdir()):
         if file.is_file():
             _copy(file, folder / file.name)
@@ -210,7 +230,30 @@ def write(outcome: Outcome, folder: Path, tuning: Mapping[str, Any] | None = Non
     _replace(folder / RECIPE, text.encode())
     found = results.to_json(outcome) | ({"tuning": tuning} if tuning else {})
     write_json(folder / RESULTS, found)
-    return ProfileResult(folder, json.loads((folder / RESULTS).read_text("utf-8")))
+    result = ProfileResult(folder, json.loads((folder / RESULTS).read_text("utf-8")))
+    _draw(result, progress or Progress(), store)
+    return result
+
+
+def _draw(result: ProfileResult, progress: Progress, store: Store | None) -> None:
+    """Leaves the page of the results beside them."""
+    from edgesft.report import reading, told
+
+    facts = {"page": told.PAGES, "edgesft": __version__, "results": dict(result.results)}
+
+    def page() -> str:
+        return told.run(result.results, told.NAME)
+
+    try:
+        text = store.record(key(facts), page) if store else page()
+        name = reading.named(result.folder / RESULTS, result.results)
+        # The same results in another folder have the same page under another name.
+        _replace(result.folder / REPORT, text.replace(told.NAME, escape(clean(name))).encode())
+    except UnavailableError as error:
+        progress.say(f"warning: {error}")
+    except Exception as error:
+        # The results are whole and were costly: a picture of them that fails is no reason to lose the verdict.
+        progress.say(f"warning: {REPORT} could not be made: {error!r}")
 
 
 def _copy(source: Path, target: Path) -> None:

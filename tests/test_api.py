@@ -94,7 +94,7 @@ def test_a_second_run_is_quick_and_light(home: Path, result: edgesft.Result) -> 
     assert done.stdout.split() == ["pass", "False", "False"]
     # The promise is three seconds on a quiet machine; loaded ones get as much again.
     assert time.monotonic() - started < 6
-    assert (home / "again" / "results.json").read_bytes() == before
+    assert (home / "again" / "results.json").read_bytes() == before and (home / "again" / "report.html").is_file()
 
 
 def test_bad_input_writes_nothing(home: Path, bert: Path) -> None:
@@ -153,6 +153,15 @@ def test_two_profiles_train_once_and_get_a_verdict_each(
     assert line["verdict"] == "inconclusive" and "model: the profile means Board" in line["reason"]
     assert json.loads((home / "two" / "here" / "results.json").read_text())["verdict"] == "pass"
     assert "verdict: inconclusive   profile: there" in capsys.readouterr().out
+
+
+def test_a_run_leaves_a_page_with_its_curves_and_distributions(home: Path, result: edgesft.Result) -> None:
+    text = (home / "run" / "report.html").read_text("utf-8")
+    for words in ("Pass", "What each stage bought", "Round by round", "Learning", "Confusion", "int8-dynamic"):
+        assert words in text, words
+    assert len(text) < 300_000
+    sketches = [row["measurement"]["sketch"] for row in result.profiles["here"].results["stages"]]
+    assert all(len(each["quantiles_ns"]) == 101 and len(each["rounds_p50_ns"]) >= 10 for each in sketches)
 
 
 def test_a_run_leaves_a_log(home: Path, result: edgesft.Result) -> None:

@@ -69,11 +69,12 @@ def test_no_assert_for_input() -> None:
     assert not found
 
 
+HEAVY = {"torch", "transformers", "onnxruntime", "onnx", "pandas", "matplotlib"}
+
+
 def loaded(code: str) -> set[str]:
     """Heavy modules that are loaded after running some code in a fresh interpreter."""
-    probe = (
-        f"import sys\n{code}\nprint(*({{'torch', 'transformers', 'onnxruntime', 'onnx', 'pandas'}} & set(sys.modules)))"
-    )
+    probe = f"import sys\n{code}\nprint(*({HEAVY} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=True)
     return set(done.stdout.splitlines()[-1].split())
 

@@ -29,6 +29,7 @@ COMMANDS = {
     "history": "read many results and find where a figure stepped",
     "pack": "pack a run into a bundle for devices: models, contract, golden rows, receipt",
     "verify": "check a bundle: whole, signed, in agreement with itself, and answering as it did",
+    "report": "tell of runs and other results as a page, a table, Markdown or JSON; or show a folder of them",
     "init": "start a recipe from a built-in one, or the gate in CI",
     "recipes": "list the built-in recipes",
     "profiles": "list the device profiles, or show one",
@@ -42,7 +43,11 @@ CLOSED = 141
 
 
 def parser(called: str | None = None) -> argparse.ArgumentParser:
-    """The command line; where it is known which command is called, only that one's module is imported."""
+    """The command line.
+
+    Args:
+        called: The one command whose arguments are declared, so that no other module is imported; by default all are.
+    """
     top = argparse.ArgumentParser(
         prog="edgesft",
         description="Fine-tune, compress and export models that provably meet a real-time budget on a named device.",
@@ -52,7 +57,7 @@ def parser(called: str | None = None) -> argparse.ArgumentParser:
     commands = top.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for name, text in COMMANDS.items():
         command = commands.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
-        if called in (name, None):
+        if called in (None, name):
             importlib.import_module(f"edgesft.cli.{name}").arguments(command)
     return top
 
@@ -101,8 +106,9 @@ def _run(command: ModuleType, options: argparse.Namespace) -> int:
 def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     """Argparse takes `a.b=c` only before the first option; a person writes it anywhere."""
     words = sys.argv[1:] if argv is None else argv
-    top = parser(words[0] if words and words[0] in COMMANDS else None)
-    options, rest = top.parse_known_args(argv)
+    # No option before the command takes a value, so that the first word is the command.
+    top = parser(next((word for word in words if not word.startswith("-")), ""))
+    options, rest = top.parse_known_args(words)
     plain = [word for word in rest if not word.startswith("-")]
     later = plain if hasattr(options, "words") else [word for word in plain if "=" in word and "settings" in options]
     if unknown := [word for word in rest if word not in later]:

@@ -286,6 +286,7 @@ def _notes(asked: Asked, order: Order, found: _Found) -> list[str]:
             f"measured {where} on {machine.get('model') or machine.get('architecture')}, {machine.get('cores')} cores, "
             f"{measured.provider}, threads {measured.threads}, onnxruntime {measured.runtime}; {measured.scenario}, "
             f"inputs {measured.inputs}; n={len(measured.samples)}"
+            + (f", and {sum(measured.lost)} rows got no answer, which counts as for ever" if measured.lost else "")
             + (f", steadiness {measured.steadiness.grade}" if measured.steadiness else "")
         )
     if isinstance(found.instructions, Instructions):

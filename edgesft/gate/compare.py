@@ -193,7 +193,10 @@ def _size(found: Comparison, *, gates: bool) -> GateLine:
 def _notes(found: Comparison) -> list[str]:
     question, first = found.question, found.blocks[0][0]
     machine = first.machine
+    gone = [sum(sum(block[side].lost) for block in found.blocks) for side in (0, 1)]
+    lost = f"{gone[0]} rows of the candidate and {gone[1]} of the baseline got no answer, which counts as for ever"
     return [
+        *([lost] if any(gone) else []),
         f"ratios are candidate over baseline; slowdowns of {question.min_effect:.1%} or more are to be found, so that "
         f"the limit lies half way, at {found.bar:.4f}; this machine's noise floor is {found.floor:.2%}",
         f"{len(found.blocks)} blocks of fresh processes in {found.seconds:.0f} s, bounds at {found.look.confidence:.2%}"
@@ -207,6 +210,7 @@ def _block(ours: Any, theirs: Any) -> dict[str, Any]:
     return {
         side: {
             "rounds_ns": [list(taken) for taken in each.rounds],
+            "lost": list(each.lost),
             "load_ns": each.load_ns,
             "first_ns": each.first_ns,
             "peak_memory_bytes": each.peak_memory_bytes,

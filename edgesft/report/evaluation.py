@@ -44,11 +44,12 @@ def tables(evaluation: Mapping[str, Any]) -> RenderableType:
     pairs = [f"{each['true']} → {each['predicted']} ({each['rows']})" for each in confused]
     told = ["taken for another: " + ", ".join(pairs)] if pairs else []
     if found := evaluation.get("open_world"):
-        told.append(_open_world(found))
+        told.append(open_world(found))
     return Group(table, *map(escape, told))
 
 
-def _open_world(found: Mapping[str, Any]) -> str:
+def open_world(found: Mapping[str, Any]) -> str:
+    """How well inputs of no known class are told, in a sentence."""
     return (
         f"unknown inputs, {found['rows']} rows: AUROC {found['auroc']:.3f}, FPR@95 {found['fpr95']:.3f}; above the "
         f"contract's threshold {found['threshold']:.3f} are {found['accepted_known']:.1%} of known rows and "

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
+
+import numpy as np
 
 from edgesft.budget.percentile import needed, percentile
 from edgesft.budget.rounds import Rounds, interval
@@ -10,6 +13,8 @@ from edgesft.measure.inputs import buckets
 from edgesft.measure.measurement import Measurement
 
 PERCENTILES = (50, 90, 95, 99)
+
+SKETCH_VERSION = 1
 
 
 def latency(measurement: Measurement) -> dict[str, Any]:
@@ -37,3 +42,27 @@ def by_length(measurement: Measurement) -> list[dict[str, Any]]:
             entry[f"p{p}"] = percentile(bucket.samples, p) if bucket.count >= needed(p) else None
         found.append(entry)
     return found
+
+
+def sketch(rounds: Sequence[Sequence[int]]) -> dict[str, Any] | None:
+    """Samples in little: enough to draw their distribution and how it moved, in about a kilobyte.
+
+    Args:
+        rounds: Nanoseconds of each inference, by round, in the order they were taken.
+
+    Returns:
+        `rounds_p50_ns`, the median of each round, and `quantiles_ns`, of all samples the least, the 1st to the 99th
+        percentile and the greatest, so that 101 integers stand at their own place; None where nothing was timed.
+    """
+    taken = [each for each in rounds if len(each)]
+    if not taken:
+        return None
+    values = np.sort(np.concatenate([np.asarray(each, np.int64) for each in taken]))
+    # The smallest value with at least this share at or below it, as `budget.percentile` has it; in integers, for
+    # 0.07 × 100 is a little more than 7.
+    places = np.maximum(-(-np.arange(101) * values.size // 100) - 1, 0)
+    return {
+        "version": SKETCH_VERSION,
+        "rounds_p50_ns": [percentile(each, 50) for each in taken],
+        "quantiles_ns": values[places].tolist(),
+    }

@@ -7,8 +7,9 @@ from typing import Any
 
 from edgesft.measure.measurement import Measurement
 from edgesft.measure.model.file import inspect
+from edgesft.pipeline.licences import licences
 from edgesft.pipeline.outcome import Outcome, Row
-from edgesft.report.latency import by_length, latency
+from edgesft.report.latency import by_length, latency, sketch
 
 SCHEMA = "edgesft/results"
 SCHEMA_VERSION = 1
@@ -30,6 +31,7 @@ def to_json(outcome: Outcome) -> dict[str, Any]:
         "environment": {**outcome.environment, "profile": outcome.profile.model_dump(mode="json", exclude={"budget"})},
         "recipe": dict(outcome.recipe),
         "lineage": dict(outcome.lineage),
+        "licences": licences(outcome.recipe),
         "warnings": list(outcome.warnings),
     }
 
@@ -60,10 +62,10 @@ def _measured(measurement: Measurement) -> dict[str, Any]:
         **latency(measurement),
         "latency_by_length": by_length(measurement),
         "provider": measurement.provider,
-        "measurement": _facts(measurement.to_json()),
+        "measurement": {**_facts(measurement.to_json()), "sketch": sketch(measurement.rounds)},
     }
 
 
 def _facts(measurement: Mapping[str, Any]) -> dict[str, Any]:
-    """A measurement without its samples."""
+    """A measurement without its samples, of which the sketch stays."""
     return {name: value for name, value in measurement.items() if name not in ("rounds_ns", "lengths", "provider")}

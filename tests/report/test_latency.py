@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from edgesft.report.latency import by_length, latency
+from edgesft.report.latency import by_length, latency, sketch
 from tests.report.measured import measurement
 
 
@@ -38,3 +38,22 @@ def test_a_length_of_few_samples_has_no_high_percentile() -> None:
     lengths = (100, *[5] * 999)
     rare = by_length(measurement(lengths=lengths, axis="n"))[1]
     assert rare["n"] == 1 and rare["p99"] is None
+
+
+def test_samples_in_little() -> None:
+    one = measurement()
+    found = sketch(one.rounds)
+    assert found is not None and len(found["rounds_p50_ns"]) == 10 and len(found["quantiles_ns"]) == 101
+    told = latency(one)["latency_ns"]
+    assert all(found["quantiles_ns"][p] == told[f"p{p}"] for p in (50, 90, 95, 99))
+    assert (found["quantiles_ns"][0], found["quantiles_ns"][100]) == (min(one.samples), max(one.samples))
+    assert all(type(value) is int for name in ("rounds_p50_ns", "quantiles_ns") for value in found[name])
+
+
+def test_rounds_without_a_sample_are_left_out_of_the_sketch() -> None:
+    assert sketch(((), (5,), (7, 9, 8))) == {
+        "version": 1,
+        "rounds_p50_ns": [5, 8],
+        "quantiles_ns": [5] * 26 + [7] * 25 + [8] * 25 + [9] * 25,
+    }
+    assert sketch(()) is None and sketch(((),)) is None

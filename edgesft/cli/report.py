@@ -1,0 +1,97 @@
+"""`edgesft report RUN …`, and `edgesft report --serve FOLDER`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from edgesft.cli import output
+from edgesft.errors import InputError
+
+if TYPE_CHECKING:
+    from edgesft.report.reading import Read
+
+FORMATS = ("html", "markdown", "json", "table")
+
+PORT = 8765
+
+PAGE = "report.html"
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Declares the command's arguments."""
+    parser.add_argument(
+        "words",
+        nargs="*",
+        metavar="RUN",
+        help="folders that runs left, their results.json, or the JSON of bench, check, compare or history",
+    )
+    parser.add_argument("--format", choices=FORMATS, default="table", help="what to make (default: table)")
+    parser.add_argument(
+        "--output",
+        type=Path,
+        metavar="FILE",
+        help=f"write it there; html goes to {PAGE} beside the run by default, or here where there are several",
+    )
+    parser.add_argument(
+        "--serve", type=Path, metavar="FOLDER", help="show all runs below it in a browser, to this machine alone"
+    )
+    parser.add_argument("--port", type=int, default=PORT, help=f"with --serve (default: {PORT}; 0 takes a free one)")
+
+
+def main(options: argparse.Namespace) -> int:
+    """Tells of the runs, and answers 0: what their verdicts are is told, and not judged again."""
+    from edgesft.report import reading
+
+    if options.serve:
+        if options.words:
+            raise InputError(
+                f"report must be given runs or --serve, got both: {options.words[0]}", "leave the runs out"
+            )
+        return _serve(options.serve, options.port)
+    found = reading.read(options.words)
+    text = _text(found, options.format)
+    file = options.output or (_beside(found) if options.format == "html" else None)
+    if file is None:
+        encoding = sys.stdout.encoding or "utf-8"
+        # What the terminal cannot show becomes an escape instead of an error.
+        sys.stdout.write(text.encode(encoding, "backslashreplace").decode(encoding))
+        return 0
+    output.write(file, text)
+    print(f"report: {file}")
+    return 0
+
+
+def _text(found: list[Read], form: str) -> str:
+    from edgesft.report import told
+
+    if form == "html":
+        return told.html(found)
+    if form == "json":
+        return json.dumps(told.document(found), indent=1) + "\n"
+    return told.markdown(found) if form == "markdown" else told.table(found, _width())
+
+
+def _beside(found: list[Read]) -> Path:
+    return found[0].page if len(found) == 1 else Path(PAGE)
+
+
+def _width() -> int | None:
+    from rich.console import Console
+
+    return Console().width if sys.stdout.isatty() else None
+
+
+def _serve(folder: Path, port: int) -> int:
+    from edgesft.report.serve.server import serve
+
+    try:
+        with serve(folder, port) as server:
+            print(f"report: {server.address} (Ctrl-C ends it)", flush=True)
+            server.serve_forever()
+    except KeyboardInterrupt:
+        print("\nreport: ended", file=sys.stderr)
+    return 0

@@ -1,0 +1,1 @@
+"""The runs of a folder in a browser, of this machine alone."""
