@@ -193,6 +193,13 @@ class TestElsewhere:
         assert verdicts(found) == {"latency_ms.p50": "inconclusive"}
         assert "Pixel 8" in said(found)["latency_ms.p50"]["reason"]
 
+    def test_a_simulator_s_times_decide_nothing(self, ask: Ask, recorded: Callable[..., Path]) -> None:
+        limits = {"latency_ms": {"p50": 2}, "load_ms": 1000, "off_provider": 0}
+        found = ask(limits, measurements=recorded(load={"simulated": "an emulator"}))
+        timed = dict.fromkeys(("latency_ms.p50", "load_ms"), "inconclusive")
+        assert verdicts(found) == timed | {"off_provider": "pass"}
+        assert "it ran on an emulator" in said(found)["latency_ms.p50"]["reason"]
+
     def test_a_clock_that_jumps_decides_nothing(self, ask: Ask, recorded: Callable[..., Path]) -> None:
         jumped = [MS + place for place in range(399)] + [3_600_000 * MS]
         found = ask({"latency_ms": {"p50": 2}}, measurements=recorded(time={"ns": jumped}))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -90,6 +91,15 @@ def test_an_effect_below_the_noise_floor_is_refused_with_the_number(tmp_path: Pa
 def test_what_is_left_open_says_why(tmp_path: Path, effects: dict[str, list[float]], words: str) -> None:
     said = document(found(tmp_path, effects, Question()), PROFILE, None)
     assert said.verdict == "inconclusive" and words in lines(said)["latency.p50"]["reason"]
+
+
+def test_rows_without_an_answer_are_told(tmp_path: Path) -> None:
+    comparison = found(tmp_path, {"p50": [0.1, 0.1, 0.1, 0.101]}, Question())
+    blocks = tuple((replace(ours, lost=(1, 0, 2, 0)), theirs) for ours, theirs in comparison.blocks)
+    said = document(replace(comparison, blocks=blocks), PROFILE, None)
+    assert said.notes[0].startswith("12 rows of the candidate and 0 of the baseline got no answer")
+    assert said.to_json()["blocks"][0]["candidate"]["lost"] == [1, 0, 2, 0]
+    assert not any("no answer" in note for note in document(comparison, PROFILE, None).notes)
 
 
 def test_json_has_all_that_was_timed(tmp_path: Path) -> None:

@@ -35,6 +35,9 @@ CALIBRATED = 128
 
 MODEL = "model.onnx"
 
+OPSET = 13
+"""The first in which QuantizeLinear has a scale a channel."""
+
 CONVOLUTIONS = ("Conv", "ConvTranspose")
 
 NEUTRAL = Provider("other", "")
@@ -136,6 +139,8 @@ class Variants:
             if recipe.sizes:
                 source = work / "fixed.onnx"
                 fix_shapes(file.path, source, recipe.sizes, prepared.requests.feeds)
+            if recipe.precision not in ("", "fp32"):
+                source = _ready(source, work / "ready.onnx")
             self._convert(recipe, source, out / MODEL, calibration)
 
         return self._store.make(key(facts), build) / MODEL
@@ -163,6 +168,25 @@ class Variants:
     @cached_property
     def _reduced(self) -> bool:
         return saturates(machine())
+
+
+def _ready(source: Path, target: Path) -> Path:
+    """The model as quantizers take it: every node has a name, and a scale a channel is known (opset 13)."""
+    import onnx
+    from onnx import helper, version_converter
+
+    model = onnx.load(str(source))
+    named = [node.name for node in model.graph.node]
+    old = next((each.version for each in model.opset_import if each.domain in ("", "ai.onnx")), OPSET) < OPSET
+    if all(named) and not old:
+        return source
+    if old:
+        model = version_converter.convert_version(model, OPSET)
+        model.ir_version = max(model.ir_version, helper.find_min_ir_version_for(model.opset_import))
+    for number, node in enumerate(model.graph.node):
+        node.name = node.name or f"{node.op_type}_{number}"
+    write_model(model, target)
+    return target
 
 
 def _digest(requests: Requests) -> str:

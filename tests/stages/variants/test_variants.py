@@ -128,3 +128,28 @@ def test_what_masks_attention_becomes_a_number_that_a_range_can_hold(tmp_path: P
     assert np.allclose(before, after, atol=1e-6)
     values = [onnx.numpy_helper.to_array(tensor).min() for tensor in model.graph.initializer if tensor.name == "least"]
     assert values == [-100]
+
+
+def test_nodes_without_names_and_old_operators_are_quantized_too(make, tmp_path: Path) -> None:
+    source, requests = save_net(tmp_path / "old.onnx")
+    model = onnx.load(str(source))
+    for node in model.graph.node:
+        node.name = ""
+    del model.opset_import[:]
+    model.opset_import.extend([onnx.helper.make_opsetid("", 11)])
+    model.ir_version = 6
+    onnx.save(model, str(source))
+    prepared = Prepared(inspect(source), Requests(tuple(requests), "test"))
+    for spec, form in ((CPU, "int8 u8s8"), (QNN, "int8 u8u8")):
+        (variant,) = Variants(Store(tmp_path / "store"), ["int8"], say=lambda _: None)(prepared, spec)
+        assert variant.file is not None, variant.made
+        assert variant.made == form and read_facts(variant.file).operators["QuantizeLinear"]
+
+
+def test_a_tool_that_fails_is_a_reason(make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*unused: object, **more: object) -> None:
+        raise ValueError("operands could not be broadcast")
+
+    monkeypatch.setattr("edgesft.stages.quantize.ort.static", fail)
+    (variant,) = make("net", QNN, "int8")
+    assert variant.file is None and "int8 for qnn: ValueError: operands" in variant.made
