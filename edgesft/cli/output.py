@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from edgesft.cli.bench import EXIT_CODES
+from edgesft.cli.run import EXIT_CODES
 from edgesft.errors import EdgesftError, InputError, Problem, UnavailableError
 from edgesft.store.disk import guarded, require_writable
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Group, RenderableType
 from rich.markup import escape
@@ -11,12 +11,13 @@ from rich.table import Table
 from rich.text import Text
 
 from edgesft.budget.verdict import worst
-from edgesft.measure.bench.row import Row
-from edgesft.measure.readiness import slowed
 from edgesft.report.latency import by_length, latency
 from edgesft.report.table import STYLES, budget_table, placed, quantiles
 from edgesft.report.units import count, megabytes, milliseconds, percent
-from edgesft.spec.profile import ProfileSpec
+
+if TYPE_CHECKING:
+    from edgesft.measure.bench.row import Row
+    from edgesft.spec.profile import ProfileSpec
 
 SCHEMA = "edgesft/bench"
 SCHEMA_VERSION = 1
@@ -129,6 +130,8 @@ def _notes(row: Mapping[str, Any]) -> Iterator[str]:
     measured = row["measurement"]
     if measured is None:
         return
+    from edgesft.measure.readiness import slowed
+
     machine = measured["machine"]
     yield (
         f"{row['name']}: inputs {measured['inputs']}; {machine['model'] or machine['architecture']}, "

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from edgesft.budget.percentile import needed, percentile
 from edgesft.budget.rounds import Rounds, interval
-from edgesft.measure.inputs import buckets
-from edgesft.measure.measurement import Measurement
+
+if TYPE_CHECKING:
+    from edgesft.measure.measurement import Measurement
 
 PERCENTILES = (50, 90, 95, 99)
 
@@ -35,6 +36,9 @@ def by_length(measurement: Measurement) -> list[dict[str, Any]]:
     """The latency of requests of similar length; empty where all are alike."""
     if measurement.lengths is None:
         return []
+    # Loads what measures and what recipes are; those who only read results do without.
+    from edgesft.measure.inputs import buckets
+
     found = []
     for bucket in buckets(measurement.lengths, measurement.samples):
         entry: dict[str, Any] = {"low": bucket.low, "high": bucket.high, "n": bucket.count}

@@ -19,6 +19,9 @@ HERE = "127.0.0.1"
 NAMES = (HERE, "localhost")
 """Host names under which a browser may ask: a page elsewhere that resolves its own name to this machine may not."""
 
+BACK = '<p class="skip"><a href="/">All runs</a></p>'
+"""What a page has besides where it is served."""
+
 KEPT = 64
 """Pages that are kept for the next time."""
 
@@ -75,7 +78,7 @@ class Server(ThreadingHTTPServer):
             page = render.render(named[0][1], named[0][0]) if len(named) == 1 else render.compared(named)
             if len(self._pages) >= KEPT:
                 self._pages.pop(next(iter(self._pages)))
-            self._pages[key] = page
+            self._pages[key] = page.replace("<header>", f"<header>{BACK}", 1)
         return self._pages[key]
 
     def _compared(self, found: Mapping[str, Any], identities: list[str]) -> str | None:

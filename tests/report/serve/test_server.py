@@ -92,7 +92,8 @@ def test_filtering(server: Server) -> None:
 
 
 def test_a_run(server: Server) -> None:
-    assert "What each stage bought" in page(server, "/run/deep/slow%20run/results.json").text
+    found = page(server, "/run/deep/slow%20run/results.json")
+    assert "What each stage bought" in found.text and {"href": "/"} in found.all("a")
     assert get(server, "/run/fast/results.json") == get(server, "/run/fast/results.json")
 
 
