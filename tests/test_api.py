@@ -44,6 +44,7 @@ def test_results_json_follows_the_schema(home: Path, result: edgesft.Result) -> 
     found = json.loads((home / "run" / "results.json").read_text())
     assert (found["schema"], found["schema_version"]) == ("edgesft/results", 1)
     assert {"verdict", "budget", "stages", "environment", "recipe"} <= set(found)
+    assert set(found["lineage"]) == {"model_sha256", "data_sha256", "data_with_test_sha256"}
     for row in found["stages"]:
         assert {"stage", "name", "kept", "reason", "metrics", "size_bytes", "parameters", "provider"} <= set(row)
         assert set(row["metrics"]) == {"validation", "test"}
@@ -95,6 +96,16 @@ def test_a_second_run_is_quick_and_light(home: Path, result: edgesft.Result) -> 
     # The promise is three seconds on a quiet machine; loaded ones get as much again.
     assert time.monotonic() - started < 6
     assert (home / "again" / "results.json").read_bytes() == before and (home / "again" / "report.html").is_file()
+
+
+def test_it_ships(home: Path, result: edgesft.Result) -> None:
+    """With the float model that the int8 one was made of, which the store still has."""
+    quiet = Progress(quiet=True)
+    variants = ("model", "static", "ort", "fp32")
+    packed = edgesft.pack(home / "run", home / "b.zip", variants=variants, store=home / "store", progress=quiet)
+    names = ["int8-dynamic", "int8-dynamic-static", "fp32", "int8-dynamic-ort"]
+    assert [variant.name for variant in packed.manifest.variants] == names and not packed.left_out
+    assert edgesft.verify(packed.path).holds
 
 
 def test_bad_input_writes_nothing(home: Path, bert: Path) -> None:

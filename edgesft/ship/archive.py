@@ -129,6 +129,8 @@ def read(file: BinaryIO) -> dict[str, Entry]:
     if (disk, first, comment) != (0, 0, 0) or here != count or count > MOST_FILES:
         got = f"{count} files, {here} of them here, and a comment of {comment} bytes"
         raise _refused(f"must have at most {MOST_FILES} files in one piece and no comment, got {got}")
+    if length > MOST_FILES * (CENTRAL.size + names.LONGEST):
+        raise _refused(f"must have a directory of at most {MOST_FILES} files, got {length} bytes")
     if start + length != size - END.size:
         raise _refused(
             f"must have its directory at byte {size - END.size - length}, got {start}: bytes were added or lost"

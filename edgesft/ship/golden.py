@@ -22,6 +22,9 @@ GOLDEN = "golden.json"
 
 SCHEMA, SCHEMA_VERSION = "edgesft/golden", 1
 
+MOST_BYTES = 1 << 28
+"""Of the file: a handful of rows of the largest pictures."""
+
 DTYPES = frozenset(
     ("bool", "float16", "float32", "float64", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64")
 )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgesft.errors import UnavailableError
 from edgesft.ship.finding import Finding, RefusedError
+from edgesft.ship.variant import Device
 
 if TYPE_CHECKING:
     import numpy as np
@@ -17,6 +18,18 @@ CPU = "CPUExecutionProvider"
 Feeds = Mapping[str, "np.ndarray"]
 
 Answer = Callable[[Feeds], "dict[str, np.ndarray]"]
+
+
+def here(provider: str) -> Device:
+    """What this machine is to a selector, with one provider."""
+    import platform
+
+    import onnxruntime
+
+    from edgesft.measure.providers import PROVIDERS
+
+    static = tuple(name for name, known in PROVIDERS.items() if known.static_shapes)
+    return Device((provider,), onnxruntime.__version__, platform.machine(), static=static)
 
 
 def runner(path: Path, name: str, fixed: Mapping[str, Any], provider: str = CPU) -> Answer:

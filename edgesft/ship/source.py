@@ -19,8 +19,8 @@ from edgesft.ship import archive, names
 from edgesft.ship.archive import CHUNK_BYTES, MOST_FILES, Entry
 from edgesft.ship.finding import Finding, RefusedError
 
-MOST_TEXT_BYTES = 1 << 28
-"""Of a file that is read whole, such as the golden rows."""
+MOST_TEXT_BYTES = 1 << 24
+"""Of a file that is read whole: a manifest of as many files as there may be has a fifth of that."""
 
 
 class Source(ABC):
@@ -49,16 +49,20 @@ class Source(ABC):
             found.update(chunk)
         return found.hexdigest()
 
-    def read(self, name: str) -> bytes:
+    def read(self, name: str, most: int = MOST_TEXT_BYTES) -> bytes:
         """A small file's bytes.
+
+        Args:
+            name: What it is called.
+            most: How many it may have.
 
         Raises:
             RefusedError: It is not there, or not small.
         """
         if name not in self.files:
             raise RefusedError(Finding("must be there, got no such file", None, name, "missing"))
-        if self.files[name] > MOST_TEXT_BYTES:
-            message = f"must have at most {MOST_TEXT_BYTES} bytes, got {self.files[name]}"
+        if self.files[name] > most:
+            message = f"must have at most {most} bytes, got {self.files[name]}"
             raise RefusedError(Finding(message, None, name, "changed"))
         return b"".join(self.chunks(name))
 

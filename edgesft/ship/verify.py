@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from edgesft.errors import UnavailableError
 from edgesft.ship import canonical, contract, golden, graph, integrity, names, ortfile
 from edgesft.ship.contract import CONTRACT
 from edgesft.ship.finding import Finding, RefusedError
@@ -32,11 +33,13 @@ class Report:
         manifest: What the bundle says it is; None where that cannot be read.
         checks: What was looked at → `holds`, `fails` or why it was not looked at.
         findings: Everything that is wrong.
+        not_run: Variants that the golden rows were not run on, because the provider does not take them here.
     """
 
     manifest: Manifest | None = None
     checks: dict[str, str] = field(default_factory=dict)
     findings: list[Finding] = field(default_factory=list)
+    not_run: tuple[str, ...] = ()
 
     @property
     def holds(self) -> bool:
@@ -52,6 +55,7 @@ class Report:
             "name": self.manifest.name if self.manifest else None,
             "version": self.manifest.version if self.manifest else None,
             "checks": dict(self.checks),
+            "not_run": list(self.not_run),
             "findings": [each.to_json() for each in self.findings],
         }
 
@@ -85,7 +89,7 @@ def verify(
 
     Raises:
         InputError: There is no such bundle, or a key cannot be read.
-        UnavailableError: model-signing or the provider is not here.
+        UnavailableError: model-signing or the provider is not here, or no variant is for it.
     """
     report, places = Report(), list[Source]()
 
@@ -110,7 +114,8 @@ def verify(
     if not rows or not report.holds:
         report.checks["golden"] = "not run"
         return report
-    report.look("golden", lambda: _golden(source, manifest, provider))
+    if report.look("golden", lambda: _golden(source, manifest, provider, report)) and report.not_run:
+        report.checks["golden"] = f"holds; not for {provider} here: {', '.join(report.not_run)}"
     return report
 
 
@@ -182,15 +187,24 @@ def _outside(variant: Variant, name: str) -> Finding | None:
     return Finding(message, "trust it not", variant.file, "model")
 
 
-def _golden(source: Source, manifest: Manifest, provider: str) -> Sequence[Finding]:
-    """Whether every variant that this machine can run answers as it did."""
+def _golden(source: Source, manifest: Manifest, provider: str, report: Report) -> Sequence[Finding]:
+    """Whether every variant that the provider can run here answers as it did.
+
+    Raises:
+        UnavailableError: It can run none.
+    """
     from edgesft.ship import session
 
-    told = golden.load(canonical.load(source.read(GOLDEN), GOLDEN, "golden"))
-    running = [each for each in manifest.variants if each.form != "context" or provider in each.providers]
-    if lacking := [each for each in running if each.golden not in told.tolerances]:
+    told = golden.load(canonical.load(source.read(GOLDEN, golden.MOST_BYTES), GOLDEN, "golden"))
+    device = session.here(provider)
+    running = [each for each in manifest.variants if each.fits(device, provider)]
+    if lacking := [each for each in manifest.variants if each.golden not in told.tolerances]:
         message = f"must have outputs of the precision '{lacking[0].golden}' of variant '{lacking[0].name}', got none"
         return [Finding(message, "pack the run again", GOLDEN, "golden")]
+    if not running:
+        needed = min(each.runtime for each in manifest.variants)
+        message = f"a variant must fit {provider} of onnxruntime {device.runtime} on {device.architecture}, got none"
+        raise UnavailableError(message, f"--provider, or onnxruntime {needed} or newer")
     wanted = {name: manifest.files[name].sha256 for each in running for name in each.files}
     found = list[Finding]()
     with tempfile.TemporaryDirectory() as place, unpacked(source, wanted, Path(place) / "models") as folder:
@@ -200,4 +214,5 @@ def _golden(source: Source, manifest: Manifest, provider: str) -> Sequence[Findi
                 found += told.findings(variant, answer, provider)
             except RefusedError as error:
                 found += error.findings
+    report.not_run = tuple(each.name for each in manifest.variants if each not in running)
     return found

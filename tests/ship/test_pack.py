@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edgesft.errors import InputError
+from edgesft.errors import InputError, UnavailableError
 from edgesft.ship import golden, lineage, seal
 from edgesft.ship.finding import RefusedError
 from edgesft.ship.pack import Order, pack
@@ -246,7 +246,18 @@ def test_what_a_provider_compiles_comes_first(run: Path, tmp_path: Path, monkeyp
     first = packed.manifest.variants[0]
     assert (first.name, first.form, first.providers) == ("fp32-qnn", "context", ("QNNExecutionProvider",))
     assert first.architectures == ("aarch64",) and first.static and first.fixed["sizes"]
-    assert verify(packed.path).holds
+    report = verify(packed.path)
+    assert report.holds and report.checks["golden"] == "holds; not for CPUExecutionProvider here: fp32-qnn"
+    monkeypatch.undo()
+    with pytest.raises(UnavailableError, match="QNNExecutionProvider"):
+        verify(packed.path, provider="QNNExecutionProvider")
+
+
+def test_a_runtime_that_is_too_old(bundle: Path, tmp_path: Path) -> None:
+    newer = runs.copy(bundle, tmp_path / "b")
+    runs.edit(newer / "manifest.json", lambda said: [each.update(runtime="99.0") for each in said["variants"]])
+    with pytest.raises(UnavailableError, match="onnxruntime 99.0 or newer"):
+        verify(newer)
 
 
 def test_context_models_are_left_out_where_nothing_compiles(run: Path, tmp_path: Path) -> None:
