@@ -68,6 +68,7 @@ def _valid(file: Path, settings: Sequence[str], *, alone: bool) -> list[str]:
         InputError: It is not; every problem found.
     """
     from edgesft.spec import document, load
+    from edgesft.spec.devices import DevicesSpec
     from edgesft.spec.overrides import override
     from edgesft.spec.profile import ProfileSpec
 
@@ -78,6 +79,9 @@ def _valid(file: Path, settings: Sequence[str], *, alone: bool) -> list[str]:
     if kind == "budget":
         return _budget(file, settings)
     override(read, settings)
+    if kind == "devices":
+        devices = load.validate(read, DevicesSpec).devices
+        return [f"{file}: valid devices ({', '.join(devices)})"]
     return [f"{file}: valid profile '{load.validate(read, ProfileSpec).name}'"]
 
 

@@ -15,6 +15,7 @@ from edgesft.errors import InputError, Problem
 from edgesft.spec import auto
 from edgesft.spec import document as documents
 from edgesft.spec.base import Spec
+from edgesft.spec.devices import DevicesSpec
 from edgesft.spec.document import Document, Loc
 from edgesft.spec.gate import GateSpec
 from edgesft.spec.overrides import override
@@ -24,7 +25,12 @@ from edgesft.spec.recipe import RecipeSpec
 
 S = TypeVar("S", bound=BaseModel)
 
-KINDS: dict[str, type[Spec]] = {"budget": GateSpec, "profile": ProfileSpec, "recipe": RecipeSpec}
+KINDS: dict[str, type[Spec]] = {
+    "budget": GateSpec,
+    "devices": DevicesSpec,
+    "profile": ProfileSpec,
+    "recipe": RecipeSpec,
+}
 """What a file may be → its schema."""
 
 
@@ -106,8 +112,8 @@ def kind(document: Document) -> str:
     best = max(alike, key=lambda name: (alike[name], -_needed(KINDS[name])))
     if 2 * alike[best] <= len(keys):
         got = ", ".join(keys) or "none"
-        message = f"must be a recipe, a device profile or a budget. Got the keys {got}"
-        raise InputError(Problem(message, "edgesft schema recipe | profile | budget", document.source))
+        message = f"must be a recipe, a device profile, a budget or a file of devices. Got the keys {got}"
+        raise InputError(Problem(message, "edgesft schema recipe | profile | budget | devices", document.source))
     return best
 
 

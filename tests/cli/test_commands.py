@@ -40,14 +40,22 @@ def test_one_profile_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
     assert "'raspberry-pi-5'" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("what", ["recipe", "profile", "budget"])
+def test_the_shipped_devices_are_valid(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["validate", str(BENCH / "devices.yaml")]) == 0
+    assert "valid devices (qnn, openvino, webgpu, arm64)" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("what", ["recipe", "profile", "budget", "devices"])
 def test_schema(what: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["schema", what]) == 0
     schema = json.loads(capsys.readouterr().out)
     assert schema["additionalProperties"] is False and schema["properties"]
 
 
-@pytest.mark.parametrize("path", [*load.shipped("recipes").values(), *BENCH.glob("*.yaml")], ids=lambda path: path.stem)
+RECIPES = [path for path in BENCH.glob("*.yaml") if path.stem != "devices"]
+
+
+@pytest.mark.parametrize("path", [*load.shipped("recipes").values(), *RECIPES], ids=lambda path: path.stem)
 def test_shipped_recipes_follow_the_schema(path: Path) -> None:
     recipe, problems, document = load.recipe(path)
     assert recipe is not None and not problems

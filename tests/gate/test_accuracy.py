@@ -15,6 +15,7 @@ from edgesft.errors import InputError
 from edgesft.gate import accuracy
 from edgesft.gate.accuracy import Evaluation, evaluate, evaluate_both, fallen, judge, paired
 from edgesft.gate.artefact import GateArtefact, artefact
+from edgesft.measure.devices import HERE, Device
 from edgesft.measure.driver import Loaded, MeasureError, Value
 from edgesft.progress import Progress
 from edgesft.tasks.base import Contract
@@ -263,8 +264,8 @@ class Model:
     inputs = (Value("x", "float32", ("batch", "classes")),)
     answer: Callable[[np.ndarray], np.ndarray] = staticmethod(lambda x: x)
 
-    def __init__(self, threads: int, python: Path | None) -> None:
-        assert (threads, python) == (PROFILE.threads, None)
+    def __init__(self, threads: int, device: Device) -> None:
+        assert (threads, device) == (PROFILE.threads, HERE)
 
     def __enter__(self) -> Model:
         return self
