@@ -77,7 +77,7 @@ def test_all_problems_of_all_files(tmp_path: Path, capsys: pytest.CaptureFixture
     assert told.out == f"{good}: valid budget (2 limits)\n"
     for message in (
         f"{bad}:3 size_bm: 'size_bm' is not a key here",
-        f"{other}: must be a recipe, a device profile or a budget. Got the keys name, on, jobs",
+        f"{other}: must be a recipe, a device profile, a budget or a file of devices. Got the keys name, on, jobs",
         f"{profile}:2 profile: 'profile' must be a known profile or a YAML file. Got 'cii'",
         "none.yaml' must exist",
     ):
