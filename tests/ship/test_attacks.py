@@ -246,11 +246,11 @@ def width(model: onnx.ModelProto) -> None:
 
 
 def ort_outside(path: Path) -> None:
-    from edgesft.ship import ortfile
+    from edgesft.ship import ortfile, ortwrite
 
     told = ortfile.parse(memoryview(path.read_bytes()), "x")
     told["model"]["graph"]["initializers"][0]["external_data_offset"] = 0
-    path.write_bytes(ortfile._Writer().finish(told))
+    path.write_bytes(ortwrite._Writer().finish(told))
 
 
 def on(name: str, change: Callable[[Any], Any]) -> Callable[[Path], Any]:

@@ -9,7 +9,7 @@ import onnxruntime
 import pytest
 from onnx import TensorProto, helper
 
-from edgesft.ship import graph, ortfile
+from edgesft.ship import graph, ortfile, ortwrite
 from edgesft.ship.finding import RefusedError
 from edgesft.ship.graph import Value
 from tests.ship import runs
@@ -70,8 +70,8 @@ def test_ort_s_format_says_the_same(ort: bytes) -> None:
 
 
 def test_ort_s_format_written_again(ort: bytes, tmp_path: Path) -> None:
-    again = ortfile.canonical(ort)
-    assert ortfile.canonical(again) == again
+    again = ortwrite.canonical(ort)
+    assert ortwrite.canonical(again) == again
     (tmp_path / "c.ort").write_bytes(again)
     session = onnxruntime.InferenceSession(str(tmp_path / "c.ort"), providers=["CPUExecutionProvider"])
     assert [each.name for each in session.get_inputs()] == ["input_ids", "attention_mask"]

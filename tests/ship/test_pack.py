@@ -181,6 +181,22 @@ def test_rows_that_are_gone(tmp_path: Path) -> None:
     assert not (tmp_path / "b").exists()
 
 
+def test_a_base_model_that_is_gone(tmp_path: Path) -> None:
+    """Its digest is in the results; only its terms are not known any more."""
+    run = runs.write(tmp_path)
+    shutil.rmtree(tmp_path / "base")
+    packed = pack(Order(run, tmp_path / "b", variants=("model",)), QUIET)
+    assert json.loads((packed.path / "lineage.json").read_bytes())["licences"] == {"base_model": None, "files": []}
+    assert "licence is not known" in (packed.path / "MODEL_CARD.md").read_text()
+
+
+def test_terms_that_are_given(run: Path, tmp_path: Path) -> None:
+    (tmp_path / "DATA-TERMS.txt").write_text("x")
+    order = Order(run, tmp_path / "b", variants=("model",), licences=[tmp_path / "DATA-TERMS.txt"])
+    packed = pack(order, QUIET)
+    assert (packed.path / "licences" / "DATA-TERMS.txt").read_text() == "x" and verify(packed.path).holds
+
+
 def test_labels_must_be_as_many_as_scores(tmp_path: Path) -> None:
     run = runs.write(tmp_path)
     said = json.loads((run / "contract.json").read_text())
