@@ -167,8 +167,13 @@ def _value(name: str, said: Mapping[str, Any]) -> Value:
     return Value(name, TYPES.get(told.get("elem_type", 0), "?"), tuple(shape))
 
 
-def parse(data: memoryview, name: str) -> dict[str, Any]:
-    """The whole file as dictionaries; fields that it leaves out are absent, weights are views of it.
+def parse(data: memoryview, name: str, *, whole: bool = False) -> dict[str, Any]:
+    """The file as dictionaries; fields that it leaves out are absent, weights are views of it.
+
+    Args:
+        data: Its bytes.
+        name: What it is called.
+        whole: Whether a field that is not known here is an error, and not passed over.
 
     Raises:
         RefusedError: It is not of ORT's format, or an offset in it leads outside.
@@ -176,7 +181,7 @@ def parse(data: memoryview, name: str) -> dict[str, Any]:
     try:
         if bytes(data[4:8]) != MARK:
             raise ValueError("other marks at its head")
-        return _Reader(data).table("InferenceSession", _offset(data, 0))
+        return _Reader(data, whole).table("InferenceSession", _offset(data, 0))
     except (ValueError, IndexError, struct.error, RecursionError) as error:
         raise RefusedError(Finding(f"must be of ORT's format, got {error}", None, name, "model")) from error
 
@@ -184,6 +189,7 @@ def parse(data: memoryview, name: str) -> dict[str, Any]:
 @dataclass
 class _Reader:
     data: memoryview
+    whole: bool = False
     depth: int = 0
 
     def table(self, kind: str, place: int) -> dict[str, Any]:
@@ -195,10 +201,12 @@ class _Reader:
         if layout < 0:
             raise ValueError("an offset that leads outside")
         length = struct.unpack_from("<H", self.data, layout)[0]
+        slots = struct.unpack_from(f"<{max(length - 4, 0) // 2}H", self.data, layout + 4)
+        if self.whole and (odd := [slot for slot, inside in enumerate(slots) if inside and slot not in TABLES[kind]]):
+            raise ValueError(f"field {odd[0]} of {kind}, which is not known")
         found: dict[str, Any] = {}
         for slot, (field, wanted) in TABLES[kind].items():
-            at = 4 + 2 * slot
-            inside = struct.unpack_from("<H", self.data, layout + at)[0] if at + 2 <= length else 0
+            inside = slots[slot] if slot < len(slots) else 0
             if inside:
                 own = UNION.get(found.get("kind", 0)) if wanted == "union" else wanted
                 if own:

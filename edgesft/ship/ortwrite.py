@@ -30,7 +30,7 @@ def canonical(data: bytes) -> bytes:
     Raises:
         RefusedError: It is not of ORT's format.
     """
-    return _Writer().finish(parse(memoryview(data), "model.ort"))
+    return _Writer().finish(parse(memoryview(data), "model.ort", whole=True))
 
 
 class _Writer:

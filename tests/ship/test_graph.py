@@ -77,6 +77,15 @@ def test_ort_s_format_written_again(ort: bytes, tmp_path: Path) -> None:
     assert [each.name for each in session.get_inputs()] == ["input_ids", "attention_mask"]
 
 
+def test_nothing_of_ort_s_format_is_lost_unseen(ort: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A field that a later ONNX Runtime adds is an error when it is written again, and passed over when it is read."""
+    node = {slot: each for slot, each in ortfile.TABLES["Node"].items() if each[0] != "since_version"}
+    monkeypatch.setattr(ortfile, "TABLES", {**ortfile.TABLES, "Node": node})
+    assert ortfile.read(memoryview(ort), "x").inputs
+    with pytest.raises(RefusedError, match="field 3 of Node, which is not known"):
+        ortwrite.canonical(ort)
+
+
 def test_every_prefix_of_ort_s_format_is_read_or_refused(ort: bytes) -> None:
     for length in range(0, len(ort), 7):
         try:
