@@ -174,7 +174,10 @@ def _fill(order: Order, given: _Given, out: Path, work: Path, progress: Progress
     _processor(given, {given.model.name, *told.outside}, out)
     name = order.name or given.name
     _receipt(name, order, given, described, made, _base(job), out)
-    (out / GOLDEN).write_bytes(canonical.dump(_golden(real, made.variants, out).to_json()))
+    answers = _golden(real, made.variants, out)
+    if lacking := answers.widths(described["decoding"]):
+        raise RefusedError(lacking)
+    (out / GOLDEN).write_bytes(canonical.dump(answers.to_json()))
     (out / OPERATORS).write_bytes(made.operators.encode())
     _agree(described, made.variants, out)
     return seal.seal(out, name, order.version, made.variants, order.signer), made.left_out

@@ -372,8 +372,15 @@ RESEALED = (
         "answers of another shape",
         golden(lambda s: s["rows"][0]["outputs"]["fp32"].update(logits=runs.packed(np.ones((1, 3), np.float32)))),
         "golden",
+        "golden.json",
+        "a score for each of the 2 labels, got shape [1, 3]",
+    ),
+    Attack(
+        "answers of another type",
+        golden(lambda s: s["rows"][0]["outputs"]["fp32"].update(logits=runs.packed(np.ones((1, 2), np.float64)))),
+        "golden",
         MODEL,
-        "shape must be",
+        "type must be",
     ),
     Attack("golden rows without rows", golden(lambda s: s.update(rows=[])), "golden", "golden.json", "rows must have"),
     Attack(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 import zipfile
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 
 from edgesft.errors import InputError, UnavailableError
@@ -203,6 +205,20 @@ def test_labels_must_be_as_many_as_scores(tmp_path: Path) -> None:
     (run / "contract.json").write_text(json.dumps({**said, "labels": ["a", "b", "c"]}))
     with pytest.raises(RefusedError, match="3 labels, got 2"):
         pack(Order(run, tmp_path / "b"), QUIET)
+
+
+def test_labels_must_be_as_many_as_scores_that_only_running_tells(tmp_path: Path) -> None:
+    run = runs.write(tmp_path)
+    model = runs.model()
+    model.graph.output[0].type.tensor_type.shape.dim[1].dim_param = "classes"
+    onnx.save(model, str(run / "model.onnx"))
+    said = json.loads((run / "contract.json").read_text())
+    (run / "contract.json").write_text(json.dumps({**said, "labels": ["negative", "positive", "neither"]}))
+    results = json.loads((run / "results.json").read_text())
+    results["model_sha256"] = hashlib.sha256((run / "model.onnx").read_bytes()).hexdigest()
+    (run / "results.json").write_text(json.dumps(results))
+    with pytest.raises(RefusedError, match=r"3 labels, got shape \[1, 2\]"):
+        pack(Order(run, tmp_path / "b", variants=("model",)), QUIET)
 
 
 def test_what_is_there_stays(run: Path, tmp_path: Path) -> None:
