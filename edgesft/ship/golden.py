@@ -89,6 +89,18 @@ class Golden:
             ],
         }
 
+    def widths(self, decoding: Mapping[str, Any]) -> list[Finding]:
+        """Outputs that have not as many scores as the contract has classes; some graphs do not say how many."""
+        if "classes" not in decoding:
+            return []
+        output, axis, classes = (decoding[key] for key in ("output", "axis", "classes"))
+        shapes = {each[output].shape for row in self.rows for each in row.outputs.values() if output in each}
+        wrong = [shape for shape in sorted(shapes) if shape[axis : axis + 1] != (classes,)]
+        return [
+            _finding(f"'{output}' must have a score for each of the {classes} labels, got shape {list(shape)}")
+            for shape in wrong
+        ]
+
     def tolerance(self, precision: str, provider: str) -> float:
         """How far an output may be off."""
         known = self.tolerances[precision]

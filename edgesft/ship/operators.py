@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from edgesft.measure.model.facts import read_model, subgraphs
-from edgesft.ship import ortfile
+from edgesft.ship import ortwrite
 from edgesft.ship.variant import Variant
 
 OPERATORS = "required_operators.config"
@@ -71,6 +71,6 @@ def to_ort(models: Mapping[str, Path], out: Path, needed: Operators) -> dict[str
     for name, folder in models.items():
         convert_onnx_models_to_ort(folder, out / name, [OptimizationStyle.Fixed])
         made[name] = out / name / "model.ort"
-        made[name].write_bytes(ortfile.canonical(made[name].read_bytes()))
+        made[name].write_bytes(ortwrite.canonical(made[name].read_bytes()))
         needed.add_config(out / name / OPERATORS)
     return made

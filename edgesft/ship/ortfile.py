@@ -1,4 +1,4 @@
-"""ORT's format, read and written again: ONNX Runtime writes what it holds in hash tables in an order that changes.
+"""ORT's format, read without a runtime.
 
 The layout is that of `ort.fbs` (onnxruntime 1.32) in flatbuffers (https://flatbuffers.dev/internals/). Read here are
 also files of others: offsets that lead nowhere are refused.
@@ -16,9 +16,6 @@ from edgesft.ship.graph import TYPES, Graph, Value
 
 MARK = b"ORTM"
 """File identifier, at bytes 4 to 8."""
-
-ALIGNED = 16
-"""Weights begin at multiples of this, so that they may be used where they lie."""
 
 DEEPEST = 64
 
@@ -125,28 +122,6 @@ TABLES: Mapping[str, Mapping[int, tuple[str, str]]] = {
 UNION = {1: "TensorTypeAndShape", 2: "SequenceType", 3: "MapType"}
 """`TypeInfo.kind` → table of its value."""
 
-SETS = {
-    ("Model", "opset_import"): "domain",
-    ("Model", "metadata_props"): "key",
-    ("Graph", "initializers"): "name",
-    ("Graph", "node_args"): "name",
-    ("Graph", "node_edges"): "node_index",
-    ("Node", "attributes"): "name",
-    ("RuntimeOptimizations", "records"): "optimizer_name",
-    ("Resolver", "operators"): "op_id",
-    ("OperatorTypes", "types"): "type",
-}
-"""Lists whose order says nothing, and what they are sorted by; where readers search them, by what those search."""
-
-
-def canonical(data: bytes) -> bytes:
-    """The same model in bytes that follow from what it holds.
-
-    Raises:
-        RefusedError: It is not of ORT's format.
-    """
-    return _Writer().finish(parse(memoryview(data), "model.ort"))
-
 
 def read(data: memoryview, name: str) -> Graph:
     """What a file says of itself.
@@ -192,8 +167,13 @@ def _value(name: str, said: Mapping[str, Any]) -> Value:
     return Value(name, TYPES.get(told.get("elem_type", 0), "?"), tuple(shape))
 
 
-def parse(data: memoryview, name: str) -> dict[str, Any]:
-    """The whole file as dictionaries; fields that it leaves out are absent, weights are views of it.
+def parse(data: memoryview, name: str, *, whole: bool = False) -> dict[str, Any]:
+    """The file as dictionaries; fields that it leaves out are absent, weights are views of it.
+
+    Args:
+        data: Its bytes.
+        name: What it is called.
+        whole: Whether a field that is not known here is an error, and not passed over.
 
     Raises:
         RefusedError: It is not of ORT's format, or an offset in it leads outside.
@@ -201,7 +181,7 @@ def parse(data: memoryview, name: str) -> dict[str, Any]:
     try:
         if bytes(data[4:8]) != MARK:
             raise ValueError("other marks at its head")
-        return _Reader(data).table("InferenceSession", _offset(data, 0))
+        return _Reader(data, whole).table("InferenceSession", _offset(data, 0))
     except (ValueError, IndexError, struct.error, RecursionError) as error:
         raise RefusedError(Finding(f"must be of ORT's format, got {error}", None, name, "model")) from error
 
@@ -209,6 +189,7 @@ def parse(data: memoryview, name: str) -> dict[str, Any]:
 @dataclass
 class _Reader:
     data: memoryview
+    whole: bool = False
     depth: int = 0
 
     def table(self, kind: str, place: int) -> dict[str, Any]:
@@ -220,10 +201,12 @@ class _Reader:
         if layout < 0:
             raise ValueError("an offset that leads outside")
         length = struct.unpack_from("<H", self.data, layout)[0]
+        slots = struct.unpack_from(f"<{max(length - 4, 0) // 2}H", self.data, layout + 4)
+        if self.whole and (odd := [slot for slot, inside in enumerate(slots) if inside and slot not in TABLES[kind]]):
+            raise ValueError(f"field {odd[0]} of {kind}, which is not known")
         found: dict[str, Any] = {}
         for slot, (field, wanted) in TABLES[kind].items():
-            at = 4 + 2 * slot
-            inside = struct.unpack_from("<H", self.data, layout + at)[0] if at + 2 <= length else 0
+            inside = slots[slot] if slot < len(slots) else 0
             if inside:
                 own = UNION.get(found.get("kind", 0)) if wanted == "union" else wanted
                 if own:
@@ -260,92 +243,3 @@ class _Reader:
 
 def _offset(data: memoryview, place: int) -> int:
     return place + int(struct.unpack_from("<I", data, place)[0])
-
-
-class _Writer:
-    """Writes dictionaries as `parse` gives them; equal texts are written once."""
-
-    def __init__(self) -> None:
-        import flatbuffers
-
-        self._builder = flatbuffers.Builder(1 << 20)
-        self._texts: dict[str, int] = {}
-
-    def finish(self, session: Mapping[str, Any]) -> bytes:
-        """The file."""
-        self._builder.Finish(self._table("InferenceSession", session), file_identifier=MARK)
-        return bytes(self._builder.Output())
-
-    def _table(self, kind: str, said: Mapping[str, Any]) -> int:
-        builder, fields = self._builder, TABLES[kind]
-        ready: dict[int, tuple[str, Any]] = {}
-        for slot, (field, wanted) in fields.items():
-            if field not in said:
-                continue
-            value, own = said[field], UNION[said["kind"]] if wanted == "union" else wanted
-            if key := SETS.get((kind, field)):
-                value = sorted(value, key=lambda each, key=key: _order(each.get(key)))  # type: ignore[misc]
-            ready[slot] = (own, value if own in SCALARS else self._object(own, value))
-        builder.StartObject(max(fields) + 1)
-        for slot, (own, value) in ready.items():
-            if own not in SCALARS:
-                builder.PrependUOffsetTRelativeSlot(slot, value, 0)
-                continue
-            # Also a value that is the default's: whether it was written is kept.
-            _PREPEND[own](builder, value)
-            builder.Slot(slot)
-        return int(builder.EndObject())
-
-    def _object(self, kind: str, value: Any) -> int:
-        builder = self._builder
-        if kind == "text":
-            if value not in self._texts:
-                self._texts[value] = builder.CreateString(value)
-            return self._texts[value]
-        if not kind.startswith("["):
-            return self._table(kind, value)
-        inner = kind[1:-1]
-        if inner == "B":
-            return self._bytes(bytes(value))
-        if inner == "edge":
-            builder.StartVector(EDGE.size, len(value), 4)
-            for node, source, target in reversed(value):
-                builder.Prep(4, EDGE.size)
-                builder.PrependInt32(target)
-                builder.PrependInt32(source)
-                builder.PrependUint32(node)
-        elif inner in SCALARS:
-            size = SCALARS[inner].size
-            builder.StartVector(size, len(value), size)
-            for each in reversed(value):
-                _PREPEND[inner](builder, each)
-        else:
-            places = [self._object(inner, each) for each in value]
-            builder.StartVector(4, len(places), 4)
-            for place in reversed(places):
-                builder.PrependUOffsetTRelative(place)
-        return int(builder.EndVector())
-
-    def _bytes(self, value: bytes) -> int:
-        builder = self._builder
-        builder.StartVector(1, len(value), ALIGNED)
-        builder.head -= len(value)
-        builder.Bytes[builder.Head() : builder.Head() + len(value)] = value
-        return int(builder.EndVector())
-
-
-_PREPEND: Mapping[str, Any] = {
-    "?": lambda builder, value: builder.PrependBool(value),
-    "b": lambda builder, value: builder.PrependInt8(value),
-    "B": lambda builder, value: builder.PrependUint8(value),
-    "i": lambda builder, value: builder.PrependInt32(value),
-    "I": lambda builder, value: builder.PrependUint32(value),
-    "q": lambda builder, value: builder.PrependInt64(value),
-    "Q": lambda builder, value: builder.PrependUint64(value),
-    "f": lambda builder, value: builder.PrependFloat32(value),
-}
-
-
-def _order(key: str | int | None) -> tuple[int, bytes]:
-    """Numbers by their value, of which 0 is left out; texts by their bytes, as readers that search compare them."""
-    return (0, key.encode()) if isinstance(key, str) else (key or 0, b"")

@@ -5,12 +5,13 @@ from __future__ import annotations
 import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
 from edgesft.errors import InputError, Problem
 from edgesft.gate.artefact import BESIDE, GateArtefact, artefact
+from edgesft.pipeline.job import Job
 from edgesft.progress import Progress
 from edgesft.ship import canonical, card, describe, golden, graph, licences, models, names, rows, seal, session, sign
 from edgesft.ship import contract as contracts
@@ -126,7 +127,7 @@ def _run(order: Order) -> _Given:
         raise InputError(
             f"run must be a folder with {', '.join(lacking)}, got '{order.run}'", "the folder that a run left"
         )
-    return _Given(**vars(given))
+    return _Given(**{each.name: getattr(given, each.name) for each in fields(given)})
 
 
 def _check(order: Order, name: str, target: Path) -> None:
@@ -170,28 +171,51 @@ def _fill(order: Order, given: _Given, out: Path, work: Path, progress: Progress
         runtime=order.runtime,
     )
     made = models.make(wanted, out, work, progress.say)
-    _processor(given, out)
-    terms = licences.find(job.model if isinstance(job.model, Path) else None, order.licences)
-    terms.copy(out)
-    lineage = lineages.lineage(given.results, terms.to_json(), made.left_out)
-    measurements = lineages.measurements(given.results)
-    rows_told = _golden(real, made.variants, out)
-    _write(out, contracts.CONTRACT, canonical.dump(described))
-    _write(out, lineages.LINEAGE, canonical.dump(lineage))
-    _write(out, lineages.MEASUREMENTS, canonical.dump(measurements))
-    _write(out, GOLDEN, canonical.dump(rows_told.to_json()))
-    _write(out, OPERATORS, made.operators.encode())
-    sizes = {each.name: sum((out / name).stat().st_size for name in each.files) for each in made.variants}
+    _processor(given, {given.model.name, *told.outside}, out)
     name = order.name or given.name
-    text = card.card(name, order.version, described, lineage, measurements, made.variants, sizes)
-    _write(out, card.CARD, text.encode())
+    _receipt(name, order, given, described, made, _base(job), out)
+    answers = _golden(real, made.variants, out)
+    if lacking := answers.widths(described["decoding"]):
+        raise RefusedError(lacking)
+    (out / GOLDEN).write_bytes(canonical.dump(answers.to_json()))
+    (out / OPERATORS).write_bytes(made.operators.encode())
     _agree(described, made.variants, out)
     return seal.seal(out, name, order.version, made.variants, order.signer), made.left_out
 
 
-def _processor(given: _Given, out: Path) -> None:
-    """The files that make inputs of raw rows."""
-    loaded = {given.model.name, f"{given.model.name}.data", CONTRACT, *BESIDE}
+def _base(job: Job) -> Path | None:
+    """Folder of the base model, whose terms lie in it; None where it is not on this machine any more."""
+    try:
+        return job.model if isinstance(job.model, Path) else None
+    except InputError:
+        return None
+
+
+def _receipt(
+    name: str,
+    order: Order,
+    given: _Given,
+    described: Mapping[str, Any],
+    made: models.Models,
+    base: Path | None,
+    out: Path,
+) -> None:
+    """Writes the contract, and what the release was made of and accepted on."""
+    terms = licences.find(base, order.licences)
+    terms.copy(out)
+    lineage = lineages.lineage(given.results, terms.to_json(), made.left_out)
+    measurements = lineages.measurements(given.results)
+    sizes = {each.name: sum((out / file).stat().st_size for file in each.files) for each in made.variants}
+    text = card.card(name, order.version, described, lineage, measurements, made.variants, sizes)
+    (out / contracts.CONTRACT).write_bytes(canonical.dump(described))
+    (out / lineages.LINEAGE).write_bytes(canonical.dump(lineage))
+    (out / lineages.MEASUREMENTS).write_bytes(canonical.dump(measurements))
+    (out / card.CARD).write_bytes(text.encode())
+
+
+def _processor(given: _Given, model: set[str], out: Path) -> None:
+    """Copies the files that make inputs of raw rows: all but the model's own and what is no device's business."""
+    loaded = {*model, CONTRACT, *BESIDE}
     for path in sorted(given.folder.iterdir()):
         if path.is_file() and path.name not in loaded and not path.name.startswith("."):
             name = f"{describe.PROCESSOR}/{path.name}"
@@ -240,7 +264,3 @@ def _warnings(results: Mapping[str, Any]) -> list[str]:
     if results["verdict"] == "pass":
         return []
     return [f"the run's verdict is '{results['verdict']}': the bundle's card and measurements.json say so"]
-
-
-def _write(out: Path, name: str, content: bytes) -> None:
-    (out / name).write_bytes(content)

@@ -114,7 +114,7 @@ def verify(
     if not rows or not report.holds:
         report.checks["golden"] = "not run"
         return report
-    if report.look("golden", lambda: _golden(source, manifest, provider, report)) and report.not_run:
+    if report.look("golden", lambda: _golden(source, manifest, said["decoding"], provider, report)) and report.not_run:
         report.checks["golden"] = f"holds; not for {provider} here: {', '.join(report.not_run)}"
     return report
 
@@ -187,7 +187,9 @@ def _outside(variant: Variant, name: str) -> Finding | None:
     return Finding(message, "trust it not", variant.file, "model")
 
 
-def _golden(source: Source, manifest: Manifest, provider: str, report: Report) -> Sequence[Finding]:
+def _golden(
+    source: Source, manifest: Manifest, decoding: Mapping[str, Any], provider: str, report: Report
+) -> Sequence[Finding]:
     """Whether every variant that the provider can run here answers as it did.
 
     Raises:
@@ -196,6 +198,8 @@ def _golden(source: Source, manifest: Manifest, provider: str, report: Report) -
     from edgesft.ship import session
 
     told = golden.load(canonical.load(source.read(GOLDEN, golden.MOST_BYTES), GOLDEN, "golden"))
+    if wrong := told.widths(decoding):
+        return wrong
     device = session.here(provider)
     running = [each for each in manifest.variants if each.fits(device, provider)]
     if lacking := [each for each in manifest.variants if each.golden not in told.tolerances]:

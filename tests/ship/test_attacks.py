@@ -246,11 +246,11 @@ def width(model: onnx.ModelProto) -> None:
 
 
 def ort_outside(path: Path) -> None:
-    from edgesft.ship import ortfile
+    from edgesft.ship import ortfile, ortwrite
 
     told = ortfile.parse(memoryview(path.read_bytes()), "x")
     told["model"]["graph"]["initializers"][0]["external_data_offset"] = 0
-    path.write_bytes(ortfile._Writer().finish(told))
+    path.write_bytes(ortwrite._Writer().finish(told))
 
 
 def on(name: str, change: Callable[[Any], Any]) -> Callable[[Path], Any]:
@@ -372,8 +372,15 @@ RESEALED = (
         "answers of another shape",
         golden(lambda s: s["rows"][0]["outputs"]["fp32"].update(logits=runs.packed(np.ones((1, 3), np.float32)))),
         "golden",
+        "golden.json",
+        "a score for each of the 2 labels, got shape [1, 3]",
+    ),
+    Attack(
+        "answers of another type",
+        golden(lambda s: s["rows"][0]["outputs"]["fp32"].update(logits=runs.packed(np.ones((1, 2), np.float64)))),
+        "golden",
         MODEL,
-        "shape must be",
+        "type must be",
     ),
     Attack("golden rows without rows", golden(lambda s: s.update(rows=[])), "golden", "golden.json", "rows must have"),
     Attack(

@@ -9,7 +9,7 @@ import onnxruntime
 import pytest
 from onnx import TensorProto, helper
 
-from edgesft.ship import graph, ortfile
+from edgesft.ship import graph, ortfile, ortwrite
 from edgesft.ship.finding import RefusedError
 from edgesft.ship.graph import Value
 from tests.ship import runs
@@ -70,11 +70,20 @@ def test_ort_s_format_says_the_same(ort: bytes) -> None:
 
 
 def test_ort_s_format_written_again(ort: bytes, tmp_path: Path) -> None:
-    again = ortfile.canonical(ort)
-    assert ortfile.canonical(again) == again
+    again = ortwrite.canonical(ort)
+    assert ortwrite.canonical(again) == again
     (tmp_path / "c.ort").write_bytes(again)
     session = onnxruntime.InferenceSession(str(tmp_path / "c.ort"), providers=["CPUExecutionProvider"])
     assert [each.name for each in session.get_inputs()] == ["input_ids", "attention_mask"]
+
+
+def test_nothing_of_ort_s_format_is_lost_unseen(ort: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A field that a later ONNX Runtime adds is an error when it is written again, and passed over when it is read."""
+    node = {slot: each for slot, each in ortfile.TABLES["Node"].items() if each[0] != "since_version"}
+    monkeypatch.setattr(ortfile, "TABLES", {**ortfile.TABLES, "Node": node})
+    assert ortfile.read(memoryview(ort), "x").inputs
+    with pytest.raises(RefusedError, match="field 3 of Node, which is not known"):
+        ortwrite.canonical(ort)
 
 
 def test_every_prefix_of_ort_s_format_is_read_or_refused(ort: bytes) -> None:

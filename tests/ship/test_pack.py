@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 import zipfile
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 
 from edgesft.errors import InputError, UnavailableError
@@ -181,12 +183,42 @@ def test_rows_that_are_gone(tmp_path: Path) -> None:
     assert not (tmp_path / "b").exists()
 
 
+def test_a_base_model_that_is_gone(tmp_path: Path) -> None:
+    """Its digest is in the results; only its terms are not known any more."""
+    run = runs.write(tmp_path)
+    shutil.rmtree(tmp_path / "base")
+    packed = pack(Order(run, tmp_path / "b", variants=("model",)), QUIET)
+    assert json.loads((packed.path / "lineage.json").read_bytes())["licences"] == {"base_model": None, "files": []}
+    assert "licence is not known" in (packed.path / "MODEL_CARD.md").read_text()
+
+
+def test_terms_that_are_given(run: Path, tmp_path: Path) -> None:
+    (tmp_path / "DATA-TERMS.txt").write_text("x")
+    order = Order(run, tmp_path / "b", variants=("model",), licences=[tmp_path / "DATA-TERMS.txt"])
+    packed = pack(order, QUIET)
+    assert (packed.path / "licences" / "DATA-TERMS.txt").read_text() == "x" and verify(packed.path).holds
+
+
 def test_labels_must_be_as_many_as_scores(tmp_path: Path) -> None:
     run = runs.write(tmp_path)
     said = json.loads((run / "contract.json").read_text())
     (run / "contract.json").write_text(json.dumps({**said, "labels": ["a", "b", "c"]}))
     with pytest.raises(RefusedError, match="3 labels, got 2"):
         pack(Order(run, tmp_path / "b"), QUIET)
+
+
+def test_labels_must_be_as_many_as_scores_that_only_running_tells(tmp_path: Path) -> None:
+    run = runs.write(tmp_path)
+    model = runs.model()
+    model.graph.output[0].type.tensor_type.shape.dim[1].dim_param = "classes"
+    onnx.save(model, str(run / "model.onnx"))
+    said = json.loads((run / "contract.json").read_text())
+    (run / "contract.json").write_text(json.dumps({**said, "labels": ["negative", "positive", "neither"]}))
+    results = json.loads((run / "results.json").read_text())
+    results["model_sha256"] = hashlib.sha256((run / "model.onnx").read_bytes()).hexdigest()
+    (run / "results.json").write_text(json.dumps(results))
+    with pytest.raises(RefusedError, match=r"3 labels, got shape \[1, 2\]"):
+        pack(Order(run, tmp_path / "b", variants=("model",)), QUIET)
 
 
 def test_what_is_there_stays(run: Path, tmp_path: Path) -> None:
