@@ -38,13 +38,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgesft.data import files
+from edgesft.data.media import image
 from edgesft.errors import InputError
+from edgesft.measure.pipelines import text
 from edgesft.measure.pipelines.options import (
     OWN,
     ImageOptions,
     TextOptions,
     image_defaults,
-    read_json,
     text_defaults,
 )
 from edgesft.measure.pipelines.rows import read_rows
@@ -53,6 +54,7 @@ from edgesft.spec.document import Document
 from edgesft.spec.load import validate
 from edgesft.spec.overrides import override
 from edgesft.tasks.base import Contract
+from edgesft.tasks.checkpoint import read_json
 
 if TYPE_CHECKING:
     from edgesft.measure.driver import Value
@@ -81,18 +83,19 @@ class PipelineSource:
 
 @dataclass(frozen=True)
 class _Kind:
-    """A pipeline that ships: the task that it serves, its options, and where they come from."""
+    """A pipeline that ships: the task that it serves, its options and where they come from, and its file."""
 
     task: str
     schema: type[Spec]
     defaults: Callable[[Path, Sequence[Value]], dict[str, Any]]
+    file: Path
 
 
 KINDS = {
-    "text": _Kind("text-classification", TextOptions, text_defaults),
-    "image": _Kind("image-classification", ImageOptions, image_defaults),
+    "text": _Kind("text-classification", TextOptions, text_defaults, Path(text.__file__)),
+    "image": _Kind("image-classification", ImageOptions, image_defaults, Path(image.__file__)),
 }
-"""Name of a pipeline that ships, which is also its file's."""
+"""By the name of a pipeline that ships."""
 
 
 def find(
@@ -128,7 +131,7 @@ def find(
     document = Document(f"{name} pipeline", {**KINDS[name].defaults(folder, inputs), **known})
     override(document, settings)
     options = validate(document, schema).model_dump(mode="json")
-    return PipelineSource(Path(__file__).with_name(f"{name}.py"), folder, {**options, "inputs": names}, name)
+    return PipelineSource(KINDS[name].file, folder, {**options, "inputs": names}, name)
 
 
 def _contract(folder: Path) -> Contract | None:

@@ -137,7 +137,7 @@ def test_a_pipeline_of_ones_own(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", list(pipelines.KINDS))
 def test_what_ships_runs_where_edgesft_is_not(name: str) -> None:
-    file = Path(pipelines.__file__).with_name(f"{name}.py")
+    file = pipelines.KINDS[name].file
     found = [
         node for node in ast.walk(ast.parse(file.read_text("utf-8"))) if isinstance(node, ast.Import | ast.ImportFrom)
     ]
