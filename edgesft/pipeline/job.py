@@ -11,7 +11,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from edgesft.data import arrays, sources, splits
+from edgesft.data import arrays, files, sources, splits
 from edgesft.data.files import sha256
 from edgesft.data.splits import Splits
 from edgesft.measure import fingerprint
@@ -178,7 +178,7 @@ class Job:
                 recipe["model"]["weights"] = str(found.weights.absolute())
         for place in (recipe, *recipe["stages"]):
             for name in ("model", "teacher"):
-                if (folder := self.base / str(place.get(name))).is_dir():
+                if (folder := files.place(str(place.get(name)), self.base)).is_dir():
                     place[name] = str(folder.absolute())
         for stage, spec in zip(recipe["stages"], self.recipe.stages, strict=True):
             if settings := training(spec, self.recipe):
