@@ -10,7 +10,7 @@ from edgesft.spec.auto import AUTO
 from edgesft.spec.base import Spec
 from edgesft.spec.budget import BudgetSpec
 from edgesft.spec.hub import PREFIX, HubAddress
-from edgesft.spec.media import ImageSpec
+from edgesft.spec.media import AudioSpec, ImageSpec
 from edgesft.spec.model import FactorySpec
 from edgesft.spec.stages import StageSpec
 
@@ -57,6 +57,8 @@ class DataSpec(Spec):
     """Go on though a percent or more of the test rows are also in train."""
     image: ImageSpec | None = None
     """Pictures: how they are read; what is left out is as the model's `preprocessor_config.json` says."""
+    audio: AudioSpec | None = None
+    """Sounds: how they are read."""
     unreadable: float = Field(0.01, ge=0, lt=1)
     """Pictures and sounds: the largest share of a file's rows that may be left out because their files do not open."""
     on_disk: bool = False
@@ -83,7 +85,8 @@ class DataSpec(Spec):
     def options(self) -> dict[str, Any]:
         """What of this is the task's to know; what is not set is left out."""
         found: dict[str, Any] = {"max_length": self.max_length, "stride": self.stride, "labels": self.labels}
-        found["image"] = self.image and self.image.model_dump(mode="json", exclude_unset=True)
+        for name, spec in (("image", self.image), ("audio", self.audio)):
+            found[name] = spec and spec.model_dump(mode="json", exclude_unset=True)
         return {name: value for name, value in found.items() if value}
 
 

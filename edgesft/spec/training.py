@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from edgesft.spec.base import Spec
 
@@ -20,6 +20,8 @@ NOISE = (
     "crop",
     "colour",
     "erasing",
+    "snr",
+    "masking",
 )
 """Settings that change training rows at random."""
 
@@ -96,6 +98,10 @@ class TrainingSpec(Spec):
     """How far brightness, contrast and saturation of pictures vary in training, as a share of what they are."""
     erasing: Annotated[float, Field(ge=0, le=1)] | None = None
     """Share of pictures that have a rectangle without content in training."""
+    snr: tuple[float, ...] | None = None
+    """Least and greatest ratio, in decibels, of a sound to the noise that is added to it in training: `[5, 30]`."""
+    masking: Annotated[float, Field(ge=0, lt=1)] | None = None
+    """The largest share of a sound's frames, and of its bands, that is hidden in training (SpecAugment)."""
     token_deletion: float | None = Field(None, ge=0, lt=1)
     """Share of input tokens that the model does not see in training (text tasks)."""
     token_swap: float | None = Field(None, ge=0, lt=1)
@@ -116,6 +122,13 @@ class TrainingSpec(Spec):
     """Evaluations without a better one after which the training ends; by default it runs its epochs."""
     checkpoint_minutes: float | None = Field(None, gt=0)
     """A checkpoint for resuming is written at least this often."""
+
+    @field_validator("snr")
+    @classmethod
+    def _range(cls, value: tuple[float, ...] | None) -> tuple[float, ...] | None:
+        if value and (len(value) != 2 or value[0] > value[1]):
+            raise ValueError("must be two numbers, the least ratio and the greatest")
+        return value
 
     def judged(self) -> Self:
         """Itself where no change of rows is left for a teacher to judge.
@@ -168,6 +181,8 @@ class ResolvedTraining(Spec):
     crop: float = 0.0
     colour: float = 0.0
     erasing: float = 0.0
+    snr: tuple[float, ...] = ()
+    masking: float = 0.0
     token_deletion: float = 0.0
     token_swap: float = 0.0
     arithmetic: Literal["auto", "fp32", "bf16"] = "auto"

@@ -198,6 +198,12 @@ class Task(ABC):
         """Which of several jobs an example is for: training draws from each as the setting `sampling` says."""
         return 0
 
+    def disturb(
+        self, examples: Sequence[Example], processor: Any, settings: ResolvedTraining, rng: np.random.Generator
+    ) -> Sequence[Example]:
+        """Training examples with noise that must come before a batch is made of them, as the settings have it."""
+        return examples
+
     @abstractmethod
     def augment(
         self,

@@ -113,7 +113,7 @@ def coloured(pixels: np.ndarray, share: float, rng: np.random.Generator, luma: t
 
 def _boxes(values: np.ndarray, heights: np.ndarray, widths: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Of each row a rectangle with its centre anywhere, cut off at the edges; bool, to be broadcast to the rows."""
-    inside = np.True_
+    inside: np.ndarray = np.ones((), bool)
     for back, lengths in ((2, heights), (1, widths)):
         whole = values.shape[-back]
         lengths = np.rint(lengths)
@@ -121,7 +121,7 @@ def _boxes(values: np.ndarray, heights: np.ndarray, widths: np.ndarray, rng: np.
         places = np.arange(whole)
         within = (places >= start[:, None]) & (places < (start + lengths)[:, None])
         inside = inside & within.reshape(len(values), *[1] * (values.ndim - 1 - back), whole, *[1] * (back - 1))
-    return np.asarray(inside)
+    return inside
 
 
 def _by_row(each: np.ndarray, values: np.ndarray) -> np.ndarray:
@@ -132,3 +132,61 @@ def _taken(values: np.ndarray, places: np.ndarray, back: int) -> np.ndarray:
     """Of each row those places along an axis, counted from behind."""
     axes = (len(values), *[1] * (values.ndim - 1 - back), -1, *[1] * (back - 1))
     return np.take_along_axis(values, places.reshape(axes), axis=-back)
+
+
+def delayed(samples: np.ndarray, share: float, rng: np.random.Generator) -> np.ndarray:
+    """Each row moved by up to a share of its length, either way; silence takes its place.
+
+    Args:
+        samples: Shape [rows, samples].
+        share: Below 1.
+        rng: Where the chance comes from.
+    """
+    length = samples.shape[1]
+    most = int(share * length)
+    places = np.arange(length) - rng.integers(-most, most, len(samples), endpoint=True)[:, None]
+    inside = (places >= 0) & (places < length)
+    return np.where(inside, np.take_along_axis(samples, places.clip(0, length - 1), axis=1), samples.dtype.type(0))
+
+
+def drowned(samples: np.ndarray, snr: tuple[float, ...], rng: np.random.Generator) -> np.ndarray:
+    """Each row with noise between white and pink (power as 1 / f), at a ratio to it drawn between two, in decibels.
+
+    The row's power is that of where it is heard, not of the silence around: samples from a hundredth of the largest.
+
+    Args:
+        samples: Shape [rows, samples].
+        snr: Least and greatest ratio.
+        rng: Where the chance comes from.
+    """
+    count, length, (least, greatest) = len(samples), samples.shape[1], snr
+    spectrum = np.fft.rfft(rng.standard_normal((count, length)))
+    tilt = rng.uniform(0, 0.5, count)[:, None]
+    noise = np.fft.irfft(spectrum * np.maximum(np.arange(spectrum.shape[1]), 1.0) ** -tilt, length)
+    noise /= np.sqrt((noise**2).mean(1, keepdims=True))
+    heard = np.abs(samples) >= 0.01 * np.abs(samples).max(1, keepdims=True)
+    power = np.sum(samples.astype(np.float64) ** 2, 1, keepdims=True, where=heard)
+    power /= np.maximum(heard.sum(1, keepdims=True), 1)
+    level = np.sqrt(power / 10 ** (rng.uniform(least, greatest, count)[:, None] / 10))
+    return (samples + level * noise).astype(samples.dtype)
+
+
+def masked(values: np.ndarray, share: float, rng: np.random.Generator) -> np.ndarray:
+    """Each row with its mean in place of up to a share of its frames, and of its bands (SpecAugment, Park et al. 2019,
+    arXiv 1904.08779).
+
+    Args:
+        values: Shape [rows, …, frames, bands].
+        share: Of either axis, below 1.
+        rng: Where the chance comes from.
+    """
+    count = len(values)
+    hidden: np.ndarray = np.zeros((), bool)
+    for back in (2, 1):
+        whole = values.shape[-back]
+        lengths = np.floor(rng.uniform(0, share, count) * (whole + 1))
+        start = np.floor(rng.uniform(0, 1, count) * (whole - lengths + 1))
+        places = np.arange(whole)
+        within = (places >= start[:, None]) & (places < (start + lengths)[:, None])
+        hidden = hidden | within.reshape(count, *[1] * (values.ndim - 1 - back), whole, *[1] * (back - 1))
+    return np.where(hidden, values.mean((-2, -1), keepdims=True), values)

@@ -10,6 +10,7 @@ from edgesft.errors import InputError
 from edgesft.spec.model import FactorySpec
 from edgesft.spec.recipe import RecipeSpec
 from edgesft.tasks.arrays import Arrays
+from edgesft.tasks.audio_classification import AudioClassification
 from edgesft.tasks.base import Task
 from edgesft.tasks.image_classification import ImageClassification
 from edgesft.tasks.multi_task import MultiTask
@@ -27,6 +28,7 @@ TASKS: dict[str, type[Task]] = {
         MultiTask,
         ZeroShot,
         ImageClassification,
+        AudioClassification,
         Arrays,
     )
 }

@@ -10,7 +10,7 @@ from pydantic import Field
 
 from edgesft.errors import InputError
 from edgesft.spec.base import Spec
-from edgesft.spec.media import ImageSpec
+from edgesft.spec.media import AudioSpec, ImageSpec
 from edgesft.tasks import preprocessor
 from edgesft.tasks.checkpoint import longest_input, read_json
 
@@ -54,6 +54,17 @@ class ImageOptions(ImageSpec):
     """What scores are divided by for a probability."""
     accept_above: float | None = None
     """Score from which a picture is of a known class; None where nobody tells."""
+
+
+class AudioOptions(AudioSpec):
+    """Options of the audio pipeline."""
+
+    labels: tuple[str, ...] = ()
+    """Class names in the order of the scores."""
+    temperature: float = Field(1.0, gt=0)
+    """What scores are divided by for a probability."""
+    accept_above: float | None = None
+    """Score from which a sound is of a known class; None where nobody tells."""
 
 
 def text_defaults(folder: Path, inputs: Sequence[Value]) -> dict[str, Any]:
@@ -100,6 +111,19 @@ def image_defaults(folder: Path, inputs: Sequence[Value]) -> dict[str, Any]:
         "scale": 1 / 255 if value.dtype.startswith("float") else None,
         **preprocessor.read(folder / preprocessor.FILE, {}, OWN),
     }
+
+
+def audio_defaults(folder: Path, inputs: Sequence[Value]) -> dict[str, Any]:
+    """Nothing: that a sound is read as another model read it cannot be seen in a graph.
+
+    Raises:
+        InputError: Not one input of numbers.
+    """
+    if len(inputs) != 1 or inputs[0].dtype != "float32":
+        raise InputError(
+            f"pipeline: 'audio' feeds one input, float32, got a model that takes {_described(inputs)}", OWN
+        )
+    return {}
 
 
 def _varies(value: Value) -> bool:
