@@ -381,7 +381,7 @@ BAD = {
     "several against themselves": (["m.onnx", "m.ort", "--aa"], ["--aa takes one model", "got 2 models"]),
     "pipeline without its scenario": (["m.onnx", "--pipeline", "text"], ["--scenario end-to-end", "got single-stream"]),
     "no pipeline": ([*PIPED], ["pipeline: must be named", "text, image"]),
-    "unknown pipeline": ([*PIPED, "--pipeline", "sound"], ["must be text, image or a Python file, got 'sound'"]),
+    "unknown pipeline": ([*PIPED, "--pipeline", "sound"], ["must be text, image, audio or a Python file, got 'sound'"]),
     "broken pipeline": ([*PIPED, "--pipeline", "broken.py"], ["pipeline 'broken.py' must start", "SyntaxError"]),
     "wrong option": ([*PIPED, "--pipeline", "steps.py", "pipeline.gain=much"], ["must start, got: ValueError", "much"]),
     "no rows": ([*PIPED[:3], "--pipeline", "steps.py"], ["inputs must be given for the scenario end-to-end"]),
