@@ -17,9 +17,12 @@ from edgesft.measure.pipelines import find
 from edgesft.pipeline.check import check
 from edgesft.progress import Progress
 from edgesft.spec.training import ResolvedTraining
-from edgesft.stages.export.checks import file_run
+from edgesft.stages.export import export_onnx, file_of
+from edgesft.stages.export.checks import file_run, parity
+from edgesft.stages.prune.discover import find_widths, trace
 from edgesft.tasks import distortion
 from edgesft.tasks.audio_classification import AudioClassification, Listening
+from edgesft.train import checkpoint
 from edgesft.train.batches import changed
 from tests import chain, tiny
 
@@ -115,3 +118,31 @@ def test_models_of_transformers_read_samples(tmp_path: Path) -> None:
         {"model_type": "audio-spectrogram-transformer"}, TASK.contract([], {"audio": {"features": "none"}})
     )
     assert "must read samples, got model_type 'audio-spectrogram-transformer'" in str(other[0])
+
+
+def test_an_encoder_of_samples_is_made_plain_and_exported(tmp_path: Path) -> None:
+    """Its weight normalisation becomes weights, which pruning and quantization can follow."""
+    import torch
+    from transformers import Wav2Vec2Config, Wav2Vec2Model
+
+    torch.manual_seed(0)
+    config = Wav2Vec2Config(
+        hidden_size=32, num_hidden_layers=1, num_attention_heads=2, intermediate_size=64, conv_dim=[16, 16],
+        conv_stride=[5, 4], conv_kernel=[10, 8], num_feat_extract_layers=2, num_conv_pos_embeddings=16,
+        num_conv_pos_embedding_groups=2, vocab_size=8, classifier_proj_size=16,
+    )  # fmt: skip
+    Wav2Vec2Model(config).save_pretrained(tmp_path)
+    rows = tiny.sounded(12)
+    said = TASK.contract(rows, TASK.implied(tmp_path, {"audio": {"rate": tiny.RATE, "seconds": 0.25}}))
+    processor = TASK.load_processor(tmp_path, said)
+    assert TASK.check_model(tmp_path, said) == []
+    examples = TASK.encode(rows, processor, said)
+    model = TASK.load_model(tmp_path, said)
+    checkpoint.save(model, tmp_path / "model", processor, said)
+    again = checkpoint.load(tmp_path / "model", TASK)
+    graphs = export_onnx(again, TASK, processor, examples, said, tmp_path / "onnx", opset=20)
+    files = {graph.name: file_of(graph, tmp_path / "onnx") for graph in graphs}
+    assert parity(files, graphs, TASK, processor, examples).difference < 1e-4
+    batch = {"input_values": torch.from_numpy(TASK.collate(examples[:2], processor)["input_values"])}
+    named = [width.name for width in find_widths(model, trace(model, batch, TASK.logits)).widths]
+    assert any("feed_forward" in name for name in named)

@@ -125,6 +125,14 @@ def test_few_that_do_not_open_are_left_out_and_told(base: Path) -> None:
     assert len(unknown(spec(unknown="p", unreadable=0.1), "image", base, IMAGES)) == 15
 
 
+def test_folds_and_few_of_each_class(base: Path) -> None:
+    parts = [read(base, fold=f"{number}/4") for number in range(1, 5)]
+    held = sorted(row["image"] for part in parts for row in part.validation)
+    assert held == sorted(str(file) for file in (base / "p").glob("[ls]*/*.png"))
+    few = read(base, per_class=2)
+    assert sorted(row["label"] for row in few.train) == ["lying", "lying", "standing", "standing"]
+
+
 def test_idx(base: Path) -> None:
     rows = [row["image"][..., 0] for row in tiny.pictured(10)]
     pictures = struct.pack(">HBB3I", 0, 8, 3, 10, 12, 12) + b"".join(row.tobytes() for row in rows)
