@@ -30,10 +30,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from edgesft.data.media.image import Pipeline
 from edgesft.measure.agent import CPU
 from edgesft.measure.driver import Agent
 from edgesft.measure.inputs import find_states
-from edgesft.measure.pipelines.image import Pipeline
 from edgesft.spec.profile import ProviderSpec
 from edgesft.stages.export.graph import convert, save
 from edgesft.stages.quantize import dynamic

@@ -17,3 +17,9 @@ from tests import tiny
 def bert(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Folder of a tiny pretrained encoder; read only."""
     return tiny.save_bert(tmp_path_factory.mktemp("bert"))
+
+
+@pytest.fixture(scope="session")
+def resnet(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of a tiny net for pictures; read only."""
+    return tiny.save_resnet(tmp_path_factory.mktemp("resnet"))

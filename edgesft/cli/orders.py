@@ -47,7 +47,7 @@ def arguments(parser: argparse.ArgumentParser, profile: str | None) -> None:
     parser.add_argument("--axis", action="append", metavar="NAME=N", help="size of a free axis, for random inputs")
     parser.add_argument("--batch", type=int, default=1, metavar="N", help="rows of a request")
     parser.add_argument("--state", action="append", metavar="IN=OUT", help="an output that is fed back into an input")
-    parser.add_argument("--pipeline", help="end-to-end and pipeline: text, image or a Python file")
+    parser.add_argument("--pipeline", help="end-to-end and pipeline: text, image, audio or a Python file")
     parser.add_argument("--allow-cpu", action="store_true", help="a provider may leave every node to the CPU")
     parser.add_argument("--python", type=Path, metavar="EXE", help="interpreter whose onnxruntime measures")
     parser.add_argument("--time-limit", type=_positive, default=900.0, metavar="S", help="longest wait for an answer")

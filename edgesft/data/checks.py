@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from edgesft.data.hashing import hashes, identity
+from edgesft.data.media.medium import File
 from edgesft.data.splits import Splits
 from edgesft.errors import Problem
 
@@ -208,7 +209,7 @@ def _contents(rows: Sequence[Row]) -> np.ndarray:
 
 
 def _plain(value: Any) -> Any:
-    return value if isinstance(value, np.ndarray) else str(value)
+    return value if isinstance(value, np.ndarray | File | bytes) else str(value)
 
 
 def _texts(split: str, rows: Sequence[Row], role: str) -> list[Problem]:

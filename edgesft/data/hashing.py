@@ -9,12 +9,16 @@ from typing import Any
 
 import numpy as np
 
+from edgesft.data.media.medium import File
+
 BYTES = 8
 """Of ten million different texts two are taken for the same with a chance of 3 in a million (the birthday bound)."""
 
 
 def identity(value: Any) -> str:
-    """A text that equal values alone share; numpy's own of an array leaves out most of it."""
+    """A text that equal values alone share; numpy's own of an array leaves out most of it. Files are their content."""
+    if isinstance(value, File):
+        return value.digest()
     return repr((value.shape, value.tobytes()) if isinstance(value, np.ndarray) else value)
 
 

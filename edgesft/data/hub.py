@@ -58,11 +58,22 @@ def rows(found: Any, wanted: Sequence[str]) -> Iterator[dict[str, Any]]:
     """
     if set(wanted) <= set(found.column_names):
         found = found.select_columns(list(dict.fromkeys(wanted)))
+    found = _undecoded(found)
     named = {column: name for column, feature in found.features.items() if (name := _names(feature))}
     for columns in found.iter(batch_size=CHUNK):
         told = {column: list(map(named[column], values)) if column in named else values
                 for column, values in columns.items()}  # fmt: skip
         yield from (dict(zip(told, values, strict=True)) for values in zip(*told.values(), strict=True))
+
+
+def _undecoded(found: Any) -> Any:
+    """The same with pictures and sounds as `{bytes, path}`: who reads them decodes them."""
+    import datasets
+
+    for column, feature in found.features.items():
+        if isinstance(feature, datasets.Image | datasets.Audio):
+            found = found.cast_column(column, type(feature)(decode=False))
+    return found
 
 
 def digest(found: Any) -> str:

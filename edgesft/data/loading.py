@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from edgesft.data import files
+from edgesft.data import files, idx
 from edgesft.data.chunks import CHUNK
 from edgesft.errors import InputError, Problem, UnavailableError
 
@@ -28,7 +28,8 @@ def read(path: Path) -> list[Row]:
 
 
 def stream(path: Path) -> Iterator[Row]:
-    """The rows of a csv, tsv, jsonl, json, parquet or npz file, in its order; json and npz alone are in memory whole.
+    """The rows of a csv, tsv, jsonl, json, parquet, npz or idx file, in its order; the last two and json are in memory
+    whole.
 
     Raises:
         InputError: No such file, unknown suffix, bad encoding, malformed lines (each named, after the last of them), no
@@ -38,7 +39,7 @@ def stream(path: Path) -> Iterator[Row]:
     problem = files.missing(path, "data")
     if problem:
         raise InputError(problem)
-    reader = READERS.get(path.suffix.lower())
+    reader = idx.rows if idx.is_idx(path) else READERS.get(path.suffix.lower())
     if reader is None:
         close = difflib.get_close_matches(path.suffix.lower(), READERS, n=1)
         raise InputError(
@@ -50,6 +51,11 @@ def stream(path: Path) -> Iterator[Row]:
         yield row
     if not count:
         raise InputError(f"{path}: must hold at least one row, got none", "check how the file was written")
+
+
+def companions(path: Path) -> list[Path]:
+    """Further files that a file's rows come from."""
+    return [idx.labels_of(path)] if idx.is_idx(path) else []
 
 
 class _Faults:

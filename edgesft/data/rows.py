@@ -10,6 +10,7 @@ from typing import Any, overload
 import numpy as np
 
 from edgesft.data.chunks import chunks
+from edgesft.data.media.medium import File
 from edgesft.errors import InputError, UnavailableError
 
 Row = Mapping[str, Any]
@@ -22,25 +23,33 @@ HINT = "write all values of a column alike, for example as text; or leave data.o
 class Rows(Sequence[Row]):
     """Rows of Arrow files, one file after the other, or some of them; each row is made when it is asked for."""
 
-    def __init__(self, files: Sequence[Path], columns: Sequence[str], chosen: np.ndarray | None = None) -> None:
+    def __init__(
+        self,
+        files: Sequence[Path],
+        columns: Sequence[str],
+        chosen: np.ndarray | None = None,
+        media: frozenset[str] = frozenset(),
+    ) -> None:
         """Maps the files.
 
         Args:
             files: What `write` wrote.
             columns: Keys of the rows.
             chosen: Indices of those to be seen, ascending; by default all.
+            media: Columns whose texts are a `File` each.
         """
-        self._files, self._columns, self._chosen = files, columns, chosen
+        self._files, self._columns, self._chosen, self._media = files, columns, chosen, media
         self._batches = [batch.select(list(columns)) for file in files for batch in _batches(file)]
         self._starts = np.cumsum([0, *(batch.num_rows for batch in self._batches)])
 
     def chosen(self, indices: np.ndarray) -> Rows:
         """Some of the rows, by ascending indices."""
-        return Rows(self._files, self._columns, indices if self._chosen is None else self._chosen[indices])
+        places = indices if self._chosen is None else self._chosen[indices]
+        return Rows(self._files, self._columns, places, self._media)
 
     def seen(self, columns: Sequence[str]) -> Rows:
         """The same rows with these columns only."""
-        return Rows(self._files, columns, self._chosen)
+        return Rows(self._files, columns, self._chosen, self._media)
 
     def __len__(self) -> int:
         return int(self._starts[-1]) if self._chosen is None else len(self._chosen)
@@ -56,14 +65,18 @@ class Rows(Sequence[Row]):
         place = places if self._chosen is None else int(self._chosen[places])
         number = int(np.searchsorted(self._starts, place, "right")) - 1
         row: Row = self._batches[number].slice(place - int(self._starts[number]), 1).to_pylist()[0]
-        return row
+        return self._with_files(row)
 
     def __iter__(self) -> Iterator[Row]:
         for batch, start, end in zip(self._batches, self._starts, self._starts[1:], strict=False):
             if self._chosen is not None:
                 first, last = np.searchsorted(self._chosen, [start, end])
                 batch = batch.take(_library().array(self._chosen[first:last] - start))
-            yield from batch.to_pylist()
+            yield from map(self._with_files, batch.to_pylist())
+
+    def _with_files(self, row: Row) -> Row:
+        named = {name: File(row[name]) for name in self._media if isinstance(row.get(name), str)}
+        return {**row, **named} if named else row
 
 
 def chosen(rows: Sequence[Row], indices: np.ndarray) -> Sequence[Row]:

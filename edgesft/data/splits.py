@@ -6,13 +6,16 @@ import difflib
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from edgesft.data import carve, rows, sources
 from edgesft.data.carve import HEAD
 from edgesft.data.columns import Columns
+from edgesft.data.media.medium import FileColumn, Looked, Medium, look, unreadable
 from edgesft.data.sources import Source
 from edgesft.errors import InputError, Problem
 from edgesft.spec.recipe import DataSpec, Files
@@ -39,11 +42,15 @@ class Splits:
         train: Rows to learn from.
         validation: Rows that every decision is taken on.
         test: Rows for the report, or None.
+        looked: Of rows whose input is a file, what these turned out to be, by what `data` names: `train`, …
+        warnings: What a person should know of them.
     """
 
     train: Sequence[Row]
     validation: Sequence[Row]
     test: Sequence[Row] | None
+    looked: Mapping[str, Looked] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
 
     def rows(self) -> dict[str, Sequence[Row]]:
         """The splits by name, `test` only where there is one."""
@@ -51,7 +58,14 @@ class Splits:
         return found if self.test is None else {**found, "test": self.test}
 
 
-def load(data: DataSpec, roles: Sequence[str], base: Path, seed: int, store: Store | None = None) -> Splits:
+def load(
+    data: DataSpec,
+    roles: Sequence[str],
+    base: Path,
+    seed: int,
+    store: Store | None = None,
+    medium: Medium | None = None,
+) -> Splits:
     """Reads and splits.
 
     A share is carved from train, label by label where there is a `label` role. Rows with the same input, the first
@@ -63,12 +77,13 @@ def load(data: DataSpec, roles: Sequence[str], base: Path, seed: int, store: Sto
         base: Folder that relative paths start from.
         seed: Decides which rows a share takes.
         store: Where the rows lie that are to be on the disk; by default the usual one.
+        medium: What the first role is, where its values are files.
 
     Raises:
-        InputError: Everything wrong with the files, columns and shares.
+        InputError: Everything wrong with the files, columns and shares; more files that cannot be read than allowed.
         UnavailableError: A format's library is not installed, or the store cannot be written.
     """
-    places, shares = _places(data, base), _shares(data)
+    places, shares = _places(data, base, medium), _shares(data)
     problems = _role_problems(data, roles)
     total = sum(shares.values())
     if total >= 1:
@@ -80,7 +95,10 @@ def load(data: DataSpec, roles: Sequence[str], base: Path, seed: int, store: Sto
         )
     if problems:
         raise InputError(problems)
-    found = _read(places, data, roles, store)
+    found = _read(places, data, roles, store, medium)
+    looked, warnings = dict[str, Looked](), list[str]()
+    if medium is not None:
+        found, looked, warnings = _readable(found, medium, data.unreadable)
     if shares:
         whole = found["train"]
         taken = carve.carve(whole, shares, roles[0], seed)
@@ -94,38 +112,63 @@ def load(data: DataSpec, roles: Sequence[str], base: Path, seed: int, store: Sto
         found["train"] = rows.chosen(found["train"], carve.few(found["train"], data.per_class, seed))
     if data.group is not None:
         found = {name: rows.seen(each, roles) for name, each in found.items()}
-    return Splits(found["train"], found["validation"], found.get("test"))
+    return Splits(found["train"], found["validation"], found.get("test"), looked, tuple(warnings))
 
 
-def unknown(data: DataSpec, role: str, base: Path) -> list[Row]:
+def _readable(
+    found: Mapping[str, Sequence[Row]], medium: Medium, most: float
+) -> tuple[dict[str, Sequence[Row]], dict[str, Looked], list[str]]:
+    """The rows whose files can be read, what these are, and what to say of the others."""
+    kept, told, problems, warnings = dict[str, Sequence[Row]](), dict[str, Looked](), list[Problem](), list[str]()
+    for name, each in found.items():
+        told[name] = look(medium, each)
+        wrong, said = unreadable(name, medium, each, told[name], most)
+        problems += wrong
+        warnings += said
+        faults = told[name].faults
+        kept[name] = rows.chosen(each, np.setdiff1d(np.arange(len(each)), list(faults))) if faults else each
+    if problems:
+        raise InputError(problems)
+    return kept, told, warnings
+
+
+def unknown(data: DataSpec, role: str, base: Path, medium: Medium | None = None) -> list[Row]:
     """The rows of `data.unknown` with their input alone; none where the recipe names no such place.
 
     Args:
         data: The recipe's `data`.
         role: Of the input.
         base: Folder that relative paths start from.
+        medium: What the input is, where its values are files.
 
     Raises:
-        InputError: There is no such file, or it lacks the input's column.
+        InputError: There is no such file, or it lacks the input's column; more files that cannot be read than allowed.
     """
     if data.unknown is None:
         return []
-    place = sources.find(data.unknown, base, "test")
+    place = sources.find(data.unknown, base, "test", column(data, medium))
     if problem := place.missing("data.unknown"):
         raise InputError(problem)
     columns = Columns((role,), data.columns)
-    return list(columns.renamed(place.rows(columns.wanted), place))
+    found: Sequence[Row] = list(columns.renamed(place.rows(columns.wanted), place))
+    return list(_readable({"unknown": found}, medium, data.unreadable)[0]["unknown"] if medium else found)
 
 
-def digest(data: DataSpec, base: Path) -> str:
-    """Content digest for cache keys: the rows' bytes and how they are to be read; no file is parsed.
+def column(data: DataSpec, medium: Medium | None) -> FileColumn | None:
+    """The column whose values are files, if rows have one."""
+    return None if medium is None else FileColumn(data.columns.get(medium.role, medium.role), medium)
+
+
+def digest(data: DataSpec, base: Path, medium: Medium | None = None) -> str:
+    """Content digest for cache keys: the rows' bytes and how they are to be read; no file is parsed, but a table of
+    paths, whose files count as well.
 
     Raises:
         InputError: A file does not exist.
         UnavailableError: A data set is not on this machine, and the hub not in reach.
     """
     facts = {
-        "files": {name: _content(found) for name, found in _places(data, base).items()},
+        "files": {name: _content(found) for name, found in _places(data, base, medium).items()},
         "shares": _shares(data),
         "columns": data.columns,
         **data.options(),
@@ -141,10 +184,11 @@ def _content(found: Mapping[str, Source]) -> Any:
     return each.get(ALONE, each)
 
 
-def _places(data: DataSpec, base: Path) -> dict[str, dict[str, Source]]:
+def _places(data: DataSpec, base: Path, medium: Medium | None) -> dict[str, dict[str, Source]]:
     """Where the rows are, by split, then by head; all that are missing are reported at once."""
     named = {name: getattr(data, name) for name in SPLITS if not (name == "validation" and data.fold)}
-    places = {name: located(value, base, name) for name, value in named.items() if isinstance(value, str | dict)}
+    of = column(data, medium)
+    places = {name: located(value, base, name, of) for name, value in named.items() if isinstance(value, str | dict)}
     problems = [
         problem
         for name, found in places.items()
@@ -156,10 +200,10 @@ def _places(data: DataSpec, base: Path) -> dict[str, dict[str, Source]]:
     return places
 
 
-def located(value: Files, base: Path, split: str) -> dict[str, Source]:
+def located(value: Files, base: Path, split: str, column: FileColumn | None = None) -> dict[str, Source]:
     """Where the rows of a split are, by head; `ALONE` where there is but one place."""
     named = {ALONE: value} if isinstance(value, str) else value
-    return {head: sources.find(text, base, split) for head, text in named.items()}
+    return {head: sources.find(text, base, split, column) for head, text in named.items()}
 
 
 def _shares(data: DataSpec) -> dict[str, float]:
@@ -170,7 +214,11 @@ def _shares(data: DataSpec) -> dict[str, float]:
 
 
 def _read(
-    places: Mapping[str, Mapping[str, Source]], data: DataSpec, roles: Sequence[str], store: Store | None
+    places: Mapping[str, Mapping[str, Source]],
+    data: DataSpec,
+    roles: Sequence[str],
+    store: Store | None,
+    medium: Medium | None,
 ) -> dict[str, Sequence[Row]]:
     """The rows of each split, by role."""
     found: dict[str, Sequence[Row]] = {}
@@ -187,7 +235,8 @@ def _read(
             except InputError as error:
                 problems += error.problems
         if not problems:
-            found[name] = rows.Rows(files, columns.keys) if data.on_disk else read
+            media = frozenset((medium.role,) if medium else ())
+            found[name] = rows.Rows(files, columns.keys, media=media) if data.on_disk else read
     if problems:
         raise InputError(problems)
     return found

@@ -18,7 +18,7 @@ import numpy as np
 from pydantic import BaseModel, ValidationError
 
 from edgesft.data import files, sources, splits
-from edgesft.data.sources import FileSource, Source
+from edgesft.data.sources import Source
 from edgesft.errors import InputError
 from edgesft.gate.artefact import RECIPE, GateArtefact
 from edgesft.measure.driver import Value
@@ -60,16 +60,17 @@ def rows(given: Sequence[GateArtefact], contract: Contract, path: Path | None) -
     told = next((each for each in given if each.recipe is not None and each.folder is not None), None)
     recipe = _recipe(told) if told else _Recipe()
     data, field = recipe.data, "rows"
+    column = splits.column(data or DataSpec(train=""), task.medium)
     if path is not None:
-        place: Source = FileSource(path)
+        place: Source = sources.find(str(path), Path(), "test", column)
     else:
         if told is None or told.folder is None or data is None:
             raise InputError("rows must be given where no recipe.yaml tells of some, got none", "--rows test.jsonl")
         split = "validation" if data.test is None else "test"
         where = getattr(data, split)
         if not isinstance(where, str):
-            return splits.load(data, task.roles, told.folder, recipe.seed).rows()[split]
-        place, field = sources.find(where, told.folder, split), f"data.{split} of '{told.folder / RECIPE}'"
+            return splits.load(data, task.roles, told.folder, recipe.seed, medium=task.medium).rows()[split]
+        place, field = sources.find(where, told.folder, split, column), f"data.{split} of '{told.folder / RECIPE}'"
     if (problem := place.missing(field)) is not None:
         raise InputError(problem if field == "rows" else replace(problem, hint="--rows test.jsonl"))
     found = _renamed(place, list(place.rows()), task.roles, data.columns if data else {})

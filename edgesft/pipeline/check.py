@@ -67,7 +67,10 @@ def check(path: Path, settings: Sequence[str] = (), store: Store | None = None) 
         except UnavailableError as error:
             lacking.append(error)
         try:
-            problems += _model_problems(recipe, document, task, rows, base)
+            found = _model_problems(recipe, document, task, rows, base)
+            problems += found
+            if rows and not found:
+                problems += _reading_problems(recipe, document, task, rows, base, warnings)
         except UnavailableError as error:
             lacking.append(error)
     if problems:
@@ -184,16 +187,31 @@ def _rows(
 ) -> Splits | None:
     where = document.where(("data",))
     try:
-        rows = splits.load(recipe.data, task.roles, base, recipe.seed, store)
-        splits.unknown(recipe.data, task.roles[0], base)
+        rows = splits.load(recipe.data, task.roles, base, recipe.seed, store, task.medium)
+        splits.unknown(recipe.data, task.roles[0], base, task.medium)
     except InputError as error:
         problems += _placed(error, where)
         return None
     found, told = checks.problems(rows, task.roles, recipe.data.allow_overlap)
     problems += _placed(found, where)
     problems += _placed(task.check(rows.rows(), recipe.data.options()), where)
-    warnings += told
+    warnings += [*told, *rows.warnings]
     return rows
+
+
+def _reading_problems(
+    recipe: RecipeSpec, document: Document, task: Task, rows: Splits, base: Path, warnings: list[str]
+) -> list[Problem]:
+    """What is wrong with what files hold, for a model that reads them as this one does."""
+    if task.medium is None:
+        return []
+    problems: list[Problem] = []
+    options = task.contract(rows.train, task.implied(source.resolve(recipe.model, base), recipe.data.options())).options
+    for name, looked in rows.looked.items():
+        found, told = task.medium.findings(name, looked, options)
+        problems += found
+        warnings += told
+    return _placed(problems, document.where(("data",)))
 
 
 def _model_problems(
@@ -214,7 +232,9 @@ def _model_problems(
         where = document.where(("stages", index, "teacher"))
         found = _source_problems(recipe, teacher, task, rows, base, where)
         found = found or _label_problems(recipe, teacher, task, rows, base, where)
-        if not found and not source.read_alike(source.resolve(recipe.model, base), source.resolve(teacher, base)):
+        if not found and not task.read_alike(
+            source.resolve(recipe.model, base), source.resolve(teacher, base), recipe.data.options()
+        ):
             message = f"'teacher' must read its input as '{recipe.model}' does. Got another tokenizer in '{teacher}'"
             found = [Problem(message, "a teacher of the same family", where)]
         problems += found
@@ -226,7 +246,7 @@ def _source_problems(
 ) -> list[Problem]:
     try:
         place = source.resolve(text, base)
-        contract = task.contract(rows.train if rows else [], recipe.data.options())
+        contract = task.contract(rows.train if rows else [], task.implied(place, recipe.data.options()))
         return _placed(task.check_model(place, contract, trust_remote_code=recipe.trust_remote_code), where)
     except InputError as error:
         return _placed(error, where)
@@ -238,8 +258,9 @@ def _label_problems(
     """What keeps a model that nothing fine-tunes from answering with the data's labels."""
     if not rows:
         return []
-    contract = task.contract(rows.train, recipe.data.options())
-    return _placed(task.check_head(source.resolve(text, base), contract), where)
+    place = source.resolve(text, base)
+    contract = task.contract(rows.train, task.implied(place, recipe.data.options()))
+    return _placed(task.check_head(place, contract), where)
 
 
 def _placed(problems: InputError | Sequence[Problem], where: str) -> list[Problem]:

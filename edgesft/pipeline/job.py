@@ -12,7 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from edgesft.data import arrays, sources, splits
+from edgesft.data import arrays, files, sources, splits
 from edgesft.data.files import sha256
 from edgesft.data.splits import Splits
 from edgesft.measure import fingerprint
@@ -78,12 +78,13 @@ class Job:
     @cached_property
     def splits(self) -> Splits:
         """The labelled rows."""
-        return splits.load(self.recipe.data, self.task.roles, self.base, self.recipe.seed, self.store)
+        return splits.load(self.recipe.data, self.task.roles, self.base, self.recipe.seed, self.store, self.task.medium)
 
     @cached_property
     def contract(self) -> Contract:
         """What the rows and the recipe imply for device code."""
-        return self.task.contract(self.splits.train, self.recipe.data.options())
+        options = self.task.implied(self.model, self.recipe.data.options())
+        return self.task.contract(self.splits.train, options)
 
     @cached_property
     def model(self) -> Source:
@@ -149,8 +150,16 @@ class Job:
     @cached_property
     def unknown(self) -> Sequence[Example]:
         """Encoded rows of no known class; empty where the recipe has none."""
-        rows = splits.unknown(self.recipe.data, self.task.roles[0], self.base)
+        rows = splits.unknown(self.recipe.data, self.task.roles[0], self.base, self.task.medium)
         return self.task.encode(rows, self.processor, self.contract) if rows else ()
+
+    @property
+    def unknown_digest(self) -> list[str] | None:
+        """Content digest of the rows of no known class; None where the recipe has none."""
+        data = self.recipe.data
+        if data.unknown is None:
+            return None
+        return sources.find(data.unknown, self.base, "test", splits.column(data, self.task.medium)).digest()
 
     @property
     def has_test(self) -> bool:
@@ -162,12 +171,14 @@ class Job:
         """The recipe as it was carried out: full paths, nothing inherited, so that it runs from anywhere."""
         recipe = self.recipe.model_dump(mode="json", exclude_none=True)
         data = self.recipe.data
+        column = splits.column(data, self.task.medium)
         for split in splits.SPLITS:
             if isinstance(value := getattr(data, split), str | dict):
-                places = {head: place.resolved for head, place in splits.located(value, self.base, split).items()}
+                located = splits.located(value, self.base, split, column)
+                places = {head: place.resolved for head, place in located.items()}
                 recipe["data"][split] = places.get(splits.ALONE, places)
         if data.unknown is not None:
-            recipe["data"]["unknown"] = sources.find(data.unknown, self.base, "test").resolved
+            recipe["data"]["unknown"] = sources.find(data.unknown, self.base, "test", column).resolved
         if isinstance(model := self.recipe.model, FactorySpec):
             found = factory.resolve(model, self.base)
             recipe["model"]["path"] = str(found.path)
@@ -175,7 +186,7 @@ class Job:
                 recipe["model"]["weights"] = str(found.weights.absolute())
         for place in (recipe, *recipe["stages"]):
             for name in ("model", "teacher"):
-                if (folder := self.base / str(place.get(name))).is_dir():
+                if (folder := files.place(str(place.get(name)), self.base)).is_dir():
                     place[name] = str(folder.absolute())
         for stage, spec in zip(recipe["stages"], self.recipe.stages, strict=True):
             if settings := training(spec, self.recipe):
@@ -231,7 +242,9 @@ class Job:
             "trust_remote_code": self.recipe.trust_remote_code,
             # The test rows are read for the report alone: other ones make the same model.
             "data": splits.digest(
-                data.model_copy(update={"test": None}) if isinstance(data.test, str | dict) else data, self.base
+                data.model_copy(update={"test": None}) if isinstance(data.test, str | dict) else data,
+                self.base,
+                self.task.medium,
             ),
             "seed": self.recipe.seed,
             "versions": versions(),
@@ -240,7 +253,7 @@ class Job:
     @cached_property
     def data_digest(self) -> str:
         """Digest of all splits, the test rows included."""
-        return splits.digest(self.recipe.data, self.base)
+        return splits.digest(self.recipe.data, self.base, self.task.medium)
 
     @cached_property
     def runtime(self) -> Mapping[str, Any]:

@@ -13,7 +13,6 @@ import numpy as np
 
 from edgesft.budget.drop import drops, levels
 from edgesft.budget.percentile import Interval
-from edgesft.data import sources
 from edgesft.measure.agent import CPU
 from edgesft.measure.devices import HERE
 from edgesft.measure.driver import MeasureError, loaded, runner
@@ -146,7 +145,7 @@ class Measurer:
         job = self._job
         facts = self._of_answers("assessment", onnx, split)
         if job.recipe.data.unknown is not None:
-            facts["unknown"] = sources.find(job.recipe.data.unknown, job.base, "test").digest()
+            facts["unknown"] = job.unknown_digest
 
         def compute() -> dict[str, Any]:
             references = job.task.references(job.test if split == "test" else job.validation)

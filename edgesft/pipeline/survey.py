@@ -46,7 +46,7 @@ def survey(path: Path, settings: Sequence[str] = ()) -> dict[str, Any]:
     if recipe is None or problems:
         raise InputError(problems)
     task, base = registry.of(recipe, path.parent), path.parent
-    rows = splits.load(recipe.data, task.roles, base, recipe.seed).rows()
+    rows = splits.load(recipe.data, task.roles, base, recipe.seed, medium=task.medium).rows()
     found: list[Problem] = task.check(rows, recipe.data.options())
     read = _readings(recipe, rows, task, base)
     told = {name: _split(each, task) | read[name] for name, each in rows.items()}
@@ -63,8 +63,9 @@ def survey(path: Path, settings: Sequence[str] = ()) -> dict[str, Any]:
 def _readings(
     recipe: RecipeSpec, rows: Mapping[str, Sequence[Row]], task: Task, base: Path
 ) -> dict[str, dict[str, Any]]:
-    contract = task.contract(rows["train"], recipe.data.options())
-    processor = task.load_processor(source.resolve(recipe.model, base), contract)
+    place = source.resolve(recipe.model, base)
+    contract = task.contract(rows["train"], task.implied(place, recipe.data.options()))
+    processor = task.load_processor(place, contract)
     return {name: reading(task, each, processor, contract) for name, each in rows.items()}
 
 

@@ -12,7 +12,7 @@ NAME = r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$"
 
 
 class FactorySpec(Spec):
-    """A Python function that makes the model, and what it is trained for. For the task `arrays`."""
+    """A Python function that makes the model, and what it is trained for. For arrays, pictures and sounds."""
 
     factory: str = Field(pattern=NAME)
     """`module:function`; the function returns an `nn.Module` that takes the inputs by name and returns scores."""
@@ -23,9 +23,9 @@ class FactorySpec(Spec):
     path: str | None = None
     """Folder that the module is imported from; by default the recipe's."""
     inputs: tuple[str, ...] = Field(("x",), min_length=1)
-    """Names of the inputs, which are columns of the rows."""
+    """Names of the inputs, which are columns of the rows of arrays; of a picture or a sound there is one."""
     loss: str = "auto"
     """cross_entropy, mse, l1, huber, or `module:function` of (scores, labels); `auto` is cross_entropy for classes, mse
-    for numbers."""
+    for numbers. Of arrays alone, as is the metric."""
     metric: str = "accuracy"
     """accuracy, r2, or `module:function` of (predictions, references) with a result in [0, 1], higher being better."""

@@ -10,6 +10,7 @@ from edgesft.spec.auto import AUTO
 from edgesft.spec.base import Spec
 from edgesft.spec.budget import BudgetSpec
 from edgesft.spec.hub import PREFIX, HubAddress
+from edgesft.spec.media import AudioSpec, ImageSpec
 from edgesft.spec.model import FactorySpec
 from edgesft.spec.stages import StageSpec
 
@@ -29,8 +30,9 @@ class DataSpec(Spec):
     """Where the labelled rows are."""
 
     train: Files
-    """File of training rows: csv, tsv, jsonl, json or parquet; `hub://owner/name/configuration#split` of the hub, or a
-    folder that `datasets` reads; for several heads one each, by the head's name."""
+    """File of training rows: csv, tsv, jsonl, json, parquet, npz or idx; `file#train` for those whose column `split`
+    says so; `hub://owner/name/configuration#split` of the hub, or a folder that `datasets` reads; of pictures and
+    sounds a folder or zip archive with a folder a class; for several heads one each, by the head's name."""
     validation: Split = 0.1
     """File, or the share that is carved from train by the seed. Every decision of a run is taken on it."""
     test: Split | None = None
@@ -53,6 +55,12 @@ class DataSpec(Spec):
     """Zero-shot: labels that need no training rows, perhaps each with a description, which is then its text."""
     allow_overlap: bool = False
     """Go on though a percent or more of the test rows are also in train."""
+    image: ImageSpec | None = None
+    """Pictures: how they are read; what is left out is as the model's `preprocessor_config.json` says."""
+    audio: AudioSpec | None = None
+    """Sounds: how they are read."""
+    unreadable: float = Field(0.01, ge=0, lt=1)
+    """Pictures and sounds: the largest share of a file's rows that may be left out because their files do not open."""
     on_disk: bool = False
     """For sets larger than memory: rows and what is made of them lie in the store, not in memory. Makes the same
     model."""
@@ -76,7 +84,9 @@ class DataSpec(Spec):
 
     def options(self) -> dict[str, Any]:
         """What of this is the task's to know; what is not set is left out."""
-        found = {"max_length": self.max_length, "stride": self.stride, "labels": self.labels}
+        found: dict[str, Any] = {"max_length": self.max_length, "stride": self.stride, "labels": self.labels}
+        for name, spec in (("image", self.image), ("audio", self.audio)):
+            found[name] = spec and spec.model_dump(mode="json", exclude_unset=True)
         return {name: value for name, value in found.items() if value}
 
 

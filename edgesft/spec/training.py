@@ -4,11 +4,25 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from edgesft.spec.base import Spec
 
-NOISE = ("token_dropout", "token_substitution", "token_deletion", "token_swap", "mixup", "flip", "shift")
+NOISE = (
+    "token_dropout",
+    "token_substitution",
+    "token_deletion",
+    "token_swap",
+    "mixup",
+    "cutmix",
+    "flip",
+    "shift",
+    "crop",
+    "colour",
+    "erasing",
+    "snr",
+    "masking",
+)
 """Settings that change training rows at random."""
 
 Share = Annotated[float, Field(ge=0, lt=1)]
@@ -64,17 +78,30 @@ class TrainingSpec(Spec):
     """Share of input tokens replaced in training by one that the model reads alike (text tasks); for a student it makes
     new texts for its teacher to answer. `auto` is a fifth where that means something."""
     mixup: Annotated[float, Field(ge=0, le=0.5)] | Literal["auto"] | None = None
-    """The largest share of another row that is mixed into each in training (arrays); a class is the larger part's. A
-    student learns from what its teacher says of the mixture, and from nothing else unless `hard_weight` is given. For a
-    student, `auto` is a half where the teacher knows the training rows by heart: of them it says no more than labels
-    do."""
+    """The largest share of another row that is mixed into each in training (arrays, pictures, sounds); a class is the
+    larger part's. A student learns from what its teacher says of the mixture, and from nothing else unless
+    `hard_weight` is given. For a student, `auto` is a half where the teacher knows the training rows by heart: of them
+    it says no more than labels do."""
     flip: Annotated[float, Field(ge=0, le=1)] | Literal["auto"] | None = None
-    """Share of rows that are mirrored along their last axis in training (arrays). For a student, `auto` is a half where
-    the teacher's validation metric stands it within the allowance."""
+    """Share of rows that are mirrored along their last axis in training (arrays, pictures). For a student, `auto` is a
+    half where the teacher's validation metric stands it within the allowance."""
     shift: tuple[Share, ...] | Literal["auto"] | None = None
-    """Shares of the lengths of a row's last axes, up to which it is moved along them in training (arrays): `[0.1, 0.1]`
-    moves pictures both ways, `[0.1, 0]` along the first of two axes. For a student, `auto` takes an eighth or a
-    sixteenth of each axis, where the teacher's validation metric stands it within the allowance."""
+    """Shares of the lengths of a row's last axes, up to which it is moved along them in training (arrays, pictures,
+    sounds): `[0.1, 0.1]` moves pictures both ways, `[0.1, 0]` along the first of two axes. For a student, `auto` takes
+    an eighth or a sixteenth of each axis, where the teacher's validation metric stands it within the allowance."""
+    cutmix: Annotated[float, Field(ge=0, le=0.5)] | None = None
+    """The largest share of a picture's area where another one's pixels are put in training; a class is the larger
+    part's. A student learns of it as of `mixup`."""
+    crop: Annotated[float, Field(ge=0, lt=1)] | None = None
+    """The largest share of both sides of a picture that is cut away in training, what is left being stretched."""
+    colour: Annotated[float, Field(ge=0, lt=1)] | None = None
+    """How far brightness, contrast and saturation of pictures vary in training, as a share of what they are."""
+    erasing: Annotated[float, Field(ge=0, le=1)] | None = None
+    """Share of pictures that have a rectangle without content in training."""
+    snr: tuple[float, ...] | None = None
+    """Least and greatest ratio, in decibels, of a sound to the noise that is added to it in training: `[5, 30]`."""
+    masking: Annotated[float, Field(ge=0, lt=1)] | None = None
+    """The largest share of a sound's frames, and of its bands, that is hidden in training (SpecAugment)."""
     token_deletion: float | None = Field(None, ge=0, lt=1)
     """Share of input tokens that the model does not see in training (text tasks)."""
     token_swap: float | None = Field(None, ge=0, lt=1)
@@ -95,6 +122,13 @@ class TrainingSpec(Spec):
     """Evaluations without a better one after which the training ends; by default it runs its epochs."""
     checkpoint_minutes: float | None = Field(None, gt=0)
     """A checkpoint for resuming is written at least this often."""
+
+    @field_validator("snr")
+    @classmethod
+    def _range(cls, value: tuple[float, ...] | None) -> tuple[float, ...] | None:
+        if value and (len(value) != 2 or value[0] > value[1]):
+            raise ValueError("must be two numbers, the least ratio and the greatest")
+        return value
 
     def judged(self) -> Self:
         """Itself where no change of rows is left for a teacher to judge.
@@ -142,7 +176,13 @@ class ResolvedTraining(Spec):
     token_substitution: float = 0.0
     mixup: float | Literal["auto"] = 0.0
     flip: float | Literal["auto"] = 0.0
+    cutmix: float = 0.0
     shift: tuple[float, ...] | Literal["auto"] = ()
+    crop: float = 0.0
+    colour: float = 0.0
+    erasing: float = 0.0
+    snr: tuple[float, ...] = ()
+    masking: float = 0.0
     token_deletion: float = 0.0
     token_swap: float = 0.0
     arithmetic: Literal["auto", "fp32", "bf16"] = "auto"

@@ -16,6 +16,7 @@ from edgesft.stages.export.checks import spread
 from edgesft.stages.training import BATCH, load_teacher, score
 from edgesft.store.store import remember
 from edgesft.tasks.base import Contract, Example
+from edgesft.train.batches import changed
 
 BY_HEART, MIXED = 0.05, 0.5
 """How far a teacher's metric on the rows that it trained on must be above the one on validation for them to be known by
@@ -117,10 +118,9 @@ def _changed_rows(context: StageContext, settings: ResolvedTraining) -> list[Exa
     task, rng = context.task, np.random.default_rng(context.seed)
     rows: list[Example] = []
     for start in [*range(0, len(context.validation), BATCH)] * VIEWS:
-        batch = task.collate(context.validation[start : start + BATCH], context.processor)
-        changed = task.augment(batch, context.processor, settings, rng)
-        count = len(next(iter(changed.values())))
-        rows += [{name: values[row] for name, values in changed.items()} for row in range(count)]
+        batch = changed(task, context.validation[start : start + BATCH], context.processor, settings, rng)
+        count = len(next(iter(batch.values())))
+        rows += [{name: values[row] for name, values in batch.items()} for row in range(count)]
     return rows
 
 

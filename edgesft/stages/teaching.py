@@ -58,7 +58,7 @@ def taught(
 
 def _hard_weight(lesson: LessonSpec, context: StageContext) -> float:
     """Weight of the labels."""
-    usual = 0.0 if context.training.mixup else lesson.labels_weigh
+    usual = 0.0 if context.training.mixup or context.training.cutmix else lesson.labels_weigh
     return usual if lesson.hard_weight is None else lesson.hard_weight
 
 

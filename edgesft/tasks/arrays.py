@@ -12,11 +12,11 @@ import numpy as np
 from edgesft.data import checks
 from edgesft.errors import InputError, Problem
 from edgesft.spec.training import ResolvedTraining
-from edgesft.tasks import calibration, evaluation, factory, metrics
+from edgesft.tasks import calibration, distortion, evaluation, factory, metrics
 from edgesft.tasks.base import Batch, Contract, Example, Graph, Row, Run, Task
+from edgesft.tasks.classes import known, scored
 from edgesft.tasks.factory import Factory
 from edgesft.tasks.source import Source
-from edgesft.tasks.text_classification import known, scored
 
 if TYPE_CHECKING:
     import torch
@@ -196,22 +196,11 @@ class Arrays(Task):
         rng: np.random.Generator,
         neighbours: np.ndarray | None = None,
     ) -> Batch:
-        """Arrays mirrored, moved, and of fractions with some of another row's mixed in (Zhang et al. 2017, arXiv
-        1710.09412).
-
-        So are labels that are numbers; a class stays the larger part's.
-        """
+        """Arrays mirrored, moved, and of fractions with some of another row's mixed in."""
         batch = {name: values if name == LABELS else _moved(values, settings, rng) for name, values in batch.items()}
         if not isinstance(settings.mixup, float) or not settings.mixup:
             return batch
-        count = len(batch[LABELS])
-        shares, others = rng.uniform(0, settings.mixup, count), rng.permutation(count)
-
-        def mixed(values: np.ndarray) -> np.ndarray:
-            weights = shares.reshape(-1, *[1] * (values.ndim - 1)).astype(values.dtype)
-            return (1 - weights) * values + weights * values[others]
-
-        return {name: mixed(values) if values.dtype.kind == "f" else values for name, values in batch.items()}
+        return distortion.mixed(batch, settings.mixup, rng, LABELS)
 
     def loss(
         self,
@@ -303,17 +292,10 @@ def _array(value: Any) -> np.ndarray:
 
 
 def _moved(values: np.ndarray, settings: ResolvedTraining, rng: np.random.Generator) -> np.ndarray:
-    """Each row mirrored or not, and moved by some of its length along its last axes; its edge follows it."""
+    """Each row mirrored or not, and moved by some of its length along its last axes."""
     if isinstance(settings.flip, float) and settings.flip and values.ndim > 1:
-        mirrored = rng.random(len(values)) < settings.flip
-        values = np.where(mirrored.reshape(-1, *[1] * (values.ndim - 1)), values[..., ::-1], values)
-    for back, share in enumerate(reversed(settings.shift or ()), 1):
-        most = int(share * values.shape[-back]) if back < values.ndim else 0
-        if most:
-            places = np.arange(values.shape[-back]) - rng.integers(-most, most, len(values), endpoint=True)[:, None]
-            axes = (len(values), *[1] * (values.ndim - 1 - back), -1, *[1] * (back - 1))
-            values = np.take_along_axis(values, places.clip(0, values.shape[-back] - 1).reshape(axes), axis=-back)
-    return values
+        values = distortion.mirrored(values, settings.flip, rng)
+    return distortion.moved(values, tuple(settings.shift or ()), rng)  # type: ignore[arg-type]
 
 
 def _wrong(value: Any, shape: tuple[int, ...] | None) -> str | None:

@@ -26,8 +26,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+from edgesft.data.media.medium import Medium
 from edgesft.errors import Problem
 from edgesft.spec.training import NOISE, ResolvedTraining
+from edgesft.tasks import source as source_module
 from edgesft.tasks.source import Source
 
 if TYPE_CHECKING:
@@ -120,6 +122,8 @@ class Task(ABC):
     """Whether `predict` gives each row what `distributions` has of it, whatever other rows there are."""
     training: frozenset[str] = frozenset()
     """Training settings of `PARTICULAR` that mean something here."""
+    medium: ClassVar[Medium | None] = None
+    """What the first role is, where its values are files."""
 
     @abstractmethod
     def text(self, row: Row) -> str:
@@ -134,9 +138,21 @@ class Task(ABC):
             options: The recipe's, as `contract` gets them; None where there is no recipe.
         """
 
+    def implied(self, source: Source, options: Mapping[str, Any]) -> dict[str, Any]:
+        """The recipe's options with what a model's own files say of how it reads its input.
+
+        Raises:
+            InputError: They are damaged, or say what cannot be done.
+        """
+        return dict(options)
+
+    def read_alike(self, one: Source, other: Source, options: Mapping[str, Any]) -> bool:
+        """Whether two models read their input alike."""
+        return source_module.read_alike(one, other)
+
     @abstractmethod
     def contract(self, train: Sequence[Row], options: Mapping[str, Any]) -> Contract:
-        """The contract that the training rows and the recipe's options imply."""
+        """The contract that the training rows and the options imply, as `implied` has these."""
 
     @abstractmethod
     def check_model(self, source: Source, contract: Contract, *, trust_remote_code: bool = False) -> list[Problem]:
@@ -185,6 +201,12 @@ class Task(ABC):
     def group(self, example: Example) -> int:
         """Which of several jobs an example is for: training draws from each as the setting `sampling` says."""
         return 0
+
+    def disturb(
+        self, examples: Sequence[Example], processor: Any, settings: ResolvedTraining, rng: np.random.Generator
+    ) -> Sequence[Example]:
+        """Training examples with noise that must come before a batch is made of them, as the settings have it."""
+        return examples
 
     @abstractmethod
     def augment(

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from edgesft.data.checks import listed
-from edgesft.errors import Problem
+from edgesft.errors import InputError, Problem
 
 AGAIN = "download or save the model again"
 CONFIG = "config.json"
@@ -56,6 +56,23 @@ def read_config(folder: Path) -> dict[str, Any] | Problem:
     if not isinstance(config, dict):
         return Problem(f"model: {str(path)!r} must hold an object, got {type(config).__name__}")
     return config
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """A JSON object; empty where there is no such file.
+
+    Raises:
+        InputError: The file is damaged.
+    """
+    if not path.is_file():
+        return {}
+    try:
+        said = json.loads(path.read_text("utf-8"))
+    except ValueError as error:
+        raise InputError(f"{path}: must be JSON, got: {error}", "copy it again") from error
+    if not isinstance(said, dict):
+        raise InputError(f"{path}: must be a JSON object, got {type(said).__name__}", "copy it again")
+    return said
 
 
 def weight_problems(folder: Path) -> list[Problem]:

@@ -33,12 +33,18 @@ class Factory:
         path: Folder that the module is imported from, before those that Python knows.
         arguments: Keyword arguments of the function; JSON values.
         weights: Its weights as safetensors; None keeps those that the function gives it.
+        inputs: Names of its inputs.
+        loss: What it is trained by, where the task leaves that open.
+        metric: What decides, where the task leaves that open.
     """
 
     name: str
     path: Path
     arguments: Mapping[str, Any] = field(default_factory=dict)
     weights: Path | None = None
+    inputs: tuple[str, ...] = ("x",)
+    loss: str = "auto"
+    metric: str = "accuracy"
 
     def digest(self) -> str:
         """Of the module's file, the arguments and the weights; what the module imports is not part of it."""
@@ -77,7 +83,7 @@ def resolve(spec: FactorySpec, base: Path) -> Factory:
     if weights and (problem := files.missing(weights, "model.weights")):
         raise InputError(problem)
     path = files.place(spec.path, base) if spec.path else base
-    return Factory(spec.factory, path.absolute(), spec.arguments, weights)
+    return Factory(spec.factory, path.absolute(), spec.arguments, weights, spec.inputs, spec.loss, spec.metric)
 
 
 def module_file(name: str, path: Path, field: str) -> Path:

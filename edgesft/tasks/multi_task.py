@@ -12,8 +12,9 @@ from edgesft.data.rows import chosen
 from edgesft.errors import InputError, Problem
 from edgesft.tasks import evaluation, metrics
 from edgesft.tasks.base import Contract, Example, Row
+from edgesft.tasks.classes import known, scored
 from edgesft.tasks.text import LABELS
-from edgesft.tasks.text_classification import TextClassification, encoded, known, scored
+from edgesft.tasks.text_classification import TextClassification, encoded
 
 if TYPE_CHECKING:
     import torch

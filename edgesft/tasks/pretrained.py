@@ -97,6 +97,7 @@ def load(auto: Any, folder: Path, labels: Sequence[str], *, trust_remote_code: b
         )
     _require_body(model, info, folder)
     _order_head(model, config, labels)
+    _plain(model)
     for parameter in model.parameters():
         # Not where the file's header leaves them in a mapped file: which kernel multiplies depends on the address.
         parameter.data = parameter.data.clone()
@@ -121,7 +122,19 @@ def build(auto: Any, config: Mapping[str, Any], labels: Sequence[str]) -> nn.Mod
         known = AutoConfig.for_model(settings.pop("model_type"), **settings)
         with no_init_weights():
             model: nn.Module = auto.from_config(known, attn_implementation="eager", dtype=torch.float32)
+    _plain(model)
     return model
+
+
+def _plain(model: nn.Module) -> None:
+    """Weights that are computed from others, as weight normalisation has them, become weights of their own: it is these
+    that are shortened, rounded and shipped.
+    """
+    from torch.nn.utils import parametrize
+
+    for module in list(model.modules()):
+        for name in list(getattr(module, "parametrizations", ())):
+            parametrize.remove_parametrizations(module, name)  # type: ignore[arg-type]
 
 
 def auto_class(task: str) -> Any:

@@ -10,7 +10,9 @@ from edgesft.errors import InputError
 from edgesft.spec.model import FactorySpec
 from edgesft.spec.recipe import RecipeSpec
 from edgesft.tasks.arrays import Arrays
+from edgesft.tasks.audio_classification import AudioClassification
 from edgesft.tasks.base import Task
+from edgesft.tasks.image_classification import ImageClassification
 from edgesft.tasks.multi_task import MultiTask
 from edgesft.tasks.question_answering import QuestionAnswering
 from edgesft.tasks.text_classification import TextClassification
@@ -19,7 +21,16 @@ from edgesft.tasks.zero_shot import ZeroShot
 
 TASKS: dict[str, type[Task]] = {
     each.name: each
-    for each in (TextClassification, TokenClassification, QuestionAnswering, MultiTask, ZeroShot, Arrays)
+    for each in (
+        TextClassification,
+        TokenClassification,
+        QuestionAnswering,
+        MultiTask,
+        ZeroShot,
+        ImageClassification,
+        AudioClassification,
+        Arrays,
+    )
 }
 
 

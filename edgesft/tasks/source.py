@@ -10,6 +10,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+from edgesft.data import files
 from edgesft.data.files import sha256
 from edgesft.errors import InputError, UnavailableError
 from edgesft.spec.model import FactorySpec
@@ -43,7 +44,8 @@ def resolve(source: str | FactorySpec, base: Path = Path()) -> Source:
     """What the recipe's `model` (or a teacher) names.
 
     Args:
-        source: A folder, `pkg://package/path`, a hub id (a folder wins over one of the same name), or a factory.
+        source: A folder, whose path may name environment variables, `pkg://package/path`, a hub id (a folder wins over
+            one of the same name), or a factory.
         base: Folder that relative paths start from.
 
     Returns:
@@ -56,7 +58,7 @@ def resolve(source: str | FactorySpec, base: Path = Path()) -> Source:
         return factory.resolve(source, base)
     if source.startswith(PACKAGE):
         return _in_package(source)
-    path = base / Path(source).expanduser()
+    path = files.place(source, base)
     if path.is_dir():
         return path
     if path.is_file():
@@ -64,7 +66,7 @@ def resolve(source: str | FactorySpec, base: Path = Path()) -> Source:
             f"model: must be a folder, a hub id or pkg://package/path, got the file {source!r}",
             f"name its folder, {str(path.parent)!r}",
         )
-    looks_like_path = source.startswith((".", "/", "~")) or "\\" in source or path.suffix in _SUFFIXES
+    looks_like_path = source.startswith((".", "/", "~", "$")) or "\\" in source or path.suffix in _SUFFIXES
     if looks_like_path or not _HUB_ID.fullmatch(source):
         raise InputError(f"model: no such folder {source!r}", _nearest(path))
     return source
@@ -94,9 +96,9 @@ def digest(source: Source) -> str:
     if isinstance(source, Factory):
         return source.digest()
     place = folder(source)
-    files = sorted({file for pattern in (*LOADED, *PICKLED) for file in place.glob(pattern)})
+    found = sorted({file for pattern in (*LOADED, *PICKLED) for file in place.glob(pattern)})
     total = hashlib.sha256()
-    for file in files:
+    for file in found:
         total.update(f"{file.name}\0{sha256(file)}\n".encode())
     return total.hexdigest()
 

@@ -11,8 +11,8 @@ from edgesft.data import checks
 from edgesft.errors import Problem
 from edgesft.tasks import entities, evaluation
 from edgesft.tasks.base import Contract, Example, Row, Run
+from edgesft.tasks.classes import known, scored
 from edgesft.tasks.text import IGNORED, LABELS, TextTask, tokens_of
-from edgesft.tasks.text_classification import known, scored
 
 if TYPE_CHECKING:
     import torch

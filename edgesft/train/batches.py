@@ -11,7 +11,7 @@ import torch
 from torch.utils.data import Dataset
 
 from edgesft.spec.training import ResolvedTraining
-from edgesft.tasks.base import Example, Task
+from edgesft.tasks.base import Batch, Example, Task
 from edgesft.train.objective import ROWS
 
 ORDER, NOISE, DROPOUT, GROUP = range(4)
@@ -83,6 +83,21 @@ def epoch_batches(
     return [batches[index] for index in rng.permutation(len(batches))]
 
 
+def changed(
+    task: Task,
+    examples: Sequence[Example],
+    processor: Any,
+    settings: ResolvedTraining,
+    rng: np.random.Generator,
+    neighbours: np.ndarray | None = None,
+) -> Batch:
+    """A batch of examples, with noise where the settings have some."""
+    if not settings.noisy:
+        return task.collate(examples, processor)
+    batch = task.collate(task.disturb(examples, processor, settings, rng), processor)
+    return task.augment(batch, processor, settings, rng, neighbours)
+
+
 class Steps(Dataset[dict[str, Any]]):
     """The collated training batches of a whole stage, one item a step."""
 
@@ -122,8 +137,7 @@ class Steps(Dataset[dict[str, Any]]):
 
     def __getitem__(self, step: int) -> dict[str, Any]:
         rows = self.rows(step)
-        batch = self._task.collate([self._examples[row] for row in rows], self._processor)
-        if self._settings.noisy:
-            rng = np.random.default_rng(stream(self._seed, NOISE, step))
-            batch = self._task.augment(batch, self._processor, self._settings, rng, self._neighbours)
+        rng = np.random.default_rng(stream(self._seed, NOISE, step))
+        examples = [self._examples[row] for row in rows]
+        batch = changed(self._task, examples, self._processor, self._settings, rng, self._neighbours)
         return {name: torch.as_tensor(value) for name, value in {**batch, ROWS: rows}.items()}

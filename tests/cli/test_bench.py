@@ -447,7 +447,7 @@ BAD = {
     "no queue": ([*PIPELINED, "steps.py", "measure.queue=0"], ["'queue' must be greater than or equal to 1", "0"]),
     "a pipeline in batches": ([*PIPELINED, "steps.py", "--batch", "2"], ["batch must be 1 for the scenario pipeline"]),
     "no pipeline": ([*PIPED], ["pipeline: must be named", "text, image"]),
-    "unknown pipeline": ([*PIPED, "--pipeline", "sound"], ["must be text, image or a Python file, got 'sound'"]),
+    "unknown pipeline": ([*PIPED, "--pipeline", "sound"], ["must be text, image, audio or a Python file, got 'sound'"]),
     "broken pipeline": ([*PIPED, "--pipeline", "broken.py"], ["pipeline 'broken.py' must start", "SyntaxError"]),
     "wrong option": ([*PIPED, "--pipeline", "steps.py", "pipeline.gain=much"], ["must start, got: ValueError", "much"]),
     "no rows": ([*PIPED[:3], "--pipeline", "steps.py"], ["inputs must be given for the scenario end-to-end"]),

@@ -17,8 +17,9 @@ from edgesft.pipeline.plan import plan
 from edgesft.progress import Progress
 from edgesft.store.store import Store
 from edgesft.tasks import chunked
-from tests import chain
-from tests.tasks.test_each import ROWS
+from tests import chain, tiny
+from tests.tasks import nets
+from tests.tasks.test_each import MODELS, ROWS
 
 FINETUNE = {
     "stage": "finetune",
@@ -42,7 +43,11 @@ def test_the_same_examples_of_every_task(
     name: str, bert: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(chunks, "CHUNK", 64)
-    recipe = chain.write(tmp_path, bert, rows=ROWS[name](500), task=name, budget={"size_ratio": 0.95})
+    rows, changes = ROWS[name](500), {}
+    if name in MODELS:
+        rows = tiny.filed(rows, tmp_path / "files")
+        changes = {"model": {"factory": "nets:image", "path": str(Path(nets.__file__).parent)}}
+    recipe = chain.write(tmp_path, bert, rows=rows, task=name, budget={"size_ratio": 0.95}, **changes)
     memory, disk = (job(recipe, tmp_path / "store", on_disk) for on_disk in (False, True))
     for split in ("train", "validation", "test"):
         ours, theirs = getattr(memory, split), getattr(disk, split)

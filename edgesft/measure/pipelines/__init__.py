@@ -1,8 +1,8 @@
 '''End to end: what a feature does before and after the model, measured with it.
 
 A model's inference is not the latency of a feature: a text must be tokenized, an image decoded, resized and
-normalised, and what comes out be turned into an answer. A pipeline is one Python file that says how. Two ship, `text`
-and `image`; for anything else, write one:
+normalised, and what comes out be turned into an answer. A pipeline is one Python file that says how. Three ship,
+`text`, `image` and `audio`; for anything else, write one:
 
     """Temperature of a room from its last hour."""
 
@@ -38,13 +38,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgesft.data import files
+from edgesft.data.media import audio, image
 from edgesft.errors import InputError
+from edgesft.measure.pipelines import text
 from edgesft.measure.pipelines.options import (
     OWN,
+    AudioOptions,
     ImageOptions,
     TextOptions,
+    audio_defaults,
     image_defaults,
-    read_json,
     text_defaults,
 )
 from edgesft.measure.pipelines.rows import read_rows
@@ -53,6 +56,7 @@ from edgesft.spec.document import Document
 from edgesft.spec.load import validate
 from edgesft.spec.overrides import override
 from edgesft.tasks.base import Contract
+from edgesft.tasks.checkpoint import read_json
 
 if TYPE_CHECKING:
     from edgesft.measure.driver import Value
@@ -70,7 +74,7 @@ class PipelineSource:
         file: Python file that has the class `Pipeline`.
         folder: Where the model lies.
         options: What the pipeline is told; JSON values.
-        label: What a report calls it: `text`, `image` or the name of the user's file.
+        label: What a report calls it: `text`, `image`, `audio` or the name of the user's file.
     """
 
     file: Path
@@ -81,18 +85,20 @@ class PipelineSource:
 
 @dataclass(frozen=True)
 class _Kind:
-    """A pipeline that ships: the task that it serves, its options, and where they come from."""
+    """A pipeline that ships: the task that it serves, its options and where they come from, and its file."""
 
     task: str
     schema: type[Spec]
     defaults: Callable[[Path, Sequence[Value]], dict[str, Any]]
+    file: Path
 
 
 KINDS = {
-    "text": _Kind("text-classification", TextOptions, text_defaults),
-    "image": _Kind("image-classification", ImageOptions, image_defaults),
+    "text": _Kind("text-classification", TextOptions, text_defaults, Path(text.__file__)),
+    "image": _Kind("image-classification", ImageOptions, image_defaults, Path(image.__file__)),
+    "audio": _Kind("audio-classification", AudioOptions, audio_defaults, Path(audio.__file__)),
 }
-"""Name of a pipeline that ships, which is also its file's."""
+"""By the name of a pipeline that ships."""
 
 
 def find(
@@ -105,7 +111,7 @@ def find(
 
     Args:
         model: ONNX file; what the pipeline needs lies beside it.
-        kind: `text`, `image` or a Python file; None means what the task in `contract.json` says.
+        kind: `text`, `image`, `audio` or a Python file; None means what the task in `contract.json` says.
         inputs: The graph's inputs, as loading the model told them.
         settings: `option=value` in YAML, from the command line.
 
@@ -128,7 +134,7 @@ def find(
     document = Document(f"{name} pipeline", {**KINDS[name].defaults(folder, inputs), **known})
     override(document, settings)
     options = validate(document, schema).model_dump(mode="json")
-    return PipelineSource(Path(__file__).with_name(f"{name}.py"), folder, {**options, "inputs": names}, name)
+    return PipelineSource(KINDS[name].file, folder, {**options, "inputs": names}, name)
 
 
 def _contract(folder: Path) -> Contract | None:

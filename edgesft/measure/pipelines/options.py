@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
 from edgesft.errors import InputError
 from edgesft.spec.base import Spec
-from edgesft.tasks.checkpoint import longest_input
+from edgesft.spec.media import AudioSpec, ImageSpec
+from edgesft.tasks import preprocessor
+from edgesft.tasks.checkpoint import longest_input, read_json
 
 if TYPE_CHECKING:
     from edgesft.measure.driver import Value
@@ -21,21 +22,6 @@ OWN = "a Python file of your own with a class Pipeline as the pipeline"
 
 TEXT_INPUTS = ("input_ids", "attention_mask", "token_type_ids")
 """What a tokenizer makes."""
-
-Resample = Literal["nearest", "lanczos", "bilinear", "bicubic", "box", "hamming"]
-"""Pillow's filters in the order of their numbers (`PIL.Image.Resampling`), which preprocessor files hold."""
-
-STEPS = frozenset(("do_resize", "do_center_crop", "do_rescale", "do_normalize", "do_flip_channel_order"))
-"""Steps of a preprocessor file that the image pipeline can do."""
-
-OTHERS = ("crop_pct", "rescale_offset", "include_top")
-"""Settings of a preprocessor file that change the pixels and do not begin with `do_`."""
-
-IGNORED = frozenset(("do_convert_rgb", "do_reduce_labels"))
-"""The image pipeline always converts, and has no segmentation labels."""
-
-Pair = tuple[int, int]
-Numbers = float | tuple[float, ...]
 
 
 class TextOptions(Spec):
@@ -55,29 +41,30 @@ class TextOptions(Spec):
     """Score from which a text is of a known class; None where nobody tells."""
 
 
-class ImageOptions(Spec):
-    """Options of the image pipeline, in the order in which they are applied."""
+class ImageOptions(ImageSpec):
+    """Options of the image pipeline."""
 
     labels: tuple[str, ...] = ()
     """Class names in the order of the scores."""
-    colour: Literal["RGB", "BGR", "L"] = "RGB"
-    """Channels as they are fed."""
-    resize: int | Pair | None = None
-    """[height, width] to stretch to, or the length of the shorter side."""
-    resample: Resample = "bilinear"
-    """Pillow's filter."""
-    crop: Pair | None = None
-    """[height, width] of the centre that is kept."""
-    scale: float | None = 1 / 255
-    """Factor of the pixels, which are 0 to 255."""
-    mean: Numbers | None = None
-    """Taken off after scaling; one number, or one a channel."""
-    std: Numbers | None = None
-    """Divided by after that."""
     layout: Literal["NCHW", "NHWC"] = "NCHW"
     """Order of the feed's axes."""
     dtype: Literal["float32", "float16", "uint8", "int8"] = "float32"
     """Type of the feed; whole numbers are rounded and kept within their range."""
+    temperature: float = Field(1.0, gt=0)
+    """What scores are divided by for a probability."""
+    accept_above: float | None = None
+    """Score from which a picture is of a known class; None where nobody tells."""
+
+
+class AudioOptions(AudioSpec):
+    """Options of the audio pipeline."""
+
+    labels: tuple[str, ...] = ()
+    """Class names in the order of the scores."""
+    temperature: float = Field(1.0, gt=0)
+    """What scores are divided by for a probability."""
+    accept_above: float | None = None
+    """Score from which a sound is of a known class; None where nobody tells."""
 
 
 def text_defaults(folder: Path, inputs: Sequence[Value]) -> dict[str, Any]:
@@ -122,63 +109,21 @@ def image_defaults(folder: Path, inputs: Sequence[Value]) -> dict[str, Any]:
         "colour": "L" if channels == 1 else "RGB",
         "resize": size if all(isinstance(axis, int) for axis in size) else None,
         "scale": 1 / 255 if value.dtype.startswith("float") else None,
-        **_preprocessor(folder / "preprocessor_config.json"),
+        **preprocessor.read(folder / preprocessor.FILE, {}, OWN),
     }
 
 
-def _preprocessor(path: Path) -> dict[str, Any]:
-    """The options that a transformers image processor's file means; none where there is no file."""
-    said = read_json(path)
-    if not said:
-        return {}
-    asked = {key for key in said if key.startswith("do_") and said[key]} - IGNORED
-    beyond = sorted(asked - STEPS) + [key for key in OTHERS if said.get(key)]
-    if beyond:
-        raise InputError(f"{path}: the image pipeline does not do {', '.join(beyond)}", OWN)
-    options: dict[str, Any] = {
-        "resize": _size(said, "size", path) if "do_resize" in asked else None,
-        "crop": _size(said, "crop_size", path) if "do_center_crop" in asked else None,
-        "scale": said.get("rescale_factor", 1 / 255) if "do_rescale" in asked else None,
-        "mean": said.get("image_mean") if "do_normalize" in asked else None,
-        "std": said.get("image_std") if "do_normalize" in asked else None,
-    }
-    if isinstance(said.get("resample"), int):
-        options["resample"] = get_args(Resample)[said["resample"]]
-    if "do_flip_channel_order" in asked:
-        options["colour"] = "BGR"
-    return options
-
-
-def _size(said: Mapping[str, Any], key: str, path: Path) -> Any:
-    match said.get(key):
-        case {"height": int(height), "width": int(width)}:
-            return [height, width]
-        case {"shortest_edge": int(edge), **rest} if not rest and key == "size":
-            return edge
-        case got:
-            # One number means a square for some processors and the shorter side for others.
-            option = "crop" if key == "crop_size" else "resize"
-            raise InputError(
-                f"{path}: {key} must have height and width{' or shortest_edge' * (key == 'size')}, got {got!r}",
-                f"write it so, or set {option}=[height, width]",
-            )
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """A JSON object; empty where there is no such file.
+def audio_defaults(folder: Path, inputs: Sequence[Value]) -> dict[str, Any]:
+    """Nothing: that a sound is read as another model read it cannot be seen in a graph.
 
     Raises:
-        InputError: The file is damaged.
+        InputError: Not one input of numbers.
     """
-    if not path.is_file():
-        return {}
-    try:
-        said = json.loads(path.read_text("utf-8"))
-    except ValueError as error:
-        raise InputError(f"{path}: must be JSON, got: {error}", "copy it again") from error
-    if not isinstance(said, dict):
-        raise InputError(f"{path}: must be a JSON object, got {type(said).__name__}", "copy it again")
-    return said
+    if len(inputs) != 1 or inputs[0].dtype != "float32":
+        raise InputError(
+            f"pipeline: 'audio' feeds one input, float32, got a model that takes {_described(inputs)}", OWN
+        )
+    return {}
 
 
 def _varies(value: Value) -> bool:

@@ -1,4 +1,4 @@
-"""Raw rows for a pipeline, as a feature would get them: a table, lines of text, or a folder of images."""
+"""Raw rows for a pipeline, as a feature would get them: a table, lines of text, or a folder of pictures or sounds."""
 
 from __future__ import annotations
 
@@ -6,10 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from edgesft.data import files, loading
+from edgesft.data.media.images import Images
+from edgesft.data.media.sounds import Sounds
 from edgesft.errors import InputError
 
-IMAGES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".gif", ".tif", ".tiff")
-"""Files of a folder that are taken for images."""
+MEDIA = (Images(), Sounds())
+"""What files of a folder, or of a column, may be."""
 
 
 def read_rows(path: Path, limit: int) -> list[dict[str, Any]]:
@@ -17,9 +19,9 @@ def read_rows(path: Path, limit: int) -> list[dict[str, Any]]:
 
     Args:
         path: A table that `edgesft.data.loading` reads (csv, tsv, jsonl, json, parquet), whose rows are given as they
-            are except that a relative path in the column `image` starts from the file's folder; a `.txt` file, each
-            line that is not blank being a row `{"text": …}`; or a folder, each image in it, however deep, being a row
-            `{"image": path}`.
+            are except that a relative path in the column `image` or `audio` starts from the file's folder; a `.txt`
+            file, each line that is not blank being a row `{"text": …}`; or a folder, each picture in it, however deep,
+            being a row `{"image": path}`, or each sound `{"audio": path}`.
         limit: One or more.
 
     Raises:
@@ -37,13 +39,15 @@ def read_rows(path: Path, limit: int) -> list[dict[str, Any]]:
 
 
 def _folder(path: Path) -> list[dict[str, Any]]:
-    rows = [{"image": str(file.absolute())} for file in sorted(path.rglob("*")) if file.suffix.lower() in IMAGES]
-    if not rows:
-        raise InputError(
-            f"rows: the folder {str(path)!r} must hold images, got none",
-            f"files that end in one of {', '.join(IMAGES)}",
-        )
-    return rows
+    names = [file.relative_to(path).as_posix() for file in path.rglob("*") if file.is_file()]
+    for medium in MEDIA:
+        if found := list(medium.files_of(names)):
+            return [{medium.role: str((path / name).absolute())} for name in found]
+    kinds = ", ".join(sorted(suffix for medium in MEDIA for suffix in medium.suffixes))
+    raise InputError(
+        f"rows: the folder {str(path)!r} must hold {' or '.join(medium.several for medium in MEDIA)}, got none",
+        f"files that end in one of {kinds}",
+    )
 
 
 def _lines(path: Path) -> list[dict[str, Any]]:
@@ -64,5 +68,5 @@ def _lines(path: Path) -> list[dict[str, Any]]:
 
 
 def _anchored(row: dict[str, Any], folder: Path) -> dict[str, Any]:
-    image = row.get("image")
-    return {**row, "image": str(folder / image)} if isinstance(image, str) else row
+    named = {medium.role: row[medium.role] for medium in MEDIA if isinstance(row.get(medium.role), str)}
+    return {**row, **{role: str(folder / path) for role, path in named.items()}}

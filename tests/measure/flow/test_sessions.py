@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from edgesft.data.media.image import Pipeline
 from edgesft.errors import InputError, UnavailableError
 from edgesft.measure import agent
 from edgesft.measure.flow import flow_of
-from edgesft.measure.pipelines.image import Pipeline
 from edgesft.spec.profile import ProviderSpec
 from tests.measure.models import save_image, save_product
 

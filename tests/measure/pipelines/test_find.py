@@ -83,7 +83,7 @@ def test_what_is_missing_or_damaged_is_named(tmp_path: Path) -> None:
 def test_a_task_that_no_pipeline_serves(tmp_path: Path) -> None:
     message = refused(model(tmp_path, task="speech-enhancement"), None, PIXELS)
     assert "must be named for the task 'speech-enhancement'" in message
-    assert "text, image, or a Python file of your own" in message
+    assert "text, image, audio, or a Python file of your own" in message
 
 
 @pytest.mark.parametrize(
@@ -112,7 +112,7 @@ def test_a_preprocessor_that_does_more_is_refused(tmp_path: Path) -> None:
 
 
 def test_kinds_that_are_none(tmp_path: Path) -> None:
-    assert "must be text, image or a Python file, got 'audio'" in refused(model(tmp_path), "audio", PIXELS)
+    assert "must be text, image, audio or a Python file, got 'video'" in refused(model(tmp_path), "video", PIXELS)
     (tmp_path / "mine.py").write_text("", "utf-8")
     message = refused(model(tmp_path), tmp_path / "mime.py", PIXELS)
     assert "pipeline: no such file" in message
@@ -137,10 +137,15 @@ def test_a_pipeline_of_ones_own(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", list(pipelines.KINDS))
 def test_what_ships_runs_where_edgesft_is_not(name: str) -> None:
-    file = Path(pipelines.__file__).with_name(f"{name}.py")
+    file = pipelines.KINDS[name].file
     found = [
         node for node in ast.walk(ast.parse(file.read_text("utf-8"))) if isinstance(node, ast.Import | ast.ImportFrom)
     ]
     modules = {getattr(node, "module", None) or node.names[0].name for node in found}
-    assert {module.split(".")[0] for module in modules} - sys.stdlib_module_names <= {"numpy", "PIL", "tokenizers"}
+    assert {module.split(".")[0] for module in modules} - sys.stdlib_module_names <= {
+        "numpy",
+        "PIL",
+        "soundfile",
+        "tokenizers",
+    }
     assert np.__name__ in modules

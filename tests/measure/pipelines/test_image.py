@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from edgesft.data.media.image import Pipeline
 from edgesft.measure.driver import Value
 from edgesft.measure.pipelines import find
-from edgesft.measure.pipelines.image import Pipeline
 
 PREPROCESSOR = {
     "do_resize": True,

@@ -47,7 +47,7 @@ def test_nothing_to_read(tmp_path: Path, name: str) -> None:
 
 
 def test_a_folder_without_images(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="must hold images, got none"):
+    with pytest.raises(InputError, match="must hold pictures or sounds, got none"):
         read_rows(tmp_path, 9)
 
 

@@ -1,0 +1,136 @@
+"""Folders of files, and zip archives of them, as rows: a folder a class, or a table of paths."""
+
+from __future__ import annotations
+
+import hashlib
+import tempfile
+import zipfile
+from collections.abc import Iterator
+from functools import cached_property
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from edgesft.data import files, loading
+from edgesft.data.media.medium import File, FileColumn
+from edgesft.errors import InputError
+
+LABEL = "label"
+
+ZIP = ".zip"
+
+CALLED = {"train": ("train", "training"), "validation": ("validation", "val", "valid", "dev"), "test": ("test",)}
+"""What folders of a split are called."""
+
+TABLES = ("metadata.csv", "metadata.jsonl")
+"""A table of this name among the files says what they are, as `datasets` has it."""
+
+
+class Tree:
+    """The files within a folder, or within an archive, as rows."""
+
+    def __init__(self, root: Path, column: FileColumn, inside: str = "") -> None:
+        """Names it; nothing is read.
+
+        Args:
+            root: The folder or archive.
+            column: What of a row is a file, and of which kind.
+            inside: A folder in it, or a table, to which the rows are confined.
+        """
+        self._root, self._column, self._inside = root, column, inside.strip("/")
+
+    def within(self, split: str) -> str:
+        """The folder of a split, where there is one that has folders of files or a table in it; else all, an empty
+        text.
+
+        Raises:
+            InputError: The archive is damaged.
+        """
+        for folder in CALLED.get(split, (split,)):
+            files_in = [name for name in self._media if name.startswith(f"{folder}/")]
+            if any(name.count("/") > 1 for name in files_in) or any(
+                f"{folder}/{table}" in self._names for table in TABLES
+            ):
+                return folder
+        return ""
+
+    @property
+    def empty(self) -> bool:
+        """Whether there is nothing of the kind."""
+        return not self._table and not self._chosen
+
+    def rows(self) -> Iterator[dict[str, Any]]:
+        """By a table among the files, what that says; else a row for each file, its label the folder that it is in.
+
+        Raises:
+            InputError: The archive is damaged, or holds nothing of the kind.
+        """
+        if self._table:
+            yield from self._of_table(self._table)
+            return
+        for name in self._chosen:
+            folder, slash, _ = name.removeprefix(f"{self._inside}/").partition("/")
+            yield {self._column.name: self._file(name), **({LABEL: folder} if slash else {})}
+
+    def digest(self) -> str:
+        """Of the names and the contents."""
+        if self._root.is_file():
+            return files.sha256(self._root)
+        total = hashlib.sha256()
+        for name in [self._table] if self._table else self._chosen:
+            total.update(f"{name}\0{self._file(name).digest()}\n".encode())
+        if self._table:
+            for row in self.rows():
+                total.update(f"{digest_of(row.get(self._column.name))}\n".encode())
+        return total.hexdigest()
+
+    @cached_property
+    def _names(self) -> frozenset[str]:
+        if not self._root.is_file():
+            return frozenset(
+                file.relative_to(self._root).as_posix() for file in self._root.rglob("*") if file.is_file()
+            )
+        try:
+            with zipfile.ZipFile(self._root) as archive:
+                return frozenset(info.filename for info in archive.infolist() if not info.is_dir())
+        except (zipfile.BadZipFile, OSError) as error:
+            raise InputError(
+                f"'{self._root}' must be a zip archive, got: {error}", "download or pack it again"
+            ) from error
+
+    @cached_property
+    def _media(self) -> list[str]:
+        return list(self._column.medium.files_of(self._names))
+
+    @cached_property
+    def _chosen(self) -> list[str]:
+        return [name for name in self._media if not self._inside or name.startswith(f"{self._inside}/")]
+
+    @cached_property
+    def _table(self) -> str:
+        if self._inside in self._names:
+            return self._inside
+        places = (f"{self._inside}/{table}" if self._inside else table for table in TABLES)
+        return next((place for place in places if place in self._names), "")
+
+    def _file(self, name: str) -> File:
+        return File(f"{self._root}#{name}" if self._root.is_file() else self._root / name)
+
+    def _of_table(self, table: str) -> Iterator[dict[str, Any]]:
+        folder = PurePosixPath(table).parent
+        with tempfile.TemporaryDirectory() as place:
+            copy = Path(place) / PurePosixPath(table).name
+            copy.write_bytes(self._file(table).read())
+            found = loading.read(copy)
+        column = self._column.name
+        for row in found:
+            if isinstance(value := row.get(column), str):
+                path = (folder / value).as_posix()
+                row = {**row, column: self._file(path)}
+            yield row
+
+
+def digest_of(value: Any) -> str:
+    """Of what a column of files has."""
+    if isinstance(value, File):
+        return value.digest()
+    return hashlib.sha256(value if isinstance(value, bytes) else repr(value).encode()).hexdigest()

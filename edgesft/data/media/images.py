@@ -1,0 +1,95 @@
+"""Pictures as rows' inputs."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from edgesft.data.media.image import Reader
+from edgesft.data.media.medium import Looked, Medium
+from edgesft.errors import Problem, UnavailableError
+from edgesft.spec.media import ImageSpec
+
+SIZE, MODE = "size", "mode"
+
+WHOLE = {**ImageSpec().model_dump(), "layout": "NHWC", "dtype": "uint8", "scale": None}
+"""Options of a reader that leaves the pixels as they are."""
+
+MODES = {
+    "RGB": "in colour",
+    "L": "grey",
+    "LA": "grey with transparency, which is dropped,",
+    "RGBA": "of four channels, of which transparency is dropped,",
+    "CMYK": "of four channels (CMYK)",
+    "P": "of a palette",
+    "1": "black and white",
+}
+"""Pillow's modes in words."""
+
+
+class Images(Medium):
+    """Pictures that Pillow opens."""
+
+    role = "image"
+    suffixes = frozenset((".jpg", ".jpeg", ".png", ".bmp", ".webp", ".gif", ".tif", ".tiff"))
+    several = "pictures"
+
+    def look(self, value: str | bytes | np.ndarray) -> dict[str, str]:
+        """Its size, and Pillow's mode of its pixels."""
+        reader = reader_of(WHOLE)
+        if isinstance(value, np.ndarray) and (value.dtype != np.uint8 or value.ndim not in (2, 3)):
+            raise OSError(
+                f"must be whole numbers from 0 to 255 with two or three axes, got {value.dtype} {value.shape}"
+            )
+        try:
+            mode = _mode(value)
+            height, width, _ = reader.pixels(value).shape
+        except Exception as error:  # Pillow's plugins raise whatever a damaged file leads them to.
+            told = str(error).split("'")[0].strip() if isinstance(error, FileNotFoundError) else str(error)
+            raise OSError(told or type(error).__name__) from error
+        return {SIZE: f"{height}x{width}", MODE: mode}
+
+    def findings(self, split: str, looked: Looked, options: Mapping[str, Any]) -> tuple[list[Problem], list[str]]:
+        """Pictures of several sizes where nothing makes them alike; those of other channels than most."""
+        problems, warnings = list[Problem](), list[str]()
+        sizes = [value for kind, value in looked.seen if kind == SIZE]
+        if len(sizes) > 1 and not _sized(options):
+            ordered = sorted(sizes, key=lambda size: [int(side) for side in size.split("x")])
+            message = f"data.{split}: pictures must be of one size, got {len(sizes)} from {ordered[0]} to {ordered[-1]}"
+            problems.append(Problem(message, "data.image.resize=[224, 224], or what the model reads"))
+        modes = {value: count for (kind, value), count in looked.seen.items() if kind == MODE}
+        target = "L" if options.get("colour") == "L" else "RGB"
+        for mode, count in sorted(modes.items()):
+            if (mode != target and len(modes) > 1) or mode not in ("L", "RGB"):
+                told = MODES.get(mode, f"in mode {mode}")
+                warnings.append(f"data.{split}: {count} pictures are {told} and are read as {target}")
+        return problems, warnings
+
+
+def reader_of(options: Mapping[str, Any]) -> Reader:
+    """A reader.
+
+    Raises:
+        UnavailableError: Pillow is not installed.
+    """
+    try:
+        return Reader(options)
+    except RuntimeError as error:
+        raise UnavailableError("pictures: reading them needs pillow", "pip install 'edgesft[image]'") from error
+
+
+def _mode(value: str | bytes | np.ndarray) -> str:
+    from PIL import Image
+
+    if isinstance(value, np.ndarray):
+        return str(Image.fromarray(value).mode)
+    with Image.open(io.BytesIO(value) if isinstance(value, bytes) else value) as image:
+        return str(image.mode)
+
+
+def _sized(options: Mapping[str, Any]) -> bool:
+    """Whether what is read of any picture has the same size."""
+    return options.get("crop") is not None or isinstance(options.get("resize"), tuple | list)

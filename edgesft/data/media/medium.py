@@ -1,0 +1,215 @@
+"""Rows whose input is a file: where it lies, what it holds, and whether it can be read."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import zipfile
+from abc import ABC, abstractmethod
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+
+from edgesft.data import files
+from edgesft.errors import InputError, Problem
+
+Row = Mapping[str, Any]
+
+INSIDE = ".zip#"
+"""Between an archive, whose name ends so, and the name of a file in it."""
+
+SHOWN = 3
+"""Files named in a message before it says how many more there are."""
+
+
+class File(str):
+    """The path of a file that is a row's input, `archive.zip#name` for one in an archive.
+
+    What is the same input are files of the same bytes, wherever they lie.
+    """
+
+    __slots__ = ()
+
+    def read(self) -> bytes:
+        """What it holds.
+
+        Raises:
+            OSError: It is not there; KeyError where an archive lacks it, BadZipFile where an archive is damaged.
+        """
+        archive, inside, name = self.partition(INSIDE)
+        if inside and not Path(self).is_file():
+            return _opened(f"{archive}{INSIDE[:-1]}").read(name)
+        return Path(self).read_bytes()
+
+    @property
+    def source(self) -> str | bytes:
+        """As readers want it: the path itself, or what a file in an archive holds."""
+        return self.read() if INSIDE in self and not Path(self).is_file() else str(self)
+
+    def digest(self) -> str:
+        """Of its bytes; of its name where it cannot be read."""
+        archive, inside, _ = self.partition(INSIDE)
+        try:
+            place = Path(f"{archive}{INSIDE[:-1]}") if inside and not Path(self).is_file() else Path(self)
+            stat = place.stat()
+            return _digest(self, stat.st_mtime_ns, stat.st_size)
+        except (OSError, KeyError, zipfile.BadZipFile):
+            return hashlib.sha256(f"no file {self}".encode()).hexdigest()
+
+
+@functools.cache
+def _digest(file: File, changed: int, size: int) -> str:
+    return hashlib.sha256(file.read()).hexdigest() if INSIDE in file else files.sha256(Path(file))
+
+
+@functools.lru_cache(maxsize=4)
+def _opened(archive: str) -> zipfile.ZipFile:
+    return zipfile.ZipFile(archive)
+
+
+def source(value: Any) -> str | bytes | np.ndarray:
+    """What readers take of a row's input: a path, what a file holds, or an array.
+
+    Raises:
+        OSError: It is not there, or its archive is damaged.
+    """
+    try:
+        return value.source if isinstance(value, File) else value  # type: ignore[no-any-return]
+    except (KeyError, zipfile.BadZipFile) as error:
+        raise OSError(f"the archive lacks it or is damaged: {error}") from error
+
+
+@dataclass(frozen=True)
+class Looked:
+    """What rows turned out to be.
+
+    Attributes:
+        faults: Row number, from 0 → why it cannot be read.
+        seen: What the others are, and how many of them: pairs of a kind of fact and its value.
+    """
+
+    faults: Mapping[int, str]
+    seen: Mapping[tuple[str, str], int]
+
+
+class Medium(ABC):
+    """A kind of file that models read. Stateless."""
+
+    role: ClassVar[str]
+    """Of the rows' input; also its column, unless a recipe says otherwise."""
+    suffixes: ClassVar[frozenset[str]]
+    """Of files that are taken for it in a folder, in lower case."""
+    several: ClassVar[str]
+    """What many of them are called."""
+
+    @abstractmethod
+    def look(self, value: str | bytes | np.ndarray) -> dict[str, str]:
+        """What a row's input is: facts by kind.
+
+        Raises:
+            OSError: It cannot be read; the text says why.
+            UnavailableError: The library that reads it is not installed.
+        """
+
+    @abstractmethod
+    def findings(self, split: str, looked: Looked, options: Mapping[str, Any]) -> tuple[list[Problem], list[str]]:
+        """What is wrong with what rows are, and what is done to them that a person should know.
+
+        Args:
+            split: Its name.
+            looked: What they are.
+            options: The recipe's.
+        """
+
+    def files_of(self, names: Iterable[str]) -> Iterator[str]:
+        """Those of the names that are of this kind, sorted; hidden ones and what macOS adds to archives are not."""
+        for name in sorted(names):
+            parts = name.split("/")
+            hidden = any(part.startswith(".") or part == "__MACOSX" for part in parts)
+            if not hidden and Path(name).suffix.lower() in self.suffixes:
+                yield name
+
+
+@dataclass(frozen=True)
+class FileColumn:
+    """A column whose values are files.
+
+    Attributes:
+        name: Of the column.
+        medium: What the files are.
+    """
+
+    name: str
+    medium: Medium
+
+
+def look(medium: Medium, rows: Sequence[Row]) -> Looked:
+    """Reads every row's input once.
+
+    Raises:
+        UnavailableError: The library that reads it is not installed.
+    """
+    faults, seen = dict[int, str](), Counter[tuple[str, str]]()
+    for number, row in enumerate(rows):
+        value = row[medium.role]
+        try:
+            seen.update(_facts(medium, value).items())
+        except OSError as error:
+            faults[number] = str(error)
+    return Looked(faults, seen)
+
+
+def _facts(medium: Medium, value: Any) -> Mapping[str, str]:
+    if isinstance(value, File):
+        # One process looks at its rows several times.
+        return _facts_of(medium, value, value.digest())
+    if not isinstance(value, bytes | np.ndarray):
+        raise OSError(f"must be a path, got {type(value).__name__}")
+    return medium.look(value)
+
+
+@functools.cache
+def _facts_of(medium: Medium, file: File, digest: str) -> Mapping[str, str]:
+    return medium.look(source(file))
+
+
+def unreadable(
+    split: str, medium: Medium, rows: Sequence[Row], looked: Looked, most: float
+) -> tuple[list[Problem], list[str]]:
+    """What to say of rows that cannot be read: a problem where they are more than a share, else a warning."""
+    faults = looked.faults
+    if not faults:
+        return [], []
+    named = [f"{_named(rows[number][medium.role], number)} ({why})" for number, why in list(faults.items())[:SHOWN]]
+    more = f" and {len(faults) - SHOWN} more" if len(faults) > SHOWN else ""
+    share = len(faults) / len(rows)
+    told = f"{len(faults)} of {len(rows)} {medium.several} ({share:.2%}) cannot be read: {', '.join(named)}{more}"
+    if share > most:
+        hint = "repair or remove them; data.unreadable states the share that may be left out"
+        return [Problem(f"data.{split}: {told}", hint)], []
+    return [], [f"data.{split}: {told}; they are left out"]
+
+
+def _named(value: Any, number: int) -> str:
+    return repr(str(value)) if isinstance(value, str) else f"row {number + 1}"
+
+
+def anchored(value: Any, folder: Path) -> Any:
+    """A value of a column of files: a path becomes a `File`, a relative one from the folder.
+
+    Args:
+        value: As a table has it: a path, the bytes themselves, or both by name (`datasets`, parquet).
+        folder: Where relative paths start.
+    """
+    if isinstance(value, Mapping):
+        value = value.get("bytes") or value.get("path")
+    return File(folder / Path(value).expanduser()) if type(value) is str else value
+
+
+def refused(file: Any, why: object) -> InputError:
+    """The error of a row that cannot be read where it was to be encoded."""
+    return InputError(f"{_named(file, 0) if isinstance(file, str) else 'a row'}: cannot be read: {why}")

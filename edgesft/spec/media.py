@@ -1,0 +1,75 @@
+"""What a model reads of a picture or a sound: in a recipe, in the contract, and as options of a pipeline."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from edgesft.spec.base import Spec
+
+Resample = Literal["nearest", "lanczos", "bilinear", "bicubic", "box", "hamming"]
+"""Pillow's filters in the order of their numbers (`PIL.Image.Resampling`), which preprocessor files hold."""
+
+Side = Annotated[int, Field(ge=1, le=16384)]
+Pair = tuple[Side, Side]
+Numbers = float | tuple[float, ...]
+
+
+class ImageSpec(Spec):
+    """What is read of a picture, in the order in which it is done."""
+
+    colour: Literal["RGB", "BGR", "L"] = "RGB"
+    """Channels as they are fed."""
+    resize: Side | Pair | None = None
+    """[height, width] to stretch to, or the length of the shorter side."""
+    resample: Resample = "bilinear"
+    """Pillow's filter."""
+    crop: Pair | None = None
+    """[height, width] of the centre that is kept."""
+    scale: float | None = 1 / 255
+    """Factor of the pixels, which are 0 to 255."""
+    mean: Numbers | None = None
+    """Taken off after scaling; one number, or one a channel."""
+    std: Numbers | None = None
+    """Divided by after that."""
+
+
+class AudioSpec(Spec):
+    """What is read of a sound, in the order in which it is done."""
+
+    rate: int = Field(16000, ge=1000, le=192_000)
+    """Samples a second; sounds of another rate are converted, several channels averaged."""
+    seconds: float = Field(1.0, gt=0, le=60)
+    """How much is read; what is shorter is followed by silence."""
+    window: Literal["start", "centre"] = "start"
+    """What is read of a longer sound, and where a shorter one lies."""
+    features: Literal["mel", "none"] = "mel"
+    """`mel`: logarithms of the power in bands that are spaced as one hears; `none`: the samples themselves."""
+    frame: float = Field(0.032, gt=0, le=1)
+    """Seconds that a spectrum is taken of."""
+    hop: float = Field(0.016, gt=0, le=1)
+    """Seconds from one spectrum to the next."""
+    mels: int = Field(40, ge=2, le=512)
+    """Bands."""
+    low: float = Field(20.0, ge=0)
+    """Where the lowest band begins, in Hz."""
+    high: float | None = Field(None, gt=0)
+    """Where the highest band ends, in Hz; half of the rate where it is left out."""
+    floor: float = Field(1e-6, gt=0)
+    """Least power of a band, where full scale is 1."""
+    coefficients: int | None = Field(None, ge=1, le=512)
+    """Cepstral coefficients in place of bands: so many of the lowest of a cosine transform over the bands."""
+    normalise: bool = True
+    """Whether each band, or the samples, are given mean 0 and deviation 1 within the window: loudness says nothing."""
+
+    @model_validator(mode="after")
+    def _possible(self) -> Self:
+        half = self.rate / 2
+        if (self.high or half) > half or self.low >= (self.high or half):
+            raise ValueError(f"low and high must rise from 0 to {half:g} Hz, half of the rate")
+        if self.frame > self.seconds:
+            raise ValueError("frame must be at most seconds")
+        if (self.coefficients or 0) > self.mels:
+            raise ValueError("coefficients must be at most mels")
+        return self

@@ -1,0 +1,131 @@
+"""Audio classification: one label for one sound."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+
+from edgesft.data.media.audio import Reader
+from edgesft.data.media.sounds import Sounds
+from edgesft.errors import Problem
+from edgesft.spec.media import AudioSpec
+from edgesft.spec.training import ResolvedTraining
+from edgesft.tasks import checkpoint, distortion, preprocessor
+from edgesft.tasks.base import Batch, Contract, Example
+from edgesft.tasks.classes import LABELS
+from edgesft.tasks.media import INPUT, MediaTask
+
+SAMPLED = frozenset(
+    (
+        "wav2vec2",
+        "hubert",
+        "wavlm",
+        "unispeech",
+        "unispeech-sat",
+        "sew",
+        "sew-d",
+        "data2vec-audio",
+        "wav2vec2-conformer",
+    )
+)
+"""Model types that read samples; others read features that are made otherwise than ours."""
+
+
+class Listening:
+    """How sounds are read, by the contract; kept are samples."""
+
+    def __init__(self, options: Mapping[str, Any]) -> None:
+        self.input: str = options[INPUT]
+        self.spec = AudioSpec(**{name: options[name] for name in AudioSpec.model_fields})
+        self.reader = Reader(self.spec.model_dump())
+
+    def save_pretrained(self, folder: str | Path) -> None:
+        """Writes the file by which transformers would read samples alike; of features it knows none like ours."""
+        if self.spec.features == "none":
+            said = {"feature_extractor_type": "Wav2Vec2FeatureExtractor", "sampling_rate": self.spec.rate}
+            said |= {"do_normalize": self.spec.normalise, "feature_size": 1, "padding_value": 0.0}
+            (Path(folder) / preprocessor.FILE).write_text(json.dumps(said, indent=1, sort_keys=True) + "\n", "utf-8")
+
+    def kept(self, value: Any) -> np.ndarray:
+        """float32 of shape [samples]."""
+        return self.reader.samples(value)
+
+    def fed(self, kept: np.ndarray) -> np.ndarray:
+        """float32 of shape [rows, 1, frames, bands] or [rows, samples]; what was fed already stays."""
+        return self.reader.feed(kept) if kept.ndim == 2 else kept
+
+
+class AudioClassification(MediaTask):
+    """One label for one sound, by a model of the user's own that reads log-mel bands, or of transformers.
+
+    A row has `audio`, a path, and `label`. Sounds are read as the contract's options say, on the device and in
+    training by the same code (`edgesft.data.media.audio`): models get an array of shape [rows, 1, frames, bands], or
+    the samples.
+    """
+
+    name: ClassVar[str] = "audio-classification"
+    roles: tuple[str, ...] = ("audio", "label")
+    training: frozenset[str] = frozenset(("shift", "snr", "mixup", "masking", "class_weights"))
+    kind: ClassVar[str] = "audio-classification"
+    heads: ClassVar[str] = "MODEL_FOR_AUDIO_CLASSIFICATION_MAPPING_NAMES"
+    input: ClassVar[str] = "input_values"
+    advice: ClassVar[str] = "a wav2vec2, hubert or wavlm"
+    medium = Sounds()
+    spec = AudioSpec
+
+    def own_options(self, folder: Path, config: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+        """Samples, at the rate that its `preprocessor_config.json` names."""
+        said = checkpoint.read_json(folder / preprocessor.FILE)
+        rate = {"rate": said["sampling_rate"]} if "sampling_rate" in said else {}
+        return {"features": "none", "normalise": bool(said.get("do_normalize", True)), **rate}
+
+    def misfits(self, config: Mapping[str, Any], contract: Contract) -> list[Problem]:
+        """Features of its own."""
+        found = []
+        if config.get("model_type") not in SAMPLED:
+            message = (
+                f"model: must read samples, got model_type {config.get('model_type')!r}, which reads other features"
+            )
+            found.append(Problem(message, self.advice))
+        if contract.options["features"] != "none":
+            message = "data.audio.features: must be none for a model of transformers, which reads samples, got mel"
+            found.append(Problem(message, "leave it out"))
+        return found
+
+    def load_processor(self, source: Any, contract: Contract) -> Listening:
+        """What reads sounds as the contract says."""
+        return Listening(contract.options)
+
+    def disturb(
+        self, examples: Sequence[Example], processor: Listening, settings: ResolvedTraining, rng: np.random.Generator
+    ) -> Sequence[Example]:
+        """Samples moved in time, and in noise."""
+        name = processor.input
+        samples = np.stack([example[name] for example in examples])
+        if samples.ndim != 2:
+            return examples
+        if isinstance(settings.shift, tuple) and settings.shift:
+            samples = distortion.delayed(samples, settings.shift[-1], rng)
+        if settings.snr:
+            samples = distortion.drowned(samples, settings.snr, rng)
+        return [{**example, name: each} for example, each in zip(examples, samples, strict=True)]
+
+    def augment(
+        self,
+        batch: Batch,
+        processor: Listening,
+        settings: ResolvedTraining,
+        rng: np.random.Generator,
+        neighbours: np.ndarray | None = None,
+    ) -> Batch:
+        """Sounds with some of another one in them, and without some of their times and bands."""
+        found = dict(batch)
+        if isinstance(settings.mixup, float) and settings.mixup:
+            found = distortion.mixed(found, settings.mixup, rng, LABELS)
+        if settings.masking and found[processor.input].ndim > 2:
+            found[processor.input] = distortion.masked(found[processor.input], settings.masking, rng)
+        return found

@@ -1,0 +1,88 @@
+"""What the tasks have in common whose answer is one of several classes."""
+
+from __future__ import annotations
+
+from abc import ABC
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from edgesft.errors import InputError
+from edgesft.tasks import calibration, evaluation, metrics
+from edgesft.tasks.base import Contract, Example, Task
+
+if TYPE_CHECKING:
+    import torch
+
+LABELS = "labels"
+
+
+class Classes(Task, ABC):
+    """A label for a row, by the highest of the model's scores."""
+
+    metrics: tuple[str, ...] = ("accuracy", "f1_macro", "f1_weighted", "precision_macro", "recall_macro")
+    by_row = True
+
+    def loss(
+        self,
+        outputs: Any,
+        labels: torch.Tensor,
+        *,
+        label_smoothing: float = 0.0,
+        class_weights: torch.Tensor | None = None,
+    ) -> torch.Tensor:
+        """Mean cross entropy, weighted by the classes where they have weights."""
+        from torch.nn.functional import cross_entropy
+
+        logits = self.logits(outputs).float()
+        return cross_entropy(logits, labels, weight=class_weights, label_smoothing=label_smoothing)
+
+    def references(self, examples: Sequence[Example]) -> np.ndarray:
+        """The label's index of each row, int64."""
+        return np.asarray([example[LABELS] for example in examples], np.int64)
+
+    def score(self, predictions: np.ndarray, references: np.ndarray, contract: Contract) -> dict[str, float]:
+        """Accuracy, F1, precision and recall of the highest logit."""
+        counts = metrics.confusion(references, predictions.argmax(axis=1), predictions.shape[1])
+        return {
+            "accuracy": metrics.accuracy(counts),
+            "f1_macro": metrics.macro(counts, metrics.f1(counts)),
+            "f1_weighted": metrics.weighted(counts, metrics.f1(counts)),
+            "precision_macro": metrics.macro(counts, metrics.precision(counts)),
+            "recall_macro": metrics.macro(counts, metrics.recall(counts)),
+        }
+
+    def decoding(self, contract: Contract) -> dict[str, Any]:
+        """The class with the highest logit; softmax at the temperature is its probability."""
+        heat = contract.options.get(calibration.TEMPERATURE, 1.0)
+        return {**scored(contract, "classes", 1), "activation": "softmax", "temperature": heat}
+
+    def evaluate(self, predictions: np.ndarray, references: np.ndarray, contract: Contract) -> dict[str, Any]:
+        """Averages, figures of each class, confusion, calibration, ROC: `evaluation.classification`."""
+        heat = contract.options.get(calibration.TEMPERATURE)
+        return evaluation.classification(predictions, references, contract.labels, heat)
+
+    def calibrate(self, predictions: np.ndarray, references: np.ndarray, contract: Contract) -> dict[str, Any]:
+        """The temperature of honest probabilities, and the score from which a row is of a known class."""
+        return calibration.calibrate(predictions, references)
+
+    def unknown(self, predictions: np.ndarray, others: np.ndarray, contract: Contract) -> dict[str, Any]:
+        """AUROC, FPR@95, and what the contract's threshold accepts: `calibration.open_world`."""
+        return calibration.open_world(predictions, others, contract.options[calibration.ACCEPT])
+
+
+def scored(contract: Contract, kind: str, axis: int) -> dict[str, Any]:
+    """What all decodings of logits that have one score a label say."""
+    return {"kind": kind, "output": "logits", "axis": axis, "classes": len(contract.labels)}
+
+
+def known(label: str, index_of: Mapping[str, int]) -> int:
+    """The index of a label.
+
+    Raises:
+        InputError: There is no such label.
+    """
+    if label not in index_of:
+        raise InputError(f"label: must be one of {', '.join(index_of)}, got {label!r}")
+    return index_of[label]

@@ -1,0 +1,282 @@
+"""What the tasks on pictures and sounds have in common: rows whose input is a file, models that read one array."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+
+import numpy as np
+from pydantic import ValidationError
+
+from edgesft.data import checks
+from edgesft.data.hashing import identity
+from edgesft.data.media import medium
+from edgesft.errors import InputError, Problem
+from edgesft.spec.base import Spec
+from edgesft.tasks import checkpoint, factory, metrics, pretrained
+from edgesft.tasks.base import Batch, Contract, Example, Graph, Row, Run
+from edgesft.tasks.classes import LABELS, Classes, known
+from edgesft.tasks.factory import Factory
+from edgesft.tasks.source import Source
+from edgesft.tasks.source import folder as local_folder
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
+INPUT = "input"
+"""Option of the contract: the name of the model's one input."""
+
+TOP = 5
+
+CONTRACT = "contract.json"
+
+
+class Reading(Protocol):
+    """A processor: how files are read, by the contract."""
+
+    input: str
+    """Name of the model's input."""
+
+    def save_pretrained(self, folder: str | Path) -> None:
+        """Writes what others than us know it by."""
+
+    def kept(self, value: Any) -> np.ndarray:
+        """What is kept of a row's input, without a batch axis."""
+
+    def fed(self, kept: np.ndarray) -> np.ndarray:
+        """What models take of some that were kept, both with a batch axis."""
+
+
+class MediaTask(Classes):
+    """A label for a picture or a sound, by a model of transformers or of the user's own."""
+
+    metrics: tuple[str, ...] = (*Classes.metrics, "top5")
+    max_grad_norm: ClassVar[float] = 100.0  # those of convolutional nets are larger than 1 all along
+    patience: ClassVar[float] = 3.0
+    learning_rates: ClassVar[tuple[float, ...]] = (3e-4, 1e-3, 3e-3)
+    kind: ClassVar[str]
+    """Optimum's name of the task that has the model's head."""
+    heads: ClassVar[str]
+    """Transformers' mapping from model type to the class with that head."""
+    head: ClassVar[frozenset[str]] = frozenset(("classifier", "head", "fc", "score", "projector"))
+    """First parts of the names of the last layer in transformers' classes with that head."""
+    input: ClassVar[str]
+    """What transformers' classes call their input."""
+    advice: ClassVar[str]
+    """Which models there are."""
+    medium: ClassVar[medium.Medium]
+    spec: ClassVar[type[Spec]]
+    """What a recipe may say of how files are read."""
+    fixed: ClassVar[Mapping[str, Any]] = {}
+    """Further options of the contract, which no recipe says."""
+
+    def text(self, row: Row) -> str:
+        """What its file's content alone has: files are no words."""
+        return identity(row[self.medium.role])
+
+    def check(self, splits: Mapping[str, Sequence[Row]], options: Mapping[str, Any] | None = None) -> list[Problem]:
+        """Empty splits; bad, single or unseen labels. What files hold was looked at when the rows were read."""
+        empty = [
+            Problem(f"data.{name}: must hold at least one row, got none", "check the file or the share")
+            for name, rows in splits.items()
+            if not rows
+        ]
+        found = checks.labelled(splits, "label")
+        hint = "a folder for each class, all of them in the folder that data.train names; or a column of labels"
+        return empty + [
+            Problem(each.message, hint, each.where) if "at least two labels" in each.message else each for each in found
+        ]
+
+    @abstractmethod
+    def own_options(self, folder: Path, config: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+        """How a model of transformers reads its input, by its files.
+
+        Args:
+            folder: The checkpoint.
+            config: Its `config.json`.
+            given: What the recipe says of it.
+
+        Raises:
+            InputError: They say what cannot be done.
+        """
+
+    def settled(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        """Options of the contract, nothing left open.
+
+        Raises:
+            InputError: There are no such options.
+        """
+        try:
+            return {**self.spec(**given).model_dump(mode="json"), **self.fixed}
+        except ValidationError as error:
+            first = error.errors()[0]
+            name = ".".join(str(part) for part in (self.medium.role, *first["loc"]))
+            raise InputError(f"data.{name}: {first['msg']}, got {first['input']!r}") from error
+
+    @abstractmethod
+    def misfits(self, config: Mapping[str, Any], contract: Contract) -> list[Problem]:
+        """Why a model of transformers cannot take what the contract's options make."""
+
+    def implied(self, source: Source, options: Mapping[str, Any]) -> dict[str, Any]:
+        """The recipe's options; what they leave open is as the contract beside the model has it, or its own files."""
+        role = self.medium.role
+        given = dict(options.get(role, {}))
+        if isinstance(source, Factory):
+            return {**options, INPUT: source.inputs[0], role: given}
+        folder = local_folder(source)
+        config = checkpoint.read_config(folder)
+        own = self._shipped(folder)
+        if own is None:
+            own = {} if isinstance(config, Problem) else self.own_options(folder, config, given)
+        return {**options, INPUT: own.pop(INPUT, self.input), role: {**own, **given}}
+
+    def _shipped(self, folder: Path) -> dict[str, Any] | None:
+        """The options of a contract that lies beside the model, where it is one of ours."""
+        said = checkpoint.read_json(folder / CONTRACT)
+        if said.get("task") != self.name:
+            return None
+        return {name: value for name, value in said["options"].items() if name in (INPUT, *self.spec.model_fields)}
+
+    def read_alike(self, one: Source, other: Source, options: Mapping[str, Any]) -> bool:
+        """Whether the options of both are the same."""
+        ours, theirs = (self.contract([], self.implied(each, options)) for each in (one, other))
+        return ours == theirs
+
+    def contract(self, train: Sequence[Row], options: Mapping[str, Any]) -> Contract:
+        """Labels in a stable order, and how files are read."""
+        labels = checks.ordered({checks.label_name(row["label"]) for row in train})
+        given = options.get(self.medium.role, {})
+        return Contract(self.name, tuple(labels), {INPUT: options.get(INPUT, self.input), **self.settled(given)})
+
+    def check_model(self, source: Source, contract: Contract, *, trust_remote_code: bool = False) -> list[Problem]:
+        """Damaged or missing files, remote code, no head of this kind, another size of the input."""
+        if isinstance(source, Factory):
+            return [*source.problems(), *_meaningless(source)]
+        folder = local_folder(source)
+        config = checkpoint.read_config(folder)
+        if isinstance(config, Problem):
+            return [config]
+        if remote := checkpoint.remote_code_problem(config, trusted=trust_remote_code):
+            return [remote]
+        model_type = config.get("model_type")
+        if model_type not in checkpoint.heads(self.heads):
+            head = self.kind.replace("-", " ")
+            message = f"model: must have an {head} head in transformers, got model_type {model_type!r}"
+            return [Problem(message, f"{self.advice}; or a model of your own: {factory.WHERE}")]
+        return [*checkpoint.weight_problems(folder), *self.misfits(config, contract)]
+
+    def check_head(self, source: Source, contract: Contract) -> list[Problem]:
+        """A checkpoint without this task's head, or with one for other labels; what a factory gives is not known."""
+        if isinstance(source, Factory):
+            return []
+        return checkpoint.label_problems(local_folder(source), contract.labels, self.head)
+
+    def load_model(self, source: Source, contract: Contract, *, trust_remote_code: bool = False) -> nn.Module:
+        """A pretrained model with a head for the contract's labels, or what the factory makes."""
+        if isinstance(source, Factory):
+            from edgesft.tasks import own
+
+            return own.load(source)
+        auto = pretrained.auto_class(self.kind)
+        return pretrained.load(auto, local_folder(source), contract.labels, trust_remote_code=trust_remote_code)
+
+    def build_model(self, config: Mapping[str, Any], contract: Contract) -> nn.Module:
+        """The architecture of a transformers configuration, weights uninitialised; or what the factory makes."""
+        if "factory" in config:
+            from edgesft.tasks import own
+
+            return own.OwnModel(own.OwnConfig(config["factory"], config["path"], config["arguments"]))
+        return pretrained.build(pretrained.auto_class(self.kind), config, contract.labels)
+
+    def encode(self, rows: Sequence[Row], processor: Reading, contract: Contract) -> list[Example]:
+        """What is kept of each file, which is read here; the label's index where there is one.
+
+        Raises:
+            InputError: A file cannot be read, or gives an array of another shape than those before.
+        """
+        index_of = {label: index for index, label in enumerate(contract.labels)}
+        examples: list[Example] = []
+        for row in rows:
+            value = row[self.medium.role]
+            try:
+                kept = processor.kept(medium.source(value))
+            except Exception as error:  # Readers raise whatever a damaged file leads them to.
+                raise medium.refused(value, error) from error
+            if examples and kept.shape != (before := examples[0][processor.input].shape):
+                raise InputError(
+                    f"{self.medium.several}: must give arrays of one shape, got {list(before)} and {list(kept.shape)}",
+                    f"data.{self.medium.role} says how they are read",
+                )
+            example = {processor.input: kept}
+            if "label" in row:
+                example[LABELS] = np.asarray(known(checks.label_name(row["label"]), index_of), np.int64)
+            examples.append(example)
+        return examples
+
+    def collate(self, examples: Sequence[Example], processor: Reading) -> Batch:
+        """Stacked arrays as models take them."""
+        batch = {name: np.stack([example[name] for example in examples]) for name in examples[0]}
+        batch[processor.input] = processor.fed(batch[processor.input])
+        return batch
+
+    def length(self, example: Example) -> int:
+        """1: all are of one shape, and a batch is computed whole, for the statistics of batch normalisations."""
+        return 1
+
+    def logits(self, outputs: Any) -> torch.Tensor:
+        """Class scores before softmax, shape [rows, classes]."""
+        scores: torch.Tensor = outputs["logits"]
+        return scores
+
+    def predict(self, run: Run, examples: Sequence[Example], processor: Reading, *, batch_size: int = 1) -> np.ndarray:
+        """Logits, float32 of shape [rows, classes]."""
+        parts = []
+        for start in range(0, len(examples), batch_size):
+            batch = self.collate(examples[start : start + batch_size], processor)
+            parts.append(np.asarray(run({processor.input: batch[processor.input]})["logits"], np.float32))
+        return np.concatenate(parts)
+
+    def score(self, predictions: np.ndarray, references: np.ndarray, contract: Contract) -> dict[str, float]:
+        """Accuracy, F1, precision and recall of the highest logit; with more than five classes, of the five highest.
+
+        Raises:
+            InputError: There is not a score for each label.
+        """
+        if predictions.shape[1] != len(contract.labels):
+            message = f"model: must give a score for each of {len(contract.labels)} labels, got {predictions.shape[1]}"
+            raise InputError(message, "set what your factory calls the number of classes: model.arguments")
+        found = super().score(predictions, references, contract)
+        if len(contract.labels) > TOP:
+            found["top5"] = metrics.top(predictions, references, TOP)
+        return found
+
+    def graphs(self, model: nn.Module, processor: Reading, examples: Sequence[Example]) -> list[Graph]:
+        """One graph, `model`, whose batch varies."""
+        import torch
+
+        from edgesft.tasks.own import OwnModel
+
+        module = model.model if isinstance(model, OwnModel) else model
+        batch = self.collate([examples[0], examples[-1]], processor)
+        inputs = {processor.input: torch.from_numpy(batch[processor.input])}
+        return [Graph("model", module, inputs, {processor.input: {0: "batch"}}, ("logits",))]
+
+    def requests(self, examples: Sequence[Example], processor: Reading) -> list[Batch]:
+        """The input of each example with a batch axis of 1."""
+        return [{processor.input: self.collate([example], processor)[processor.input]} for example in examples]
+
+
+def _meaningless(source: Factory) -> list[Problem]:
+    """What a recipe says of a factory's model and means nothing here."""
+    found = []
+    if len(source.inputs) != 1:
+        found.append(Problem(f"model.inputs: must be the name of the one input, got {', '.join(source.inputs)}"))
+    for name, usual in (("loss", "auto"), ("metric", "accuracy")):
+        if (value := getattr(source, name)) != usual:
+            found.append(
+                Problem(f"model.{name}: must be left out but for the task arrays, got {value!r}", "leave it out")
+            )
+    return found
