@@ -44,6 +44,21 @@ PREPARATIONS: Mapping[str, Mapping[str, Any]] = {
         "layout": {"NCHW", "NHWC"},
         "dtype": {"float32", "float16", "uint8", "int8"},
     },
+    "audio": {
+        "columns": [str],
+        "rate": POSITIVE,
+        "seconds": float,
+        "window": {"start", "centre"},
+        "features": {"mel", "none"},
+        "frame": float,
+        "hop": float,
+        "mels": POSITIVE,
+        "low": float,
+        "high": (float, None),
+        "floor": float,
+        "coefficients": (POSITIVE, None),
+        "normalise": bool,
+    },
 }
 """Kind → what else it says; a new kind stands here and in `export/BUNDLE.md`."""
 

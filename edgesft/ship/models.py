@@ -151,7 +151,7 @@ def _free(path: Path, form: Form) -> bool:
 
 def _static(found: Models, wanted: Wanted, file: ModelFile, out: Path, work: Path, say: Callable[[str], None]) -> None:
     """The model with a size for each free axis, for providers that take no other."""
-    from edgesft.stages.variants.shapes import fix_shapes, sizes_of
+    from edgesft.stages.export.shapes import fix_shapes, sizes_of
 
     if not file.free:
         raise StageError("the model has no free axis: it is static itself")

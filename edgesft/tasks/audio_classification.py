@@ -96,6 +96,11 @@ class AudioClassification(MediaTask):
             found.append(Problem(message, "leave it out"))
         return found
 
+    def preparation(self, contract: Contract) -> dict[str, Any]:
+        """A sound's samples or bands, as they were read in training."""
+        steps = {name: contract.options[name] for name in AudioSpec.model_fields}
+        return {"kind": "audio", "columns": ["audio"], **steps}
+
     def load_processor(self, source: Any, contract: Contract) -> Listening:
         """What reads sounds as the contract says."""
         return Listening(contract.options)

@@ -119,6 +119,11 @@ class ImageClassification(MediaTask):
                 found.append(Problem(message, f"data.image.resize={sides}"))
         return found
 
+    def preparation(self, contract: Contract) -> dict[str, Any]:
+        """A picture's pixels, as they were read in training."""
+        steps = {name: contract.options[name] for name in ImageSpec.model_fields}
+        return {"kind": "image", "columns": ["image"], **steps, "layout": FEED["layout"], "dtype": FEED["dtype"]}
+
     def load_processor(self, source: Any, contract: Contract) -> Pictures:
         """What reads pictures as the contract says; the model's own files were asked when it was made."""
         return Pictures(contract.options)

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from edgesft.ship.contract import PREPARATIONS
+from edgesft.ship.shape import wrong
+from edgesft.spec.media import AudioSpec, ImageSpec
 from edgesft.tasks import registry
 from edgesft.tasks.base import Contract
 
@@ -13,6 +16,8 @@ CONTRACTS = {
     "question-answering": Contract("question-answering", (), {"max_length": 8, "stride": 2}),
     "multi-task": Contract("multi-task", ("h/a", "h/b", "g/c"), {"max_length": 8, "heads": {"h": 2, "g": 1}}),
     "zero-shot-classification": Contract("zero-shot-classification", ("a", "b"), {"max_length": 8}),
+    "image-classification": Contract("image-classification", ("a", "b"), ImageSpec().model_dump()),
+    "audio-classification": Contract("audio-classification", ("a", "b"), AudioSpec().model_dump()),
     "arrays": Contract(
         "arrays", ("a", "b"), {"inputs": {"x": {"shape": [3], "dtype": "float32"}}, "metric": "accuracy"}
     ),
@@ -23,9 +28,11 @@ CONTRACTS = {
 def test_ways(name: str) -> None:
     task, contract = registry.task(name), CONTRACTS[name]
     before, after = task.preparation(contract), task.decoding(contract)
-    assert before["kind"] in ("text", "words", "text-pair", "arrays") and set(before["columns"]) <= set(task.roles)
+    assert before["kind"] in PREPARATIONS and set(before["columns"]) <= set(task.roles)
     assert after["kind"] in ("classes", "tags", "heads", "span", "numbers")
     assert after.get("classes", 0) == len(contract.labels)
+    if before["kind"] in ("image", "audio"):
+        assert not list(wrong(before, {**PREPARATIONS[before["kind"]], "kind": {before["kind"]}}, "preparation"))
     if name == "multi-task":
         assert [(head["first"], head["classes"]) for head in after["heads"]] == [(0, 2), (2, 1)]
 
