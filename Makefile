@@ -4,7 +4,7 @@ VENV ?= .venv
 RUN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test test-slow test-providers providers lint format bench-sst2 bench-clinc150 bench-tasks bench-compression bench-models bench-harness bench-gate bench-finetune bench-bundle clean
+.PHONY: demo test test-slow test-providers providers lint format bench-sst2 bench-clinc150 bench-tasks bench-compression bench-models bench-harness bench-gate bench-finetune bench-bundle bench-providers clean
 
 # The constraints name the exact set that was tested. The weights' package asks for sentence-transformers, which
 # nothing here needs.
@@ -65,6 +65,10 @@ providers: $(ENVIRONMENTS:%=.providers/%/.ready) .providers/headers/.ready
 	bench/providers.sh .providers $*
 test-providers: $(READY) providers
 	$(RUN)/python -m pytest -m providers
+
+# Five models on every provider that can be had here; half an hour, and models that were measured are not measured again.
+bench-providers: $(READY) providers
+	$(RUN)/python bench/providers.py runs/providers
 
 # EDGESFT_WEIGHTS names the folder of pretrained weights. A budget line that fails (exit code 1) is a result, too.
 MODELS := minilm mobilenet gtcrn ultraface
