@@ -3,8 +3,8 @@
     EDGESFT_WEIGHTS=weights EDGESFT_DATA=data python bench/providers.py OUT [MODEL …] [--part timed | simulated]
 
 Writes OUT/MODEL-PART.json (what `edgesft bench --format json` prints) and prints a row for each provider and precision.
-`make providers` builds the environments that bench/devices.yaml names. What the CPU computes is timed, all of it in one
-run; what only stands in for hardware is placed and answers, and is never timed.
+`make providers` builds the environments that bench/devices.yaml names. What the CPU computes is timed, the precisions of
+a provider interleaved; what only stands in for hardware is placed and answers, and is never timed.
 
 - minilm: all-MiniLM-L6-v2 with the mean of its tokens and a linear probe on text_sst2, of sentences of all lengths.
 - resnet56: ResNet-56 of CIFAR-10 on pictures of its test set.
