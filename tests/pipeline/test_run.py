@@ -116,7 +116,13 @@ def outcome(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
         profile = ProfileSpec.model_validate({"name": "p", "description": "d", "providers": [{"name": "CPU"}]})
         job: Any = SimpleNamespace(
             **{"recipe": recipe, "profile": profile, "metric": "accuracy", "allowances": {"accuracy": 0.01}},
-            **{"full": None, "quick": None, "machine": {}, "differences": [], "facts": {"versions": {}, "model": "", "data": ""}},
+            **{
+                "full": None,
+                "quick": None,
+                "machine": {},
+                "differences": [],
+                "facts": {"versions": {}, "model": "", "data": ""},
+            },
             **{"has_test": False, "resolved": {}, "untimed": None, "measuring": {}, "device": HERE},
             **{"data_digest": ""},
         )
