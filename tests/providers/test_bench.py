@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -143,3 +144,37 @@ def test_several_devices_and_providers_at_once(bench: Bench) -> None:
     on_cpu = [f"net.onnx CPU on {name}" for name in ("qnn", "openvino", "here")]
     assert list(rows) == ["net.onnx QNN on qnn", "net.onnx OpenVINO on openvino", *on_cpu]
     assert all(row["problem"] is None for row in rows.values())
+
+
+COMPILE = """
+import sys, onnxruntime as ort, onnxruntime_qnn as qnn
+ort.register_execution_provider_library("QNNExecutionProvider", qnn.get_library_path())
+options = ort.SessionOptions()
+options.add_session_config_entry("ep.context_enable", "1")
+options.add_session_config_entry("ep.context_file_path", sys.argv[2])
+options.add_session_config_entry("ep.context_embed_mode", "1")
+device = next(each for each in ort.get_ep_devices() if each.ep_name == "QNNExecutionProvider")
+options.add_provider_for_devices([device], {"backend_type": "htp", "soc_model": "57"})
+ort.InferenceSession(sys.argv[1], sess_options=options)
+"""
+"""Compiles a model ahead for the chip, as a phone's application would load it."""
+
+
+def test_what_was_compiled_ahead_for_a_chip_runs_there_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("EDGESFT_STORE", str(tmp_path / "store"))
+    python = device("qnn").command(1, Path("unused"))[0]
+    model, requests = save_net(tmp_path / "net.onnx")
+    compiled = tmp_path / "compiled.onnx"
+    subprocess.run([python, "-c", COMPILE, str(model), str(compiled)], check=True, capture_output=True)
+    inputs = save_requests(tmp_path / "net.npz", requests)
+    words = ["bench", str(compiled), "--inputs", str(inputs), "--devices", str(FILE), "--quiet", "--format", "json"]
+    assert main([*words, "--device", "qnn", "--provider", NPU, "--reference", str(model)]) == 0
+    (row,) = json.loads(capsys.readouterr().out)["rows"]
+    simulated(row, "HTP")
+    assert (
+        row["measurement"]["placement"] == {"QNNExecutionProvider": 1}
+        and row["parity"]["outputs"][0]["relative"] < 0.01
+    )
+    assert main([*words, "--provider", "cpu"]) in (2, 4)

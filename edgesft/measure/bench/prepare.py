@@ -13,6 +13,7 @@ import numpy as np
 from edgesft.errors import InputError
 from edgesft.measure.agent import CPU
 from edgesft.measure.bench.order import Order
+from edgesft.measure.devices import HERE, Device
 from edgesft.measure.driver import Agent, Loaded, MeasureError
 from edgesft.measure.inputs import Requests, check_states, find_states, load_npz, random_requests
 from edgesft.measure.inputs.axes import batches
@@ -77,7 +78,26 @@ def prepare(order: Order, file: ModelFile, *, answers: bool = True) -> Prepared:
         InputError: The runtime cannot read the file, or the inputs do not fit it.
         MeasureError: The agent cannot be started, or the model crashes it on every provider.
     """
-    with order.connect() as agent:
+    refused: list[_Unloaded] = []
+    # What was compiled for a provider loads only where that provider is.
+    for device in dict.fromkeys((HERE, *order.devices)):
+        try:
+            return _prepared(order, file, device, answers=answers)
+        except _Unloaded as error:
+            refused.append(error)
+    raise refused[0].reason from refused[0].reason
+
+
+class _Unloaded(Exception):
+    """A device loads the model on no provider; `reason` is what to tell."""
+
+    def __init__(self, reason: Exception) -> None:
+        super().__init__()
+        self.reason = reason
+
+
+def _prepared(order: Order, file: ModelFile, device: Device, *, answers: bool) -> Prepared:
+    with order.connect(device) as agent:
         loaded, on_cpu = _load(agent, order, file)
         found = _fed(order, file, loaded)
         if found.pipeline is not None:
@@ -105,7 +125,10 @@ def prepare_variant(order: Order, prepared: Prepared, variant: Path, made: str) 
     """
     own = replace(prepared, file=inspect(variant), original=prepared.expected, made=made)
     with order.connect() as agent:
-        _, on_cpu = _load(agent, order, own.file)
+        try:
+            _, on_cpu = _load(agent, order, own.file)
+        except _Unloaded as error:
+            raise error.reason from error.reason
         return _answered(own, agent, on_cpu=on_cpu)
 
 
@@ -117,12 +140,20 @@ def calibration(order: Order, rows: Path) -> Sequence[Outputs]:
         MeasureError: The model crashes the agent.
     """
     with order.connect() as agent:
-        loaded, _ = _load(agent, order, inspect(order.models[0]))
+        try:
+            loaded, _ = _load(agent, order, inspect(order.models[0]))
+        except _Unloaded as error:
+            raise error.reason from error.reason
         return load_npz(rows, loaded.inputs).feeds
 
 
 def _load(agent: Agent, order: Order, file: ModelFile) -> tuple[Loaded, bool]:
-    """What loading tells, and whether that was on the CPU: compiled models load only on their own provider."""
+    """What loading tells, and whether that was on the CPU: compiled models load only on their own provider.
+
+    Raises:
+        _Unloaded: No provider loads it here.
+        MeasureError: It crashes the agent.
+    """
     failures = []
     for provider in (*ON_CPU, *order.providers):
         try:
@@ -132,7 +163,7 @@ def _load(agent: Agent, order: Order, file: ModelFile) -> tuple[Loaded, bool]:
             if error.reason is None:
                 raise
             failures.append(error)
-    raise _unloadable(failures[0], agent) from failures[0]
+    raise _Unloaded(_unloadable(failures[0], agent)) from failures[0]
 
 
 def _loaded_alone(agent: Agent, order: Order, file: ModelFile) -> None:

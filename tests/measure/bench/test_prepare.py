@@ -29,7 +29,7 @@ def stubbed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     path = models.save_product(tmp_path / "m.onnx")
 
     def run(stub: Stub, **changes: Any) -> Prepared:
-        monkeypatch.setattr(Order, "connect", lambda self: stub)
+        monkeypatch.setattr(Order, "connect", lambda self, device=None: stub)
         return prepared(path, **changes)
 
     return run
