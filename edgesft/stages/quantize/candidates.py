@@ -26,6 +26,7 @@ from edgesft.stages.quantize.ort import Algorithm, Form
 from edgesft.stages.quantize.plan import Backend, Bits, QuantizePlan, Scheme, make_plan
 from edgesft.stages.quantize.smooth import smooth
 from edgesft.stages.quantize.verify import verify
+from edgesft.stages.quantize.whole import WHOLE
 from edgesft.tasks.base import Batch
 
 VERIFY_ROWS = 16
@@ -173,7 +174,7 @@ def _quantize(
             calibration=calibration,
             ranges={} if candidate.smooth else _learned(artefact),
             per_channel=per_channel,
-            reduced=reduced and candidate.form not in ort.WHOLE,
+            reduced=reduced and candidate.form not in WHOLE,
             exclude=exclude,
         )
     if artefact.origin is None:

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from edgesft.measure.model.fixed import fixed
 from edgesft.stages.export.graph import modules_of
 from edgesft.stages.quantize.plan import Bits, QuantizePlan, make_plan, matched
+from edgesft.stages.quantize.reader import reader
 from edgesft.stages.quantize.tables import BLOCK, pack_tables
+from edgesft.stages.quantize.whole import WHOLE, quantize_whole
 from edgesft.stages.quiet import quiet
 from edgesft.stages.writing import write_model
 from edgesft.tasks.base import Batch
@@ -22,12 +23,6 @@ if TYPE_CHECKING:
 
 Calibration = Literal["minmax", "entropy", "percentile"]
 Form = Literal["u8s8", "s8s8", "u8u8", "u16u8"]
-
-WHOLE = ("u8u8", "u16u8")
-"""Forms in which every operator is quantized."""
-
-MASKS, MASKED = -1e4, -100.0
-"""Constants below the one mask attention; the other does, too."""
 
 Algorithm = Literal["rtn", "hqq"]
 
@@ -142,7 +137,11 @@ def static(
 
     if form in WHOLE:
         wide = form == "u16u8"
-        _apply(source, target, lambda model, place: _whole(model, place, plan, requests, methods[calibration], wide))
+        _apply(
+            source,
+            target,
+            lambda model, place: quantize_whole(model, place, plan, requests, methods[calibration], wide),
+        )
         return plan
     signed = form == "s8s8"
 
@@ -152,7 +151,7 @@ def static(
         quantize_static(
             model,
             place,
-            _reader(model, requests),
+            reader(model, requests),
             quant_format=QuantFormat.QDQ,
             op_types_to_quantize=operators,
             nodes_to_quantize=names,
@@ -172,43 +171,6 @@ def static(
 
     _apply(source, target, quantize)
     return plan
-
-
-def _whole(
-    model: onnx.ModelProto, place: str, plan: QuantizePlan, requests: Sequence[Batch], method: Any, wide: bool
-) -> None:
-    """Every operator in unsigned 8 bits, or 16 of activations, as ONNX Runtime's own tool for QNN sets it."""
-    from onnxruntime.quantization import QuantType, quantize
-    from onnxruntime.quantization.execution_providers.qnn import get_qnn_qdq_config
-
-    soften_masks(model)
-    kept = sorted(name for name, why in plan.excluded.items() if why.startswith("exclude pattern"))
-    settings = get_qnn_qdq_config(
-        model,
-        _reader(model, requests),
-        calibrate_method=method,
-        activation_type=QuantType.QUInt16 if wide else QuantType.QUInt8,
-        weight_type=QuantType.QUInt8,
-        # Calibrators keep every activation of what they are given at once, so they are given a row at a time.
-        stride=1,
-        nodes_to_exclude=kept or None,
-    )
-    quantize(model, place, settings)
-
-
-def soften_masks(model: onnx.ModelProto) -> None:
-    """Makes what masks attention a number that a range can hold: -100 in place of the least float, in the model itself.
-
-    A score of that distance from the others weighs e^-100 of them, which is nothing; the least float as the end of a
-    range would leave one step for all scores.
-    """
-    from onnx import numpy_helper
-
-    attributes = (each for node in model.graph.node if node.op_type == "Constant" for each in node.attribute)
-    for tensor in (*model.graph.initializer, *(each.t for each in attributes if each.HasField("t"))):
-        if tensor.data_type == tensor.FLOAT and numpy_helper.to_array(tensor).min(initial=0) < MASKS:
-            softened = np.maximum(numpy_helper.to_array(tensor), np.float32(MASKED))
-            tensor.CopyFrom(numpy_helper.from_array(softened, tensor.name))
 
 
 def int4(
@@ -362,29 +324,3 @@ def _after_gemm_is_split(model: onnx.ModelProto, plan: QuantizePlan) -> list[str
     """The plan's nodes under the names that the dynamic quantizer sees, which first makes a MatMul of each Gemm."""
     gemms = {node.name for node in model.graph.node if node.op_type == "Gemm"}
     return [f"{name}_MatMul" if name in gemms else name for name in plan.quantized]
-
-
-def _reader(model: onnx.ModelProto, requests: Sequence[Batch]) -> Any:
-    """Feeds requests to ONNX Runtime's calibrator, in slices."""
-    from onnxruntime.quantization import CalibrationDataReader
-
-    names, shapes = [value.name for value in model.graph.input], fixed(model)
-
-    class Reader(CalibrationDataReader):  # type: ignore[misc]
-        def __init__(self) -> None:
-            self.rest = iter(requests)
-
-        def __len__(self) -> int:
-            return len(requests)
-
-        def set_range(self, start_index: int, end_index: int) -> None:
-            self.rest = iter(requests[start_index:end_index])
-
-        def get_next(self) -> dict[str, np.ndarray] | None:
-            request = next(self.rest, None)
-            if request is None:
-                return None
-            feeds = {name: request[name] for name in names}
-            return shapes.pad(feeds) if shapes else feeds
-
-    return Reader()

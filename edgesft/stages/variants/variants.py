@@ -20,6 +20,7 @@ from edgesft.measure.saturation import saturates
 from edgesft.spec.profile import ProviderSpec
 from edgesft.stages.export.shapes import fix_shapes, sizes_of
 from edgesft.stages.quantize import ort
+from edgesft.stages.quantize.whole import WHOLE
 from edgesft.stages.writing import write_model
 from edgesft.store.keys import key, versions
 from edgesft.store.store import Store
@@ -161,7 +162,7 @@ class Variants:
             )
             rows = [dict(calibration[place]) for place in spread]
             form: Any = recipe.form
-            ort.static(source, target, rows, form=form, reduced=self._reduced and form not in ort.WHOLE)
+            ort.static(source, target, rows, form=form, reduced=self._reduced and form not in WHOLE)
         else:
             write_model(onnx.load(str(source)), target)
 

@@ -15,7 +15,8 @@ from edgesft.measure.model.fixed import fixed
 from edgesft.spec.profile import ProviderSpec
 from edgesft.stages.export.checks import file_run
 from edgesft.stages.export.shapes import fix_shapes, sizes_of
-from edgesft.stages.quantize.ort import soften_masks, static
+from edgesft.stages.quantize.ort import static
+from edgesft.stages.quantize.whole import soften_masks
 from edgesft.stages.variants import Variants
 from edgesft.store.store import Store
 from tests.measure import models
