@@ -25,11 +25,12 @@ NAMES = {
     "latency": ("latency, of the baseline's", "×", 1),
     "off_provider": ("nodes off the provider", "", 1),
     "placement_share": ("nodes on the provider", "%", 100),
+    "agreement": ("rows answered as in fp32 on a CPU", "%", 100),
     "macs": ("multiply-accumulates", "", 1),
 }
 """First part of a line's name → words, unit, and by what a figure is multiplied for that unit."""
 
-LEAST = ("min_metric", "placement_share")
+LEAST = ("min_metric", "placement_share", "agreement")
 """Lines whose limit is a lower one."""
 
 ROOM = 1.12

@@ -70,3 +70,8 @@ def test_lines_of_a_gate_with_what_is_accepted() -> None:
     page = Page(str(bars([each.to_json() for each in LINES])))
     assert not page.wrong and "accepted" in page.text and "the new head, until 2030-03-01" in page.text
     assert len(page.all("tr")) == len(LINES) + 1
+
+
+def test_agreement_is_a_least_one() -> None:
+    drawn = bars([line("agreement", limit=0.9, value=1.0)])
+    assert "rows answered as in fp32 on a CPU" in drawn and "≥ 90" in drawn
