@@ -18,9 +18,9 @@ demo: $(READY)
 	$(RUN)/python bench/demo_data.py runs/demo-data
 	$(RUN)/edgesft run bench/demo.yaml --output runs/demo
 
-# Two at a time, a file in one process: a file's tests share what takes long to make.
+# Two at a time; neighbours stay in one process as long as both have work, for they share what takes long to make.
 test: $(READY)
-	$(RUN)/python -m pytest --numprocesses 2 --dist loadfile
+	$(RUN)/python -m pytest --numprocesses 2 --dist worksteal
 
 test-slow: $(READY)
 	$(RUN)/python -m pytest -m slow
