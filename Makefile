@@ -18,9 +18,8 @@ demo: $(READY)
 	$(RUN)/python bench/demo_data.py runs/demo-data
 	$(RUN)/edgesft run bench/demo.yaml --output runs/demo
 
-# Two at a time; neighbours stay in one process as long as both have work, for they share what takes long to make.
 test: $(READY)
-	$(RUN)/python -m pytest --numprocesses 2 --dist worksteal
+	$(RUN)/python -m pytest
 
 test-slow: $(READY)
 	$(RUN)/python -m pytest -m slow
