@@ -17,6 +17,14 @@ environment() { # packages…
     "$place/bin/python" -m pip install --quiet --disable-pip-version-check numpy==2.4.6 "$@"
 }
 
+# The archive of that name that this machine's own apt takes packages from.
+mirror() {
+    local found
+    found=$(grep -rhoE "(https?|file|ftp)://[^ ]*/$1/?( |$)" /etc/apt/sources.list /etc/apt/sources.list.d 2> /dev/null | head -n 1)
+    [ -n "$found" ] || { echo "apt must know an archive called $1 (/etc/apt/sources.list), got none" >&2; exit 4; }
+    echo "${found% }"
+}
+
 # Debian's packages of an architecture, unpacked into a folder: debian ARCHITECTURE SUITE FOLDER PACKAGES…
 debian() {
     local architecture=$1 suite=$2 into=$3
@@ -26,9 +34,11 @@ debian() {
         -o "Dir::Etc::sourcelist=$work/sources.list" -o Dir::Etc::sourceparts=/dev/null -o "Dir::State::lists=$work/lists"
         -o "Dir::Cache=$work/cache" -o Dir::State::status=/dev/null -o APT::Sandbox::User=root
     )
-    local keys=/usr/share/keyrings/debian-archive-keyring.gpg
-    printf 'deb [signed-by=%s] http://deb.debian.org/debian %s main\n' "$keys" "$suite" > "$work/sources.list"
-    printf 'deb [signed-by=%s] http://deb.debian.org/debian-security %s-security main\n' "$keys" "$suite" >> "$work/sources.list"
+    local keys=/usr/share/keyrings/debian-archive-keyring.gpg archive security
+    archive=$(mirror debian)
+    security=$(mirror debian-security)
+    printf 'deb [signed-by=%s] %s %s main\n' "$keys" "$archive" "$suite" > "$work/sources.list"
+    printf 'deb [signed-by=%s] %s %s-security main\n' "$keys" "$security" "$suite" >> "$work/sources.list"
     mkdir -p "$work/lists/partial" "$work/cache/archives/partial" "$work/debs-$architecture" "$into"
     "${apt[@]}" update
     (cd "$work/debs-$architecture" && "${apt[@]}" download "$@")

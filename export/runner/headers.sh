@@ -11,10 +11,12 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 trap 'exit 1' INT TERM
 
-# A configuration of its own: the system's sources, lists and state are neither read nor changed.
+# A configuration of its own: of the system's, only the address of its archive is taken, and nothing is changed.
 mkdir -p "$work/lists/partial" "$work/cache/archives/partial"
 keyring=/usr/share/keyrings/debian-archive-keyring.gpg
-echo "deb [signed-by=$keyring] http://deb.debian.org/debian trixie main" > "$work/sources.list"
+mirror=$(grep -rhoE "(https?|file|ftp)://[^ ]*/debian/?( |$)" /etc/apt/sources.list /etc/apt/sources.list.d 2> /dev/null | head -n 1)
+[ -n "$mirror" ] || { echo "apt must know an archive of Debian (/etc/apt/sources.list), got none" >&2; exit 4; }
+echo "deb [signed-by=$keyring] ${mirror% } trixie main" > "$work/sources.list"
 apt() {
     apt-get -qq -o Dir::Etc::SourceList="$work/sources.list" -o Dir::Etc::SourceParts=/dev/null \
         -o Dir::State::Lists="$work/lists" -o Dir::Cache="$work/cache" -o Dir::State::status=/dev/null \
