@@ -22,7 +22,7 @@ def wrong_options(given: ProviderSpec) -> list[Problem]:
     problems = []
     for name, value in given.options.items():
         if name not in provider.options:
-            message = f"option '{name}' must be one that {given.name} has, got it, which ONNX Runtime may ignore"
+            message = f"option '{name}' must be one of {given.name}, got one that ONNX Runtime may ignore"
             problems.append(Problem(message, nearest(name, provider.options)))
             continue
         allowed = provider.options[name]

@@ -22,7 +22,7 @@ def test_what_is_right_has_no_problem() -> None:
 @pytest.mark.parametrize(
     ("name", "options", "words"),
     [
-        ("OpenVINO", {"num_of_thread": "1"}, "option 'num_of_thread' must be one that OpenVINO.*num_of_threads"),
+        ("OpenVINO", {"num_of_thread": "1"}, "option 'num_of_thread' must be one of OpenVINO.*num_of_threads"),
         ("QNN", {"backend_type": "saver"}, "must be htp or gpu, got 'saver'"),
         ("QNN", {"enable_htp_fp16_precision": "yes"}, "must be 0 or 1, got 'yes'"),
         ("CUDA", {"arena_extend_strategy": "kNext"}, "kNextPowerOfTwo"),
