@@ -62,7 +62,11 @@ def heads(folder: Path) -> Made:
         folder, runs.model(classes=4), {"labels": labels, "options": options}, tiny.rows(40), "multi-task", {}
     )
     recipe = yaml.safe_load((run / "recipe.yaml").read_text())
-    for split, name, part in (("train", "train", rows[:20]), ("validation", "dev", rows[20:30]), ("test", "test", rows[30:])):
+    for split, name, part in (
+        ("train", "train", rows[:20]),
+        ("validation", "dev", rows[20:30]),
+        ("test", "test", rows[30:]),
+    ):
         recipe["data"][split] = {}
         for head in ("mood", "length"):
             own = [{key: row[key] for key in ("text", "label")} for row in part if row["head"] == head]
@@ -83,8 +87,7 @@ def sounds(folder: Path) -> Made:
     axes = np.asarray([1, 2], np.int64)
     model = bundles.built("sounds", nodes, ends, table=table, axes=axes)
     named = [{key: str(row[key]) for key in ("audio", "label")} for row in rows]
-    made = _made(folder, model, "audio-classification", ["falling", "rising"], options, named, text=False)
-    return made
+    return _made(folder, model, "audio-classification", ["falling", "rising"], options, named, text=False)
 
 
 def _made(

@@ -23,7 +23,15 @@ RNG = np.random.default_rng(0)
 def test_resized_as_pillow_does_bit_for_bit(resample: str) -> None:
     from kit.resize import resized
 
-    sizes = [(7, 5, 3, 11), (64, 48, 17, 19), (1, 9, 4, 2), (33, 100, 224, 224), (480, 640, 224, 300), (5, 5, 5, 9), (8, 8, 8, 8)]
+    sizes = [
+        (7, 5, 3, 11),
+        (64, 48, 17, 19),
+        (1, 9, 4, 2),
+        (33, 100, 224, 224),
+        (480, 640, 224, 300),
+        (5, 5, 5, 9),
+        (8, 8, 8, 8),
+    ]
     sizes += [tuple(RNG.integers(1, 90, 4).tolist()) for _ in range(40)]
     for height, width, high, wide in sizes:
         pixels = RNG.integers(0, 256, (height, width, 3), np.uint8)
@@ -184,7 +192,8 @@ FRAMES = {"window": 32, "hop": 8, "taper": "sqrt-hann", "features": "spectrum", 
 
 
 @pytest.mark.parametrize(
-    "changes", [{}, {"features": "samples"}, {"hop": 16, "gain": 1.0}, {"taper": "none", "gain": 4.0, "features": "samples"}]
+    "changes",
+    [{}, {"features": "samples"}, {"hop": 16, "gain": 1.0}, {"taper": "none", "gain": 4.0, "features": "samples"}],
 )
 @pytest.mark.parametrize("count", [1, 7, 8, 100, 333])
 def test_frames_that_are_put_together_again_are_the_sound(changes: dict[str, Any], count: int) -> None:

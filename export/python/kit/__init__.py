@@ -1,9 +1,9 @@
 """Opens a bundle that `edgesft pack` made, on a device that has numpy and onnxruntime.
 
-    import kit
+import kit
 
-    opened = kit.open_bundle("sentiment.zip")
-    opened.answer({"text": "a lovely film"})  # {'label': 'positive', 'score': 0.98}
+opened = kit.open_bundle("sentiment.zip")
+opened.answer({"text": "a lovely film"})  # {'label': 'positive', 'score': 0.98}
 """
 
 from __future__ import annotations

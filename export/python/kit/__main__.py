@@ -20,11 +20,15 @@ TEXTS = ("text", "words", "text-pair")
 
 def arguments() -> argparse.ArgumentParser:
     """The command line; what concerns measuring is as `agent.py` has it."""
-    parser = argparse.ArgumentParser(prog="kit", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        prog="kit", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("bundle", help="folder or archive")
     parser.add_argument("--text", action="append", default=[], help="a text to answer, or a passage")
     parser.add_argument("--question", help="that the passage answers")
-    parser.add_argument("--file", action="append", default=[], help="picture, sound, npz of arrays, or rows as JSON lines")
+    parser.add_argument(
+        "--file", action="append", default=[], help="picture, sound, npz of arrays, or rows as JSON lines"
+    )
     parser.add_argument("--output", type=Path, help="WAV file of what a model makes of a sound")
     parser.add_argument("--golden", action="store_true", help="hold the golden rows against the answers here")
     parser.add_argument("--measure", action="store_true", help="print latency as JSON lines")

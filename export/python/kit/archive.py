@@ -65,7 +65,9 @@ def read(data: memoryview) -> list[Entry]:
     for entry in entries:
         header = entry.header
         if entry.offset != place or bytes(data[place : place + len(header)]) != header:
-            raise BrokenError(f"{entry.name}: must lie at byte {place} behind the header that it has there, got another")
+            raise BrokenError(
+                f"{entry.name}: must lie at byte {place} behind the header that it has there, got another"
+            )
         place = entry.start + entry.size
     if place != start:
         raise BrokenError(f"archive must have its directory at byte {place}, got it at {start}")
@@ -80,7 +82,9 @@ def _end(data: memoryview) -> tuple[int, int, int]:
     *_, count, length, start, _ = END.unpack(tail)
     wanted = END.pack(b"PK\5\6", 0, 0, count, count, length, start, 0)
     if tail != wanted or count > MOST_FILES or start + length != len(data) - END.size:
-        raise BrokenError("archive must end with its directory, got other bytes there: cut short, or something was added")
+        raise BrokenError(
+            "archive must end with its directory, got other bytes there: cut short, or something was added"
+        )
     return count, length, start
 
 

@@ -86,7 +86,7 @@ class Bundle:
             BrokenError: It is no JSON, of another schema, or of a newer version of it.
         """
         try:
-            said = json.loads(bytes(self.view(name)))
+            said = json.loads(bytes(self.view(name)), object_pairs_hook=_object)
         except ValueError as error:
             raise BrokenError(f"{name}: must be JSON, got: {error}") from error
         schema, version = (said.get(key) if isinstance(said, dict) else None for key in ("schema", "schema_version"))
@@ -159,6 +159,13 @@ def misnamed(name: str) -> str | None:
     if not all(PART.fullmatch(part) and not RESERVED.fullmatch(part) for part in parts):
         return "must be relative, of letters, digits and _ . + -, and no device's on Windows"
     return None
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("a key twice")
+    return found
 
 
 def _is_listed(said: Any) -> bool:

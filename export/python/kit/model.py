@@ -86,7 +86,9 @@ class Model:
             for axis, called in axes.items():
                 size, got = self._fixed["sizes"][called], feeds[name].shape[int(axis)]
                 if got > size:
-                    raise InputError(f"axis {axis} of '{name}' must be at most {size}, got {got}: the model was fixed at it")
+                    raise InputError(
+                        f"axis {axis} of '{name}' must be at most {size}, got {got}: the model was fixed at it"
+                    )
                 lacking[int(axis)] = (0, size - got)
             found[name] = np.pad(feeds[name], lacking)
         return found
@@ -115,7 +117,9 @@ def device(providers: Sequence[str] = ()) -> Device:
     there = onnxruntime.get_available_providers()
     if lacking := [name for name in providers if name not in there]:
         raise UnavailableError(f"provider must be one of {', '.join(there)}, got {lacking[0]}")
-    return Device(list(providers) or [name for name in there if name != ELSEWHERE], onnxruntime.__version__, platform.machine())
+    return Device(
+        list(providers) or [name for name in there if name != ELSEWHERE], onnxruntime.__version__, platform.machine()
+    )
 
 
 def load(bundle: Bundle, here: Device, threads: int) -> Model:

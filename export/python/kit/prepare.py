@@ -65,7 +65,9 @@ class _Texts:
         from kit.tokens.tokenizer import Cut, Tokenizer
 
         if "tokenizer" not in said:
-            raise BrokenError("contract.json: preparation.tokenizer must name a file, got none: another made the tokens")
+            raise BrokenError(
+                "contract.json: preparation.tokenizer must name a file, got none: another made the tokens"
+            )
         split = said["split_special_tokens"]
         self._tokenizer = Tokenizer(bundle.json(said["tokenizer"]), split_special_tokens=split)
         self._cut = Cut(said["max_length"], said["truncation_side"], said.get("stride", 0))
@@ -111,7 +113,8 @@ class _Images:
     def __init__(self, bundle: Bundle, said: Mapping[str, Any]) -> None:
         self._said, self._input = said, bundle.contract["inputs"][0]["name"]
         self._mean, self._std = (
-            None if said[name] is None else np.atleast_1d(np.asarray(said[name], np.float32)) for name in ("mean", "std")
+            None if said[name] is None else np.atleast_1d(np.asarray(said[name], np.float32))
+            for name in ("mean", "std")
         )
 
     def __call__(self, row: Row) -> Iterator[Request]:

@@ -42,7 +42,9 @@ def samples_of(array: np.ndarray) -> np.ndarray:
         ValueError: It is none.
     """
     if array.ndim not in (1, 2) or array.dtype.kind != "f":
-        raise ValueError(f"samples must be floats of shape [samples] or [samples, channels], got {array.dtype} {array.shape}")
+        raise ValueError(
+            f"samples must be floats of shape [samples] or [samples, channels], got {array.dtype} {array.shape}"
+        )
     return array.reshape(len(array), -1).astype(np.float64)
 
 
@@ -103,4 +105,11 @@ def write(path: Path, samples: np.ndarray, rate: int) -> None:
     """
     body = samples.astype("<f4").tobytes()
     form = struct.pack("<4sI2H2I2H", b"fmt ", 16, FLOAT, 1, rate, 4 * rate, 4, 32)
-    path.write_bytes(b"RIFF" + struct.pack("<I", 4 + len(form) + 8 + len(body)) + b"WAVE" + form + struct.pack("<4sI", b"data", len(body)) + body)
+    path.write_bytes(
+        b"RIFF"
+        + struct.pack("<I", 4 + len(form) + 8 + len(body))
+        + b"WAVE"
+        + form
+        + struct.pack("<4sI", b"data", len(body))
+        + body
+    )

@@ -45,8 +45,10 @@ class Kind:
 
 BLANK, SPACE, REMOVED, MARKS, COMBINING, PUNCTUATION, HAN, LOWERED, DECOMPOSED, ORDERED = (
     Kind(getattr(characters, name))
-    for name in ("BLANK", "SPACE", "REMOVED", "MARKS", "COMBINING", "PUNCTUATION", "HAN")
-    + ("LOWERED", "DECOMPOSED", "ORDERED")
+    for name in (
+        *("BLANK", "SPACE", "REMOVED", "MARKS", "COMBINING", "PUNCTUATION", "HAN"),
+        *("LOWERED", "DECOMPOSED", "ORDERED"),
+    )
 )
 
 HANGUL = range(0xAC00, 0xD7A4)
@@ -64,6 +66,7 @@ class Each(dict[int, str]):
         return found
 
     def __call__(self, text: Text) -> Text:
+        """A text after the step."""
         pieces = [self[ord(letter)] for letter in text.letters]
         origins = [place for place, piece in zip(text.origins, pieces, strict=True) for _ in piece]
         return Text("".join(pieces), origins)

@@ -28,11 +28,13 @@ class Template(NamedTuple):
     Attributes:
         single: The places for one text.
         pair: For two.
+        further: For two, in the windows after the first: there the library leaves the types as they were before.
         trims: Whether a token covers the spaces within it no more.
     """
 
     single: Sequence[Place]
     pair: Sequence[Place]
+    further: Sequence[Place]
     trims: bool = False
 
 
@@ -52,7 +54,8 @@ def template(said: Mapping[str, Any] | None) -> Template:
     """
     kind = said["type"] if said else "ByteLevel"
     if said is None or kind == "ByteLevel":
-        return Template((A,), (A, B._replace(type_id=1)), bool(said) and said["trim_offsets"])
+        pair = (A, B._replace(type_id=1))
+        return Template((A,), pair, pair, bool(said) and said["trim_offsets"])
     if kind == "Sequence":
         made = [template(each) for each in said["processors"]]
         adding = [each for each in made if len(each.single) > 1]
@@ -60,13 +63,17 @@ def template(said: Mapping[str, Any] | None) -> Template:
             return adding[0]._replace(trims=any(each.trims for each in made))
         raise BrokenError(f"tokenizer.json: post_processor must have one that adds tokens, got {len(adding)}")
     if kind == "TemplateProcessing":
-        return Template(_places(said, "single"), _places(said, "pair"))
+        pair = _places(said, "pair")
+        further = [each if each.sequence is None else each._replace(type_id=each.sequence) for each in pair]
+        return Template(_places(said, "single"), pair, further)
     if kind in ("BertProcessing", "RobertaProcessing"):
         first, last = (Place((said[name][1],), None, 0) for name in ("cls", "sep"))
         single = (first, A, last)
         if kind == "RobertaProcessing":
-            return Template(single, (*single, last, B, last), said["trim_offsets"])
-        return Template(single, (*single, B._replace(type_id=1), last._replace(type_id=1)))
+            pair = (*single, last, B, last)
+            return Template(single, pair, pair, said["trim_offsets"])
+        pair = (*single, B._replace(type_id=1), last._replace(type_id=1))
+        return Template(single, pair, pair)
     raise BrokenError(f"tokenizer.json: post_processor must be a template, got {kind}")
 
 

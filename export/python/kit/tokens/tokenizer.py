@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from kit.errors import InputError
-from kit.tokens.normaliser import Text, steps
+from kit.tokens.normaliser import SPACE, Text, steps
 from kit.tokens.splitter import splitter
-from kit.tokens.template import added, template
+from kit.tokens.template import Place, added, template
 from kit.tokens.vocabulary import lookup_of
 
 NOWHERE = (-1, -1)
@@ -88,10 +88,14 @@ class Tokenizer:
         if split_special_tokens:
             own = [each for each in own if not each["special"]]
         self._raw = _Names({each["content"]: each for each in own if not each["normalized"]})
-        changed = {self._normalised(Text(each["content"], range(len(each["content"])))).letters: each for each in own if each["normalized"]}
+        changed = {
+            self._normalised(Text(each["content"], range(len(each["content"])))).letters: each
+            for each in own
+            if each["normalized"]
+        }
         self._late = _Names(changed)
 
-    def encode(self, text: str, cut: Cut = Cut()) -> Tokens:  # noqa: B008 - immutable
+    def encode(self, text: str, cut: Cut = Cut()) -> Tokens:
         """A text's tokens with the special ones.
 
         Raises:
@@ -115,26 +119,29 @@ class Tokenizer:
         """
         one, other = self._tokens(first), self._tokens(second)
         if cut.length is None:
-            return [self._around([one, other])]
+            return [self._around([one, other], self._template.pair)]
         room = cut.length - added(self._template.pair) - len(one.ids)
         if room <= cut.stride:
             raise InputError(f"the first text must leave more than {cut.stride} tokens for the second, got {room}")
-        return [self._around([one, part]) for part in _parts(other, room, cut)]
+        places = (self._template.pair, self._template.further)
+        return [self._around([one, part], places[number > 0]) for number, part in enumerate(_parts(other, room, cut))]
 
     def _single(self, tokens: Tokens, cut: Cut) -> Tokens:
         if cut.length is not None:
             room = cut.length - added(self._template.single)
             if room < 0:
-                raise InputError(f"max_length must be at least {cut.length - room}, the special tokens; got {cut.length}")
+                raise InputError(
+                    f"max_length must be at least {cut.length - room}, the special tokens; got {cut.length}"
+                )
             count = len(tokens.ids)
             if count > room:
                 tokens = tokens.cut(count - room, count) if cut.side == "left" else tokens.cut(0, room)
-        return self._around([tokens])
+        return self._around([tokens], self._template.single)
 
-    def _around(self, texts: Sequence[Tokens]) -> Tokens:
+    def _around(self, texts: Sequence[Tokens], places: Sequence[Place]) -> Tokens:
         """The tokens of one or two texts with the special ones around them."""
         found = Tokens()
-        for place in self._template.single if len(texts) == 1 else self._template.pair:
+        for place in places:
             own = texts[place.sequence] if place.sequence is not None else None
             ids = place.ids if own is None else own.ids
             found.ids += ids
@@ -189,10 +196,10 @@ class _Names:
             inside = (start > 0 and _is_word(letters[start - 1])) or (end < len(letters) and _is_word(letters[end]))
             if start < done or (said["single_word"] and inside):
                 continue
-            if said["lstrip"]:
-                start = max(done, len(letters[:start].rstrip()))
-            if said["rstrip"]:
-                end = len(letters) - len(letters[end:].lstrip())
+            while said["lstrip"] and start > done and letters[start - 1] in SPACE:
+                start -= 1
+            while said["rstrip"] and end < len(letters) and letters[end] in SPACE:
+                end += 1
             if start > done:
                 yield text.cut(done, start), None
             yield text.cut(start, end), said["id"]

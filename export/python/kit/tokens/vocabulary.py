@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -43,7 +44,11 @@ def bpe(said: Mapping[str, Any]) -> Lookup:
     Raises:
         BrokenError: It is of characters, drops merges at random, or marks words' ends.
     """
-    odd = [name for name in ("dropout", "continuing_subword_prefix", "end_of_word_suffix", "byte_fallback") if said.get(name)]
+    odd = [
+        name
+        for name in ("dropout", "continuing_subword_prefix", "end_of_word_suffix", "byte_fallback")
+        if said.get(name)
+    ]
     if odd:
         raise BrokenError(f"tokenizer.json: model BPE must be plain, of bytes, got {', '.join(odd)}")
     known, whole = said["vocab"], said.get("ignore_merges", False)
@@ -57,7 +62,9 @@ def bpe(said: Mapping[str, Any]) -> Lookup:
         if whole and text in known:
             return [(known[text], 0, len(word))]
         while len(parts) > 1:
-            rank, at = min((ranks.get((one[0], other[0]), len(ranks)), place) for place, (one, other) in enumerate(zip(parts, parts[1:])))
+            joined = [ranks.get((one[0], other[0]), len(ranks)) for one, other in itertools.pairwise(parts)]
+            rank = min(joined)
+            at = joined.index(rank)
             if rank == len(ranks):
                 break
             parts[at : at + 2] = [(parts[at][0] + parts[at + 1][0], parts[at][1], parts[at + 1][2])]
@@ -88,7 +95,11 @@ def _unknown(said: Mapping[str, Any]) -> int:
     return said["vocab"][name]
 
 
-KINDS: Mapping[str, Callable[[Mapping[str, Any]], Lookup]] = {"WordPiece": wordpiece, "BPE": bpe, "WordLevel": word_level}
+KINDS: Mapping[str, Callable[[Mapping[str, Any]], Lookup]] = {
+    "WordPiece": wordpiece,
+    "BPE": bpe,
+    "WordLevel": word_level,
+}
 
 
 def lookup_of(said: Mapping[str, Any]) -> Lookup:
