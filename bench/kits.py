@@ -1,7 +1,7 @@
 """How long a text bundle takes in the kit in Python, from the start of a process to its first answer.
 
-`python bench/kits.py BUNDLE` times `python -m kit BUNDLE --text TEXT`, each a fresh process, by turns of the bundle as a
-folder and as an archive, with the files in the system's cache, and with those of the bundle, of numpy and of
+`python bench/kits.py BUNDLE` times `python -m kit BUNDLE --text TEXT`, each a fresh process, by turns of the bundle as
+a folder and as an archive, with the files in the system's cache, and with those of the bundle, of numpy and of
 onnxruntime dropped from it. What is to hold: at most 1.5 s. `make bench-kits` makes a bundle of 25 MB for it.
 """
 
@@ -76,7 +76,8 @@ def main() -> int:
     holds = max(statistics.median(each) for each in times.values()) <= LIMIT_S
     for name, each in times.items():
         middle, most = statistics.median(each), max(each)
-        print(f"{name:14} {size / 1e6:.1f} MB: median {middle * 1e3:.0f} ms, slowest {most * 1e3:.0f} ms, n = {len(each)}")
+        told = f"median {middle * 1e3:.0f} ms, slowest {most * 1e3:.0f} ms, n = {len(each)}"
+        print(f"{name:14} {size / 1e6:.1f} MB: {told}")
     if options.output:
         options.output.parent.mkdir(parents=True, exist_ok=True)
         options.output.write_text(json.dumps({"bytes": size, "holds": holds, "seconds": times}, indent=1) + "\n")

