@@ -94,8 +94,9 @@ def _span(contract: Mapping[str, Any], answers: Sequence[tuple[Request, Arrays]]
         if score > best:
             best, span = score, found
     passage = answers[0][0].details["passage"]
-    text = passage[span[0] : span[1]] if span[0] >= 0 else ""
-    return {"answer": text, "start": span[0], "end": span[1], "score": float(best)}
+    if span[0] < 0:
+        return {"answer": "", "start": -1, "end": -1, "score": None}
+    return {"answer": passage[span[0] : span[1]], "start": span[0], "end": span[1], "score": float(best)}
 
 
 def _best_span(
