@@ -1,8 +1,8 @@
 """Writes what the kits' tokenizers must know of characters, as the library tokenizers has it.
 
-`python export/characters.py` writes `python/kit/tokens/characters.py` and `cpp/kit/characters.hpp`. The library's tables
-are of several old versions of Unicode, which no other program has: each character is asked for, and what comes out is
-what the kits go by. It takes tokenizers, whose answers these are, and ten seconds.
+`python export/characters.py` writes `python/kit/tokens/characters.py` and `cpp/kit/characters.hpp`. The library's
+tables are of several old versions of Unicode, which no other program has: each character is asked for, and what comes
+out is what the kits go by. It takes tokenizers, whose answers these are, and ten seconds.
 """
 
 from __future__ import annotations
@@ -103,7 +103,7 @@ def python(found: dict[str, list[int]]) -> str:
 
 
 MAPPED = {
-    "LOWER": "First, last and step of characters, and the lower case of the first; the others' follow at the same step.",
+    "LOWER": "First, last and step of characters, and the lower case of the first; the others' are as far off.",
     "PLAIN": "What is left of a character that the canonical decomposition takes apart, without its marks.",
     "ORDER": "Classes of those that are put in order and are no marks.",
 }

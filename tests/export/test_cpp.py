@@ -18,7 +18,7 @@ from tokenizers import Tokenizer, normalizers, processors
 
 from edgesft.cli.main import main
 from edgesft.measure.recording import recordings
-from tests.export import native, test_python_attacks, test_python_media
+from tests.export import bundles, native, test_python_attacks, test_python_media
 from tests.export.kinds import Made
 from tests.export.test_python import TEXTS
 from tests.export.test_python_tokens import texts
@@ -266,13 +266,36 @@ def test_sounds(
 
 def test_streams(made: dict[str, Path], run: Callable[..., Any], tmp_path: Path) -> None:
     import kit
-    from tests.export import bundles
 
     theirs = kit.open_bundle(made["stream"])
     for file in sorted((made["stream"].parent / "rows").rglob("*.wav")):
         frames = bundles.framed(soundfile.read(file, dtype="float32")[0])
         np.savez(tmp_path / "f.npz", frame=frames)
         same(json.loads(run(made["stream"], "--file", tmp_path / "f.npz").stdout), theirs.answer({"frame": frames}))
+
+
+def test_sound_in_frames(
+    streamed: dict[str, Path],
+    run: Callable[..., Any],
+    opened: Callable[[Path], Kit],
+    tmp_path: Path,
+) -> None:
+    import kit
+
+    file = streamed["clean"].parent / "rows" / "noisy.wav"
+    theirs = kit.open_bundle(streamed["clean"]).answer({"audio": str(file)})
+    for form in ("bundle", "bundle.zip"):
+        run(streamed["clean"].parent / form, "--file", file, "--output", tmp_path / "out.wav", "--golden")
+        ours, rate = soundfile.read(tmp_path / "out.wav", dtype="float32")
+        assert rate == theirs["rate"] and np.abs(ours - theirs["samples"]).max() < 1e-6
+    given = soundfile.read(file, dtype="float32")[0]
+    room = np.zeros(len(given), np.float32)
+    pointers = [each.ctypes.data_as(ctypes.POINTER(ctypes.c_float)) for each in (given, room)]
+    words = (pointers[0], ctypes.c_size_t(len(given)), rate, pointers[1], ctypes.c_size_t(len(room)))
+    told = json.loads(opened(streamed["clean"]).call("answer_samples", *words))
+    assert told == {"rate": rate, "samples": len(given)} and np.abs(room - theirs["samples"]).max() < 1e-6
+    row = {"audio": str(streamed["voice"].parent / "rows" / "noisy.wav")}
+    same(opened(streamed["voice"]).answer(row), kit.open_bundle(streamed["voice"]).answer(row))
 
 
 @pytest.mark.parametrize("kind", ["text", "image", "stream"])
@@ -361,7 +384,7 @@ def test_what_cannot_be_done(
 
 @pytest.mark.slow
 def test_under_the_sanitizers(made: dict[str, Path], runs_of: dict[str, Made], tmp_path: Path) -> None:
-    """Nothing is read or written where nothing is, and nothing undefined is done, by address and undefined sanitizer."""
+    """Nothing is read or written where nothing is, and nothing undefined is done, as two sanitizers have it."""
     flags = "-O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all"
     kit = native.made(SOURCE, tmp_path / "out", CXXFLAGS=flags) / "kit"
     for bundle in (*made.values(), *(each.bundle for each in runs_of.values())):

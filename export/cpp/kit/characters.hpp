@@ -83,7 +83,7 @@ constexpr const char ORDERED[] =
     "1bc9e-1bc9e 1d165-1d169 1d16d-1d172 1d17b-1d182 1d185-1d18b 1d1aa-1d1ad 1d242-1d244 1e000-1e006 1e008-1e018 "
     "1e01b-1e021 1e023-1e024 1e026-1e02a 1e8d0-1e8d6 1e944-1e94a ";
 
-/// First, last and step of characters, and the lower case of the first; the others' follow at the same step.
+/// First, last and step of characters, and the lower case of the first; the others' are as far off.
 constexpr const char LOWER[] =
     "41-5a/1=61 c0-d6/1=e0 d8-de/1=f8 100-12e/2=101 130-130/1=69.307 132-136/2=133 139-147/2=13a 14a-176/2=14b "
     "178-178/1=ff 179-17d/2=17a 181-181/1=253 182-184/2=183 186-186/1=254 187-187/1=188 189-18a/1=256 18b-18b/1=18c "

@@ -170,7 +170,8 @@ class Decoding {
             chances.push_back(chance);
         }
         double share = above / static_cast<double>(outputs.size());
-        return {Json::Map{{"label", labels_.back()}, {"share", share}, {"probabilities", chances}}, {}, 0};
+        Json label = labels_.empty() ? Json() : Json(labels_.back());
+        return {Json::Map{{"label", label}, {"share", share}, {"probabilities", chances}}, {}, 0};
     }
 
     Answer numbers(const Prepared&, const Outputs& outputs) const {

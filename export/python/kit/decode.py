@@ -131,7 +131,7 @@ def _probability(contract: Mapping[str, Any], answers: Sequence[tuple[Request, A
     decoding = contract["decoding"]
     chances = [float(outputs[decoding["output"]].reshape(-1)[0]) for _, outputs in answers]
     share = sum(chance >= decoding["threshold"] for chance in chances) / len(chances)
-    return {"label": contract["labels"][-1], "share": share, "probabilities": chances}
+    return {"label": (contract["labels"] or [None])[-1], "share": share, "probabilities": chances}
 
 
 def _numbers(contract: Mapping[str, Any], answers: Sequence[tuple[Request, Arrays]]) -> Any:
