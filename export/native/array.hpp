@@ -9,7 +9,7 @@
 #include "base64.hpp"
 #include "fields.hpp"
 #include "json.hpp"
-#include "onnxruntime_c_api.h"
+#include "ort.hpp"
 #include "refusal.hpp"
 
 namespace edgesft {

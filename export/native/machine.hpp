@@ -1,4 +1,4 @@
-// What Linux and Android tell of the machine, and what may slow it just now. Null where they do not tell.
+// What Linux, Android and iOS tell of the machine, and what may slow it just now. Null where they do not tell.
 #pragma once
 
 #include <sched.h>
@@ -6,6 +6,10 @@
 #include <sys/utsname.h>
 #ifdef __ANDROID__
 #include <sys/system_properties.h>
+#endif
+#ifdef __APPLE__
+#include <os/proc.h>
+#include <sys/sysctl.h>
 #endif
 
 #include <algorithm>
@@ -96,10 +100,20 @@ inline std::optional<std::string> property(const char* name) {
 }
 #endif
 
+#ifdef __APPLE__
+inline std::optional<std::int64_t> system_number(const char* name) {
+    std::int64_t value = 0;
+    std::size_t size = sizeof value;
+    return sysctlbyname(name, &value, &size, nullptr, 0) == 0 ? std::optional(value) : std::nullopt;
+}
+#endif
+
 inline std::int64_t cores() {
+#ifdef __linux__
     cpu_set_t set;
     CPU_ZERO(&set);
     if (sched_getaffinity(0, sizeof set, &set) == 0) return CPU_COUNT(&set);
+#endif
     return std::max(1U, std::thread::hardware_concurrency());
 }
 
@@ -133,23 +147,32 @@ inline Json::Map machine(const fs::path& root = "/") {
     uname(&system);
     fs::path cpu = root / "proc/cpuinfo";
 #ifdef __ANDROID__
-    std::string name = "Android";
+    std::string name = "Android", architecture = system.machine;
     std::optional<std::string> model = property("ro.product.model"), board = property("ro.board.platform");
+#elif defined(__APPLE__)
+    // Where others name the processor, iOS names the device: iPhone15,2.
+    std::string name = "iOS", architecture = "arm64";
+    std::optional<std::string> model = std::string(system.machine), board;
 #else
-    std::string name = system.sysname;
+    std::string name = system.sysname, architecture = system.machine;
     std::optional<std::string> model = either(value_in(cpu, "model name"), value_in(cpu, "Model"));
     std::optional<std::string> board =
         either(text_of(root / "proc/device-tree/model"), text_of(root / "sys/class/dmi/id/product_name"));
 #endif
+#ifdef __APPLE__
+    std::optional<std::int64_t> memory = system_number("hw.memsize");
+#else
+    std::optional<std::int64_t> memory = bytes_in(root / "proc/meminfo", "MemTotal");
+#endif
     return {
-        {"architecture", system.machine},
+        {"architecture", architecture},
         {"system", name},
         {"model", model},
         {"board", board},
         {"cores", cores()},
         {"instructions", instructions(root)},
         {"governor", text_of(root / "sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")},
-        {"memory_bytes", bytes_in(root / "proc/meminfo", "MemTotal")},
+        {"memory_bytes", memory},
         {"cache_bytes", cache_bytes(root)},
         {"kernel", system.release},
         {"python", nullptr},
@@ -177,12 +200,17 @@ inline Json::Map conditions(const fs::path& root = "/") {
         throttles = each + (throttles.is_null() ? 0 : *throttles.as<std::int64_t>());
     }
     std::optional<std::string> load = text_of(root / "proc/loadavg");
+#ifdef __APPLE__
+    std::optional<std::int64_t> memory = static_cast<std::int64_t>(os_proc_available_memory());
+#else
+    std::optional<std::int64_t> memory = bytes_in(root / "proc/meminfo", "MemAvailable");
+#endif
     return {
         {"load", load ? Json(std::strtod(load->c_str(), nullptr)) : Json()},
         {"temperature_mc", most(numbers(root / "sys/class/thermal", "thermal_zone", "temp"))},
         {"frequency_khz", most(numbers(cpus, "cpu", "cpufreq/scaling_cur_freq"))},
         {"throttles", throttles},
-        {"memory_free_bytes", bytes_in(root / "proc/meminfo", "MemAvailable")},
+        {"memory_free_bytes", memory},
     };
 }
 
@@ -191,7 +219,11 @@ inline std::int64_t peak_bytes() {
     if (auto peak = bytes_in("/proc/self/status", "VmHWM")) return *peak;
     rusage usage{};
     getrusage(RUSAGE_SELF, &usage);
+#ifdef __APPLE__
+    return static_cast<std::int64_t>(usage.ru_maxrss);  // bytes there, thousands of them elsewhere
+#else
     return static_cast<std::int64_t>(usage.ru_maxrss) * 1024;
+#endif
 }
 
 }  // namespace edgesft

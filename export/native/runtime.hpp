@@ -13,7 +13,7 @@
 #include <vector>
 
 #include "machine.hpp"
-#include "onnxruntime_c_api.h"
+#include "ort.hpp"
 #include "refusal.hpp"
 
 namespace edgesft {
@@ -115,6 +115,7 @@ class Runtime {
     /// The library's one function by name.
     const OrtApiBase* (*opened(const std::string& path))() {
 #ifdef EDGESFT_LINKED
+        static_cast<void>(path);
         library_ = RTLD_DEFAULT;
         return OrtGetApiBase;
 #else

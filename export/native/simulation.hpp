@@ -2,6 +2,9 @@
 #pragma once
 
 #include <sys/utsname.h>
+#ifdef __APPLE__
+#include <TargetConditionals.h>
+#endif
 
 #include <cctype>
 #include <fstream>
@@ -17,6 +20,9 @@ constexpr const char* SOFTWARE[] = {"libvk_swiftshader", "libvulkan_lvp", "libEG
 
 /// What stands in for a provider's hardware in this process, after the session was made; nothing where nothing does.
 inline std::optional<std::string> simulation(const std::string& provider) {
+#if defined(__APPLE__) && TARGET_OS_SIMULATOR
+    return "the simulator of iOS, on a Mac";
+#endif
     // An emulator of a processor shows programs the files of the one that it emulates, but not through this path.
     std::ifstream file("/proc/thread-self/maps");
     std::string loaded{std::istreambuf_iterator<char>(file), {}};

@@ -18,9 +18,9 @@ from tokenizers import Tokenizer, normalizers, processors
 
 from edgesft.cli.main import main
 from edgesft.measure.recording import recordings
-from tests.export import bundles, native, test_python_attacks, test_python_media
+from tests.export import bundles, detector, native, test_python_attacks, test_python_media
 from tests.export.kinds import Made
-from tests.export.test_python import TEXTS
+from tests.export.test_python import BOXES, TEXTS
 from tests.export.test_python_tokens import texts
 from tests.ship import runs
 
@@ -272,6 +272,17 @@ def test_streams(made: dict[str, Path], run: Callable[..., Any], tmp_path: Path)
         frames = bundles.framed(soundfile.read(file, dtype="float32")[0])
         np.savez(tmp_path / "f.npz", frame=frames)
         same(json.loads(run(made["stream"], "--file", tmp_path / "f.npz").stdout), theirs.answer({"frame": frames}))
+
+
+@pytest.mark.parametrize("settings", BOXES)
+def test_boxes(settings: dict[str, Any], opened: Callable[[Path], Kit], tmp_path: Path) -> None:
+    labels = ["cat", "dog", "owl"]
+    ours = opened(detector.boxes(tmp_path, labels, **settings))
+    for seed in range(1, 4):
+        row = detector.rows(3 + settings.get("more", 0), seed=seed)
+        np.savez(tmp_path / "row.npz", **row)
+        found = ours.answer({"file": str(tmp_path / "row.npz")})
+        assert found["boxes"] == detector.expected(labels, row, settings)
 
 
 def test_sound_in_frames(

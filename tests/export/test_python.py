@@ -22,7 +22,7 @@ from edgesft.measure.recording import recordings
 from edgesft.ship.session import runner
 from edgesft.tasks import registry
 from edgesft.tasks.source import resolve
-from tests.export import bundles, streams
+from tests.export import bundles, detector, streams
 from tests.export.conftest import KIT
 from tests.export.kinds import Made
 from tests.ship import runs
@@ -182,6 +182,26 @@ def test_a_stream_carries_its_states_on(made: dict[str, Path], tmp_path: Path) -
         logits = bundles.played(model, frames)[-1]["logits"][0]
         assert ours["label"] == labels[logits.argmax()] == file.parent.name
         assert ours["score"] == pytest.approx(1 / (1 + np.exp(-abs(logits[0] - logits[1]))), rel=1e-4)
+
+
+BOXES = [
+    {"iou": 0.5, "most": 100, "least_score": 0.3},
+    {"iou": 0.2, "most": 7, "least_score": 0.01},
+    {"iou": 0.5, "most": 50, "least_score": 0.1, "kept": True},
+    {"iou": 0.5, "most": 50, "least_score": 0.2, "more": 1},
+    {"iou": 0.5, "most": 9, "least_score": 0.9999},
+]
+
+
+@pytest.mark.parametrize("settings", BOXES)
+def test_boxes(settings: dict[str, Any], tmp_path: Path) -> None:
+    import kit
+
+    labels = ["cat", "dog", "owl"]
+    opened = kit.open_bundle(detector.boxes(tmp_path, labels, **settings))
+    for seed in range(1, 4):
+        row = detector.rows(3 + settings.get("more", 0), seed=seed)
+        assert opened.answer(row)["boxes"] == detector.expected(labels, row, settings)
 
 
 def gain(heard: np.ndarray, wanted: np.ndarray) -> float:

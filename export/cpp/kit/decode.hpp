@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "boxes.hpp"
 #include "model.hpp"
 #include "prepare.hpp"
 
@@ -141,6 +142,8 @@ class Decoding {
         return {Json::Map{{"answer", utf8_of(text)}, {"start", found.first}, {"end", found.second}, {"score", best}}, {}, 0};
     }
 
+    Answer boxes(const Prepared&, const Outputs& outputs) const { return {boxes_in(said(), labels_, outputs[0]), {}, 0}; }
+
     Answer frames(const Prepared& row, const Outputs& outputs) const {
         Framing framing(said());
         Adder add(framing, said().number("gain"));
@@ -183,7 +186,7 @@ class Decoding {
     static constexpr std::pair<const char*, Decode> KINDS[] = {
         {"classes", &Decoding::classes}, {"tags", &Decoding::tags},     {"heads", &Decoding::heads},
         {"span", &Decoding::span},       {"frames", &Decoding::frames}, {"probability", &Decoding::probability},
-        {"numbers", &Decoding::numbers},
+        {"numbers", &Decoding::numbers}, {"boxes", &Decoding::boxes},
     };
 
     const Json& contract_;

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from kit.boxes import seen
 from kit.errors import BrokenError
 from kit.frames import Adder
 from kit.model import Arrays
@@ -118,6 +119,11 @@ def _highest(scores: np.ndarray, allowed: np.ndarray, count: int) -> np.ndarray:
     return places[np.argsort(-scores[places], kind="stable")[:count]]
 
 
+def _boxes(contract: Mapping[str, Any], answers: Sequence[tuple[Request, Arrays]]) -> Any:
+    """What is where on a picture."""
+    return {"boxes": seen(contract["decoding"], contract["labels"], answers[0][1])}
+
+
 def _frames(contract: Mapping[str, Any], answers: Sequence[tuple[Request, Arrays]]) -> Any:
     """The sound that a stream's answers make; its samples are an array."""
     decoding, details = contract["decoding"], answers[0][0].details
@@ -147,6 +153,7 @@ KINDS: Mapping[str, Decode] = {
     "tags": _tags,
     "heads": _heads,
     "span": _span,
+    "boxes": _boxes,
     "frames": _frames,
     "probability": _probability,
     "numbers": _numbers,

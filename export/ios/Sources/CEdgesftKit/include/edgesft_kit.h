@@ -1,0 +1,1 @@
+../../../../cpp/edgesft_kit.h
