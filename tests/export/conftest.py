@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tests.export import bundles, kinds, streams
+from tests.export import bundles, kinds, native, streams
 
 KIT = Path(__file__).parents[2] / "export" / "python"
 
@@ -30,3 +32,15 @@ def streamed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 def runs_of(tmp_path_factory: pytest.TempPathFactory) -> dict[str, kinds.Made]:
     """Task → a run and its bundle; read only."""
     return kinds.write(tmp_path_factory.mktemp("kinds"))
+
+
+@pytest.fixture(scope="session")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of the program and the library, built without optimisation: a test's time is the compiler's."""
+    return native.made(native.ROOT / "export" / "cpp", tmp_path_factory.mktemp("cpp"), CXXFLAGS="-O0")
+
+
+@pytest.fixture
+def run(built: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """The program."""
+    return lambda *words, code=0: native.program(built / "kit", words, code)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -34,3 +35,10 @@ def library() -> Path:
     if not found:
         pytest.skip("this onnxruntime has no library of its own, as those for Linux have")
     return found[0]
+
+
+def program(path: Path, words: Sequence[object], code: int) -> subprocess.CompletedProcess[str]:
+    command = [str(path), "--runtime", str(library()), *map(str, words)]
+    done = subprocess.run(command, capture_output=True, text=True, encoding="utf-8", timeout=120)
+    assert done.returncode == code, (done.stdout, done.stderr)
+    return done

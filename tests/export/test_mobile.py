@@ -15,7 +15,7 @@ from tests.export import native
 EXPORT = native.ROOT / "export"
 MAIN = EXPORT / "android" / "app" / "src" / "main"
 KOTLIN = MAIN / "kotlin" / "dev" / "edgesft" / "kit"
-HEADER = (EXPORT / "cpp" / "edgesft_kit.h").read_text("utf-8")
+HEADER = (EXPORT / "cpp" / "include" / "edgesft_kit.h").read_text("utf-8")
 
 KIT = """
 package dev.edgesft.kit;
@@ -92,10 +92,10 @@ def test_what_kotlin_calls_is_there() -> None:
 
 
 def test_what_swift_calls_is_there() -> None:
-    said = (EXPORT / "ios" / "Sources" / "EdgesftKit" / "Kit.swift").read_text("utf-8")
+    said = (EXPORT / "ios" / "EdgesftKit" / "Kit.swift").read_text("utf-8")
     assert set(re.findall(r"edgesft_kit_\w+(?=\()", said)) <= set(re.findall(r"edgesft_kit_\w+(?=\()", HEADER))
-    for link in ("cpp/edgesft_kit.cpp", "cpp/kit/kit.hpp", "native/json.hpp", "include/edgesft_kit.h"):
-        assert (EXPORT / "ios" / "Sources" / "CEdgesftKit" / link).is_file()
+    for folder in re.findall(r'path: "([^"]+)"', (EXPORT / "Package.swift").read_text("utf-8")):
+        assert (EXPORT / folder).is_dir()
 
 
 def test_texts_and_folders_of_the_android_application() -> None:
@@ -119,7 +119,13 @@ def test_java_reaches_the_kit(made: dict[str, Path], streamed: dict[str, Path], 
         pytest.skip("it takes a JDK with jni.h, and none is here")
     if not (native.HEADERS / "onnxruntime_c_api.h").is_file():
         pytest.skip(f"{native.HEADERS} has no onnxruntime_c_api.h: export/runner/headers.sh fetches it")
-    folders = [home / "include", home / "include" / "linux", EXPORT / "cpp", EXPORT / "native", native.HEADERS]
+    folders = [
+        home / "include",
+        home / "include" / "linux",
+        EXPORT / "cpp" / "include",
+        EXPORT / "native",
+        native.HEADERS,
+    ]
     library = tmp_path / "libedgesft_kit_jni.so"
     sources = [MAIN / "cpp" / "kit_jni.cpp", EXPORT / "cpp" / "edgesft_kit.cpp"]
     command = [

@@ -12,7 +12,7 @@ import soundfile
 from PIL import Image
 
 from edgesft.data.media import audio, image
-from tests.export import conftest  # noqa: F401 - finds the kit
+from tests.export import conftest
 
 FILTERS = ("nearest", "lanczos", "bilinear", "bicubic", "box", "hamming")
 
@@ -218,8 +218,13 @@ def test_frames_that_are_put_together_again_are_the_sound(changes: dict[str, Any
         assert np.abs(frames[place] - wanted).max() < 1e-5
 
 
-def test_sound_is_the_reference_s_own_file() -> None:
-    """What reads sounds in training and on the device is one file; a copy would drift."""
-    from kit import audio as ours
+def test_what_measures_and_what_hears_is_the_reference_s_own_file() -> None:
+    """A copy would drift. Links to folders would be missing in a wheel, which has each folder once."""
+    from kit import agent as measuring
+    from kit import audio as hearing
 
-    assert Path(ours.__file__).resolve() == Path(audio.__file__).resolve()
+    from edgesft.measure import agent
+
+    for ours, theirs in ((hearing, audio), (measuring, agent)):
+        assert Path(ours.__file__).resolve() == Path(theirs.__file__).resolve()
+    assert not [link for link in conftest.KIT.parent.rglob("*") if link.is_symlink() and link.is_dir()]

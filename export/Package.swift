@@ -1,4 +1,6 @@
 // swift-tools-version:5.9
+// The kit for iOS (ios/README.md). It lies here, for a package holds nothing from outside of its folder: the kit in C++ is
+// beside it.
 import PackageDescription
 
 let package = Package(
@@ -9,18 +11,16 @@ let package = Package(
         .package(url: "https://github.com/microsoft/onnxruntime-swift-package-manager", from: "1.21.0")
     ],
     targets: [
-        // The kit in C++ as it is: `cpp` and `native` are links to it.
         .target(
             name: "CEdgesftKit",
             dependencies: [.product(name: "onnxruntime", package: "onnxruntime-swift-package-manager")],
-            exclude: ["cpp/Makefile", "cpp/README.md", "cpp/kit.cpp", "cpp/kit", "native"],
-            sources: ["cpp/edgesft_kit.cpp"],
-            cxxSettings: [
-                .headerSearchPath("cpp"), .headerSearchPath("cpp/kit"), .headerSearchPath("native"),
-                .define("EDGESFT_LINKED"),
-            ]
+            path: "cpp",
+            exclude: ["Makefile", "README.md", "kit.cpp"],
+            sources: ["edgesft_kit.cpp"],
+            publicHeadersPath: "include",
+            cxxSettings: [.headerSearchPath("kit"), .headerSearchPath("../native"), .define("EDGESFT_LINKED")]
         ),
-        .target(name: "EdgesftKit", dependencies: ["CEdgesftKit"]),
+        .target(name: "EdgesftKit", dependencies: ["CEdgesftKit"], path: "ios/EdgesftKit"),
     ],
     cxxLanguageStandard: .cxx17
 )

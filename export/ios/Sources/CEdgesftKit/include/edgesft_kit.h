@@ -1,1 +1,0 @@
-../../../../cpp/edgesft_kit.h
