@@ -27,8 +27,9 @@ using Write = std::function<void(const Json::Map&)>;
 ///
 /// Args:
 ///     options: Of the command line, with `states`, input → output.
-///     requests: That are taken in turn.
-inline void measure_alone(Agent& agent, const Write& write, const Fields& options, const std::vector<Arrays>& requests) {
+///     requests: Gives those that are taken in turn.
+inline void measure_alone(Agent& agent, const Write& write, const Fields& options,
+                          const std::function<std::vector<Arrays>()>& requests) {
     auto told = [&](const std::string& op, Json::Map fields = {}) {
         Json::Map reply = ask(agent, op, fields);
         write(reply);
@@ -44,7 +45,7 @@ inline void measure_alone(Agent& agent, const Write& write, const Fields& option
     told("model");
     const Json* states = options.given("states");
     if (states && !states->as<Json::Map>()->empty()) told("feedback", {{"states", *states}});
-    agent.take(requests);
+    agent.take(requests());
     told("first");
     Json warm = told("warm_up", {{"seconds", options.number("warmup-seconds")}});
     auto typical_ns = static_cast<double>(std::max<std::int64_t>(1, Fields("warm_up", warm).whole("typical_ns", 0)));

@@ -101,7 +101,7 @@ int run(const Fields& options) {
             Json::Map all = options.members();
             all.emplace_back("states", states_of(options));
             Json told = all;
-            measure_alone(agent, write, Fields("options", told), requests_in(options.text("inputs")));
+            measure_alone(agent, write, Fields("options", told), [&] { return requests_in(options.text("inputs")); });
         } catch (const std::exception& error) {  // the reader must find the reason among the lines
             output.write({{"op", nullptr}, {"error", error.what()}});
             code = 1;

@@ -49,7 +49,7 @@ class Bundle {
     const Json& manifest() const { return manifest_; }
 
     /// What device code must know besides the weights; not before `check`.
-    const Json& contract() {
+    const Json& contract() const {
         if (contract_.is_null()) contract_ = json("contract.json");
         return contract_;
     }
@@ -110,7 +110,7 @@ class Bundle {
         if (!wrong.empty()) throw Broken(wrong);
     }
 
-    /// Why no file of a bundle may be called so; empty where it may.
+    /// Whether a file of a bundle may be called so.
     static bool is_name(std::string_view name) {
         constexpr std::string_view devices[] = {"con", "prn", "aux", "nul"};
         std::size_t parts = 0;
@@ -228,7 +228,8 @@ class Bundle {
     std::map<std::string, std::pair<std::uint64_t, std::string>> listed_;
     std::unique_ptr<Mapped> whole_;
     mutable std::map<std::string, std::unique_ptr<Mapped>> mapped_;
-    Json manifest_, contract_;
+    Json manifest_;
+    mutable Json contract_;
 };
 
 }  // namespace edgesft

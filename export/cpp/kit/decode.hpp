@@ -25,7 +25,7 @@ struct Answer {
 class Decoding {
   public:
     /// Throws Broken where the contract says what this kit does not know.
-    explicit Decoding(Bundle& bundle) : contract_(bundle.contract()) {
+    explicit Decoding(const Bundle& bundle) : contract_(bundle.contract()) {
         Fields contract("contract", contract_), said = contract.object("decoding"), limits = contract.object("thresholds");
         kind_ = said.text("kind");
         labels_ = contract.words("labels");

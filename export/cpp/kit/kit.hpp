@@ -127,20 +127,21 @@ class Kit {
                                  {"seconds", how.seconds},
                                  {"rounds", how.rounds},
                                  {"warmup-seconds", how.warmup_seconds},
-                                 {"states", *contract_json().find("states")}};
+                                 {"states", *contract().find("states")}};
         model_.reset();  // or its memory would be the agent's, too
+        std::string failure;
         try {
             Agent agent(library_);
-            measure_alone(agent, write, Fields("options", options), requests);
+            measure_alone(agent, write, Fields("options", options), [&] { return requests; });
         } catch (const Refusal& error) {
-            throw Unavailable(error.what());
+            failure = error.what();
         }
         load();
+        if (!failure.empty()) throw Unavailable(failure);
     }
 
   private:
-    const Json& contract_json() const { return const_cast<Bundle&>(bundle_).contract(); }
-    Fields contract() const { return Fields("contract", contract_json()); }
+    Fields contract() const { return Fields("contract", bundle_.contract()); }
 
     /// A provider that is there and does not start is passed over.
     void load() {

@@ -19,7 +19,7 @@ namespace edgesft {
 class Preparation {
   public:
     /// Throws Broken where the contract says what this kit does not know.
-    explicit Preparation(Bundle& bundle) : contract_(bundle.contract()), said_(*contract_.find("preparation")) {
+    explicit Preparation(const Bundle& bundle) : contract_(bundle.contract()), said_(*contract_.find("preparation")) {
         Fields said("preparation", said_);
         kind_ = said.text("kind");
         columns_ = said.words("columns");

@@ -52,7 +52,9 @@ class Model:
             with source(bundle, variant) as file:
                 self._session = onnxruntime.InferenceSession(file, options, providers=providers)
         except Exception as error:  # ONNX Runtime raises unrelated types of its own
-            raise BrokenError(f"{variant['file']}: must load in ONNX Runtime, got: {error}") from error
+            # Another provider may be at fault: one that is there and finds no hardware, or cannot compile the model.
+            refusal = BrokenError if provider == CPU else UnavailableError
+            raise refusal(f"{variant['file']}: must load in ONNX Runtime, got: {error}") from error
         if provider not in self._session.get_providers():
             raise UnavailableError(f"{provider} must start on this device, got a session without it")
         self._session.disable_fallback()
