@@ -267,6 +267,12 @@ def test_golden_rows_hold_and_are_missed_where_the_model_is_another(
         assert "'logits' must be within 0.001" in kit(spoilt, "--golden", code=1).stderr
 
 
+def test_no_golden_row_tells_where_its_file_lay(made: dict[str, Path]) -> None:
+    for kind in ("image", "stream"):
+        said = (made[kind] / "golden.json").read_text()
+        assert {row["row"] for row in json.loads(said)["rows"]} == {None} and str(made[kind].parent) not in said
+
+
 def test_golden_rows_also_check_the_preparation(made: dict[str, Path], tmp_path: Path) -> None:
     spoilt = runs.copy(made["text"], tmp_path / "b")
     runs.edit(spoilt / "golden.json", lambda said: said["rows"][0]["row"].update(text="the other"))
