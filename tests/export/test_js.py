@@ -114,15 +114,18 @@ def test_tokens_that_were_added(probe: Probe, tokenizer: dict[str, Any]) -> None
     assert [each["ids"] for each in got] == [reference.encode(text).ids for text in texts]
 
 
+def characters() -> list[str]:
+    """All of the first planes, where scripts are; of ideographs and private ones some."""
+    codes = [*range(0x3100), *range(0x3100, 0xA000, 61), *range(0xA000, 0xD800, 7), *range(0xE000, 0x10000, 7)]
+    return [chr(code) for code in (*codes, *range(0x10000, 0x1FB00), *range(0x1FB00, 0x110000, 997))]
+
+
 def test_every_character_is_of_the_kind_that_tokenizers_says(probe: Probe) -> None:
     from tokenizers import normalizers, pre_tokenizers
 
     told = {"clean_text": True, "handle_chinese_chars": True, "strip_accents": None, "lowercase": True}
     reference, splitting = normalizers.BertNormalizer(**told), pre_tokenizers.BertPreTokenizer()
-    # All of the first planes, where scripts are; of ideographs and private ones each 61st.
-    codes = [*range(0x3100), *range(0x3100, 0xA000, 61), *range(0xA000, 0xD800, 7), *range(0xE000, 0x10000, 7)]
-    codes += [*range(0x10000, 0x1FB00), *range(0x1FB00, 0x110000, 997)]
-    texts = [f"a{chr(code)}b" for code in codes]
+    texts = [f"a{letter}b" for letter in characters()]
     assert probe("normalised", texts=texts, options=told) == [reference.normalize_str(text) for text in texts]
     expected = [[word for word, _ in splitting.pre_tokenize_str(text)] for text in texts]
     assert probe("words", texts=texts) == expected

@@ -1,0 +1,346 @@
+"""The kit for browsers, in a browser: WebAssembly and WebGPU, equal answers, refusals, figures that gate, no network."""
+
+from __future__ import annotations
+
+import functools
+import http.server
+import json
+import subprocess
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from edgesft.cli.main import main
+from edgesft.measure.recording import recordings
+from tests.export.chromium import WEBGPU, Chromium
+from tests.export.reference import Reference, same
+from tests.export.script import installed, node
+from tests.export.test_js import NASTY, characters, random_texts
+from tests.export.test_node import pictures
+from tests.ship import runs
+
+pytestmark = pytest.mark.kits
+
+DONE = "document.querySelector('#golden .badge').textContent || !document.querySelector('#problems').hidden"
+
+ASK = """(async () => {
+    const {Remote} = await import('/web/remote.js');
+    const {soundRow} = await import('/web/files.js');
+    const remote = new Remote();
+    await remote.ask('open', {place: new URL('/bundle.zip', location.href).href, provider: %s, threads: 1, variant: %s});
+    const rows = %s;
+    const found = [];
+    for (const row of rows) {
+        const answers = [];
+        await remote.ask('answers', {row}, (each) => answers.push(each));
+        found.push(answers);
+    }
+    remote.close();
+    return found;
+})()"""
+"""Answers to rows, by the page's own modules."""
+
+WITHIN = {"wasm": 1e-5, "webgpu": 1e-4}
+"""How far a probability may lie from the reference's: sums are taken in another order."""
+
+
+@pytest.fixture(scope="session")
+def kit(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The kit with its packages."""
+    node()
+    return installed("web", tmp_path_factory.mktemp("web"))
+
+
+@pytest.fixture(scope="session")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], Chromium]]:
+    """A browser for a provider, started when it is first asked for."""
+    found: dict[str, Chromium] = {}
+
+    def get(provider: str = "wasm") -> Chromium:
+        if provider not in found:
+            flags = WEBGPU if provider == "webgpu" else ()
+            found[provider] = Chromium(tmp_path_factory.mktemp(f"profile-{provider}"), *flags)
+        return found[provider]
+
+    yield get
+    for each in found.values():
+        each.close()
+
+
+@contextmanager
+def served(kit: Path, bundle: Path, *words: str) -> Iterator[str]:
+    """The address of a bundle's page."""
+    command = [node(), str(kit / "serve.mjs"), str(bundle), "--port", "0", *words]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    try:
+        yield process.stdout.readline().strip()
+    finally:
+        process.terminate()
+        process.wait()
+
+
+@pytest.mark.parametrize("provider", ["wasm", "webgpu"])
+@pytest.mark.parametrize("kind", ["text", "image", "stream"])
+@pytest.mark.parametrize("form", ["bundle.zip", "bundle"])
+def test_golden_rows(kit: Path, browser: Any, made: Path, provider: str, kind: str, form: str) -> None:
+    page = browser(provider)
+    with served(kit, made / kind / form) as address:
+        page.goto(
+            f"{address}?provider={provider}"
+            if provider == "wasm"
+            else f"{address}web/?bundle=../{form}{'' if form.endswith('zip') else '/'}&provider=webgpu"
+        )
+        page.wait(DONE)
+        assert page.evaluate("document.querySelector('#golden .badge').textContent") == "hold"
+        expected = {"wasm": "CPUExecutionProvider", "webgpu": "WebGpuExecutionProvider"}[provider]
+        assert f"on {expected} of ONNX Runtime" in page.text()
+        assert kind != "text" or "5 texts become the tokens" in page.text()
+
+
+@pytest.mark.parametrize("provider", ["wasm", "webgpu"])
+@pytest.mark.parametrize("variant", ["fp32", "fp32-static"])
+def test_texts(kit: Path, browser: Any, made: Path, provider: str, variant: str) -> None:
+    page, reference = browser(provider), Reference(made / "text/bundle")
+    rows = [json.loads(line)["text"] for line in (made / "text/rows.jsonl").read_text("utf-8").splitlines()]
+    texts = [*rows, *NASTY, *random_texts(30)]
+    with served(kit, made / "text/bundle.zip") as address:
+        page.goto(address)
+        asked = json.dumps([{"text": text} for text in texts])
+        answers = page.evaluate(ASK % (json.dumps(provider), json.dumps(variant), asked))
+    for text, (mine,) in zip(texts, answers, strict=True):
+        same(mine, reference({"text": text}), WITHIN[provider])
+
+
+@pytest.mark.parametrize("provider", ["wasm", "webgpu"])
+def test_pictures(kit: Path, browser: Any, made: Path, tmp_path: Path, provider: str) -> None:
+    page, reference = browser(provider), Reference(made / "image/bundle")
+    # A browser rounds 16 bits to 8, where the reference takes the upper 8.
+    files = [file for file in pictures(made, tmp_path) if file.name != "deep.png"]
+    with served(kit, made / "image/bundle.zip") as address:
+        page.goto(address)
+        page.wait(DONE)
+        page.evaluate("document.querySelector('#image').multiple = true")
+        page.choose("#image", *files)
+        rows = "[...document.querySelector('#image').files].map((file) => ({file}))"
+        answers = page.evaluate(ASK % (json.dumps(provider), "undefined", rows))
+    for file, (mine,) in zip(files, answers, strict=True):
+        same(mine, reference({"image": str(file)}), WITHIN[provider])
+
+
+@pytest.mark.parametrize("provider", ["wasm", "webgpu"])
+def test_a_stream(kit: Path, browser: Any, made: Path, provider: str) -> None:
+    page, reference = browser(provider), Reference(made / "stream/bundle")
+    files = sorted((made / "stream/rows").glob("*/*.wav"))[:3]
+    with served(kit, made / "stream/bundle.zip") as address:
+        page.goto(address)
+        page.wait(DONE)
+        page.evaluate("document.querySelector('#audio').multiple = true")
+        page.choose("#audio", *files)
+        rows = "await Promise.all([...document.querySelector('#audio').files].map((file) => soundRow(file, 16000)))"
+        answers = page.evaluate(ASK % (json.dumps(provider), "undefined", rows))
+    for file, own in zip(files, answers, strict=True):
+        for mine, theirs in zip(own, reference.stream(file), strict=True):
+            same(mine, theirs, WITHIN[provider])
+
+
+def test_every_character_is_of_the_kind_that_tokenizers_says(kit: Path, browser: Any, made: Path) -> None:
+    """A browser has tables of Unicode of its own."""
+    from tokenizers import normalizers, pre_tokenizers
+
+    page, texts = browser(), [f"a{letter}b" for letter in characters()]
+    reference, splitting = normalizers.BertNormalizer(), pre_tokenizers.BertPreTokenizer()
+    with served(kit, made / "text/bundle.zip") as address:
+        page.goto(address)
+        told = {"clean_text": True, "handle_chinese_chars": True, "strip_accents": None, "lowercase": True}
+        code = """(async (texts, told) => {
+            const {normalised, words} = await import('/js/wordpiece.js');
+            return texts.map((text) => [normalised(text, told), words(text)]);
+        })(%s, %s)"""
+        found = page.evaluate(code % (json.dumps(texts), json.dumps(told)))
+    for text, (mine, split) in zip(texts, found, strict=True):
+        assert mine == reference.normalize_str(text), repr(text)
+        assert split == [word for word, _ in splitting.pre_tokenize_str(text)], repr(text)
+
+
+def test_a_person_at_the_page(kit: Path, browser: Any, made: Path) -> None:
+    page = browser()
+    with served(kit, made / "text/bundle.zip") as address:
+        page.goto(address)
+        page.wait(DONE)
+        assert page.evaluate("document.title") == "mood – edgesft bundle"
+        page.evaluate("document.querySelector('#input').value = 'the film is great'")
+        page.evaluate("document.querySelector('#text').requestSubmit()")
+        page.wait("document.querySelector('#answer').innerText")
+        assert page.evaluate("document.querySelector('#answer .label').innerText").startswith("positive")
+        # Another bundle, by its file.
+        page.choose("#archive", made / "stream/bundle.zip")
+        page.wait("document.title.startsWith('tones')")
+        page.wait(DONE)
+        page.choose("#audio", sorted((made / "stream/rows/rising").glob("*.wav"))[0])
+        page.wait("!document.querySelector('#course').hidden")
+        assert "Probability of “rising” over 6 frames." in page.text() and "rising" in page.text()
+        assert page.evaluate("document.querySelectorAll('#try form:not([hidden])').length") == 0
+        assert not [line for line in page.console if "favicon" not in line], page.console
+
+
+def test_what_is_changed_is_refused_by_name(kit: Path, browser: Any, made: Path, tmp_path: Path) -> None:
+    page, broken = browser(), runs.copy(made / "text/bundle", tmp_path / "b")
+    runs.flip(broken / "models/fp32/model.onnx")
+    (broken / "lineage.json").unlink()
+    with served(kit, broken) as address:
+        page.goto(address)
+        page.wait(DONE)
+        problems = page.evaluate("document.querySelector('#problems').innerText")
+    assert "models/fp32/model.onnx: must have sha256" in problems
+    assert "lineage.json: must be there, got 404" in problems
+    assert page.evaluate("document.querySelector('#try').hidden")
+    (broken / "extra.bin").write_bytes(b"x")
+    (broken / "lineage.json").write_bytes((made / "text/bundle/lineage.json").read_bytes())
+    runs.zipped(list(runs.contents(broken).items()), tmp_path / "b.zip")
+    with served(kit, tmp_path / "b.zip") as address:
+        page.goto(address)
+        page.wait(DONE)
+        problems = page.evaluate("document.querySelector('#problems').innerText")
+    assert "extra.bin: must be a file of the manifest" in problems and "models/fp32/model.onnx" in problems
+
+
+def test_what_is_no_bundle(kit: Path, browser: Any, made: Path) -> None:
+    page = browser()
+    with served(kit, made / "text/bundle.zip") as address:
+        page.goto(f"{address}web/?bundle=../nothing.zip")
+        page.wait(DONE)
+        assert "got 404 for" in page.text()
+        page.choose("#archive", made / "text/rows.jsonl")
+        page.wait("document.querySelector('#problems').innerText.includes('archive must')")
+
+
+def measured(page: Chromium, seconds: float = 0.5) -> None:
+    page.wait(DONE)
+    page.evaluate(f"document.querySelector('#seconds').value = '{seconds}'")
+    page.evaluate("document.querySelector('#measure').click()")
+    page.wait("!document.querySelector('#save').hidden")
+    page.evaluate("document.querySelector('#send').click()")
+    page.wait("document.querySelector('#status').textContent === 'Sent.'")
+
+
+def test_figures_gate(kit: Path, browser: Any, tmp_path: Path) -> None:
+    """Of a model that takes long enough for the clock, which steps by 5 µs."""
+    run = runs.write(tmp_path)
+    model = slow_model(run)
+    from edgesft.ship.pack import Order, pack
+    from tests.ship.conftest import QUIET
+
+    bundle = pack(Order(run, tmp_path / "b", variants=("model",)), QUIET).path
+    page, device, budget = browser(), tmp_path / "device.jsonl", tmp_path / "budget.yaml"
+    with served(kit, bundle, "--measurements", str(device)) as address:
+        page.goto(address)
+        measured(page)
+    (found,) = recordings(device)
+    (info,) = [json.loads(line) for line in device.read_text("utf-8").splitlines()][:1]
+    assert info["clock_ns"] == 5000 and info["machine"]["isolated"] and info["runtime_bytes"] > 10_000_000
+    assert found.measurement.machine["cores"] and found.measurement.machine["onnxruntime"] == "onnxruntime-web 1.30.0"
+    assert len(found.measurement.rounds) == 20 and not found.suspicions
+    for limit, code in ((1000, 0), (1e-6, 1)):
+        budget.write_text(f"version: 1\nprofile: x86-1-thread\nlatency_ms: {{p50: {limit}}}\n")
+        assert main(["check", str(model), "--budget", str(budget), "--measurements", str(device), "--quiet"]) == code
+
+
+def slow_model(run: Path) -> Path:
+    """Makes a run's model one whose table is 20 MB, and gives the file of its bundle."""
+    import onnx
+
+    from tests.ship.test_kinds import renewed
+
+    onnx.save(runs.model(width=40_000), str(run / "model.onnx"))
+    renewed(run)
+    return run.parent / "b/models/fp32/model.onnx"
+
+
+def test_a_model_that_is_shorter_than_the_clock_can_tell(kit: Path, browser: Any, made: Path, tmp_path: Path) -> None:
+    page, device = browser(), tmp_path / "device.jsonl"
+    with served(kit, made / "text/bundle.zip", "--measurements", str(device)) as address:
+        page.goto(address)
+        measured(page)
+        assert "A sample is the mean of" in page.text()
+    (found,) = recordings(device)
+    assert found.suspicions and "the mean of" in found.suspicions[0]
+
+
+def test_a_gpu_in_software_is_never_timed(kit: Path, browser: Any, made: Path, tmp_path: Path) -> None:
+    page, device = browser("webgpu"), tmp_path / "device.jsonl"
+    with served(kit, made / "text/bundle.zip", "--measurements", str(device)) as address:
+        page.goto(f"{address}web/?bundle=../bundle.zip&send=/measurements&provider=webgpu")
+        measured(page)
+        assert page.evaluate("document.querySelector('#latency table').hidden")
+    (found,) = recordings(device)
+    assert "swiftshader" in found.measurement.simulated and not found.measurement.rounds
+    assert found.measurement.provider == "WebGpuExecutionProvider"
+
+
+def test_without_a_gpu_nothing_runs_in_its_place(kit: Path, browser: Any, made: Path) -> None:
+    page = browser()
+    with served(kit, made / "text/bundle.zip") as address:
+        page.goto(f"{address}web/?bundle=../bundle.zip&provider=webgpu")
+        page.wait(DONE)
+        assert "WebGPU must find an adapter, got none" in page.text()
+
+
+class Quiet(http.server.SimpleHTTPRequestHandler):
+    """A host of files that knows nothing of isolation."""
+
+    def log_message(self, *args: object) -> None:
+        pass
+
+
+def test_any_host_of_files_and_then_no_network(kit: Path, browser: Any, made: Path, tmp_path: Path) -> None:
+    page, site = browser(), tmp_path / "site"
+    subprocess.run([node(), str(kit / "serve.mjs"), str(made / "text/bundle"), "--site", str(site)], check=True)
+    assert not list(site.rglob("*.md.")) and (site / "ort/ort.wasm.min.mjs").is_file()
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=str(site)))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        page.goto(f"http://localhost:{server.server_address[1]}/web/?bundle=../bundle/")
+        page.wait(DONE)
+        assert not page.evaluate("crossOriginIsolated")
+        page.evaluate("navigator.serviceWorker.ready.then(() => true)")
+        for _ in range(2):  # Once to be kept, once to be isolated by what was kept.
+            page.goto(f"http://localhost:{server.server_address[1]}/web/?bundle=../bundle/")
+            page.wait(DONE)
+        assert page.evaluate("crossOriginIsolated") and page.evaluate("document.querySelector('#threads').length > 1")
+    finally:
+        server.shutdown()
+        server.server_close()
+    page.goto(f"http://localhost:{server.server_address[1]}/web/?bundle=../bundle/&threads=2")
+    page.wait(DONE)
+    assert page.evaluate("document.querySelector('#golden .badge').textContent") == "hold"
+    assert "2 threads" in page.text()
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ((), "node serve.mjs BUNDLE"),
+        (("/nothing",), "must be a folder or an archive that exists"),
+        (("{bundle}", "--porto", "1"), "--porto"),
+    ],
+)
+def test_what_is_said_wrongly(kit: Path, made: Path, words: tuple[str, ...], message: str) -> None:
+    command = [node(), str(kit / "serve.mjs"), *(word.format(bundle=made / "text/bundle") for word in words)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=20)
+    assert done.returncode == 2 and message in done.stderr and "    at " not in done.stderr
+
+
+@pytest.mark.parametrize(
+    "path", ["/web/../../package.json", "/js/..%2f..%2fREADME.md", "/etc/passwd", "/bundle/../x", "/web/%00"]
+)
+def test_nothing_else_is_served(kit: Path, made: Path, path: str) -> None:
+    import http.client
+
+    with served(kit, made / "text/bundle") as address:
+        connection = http.client.HTTPConnection(address.split("/")[2])
+        connection.request("GET", path)
+        assert connection.getresponse().status in (400, 404)
