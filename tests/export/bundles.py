@@ -74,7 +74,7 @@ def image(folder: Path) -> Path:
         "image-classification",
         {},
     )
-    _without_text(made)
+    without_text(made)
     return packed(made, folder, "bars")
 
 
@@ -85,16 +85,16 @@ def stream(folder: Path) -> Path:
     rng = np.random.default_rng(0)
     sizes = (((32, STATE), 0.3), ((STATE, STATE), 0.1))
     mixing = [rng.normal(size=size, scale=scale).astype(np.float32) for size, scale in sizes]
-    sounds = [_frames(row["audio"]) for row in data]
+    sounds = [framed(row["audio"]) for row in data]
     body = _recurrent(*mixing, np.zeros((STATE, 2), np.float32))
-    last = np.stack([_played(body, frames)[-1]["state_out"][0] for frames in sounds])
+    last = np.stack([played(body, frames)[-1]["state_out"][0] for frames in sounds])
     head = _solved(last, [row["label"] == "rising" for row in data])
     options = {"inputs": {"frame": {"shape": [FRAME], "dtype": "float32"}}, "metric": "accuracy"}
     contract = {"labels": ["falling", "rising"], "options": options}
     model = _recurrent(*mixing, head)
     run = rewritten(folder / "made", model, contract, tiny.rows(40), "arrays", {})
-    _without_text(run)
-    answers = _played(model, sounds[0])
+    without_text(run)
+    answers = played(model, sounds[0])
     states = [np.zeros((1, STATE), np.float32), *(each["state_out"] for each in answers)]
     requests = {f"{place}/frame": sounds[0][place][np.newaxis] for place in range(5)}
     requests |= {f"{place}/state": states[place] for place in range(5)}
@@ -130,7 +130,7 @@ def _outputs(model: onnx.ModelProto, name: str, feeds: np.ndarray) -> np.ndarray
     return np.concatenate([session.run([name], {"pixel_values": feed[np.newaxis]})[0] for feed in feeds])
 
 
-def _played(model: onnx.ModelProto, frames: np.ndarray) -> list[dict[str, np.ndarray]]:
+def played(model: onnx.ModelProto, frames: np.ndarray) -> list[dict[str, np.ndarray]]:
     """What a streaming model answers to each frame, its state fed back."""
     import onnxruntime
 
@@ -142,12 +142,12 @@ def _played(model: onnx.ModelProto, frames: np.ndarray) -> list[dict[str, np.nda
     return found
 
 
-def _frames(samples: np.ndarray) -> np.ndarray:
+def framed(samples: np.ndarray) -> np.ndarray:
     count = len(samples) // FRAME
     return samples[: count * FRAME].reshape(count, FRAME)
 
 
-def _model(
+def built(
     name: str, nodes: list[onnx.NodeProto], ends: list[dict[str, list[object]]], **weights: np.ndarray
 ) -> onnx.ModelProto:
     """A model of float inputs and outputs, each with its shape."""
@@ -174,7 +174,7 @@ def _pictures(filters: np.ndarray, head: np.ndarray) -> onnx.ModelProto:
     ]
     ends = [{"pixel_values": ["batch", 3, 16, 16]}, {"logits": ["batch", 2]}]
     axes = {"height": np.asarray([2], np.int64), "width": np.asarray([3], np.int64)}
-    return _model("bars", nodes, ends, filters=filters, head=head, **axes)
+    return built("bars", nodes, ends, filters=filters, head=head, **axes)
 
 
 def _recurrent(into: np.ndarray, back: np.ndarray, head: np.ndarray) -> onnx.ModelProto:
@@ -199,10 +199,10 @@ def _recurrent(into: np.ndarray, back: np.ndarray, head: np.ndarray) -> onnx.Mod
     ends = [{"frame": [1, FRAME], "state": [1, STATE]}, {"logits": [1, 2], "state_out": [1, STATE]}]
     weights = {"cosines": np.cos(turns), "sines": np.sin(turns), "into": into, "back": back, "head": head}
     weights["floor"] = np.asarray(1e-2)
-    return _model("tones", nodes, ends, **{name: each.astype(np.float32) for name, each in weights.items()})
+    return built("tones", nodes, ends, **{name: each.astype(np.float32) for name, each in weights.items()})
 
 
-def _without_text(run: Path) -> None:
+def without_text(run: Path) -> None:
     """Takes away what `runs.write` left of another task."""
     for name in ("tokenizer.json", "tokenizer_config.json"):
         (run / name).unlink()

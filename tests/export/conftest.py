@@ -1,17 +1,26 @@
-"""Bundles that every kit opens, made once."""
+"""Bundles that kits open, made once; the kit in Python is imported from where it lies."""
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
 
-from tests.export import bundles
+from tests.export import bundles, kinds
+
+KIT = Path(__file__).parents[2] / "export" / "python"
+
+sys.path.insert(0, str(KIT))
 
 
 @pytest.fixture(scope="session")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with `text/`, `image/` and `stream/` (`tests.export.bundles`); read only."""
-    folder = tmp_path_factory.mktemp("bundles")
-    bundles.write(folder)
-    return folder
+def made(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Kind → the three bundles' folders; read only."""
+    return bundles.write(tmp_path_factory.mktemp("bundles"))
+
+
+@pytest.fixture(scope="session")
+def runs_of(tmp_path_factory: pytest.TempPathFactory) -> dict[str, kinds.Made]:
+    """Task → a run and its bundle; read only."""
+    return kinds.write(tmp_path_factory.mktemp("kinds"))
