@@ -1,63 +1,104 @@
 // @ts-check
-/** Outputs → answer (`decoding` of the contract, export/BUNDLE.md). */
+/** Outputs → answer, by the contract's `decoding` (export/BUNDLE.md). */
 
 import { numbers } from "./array.js";
+import { Adder } from "./frames.js";
 import { refused } from "./refused.js";
 
 /**
- * @typedef {object} Answer
- * @property {string} [label] Of the greatest score. @property {number} [score] Its probability.
- * @property {boolean} [known] Whether the input is of a known class; where the contract has a threshold.
- * @property {Record<string, Answer>} [heads] @property {Answer[]} [tags] Of each word. @property {number[]} [numbers]
+ * @typedef {import("./prepare.js").Request & { outputs: import("./array.js").Feeds }} Answered
+ * @typedef {any} Answer Of classes a label, its probability (`score`), and `known` where the contract has a threshold.
  */
+
+const KINDS = { classes, tags, heads, frames, probability, numbers: plain, none };
 
 /**
  * @param {any} contract
- * @param {import("./array.js").Feeds} outputs Of one inference.
- * @param {number[] | null} places Of `tags`: which token answers for each word.
- * @returns {Answer}
+ * @returns {(answered: Answered[]) => Answer} Of the requests that one row became.
  */
-export function decode(contract, outputs, places = null) {
-  const { decoding, labels } = contract;
-  const values = () => numbers(outputs[decoding.output]);
-  switch (decoding.kind) {
-    case "classes":
-      return { ...likeliest(values(), labels, decoding.temperature), ...familiar(values(), contract) };
-    case "tags": {
-      const scores = values();
-      const one = (token) => likeliest(scores.subarray(token * labels.length, (token + 1) * labels.length), labels, 1);
-      return { tags: (places ?? Array.from({ length: scores.length / labels.length }, (_, token) => token)).map(one) };
-    }
-    case "heads": {
-      const scores = values();
-      const one = ({ name, first, classes }) => {
-        const own = labels.slice(first, first + classes).map((label) => label.slice(name.length + 1));
-        return [name, likeliest(scores.subarray(first, first + classes), own, decoding.temperature)];
-      };
-      return { heads: Object.fromEntries(decoding.heads.map(one)) };
-    }
-    case "numbers":
-      return { numbers: Array.from(values()) };
-    case "none":
-      return {};
-    default:
-      throw refused("contract", `decoding.kind must be one that this kit knows, got '${decoding.kind}'`, "contract.json");
-  }
+export function decoding(contract) {
+  const decode = KINDS[contract.decoding.kind];
+  if (decode) return (answered) => decode(contract, answered);
+  const message = `decoding.kind must be one of ${Object.keys(KINDS).join(", ")} for this kit, got '${contract.decoding.kind}'`;
+  throw refused("contract", message, "contract.json");
+}
+
+/** @param {any} contract @param {Answered} answered */
+const scoresOf = ({ decoding: { output } }, { outputs }) => numbers(outputs[output]);
+
+/** @param {any} contract @param {Answered[]} answered The last one of a stream has heard all. */
+function classes(contract, answered) {
+  const { decoding: said, labels, thresholds } = contract;
+  const scores = scoresOf(contract, /** @type {Answered} */ (answered.at(-1))).subarray(0, said.classes);
+  const least = thresholds.unknown?.accept_above;
+  return { ...likeliest(scores, labels, said.temperature), ...(least === undefined ? {} : { known: sure(scores) >= least }) };
 }
 
 /** @param {Float64Array} scores @param {string[]} labels @param {number} temperature */
-function likeliest(scores, labels, temperature) {
+function likeliest(scores, labels, temperature = 1) {
   const best = scores.indexOf(Math.max(...scores));
   const all = scores.reduce((sum, score) => sum + Math.exp((score - scores[best]) / temperature), 0);
-  return { label: labels[best] ?? String(best), score: 1 / all };
+  return { label: labels[best] ?? best, score: 1 / all };
 }
 
-/** Whether a score of how well the classes fit reaches the contract's threshold. @param {Float64Array} scores @param {any} contract */
-function familiar(scores, { thresholds }) {
-  const least = thresholds.unknown?.accept_above;
-  if (least === undefined) return {};
+/** How sure a model is that an input is of a class that it knows. @param {Float64Array} scores */
+function sure(scores) {
   const best = Math.max(...scores);
   const mean = scores.reduce((sum, score) => sum + score, 0) / scores.length;
-  const all = scores.reduce((sum, score) => sum + Math.exp(score - best), 0);
-  return { known: best - mean + Math.log(all) >= least };
+  return best - mean + Math.log(scores.reduce((sum, score) => sum + Math.exp(score - best), 0));
 }
+
+/** The label of each word; null where the word was cut off. @param {any} contract @param {Answered[]} answered */
+function tags(contract, [answered]) {
+  const { labels } = contract;
+  const scores = scoresOf(contract, answered);
+  const own = (token) => scores.subarray(token * labels.length, (token + 1) * labels.length);
+  return answered.details.places.map((token) => (token < 0 ? null : likeliest(own(token), labels).label));
+}
+
+/** The likeliest class of each head among its own. @param {any} contract @param {Answered[]} answered */
+function heads(contract, [answered]) {
+  const scores = scoresOf(contract, answered);
+  const one = ({ name, first, classes: count }) => {
+    const labels = contract.labels.slice(first, first + count).map((label) => label.replace(`${name}/`, ""));
+    return [name, likeliest(scores.subarray(first, first + count), labels)];
+  };
+  return Object.fromEntries(contract.decoding.heads.map(one));
+}
+
+/** The sound that a stream's answers make. @param {any} contract @param {Answered[]} answered */
+function frames(contract, answered) {
+  const { decoding: said } = contract;
+  const { count, rate } = answered[0].details;
+  const adder = new Adder(said);
+  const samples = new Float32Array(answered.length * said.hop);
+  answered.forEach((each, place) => samples.set(adder.next(scoresOf(contract, each)), place * said.hop));
+  const lag = said.window - said.hop;
+  return { rate, samples: samples.slice(lag, lag + count) };
+}
+
+/** How likely each frame has it, and the share of frames that have. @param {any} contract @param {Answered[]} answered */
+function probability(contract, answered) {
+  const probabilities = answered.map((each) => scoresOf(contract, each)[0]);
+  const share = probabilities.filter((each) => each >= contract.decoding.threshold).length / probabilities.length;
+  return { label: contract.labels.at(-1), share, probabilities };
+}
+
+/** @param {any} contract @param {Answered[]} answered */
+function plain(contract, answered) {
+  return nested(answered.at(-1)?.outputs[contract.decoding.output]);
+}
+
+/** @param {any} _contract @param {Answered[]} answered */
+function none(_contract, answered) {
+  return Object.fromEntries(Object.entries(answered.at(-1)?.outputs ?? {}).map(([name, each]) => [name, nested(each)]));
+}
+
+/** An array as lists within lists. @param {any} array */
+function nested(array) {
+  const all = array.dtype === "string" ? array.data : Array.from(numbers(array));
+  return array.shape.reduceRight(chunks, all)[0];
+}
+
+/** @param {any[]} flat @param {number} size */
+const chunks = (flat, size) => Array.from({ length: size ? flat.length / size : 1 }, (_, place) => flat.slice(place * size, (place + 1) * size));

@@ -2,11 +2,10 @@
 /** The application itself: opens a bundle on a runtime, answers rows, runs the golden rows. */
 
 import { openBundle } from "./bundle.js";
-import { decode } from "./decode.js";
+import { decoding } from "./decode.js";
 import { compare, goldenRows } from "./golden.js";
 import { Model } from "./model.js";
-import { frames } from "./frames.js";
-import { preparer } from "./prepare.js";
+import { preparation } from "./prepare.js";
 import { refused } from "./refused.js";
 import { select } from "./variant.js";
 
@@ -20,11 +19,14 @@ import { select } from "./variant.js";
  * @property {(bundle: import("./bundle.js").Bundle, variant: import("./variant.js").Variant, provider: string, threads: number) => Promise<any>} session
  */
 
-/** A bundle, the model that this device takes, and what makes inputs of rows. */
+/** Kinds of preparation of which the golden rows hold the raw ones, too. */
+const TEXTS = ["text", "words"];
+
+/** A bundle, the model that this device takes, and what is around it. */
 export class Kit {
   /**
    * @param {import("./bundle.js").Bundle} bundle @param {Model} model @param {string} provider @param {number} threads
-   * @param {(row: import("./prepare.js").Row) => import("./array.js").Feeds} prepare
+   * @param {import("./prepare.js").Preparation} prepare
    */
   constructor(bundle, model, provider, threads, prepare) {
     this.bundle = bundle;
@@ -32,6 +34,7 @@ export class Kit {
     this.provider = provider;
     this.threads = threads;
     this.prepare = prepare;
+    this.decode = decoding(bundle.contract);
   }
 
   /**
@@ -42,19 +45,10 @@ export class Kit {
    */
   static async open(source, runtime, { threads = 1, variant: name } = {}) {
     const bundle = await openBundle(source);
-    const device = await runtime.device();
-    const all = bundle.manifest.variants;
-    const variants = all.filter((each) => name === undefined || each.name === name);
-    if (variants.length === 0) throw refused("input", `variant must be one of ${all.map((each) => each.name).join(", ")}, got '${name}'`);
-    const taken = select(variants, device);
-    if (!taken) {
-      const known = variants.map((each) => `${each.name} (ONNX Runtime ${each.runtime}, ${each.providers.join(" or ")})`);
-      const here = `${device.providers.join(", ")} of ONNX Runtime ${device.runtime} on ${device.architecture || "an unknown processor"}`;
-      throw refused("manifest", `a variant must fit ${here}, got ${known.join("; ")}`, "manifest.json");
-    }
-    const prepare = await preparer(bundle, runtime.tokenizers);
-    const session = await runtime.session(bundle, taken.variant, taken.provider, threads);
-    return new Kit(bundle, new Model(runtime.ort, session, taken.variant, bundle.contract), taken.provider, threads, prepare);
+    const { variant, provider } = taken(bundle.manifest.variants, await runtime.device(), name);
+    const prepare = await preparation(bundle, runtime.tokenizers);
+    const session = await runtime.session(bundle, variant, provider, threads);
+    return new Kit(bundle, new Model(runtime.ort, session, variant, bundle.contract), provider, threads, prepare);
   }
 
   /**
@@ -62,30 +56,15 @@ export class Kit {
    * @returns {Promise<import("./decode.js").Answer>}
    */
   async answer(row) {
-    const { outputs } = await this.model.run(this.prepare(row));
-    return decode(this.bundle.contract, outputs);
-  }
-
-  /**
-   * @returns {(row: import("./prepare.js").Row) => Promise<import("./decode.js").Answer>} Answers rows that follow each
-   *   other: states go from one to the next. One row at a time.
-   */
-  stream() {
+    const answered = [];
     let states = this.model.states();
-    return async (row) => {
-      const found = await this.model.run(this.prepare(row), states);
+    for (const request of this.prepare(row)) {
+      const found = await this.model.run(request.feeds, states);
       states = found.states;
-      return decode(this.bundle.contract, found.outputs);
-    };
-  }
-
-  /**
-   * @param {import("./prepare.js").Row} row
-   * @yields {import("./decode.js").Answer} Of a streaming model and a sound, one for each frame; of others the only one.
-   */
-  async *answers(row) {
-    const answer = this.stream();
-    for (const each of frames(row, this.bundle.contract)) yield await answer(each);
+      answered.push({ ...request, outputs: found.outputs });
+    }
+    if (answered.length === 0) throw refused("input", "a row must make at least one inference, got none: it is too short");
+    return this.decode(answered);
   }
 
   /**
@@ -108,11 +87,25 @@ export class Kit {
         file: variant.file,
         message: `'${name}' must be within ${limit} of its largest magnitude on ${this.provider}, got ${mismatch ?? `off by ${apart.toPrecision(2)} of it`}`,
       }));
-    const texts = rows.filter((row) => typeof row.row?.text === "string");
+    const written = TEXTS.includes(this.bundle.contract.preparation.kind);
+    const texts = rows.filter((row) => written && row.row !== null);
     for (const row of texts) {
-      const apart = compare([row.inputs], [this.prepare({ text: row.row.text })], 0).filter((each) => each.apart !== 0);
-      if (apart.length) findings.push({ kind: "golden", file: "golden.json", message: `'${row.row.text}' must become the same ${apart[0].name}, got another` });
+      const [{ feeds }] = this.prepare(row.row);
+      const wrong = compare([row.inputs], [feeds], 0).find((each) => each.apart !== 0);
+      const message = `${JSON.stringify(row.row)} must become the same ${wrong?.name}, got another`;
+      if (wrong) findings.push({ kind: "golden", file: "golden.json", message });
     }
     return { rows: rows.length, prepared: texts.length, outputs, findings };
   }
+}
+
+/** @param {import("./variant.js").Variant[]} all @param {import("./variant.js").Device} device @param {string | undefined} name */
+function taken(all, device, name) {
+  const variants = all.filter((each) => name === undefined || each.name === name);
+  if (variants.length === 0) throw refused("input", `variant must be one of ${all.map((each) => each.name).join(", ")}, got '${name}'`);
+  const found = select(variants, device);
+  if (found) return found;
+  const known = variants.map((each) => `${each.name} (ONNX Runtime ${each.runtime}, ${each.providers.join(" or ")})`);
+  const here = `${device.providers.join(", ")} of ONNX Runtime ${device.runtime} on ${device.architecture || "an unknown processor"}`;
+  throw refused("manifest", `a variant must fit ${here}, got ${known.join("; ")}`, "manifest.json");
 }

@@ -1,14 +1,15 @@
 // @ts-check
 /** Spectra of sounds in float64, and the bands over them that edgesft/data/media/audio.py computes. */
 
-/** A discrete Fourier transform of one size, a power of two (Cooley and Tukey, 1965). */
+/** A discrete Fourier transform of one size: of powers of two by halves (Cooley and Tukey, 1965), of others term by term. */
 export class Fourier {
   /** @param {number} size Of what is transformed. */
   constructor(size) {
     this.size = size;
-    this.cosines = Float64Array.from({ length: size / 2 }, (_, turn) => Math.cos((2 * Math.PI * turn) / size));
-    this.sines = Float64Array.from({ length: size / 2 }, (_, turn) => -Math.sin((2 * Math.PI * turn) / size));
-    const bits = Math.log2(size);
+    this.cosines = Float64Array.from({ length: size }, (_, turn) => Math.cos((2 * Math.PI * turn) / size));
+    this.sines = Float64Array.from({ length: size }, (_, turn) => -Math.sin((2 * Math.PI * turn) / size));
+    const bits = Math.ceil(Math.log2(size));
+    this.fast = 2 ** bits === size;
     this.order = Uint32Array.from({ length: size }, (_, place) => {
       let found = 0;
       for (let bit = 0; bit < bits; bit++) if (place & (1 << bit)) found |= 1 << (bits - 1 - bit);
@@ -24,6 +25,7 @@ export class Fourier {
    * @param {Float64Array} real @param {Float64Array} imaginary Both of `size`.
    */
   transform(real, imaginary) {
+    if (!this.fast) return this.slow(real, imaginary);
     const { size, cosines, sines, order } = this;
     for (let place = 0; place < size; place++) {
       const other = order[place];
@@ -46,6 +48,38 @@ export class Fourier {
         }
       }
     }
+  }
+
+  /** @param {Float64Array} real @param {Float64Array} imaginary */
+  slow(real, imaginary) {
+    const { size, cosines, sines } = this;
+    const [before, beside] = [real.slice(), imaginary.slice()];
+    for (let k = 0; k < size; k++) {
+      let [x, y] = [0, 0];
+      for (let place = 0; place < size; place++) {
+        const turn = (k * place) % size;
+        x += before[place] * cosines[turn] - beside[place] * sines[turn];
+        y += before[place] * sines[turn] + beside[place] * cosines[turn];
+      }
+      [real[k], imaginary[k]] = [x, y];
+    }
+  }
+
+  /**
+   * @param {ArrayLike<number>} spectrum Of each frequency from 0 to half of the rate the real and the imaginary part.
+   * @returns {Float64Array} Samples of which it is the spectrum; of the first and the last the imaginary part does not count.
+   */
+  inverse(spectrum) {
+    const { size, real, imaginary } = this;
+    for (let k = 0; k <= size / 2; k++) {
+      real[k] = real[(size - k) % size] = spectrum[2 * k];
+      // Mirrored and turned the other way, which makes of a transform its inverse.
+      const edge = k === 0 || 2 * k === size;
+      imaginary[k] = edge ? 0 : -spectrum[2 * k + 1];
+      imaginary[(size - k) % size] = -imaginary[k];
+    }
+    this.transform(real, imaginary);
+    return real.map((value) => value / size);
   }
 
   /**

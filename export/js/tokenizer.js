@@ -31,11 +31,31 @@ export class Tokenizer {
 
   /** @param {string} text @returns {Encoding} */
   encode(text) {
-    const { max_length: most, truncation_side: side, split_special_tokens: split } = this.options;
-    const ids = this.part.ids(text, split ?? false);
+    return this.part.framed(this.cut(this.idsOf(text)));
+  }
+
+  /**
+   * @param {string[]} words
+   * @returns {Encoding & { words: (number | null)[] }} Of all of them, and which word each token is of.
+   */
+  encodeWords(words) {
+    const tokens = this.cut(words.flatMap((word, number) => this.idsOf(word).map((id) => ({ id, number }))));
+    const encoding = this.part.framed(tokens.map((token) => token.id));
+    const before = this.part.framed([NaN]).ids.findIndex(Number.isNaN);
+    return { ...encoding, words: encoding.ids.map((_, place) => tokens[place - before]?.number ?? null) };
+  }
+
+  /** @param {string} text */
+  idsOf(text) {
+    return this.part.ids(text, this.options.split_special_tokens ?? false);
+  }
+
+  /** What has room beside the special tokens. @template T @param {T[]} tokens @returns {T[]} */
+  cut(tokens) {
+    const { max_length: most, truncation_side: side } = this.options;
     const room = Math.max(0, most - this.added);
-    if (ids.length <= room) return this.part.framed(ids);
-    return this.part.framed(side === "left" ? ids.slice(ids.length - room) : ids.slice(0, room));
+    if (tokens.length <= room) return tokens;
+    return side === "left" ? tokens.slice(tokens.length - room) : tokens.slice(0, room);
   }
 }
 

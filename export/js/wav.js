@@ -71,6 +71,21 @@ function readSamples(view, at, size, { read, channels, rate, bytes }) {
   return { rate, samples };
 }
 
+/**
+ * @param {Float32Array} samples @param {number} rate
+ * @returns {Uint8Array} A WAV file of one channel, floats of 32 bits.
+ */
+export function writeWav(samples, rate) {
+  const data = new Uint8Array(44 + 4 * samples.length);
+  const view = new DataView(data.buffer);
+  data.set(Array.from("RIFF    WAVEfmt ", (letter) => letter.charCodeAt(0)));
+  data.set(Array.from("data", (letter) => letter.charCodeAt(0)), 36);
+  const said = [[4, data.length - 8], [16, 16], [20, FLOAT | (1 << 16)], [24, rate], [28, 4 * rate], [32, 4 | (32 << 16)], [40, 4 * samples.length]];
+  for (const [at, value] of said) view.setUint32(at, value, true);
+  samples.forEach((value, place) => view.setFloat32(44 + 4 * place, value, true));
+  return data;
+}
+
 /** @param {Uint8Array} data @param {number} at */
 const tag = (data, at) => String.fromCharCode(...data.subarray(at, at + 4));
 

@@ -2,31 +2,31 @@
 // @ts-check
 /** The command line: opens a bundle, and answers, checks or measures. */
 
-import { createInterface } from "node:readline";
+import { writeFile } from "node:fs/promises";
 import { parseArgs } from "node:util";
 
 import { Kit } from "../js/kit.js";
 import { measure } from "../js/measure.js";
-import { role as roleOf } from "../js/prepare.js";
 import { Refused } from "../js/refused.js";
+import { writeWav } from "../js/wav.js";
 import { openFiles } from "./files.js";
-import { rowOf } from "./rows.js";
+import { rows } from "./rows.js";
 import { nodeRuntime } from "./runtime.js";
 
-const USAGE = `node kit.mjs BUNDLE                     what it is, and whether its golden rows hold here
-node kit.mjs BUNDLE --text "…"          its answer to a text; several --text, and --file FILE for what a file holds
-node kit.mjs BUNDLE --file x.png        its answer to a picture, or to a sound (WAV)
-node kit.mjs BUNDLE --rows              its answers to rows of JSON on the standard input, one a line
-node kit.mjs BUNDLE --golden            whether its golden rows hold here; exit code 0 or 1
-node kit.mjs BUNDLE --measure > device.jsonl     latency, for edgesft check --measurements
+const USAGE = `node kit.mjs BUNDLE                           what it is, and which of its models this device takes
+node kit.mjs BUNDLE --text "…"                its answer to a text, an answer a line
+node kit.mjs BUNDLE --file x.png              … to a picture, a sound (WAV), or to rows of text or numbers (JSON lines)
+node kit.mjs BUNDLE --file noisy.wav --output clear.wav      what a model of sound makes of it, frame by frame
+node kit.mjs BUNDLE --golden                  do the golden rows hold on this device? exit code 0 or 1
+node kit.mjs BUNDLE --measure > device.jsonl  latency, for edgesft check --measurements
 
-  --provider cpu|webgpu    --threads 1    --variant NAME (instead of the one that fits first)
+  --provider cpu|webgpu|…  --threads 1  --variant NAME (instead of the one that fits first)
   --samples 300  --seconds 5  --rounds 20  --warmup-seconds 5      how long it measures`;
 
 const OPTIONS = /** @type {const} */ ({
   text: { type: "string", multiple: true },
   file: { type: "string", multiple: true },
-  rows: { type: "boolean" },
+  output: { type: "string" },
   golden: { type: "boolean" },
   measure: { type: "boolean" },
   provider: { type: "string", default: "cpu" },
@@ -50,10 +50,9 @@ function number(options, name) {
 }
 
 /** @param {Kit} kit */
-function about({ bundle, model, provider, threads }) {
-  const { manifest, contract } = bundle;
-  say(`${manifest.name}, version ${manifest.version}: ${contract.task}, ${contract.labels.length} labels`);
-  say(`variant ${model.variant.name} (${model.variant.precision}) on ${provider}, ${threads} thread${threads > 1 ? "s" : ""}`);
+function about({ bundle, model, provider }) {
+  const { manifest: { name, version }, contract: { task, labels, preparation } } = bundle; // prettier-ignore
+  say({ name, version, task, labels, reads: preparation.kind, variant: model.variant.name, provider });
 }
 
 /** @param {Kit} kit @returns {Promise<number>} Exit code. */
@@ -68,14 +67,12 @@ async function golden(kit) {
 
 /** @param {Kit} kit @param {any} options */
 async function answers(kit, options) {
-  const role = roleOf(kit.bundle.contract);
-  for (const text of options.text ?? []) say({ text, ...(await kit.answer({ text })) });
-  for (const file of options.file ?? []) {
-    const row = await rowOf(file, role);
-    for await (const answer of kit.answers(row)) say({ file, ...answer });
+  for await (const row of rows(kit.bundle.contract, options)) {
+    const answer = await kit.answer(row);
+    const { rate, samples } = answer;
+    if (samples && options.output) await writeFile(options.output, writeWav(samples, rate));
+    say(samples ? { rate, samples: samples.length, file: options.output } : answer);
   }
-  if (!options.rows) return;
-  for await (const line of createInterface({ input: process.stdin })) if (line.trim()) say(await kit.answer(JSON.parse(line)));
 }
 
 /** @param {string[]} words @returns {Promise<number>} Exit code, as edgesft has them. */
@@ -93,14 +90,14 @@ async function main(words) {
     for await (const line of measure(kit, runtime, settings)) say(line);
     return 0;
   }
-  if (options.text || options.file || options.rows) {
-    await answers(kit, options);
-    return 0;
-  }
-  if (!options.golden) about(kit);
-  return golden(kit);
+  await answers(kit, options);
+  if (options.golden) return golden(kit);
+  if (!options.text && !options.file) about(kit);
+  return 0;
 }
 
+// Whoever reads the answers may have enough of them.
+process.stdout.on("error", (error) => process.exit(/** @type {any} */ (error).code === "EPIPE" ? 0 : 1));
 try {
   process.exitCode = await main(process.argv.slice(2));
 } catch (error) {

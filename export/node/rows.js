@@ -1,25 +1,55 @@
 // @ts-check
-/** Files → rows: pictures and sounds as the reference decodes them. */
+/** What a command line gives → rows: pictures and sounds as the reference decodes them. */
 
 import { readFile } from "node:fs/promises";
 
-import { refused } from "../js/refused.js";
 import { readNetpbm } from "../js/netpbm.js";
+import { refused } from "../js/refused.js";
 import { readWav } from "../js/wav.js";
 
+/** Kinds of preparation whose rows are JSON. */
+const WRITTEN = ["text", "words", "text-pair"];
+
 /**
- * @param {string} path Of a picture or a sound.
- * @param {string} role What the model reads.
- * @returns {Promise<import("../js/prepare.js").Row>}
+ * @param {any} contract @param {{ text?: string[], file?: string[] }} given
+ * @returns {AsyncGenerator<import("../js/prepare.js").Row>}
  */
-export async function rowOf(path, role) {
-  const data = new Uint8Array(await readFile(path).catch((error) => {
-    throw refused("input", `--file must be a file that can be read, got '${path}': ${error.code}`);
-  }));
-  if (role === "text") return { text: new TextDecoder("utf-8", { fatal: true }).decode(data) };
-  if (role === "sound") return { sound: readWav(data) };
-  if (role === "picture") return { picture: readNetpbm(data) ?? (await decoded(data, path)) };
-  throw refused("input", `a model that reads ${role} takes no file, got '${path}'`);
+export async function* rows({ preparation, states }, { text = [], file = [] }) {
+  const { kind, columns } = preparation;
+  if (text.length > 0 && kind !== "text" && kind !== "words") {
+    throw refused("input", `--text must be given to a bundle that reads text, got one that reads ${kind}: --file`);
+  }
+  for (const each of text) yield { [columns[0]]: each };
+  for (const path of file) {
+    const data = await contents(path);
+    if (WRITTEN.includes(kind)) yield* lines(data, path);
+    else if (kind === "image") yield { [columns[0]]: readNetpbm(data) ?? (await decoded(data, path)) };
+    else if (kind === "arrays" && !path.endsWith(".wav")) yield* lines(data, path);
+    else if (kind === "arrays" && (columns.length > 1 || Object.keys(states).length === 0)) {
+      throw refused("input", `a sound must be given to a bundle that reads it, got '${path}' for ${columns.join(", ")}`);
+    } else yield { [columns[0]]: readWav(data) };
+  }
+}
+
+/** @param {string} path */
+async function contents(path) {
+  try {
+    return new Uint8Array(await readFile(path));
+  } catch (error) {
+    throw refused("input", `--file must be a file that can be read, got '${path}': ${/** @type {any} */ (error).code}`);
+  }
+}
+
+/** @param {Uint8Array} data @param {string} path */
+function* lines(data, path) {
+  const text = new TextDecoder().decode(data);
+  for (const line of text.split("\n").filter((each) => each.trim())) {
+    try {
+      yield JSON.parse(line);
+    } catch (error) {
+      throw refused("input", `--file must be rows as JSON lines, got '${path}': ${/** @type {Error} */ (error).message}`);
+    }
+  }
 }
 
 /** Turned as its EXIF says, colours as they stand in the file. @param {Uint8Array} data @param {string} path */

@@ -1,22 +1,30 @@
 // @ts-check
 /** The page: what a person sees and does. The model runs in a worker. */
 
-import { soundRow } from "./files.js";
+import { resampled } from "../js/audio.js";
+import { writeWav } from "../js/wav.js";
+import { sound } from "./files.js";
 import { Latency } from "./latency.js";
-import { Remote } from "./remote.js";
 import { listen } from "./microphone.js";
-import { showAnswer, showCourse, showFindings, showGolden, element } from "./show.js";
+import { Remote } from "./remote.js";
+import { element, showAnswer, showCourse, showFindings, showGolden, showSound } from "./show.js";
 
 const query = new URLSearchParams(location.search);
 
 /** Of a model that does not say at what rate it reads sounds, as speech usually comes. */
 const RATE = 16000;
 
+/** Kind of preparation → which part of the page gives rows. */
+const PARTS = { text: "text", words: "text", image: "picture", audio: "sound", frames: "sound", arrays: "arrays" };
+
 /** @type {Remote | null} */
 let remote = null;
 /** @type {any} */
 let about = null;
 const latency = new Latency(() => /** @type {Remote} */ (remote), query.get("send"));
+
+/** @param {string} op @param {object} [asked] */
+const ask = (op, asked) => /** @type {Remote} */ (remote).ask(op, asked);
 
 /** @param {string} text */
 const status = (text) => (element("status").textContent = text);
@@ -29,11 +37,10 @@ async function doing(text, work) {
   showFindings([]);
   try {
     await work();
-    status("");
   } catch (error) {
-    status("");
     showFindings(error.findings ?? [{ file: null, message: error.message }]);
   } finally {
+    status("");
     buttons.forEach((button) => (button.disabled = false));
   }
 }
@@ -45,15 +52,15 @@ const open = (place) =>
     remote = new Remote();
     for (const id of ["try", "golden", "latency"]) element(id).hidden = true;
     const [provider, threads, variant] = ["provider", "threads", "variant"].map((id) => element(id).value);
-    about = await remote.ask("open", { place, provider, threads: Number(threads), variant: variant || undefined });
+    about = await ask("open", { place, provider, threads: Number(threads), variant: variant || undefined });
     introduce();
     status("Running the golden rows…");
-    showGolden(await remote.ask("golden"));
+    showGolden(await ask("golden"));
   });
 
 /** Shows what the bundle is. */
 function introduce() {
-  const { name, version, task, labels, role, variant, runtime, provider, threads } = about;
+  const { name, version, task, labels, variant, runtime, provider, threads, preparation, hop } = about;
   document.title = `${name} – edgesft bundle`;
   element("name").textContent = `${name}, version ${version}`;
   const size = `${(variant.bytes / 1e6).toPrecision(3)} MB`;
@@ -64,25 +71,31 @@ function introduce() {
   element("choice").open = false;
   element("choice").querySelector("summary").textContent = "Another bundle, or otherwise";
   const choice = element("variant");
-  const options = [new Option("the one that fits first", ""), ...about.variants.map((each) => new Option(each, each))];
   const taken = choice.value;
-  choice.replaceChildren(...options);
+  choice.replaceChildren(new Option("the one that fits first", ""), ...about.variants.map((each) => new Option(each, each)));
   choice.value = about.variants.includes(taken) ? taken : "";
   element("variants").hidden = about.variants.length < 2;
-  for (const each of ["text", "picture", "sound", "arrays"]) element(each).hidden = each !== role;
-  element("microphone").hidden = !(role === "sound" && about.preparation.rate && navigator.mediaDevices);
+  const part = hop ? "sound" : PARTS[preparation.kind];
+  for (const each of ["text", "picture", "sound", "arrays"]) element(each).hidden = each !== part;
+  element("microphone").hidden = !(hop && preparation.rate && navigator.mediaDevices);
   for (const each of ["answer", "course", "played", "preview"]) element(each).hidden = true;
   for (const each of ["try", "latency"]) element(each).hidden = false;
   latency.reset(about);
 }
 
-/** Shows the answers to a row as they come. @param {any} row */
+/** @param {(columns: string[]) => Promise<any> | any} row Of the contract's columns. */
 const answer = (row) =>
-  doing("Answering…", async () => {
-    const answers = [];
-    await /** @type {Remote} */ (remote).ask("answers", { row }, (each) => answers.push(each));
-    showAnswer(answers.at(-1));
-    showCourse(answers, about.labels);
+  doing("Answering…", async () => showAnswer(await ask("answer", { row: await row(about.preparation.columns) }), about.labels));
+
+/** What a model answers to a sound; of one that streams, how it went. @param {Blob} file */
+const listenTo = (file) =>
+  doing("Listening…", async () => {
+    const heard = await sound(file, about.preparation.rate ?? RATE);
+    showAnswer(await ask("answer", { row: { [about.preparation.columns[0]]: heard } }), about.labels);
+    if (!about.hop || about.decoding === "frames") return;
+    await ask("begin");
+    const rate = about.preparation.rate ?? heard.rate;
+    showCourse(await ask("push", { samples: resampled(heard.samples, heard.rate, rate) }), about.labels);
   });
 
 /** Answers a microphone's samples until it is asked to stop. */
@@ -90,52 +103,55 @@ async function hear() {
   const button = element("microphone");
   if (button.dataset.stop) return;
   await doing("Listening…", async () => {
-    await /** @type {Remote} */ (remote).ask("restart");
-    const answers = [];
-    const stop = await listen(about.preparation, async (sound) => {
-      for (const each of await framesOf(sound)) answers.push(each);
-      showAnswer(answers.at(-1));
-      showCourse(answers.slice(-200), about.labels);
+    const { rate } = about.preparation;
+    await ask("begin");
+    let answers = [];
+    const stop = await listen(rate, async (samples) => {
+      answers = [...answers, ...(await ask("push", { samples }))];
+      if (about.decoding !== "frames" && answers.length) showAnswer(answers.at(-1), about.labels);
+      showCourse(answers.slice(-300), about.labels);
     });
-    button.disabled = false;
-    button.textContent = "Stop";
-    button.dataset.stop = "yes";
+    [button.disabled, button.textContent, button.dataset.stop] = [false, "Stop", "yes"];
     await new Promise((resolve) => button.addEventListener("click", resolve, { once: true }));
     delete button.dataset.stop;
     button.textContent = "Listen";
-    stop();
+    await stop();
+    if (about.decoding === "frames") showSound(writeWav(Float32Array.from(answers.flatMap((each) => [...each.samples])), rate));
   });
 }
 
-/** @param {any} sound */
-const framesOf = async (sound) => /** @type {Remote} */ (remote).ask("push", { row: { sound } }).then((found) => [found].flat());
-
-/** @param {string} id @param {string} event @param {(event: any) => void} work */
+/** @param {string} id @param {string} event @param {() => void} work */
 function on(id, event, work) {
   element(id).addEventListener(event, (happened) => {
     happened.preventDefault();
-    work(happened);
+    work();
   });
 }
 
-on("open", "submit", () => {
+/** Opens what the form says. */
+function chosen() {
   const [file] = element("archive").files;
   const address = element("address").value.trim();
   if (file || address) open(file ?? new URL(address, location.href).href);
-});
-on("archive", "change", () => element("archive").files[0] && open(element("archive").files[0]));
-on("address", "input", () => (element("archive").value = ""));
-on("text", "submit", () => answer({ text: element("input").value }));
-on("arrays", "submit", () => doing("", async () => answer({ arrays: JSON.parse(element("json").value) })));
-on("image", "change", () => {
+}
+
+/** Shows a picture that was chosen, and answers it. */
+function looked() {
   const [file] = element("image").files;
   const preview = element("preview");
   URL.revokeObjectURL(preview.src);
   preview.src = URL.createObjectURL(file);
   preview.hidden = false;
-  answer({ file });
-});
-on("audio", "change", () => doing("Reading…", async () => answer(await soundRow(element("audio").files[0], about.preparation.rate ?? RATE))));
+  answer(([column]) => ({ [column]: file }));
+}
+
+on("open", "submit", chosen);
+on("archive", "change", chosen);
+on("address", "input", () => (element("archive").value = ""));
+on("text", "submit", () => answer(([column]) => ({ [column]: element("input").value })));
+on("arrays", "submit", () => answer(() => JSON.parse(element("json").value)));
+on("image", "change", looked);
+on("audio", "change", () => listenTo(element("audio").files[0]));
 on("microphone", "click", hear);
 
 const most = crossOriginIsolated ? navigator.hardwareConcurrency : 1;
@@ -144,5 +160,5 @@ for (const id of ["provider", "threads"]) if (query.has(id)) element(id).value =
 navigator.serviceWorker?.register("sw.js").catch(() => {}); // Without it the page works, but not without a network.
 if (query.has("bundle")) {
   element("address").value = query.get("bundle");
-  open(new URL(query.get("bundle"), location.href).href);
+  chosen();
 }

@@ -51,11 +51,10 @@ async function fetched(address, name = null) {
   return answer;
 }
 
-/** @param {Blob} file @returns {Promise<import("../js/prepare.js").Row>} Of a picture: turned as its EXIF says, colours as they stand in it. */
-export async function pictureRow(file) {
-  const known = readNetpbm(new Uint8Array(await file.slice(0, file.size).arrayBuffer()));
+/** @param {Blob} file @returns {Promise<import("../js/resize.js").Picture>} Turned as its EXIF says, colours as they stand in it. */
+export async function picture(file) {
   try {
-    return { picture: known ?? (await straight(file)) ?? (await drawn(file)) };
+    return readNetpbm(new Uint8Array(await file.arrayBuffer())) ?? (await straight(file)) ?? (await drawn(file));
   } catch (error) {
     throw refused("input", `a picture must be one that this browser reads, got: ${error instanceof Error ? error.message : error}`);
   }
@@ -87,11 +86,11 @@ async function drawn(file) {
 /**
  * @param {Blob} file
  * @param {number} rate That the model reads; what is no WAV file is decoded and resampled to it by the browser.
- * @returns {Promise<import("../js/prepare.js").Row>}
+ * @returns {Promise<import("../js/wav.js").Sound>}
  */
-export async function soundRow(file, rate) {
+export async function sound(file, rate) {
   const data = await file.arrayBuffer();
-  if (isWav(new Uint8Array(data))) return { sound: readWav(new Uint8Array(data)) };
+  if (isWav(new Uint8Array(data))) return readWav(new Uint8Array(data));
   const found = await new OfflineAudioContext(1, 1, rate).decodeAudioData(data).catch((error) => {
     throw refused("input", `a sound must be one that this browser reads, got: ${error.message}`);
   });
@@ -99,5 +98,5 @@ export async function soundRow(file, rate) {
   for (let channel = 0; channel < found.numberOfChannels; channel++) {
     found.getChannelData(channel).forEach((value, place) => (samples[place] += value / found.numberOfChannels));
   }
-  return { sound: { rate: found.sampleRate, samples } };
+  return { rate: found.sampleRate, samples };
 }

@@ -1,7 +1,7 @@
 // @ts-check
-/** A microphone's samples as they come. Not tested: no test has a microphone. */
+/** A microphone's samples as they come. */
 
-/** Runs on the audio's own thread: hands on what came, a block of so many samples at a time. */
+/** Runs on the audio's own thread: hands on what came, a block at a time. */
 const RECORDER = `
 registerProcessor("recorder", class extends AudioWorkletProcessor {
   process([[samples]]) {
@@ -11,11 +11,11 @@ registerProcessor("recorder", class extends AudioWorkletProcessor {
 });`;
 
 /**
- * @param {{ rate: number }} preparation The contract's; the browser resamples to its rate.
- * @param {(sound: import("../js/wav.js").Sound) => Promise<void>} heard Takes samples, one block after another.
- * @returns {Promise<() => void>} Ends it.
+ * @param {number} rate Samples a second; the browser resamples to it.
+ * @param {(samples: Float32Array) => Promise<void>} heard Takes samples, one block after another.
+ * @returns {Promise<() => Promise<void>>} Ends it, once all blocks are taken.
  */
-export async function listen({ rate }, heard) {
+export async function listen(rate, heard) {
   const stream = await navigator.mediaDevices.getUserMedia({ audio: { channelCount: 1 } });
   const context = new AudioContext({ sampleRate: rate });
   const module = URL.createObjectURL(new Blob([RECORDER], { type: "text/javascript" }));
@@ -23,10 +23,11 @@ export async function listen({ rate }, heard) {
   URL.revokeObjectURL(module);
   const recorder = new AudioWorkletNode(context, "recorder", { numberOfOutputs: 0 });
   let before = Promise.resolve();
-  recorder.port.onmessage = ({ data }) => (before = before.then(() => heard({ rate, samples: Float64Array.from(data) })));
+  recorder.port.onmessage = ({ data }) => (before = before.then(() => heard(data)));
   context.createMediaStreamSource(stream).connect(recorder);
-  return () => {
+  return async () => {
     stream.getTracks().forEach((track) => track.stop());
-    context.close();
+    await context.close();
+    await before;
   };
 }

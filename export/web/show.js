@@ -1,6 +1,11 @@
 // @ts-check
 /** What is shown, and how. */
 
+import { writeWav } from "../js/wav.js";
+
+/** Numbers of an answer that are shown. */
+const SHOWN = 100;
+
 /** @param {string} id @returns {any} */
 export const element = (id) => document.getElementById(id);
 
@@ -22,34 +27,41 @@ export function showFindings(findings) {
   section.querySelector("ul").replaceChildren(...lines);
 }
 
-/** @param {import("../js/decode.js").Answer | undefined} answer */
-export function showAnswer(answer) {
+/** @param {import("../js/decode.js").Answer} answer @param {string[]} labels */
+export function showAnswer(answer, labels) {
   const output = element("answer");
-  output.hidden = false;
-  output.replaceChildren(...(answer ? lines(answer) : [made("p", "No answer: the sound is shorter than a frame.")]));
+  output.hidden = Boolean(answer.samples);
+  for (const id of ["course", "played"]) element(id).hidden = true;
+  if (answer.samples) return showSound(writeWav(answer.samples, answer.rate));
+  output.replaceChildren(...lines(answer));
+  if (answer.probabilities) showCourse(answer.probabilities.map((score) => ({ label: answer.label, score })), labels);
 }
 
 /** @param {any} answer @returns {HTMLElement[]} */
 function lines(answer) {
-  if (answer.heads) return Object.entries(answer.heads).flatMap(([name, own]) => [made("p", name), ...lines(own)]);
-  if (answer.numbers) return [made("p", answer.numbers.slice(0, 100).map((each) => each.toPrecision(4)).join(", "))];
-  if (answer.label === undefined) return [made("p", JSON.stringify(answer))];
-  const line = made("div", "");
-  line.className = "label";
-  line.append(made("span", answer.label), made("span", `${(100 * answer.score).toFixed(1)} %`));
-  const meter = document.createElement("meter");
-  meter.value = answer.score;
-  meter.setAttribute("aria-label", "probability");
-  const unknown = answer.known === false ? [made("p", "Perhaps of no class that the model knows.")] : [];
-  return [line, meter, ...unknown];
+  if (Array.isArray(answer)) return [made("p", JSON.stringify(answer.slice(0, SHOWN)))];
+  if (answer.label !== undefined) return labelled(answer.label, answer.score ?? answer.share, answer.known);
+  const inner = ([name, own]) => (own?.label === undefined ? [made("p", `${name}: ${JSON.stringify(own)}`)] : [made("p", name), ...lines(own)]);
+  return Object.entries(answer).flatMap(inner);
 }
 
-/** How the last label's probability went. @param {any[]} answers @param {string[]} labels */
+/** @param {string} label @param {number} share @param {boolean | undefined} known */
+function labelled(label, share, known) {
+  const line = made("div", "");
+  line.className = "label";
+  line.append(made("span", label), made("span", `${(100 * share).toFixed(1)} %`));
+  const meter = document.createElement("meter");
+  meter.value = share;
+  meter.setAttribute("aria-label", "probability");
+  return [line, meter, ...(known === false ? [made("p", "Perhaps of no class that the model knows.")] : [])];
+}
+
+/** How the last label's probability went, frame by frame. @param {any[]} answers @param {string[]} labels */
 export function showCourse(answers, labels) {
   const figure = element("course");
-  const shown = labels[labels.length - 1];
-  const values = answers.map((each) => (each.label === shown ? each.score : 1 - each.score));
-  figure.hidden = answers.length < 2 || labels.length !== 2 || values.some((each) => !(each >= 0));
+  const shown = labels.at(-1);
+  const values = answers.map(({ label, score }) => (label === shown ? score : labels.length === 2 ? 1 - score : 0));
+  figure.hidden = answers.length < 2 || values.some((each) => !(each >= 0));
   if (figure.hidden) return;
   const step = 600 / (values.length - 1);
   const path = document.createElementNS("http://www.w3.org/2000/svg", "path");
@@ -57,6 +69,14 @@ export function showCourse(answers, labels) {
   figure.querySelector("svg").replaceChildren(path);
   figure.querySelector("svg").setAttribute("aria-label", `probability of ${shown} over ${values.length} frames`);
   figure.querySelector("figcaption").textContent = `Probability of “${shown}” over ${values.length} frames.`;
+}
+
+/** @param {Uint8Array} file A WAV file. */
+export function showSound(file) {
+  const [player, save] = [element("played").querySelector("audio"), element("played").querySelector("a")];
+  URL.revokeObjectURL(player.src);
+  player.src = save.href = URL.createObjectURL(new Blob([/** @type {BlobPart} */ (file)], { type: "audio/wav" }));
+  element("played").hidden = false;
 }
 
 /** @param {any} found What the golden rows gave. */

@@ -3,23 +3,22 @@
 
 import { Kit } from "../js/kit.js";
 import { measure } from "../js/measure.js";
-import { role } from "../js/prepare.js";
 import { Refused } from "../js/refused.js";
-import { openPlace, pictureRow } from "./files.js";
+import { Stream, hopOf } from "../js/stream.js";
+import { openPlace, picture } from "./files.js";
 import { webRuntime } from "./runtime.js";
 
 /** @type {Kit} */
 let kit;
 /** @type {Awaited<ReturnType<typeof webRuntime>>} */
 let runtime;
-/** @type {ReturnType<Kit["stream"]>} */
-let answer;
+/** @type {Stream} Of a microphone. */
+let heard;
 
 const OPERATIONS = {
   async open({ place, provider, threads, variant }) {
     runtime = await webRuntime(provider, threads);
     kit = await Kit.open(await openPlace(place), runtime, { threads: runtime.ort.env.wasm.numThreads, variant });
-    answer = kit.stream();
     const { manifest, contract } = kit.bundle;
     const { files, ...taken } = kit.model.variant;
     return {
@@ -27,9 +26,9 @@ const OPERATIONS = {
       version: manifest.version,
       task: contract.task,
       labels: contract.labels,
-      role: role(contract),
       preparation: contract.preparation,
-      streaming: Object.keys(contract.states).length > 0,
+      decoding: contract.decoding.kind,
+      hop: hopOf(contract),
       variant: { ...taken, bytes: files.reduce((sum, name) => sum + manifest.files[name].length, 0) },
       variants: manifest.variants.map((each) => each.name),
       provider: kit.provider,
@@ -40,17 +39,19 @@ const OPERATIONS = {
     };
   },
 
-  /** Each answer to a row as it comes. */
-  async *answers({ row }) {
-    for await (const each of kit.answers(row.file ? await pictureRow(row.file) : row)) yield each;
+  /** The answer to a row; a picture may be a file. */
+  async answer({ row }) {
+    const read = async ([column, value]) => [column, value instanceof Blob ? await picture(value) : value];
+    return kit.answer(Object.fromEntries(await Promise.all(Object.entries(row).map(read))));
   },
 
-  /** Of rows that follow each other, such as those of a microphone. */
-  push: ({ row }) => answer(row),
-
-  restart() {
-    answer = kit.stream();
+  /** Begins a stream. */
+  begin() {
+    heard = new Stream(kit);
   },
+
+  /** Answers to the next samples of the stream, a frame each. */
+  push: ({ samples }) => heard.push(samples),
 
   golden: () => kit.golden(),
 

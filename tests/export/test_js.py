@@ -14,7 +14,6 @@ import numpy as np
 import pytest
 
 from edgesft.data.media import audio, image
-from edgesft.ship import archive
 from tests import tiny
 from tests.export.script import Probe, RefusedInNode
 from tests.ship import runs, test_attacks, test_variant
@@ -22,9 +21,10 @@ from tests.ship.conftest import bundle, run  # noqa: F401 - fixtures
 
 NASTY = (
     *("", " ", "\t\n\r", "a", "Hello, World!", "café naïve Ünïcödé ÀÉÎ", "你好世界", "日本語テキスト 한국어", "𠀀𪜀丽"),
-    *("😀👨‍👩‍👧‍👦🇩🇪", "\0\x01\x07\x7f\x80\x9f", "[CLS] good [SEP] [MASK][PAD] [UNK]", "[cls] [CLS", "a" * 100, "a" * 101),
-    *("\u200b\u200c\ufeff\u00ad", "\u2028\u2029\u0085\u00a0\u3000", "İstanbul ı ſ ß ẞ Σ σς ΑΣ", "ǅ ﬁ ½ ² Ⅷ", "e\u0308a\u0301\u0327"),
-    *("$100 + 5% = ~x^2|`<>", "don't", "हिन्दी ไทย עברית العربية", "\ufffd", "the film " * 400, "𝔘𝔫𝔦", "\U0010ffff\ue000"),
+    *("😀👨\u200d👩\u200d👧🇩🇪", "\0\x01\x07\x7f\x80\x9f", "[CLS] good [SEP] [MASK][PAD] [UNK]", "[cls] [CLS"),
+    *("a" * 100, "a" * 101, "\u200b\u200c\ufeff\u00ad", "\u2028\u2029\u0085\u00a0\u3000", "İstanbul ı ſ ß ẞ Σ σς ΑΣ"),
+    *("ǅ ﬁ ½ ² Ⅷ", "e\u0308a\u0301\u0327", "$100 + 5% = ~x^2|`<>", "don't", "हिन्दी ไทย עברית العربية", "\ufffd"),
+    *("the film " * 400, "𝔘𝔫𝔦", "\U0010ffff\ue000"),
 )  # fmt: skip
 
 IMAGE = {"resize": None, "crop": None, "resample": "bilinear", "colour": "RGB", "scale": None, "mean": None}
@@ -168,7 +168,8 @@ def test_resizing_is_pillow_s_to_the_last_bit(probe: Probe, resample: str, resiz
     [
         {"crop": [5, 9]},
         {"crop": [40, 40]},
-        {"resize": 18, "crop": [16, 17], "layout": "NCHW", "scale": 1 / 255, "mean": [0.4, 0.5, 0.6], "std": [0.2, 0.3, 0.4]},
+        {"resize": 18, "crop": [16, 17], "layout": "NCHW", "scale": 1 / 255, "mean": [0.4, 0.5, 0.6], "std": 0.3},
+        {"std": [0.2, 0.3, 0.4]},
         {"colour": "L", "resize": 9, "scale": 1 / 127.5, "mean": 1.0},
         {"colour": "BGR", "mean": [104.0, 117.0, 123.0], "dtype": "float32"},
         {"colour": "BGR", "resize": [11, 12], "layout": "NCHW"},
