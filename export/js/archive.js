@@ -96,8 +96,15 @@ function recorded(data, count) {
     const problem = wrongName(name);
     if (problem) throw refused("name", `a name ${problem}`, name);
     const kind = (fields.getUint32(38, true) >>> 28) & 15;
-    if (kind && kind !== PLAIN) throw refused("link", `must be a plain file, got ${kind === LINK ? "a link" : "something else"}`, name);
-    const entry = { name, size: fields.getUint32(24, true), crc: fields.getUint32(16, true), offset: fields.getUint32(42, true), start: 0 };
+    if (kind && kind !== PLAIN)
+      throw refused("link", `must be a plain file, got ${kind === LINK ? "a link" : "something else"}`, name);
+    const entry = {
+      name,
+      size: fields.getUint32(24, true),
+      crc: fields.getUint32(16, true),
+      offset: fields.getUint32(42, true),
+      start: 0,
+    };
     const record = central(entry);
     if (!same(data.subarray(place, place + record.length), record)) {
       const message = "must be stored as it is, and have its record of the directory as edgesft writes it, got another";

@@ -40,7 +40,8 @@ export function array(dtype, shape, values = undefined) {
   }
   if (!values) return { dtype, shape, data: new Type(size) };
   if (dtype === "float16") return { dtype, shape, data: Uint16Array.from(/** @type {any} */ (values), toHalf) };
-  if (dtype.endsWith("int64")) return { dtype, shape, data: Type.from(/** @type {any} */ (values), (each) => BigInt(each)) };
+  if (dtype.endsWith("int64"))
+    return { dtype, shape, data: Type.from(/** @type {any} */ (values), (each) => BigInt(each)) };
   return { dtype, shape, data: values.constructor === Type ? values : Type.from(/** @type {any} */ (values)) };
 }
 

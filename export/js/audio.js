@@ -27,11 +27,17 @@ export function audioFeed(sound, options) {
   if (options.normalise) normalise(columns, LEAST.mel);
   const [frames, width] = [columns[0].length, columns.length];
   const data = new Float32Array(frames * width);
-  for (let frame = 0; frame < frames; frame++) for (let column = 0; column < width; column++) data[frame * width + column] = columns[column][frame];
+  for (let frame = 0; frame < frames; frame++)
+    for (let column = 0; column < width; column++) data[frame * width + column] = columns[column][frame];
   return array("float32", [1, 1, frames, width], data);
 }
 
-/** As many seconds as the model reads, silence behind or around what is shorter. @param {Float64Array} samples @param {any} options */
+/**
+ * As many seconds as the model reads, silence behind or around what is shorter.
+ *
+ * @param {Float64Array} samples
+ * @param {any} options
+ */
 function window(samples, { seconds, rate, window: where }) {
   const count = even(seconds * rate);
   const lacking = count - samples.length;
@@ -44,7 +50,12 @@ function window(samples, { seconds, rate, window: where }) {
   return found;
 }
 
-/** Logarithms of the bands, or their cepstrum: a column each, of all frames. @param {Float32Array} samples @param {any} options */
+/**
+ * Logarithms of the bands, or their cepstrum: a column each, of all frames.
+ *
+ * @param {Float32Array} samples
+ * @param {any} options
+ */
 function features(samples, { rate, frame, hop, mels, low, high, floor, coefficients }) {
   const [size, step] = [even(frame * rate), even(hop * rate)];
   const fft = 2 ** Math.ceil(Math.log2(size));
@@ -98,7 +109,11 @@ export function resampled(samples, rate, wanted) {
   return found;
 }
 
-/** @param {number} reach @param {number} cutoff @param {number} fraction Of a sample, by which the middle lies behind a tap. */
+/**
+ * @param {number} reach
+ * @param {number} cutoff
+ * @param {number} fraction Of a sample, by which the middle lies behind a tap.
+ */
 function sinc(reach, cutoff, fraction) {
   return Float64Array.from({ length: 2 * reach + 1 }, (_, tap) => {
     const distance = tap - reach - fraction;

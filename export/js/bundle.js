@@ -5,7 +5,14 @@ import { MANIFEST, SIGNATURE, readManifest } from "./manifest.js";
 import { Refused, refused, shown } from "./refused.js";
 
 /** Files that every bundle has. */
-const NEEDED = ["MODEL_CARD.md", "contract.json", "golden.json", "lineage.json", "measurements.json", "required_operators.config"];
+const NEEDED = [
+  "MODEL_CARD.md",
+  "contract.json",
+  "golden.json",
+  "lineage.json",
+  "measurements.json",
+  "required_operators.config",
+];
 
 const SCHEMAS = { "contract.json": "edgesft/contract", "golden.json": "edgesft/golden" };
 
@@ -49,8 +56,10 @@ export async function openBundle(source) {
 async function checkFiles(source, manifest) {
   const found = [];
   for (const name of [...NEEDED, ...Object.keys(manifest.files)]) {
-    if (!Object.hasOwn(manifest.files, name)) found.push(finding("missing", name, "must be a file of every bundle, got none"));
-    else if (!source.sizes.has(name)) found.push(finding("missing", name, "must be there, the manifest lists it; got no such file"));
+    if (!Object.hasOwn(manifest.files, name))
+      found.push(finding("missing", name, "must be a file of every bundle, got none"));
+    else if (!source.sizes.has(name))
+      found.push(finding("missing", name, "must be there, the manifest lists it; got no such file"));
   }
   for (const name of source.sizes.keys()) {
     if (name !== MANIFEST && name !== SIGNATURE && !Object.hasOwn(manifest.files, name)) {
@@ -63,7 +72,8 @@ async function checkFiles(source, manifest) {
     const problem = size === listed.length ? await differs(source, name, listed) : lengths(listed.length, size);
     if (problem) found.push(finding("changed", name, problem));
   }
-  if (found.length > 0) throw new Refused(found.filter((each, place) => found.findIndex((other) => other.file === each.file) === place));
+  if (found.length > 0)
+    throw new Refused(found.filter((each, place) => found.findIndex((other) => other.file === each.file) === place));
 }
 
 /** @param {Source} source @param {string} name @param {{ length: number, sha256: string }} listed */
@@ -77,7 +87,9 @@ async function differs(source, name, listed) {
   }
   if (data.length !== listed.length) return lengths(listed.length, data.length);
   const digest = await sha256(data);
-  return digest === listed.sha256 ? null : `must have sha256 ${listed.sha256.slice(0, 12)}…, got ${digest.slice(0, 12)}…: it is changed`;
+  return digest === listed.sha256
+    ? null
+    : `must have sha256 ${listed.sha256.slice(0, 12)}…, got ${digest.slice(0, 12)}…: it is changed`;
 }
 
 const lengths = (wanted, got) => `must have ${wanted} bytes, got ${got}: it is changed`;
@@ -90,13 +102,20 @@ const finding = (kind, file, message) => ({ kind, file, message });
  */
 export async function sha256(data) {
   if (!globalThis.crypto?.subtle) {
-    throw refused("input", "this page must come by https or from localhost, or the browser does not hash: got plain http");
+    throw refused(
+      "input",
+      "this page must come by https or from localhost, or the browser does not hash: got plain http",
+    );
   }
   const digest = await crypto.subtle.digest("SHA-256", /** @type {BufferSource} */ (data));
   return Array.from(new Uint8Array(digest), (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
-/** @param {Source} source @param {string} name @returns {Promise<any>} A file's value; its format is one that is known. */
+/**
+ * @param {Source} source
+ * @param {string} name
+ * @returns {Promise<any>} A file's value; its format is one that is known.
+ */
 async function readJson(source, name) {
   let said;
   try {
@@ -104,7 +123,8 @@ async function readJson(source, name) {
   } catch (error) {
     throw refused("contract", `must be JSON, got ${error instanceof Error ? error.message : error}`, name);
   }
-  if (said?.schema !== SCHEMAS[name]) throw refused("contract", `schema must be '${SCHEMAS[name]}', got ${shown(said?.schema)}`, name);
+  if (said?.schema !== SCHEMAS[name])
+    throw refused("contract", `schema must be '${SCHEMAS[name]}', got ${shown(said?.schema)}`, name);
   if (said.schema_version !== 1) {
     throw refused("contract", `schema_version must be 1 for this kit, got ${shown(said.schema_version)}`, name);
   }

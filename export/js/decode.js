@@ -31,7 +31,10 @@ function classes(contract, answered) {
   const { decoding: said, labels, thresholds } = contract;
   const scores = scoresOf(contract, /** @type {Answered} */ (answered.at(-1))).subarray(0, said.classes);
   const least = thresholds.unknown?.accept_above;
-  return { ...likeliest(scores, labels, said.temperature), ...(least === undefined ? {} : { known: sure(scores) >= least }) };
+  return {
+    ...likeliest(scores, labels, said.temperature),
+    ...(least === undefined ? {} : { known: sure(scores) >= least }),
+  };
 }
 
 /** @param {Float64Array} scores @param {string[]} labels @param {number} temperature */
@@ -77,7 +80,12 @@ function frames(contract, answered) {
   return { rate, samples: samples.slice(lag, lag + count) };
 }
 
-/** How likely each frame has it, and the share of frames that have. @param {any} contract @param {Answered[]} answered */
+/**
+ * How likely each frame has it, and the share of frames that have.
+ *
+ * @param {any} contract
+ * @param {Answered[]} answered
+ */
 function probability(contract, answered) {
   const probabilities = answered.map((each) => scoresOf(contract, each)[0]);
   const share = probabilities.filter((each) => each >= contract.decoding.threshold).length / probabilities.length;
@@ -101,4 +109,5 @@ function nested(array) {
 }
 
 /** @param {any[]} flat @param {number} size */
-const chunks = (flat, size) => Array.from({ length: size ? flat.length / size : 1 }, (_, place) => flat.slice(place * size, (place + 1) * size));
+const chunks = (flat, size) =>
+  Array.from({ length: size ? flat.length / size : 1 }, (_, place) => flat.slice(place * size, (place + 1) * size));

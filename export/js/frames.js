@@ -62,5 +62,7 @@ export class Adder {
 
 /** What a frame is multiplied by. @param {Said} said */
 function taper({ window, taper: name }) {
-  return Float64Array.from({ length: window }, (_, place) => (name === "none" ? 1 : Math.sin((Math.PI * place) / window)));
+  return Float64Array.from({ length: window }, (_, place) =>
+    name === "none" ? 1 : Math.sin((Math.PI * place) / window),
+  );
 }

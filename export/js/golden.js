@@ -19,7 +19,11 @@ const QUANTITIES = ["float16", "float32", "float64", "int8", "uint8"];
  */
 export function goldenRows(golden, precision) {
   const arrays = (said) => Object.fromEntries(Object.entries(said).map(([name, each]) => [name, unpacked(each, name)]));
-  return golden.rows.map((row) => ({ row: row.row, inputs: arrays(row.inputs), outputs: arrays(row.outputs[precision]) }));
+  return golden.rows.map((row) => ({
+    row: row.row,
+    inputs: arrays(row.inputs),
+    outputs: arrays(row.outputs[precision]),
+  }));
 }
 
 /**
@@ -45,7 +49,10 @@ export function compare(expected, got, limit) {
 function apart(pairs) {
   if (!QUANTITIES.includes(pairs[0][0].dtype)) {
     const all = pairs.reduce((sum, [one]) => sum + one.data.length, 0);
-    const differing = pairs.reduce((sum, [one, other]) => sum + Array.from(one.data).filter((each, place) => each !== other.data[place]).length, 0);
+    const differing = pairs.reduce(
+      (sum, [one, other]) => sum + Array.from(one.data).filter((each, place) => each !== other.data[place]).length,
+      0,
+    );
     return differing / Math.max(1, all);
   }
   let [absolute, magnitude] = [0, 0];

@@ -10,7 +10,8 @@ import { resize } from "./resize.js";
 const LIMITS = { uint8: [0, 255], int8: [-128, 127] };
 
 /**
- * @param {Picture} picture Decoded, turned as its EXIF says; of 1 channel (grey), 2 (and opacity), 3 or 4 (and opacity).
+ * @param {Picture} picture Decoded, turned as its EXIF says; of 1 channel (grey), 2 (and opacity), 3 or 4 (and
+ *   opacity).
  * @param {any} options The contract's `preparation`.
  * @returns {import("./array.js").Array_} With a batch axis of 1.
  */
@@ -22,7 +23,8 @@ export function imageFeed(picture, options) {
   const size = height * width;
   const planes = new Float32Array(numbers.length);
   for (let place = 0; place < size; place++) {
-    for (let channel = 0; channel < channels; channel++) planes[channel * size + place] = numbers[place * channels + channel];
+    for (let channel = 0; channel < channels; channel++)
+      planes[channel * size + place] = numbers[place * channels + channel];
   }
   return array(options.dtype, [1, channels, height, width], planes);
 }
@@ -44,7 +46,12 @@ export function imagePixels(picture, options) {
   return options.colour === "BGR" ? mirrored(found) : found;
 }
 
-/** Opacity is dropped; grey is Pillow's: ITU-R 601 with 16 bits behind the point. @param {Picture} picture @param {string} colour */
+/**
+ * Opacity is dropped; grey is Pillow's: ITU-R 601 with 16 bits behind the point.
+ *
+ * @param {Picture} picture
+ * @param {string} colour
+ */
 function converted({ height, width, channels, data }, colour) {
   const wanted = colour === "L" ? 1 : 3;
   if (channels === wanted) return { height, width, channels, data };
@@ -54,13 +61,20 @@ function converted({ height, width, channels, data }, colour) {
     if (wanted === 3) {
       for (let channel = 0; channel < 3; channel++) found[place * 3 + channel] = data[channels < 3 ? at : at + channel];
     } else {
-      found[place] = channels < 3 ? data[at] : (data[at] * 19595 + data[at + 1] * 38470 + data[at + 2] * 7471 + 0x8000) >> 16;
+      found[place] =
+        channels < 3 ? data[at] : (data[at] * 19595 + data[at + 1] * 38470 + data[at + 2] * 7471 + 0x8000) >> 16;
     }
   }
   return { height, width, channels: wanted, data: found };
 }
 
-/** Height and width to resize to; the longer side is rounded down. @param {number} height @param {number} width @param {any} wanted */
+/**
+ * Height and width to resize to; the longer side is rounded down.
+ *
+ * @param {number} height
+ * @param {number} width
+ * @param {any} wanted
+ */
 function target(height, width, wanted) {
   if (Array.isArray(wanted)) return wanted;
   const [short, long] = height <= width ? [height, width] : [width, height];
@@ -68,7 +82,13 @@ function target(height, width, wanted) {
   return height <= width ? [wanted, other] : [other, wanted];
 }
 
-/** The centre; what lies outside of the picture becomes black. @param {Picture} picture @param {number} height @param {number} width */
+/**
+ * The centre; what lies outside of the picture becomes black.
+ *
+ * @param {Picture} picture
+ * @param {number} height
+ * @param {number} width
+ */
 function cut(picture, height, width) {
   const { channels, data } = picture;
   const [top, left] = [Math.floor((picture.height - height) / 2), Math.floor((picture.width - width) / 2)];
@@ -84,13 +104,21 @@ function cut(picture, height, width) {
 /** @param {Picture} picture */
 function mirrored(picture) {
   const data = new Uint8Array(picture.data.length);
-  for (let at = 0; at < data.length; at += 3) for (let channel = 0; channel < 3; channel++) data[at + channel] = picture.data[at + 2 - channel];
+  for (let at = 0; at < data.length; at += 3)
+    for (let channel = 0; channel < 3; channel++) data[at + channel] = picture.data[at + 2 - channel];
   return { ...picture, data };
 }
 
-/** Scaled in float64, less mean by deviation in float32, as numpy does it. @param {Picture} picture @param {any} options */
+/**
+ * Scaled in float64, less mean by deviation in float32, as numpy does it.
+ *
+ * @param {Picture} picture
+ * @param {any} options
+ */
 function normalised({ channels, data }, { scale, mean, std, dtype }) {
-  const [means, stds] = [mean, std].map((each) => each ?? null).map((each) => (each === null ? null : [each].flat().map(Math.fround)));
+  const [means, stds] = [mean, std]
+    .map((each) => each ?? null)
+    .map((each) => (each === null ? null : [each].flat().map(Math.fround)));
   const found = new Float32Array(data.length);
   const limits = scale === null && means === null && stds === null && dtype === "uint8" ? null : LIMITS[dtype];
   for (let place = 0; place < data.length; place++) {

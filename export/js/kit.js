@@ -16,7 +16,8 @@ import { select } from "./variant.js";
  * @property {string[]} providers Those to choose from, as ONNX Runtime spells them, the best first.
  * @property {any} tokenizers The module `@huggingface/tokenizers`, or null.
  * @property {() => Promise<import("./variant.js").Device>} device
- * @property {(bundle: import("./bundle.js").Bundle, variant: import("./variant.js").Variant, provider: string, threads: number) => Promise<any>} session
+ * @property {(bundle: import("./bundle.js").Bundle, variant: import("./variant.js").Variant, provider: string,
+ *   threads: number) => Promise<any>} session
  */
 
 /** Kinds of preparation of which the golden rows hold the raw ones, too. */
@@ -40,7 +41,8 @@ export class Kit {
   /**
    * @param {import("./bundle.js").Source} source Of the bundle.
    * @param {Runtime} runtime
-   * @param {{ threads?: number, variant?: string }} options How many threads; a variant instead of the one that fits first.
+   * @param {{ threads?: number, variant?: string }} options How many threads; a variant instead of the one that fits
+   *   first.
    * @returns {Promise<Kit>}
    */
   static async open(source, runtime, { threads = 1, variant: name } = {}) {
@@ -63,14 +65,16 @@ export class Kit {
       states = found.states;
       answered.push({ ...request, outputs: found.outputs });
     }
-    if (answered.length === 0) throw refused("input", "a row must make at least one inference, got none: it is too short");
+    if (answered.length === 0)
+      throw refused("input", "a row must make at least one inference, got none: it is too short");
     return this.decode(answered);
   }
 
   /**
    * Runs the golden rows, and prepares again those that were text.
    *
-   * @returns {Promise<{ rows: number, prepared: number, outputs: import("./golden.js").Compared[], findings: import("./refused.js").Finding[] }>}
+   * @returns {Promise<{ rows: number, prepared: number, outputs: import("./golden.js").Compared[], findings:
+   *   import("./refused.js").Finding[] }>}
    */
   async golden() {
     const { variant } = this.model;
@@ -79,7 +83,11 @@ export class Kit {
     const known = golden.tolerances[variant.golden];
     const got = [];
     for (const row of rows) got.push((await this.model.run(row.inputs)).outputs);
-    const outputs = compare(rows.map((row) => row.outputs), got, known[this.provider] ?? known["*"]);
+    const outputs = compare(
+      rows.map((row) => row.outputs),
+      got,
+      known[this.provider] ?? known["*"],
+    );
     const findings = outputs
       .filter((each) => !(each.apart <= each.limit))
       .map(({ name, apart, limit, mismatch }) => ({
@@ -99,10 +107,15 @@ export class Kit {
   }
 }
 
-/** @param {import("./variant.js").Variant[]} all @param {import("./variant.js").Device} device @param {string | undefined} name */
+/**
+ * @param {import("./variant.js").Variant[]} all
+ * @param {import("./variant.js").Device} device
+ * @param {string | undefined} name
+ */
 function taken(all, device, name) {
   const variants = all.filter((each) => name === undefined || each.name === name);
-  if (variants.length === 0) throw refused("input", `variant must be one of ${all.map((each) => each.name).join(", ")}, got '${name}'`);
+  if (variants.length === 0)
+    throw refused("input", `variant must be one of ${all.map((each) => each.name).join(", ")}, got '${name}'`);
   const found = select(variants, device);
   if (found) return found;
   const known = variants.map((each) => `${each.name} (ONNX Runtime ${each.runtime}, ${each.providers.join(" or ")})`);

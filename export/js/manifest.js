@@ -17,7 +17,11 @@ const isWhole = (value) => Number.isSafeInteger(value) && value >= 0;
 const isObject = (value) => typeof value === "object" && value !== null && !Array.isArray(value);
 const isTexts = (value) => Array.isArray(value) && value.every(isText);
 
-/** Key of a variant → what it must be, and whether a value is that. */
+/**
+ * Key of a variant → what it must be, and whether a value is that.
+ *
+ * @type {Record<string, [string, (value: any) => boolean]>}
+ */
 const VARIANT = {
   name: ["a name", (value) => isText(value) && NAME.test(value)],
   file: ["a text", isText],
@@ -103,12 +107,15 @@ function checkVariants(variants, files) {
     for (const [key, [what, is]] of Object.entries(VARIANT)) {
       if (!is(each[key])) throw wrong(`variants.${key} must be ${what}, got ${shown(each[key])}`);
     }
-    if (each.files[0] !== each.file) throw wrong(`variants.files must begin with '${each.file}', got ${shown(each.files)}`);
+    if (each.files[0] !== each.file)
+      throw wrong(`variants.files must begin with '${each.file}', got ${shown(each.files)}`);
     const lacking = each.files.find((name) => !Object.hasOwn(files, name));
     if (lacking) throw wrong(`variant '${each.name}' must be made of files of the manifest, got '${lacking}'`);
-    if (Object.keys(each.fixed).length > 0 && !each.static) throw wrong(`variant '${each.name}' must be static, got fixed axes`);
+    if (Object.keys(each.fixed).length > 0 && !each.static)
+      throw wrong(`variant '${each.name}' must be static, got fixed axes`);
   }
-  if (new Set(variants.map((each) => each.name)).size !== variants.length) throw wrong("variants must have names of their own");
+  if (new Set(variants.map((each) => each.name)).size !== variants.length)
+    throw wrong("variants must have names of their own");
 }
 
 /**
@@ -134,7 +141,10 @@ function spelled(value) {
   if (Array.isArray(value)) return `[${value.map(spelled).join()}]`;
   if (!isObject(value)) return JSON.stringify(value);
   // `__proto__` as a key is not among the keys that come back, and so is refused.
-  return `{${Object.keys(value).sort().map((key) => `${JSON.stringify(key)}:${spelled(value[key])}`).join()}}`;
+  return `{${Object.keys(value)
+    .sort()
+    .map((key) => `${JSON.stringify(key)}:${spelled(value[key])}`)
+    .join()}}`;
 }
 
 /** @param {string} message */

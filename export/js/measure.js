@@ -1,5 +1,8 @@
 // @ts-check
-/** Measures a bundle's model by itself and tells the lines of the measuring protocol (export/PROTOCOL.md), as agent.py does. */
+/**
+ * Measures a bundle's model by itself and tells the lines of the measuring protocol (export/PROTOCOL.md), as agent.py
+ * does.
+ */
 
 import { goldenRows } from "./golden.js";
 import { Model } from "./model.js";
@@ -51,7 +54,7 @@ export async function* measure(kit, runtime, { samples = 300, seconds = 5, round
   yield {
     op: "info", protocol: PROTOCOL, runtime: runtime.version, build: null, providers: runtime.providers, broken: {},
     machine: await runtime.machine(), runtime_bytes: runtime.runtimeBytes(), clock_ns: runtime.clockNs,
-  }; // prettier-ignore
+  };
   yield { op: "state", ...(await runtime.state()) };
   const baseline = runtime.peakBytes();
   const began = clock();
@@ -125,7 +128,10 @@ class Series {
     const samples = [];
     let carried = {};
     for (let sample = 0; sample < count; sample++) {
-      const feeds = Array.from({ length: batch }, (_, place) => requests[(from + sample * batch + place) % requests.length]);
+      const feeds = Array.from(
+        { length: batch },
+        (_, place) => requests[(from + sample * batch + place) % requests.length],
+      );
       const began = clock();
       for (const own of feeds) {
         const outputs = await session.run(states.length ? { ...own, ...carried } : own);

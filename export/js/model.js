@@ -26,7 +26,15 @@ export class Model {
   states() {
     const names = Object.keys(this.contract.states);
     const inputs = this.contract.inputs.filter((each) => names.includes(each.name));
-    return Object.fromEntries(inputs.map(({ name, dtype, shape }) => [name, array(dtype, shape.map((axis) => (Number.isInteger(axis) ? axis : 1)))]));
+    return Object.fromEntries(
+      inputs.map(({ name, dtype, shape }) => [
+        name,
+        array(
+          dtype,
+          shape.map((axis) => (Number.isInteger(axis) ? axis : 1)),
+        ),
+      ]),
+    );
   }
 
   /**
@@ -37,13 +45,19 @@ export class Model {
   async run(feeds, states = this.states()) {
     const whole = { ...states, ...feeds };
     const found = await this.session.run(this.tensors(whole));
-    const outputs = cropped(this.variant, Object.fromEntries(Object.entries(found).map(([name, tensor]) => [name, fromTensor(tensor)])), whole);
+    const outputs = cropped(
+      this.variant,
+      Object.fromEntries(Object.entries(found).map(([name, tensor]) => [name, fromTensor(tensor)])),
+      whole,
+    );
     const next = Object.entries(this.contract.states).map(([input, output]) => [input, outputs[output]]);
     return { outputs, states: Object.fromEntries(next) };
   }
 
   /** @param {Feeds} feeds @returns {Record<string, any>} As ONNX Runtime takes them. */
   tensors(feeds) {
-    return Object.fromEntries(Object.entries(padded(this.variant, feeds)).map(([name, each]) => [name, toTensor(this.ort, each)]));
+    return Object.fromEntries(
+      Object.entries(padded(this.variant, feeds)).map(([name, each]) => [name, toTensor(this.ort, each)]),
+    );
   }
 }

@@ -1,5 +1,7 @@
 // @ts-check
-/** Reads PGM and PPM files with 8 bits a channel (netpbm's pgm(5) and ppm(5), their raw forms): nothing is compressed. */
+/**
+ * Reads PGM and PPM files with 8 bits a channel (netpbm's pgm(5) and ppm(5), their raw forms): nothing is compressed.
+ */
 
 import { refused } from "./refused.js";
 
@@ -17,7 +19,10 @@ export function readNetpbm(data) {
   const [width, height, most] = (found ?? []).slice(1).map(Number);
   const start = found?.[0].length ?? 0;
   if (most !== 255 || !(width > 0 && height > 0) || data.length < start + width * height * channels) {
-    throw refused("input", `a picture of type ${head.slice(0, 2)} must be whole and have 8 bits a channel, got ${data.length} bytes`);
+    throw refused(
+      "input",
+      `a picture of type ${head.slice(0, 2)} must be whole and have 8 bits a channel, got ${data.length} bytes`,
+    );
   }
   return { height, width, channels, data: data.subarray(start, start + width * height * channels) };
 }

@@ -35,7 +35,8 @@ export async function preparation({ contract, source }, library) {
   const requests = await make(said, contract, source, library);
   return (row) => {
     const lacking = said.columns.find((column) => row[column] === undefined);
-    if (lacking) throw refused("input", `a row must have '${lacking}', got ${Object.keys(row).join(", ") || "nothing"}`);
+    if (lacking)
+      throw refused("input", `a row must have '${lacking}', got ${Object.keys(row).join(", ") || "nothing"}`);
     return requests(...said.columns.map((column) => row[column]));
   };
 }
@@ -43,13 +44,32 @@ export async function preparation({ contract, source }, library) {
 /** @param {any} said @param {any} contract @returns {string} The first input that is no state. */
 const inputOf = (said, { inputs, states }) => said.input ?? inputs.find((each) => !(each.name in states)).name;
 
-/** Texts, and lists of words. @param {any} said @param {any} _contract @param {import("./bundle.js").Source} source @param {any} library */
+/**
+ * Texts, and lists of words.
+ *
+ * @param {any} said
+ * @param {any} _contract
+ * @param {import("./bundle.js").Source} source
+ * @param {any} library
+ */
 async function texts(said, _contract, source, library) {
-  if (!said.tokenizer) throw refused("contract", "preparation.tokenizer must name a file, got none: another made the tokens", "contract.json");
-  const tokenizer = new Tokenizer(JSON.parse(new TextDecoder().decode(await source.read(said.tokenizer))), said, library);
+  if (!said.tokenizer)
+    throw refused(
+      "contract",
+      "preparation.tokenizer must name a file, got none: another made the tokens",
+      "contract.json",
+    );
+  const tokenizer = new Tokenizer(
+    JSON.parse(new TextDecoder().decode(await source.read(said.tokenizer))),
+    said,
+    library,
+  );
   const feeds = (encoding) =>
     Object.fromEntries(
-      Object.entries(said.fields).map(([input, field]) => [input, array("int64", [1, encoding.ids.length], encoding[field])]),
+      Object.entries(said.fields).map(([input, field]) => [
+        input,
+        array("int64", [1, encoding.ids.length], encoding[field]),
+      ]),
     );
   return function* (value) {
     if (said.kind === "text") {
@@ -79,15 +99,23 @@ function sounds(said, contract) {
   };
 }
 
-/** Sound as it comes, frame after frame, until the last sample's answer is complete. @param {any} said @param {any} contract */
+/**
+ * Sound as it comes, frame after frame, until the last sample's answer is complete.
+ *
+ * @param {any} said
+ * @param {any} contract
+ */
 function frames(said, contract) {
   const input = inputOf(said, contract);
-  const shape = contract.inputs.find((each) => each.name === input).shape.map((axis) => (Number.isInteger(axis) ? axis : 1));
+  const shape = contract.inputs
+    .find((each) => each.name === input)
+    .shape.map((axis) => (Number.isInteger(axis) ? axis : 1));
   const lag = contract.decoding.kind === "frames" ? said.window - said.hop : 0;
   return function* (sound) {
     const samples = resampled(Float64Array.from(sound.samples), sound.rate, said.rate);
     const place = samples.findIndex((value) => !Number.isFinite(value));
-    if (place >= 0) throw refused("input", `samples must be finite, got ${samples[place]} at ${place}: cut the sound there`);
+    if (place >= 0)
+      throw refused("input", `samples must be finite, got ${samples[place]} at ${place}: cut the sound there`);
     if (samples.length === 0) throw refused("input", "a sound must have at least one sample, got none");
     const framer = new Framer(said);
     const details = { count: samples.length, rate: said.rate };
@@ -99,7 +127,12 @@ function frames(said, contract) {
   };
 }
 
-/** Numbers as they are; of a model with states several frames one after another. @param {any} said @param {any} contract */
+/**
+ * Numbers as they are; of a model with states several frames one after another.
+ *
+ * @param {any} said
+ * @param {any} contract
+ */
 function arrays(said, contract) {
   const own = contract.inputs.filter((each) => !(each.name in contract.states));
   const sizes = own.map(({ shape }) => shape.slice(1).map((axis) => (Number.isInteger(axis) ? axis : 1)));
@@ -108,9 +141,14 @@ function arrays(said, contract) {
     const flat = values.map((value, place) => numbersOf(value, own[place].name, width[place]));
     const counts = flat.map((each, place) => each.length / width[place]);
     const streaming = Object.keys(contract.states).length > 0;
-    if (counts.some((count) => count !== counts[0] || !Number.isInteger(count) || count < 1 || (count > 1 && !streaming))) {
+    if (
+      counts.some((count) => count !== counts[0] || !Number.isInteger(count) || count < 1 || (count > 1 && !streaming))
+    ) {
       const wanted = own.map(({ name }, place) => `${name} [${sizes[place].join(", ")}]`).join(", ");
-      throw refused("input", `arrays must be ${wanted}${streaming ? ", or frames of that one after another" : ""}, got ${flat.map((each) => each.length).join(", ")} numbers`);
+      throw refused(
+        "input",
+        `arrays must be ${wanted}${streaming ? ", or frames of that one after another" : ""}, got ${flat.map((each) => each.length).join(", ")} numbers`,
+      );
     }
     for (let frame = 0; frame < counts[0]; frame++) {
       const one = ({ name, dtype }, place) => {
@@ -122,9 +160,14 @@ function arrays(said, contract) {
   };
 }
 
-/** @param {any} value Nested lists, a typed array, or a sound, whose whole frames they are. @param {string} name @param {number} width */
+/**
+ * @param {any} value Nested lists, a typed array, or a sound, whose whole frames they are.
+ * @param {string} name
+ * @param {number} width
+ */
 function numbersOf(value, name, width) {
   const heard = value?.samples?.subarray(0, value.samples.length - (value.samples.length % width));
+  /** @type {any} */
   const flat = Array.from(heard ?? (ArrayBuffer.isView(value) ? value : [value].flat(Infinity)));
   if (flat.every((each) => typeof each === "number" || typeof each === "bigint")) return flat;
   throw refused("input", `'${name}' must be numbers, got ${flat.find((each) => typeof each !== "number")}`);

@@ -12,7 +12,11 @@ const HAMMING = [0.54, 0.46].map(Math.fround);
 
 const sinc = (x) => (x === 0 ? 1 : Math.sin(x * Math.PI) / (x * Math.PI));
 
-/** Name → how far a filter reaches, and what it weighs a distance with. @type {Record<string, [number, (x: number) => number]>} */
+/**
+ * Name → how far a filter reaches, and what it weighs a distance with.
+ *
+ * @type {Record<string, [number, (x: number) => number]>}
+ */
 const FILTERS = {
   box: [0.5, (x) => (x > -0.5 && x <= 0.5 ? 1 : 0)],
   bilinear: [1, (x) => Math.max(0, 1 - Math.abs(x))],
@@ -43,8 +47,10 @@ function cubic(distance) {
  */
 export function resize(picture, height, width, resample) {
   if (resample === "nearest") return nearest(picture, height, width);
-  const across = (found) => (width === found.width ? found : pass(found, weights(found.width, width, resample), width, true));
-  const down = (found) => (height === found.height ? found : pass(found, weights(found.height, height, resample), height, false));
+  const across = (found) =>
+    width === found.width ? found : pass(found, weights(found.width, width, resample), width, true);
+  const down = (found) =>
+    height === found.height ? found : pass(found, weights(found.height, height, resample), height, false);
   return downFirst(picture, height, width) ? across(down(picture)) : down(across(picture));
 }
 
@@ -59,7 +65,8 @@ const downFirst = (picture, height, width) =>
 /**
  * One pass, over the rows or over the columns.
  *
- * @param {Picture} picture @param {{ first: number, own: Int32Array }[]} found @param {number} size @param {boolean} across
+ * @param {Picture} picture @param {{ first: number, own: Int32Array }[]} found @param {number} size @param {boolean}
+ *   across
  * @returns {Picture}
  */
 function pass(picture, found, size, across) {
@@ -82,7 +89,13 @@ function pass(picture, found, size, across) {
   return { height, width, channels, data: target };
 }
 
-/** Which points of a line each new one is made of, and with what weights. @param {number} before @param {number} after @param {string} resample */
+/**
+ * Which points of a line each new one is made of, and with what weights.
+ *
+ * @param {number} before
+ * @param {number} after
+ * @param {string} resample
+ */
 function weights(before, after, resample) {
   const [reach, filter] = FILTERS[resample];
   const scale = before / after;
@@ -117,7 +130,12 @@ function nearest(picture, height, width) {
   return { height, width, channels, data: target };
 }
 
-/** In which points the middles of the new ones fall; summed up one by one, for so Pillow rounds. @param {number} before @param {number} after */
+/**
+ * In which points the middles of the new ones fall; summed up one by one, for so Pillow rounds.
+ *
+ * @param {number} before
+ * @param {number} after
+ */
 function middles(before, after) {
   const scale = before / after;
   let at = scale * 0.5;

@@ -1,7 +1,10 @@
 // @ts-check
 /** Spectra of sounds in float64, and the bands over them that edgesft/data/media/audio.py computes. */
 
-/** A discrete Fourier transform of one size: of powers of two by halves (Cooley and Tukey, 1965), of others term by term. */
+/**
+ * A discrete Fourier transform of one size: of powers of two by halves (Cooley and Tukey, 1965), of others term by
+ * term.
+ */
 export class Fourier {
   /** @param {number} size Of what is transformed. */
   constructor(size) {
@@ -67,7 +70,8 @@ export class Fourier {
 
   /**
    * @param {ArrayLike<number>} spectrum Of each frequency from 0 to half of the rate the real and the imaginary part.
-   * @returns {Float64Array} Samples of which it is the spectrum; of the first and the last the imaginary part does not count.
+   * @returns {Float64Array} Samples of which it is the spectrum; of the first and the last the imaginary part does
+   *   not count.
    */
   inverse(spectrum) {
     const { size, real, imaginary } = this;

@@ -22,7 +22,9 @@ export class Stream {
     const { preparation, decoding, inputs, states } = kit.bundle.contract;
     this.kit = kit;
     this.hop = /** @type {number} */ (hopOf(kit.bundle.contract));
-    this.input = inputs.find((each) => each.name === preparation.input || (!preparation.input && !(each.name in states)));
+    this.input = inputs.find(
+      (each) => each.name === preparation.input || (!preparation.input && !(each.name in states)),
+    );
     this.framer = preparation.kind === "frames" ? new Framer(preparation) : null;
     this.adder = decoding.kind === "frames" ? new Adder(decoding) : null;
     this.states = kit.model.states();
@@ -39,7 +41,8 @@ export class Stream {
     heard.set(samples, this.rest.length);
     const answers = [];
     let at = 0;
-    for (; at + this.hop <= heard.length; at += this.hop) answers.push(await this.frame(heard.subarray(at, at + this.hop)));
+    for (; at + this.hop <= heard.length; at += this.hop)
+      answers.push(await this.frame(heard.subarray(at, at + this.hop)));
     this.rest = heard.slice(at);
     return answers;
   }

@@ -83,7 +83,10 @@ function bert(said) {
     ids: (text, split) =>
       splitAt(text, split ? raw.filter((each) => !each.special) : raw).flatMap((piece) => {
         if (typeof piece === "number") return [piece];
-        const rest = splitAt(normalised(piece, normalizer), split ? readable.filter((each) => !each.special) : readable);
+        const rest = splitAt(
+          normalised(piece, normalizer),
+          split ? readable.filter((each) => !each.special) : readable,
+        );
         return rest.flatMap((inner) => (typeof inner === "number" ? [inner] : plain(inner)));
       }),
     framed: template(said.post_processor),
@@ -100,10 +103,14 @@ function splitAt(text, added) {
   const found = [];
   let rest = 0;
   const order = [...added].sort((one, other) => other.content.length - one.content.length);
-  for (let at = 0; at < text.length; ) {
+  for (let at = 0; at < text.length;) {
     const token = order.find((each) => each.content && text.startsWith(each.content, at));
     const end = at + (token?.content.length ?? 1);
-    if (!token || (token.single_word && (isWord(text.slice(0, at), /[\p{L}\p{N}_]$/u) || isWord(text.slice(end), /^[\p{L}\p{N}_]/u)))) {
+    if (
+      !token ||
+      (token.single_word &&
+        (isWord(text.slice(0, at), /[\p{L}\p{N}_]$/u) || isWord(text.slice(end), /^[\p{L}\p{N}_]/u)))
+    ) {
       at = end;
       continue;
     }
@@ -125,7 +132,11 @@ const isWord = (text, edge) => edge.test(text);
 function template(said) {
   const parts =
     said.type === "BertProcessing"
-      ? [{ ids: [said.cls[1]], type: 0 }, { ids: null, type: 0 }, { ids: [said.sep[1]], type: 0 }]
+      ? [
+          { ids: [said.cls[1]], type: 0 },
+          { ids: null, type: 0 },
+          { ids: [said.sep[1]], type: 0 },
+        ]
       : said.single.map((part) =>
           part.Sequence
             ? { ids: null, type: part.Sequence.type_id }
@@ -142,11 +153,14 @@ function template(said) {
 function other(said, options, library) {
   const kind = `${said.model?.type ?? "?"} after ${said.pre_tokenizer?.type ?? "nothing"}`;
   if (!library || options.split_special_tokens) {
-    const message = library ? "special tokens that are not split" : "BERT's WordPiece, or @huggingface/tokenizers beside it";
+    const message = library
+      ? "special tokens that are not split"
+      : "BERT's WordPiece, or @huggingface/tokenizers beside it";
     throw refused("contract", `the tokenizer must be ${message} for this kit, got ${kind}`, options.tokenizer);
   }
   const tokenizer = new library.Tokenizer(said, {});
-  const numbered = (token) => tokenizer.added_tokens_map.get(token)?.id ?? tokenizer.token_to_id(token) ?? tokenizer.model.unk_token_id;
+  const numbered = (token) =>
+    tokenizer.added_tokens_map.get(token)?.id ?? tokenizer.token_to_id(token) ?? tokenizer.model.unk_token_id;
   /** @type {string[]} */
   let tokens = [];
   return {

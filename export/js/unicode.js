@@ -7,10 +7,13 @@
 
 /** @param {string} text Hexadecimal numbers and ranges. @returns {[number, number][]} */
 function ranges(text) {
-  return text.split(/\s+/).filter(Boolean).map((part) => {
-    const [first, last = first] = part.split("-").map((each) => parseInt(each, 16));
-    return [first, last];
-  });
+  return text
+    .split(/\s+/)
+    .filter(Boolean)
+    .map((part) => {
+      const [first, last = first] = part.split("-").map((each) => parseInt(each, 16));
+      return [first, last];
+    });
 }
 
 /** Controls, formats and private ones. */
@@ -48,7 +51,8 @@ export const PUNCTUATION = {
 };
 
 /** Letters that later versions compose of others, and `tokenizers` leaves whole. */
-const WHOLE = "\u{105c9}\u{105e4}\u{11383}\u{11385}\u{1138e}\u{11391}\u{113c5}\u{113c7}\u{113c8}\u{11938}\u{16121}-\u{16128}\u{16d68}-\u{16d6a}";
+const WHOLE =
+  "\u{105c9}\u{105e4}\u{11383}\u{11385}\u{1138e}\u{11391}\u{113c5}\u{113c7}\u{113c8}\u{11938}\u{16121}-\u{16128}\u{16d68}-\u{16d6a}";
 
 /** Runs of all others. */
 export const DECOMPOSED = new RegExp(`[^${WHOLE}]+`, "gu");

@@ -23,7 +23,12 @@ import { refused } from "./refused.js";
 const ANY = "*";
 
 /** Providers that take models without free axes alone. */
-const STATIC = ["QNNExecutionProvider", "NnapiExecutionProvider", "CoreMLExecutionProvider", "VitisAIExecutionProvider"];
+const STATIC = [
+  "QNNExecutionProvider",
+  "NnapiExecutionProvider",
+  "CoreMLExecutionProvider",
+  "VitisAIExecutionProvider",
+];
 
 /** What full builds of ONNX Runtime read; `context` is ONNX around what a provider compiled before. */
 const FORMS = ["onnx", "ort", "context"];
@@ -65,7 +70,9 @@ export function select(variants, device) {
 
 /** @param {string} version @param {string} least */
 function atLeast(version, least) {
-  const [mine, needed] = [version, least].map((text) => (text.split("+")[0].match(/\d+/g) ?? []).slice(0, 3).map(Number));
+  const [mine, needed] = [version, least].map((text) =>
+    (text.split("+")[0].match(/\d+/g) ?? []).slice(0, 3).map(Number),
+  );
   for (let part = 0; part < needed.length; part++) {
     const own = mine[part] ?? -1;
     if (own !== needed[part]) return own > needed[part];
@@ -129,7 +136,8 @@ function reshaped(array, shape) {
   const row = Math.min(shape.at(-1) ?? 1, array.shape.at(-1) ?? 1);
   const copy = (axis, from, to) => {
     if (axis === shape.length - 1) {
-      for (let place = 0; place < row; place++) data[to * shape[axis] + place] = array.data[from * array.shape[axis] + place];
+      for (let place = 0; place < row; place++)
+        data[to * shape[axis] + place] = array.data[from * array.shape[axis] + place];
       return;
     }
     for (let place = 0; place < Math.min(shape[axis], array.shape[axis]); place++) {

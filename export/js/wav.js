@@ -1,5 +1,8 @@
 // @ts-check
-/** Reads WAV files (RIFF, Microsoft's "Multimedia Programming Interface" 1.0): samples from -1 to 1 as soundfile gives them. */
+/**
+ * Reads WAV files (RIFF, Microsoft's "Multimedia Programming Interface" 1.0): samples from -1 to 1 as soundfile gives
+ * them.
+ */
 
 import { refused } from "./refused.js";
 
@@ -34,7 +37,7 @@ export function readWav(data) {
   if (!isWav(data)) throw wrong(`a RIFF file of type WAVE, got one that begins with '${tag(data, 0)}'`);
   const view = new DataView(data.buffer, data.byteOffset, data.byteLength);
   let format = null;
-  for (let at = 12; at + 8 <= data.length; ) {
+  for (let at = 12; at + 8 <= data.length;) {
     const [name, size, start] = [tag(data, at), view.getUint32(at + 4, true), at + 8];
     if (name === "fmt ") format = readFormat(view, start, size);
     if (name === "data") {
@@ -51,16 +54,28 @@ function readFormat(view, at, size) {
   if (size < 16 || at + size > view.byteLength) throw wrong("one with a whole format, got it cut short");
   const said = view.getUint16(at, true);
   const code = said === EXTENSIBLE && size >= 26 ? view.getUint16(at + 24, true) : said;
-  const [channels, rate, bits] = [view.getUint16(at + 2, true), view.getUint32(at + 4, true), view.getUint16(at + 14, true)];
+  const [channels, rate, bits] = [
+    view.getUint16(at + 2, true),
+    view.getUint32(at + 4, true),
+    view.getUint16(at + 14, true),
+  ];
   const read = READERS[`${code}/${bits}`];
   if (!read || channels < 1 || rate < 1) {
     const kind = { [PCM]: "whole numbers", [FLOAT]: "floats" }[code] ?? `format ${code}`;
-    throw wrong(`8 to 32 bits of whole numbers or 32 or 64 of floats, got ${channels} channels of ${bits} bits (${kind}) at ${rate} Hz`);
+    throw wrong(
+      `8 to 32 bits of whole numbers or 32 or 64 of floats, got ${channels} channels of ${bits} bits (${kind}) at ${rate} Hz`,
+    );
   }
   return { read, channels, rate, bytes: bits / 8 };
 }
 
-/** @param {DataView} view @param {number} at @param {number} size @param {ReturnType<typeof readFormat>} format @returns {Sound} */
+/**
+ * @param {DataView} view
+ * @param {number} at
+ * @param {number} size
+ * @param {ReturnType<typeof readFormat>} format
+ * @returns {Sound}
+ */
 function readSamples(view, at, size, { read, channels, rate, bytes }) {
   const samples = new Float64Array(Math.floor(size / (bytes * channels)));
   for (let place = 0; place < samples.length; place++) {
@@ -79,8 +94,19 @@ export function writeWav(samples, rate) {
   const data = new Uint8Array(44 + 4 * samples.length);
   const view = new DataView(data.buffer);
   data.set(Array.from("RIFF    WAVEfmt ", (letter) => letter.charCodeAt(0)));
-  data.set(Array.from("data", (letter) => letter.charCodeAt(0)), 36);
-  const said = [[4, data.length - 8], [16, 16], [20, FLOAT | (1 << 16)], [24, rate], [28, 4 * rate], [32, 4 | (32 << 16)], [40, 4 * samples.length]];
+  data.set(
+    Array.from("data", (letter) => letter.charCodeAt(0)),
+    36,
+  );
+  const said = [
+    [4, data.length - 8],
+    [16, 16],
+    [20, FLOAT | (1 << 16)],
+    [24, rate],
+    [28, 4 * rate],
+    [32, 4 | (32 << 16)],
+    [40, 4 * samples.length],
+  ];
   for (const [at, value] of said) view.setUint32(at, value, true);
   samples.forEach((value, place) => view.setFloat32(44 + 4 * place, value, true));
   return data;

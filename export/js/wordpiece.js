@@ -9,7 +9,7 @@ import * as unicode from "./unicode.js";
 const CHINESE = [
   [0x4e00, 0x9fff], [0x3400, 0x4dbf], [0x20000, 0x2a6df], [0x2a700, 0x2b73f],
   [0x2b740, 0x2b81f], [0x2b920, 0x2ceaf], [0xf900, 0xfaff], [0x2f800, 0x2fa1f],
-]; // prettier-ignore
+];
 
 const SPACE = /^\p{White_Space}$/u;
 const CONTROL = /^[\p{Cc}\p{Cf}\p{Co}]$/u;
@@ -42,12 +42,16 @@ export function normalised(text, options) {
     letters = letters.filter((letter) => !isControl(letter)).map((letter) => (SPACE.test(letter) ? " " : letter));
   }
   if (options.handle_chinese_chars) {
-    letters = letters.map((letter) => (within(/** @type {number} */ (letter.codePointAt(0)), CHINESE) ? ` ${letter} ` : letter));
+    letters = letters.map((letter) =>
+      within(/** @type {number} */ (letter.codePointAt(0)), CHINESE) ? ` ${letter} ` : letter,
+    );
   }
   let found = letters.join("");
   if (options.strip_accents ?? options.lowercase) {
     found = found.replace(unicode.DECOMPOSED, (run) => run.normalize("NFD"));
-    found = Array.from(found).filter((letter) => !is(letter, MARK, unicode.MARK)).join("");
+    found = Array.from(found)
+      .filter((letter) => !is(letter, MARK, unicode.MARK))
+      .join("");
   }
   // One by one: JavaScript would write a sigma at the end of a word otherwise.
   return options.lowercase ? Array.from(found, (letter) => letter.toLowerCase()).join("") : found;
@@ -82,7 +86,7 @@ export function pieces(word, vocabulary, model) {
   const unknown = [/** @type {number} */ (vocabulary.get(model.unk_token))];
   if (letters.length > model.max_input_chars_per_word) return unknown;
   const found = [];
-  for (let start = 0; start < letters.length; ) {
+  for (let start = 0; start < letters.length;) {
     let end = letters.length;
     let id;
     for (; end > start; end--) {

@@ -51,14 +51,15 @@ function number(options, name) {
 
 /** @param {Kit} kit */
 function about({ bundle, model, provider }) {
-  const { manifest: { name, version }, contract: { task, labels, preparation } } = bundle; // prettier-ignore
+  const { manifest: { name, version }, contract: { task, labels, preparation } } = bundle;
   say({ name, version, task, labels, reads: preparation.kind, variant: model.variant.name, provider });
 }
 
 /** @param {Kit} kit @returns {Promise<number>} Exit code. */
 async function golden(kit) {
   const found = await kit.golden();
-  for (const { name, apart, limit } of found.outputs) say(`golden rows: ${name} is off by ${apart.toPrecision(2)} of its largest magnitude, at most ${limit}`);
+  for (const { name, apart, limit } of found.outputs)
+    say(`golden rows: ${name} is off by ${apart.toPrecision(2)} of its largest magnitude, at most ${limit}`);
   if (found.prepared) say(`golden rows: ${found.prepared} texts become the tokens that they must`);
   for (const { file, message } of found.findings) process.stderr.write(`${file}: ${message}\n`);
   say(`golden rows: ${found.findings.length ? "fail" : "hold"} (${found.rows})`);
@@ -77,12 +78,15 @@ async function answers(kit, options) {
 
 /** @param {string[]} words @returns {Promise<number>} Exit code, as edgesft has them. */
 async function main(words) {
-  const { values: options, positionals } = parseArgs({ args: words, options: OPTIONS, allowPositionals: true });
+  const { values, positionals } = parseArgs({ args: words, options: OPTIONS, allowPositionals: true });
+  const options = /** @type {any} */ (values);
   if (options.help || positionals.length !== 1) {
     (options.help ? say : console.error)(USAGE);
     return options.help ? 0 : 2;
   }
-  const [threads, samples, seconds, rounds] = ["threads", "samples", "seconds", "rounds"].map((name) => number(options, name));
+  const [threads, samples, seconds, rounds] = ["threads", "samples", "seconds", "rounds"].map((name) =>
+    number(options, name),
+  );
   const runtime = await nodeRuntime(options.provider);
   const kit = await Kit.open(await openFiles(positionals[0]), runtime, { threads, variant: options.variant });
   if (options.measure) {

@@ -10,7 +10,7 @@ import { dirname, join } from "node:path";
 const INSTRUCTIONS = [
   "avx2", "fma", "f16c", "avx512f", "avx512bw", "avx512_vnni", "avx_vnni", "avx_vnni_int8", "avx512_bf16", "avx512_fp16",
   "amx_tile", "amx_int8", "amx_bf16", "asimd", "asimdhp", "asimddp", "i8mm", "bf16", "sve", "sve2",
-]; // prettier-ignore
+];
 
 /** Node's name → Linux's. */
 const ARCHITECTURES = { x64: "x86_64", arm64: "aarch64", ia32: "i686", arm: "armv7l" };
@@ -34,7 +34,10 @@ function text(path) {
 function numbers(folder, entries, file) {
   try {
     const found = readdirSync(folder).filter((name) => entries.test(name));
-    return found.map((name) => text(join(folder, name, file))).filter((said) => /^-?\d+$/.test(said ?? "")).map(Number);
+    return found
+      .map((name) => text(join(folder, name, file)))
+      .filter((said) => /^-?\d+$/.test(said ?? ""))
+      .map(Number);
   } catch {
     return [];
   }
@@ -55,7 +58,9 @@ export function machine(version) {
   const caches = "/sys/devices/system/cpu/cpu0/cache";
   const sizes = (() => {
     try {
-      return readdirSync(caches).map((name) => /^(\d+)K$/.exec(text(join(caches, name, "size")) ?? "")?.[1]).filter(Boolean);
+      return readdirSync(caches)
+        .map((name) => /^(\d+)K$/.exec(text(join(caches, name, "size")) ?? "")?.[1])
+        .filter(Boolean);
     } catch {
       return [];
     }

@@ -26,7 +26,10 @@ export async function* rows({ preparation, states }, { text = [], file = [] }) {
     else if (kind === "image") yield { [columns[0]]: readNetpbm(data) ?? (await decoded(data, path)) };
     else if (kind === "arrays" && !path.endsWith(".wav")) yield* lines(data, path);
     else if (kind === "arrays" && (columns.length > 1 || Object.keys(states).length === 0)) {
-      throw refused("input", `a sound must be given to a bundle that reads it, got '${path}' for ${columns.join(", ")}`);
+      throw refused(
+        "input",
+        `a sound must be given to a bundle that reads it, got '${path}' for ${columns.join(", ")}`,
+      );
     } else yield { [columns[0]]: readWav(data) };
   }
 }
@@ -47,7 +50,10 @@ function* lines(data, path) {
     try {
       yield JSON.parse(line);
     } catch (error) {
-      throw refused("input", `--file must be rows as JSON lines, got '${path}': ${/** @type {Error} */ (error).message}`);
+      throw refused(
+        "input",
+        `--file must be rows as JSON lines, got '${path}': ${/** @type {Error} */ (error).message}`,
+      );
     }
   }
 }
@@ -55,7 +61,8 @@ function* lines(data, path) {
 /** Turned as its EXIF says, colours as they stand in the file. @param {Uint8Array} data @param {string} path */
 async function decoded(data, path) {
   const sharp = (await import("sharp").catch(() => null))?.default;
-  if (!sharp) throw refused("input", `a picture must be PPM or PGM where the package sharp is not installed, got '${path}'`);
+  if (!sharp)
+    throw refused("input", `a picture must be PPM or PGM where the package sharp is not installed, got '${path}'`);
   try {
     const image = sharp(data, { ignoreIcc: true }).autoOrient();
     const found = await image.raw().toBuffer({ resolveWithObject: true });

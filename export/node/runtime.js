@@ -34,9 +34,16 @@ export async function nodeRuntime(provider = "cpu") {
     version,
     providers: held.map((each) => PROVIDERS[each] ?? each),
     tokenizers: await import("@huggingface/tokenizers").catch(() => null),
-    device: async () => ({ providers: [PROVIDERS[name]], runtime: version, architecture: here.architecture, memoryBytes: null }),
+    device: async () => ({
+      providers: [PROVIDERS[name]],
+      runtime: version,
+      architecture: here.architecture,
+      memoryBytes: null,
+    }),
     session: (bundle, variant, _provider, threads) =>
-      unpacked(bundle.source, variant.files, (folder) => session(join(folder, variant.file), variant.file, name, threads)),
+      unpacked(bundle.source, variant.files, (folder) =>
+        session(join(folder, variant.file), variant.file, name, threads),
+      ),
     clock: () => Number(process.hrtime.bigint()),
     clockNs: 1,
     machine: async () => here.machine(version),
@@ -47,9 +54,19 @@ export async function nodeRuntime(provider = "cpu") {
   };
 }
 
-/** @param {string} path @param {string} file What it is called in the bundle. @param {string} name @param {number} threads */
+/**
+ * @param {string} path
+ * @param {string} file What it is called in the bundle.
+ * @param {string} name
+ * @param {number} threads
+ */
 async function session(path, file, name, threads) {
-  const options = { executionProviders: [name], intraOpNumThreads: threads, interOpNumThreads: 1, logSeverityLevel: /** @type {3} */ (3) };
+  const options = {
+    executionProviders: [name],
+    intraOpNumThreads: threads,
+    interOpNumThreads: 1,
+    logSeverityLevel: /** @type {3} */ (3),
+  };
   try {
     return await ort.InferenceSession.create(path, options);
   } catch (error) {

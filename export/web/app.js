@@ -72,7 +72,10 @@ function introduce() {
   element("choice").querySelector("summary").textContent = "Another bundle, or otherwise";
   const choice = element("variant");
   const taken = choice.value;
-  choice.replaceChildren(new Option("the one that fits first", ""), ...about.variants.map((each) => new Option(each, each)));
+  choice.replaceChildren(
+    new Option("the one that fits first", ""),
+    ...about.variants.map((each) => new Option(each, each)),
+  );
   choice.value = about.variants.includes(taken) ? taken : "";
   element("variants").hidden = about.variants.length < 2;
   const part = hop ? "sound" : PARTS[preparation.kind];
@@ -85,7 +88,9 @@ function introduce() {
 
 /** @param {(columns: string[]) => Promise<any> | any} row Of the contract's columns. */
 const answer = (row) =>
-  doing("Answering…", async () => showAnswer(await ask("answer", { row: await row(about.preparation.columns) }), about.labels));
+  doing("Answering…", async () =>
+    showAnswer(await ask("answer", { row: await row(about.preparation.columns) }), about.labels),
+  );
 
 /** What a model answers to a sound; of one that streams, how it went. @param {Blob} file */
 const listenTo = (file) =>
@@ -116,7 +121,8 @@ async function hear() {
     delete button.dataset.stop;
     button.textContent = "Listen";
     await stop();
-    if (about.decoding === "frames") showSound(writeWav(Float32Array.from(answers.flatMap((each) => [...each.samples])), rate));
+    if (about.decoding === "frames")
+      showSound(writeWav(Float32Array.from(answers.flatMap((each) => [...each.samples])), rate));
   });
 }
 
@@ -155,7 +161,9 @@ on("audio", "change", () => listenTo(element("audio").files[0]));
 on("microphone", "click", hear);
 
 const most = crossOriginIsolated ? navigator.hardwareConcurrency : 1;
-element("threads").replaceChildren(...Array.from({ length: Math.min(most, 8) }, (_, place) => new Option(String(place + 1))));
+element("threads").replaceChildren(
+  ...Array.from({ length: Math.min(most, 8) }, (_, place) => new Option(String(place + 1))),
+);
 for (const id of ["provider", "threads"]) if (query.has(id)) element(id).value = query.get(id);
 navigator.serviceWorker?.register("sw.js").catch(() => {}); // Without it the page works, but not without a network.
 if (query.has("bundle")) {

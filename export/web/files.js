@@ -17,7 +17,10 @@ const STRAIGHT = ["image/png", "image/webp"];
 export async function openPlace(place) {
   if (typeof place === "string" && place.endsWith("/")) return folder(place);
   const blob = typeof place === "string" ? await (await fetched(place)).blob() : place;
-  return openArchive({ size: blob.size, slice: async (start, end) => new Uint8Array(await blob.slice(start, end).arrayBuffer()) });
+  return openArchive({
+    size: blob.size,
+    slice: async (start, end) => new Uint8Array(await blob.slice(start, end).arrayBuffer()),
+  });
 }
 
 /** A folder cannot be listed over http: only what the manifest names is looked at. @param {string} address */
@@ -47,30 +50,47 @@ async function fetched(address, name = null) {
   const answer = await fetch(address).catch((error) => {
     throw refused("input", `'${address}' must be fetched, got: ${error.message}`);
   });
-  if (!answer.ok) throw refused(name ? "missing" : "input", `must be there, got ${answer.status} for '${address}'`, name);
+  if (!answer.ok)
+    throw refused(name ? "missing" : "input", `must be there, got ${answer.status} for '${address}'`, name);
   return answer;
 }
 
-/** @param {Blob} file @returns {Promise<import("../js/resize.js").Picture>} Turned as its EXIF says, colours as they stand in it. */
+/**
+ * @param {Blob} file
+ * @returns {Promise<import("../js/resize.js").Picture>} Turned as its EXIF says, colours as they stand in it.
+ */
 export async function picture(file) {
   try {
     return readNetpbm(new Uint8Array(await file.arrayBuffer())) ?? (await straight(file)) ?? (await drawn(file));
   } catch (error) {
-    throw refused("input", `a picture must be one that this browser reads, got: ${error instanceof Error ? error.message : error}`);
+    throw refused(
+      "input",
+      `a picture must be one that this browser reads, got: ${error instanceof Error ? error.message : error}`,
+    );
   }
 }
 
-/** Without a canvas, which multiplies colours by their opacity; null where the browser has no such decoder. @param {Blob} file */
+/**
+ * Without a canvas, which multiplies colours by their opacity; null where the browser has no such decoder.
+ *
+ * @param {Blob} file
+ */
 async function straight(file) {
   const Decoder = /** @type {any} */ (globalThis).ImageDecoder;
   if (!Decoder || !STRAIGHT.includes(file.type)) return null;
-  const options = { type: file.type, data: await file.arrayBuffer(), premultiplyAlpha: "none", colorSpaceConversion: "none" };
+  const options = {
+    type: file.type,
+    data: await file.arrayBuffer(),
+    premultiplyAlpha: "none",
+    colorSpaceConversion: "none",
+  };
   const { image } = await new Decoder(options).decode();
   if (!/^(RGB|BGR)[AX]$/.test(image.format)) return null;
   const [width, height] = [image.codedWidth, image.codedHeight];
   const data = new Uint8Array(width * height * 4);
   await image.copyTo(data, { layout: [{ offset: 0, stride: width * 4 }] });
-  if (image.format.startsWith("B")) for (let at = 0; at < data.length; at += 4) [data[at], data[at + 2]] = [data[at + 2], data[at]];
+  if (image.format.startsWith("B"))
+    for (let at = 0; at < data.length; at += 4) [data[at], data[at + 2]] = [data[at + 2], data[at]];
   return { height, width, channels: 4, data };
 }
 

@@ -24,7 +24,8 @@ export class Latency {
     element("latency").querySelector("table").hidden = true;
     element("simulated").hidden = !simulated;
     element("simulated").textContent = simulated ? `${simulated}: its answers are a GPU's, its times say nothing.` : "";
-    element("clock").textContent = `This browser's clock steps by ${clockNs / 1000} µs${crossOriginIsolated ? "" : ", for the page is not isolated"}.`;
+    element("clock").textContent =
+      `This browser's clock steps by ${clockNs / 1000} µs${crossOriginIsolated ? "" : ", for the page is not isolated"}.`;
   }
 
   async measure() {
@@ -47,17 +48,29 @@ export class Latency {
 
   show() {
     const of = (op) => this.lines.find((line) => line.op === op);
-    const samples = this.lines.filter((line) => line.op === "time").flatMap((line) => line.ns).sort((one, other) => one - other);
+    const samples = this.lines
+      .filter((line) => line.op === "time")
+      .flatMap((line) => line.ns)
+      .sort((one, other) => one - other);
     const batch = of("time").batch ?? 1;
     const percent = (share) => {
       if (batch > 1 && share > 50) return "–";
-      return samples.length < CARRIED[share] ? "n too small" : time(samples[Math.ceil((samples.length * share) / 100) - 1]);
+      return samples.length < CARRIED[share]
+        ? "n too small"
+        : time(samples[Math.ceil((samples.length * share) / 100) - 1]);
     };
-    const cells = [time(of("load").load_ns), time(of("first").ns), ...[50, 90, 95, 99].map(percent), String(samples.length)];
+    const cells = [
+      time(of("load").load_ns),
+      time(of("first").ns),
+      ...[50, 90, 95, 99].map(percent),
+      String(samples.length),
+    ];
     const row = element("latency").querySelector("tbody tr");
     row.replaceChildren(...cells.map((text) => Object.assign(document.createElement("td"), { textContent: text })));
     element("latency").querySelector("table").hidden = of("load").simulated !== null;
-    if (batch > 1) element("clock").textContent += ` A sample is the mean of ${batch} inferences, which are shorter than the clock can tell: the tail does not show.`;
+    if (batch > 1)
+      element("clock").textContent +=
+        ` A sample is the mean of ${batch} inferences, which are shorter than the clock can tell: the tail does not show.`;
     URL.revokeObjectURL(this.link);
     this.link = URL.createObjectURL(new Blob([this.text()], { type: "application/jsonl" }));
     Object.assign(element("save"), { href: this.link, hidden: false });
@@ -69,7 +82,9 @@ export class Latency {
   }
 
   async send() {
-    const answer = await fetch(/** @type {string} */ (this.address), { method: "POST", body: this.text() }).catch((error) => error);
+    const answer = await fetch(/** @type {string} */ (this.address), { method: "POST", body: this.text() }).catch(
+      (error) => error,
+    );
     element("status").textContent = answer.ok ? "Sent." : `Not sent: ${answer.status ?? answer.message}`;
   }
 }

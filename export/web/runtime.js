@@ -26,7 +26,8 @@ const ARCHITECTURES = { "x86/64": "x86_64", "x86/32": "i686", "arm/64": "aarch64
 export async function webRuntime(provider, threads) {
   const { module, binary, name } = PROVIDERS[provider];
   const adapter = provider === "webgpu" ? await navigator.gpu?.requestAdapter() : null;
-  if (provider === "webgpu" && !adapter) throw refused("provider", "WebGPU must find an adapter, got none in this browser on this machine");
+  if (provider === "webgpu" && !adapter)
+    throw refused("provider", "WebGPU must find an adapter, got none in this browser on this machine");
   const ort = await import(`${ORT}${module}`);
   ort.env.wasm.wasmPaths = { mjs: await here(`${ORT}${binary}.mjs`), wasm: `${ORT}${binary}.wasm` };
   ort.env.wasm.numThreads = crossOriginIsolated ? threads : 1;
@@ -38,13 +39,24 @@ export async function webRuntime(provider, threads) {
     version: ort.env.versions.web,
     providers: [...(navigator.gpu ? [PROVIDERS.webgpu.name] : []), PROVIDERS.wasm.name],
     tokenizers: await import(TOKENIZERS).catch(() => null),
-    device: async () => ({ providers: [name], runtime: ort.env.versions.web, architecture: "wasm32", memoryBytes: null }),
+    device: async () => ({
+      providers: [name],
+      runtime: ort.env.versions.web,
+      architecture: "wasm32",
+      memoryBytes: null,
+    }),
     session: (bundle, variant) => session(ort, bundle, variant, provider),
     clock: () => Math.round(performance.now() * 1e6),
     clockNs: clockStep(),
     machine: async () => facts,
     // A browser tells nothing of these.
-    state: async () => ({ load: null, temperature_mc: null, frequency_khz: null, throttles: null, memory_free_bytes: null }),
+    state: async () => ({
+      load: null,
+      temperature_mc: null,
+      frequency_khz: null,
+      throttles: null,
+      memory_free_bytes: null,
+    }),
     peakBytes: () => null,
     runtimeBytes,
     simulated: () => software(adapter),
@@ -62,20 +74,34 @@ async function here(address) {
   return URL.createObjectURL(new Blob([script], { type: "text/javascript" }));
 }
 
-/** Starts WebAssembly, and the GPU: nothing of that is to be timed with a model. @param {any} ort @param {string} provider */
+/**
+ * Starts WebAssembly, and the GPU: nothing of that is to be timed with a model.
+ *
+ * @param {any} ort
+ * @param {string} provider
+ */
 async function start(ort, provider) {
   const nothing = new Uint8Array(0);
   // There is no call for it; a model of no bytes is refused once everything runs.
   await ort.InferenceSession.create(nothing, { executionProviders: [provider], logSeverityLevel: 4 }).catch(() => {});
 }
 
-/** @param {any} ort @param {import("../js/bundle.js").Bundle} bundle @param {import("../js/variant.js").Variant} variant @param {string} provider */
+/**
+ * @param {any} ort
+ * @param {import("../js/bundle.js").Bundle} bundle
+ * @param {import("../js/variant.js").Variant} variant
+ * @param {string} provider
+ */
 async function session(ort, { source }, variant, provider) {
   const [model, ...others] = await Promise.all(variant.files.map((file) => source.read(file)));
   const folder = variant.file.slice(0, variant.file.lastIndexOf("/") + 1);
   const externalData = others.map((data, place) => ({ path: variant.files[place + 1].slice(folder.length), data }));
   try {
-    return await ort.InferenceSession.create(model, { executionProviders: [provider], logSeverityLevel: 3, externalData });
+    return await ort.InferenceSession.create(model, {
+      executionProviders: [provider],
+      logSeverityLevel: 3,
+      externalData,
+    });
   } catch (error) {
     const message = `must load in ONNX Runtime on ${provider}, got: ${error instanceof Error ? error.message : error}`;
     throw refused("model", message, variant.file);
@@ -85,7 +111,7 @@ async function session(ort, { source }, variant, provider) {
 /** @returns {number} Nanoseconds between two readings of the clock that differ: browsers make it coarse on purpose. */
 function clockStep() {
   let [least, before] = [Infinity, performance.now()];
-  for (let seen = 0; seen < 50; ) {
+  for (let seen = 0; seen < 50;) {
     const now = performance.now();
     if (now === before) continue;
     [least, before, seen] = [Math.min(least, now - before), now, seen + 1];
@@ -97,7 +123,9 @@ function clockStep() {
 function software(adapter) {
   const info = adapter?.info ?? {};
   const said = [info.vendor, info.architecture, info.device, info.description].filter(Boolean).join(" ");
-  return info.isFallbackAdapter || SOFTWARE.test(said) ? `software in place of a GPU (${said || "a fallback adapter"})` : null;
+  return info.isFallbackAdapter || SOFTWARE.test(said)
+    ? `software in place of a GPU (${said || "a fallback adapter"})`
+    : null;
 }
 
 /** @returns {number | null} Of what was fetched from the runtime's folder. */

@@ -81,7 +81,8 @@ function server(known, measurements) {
   return createServer(async (request, response) => {
     try {
       const path = decodeURIComponent(new URL(request.url ?? "/", "http://localhost").pathname);
-      if (request.method === "POST" && path === "/measurements" && measurements) return await take(request, response, measurements);
+      if (request.method === "POST" && path === "/measurements" && measurements)
+        return await take(request, response, measurements);
       if (path === "/") return response.writeHead(302, { Location: home }).end();
       const file = fileOf(known, path);
       const found = file && (await stat(file).catch(() => null));
@@ -101,7 +102,8 @@ async function write(known, folder) {
   for (const [address, from] of Object.entries(known)) {
     if (address === "/ort/") {
       await mkdir(join(folder, "ort"), { recursive: true });
-      for (const name of (await readdir(from)).filter((each) => ORT.test(each))) await cp(join(from, name), join(folder, "ort", name));
+      for (const name of (await readdir(from)).filter((each) => ORT.test(each)))
+        await cp(join(from, name), join(folder, "ort", name));
     } else if (address === "/tokenizers/") {
       await cp(join(from, "tokenizers.min.mjs"), join(folder, "tokenizers/tokenizers.min.mjs"));
     } else {
@@ -109,7 +111,10 @@ async function write(known, folder) {
       await cp(from, join(folder, address), { recursive: true, filter: address === "/web/" ? page : undefined });
     }
   }
-  await writeFile(join(folder, "index.html"), `<!doctype html><meta http-equiv="refresh" content="0; url=web/?bundle=../${bundle}">\n`);
+  await writeFile(
+    join(folder, "index.html"),
+    `<!doctype html><meta http-equiv="refresh" content="0; url=web/?bundle=../${bundle}">\n`,
+  );
 }
 
 try {

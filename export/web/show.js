@@ -34,14 +34,19 @@ export function showAnswer(answer, labels) {
   for (const id of ["course", "played"]) element(id).hidden = true;
   if (answer.samples) return showSound(writeWav(answer.samples, answer.rate));
   output.replaceChildren(...lines(answer));
-  if (answer.probabilities) showCourse(answer.probabilities.map((score) => ({ label: answer.label, score })), labels);
+  if (answer.probabilities)
+    showCourse(
+      answer.probabilities.map((score) => ({ label: answer.label, score })),
+      labels,
+    );
 }
 
 /** @param {any} answer @returns {HTMLElement[]} */
 function lines(answer) {
   if (Array.isArray(answer)) return [made("p", JSON.stringify(answer.slice(0, SHOWN)))];
   if (answer.label !== undefined) return labelled(answer.label, answer.score ?? answer.share, answer.known);
-  const inner = ([name, own]) => (own?.label === undefined ? [made("p", `${name}: ${JSON.stringify(own)}`)] : [made("p", name), ...lines(own)]);
+  const inner = ([name, own]) =>
+    own?.label === undefined ? [made("p", `${name}: ${JSON.stringify(own)}`)] : [made("p", name), ...lines(own)];
   return Object.entries(answer).flatMap(inner);
 }
 
@@ -65,7 +70,12 @@ export function showCourse(answers, labels) {
   if (figure.hidden) return;
   const step = 600 / (values.length - 1);
   const path = document.createElementNS("http://www.w3.org/2000/svg", "path");
-  path.setAttribute("d", values.map((value, place) => `${place ? "L" : "M"}${(place * step).toFixed(1)} ${(76 - 72 * value).toFixed(1)}`).join(""));
+  path.setAttribute(
+    "d",
+    values
+      .map((value, place) => `${place ? "L" : "M"}${(place * step).toFixed(1)} ${(76 - 72 * value).toFixed(1)}`)
+      .join(""),
+  );
   figure.querySelector("svg").replaceChildren(path);
   figure.querySelector("svg").setAttribute("aria-label", `probability of ${shown} over ${values.length} frames`);
   figure.querySelector("figcaption").textContent = `Probability of “${shown}” over ${values.length} frames.`;
@@ -86,7 +96,9 @@ export function showGolden({ rows, prepared, outputs, findings }) {
   const badge = section.querySelector(".badge");
   badge.textContent = findings.length ? "fail" : "hold";
   badge.className = `badge ${findings.length ? "fails" : "holds"}`;
-  const apart = outputs.map(({ name, apart, limit }) => `${name} is off by ${small(apart)} of its largest magnitude, at most ${small(limit)}`);
+  const apart = outputs.map(
+    ({ name, apart, limit }) => `${name} is off by ${small(apart)} of its largest magnitude, at most ${small(limit)}`,
+  );
   const texts = prepared ? `; ${prepared} texts become the tokens that they must` : "";
   section.querySelector("p").textContent = `${rows} real inputs: ${apart.join("; ")}${texts}.`;
   if (findings.length) showFindings(findings);

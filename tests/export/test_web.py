@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from edgesft.cli.main import main
@@ -194,6 +195,37 @@ def test_a_person_at_the_page(kit: Path, browser: Any, made: Mapping[str, Path])
         assert "Probability of “rising” over 6 frames." in page.text() and "rising" in page.text()
         assert page.evaluate("document.querySelectorAll('#try form:not([hidden])').length") == 0
         assert not [line for line in page.console if "favicon" not in line], page.console
+
+
+@pytest.mark.parametrize("make", [streams.spectral, streams.voiced])
+def test_a_microphone(kit: Path, made: Mapping[str, Path], tmp_path: Path, make: Any) -> None:
+    """What Chromium has in the place of one plays a file, again and again."""
+    import soundfile
+
+    tone = 0.3 * np.sin(np.arange(48000) * 2 * np.pi * 440 / 48000)
+    soundfile.write(tmp_path / "tone.wav", tone, 48000, subtype="PCM_16")
+    flags = ("--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream")
+    page = Chromium(tmp_path / "profile", *flags, f"--use-file-for-fake-audio-capture={tmp_path / 'tone.wav'}")
+    try:
+        with served(kit, make(made["stream"], tmp_path / "b")) as address:
+            page.goto(address)
+            page.wait(DONE)
+            page.evaluate("document.querySelector('#microphone').click()")
+            page.wait("document.querySelector('#microphone').textContent === 'Stop'")
+            page.evaluate("new Promise((resolve) => setTimeout(resolve, 1500))")
+            page.evaluate("document.querySelector('#microphone').click()")
+            page.wait("document.querySelector('#microphone').textContent === 'Listen'")
+            if make is streams.voiced:
+                page.wait("!document.querySelector('#course').hidden")
+                assert "Probability of “voice” over" in page.text()
+                return
+            page.wait("!document.querySelector('#played').hidden")
+            code = "fetch(document.querySelector('#played a').href).then((got) => got.arrayBuffer())"
+            heard = page.evaluate(f"{code}.then((data) => [...new Float32Array(data.slice(44))])")
+            spectrum = np.abs(np.fft.rfft(heard))
+            assert len(heard) > 2000 and abs(spectrum.argmax() * 4000 / len(heard) - 440) < 10
+    finally:
+        page.close()
 
 
 def test_what_is_changed_is_refused_by_name(kit: Path, browser: Any, made: Mapping[str, Path], tmp_path: Path) -> None:
