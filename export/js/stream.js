@@ -19,16 +19,22 @@ export function hopOf({ preparation, inputs, states }) {
 export class Stream {
   /** @param {import("./kit.js").Kit} kit Whose model streams. */
   constructor(kit) {
-    const { preparation, decoding, inputs, states } = kit.bundle.contract;
+    const { preparation, inputs, states } = kit.bundle.contract;
     this.kit = kit;
     this.hop = /** @type {number} */ (hopOf(kit.bundle.contract));
     this.input = inputs.find(
       (each) => each.name === preparation.input || (!preparation.input && !(each.name in states)),
     );
+    this.rest = new Float64Array(0);
+    this.begin();
+  }
+
+  /** Forgets what was heard. */
+  begin() {
+    const { preparation, decoding } = this.kit.bundle.contract;
     this.framer = preparation.kind === "frames" ? new Framer(preparation) : null;
     this.adder = decoding.kind === "frames" ? new Adder(decoding) : null;
-    this.states = kit.model.states();
-    this.rest = new Float64Array(0);
+    this.states = this.kit.model.states();
   }
 
   /**
@@ -41,8 +47,12 @@ export class Stream {
     heard.set(samples, this.rest.length);
     const answers = [];
     let at = 0;
-    for (; at + this.hop <= heard.length; at += this.hop)
-      answers.push(await this.frame(heard.subarray(at, at + this.hop)));
+    for (; at + this.hop <= heard.length; at += this.hop) {
+      const frame = heard.subarray(at, at + this.hop);
+      // After what is no number the stream begins anew.
+      if (frame.every(Number.isFinite)) answers.push(await this.frame(frame));
+      else this.begin();
+    }
     this.rest = heard.slice(at);
     return answers;
   }

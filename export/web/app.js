@@ -110,9 +110,9 @@ async function hear() {
   await doing("Listening…", async () => {
     const { rate } = about.preparation;
     await ask("begin");
-    let answers = [];
+    const answers = [];
     const stop = await listen(rate, async (samples) => {
-      answers = [...answers, ...(await ask("push", { samples }))];
+      answers.push(...(await ask("push", { samples })));
       if (about.decoding !== "frames" && answers.length) showAnswer(answers.at(-1), about.labels);
       showCourse(answers.slice(-300), about.labels);
     });

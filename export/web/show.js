@@ -54,9 +54,10 @@ function lines(answer) {
 function labelled(label, share, known) {
   const line = made("div", "");
   line.className = "label";
-  line.append(made("span", label), made("span", `${(100 * share).toFixed(1)} %`));
+  const told = Number.isFinite(share);
+  line.append(made("span", label), made("span", told ? `${(100 * share).toFixed(1)} %` : "no number"));
   const meter = document.createElement("meter");
-  meter.value = share;
+  meter.value = told ? share : 0;
   meter.setAttribute("aria-label", "probability");
   return [line, meter, ...(known === false ? [made("p", "Perhaps of no class that the model knows.")] : [])];
 }
@@ -65,8 +66,8 @@ function labelled(label, share, known) {
 export function showCourse(answers, labels) {
   const figure = element("course");
   const shown = labels.at(-1);
-  const values = answers.map(({ label, score }) => (label === shown ? score : labels.length === 2 ? 1 - score : 0));
-  figure.hidden = answers.length < 2 || values.some((each) => !(each >= 0));
+  const values = answers.map(({ label, score }) => (label === shown ? score || 0 : labels.length === 2 ? 1 - score : 0));
+  figure.hidden = answers.length < 2 || answers.some((each) => each.score === undefined);
   if (figure.hidden) return;
   const step = 600 / (values.length - 1);
   const path = document.createElementNS("http://www.w3.org/2000/svg", "path");

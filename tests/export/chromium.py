@@ -87,7 +87,7 @@ class Chromium:
         """The value of an expression once it is true."""
         end = time.monotonic() + seconds
         while not (found := self.evaluate(code)):
-            assert time.monotonic() < end, (code, self.text(), self.console)
+            assert time.monotonic() < end, (code, self.text(), self.console[-3:])
             time.sleep(0.05)
         return found
 

@@ -33,7 +33,8 @@ def voiced(bundle: Path, target: Path) -> Path:
     said = {"window": 80, "hop": 40, "taper": "none", "features": "samples"}
     nodes = [
         helper.make_node("Mul", ["frame", "frame"], ["power"]),
-        helper.make_node("ReduceMean", ["power"], ["mean"], keepdims=1),
+        helper.make_node("ReduceMean", ["power"], ["quiet"], keepdims=1),
+        helper.make_node("Add", ["quiet", "least"], ["mean"]),
         helper.make_node("Add", ["mean", "state"], ["sum"]),
         helper.make_node("Mul", ["sum", "half"], ["state_out"]),
         helper.make_node("Div", ["mean", "sum"], ["chance"]),
@@ -60,7 +61,7 @@ def _bundle(
     values = [
         [helper.make_tensor_value_info(name, TensorProto.FLOAT, size) for name, size in end.items()] for end in ends
     ]
-    weights = {"half": 0.5, "quarter": 0.25}
+    weights = {"half": 0.5, "quarter": 0.25, "least": 1e-6}
     initializers = [
         onnx.numpy_helper.from_array(np.asarray(value, np.float32), name) for name, value in weights.items()
     ]
