@@ -2,6 +2,7 @@
 /** Outputs → answer, by the contract's `decoding` (export/BUNDLE.md). */
 
 import { numbers } from "./array.js";
+import { seen } from "./boxes.js";
 import { Adder } from "./frames.js";
 import { refused } from "./refused.js";
 
@@ -10,7 +11,7 @@ import { refused } from "./refused.js";
  * @typedef {any} Answer Of classes a label, its probability (`score`), and `known` where the contract has a threshold.
  */
 
-const KINDS = { classes, tags, heads, frames, probability, numbers: plain, none };
+const KINDS = { classes, tags, heads, boxes, frames, probability, numbers: plain, none };
 
 /**
  * @param {any} contract
@@ -67,6 +68,11 @@ function heads(contract, [answered]) {
     return [name, likeliest(scores.subarray(first, first + count), labels)];
   };
   return Object.fromEntries(contract.decoding.heads.map(one));
+}
+
+/** What is where. @param {any} contract @param {Answered[]} answered */
+function boxes({ decoding: said, labels }, [{ outputs }]) {
+  return { boxes: seen(said, labels, outputs) };
 }
 
 /** The sound that a stream's answers make. @param {any} contract @param {Answered[]} answered */

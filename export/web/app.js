@@ -7,7 +7,7 @@ import { sound } from "./files.js";
 import { Latency } from "./latency.js";
 import { listen } from "./microphone.js";
 import { Remote } from "./remote.js";
-import { element, showAnswer, showCourse, showFindings, showGolden, showSound } from "./show.js";
+import { element, showAnswer, showCourse, showFindings, showGolden, showPicture, showSound } from "./show.js";
 
 const query = new URLSearchParams(location.search);
 
@@ -144,10 +144,7 @@ function chosen() {
 /** Shows a picture that was chosen, and answers it. */
 function looked() {
   const [file] = element("image").files;
-  const preview = element("preview");
-  URL.revokeObjectURL(preview.src);
-  preview.src = URL.createObjectURL(file);
-  preview.hidden = false;
+  showPicture(file);
   answer(([column]) => ({ [column]: file }));
 }
 

@@ -3,6 +3,8 @@
 
 import { writeWav } from "../js/wav.js";
 
+const SVG = "http://www.w3.org/2000/svg";
+
 /** Numbers of an answer that are shown. */
 const SHOWN = 100;
 
@@ -41,8 +43,31 @@ export function showAnswer(answer, labels) {
     );
 }
 
+/** @param {Blob} file */
+export function showPicture(file) {
+  const preview = element("preview");
+  const image = preview.querySelector("img");
+  URL.revokeObjectURL(image.src);
+  image.src = URL.createObjectURL(file);
+  preview.querySelector("svg").replaceChildren();
+  preview.hidden = false;
+}
+
+/** Draws boxes over the picture, and names them. @param {import("../js/boxes.js").Seen[]} boxes @returns {HTMLElement[]} */
+function boxed(boxes) {
+  const rectangles = boxes.map(({ box: [x, y, width, height] }) => {
+    const found = document.createElementNS(SVG, "rect");
+    for (const [name, value] of Object.entries({ x, y, width, height })) found.setAttribute(name, String(value));
+    return found;
+  });
+  element("preview").querySelector("svg").replaceChildren(...rectangles);
+  if (boxes.length === 0) return [made("p", "Nothing that the model knows.")];
+  return boxes.map(({ label, score }) => made("p", `${label}: ${(100 * score).toFixed(1)} %`));
+}
+
 /** @param {any} answer @returns {HTMLElement[]} */
 function lines(answer) {
+  if (answer.boxes) return boxed(answer.boxes);
   if (Array.isArray(answer)) return [made("p", JSON.stringify(answer.slice(0, SHOWN)))];
   if (answer.label !== undefined) return labelled(answer.label, answer.score ?? answer.share, answer.known);
   const inner = ([name, own]) =>
@@ -70,7 +95,7 @@ export function showCourse(answers, labels) {
   figure.hidden = answers.length < 2 || answers.some((each) => each.score === undefined);
   if (figure.hidden) return;
   const step = 600 / (values.length - 1);
-  const path = document.createElementNS("http://www.w3.org/2000/svg", "path");
+  const path = document.createElementNS(SVG, "path");
   path.setAttribute(
     "d",
     values
@@ -97,8 +122,8 @@ export function showGolden({ rows, prepared, outputs, findings }) {
   const badge = section.querySelector(".badge");
   badge.textContent = findings.length ? "fail" : "hold";
   badge.className = `badge ${findings.length ? "fails" : "holds"}`;
-  const apart = outputs.map(
-    ({ name, apart, limit }) => `${name} is off by ${small(apart)} of its largest magnitude, at most ${small(limit)}`,
+  const apart = outputs.map(({ name, apart, limit, mismatch }) =>
+    mismatch ? `${name}: ${mismatch}` : `${name} is off by ${small(apart)} of its largest magnitude, at most ${small(limit)}`,
   );
   const texts = prepared ? `; ${prepared} texts become the tokens that they must` : "";
   section.querySelector("p").textContent = `${rows} real inputs: ${apart.join("; ")}${texts}.`;

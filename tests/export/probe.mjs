@@ -6,10 +6,16 @@ import { pathToFileURL } from "node:url";
 const [, , folder] = process.argv;
 const load = (name) => import(pathToFileURL(`${folder}/${name}`).href);
 
-const [{ fromHalf, toHalf }, { audioFeed }, { openBundle }, { openFiles }, { imageFeed, imagePixels }, { Tokenizer }, { select }, { isWav, readWav }, { normalised, words }] =
-  await Promise.all(
-    ["array.js", "audio.js", "bundle.js", "../node/files.js", "image.js", "tokenizer.js", "variant.js", "wav.js", "wordpiece.js"].map((name) => load(`js/${name}`)),
-  );
+const { fromHalf, toHalf, unpacked } = await load("js/array.js");
+const { audioFeed } = await load("js/audio.js");
+const { seen } = await load("js/boxes.js");
+const { openBundle } = await load("js/bundle.js");
+const { imageFeed, imagePixels } = await load("js/image.js");
+const { Tokenizer } = await load("js/tokenizer.js");
+const { select } = await load("js/variant.js");
+const { isWav, readWav } = await load("js/wav.js");
+const { normalised, words } = await load("js/wordpiece.js");
+const { openFiles } = await load("node/files.js");
 
 const bytes = (said) => new Uint8Array(Buffer.from(said, "base64"));
 const floats = (said) => new Float64Array(bytes(said).buffer);
@@ -34,6 +40,10 @@ const OPERATIONS = {
   wav({ data }) {
     const { rate, samples } = readWav(bytes(data));
     return { wav: isWav(bytes(data)), rate, samples: base64(samples) };
+  },
+  boxes({ said, labels, outputs }) {
+    const arrays = Object.entries(outputs).map(([name, each]) => [name, unpacked(each, name)]);
+    return seen(said, labels, Object.fromEntries(arrays));
   },
   halves: ({ values }) => values.map((value) => [toHalf(value), fromHalf(toHalf(value))]),
   select({ variants, device }) {

@@ -15,6 +15,7 @@ import pytest
 
 from edgesft.data.media import audio, image
 from tests import tiny
+from tests.export.same import same
 from tests.export.script import Probe, RefusedInNode
 from tests.ship import runs, test_attacks, test_variant
 from tests.ship.conftest import bundle, run  # noqa: F401 - fixtures
@@ -196,6 +197,61 @@ def test_pictures_in_grey_and_with_opacity(probe: Probe, colour: str) -> None:
         pixels = rng.integers(0, 256, shape, np.uint8)
         got = unpacked(probe("pixels", picture=said(pixels), options=options))
         np.testing.assert_array_equal(got, image.Reader(options).pixels(pixels))
+
+
+# Boxes ----------------------------------------------------------------------------------------------------------------
+
+
+def expected_boxes(said: dict[str, Any], labels: list[str], outputs: dict[str, np.ndarray]) -> list[dict[str, Any]]:
+    """As BUNDLE.md has it, one box after another."""
+    (scores,), (boxes,) = outputs["logits"].astype(float), outputs["boxes"].astype(float)
+    more = scores.shape[1] > len(labels)
+    chances = np.exp(scores) / np.exp(scores).sum(axis=1, keepdims=True) if more else 1 / (1 + np.exp(-scores))
+    left, top = boxes[:, 0] - boxes[:, 2] / 2, boxes[:, 1] - boxes[:, 3] / 2
+    right, bottom = left + boxes[:, 2], top + boxes[:, 3]
+
+    def overlap(one: int, other: int) -> float:
+        width = min(right[one], right[other]) - max(left[one], left[other])
+        height = min(bottom[one], bottom[other]) - max(top[one], top[other])
+        both = max(0, width) * max(0, height)
+        return both / (boxes[one, 2:].prod() + boxes[other, 2:].prod() - both)
+
+    found = []
+    for label in range(len(labels)):
+        order = [int(each) for each in np.argsort(-chances[:, label], kind="stable")]
+        sure = [place for place in order if chances[place, label] >= said["least_score"]]
+        kept: list[int] = []
+        for place in sure[:300] if not more and "kept" not in said else sure:
+            suppressed = not more and any(overlap(place, each) > said["iou"] for each in kept)
+            wanted = outputs["kept"][0, place, label] if "kept" in said else not suppressed
+            if wanted and (more or "kept" in said or len(kept) < said["most"]):
+                kept.append(place)
+        found += [(chances[place, label], place, label) for place in kept]
+    found.sort(key=lambda each: -each[0])
+    return [
+        {"label": labels[label], "score": chance, "box": [left[place], top[place], *boxes[place, 2:]]}
+        for chance, place, label in found[: said["most"]]
+    ]
+
+
+@pytest.mark.parametrize("more", [0, 1])
+@pytest.mark.parametrize("kept", [False, True])
+@pytest.mark.parametrize("most", [5, 200])
+def test_boxes(probe: Probe, more: int, kept: bool, most: int) -> None:
+    rng, labels = np.random.default_rng(0), ["cat", "dog", "bird"]
+    centres = rng.uniform(0.2, 0.8, (12, 2)).repeat(40, axis=0) + rng.normal(0, 0.02, (480, 2))
+    boxes = np.concatenate([centres, rng.uniform(0.1, 0.3, (480, 2))], axis=1)
+    outputs = {"logits": rng.normal(-1, 2, (1, 480, 3 + more)).astype("float32")}
+    outputs |= {"boxes": boxes[np.newaxis].astype("float32"), "kept": rng.random((1, 480, 3 + more)) < 0.3}
+    said = {"output": "logits", "boxes": "boxes", "iou": 0.5, "most": most, "least_score": 0.3}
+    said |= {"kept": "kept"} if kept else {}
+    told = {
+        name: {"dtype": str(each.dtype), "shape": list(each.shape), "data": packed(each)}
+        for name, each in outputs.items()
+    }
+    got = probe("boxes", said=said, labels=labels, outputs=told)
+    same(got, [{**each, "box": list(map(float, each["box"]))} for each in expected_boxes(said, labels, outputs)])
+    assert len(got) == most or len(got) > 10
 
 
 # Sounds ---------------------------------------------------------------------------------------------------------------
