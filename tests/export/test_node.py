@@ -16,7 +16,7 @@ import pytest
 
 from edgesft.cli.main import main
 from edgesft.measure.recording import recordings
-from tests.export import bundles, streams
+from tests.export import bundles, framed
 from tests.export.kinds import Made
 from tests.export.same import same
 from tests.export.script import installed, node
@@ -158,7 +158,7 @@ def test_a_stream(kit: Kit, made: Mapping[str, Path], tmp_path: Path) -> None:
 def test_sound_that_becomes_sound(kit: Kit, made: Mapping[str, Path], tmp_path: Path, changes: dict[str, Any]) -> None:
     import soundfile
 
-    bundle = streams.spectral(made["stream"], tmp_path / "b", **changes)
+    bundle = framed.spectral(made["stream"], tmp_path / "b", **changes)
     other = tmp_path / "other.wav"
     soundfile.write(other, np.random.default_rng(0).uniform(-0.5, 0.5, (3001, 2)), 11025)
     for file in (*sounds(made, 1), other):
@@ -170,7 +170,7 @@ def test_sound_that_becomes_sound(kit: Kit, made: Mapping[str, Path], tmp_path: 
 
 
 def test_how_likely_each_frame_has_it(kit: Kit, made: Mapping[str, Path], tmp_path: Path) -> None:
-    bundle = streams.voiced(made["stream"], tmp_path / "b")
+    bundle = framed.voiced(made["stream"], tmp_path / "b")
     files = sounds(made)
     asked = [word for file in files for word in ("--file", file)]
     same(lines(kit(bundle, *asked)), reference(bundle, [{"audio": str(file)} for file in files]))

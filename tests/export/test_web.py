@@ -17,7 +17,7 @@ import pytest
 
 from edgesft.cli.main import main
 from edgesft.measure.recording import recordings
-from tests.export import streams
+from tests.export import framed
 from tests.export.bundles import FRAME
 from tests.export.chromium import WEBGPU, Chromium
 from tests.export.same import same
@@ -145,7 +145,7 @@ def test_a_stream(kit: Path, browser: Any, made: Mapping[str, Path], provider: s
 
 
 @pytest.mark.parametrize("provider", ["wasm", "webgpu"])
-@pytest.mark.parametrize("make", [streams.spectral, streams.voiced])
+@pytest.mark.parametrize("make", [framed.spectral, framed.voiced])
 def test_frames(kit: Path, browser: Any, made: Mapping[str, Path], tmp_path: Path, make: Any, provider: str) -> None:
     page, files, bundle = browser(provider), sounds(made, 2), make(made["stream"], tmp_path / "b")
     with served(kit, bundle) as address:
@@ -197,7 +197,7 @@ def test_a_person_at_the_page(kit: Path, browser: Any, made: Mapping[str, Path])
         assert not [line for line in page.console if "favicon" not in line], page.console
 
 
-@pytest.mark.parametrize("make", [streams.spectral, streams.voiced])
+@pytest.mark.parametrize("make", [framed.spectral, framed.voiced])
 def test_a_microphone(kit: Path, made: Mapping[str, Path], tmp_path: Path, make: Any) -> None:
     """What Chromium has in the place of one plays a file, again and again."""
     import soundfile
@@ -215,7 +215,7 @@ def test_a_microphone(kit: Path, made: Mapping[str, Path], tmp_path: Path, make:
             page.evaluate("new Promise((resolve) => setTimeout(resolve, 1500))")
             page.evaluate("document.querySelector('#microphone').click()")
             page.wait("document.querySelector('#microphone').textContent === 'Listen'")
-            if make is streams.voiced:
+            if make is framed.voiced:
                 page.wait("!document.querySelector('#course').hidden")
                 assert "Probability of “voice” over" in page.text()
                 return
