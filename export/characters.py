@@ -1,8 +1,8 @@
 """Writes what the kits' tokenizers must know of characters, as the library tokenizers has it.
 
-`python export/characters.py` writes `python/kit/tokens/characters.py`. The library's tables are of several old versions
-of Unicode, which no other program has: each character is asked for, and what comes out is what the kits go by. It takes
-tokenizers, whose answers these are, and ten seconds.
+`python export/characters.py` writes `python/kit/tokens/characters.py` and `cpp/kit/characters.hpp`. The library's
+tables are of several old versions of Unicode, which no other program has: each character is asked for, and what comes
+out is what the kits go by. It takes tokenizers, whose answers these are, and ten seconds.
 """
 
 from __future__ import annotations
@@ -102,10 +102,66 @@ def python(found: dict[str, list[int]]) -> str:
     return text
 
 
+MAPPED = {
+    "LOWER": "First, last and step of characters, and the lower case of the first; the others' are as far off.",
+    "PLAIN": "What is left of a character that the canonical decomposition takes apart, without its marks.",
+    "ORDER": "Classes of those that are put in order and are no marks.",
+}
+"""What C++ must be told besides, which has no tables of its own."""
+
+
+def lowered(found: dict[str, list[int]]) -> Iterator[str]:
+    """`41-5a/1=61`: the lower case of each."""
+    runs: list[tuple[int, int, int, str]] = []
+    for point in found["LOWERED"]:
+        to = normalizers.Lowercase().normalize_str(chr(point))
+        if runs and len(to) == len(runs[-1][3]) == 1:
+            first, last, step, base = runs[-1]
+            if (step or point - last) == point - last <= 2 and ord(to) - ord(base) == point - first:
+                runs[-1] = (first, point, point - last, base)
+                continue
+        runs.append((point, point, 0, to))
+    for first, last, step, to in runs:
+        yield f"{first:x}-{last:x}/{step or 1}={hexes(to)}"
+
+
+def mapped(found: dict[str, list[int]]) -> dict[str, list[str]]:
+    """The words of each of `MAPPED`."""
+    strip, marks = bert(strip_accents=True).normalize_str, set(found["MARKS"])
+    ordered = ranges(point for point in found["ORDERED"] if point not in marks)
+    return {
+        "LOWER": list(lowered(found)),
+        "PLAIN": [f"{point:x}={hexes(strip(chr(point)))}" for point in found["DECOMPOSED"] if point not in marks],
+        "ORDER": [
+            f"{point:x}={unicodedata.combining(chr(point)):x}"
+            for first, last in ordered
+            for point in range(first, last + 1)
+        ],
+    }
+
+
+def hexes(text: str) -> str:
+    """The characters of a text, in hexadecimal with dots between them."""
+    return ".".join(f"{ord(letter):x}" for letter in text)
+
+
+def cpp(found: dict[str, list[int]]) -> str:
+    """The header of the kit in C++; a kit in Python takes what these are made of from Python."""
+    own = [name for name in KINDS if name not in ("COMBINING", "LOWERED", "DECOMPOSED")]
+    words = {name: [f"{first:x}-{last:x}" for first, last in ranges(found[name])] for name in own}
+    text = "// Characters as the library tokenizers knows them, written by export/characters.py.\n#pragma once\n\n"
+    text += "namespace edgesft::characters {\n"
+    for name, each in (words | mapped(found)).items():
+        rows = "\n".join(f'    "{line} "' for line in lines(each, "", 112))
+        text += f"\n/// {KINDS.get(name) or MAPPED[name]}\nconstexpr const char {name}[] =\n{rows};\n"
+    return f"{text}\n}}  // namespace edgesft::characters\n"
+
+
 def main() -> None:
     """Writes the files."""
     found = kinds()
     (HERE / "python" / "kit" / "tokens" / "characters.py").write_text(python(found), "utf-8")
+    (HERE / "cpp" / "kit" / "characters.hpp").write_text(cpp(found), "utf-8")
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.export import bundles, kinds
+from tests.export import bundles, kinds, streams
 
 KIT = Path(__file__).parents[2] / "export" / "python"
 
@@ -18,6 +18,12 @@ sys.path.insert(0, str(KIT))
 def made(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """Kind → the three bundles' folders; read only."""
     return bundles.write(tmp_path_factory.mktemp("bundles"))
+
+
+@pytest.fixture(scope="session")
+def streamed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Kind → the folders of two bundles of sound in frames; read only."""
+    return streams.write(tmp_path_factory.mktemp("streams"))
 
 
 @pytest.fixture(scope="session")

@@ -22,7 +22,7 @@ from edgesft.measure.recording import recordings
 from edgesft.ship.session import runner
 from edgesft.tasks import registry
 from edgesft.tasks.source import resolve
-from tests.export import bundles
+from tests.export import bundles, streams
 from tests.export.conftest import KIT
 from tests.export.kinds import Made
 from tests.ship import runs
@@ -182,6 +182,50 @@ def test_a_stream_carries_its_states_on(made: dict[str, Path], tmp_path: Path) -
         logits = bundles.played(model, frames)[-1]["logits"][0]
         assert ours["label"] == labels[logits.argmax()] == file.parent.name
         assert ours["score"] == pytest.approx(1 / (1 + np.exp(-abs(logits[0] - logits[1]))), rel=1e-4)
+
+
+def gain(heard: np.ndarray, wanted: np.ndarray) -> float:
+    """How far what is wanted stands out of what is heard, in dB (SI-SDR)."""
+    share = (heard @ wanted) / (wanted @ wanted) * wanted
+    return float(10 * np.log10(share @ share / ((heard - share) @ (heard - share))))
+
+
+@pytest.mark.parametrize("form", ["bundle", "bundle.zip"])
+def test_a_sound_is_cleaned_frame_by_frame(form: str, streamed: dict[str, Path], tmp_path: Path) -> None:
+    """Against its frames taken all at once, and put together by hand."""
+    folder = streamed["clean"].parent
+    noisy, rate = soundfile.read(folder / "rows" / "noisy.wav")
+    wanted, _ = soundfile.read(folder / "rows" / "clean.wav")
+    words = ("--file", folder / "rows" / "noisy.wav", "--output", tmp_path / "out.wav", "--golden")
+    (told,) = answers(folder / form, *words)
+    assert told == {"rate": rate, "samples": len(noisy), "file": str(tmp_path / "out.wav")}
+    ours, _ = soundfile.read(tmp_path / "out.wav")
+    assert gain(ours, wanted) > gain(noisy, wanted) + 5
+    run = runner(streamed["clean"] / "models/fp32/model.onnx", "model", {})
+    window, hop, cache = streams.WINDOW, streams.HOP, np.zeros((1, streams.POINTS), np.float32)
+    taper = np.sin(np.pi * np.arange(window) / window)
+    padded = np.concatenate([np.zeros(window - hop), noisy, np.zeros(window)])
+    summed = np.zeros(len(padded) + window)
+    for start in range(0, len(noisy) + window - hop, hop):
+        spectrum = np.fft.rfft(padded[start : start + window] * taper)
+        frame = np.stack([spectrum.real, spectrum.imag], -1).astype(np.float32)[np.newaxis]
+        outputs = run({"spectrum": frame, "cache": cache})
+        cache, said = outputs["cache_out"], outputs["logits"][0]
+        summed[start : start + window] += np.fft.irfft(said[:, 0] + 1j * said[:, 1], window) * taper
+    assert np.abs(summed[window - hop :][: len(noisy)] - ours).max() < 1e-5
+
+
+def test_a_tone_is_told_frame_by_frame(streamed: dict[str, Path], tmp_path: Path) -> None:
+    folder = streamed["voice"].parent
+    (told,) = answers(streamed["voice"], "--file", folder / "rows" / "noisy.wav", "--golden")
+    chances, count = np.asarray(told["probabilities"]), 1000
+    assert told["label"] == "tone" and len(chances) == -(-count // streams.HOP)
+    assert told["share"] == pytest.approx((chances >= 0.5).mean())
+    assert chances[10:22].min() > 0.9 and max(chances[:7].max(), chances[-5:].max()) < 0.2
+    soundfile.write(tmp_path / "bad.wav", np.full(100, np.nan), 4000, subtype="FLOAT")
+    assert "must be finite" in kit(streamed["voice"], "--file", tmp_path / "bad.wav", code=2).stderr
+    soundfile.write(tmp_path / "none.wav", np.zeros(0), 4000, subtype="FLOAT")
+    assert "at least one sample" in kit(streamed["voice"], "--file", tmp_path / "none.wav", code=2).stderr
 
 
 @pytest.mark.parametrize("kind", ["text", "image", "stream"])

@@ -94,8 +94,9 @@ def _span(contract: Mapping[str, Any], answers: Sequence[tuple[Request, Arrays]]
         if score > best:
             best, span = score, found
     passage = answers[0][0].details["passage"]
-    text = passage[span[0] : span[1]] if span[0] >= 0 else ""
-    return {"answer": text, "start": span[0], "end": span[1], "score": float(best)}
+    if span[0] < 0:
+        return {"answer": "", "start": -1, "end": -1, "score": None}
+    return {"answer": passage[span[0] : span[1]], "start": span[0], "end": span[1], "score": float(best)}
 
 
 def _best_span(
@@ -130,7 +131,7 @@ def _probability(contract: Mapping[str, Any], answers: Sequence[tuple[Request, A
     decoding = contract["decoding"]
     chances = [float(outputs[decoding["output"]].reshape(-1)[0]) for _, outputs in answers]
     share = sum(chance >= decoding["threshold"] for chance in chances) / len(chances)
-    return {"label": contract["labels"][-1], "share": share, "probabilities": chances}
+    return {"label": (contract["labels"] or [None])[-1], "share": share, "probabilities": chances}
 
 
 def _numbers(contract: Mapping[str, Any], answers: Sequence[tuple[Request, Arrays]]) -> Any:

@@ -2,7 +2,6 @@
 // each an array in numpy's format (numpy.lib.format). Compressed ones are refused: no library is needed so.
 #pragma once
 
-#include <array>
 #include <charconv>
 #include <cstdint>
 #include <cstring>
@@ -15,6 +14,7 @@
 #include <vector>
 
 #include "array.hpp"
+#include "crc32.hpp"
 
 namespace edgesft {
 
@@ -80,7 +80,7 @@ class Npz {
         if (size == 0xFFFFFFFF || at == 0xFFFFFFFF) fail(key + " is too large: at most 4 GiB");
         if (piece(at, header_size).substr(0, 4) != "PK\3\4") fail(key + " is not where the directory says");
         std::string_view npy = piece(at + header_size + number(at + 26, 2) + number(at + 28, 2), size);
-        if (crc(npy) != number(line + 16, 4)) fail(key + " is damaged");
+        if (crc32(npy) != number(line + 16, 4)) fail(key + " is damaged");
         return array(key, npy);
     }
 
@@ -131,21 +131,6 @@ class Npz {
             for (next = after; *next == ',' || *next == ' ';) ++next;
         }
         return axes;
-    }
-
-    /// CRC-32 as zip archives have it.
-    static std::uint32_t crc(std::string_view text) {
-        static const auto table = [] {
-            std::array<std::uint32_t, 256> made;
-            for (std::uint32_t byte = 0; byte < 256; ++byte) {
-                made[byte] = byte;
-                for (int bit = 0; bit < 8; ++bit) made[byte] = made[byte] >> 1 ^ (made[byte] & 1 ? 0xEDB88320U : 0);
-            }
-            return made;
-        }();
-        std::uint32_t sum = 0xFFFFFFFF;
-        for (char byte : text) sum = sum >> 8 ^ table[(sum ^ static_cast<unsigned char>(byte)) & 0xFF];
-        return ~sum;
     }
 
     std::string path_, data_;

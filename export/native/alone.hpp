@@ -4,23 +4,14 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "conversation.hpp"
 
 namespace edgesft {
-
-/// `--state INPUT=OUTPUT` as `feedback` has it.
-inline Json::Map states_of(const Fields& options) {
-    Json::Map states;
-    for (const std::string& pair : options.words("state")) {
-        std::size_t equals = pair.find('=');
-        if (equals == std::string::npos) throw Refusal("--state must be INPUT=OUTPUT, got " + pair);
-        states.emplace_back(pair.substr(0, equals), pair.substr(equals + 1));
-    }
-    return states;
-}
 
 /// The asked provider, and the CPU behind it.
 inline Json::List providers_of(const std::string& asked) {
@@ -29,14 +20,18 @@ inline Json::List providers_of(const std::string& asked) {
     return providers;
 }
 
+/// Where answers go, one after another.
+using Write = std::function<void(const Json::Map&)>;
+
 /// Writes every answer of measuring one model alone. Throws Refusal where that cannot be done.
 ///
 /// Args:
-///     options: Of the command line.
-inline void measure_alone(Agent& agent, const Output& output, const Fields& options) {
+///     options: Of the command line, with `states`, input → output.
+///     requests: That are taken in turn.
+inline void measure_alone(Agent& agent, const Write& write, const Fields& options, const std::vector<Arrays>& requests) {
     auto told = [&](const std::string& op, Json::Map fields = {}) {
         Json::Map reply = ask(agent, op, fields);
-        output.write(reply);
+        write(reply);
         return Json(reply);
     };
     std::int64_t rounds = options.whole("rounds", 1), samples = options.whole("samples", 1);
@@ -47,9 +42,9 @@ inline void measure_alone(Agent& agent, const Output& output, const Fields& opti
                   {"providers", providers_of(options.text("provider"))},
                   {"threads", options.whole("threads", 0)}});
     told("model");
-    Json::Map states = states_of(options);
-    if (!states.empty()) told("feedback", {{"states", states}});
-    agent.take(requests_in(options.text("inputs")));
+    const Json* states = options.given("states");
+    if (states && !states->as<Json::Map>()->empty()) told("feedback", {{"states", *states}});
+    agent.take(requests);
     told("first");
     Json warm = told("warm_up", {{"seconds", options.number("warmup-seconds")}});
     auto typical_ns = static_cast<double>(std::max<std::int64_t>(1, Fields("warm_up", warm).whole("typical_ns", 0)));

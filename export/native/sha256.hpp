@@ -1,6 +1,7 @@
 // SHA-256 (FIPS 180-4): tells which file was measured.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cmath>
 #include <cstdint>
@@ -16,9 +17,16 @@ namespace edgesft {
 class Sha256 {
   public:
     void add(const std::uint8_t* bytes, std::size_t size) {
-        for (std::size_t at = 0; at < size; ++at) {
-            block_[length_++ % 64] = bytes[at];
-            if (length_ % 64 == 0) mix();
+        for (std::size_t at = 0; at < size;) {
+            std::size_t held = length_ % 64, taken = std::min<std::size_t>(64 - held, size - at);
+            if (taken == 64) {
+                mix(bytes + at);
+            } else {
+                std::copy_n(bytes + at, taken, &block_[held]);
+                if (held + taken == 64) mix(block_.data());
+            }
+            at += taken;
+            length_ += taken;
         }
     }
 
@@ -68,10 +76,11 @@ class Sha256 {
 
     static std::uint32_t turned(std::uint32_t word, int by) { return word >> by | word << (32 - by); }
 
-    void mix() {
+    void mix(const std::uint8_t* block) {
+        const Constants& known = constants();
         std::array<std::uint32_t, 64> words{};
         for (int t = 0; t < 16; ++t) {
-            const std::uint8_t* four = &block_[4 * t];
+            const std::uint8_t* four = block + 4 * t;
             for (int byte = 0; byte < 4; ++byte) words[t] = words[t] << 8 | four[byte];
         }
         for (int t = 16; t < 64; ++t) {
@@ -83,7 +92,7 @@ class Sha256 {
         auto [a, b, c, d, e, f, g, h] = state_;
         for (int t = 0; t < 64; ++t) {
             std::uint32_t first = h + (turned(e, 6) ^ turned(e, 11) ^ turned(e, 25)) + ((e & f) ^ (~e & g)) +
-                                  constants().rounds[t] + words[t];
+                                  known.rounds[t] + words[t];
             std::uint32_t second =
                 (turned(a, 2) ^ turned(a, 13) ^ turned(a, 22)) + ((a & b) ^ (a & c) ^ (b & c));
             h = g, g = f, f = e, e = d + first, d = c, c = b, b = a, a = first + second;

@@ -1,4 +1,5 @@
-// ONNX Runtime as a library that is opened while running, so that one program serves every version of it.
+// ONNX Runtime as a library that is opened while running, so that one program serves every version of it; or, with
+// EDGESFT_LINKED, the one that the program was linked with, as applications for iOS are.
 #pragma once
 
 #include <dlfcn.h>
@@ -23,7 +24,7 @@ using Owned = std::unique_ptr<T, void (*)(T*)>;
 
 class Runtime {
   public:
-    /// Opens the library at this path.
+    /// Opens the library at this path, or of this name; of one that is linked the path is not looked at.
     ///
     /// Throws:
     ///     Refusal: It cannot be opened, is no ONNX Runtime, or one that is too old.
@@ -31,10 +32,7 @@ class Runtime {
         // Otherwise newer runtimes report the model's name and hashes to their maker, for which they keep a thread
         // beside what is measured (Privacy.md in onnxruntime 1.29 and later).
         setenv("ORT_DISABLE_TELEMETRY", "1", 0);
-        library_ = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
-        if (!library_) throw Refusal(std::string("the runtime's library cannot be opened: ") + dlerror());
-        auto base = symbol<const OrtApiBase*()>("OrtGetApiBase");
-        if (!base) throw Refusal(path + " is no ONNX Runtime: it has no OrtGetApiBase");
+        auto base = opened(path);
         version = base()->GetVersionString();
         api_ = base()->GetApi(API);
         if (!api_) {
@@ -114,6 +112,20 @@ class Runtime {
     OrtAllocator* allocator = nullptr;
 
   private:
+    /// The library's one function by name.
+    const OrtApiBase* (*opened(const std::string& path))() {
+#ifdef EDGESFT_LINKED
+        library_ = RTLD_DEFAULT;
+        return OrtGetApiBase;
+#else
+        library_ = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
+        if (!library_) throw Refusal(std::string("the runtime's library cannot be opened: ") + dlerror());
+        auto base = symbol<const OrtApiBase*()>("OrtGetApiBase");
+        if (!base) throw Refusal(path + " is no ONNX Runtime: it has no OrtGetApiBase");
+        return base;
+#endif
+    }
+
     /// The oldest runtime that has all that is called here; newer ones still give these functions.
     static constexpr std::uint32_t API = 21;
 

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -24,10 +25,16 @@ struct Port {
 class Session {
   public:
     /// Creates the session. Throws Refusal where the runtime cannot, or lacks the asked provider.
-    Session(const Runtime& ort, const Origin& origin, Options options) : ort(ort), origin(origin) {
+    ///
+    /// Args:
+    ///     bytes: The model, where it lies in memory and not in the file that the origin names.
+    Session(const Runtime& ort, const Origin& origin, Options options, std::string_view bytes = {})
+        : ort(ort), origin(origin) {
         append_all(ort, options.get(), origin);
         OrtSession* made = nullptr;
-        ort.check(ort->CreateSession(ort.env(), origin.model.c_str(), options.get(), &made));
+        ort.check(bytes.empty()
+                      ? ort->CreateSession(ort.env(), origin.model.c_str(), options.get(), &made)
+                      : ort->CreateSessionFromArray(ort.env(), bytes.data(), bytes.size(), options.get(), &made));
         session_ = {made, ort->ReleaseSession};
     }
 
