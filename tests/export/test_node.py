@@ -155,10 +155,10 @@ def test_a_stream(kit: Kit, made: Mapping[str, Path], tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "changes", [{}, {"features": "samples"}, {"window": 60, "hop": 20}, {"taper": "none", "hop": 64}], ids=repr
 )
-def test_sound_that_becomes_sound(kit: Kit, made: Mapping[str, Path], tmp_path: Path, changes: dict[str, Any]) -> None:
+def test_frames_of_any_settings(kit: Kit, made: Mapping[str, Path], tmp_path: Path, changes: dict[str, Any]) -> None:
     import soundfile
 
-    bundle = framed.spectral(made["stream"], tmp_path / "b", **changes)
+    bundle = framed.echo(made["stream"], tmp_path / "b", **changes)
     other = tmp_path / "other.wav"
     soundfile.write(other, np.random.default_rng(0).uniform(-0.5, 0.5, (3001, 2)), 11025)
     for file in (*sounds(made, 1), other):
@@ -169,11 +169,24 @@ def test_sound_that_becomes_sound(kit: Kit, made: Mapping[str, Path], tmp_path: 
         np.testing.assert_allclose(samples, expected["samples"], rtol=0, atol=1e-6)
 
 
-def test_how_likely_each_frame_has_it(kit: Kit, made: Mapping[str, Path], tmp_path: Path) -> None:
-    bundle = framed.voiced(made["stream"], tmp_path / "b")
-    files = sounds(made)
-    asked = [word for file in files for word in ("--file", file)]
-    same(lines(kit(bundle, *asked)), reference(bundle, [{"audio": str(file)} for file in files]))
+@pytest.mark.parametrize("kind", ["clean", "voice"])
+@pytest.mark.parametrize("form", ["bundle", "bundle.zip"])
+def test_models_of_sound_in_frames(
+    kit: Kit, streamed: Mapping[str, Path], tmp_path: Path, kind: str, form: str
+) -> None:
+    import soundfile
+
+    folder = streamed[kind].parent
+    bundle, file = folder / form, folder / "rows/noisy.wav"
+    assert "golden rows: hold" in kit(bundle, "--golden").stdout
+    (told,) = lines(kit(bundle, "--file", file, "--output", tmp_path / "clean.wav"))
+    (expected,) = reference(bundle, [{"audio": str(file)}])
+    if kind == "voice":
+        same(told, expected)
+        return
+    samples, rate = soundfile.read(tmp_path / "clean.wav")
+    assert rate == expected["rate"]
+    np.testing.assert_allclose(samples, expected["samples"], rtol=0, atol=1e-6)
 
 
 def test_weights_beside_the_model(kit: Kit, tmp_path: Path) -> None:

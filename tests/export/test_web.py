@@ -17,7 +17,6 @@ import pytest
 
 from edgesft.cli.main import main
 from edgesft.measure.recording import recordings
-from tests.export import framed
 from tests.export.bundles import FRAME
 from tests.export.chromium import WEBGPU, Chromium
 from tests.export.same import same
@@ -145,16 +144,18 @@ def test_a_stream(kit: Path, browser: Any, made: Mapping[str, Path], provider: s
 
 
 @pytest.mark.parametrize("provider", ["wasm", "webgpu"])
-@pytest.mark.parametrize("make", [framed.spectral, framed.voiced])
-def test_frames(kit: Path, browser: Any, made: Mapping[str, Path], tmp_path: Path, make: Any, provider: str) -> None:
-    page, files, bundle = browser(provider), sounds(made, 2), make(made["stream"], tmp_path / "b")
-    with served(kit, bundle) as address:
-        page.goto(address)
-        answers = asked(page, provider, "#audio", files, "{audio: await sound(file, 4000)}")
-    expected = reference(bundle, [{"audio": str(file)} for file in files])
-    for each in expected:
-        each.update({"samples": each["samples"].tolist()} if "samples" in each else {})
-    same(answers, expected, WITHIN[provider])
+@pytest.mark.parametrize("kind", ["clean", "voice"])
+def test_frames(kit: Path, browser: Any, streamed: Mapping[str, Path], kind: str, provider: str) -> None:
+    page, folder = browser(provider), streamed[kind].parent
+    file = folder / "rows/noisy.wav"
+    with served(kit, folder / "bundle.zip") as address:
+        page.goto(f"{address}web/?bundle=../bundle.zip&provider={provider}")
+        (answer,) = asked(page, provider, "#audio", [file], "{audio: await sound(file, 4000)}")
+        assert page.evaluate("document.querySelector('#golden .badge').textContent") == "hold"
+        page.wait(f"!document.querySelector('{'#played' if kind == 'clean' else '#course'}').hidden")
+    (expected,) = reference(folder / "bundle", [{"audio": str(file)}])
+    expected |= {"samples": expected["samples"].tolist()} if kind == "clean" else {}
+    same(answer, expected, WITHIN[provider])
 
 
 def test_every_character_is_of_the_kind_that_tokenizers_says(kit: Path, browser: Any, made: Mapping[str, Path]) -> None:
@@ -197,8 +198,8 @@ def test_a_person_at_the_page(kit: Path, browser: Any, made: Mapping[str, Path])
         assert not [line for line in page.console if "favicon" not in line], page.console
 
 
-@pytest.mark.parametrize("make", [framed.spectral, framed.voiced])
-def test_a_microphone(kit: Path, made: Mapping[str, Path], tmp_path: Path, make: Any) -> None:
+@pytest.mark.parametrize("kind", ["clean", "voice"])
+def test_a_microphone(kit: Path, streamed: Mapping[str, Path], tmp_path: Path, kind: str) -> None:
     """What Chromium has in the place of one plays a file, again and again."""
     import soundfile
 
@@ -207,7 +208,7 @@ def test_a_microphone(kit: Path, made: Mapping[str, Path], tmp_path: Path, make:
     flags = ("--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream")
     page = Chromium(tmp_path / "profile", *flags, f"--use-file-for-fake-audio-capture={tmp_path / 'tone.wav'}")
     try:
-        with served(kit, make(made["stream"], tmp_path / "b")) as address:
+        with served(kit, streamed[kind].parent / "bundle.zip") as address:
             page.goto(address)
             page.wait(DONE)
             page.evaluate("document.querySelector('#microphone').click()")
@@ -215,9 +216,9 @@ def test_a_microphone(kit: Path, made: Mapping[str, Path], tmp_path: Path, make:
             page.evaluate("new Promise((resolve) => setTimeout(resolve, 1500))")
             page.evaluate("document.querySelector('#microphone').click()")
             page.wait("document.querySelector('#microphone').textContent === 'Listen'")
-            if make is framed.voiced:
+            if kind == "voice":
                 page.wait("!document.querySelector('#course').hidden")
-                assert "Probability of “voice” over" in page.text()
+                assert "Probability of “tone” over" in page.text()
                 return
             page.wait("!document.querySelector('#played').hidden")
             code = "fetch(document.querySelector('#played a').href).then((got) => got.arrayBuffer())"
