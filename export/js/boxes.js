@@ -39,7 +39,12 @@ export function seen(said, labels, outputs) {
   });
 }
 
-/** Softmax of each place's scores, of which the last is for nothing. @param {Float64Array} logits @param {number} width */
+/**
+ * Softmax of each place's scores, of which the last is for nothing.
+ *
+ * @param {Float64Array} logits
+ * @param {number} width
+ */
 function shared(logits, width) {
   const found = new Float64Array(logits.length);
   for (let at = 0; at < logits.length; at += width) {
@@ -51,7 +56,13 @@ function shared(logits, width) {
   return found;
 }
 
-/** @param {Float64Array} scores @param {number} width @param {number} label @param {number} least @returns {Candidate[]} */
+/**
+ * @param {Float64Array} scores
+ * @param {number} width
+ * @param {number} label
+ * @param {number} least
+ * @returns {Candidate[]}
+ */
 function candidates(scores, width, label, least) {
   const found = [];
   for (let place = 0; place * width < scores.length; place++) {
@@ -64,7 +75,14 @@ function candidates(scores, width, label, least) {
 /** The surest first, of equal ones the earlier place. @param {Candidate[]} found */
 const sorted = (found) => found.sort((one, other) => other.score - one.score || one.place - other.place);
 
-/** Those that overlap none that is kept. @param {Candidate[]} found @param {Float64Array} boxes @param {number} iou @param {number} most */
+/**
+ * Those that overlap none that is kept.
+ *
+ * @param {Candidate[]} found
+ * @param {Float64Array} boxes
+ * @param {number} iou
+ * @param {number} most
+ */
 function apart(found, boxes, iou, most) {
   /** @type {Candidate[]} */
   const kept = [];
@@ -75,7 +93,13 @@ function apart(found, boxes, iou, most) {
   return kept;
 }
 
-/** The area that two boxes share by the area that they cover together. @param {Float64Array} boxes @param {number} one @param {number} other */
+/**
+ * The area that two boxes share by the area that they cover together.
+ *
+ * @param {Float64Array} boxes
+ * @param {number} one
+ * @param {number} other
+ */
 function overlap(boxes, one, other) {
   const [x, y, wide, high] = boxes.subarray(4 * one, 4 * one + 4);
   const [u, v, across, down] = boxes.subarray(4 * other, 4 * other + 4);

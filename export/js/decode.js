@@ -11,7 +11,7 @@ import { refused } from "./refused.js";
  * @typedef {any} Answer Of classes a label, its probability (`score`), and `known` where the contract has a threshold.
  */
 
-const KINDS = { classes, tags, heads, boxes, frames, probability, numbers: plain, none };
+const KINDS = { classes, tags, heads, span, boxes, frames, probability, numbers: plain, none };
 
 /**
  * @param {any} contract
@@ -68,6 +68,47 @@ function heads(contract, [answered]) {
     return [name, likeliest(scores.subarray(first, first + count), labels)];
   };
   return Object.fromEntries(contract.decoding.heads.map(one));
+}
+
+/**
+ * The span of the passage with the best sum of scores over all windows.
+ *
+ * @param {any} contract
+ * @param {Answered[]} answered
+ */
+function span({ decoding: said }, answered) {
+  const { passage } = answered[0].details;
+  let [best, start, end] = [-Infinity, -1, -1];
+  for (const { outputs, details } of answered) {
+    const [starts, ends] = [said.start, said.end].map((name) => numbers(outputs[name]));
+    for (const first of highest(starts, details.covered, said.candidates)) {
+      for (const last of highest(ends, details.covered, said.candidates)) {
+        const sum = Math.fround(starts[first] + ends[last]);
+        if (last < first || last - first >= said.longest || !(sum > best)) continue;
+        [best, start, end] = [sum, details.covered[first].start, details.covered[last].end];
+      }
+    }
+  }
+  // Places are counted in characters, of which JavaScript has some in two units.
+  const characters = (units) => (units < 0 ? units : Array.from(passage.slice(0, units)).length);
+  return {
+    answer: start < 0 ? "" : passage.slice(start, end),
+    start: characters(start),
+    end: characters(end),
+    score: best,
+  };
+}
+
+/**
+ * The places of the best scores, the earlier one of two that are alike.
+ *
+ * @param {Float64Array} scores
+ * @param {any[]} covered
+ * @param {number} count
+ */
+function highest(scores, covered, count) {
+  const places = Array.from(scores.keys()).filter((place) => covered[place] && !Number.isNaN(scores[place]));
+  return places.sort((one, other) => scores[other] - scores[one] || one - other).slice(0, count);
 }
 
 /** What is where. @param {any} contract @param {Answered[]} answered */

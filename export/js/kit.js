@@ -21,7 +21,7 @@ import { select } from "./variant.js";
  */
 
 /** Kinds of preparation of which the golden rows hold the raw ones, too. */
-const TEXTS = ["text", "words"];
+const TEXTS = ["text", "words", "text-pair"];
 
 /** A bundle, the model that this device takes, and what is around it. */
 export class Kit {

@@ -52,8 +52,15 @@ export async function* measure(kit, runtime, { samples = 300, seconds = 5, round
   const { variant } = kit.model;
   const { clock } = runtime;
   yield {
-    op: "info", protocol: PROTOCOL, runtime: runtime.version, build: null, providers: runtime.providers, broken: {},
-    machine: await runtime.machine(), runtime_bytes: runtime.runtimeBytes(), clock_ns: runtime.clockNs,
+    op: "info",
+    protocol: PROTOCOL,
+    runtime: runtime.version,
+    build: null,
+    providers: runtime.providers,
+    broken: {},
+    machine: await runtime.machine(),
+    runtime_bytes: runtime.runtimeBytes(),
+    clock_ns: runtime.clockNs,
   };
   yield { op: "state", ...(await runtime.state()) };
   const baseline = runtime.peakBytes();

@@ -18,7 +18,7 @@ import { Tokenizer } from "./tokenizer.js";
  * @typedef {(row: Row) => Iterable<Request>} Preparation
  */
 
-const KINDS = { text: texts, words: texts, image: images, audio: sounds, frames, arrays };
+const KINDS = { text: texts, words: texts, "text-pair": texts, image: images, audio: sounds, frames, arrays };
 
 /**
  * @param {import("./bundle.js").Bundle} bundle
@@ -71,16 +71,28 @@ async function texts(said, _contract, source, library) {
         array("int64", [1, encoding.ids.length], encoding[field]),
       ]),
     );
-  return function* (value) {
-    if (said.kind === "text") {
-      if (typeof value !== "string") throw refused("input", `a text must be text, got ${typeof value}`);
-      yield { feeds: feeds(tokenizer.encode(value)) };
-      return;
-    }
-    const words = typeof value === "string" ? value.split(/\s+/).filter(Boolean) : value.map(String);
-    const encoding = tokenizer.encodeWords(words);
-    yield { feeds: feeds(encoding), details: { places: words.map((_, word) => encoding.words.indexOf(word)) } };
+  const plain = (text) => {
+    if (typeof text === "string") return text;
+    throw refused("input", `a text must be text, got ${typeof text}`);
   };
+  const kinds = {
+    *text(text) {
+      yield { feeds: feeds(tokenizer.encode(plain(text))) };
+    },
+    *words(value) {
+      const words = typeof value === "string" ? value.split(/\s+/).filter(Boolean) : value.map(String);
+      const encoding = tokenizer.encodeWords(words);
+      const places = words.map((_, word) => encoding.tokens.findIndex((token) => token.word === word));
+      yield { feeds: feeds(encoding), details: { places } };
+    },
+    *"text-pair"(question, passage) {
+      for (const encoding of tokenizer.windows(plain(question), plain(passage))) {
+        const covered = encoding.tokens.map((token, place) => (encoding.texts[place] === 1 ? token : null));
+        yield { feeds: feeds(encoding), details: { covered, passage } };
+      }
+    },
+  };
+  return kinds[said.kind];
 }
 
 /** Pictures. @param {any} said @param {any} contract */

@@ -7,14 +7,39 @@
 import * as unicode from "./unicode.js";
 
 const CHINESE = [
-  [0x4e00, 0x9fff], [0x3400, 0x4dbf], [0x20000, 0x2a6df], [0x2a700, 0x2b73f],
-  [0x2b740, 0x2b81f], [0x2b920, 0x2ceaf], [0xf900, 0xfaff], [0x2f800, 0x2fa1f],
+  [0x4e00, 0x9fff],
+  [0x3400, 0x4dbf],
+  [0x20000, 0x2a6df],
+  [0x2a700, 0x2b73f],
+  [0x2b740, 0x2b81f],
+  [0x2b920, 0x2ceaf],
+  [0xf900, 0xfaff],
+  [0x2f800, 0x2fa1f],
 ];
 
 const SPACE = /^\p{White_Space}$/u;
 const CONTROL = /^[\p{Cc}\p{Cf}\p{Co}]$/u;
 const MARK = /^\p{Mn}$/u;
 const PUNCTUATION = /^[\p{P}!-/:-@[-`{-~]$/u;
+
+/**
+ * @typedef {object} Traced A text as far as it was normalised.
+ * @property {string} text @property {number[]} origins Of each of its UTF-16 units, where the character that it came
+ *   from begins in the text that a person gave.
+ */
+
+/** @param {string} text @returns {Traced} As it was given. */
+export function traced(text) {
+  const origins = [];
+  for (const letter of text) for (let unit = 0, at = origins.length; unit < letter.length; unit++) origins.push(at);
+  return { text, origins };
+}
+
+/** @param {Traced} whole @param {number} start @param {number} end @returns {Traced} */
+export const part = ({ text, origins }, start, end) => ({
+  text: text.slice(start, end),
+  origins: origins.slice(start, end),
+});
 
 /**
  * @param {string} letter @param {RegExp} kind What a system of today says.
@@ -33,45 +58,71 @@ const isControl = (letter) =>
   letter === "\0" || letter === "\ufffd" || (!"\t\n\r".includes(letter) && is(letter, CONTROL, unicode.CONTROL));
 
 /**
- * @param {string} text @param {any} options Of a BertNormalizer.
- * @returns {string}
+ * What a step makes of each character, wherever it stands.
+ *
+ * @param {Traced} before
+ * @param {(letter: string) => string} step
  */
-export function normalised(text, options) {
-  let letters = Array.from(text);
-  if (options.clean_text) {
-    letters = letters.filter((letter) => !isControl(letter)).map((letter) => (SPACE.test(letter) ? " " : letter));
+function each(before, step) {
+  let text = "";
+  const origins = [];
+  let at = 0;
+  for (const letter of before.text) {
+    const made = step(letter);
+    text += made;
+    for (let unit = 0; unit < made.length; unit++) origins.push(before.origins[at]);
+    at += letter.length;
   }
-  if (options.handle_chinese_chars) {
-    letters = letters.map((letter) =>
-      within(/** @type {number} */ (letter.codePointAt(0)), CHINESE) ? ` ${letter} ` : letter,
-    );
-  }
-  let found = letters.join("");
-  if (options.strip_accents ?? options.lowercase) {
-    found = found.replace(unicode.DECOMPOSED, (run) => run.normalize("NFD"));
-    found = Array.from(found)
-      .filter((letter) => !is(letter, MARK, unicode.MARK))
-      .join("");
-  }
-  // One by one: JavaScript would write a sigma at the end of a word otherwise.
-  return options.lowercase ? Array.from(found, (letter) => letter.toLowerCase()).join("") : found;
+  return { text, origins };
 }
 
-/** @param {string} text @returns {string[]} Words; each sign of punctuation is one. */
-export function words(text) {
-  const found = [];
-  let word = "";
-  const end = () => {
-    if (word) found.push(word);
-    word = "";
-  };
-  for (const letter of text) {
-    const alone = is(letter, PUNCTUATION, unicode.PUNCTUATION);
-    if (alone || SPACE.test(letter)) end();
-    if (alone) found.push(letter);
-    else if (!SPACE.test(letter)) word += letter;
+/** @param {string} letter */
+const cleaned = (letter) => (isControl(letter) ? "" : SPACE.test(letter) ? " " : letter);
+
+/** @param {string} letter */
+const spaced = (letter) => (within(/** @type {number} */ (letter.codePointAt(0)), CHINESE) ? ` ${letter} ` : letter);
+
+/** @param {string} text */
+const decomposed = (text) => text.replace(unicode.DECOMPOSED, (run) => run.normalize("NFD"));
+
+/** Taken apart, marks in their canonical order. @param {Traced} before */
+function apart(before) {
+  const found = each(before, decomposed);
+  const text = decomposed(before.text);
+  // As many units either way; which of two marks comes first moves no letter.
+  return { text, origins: found.origins };
+}
+
+/**
+ * @param {Traced} text @param {any} options Of a BertNormalizer.
+ * @returns {Traced}
+ */
+export function normalised(text, options) {
+  let found = text;
+  if (options.clean_text) found = each(found, cleaned);
+  if (options.handle_chinese_chars) found = each(found, spaced);
+  if (options.strip_accents ?? options.lowercase) {
+    found = each(apart(found), (letter) => (is(letter, MARK, unicode.MARK) ? "" : letter));
   }
-  end();
+  // One by one: JavaScript would write a sigma at the end of a word otherwise.
+  return options.lowercase ? each(found, (letter) => letter.toLowerCase()) : found;
+}
+
+/** @param {Traced} whole @returns {Traced[]} Words; each sign of punctuation is one. */
+export function words(whole) {
+  const found = [];
+  let [start, at] = [0, 0];
+  for (const letter of whole.text) {
+    const alone = is(letter, PUNCTUATION, unicode.PUNCTUATION);
+    const end = at + letter.length;
+    if (alone || SPACE.test(letter)) {
+      if (start < at) found.push(part(whole, start, at));
+      if (alone) found.push(part(whole, at, end));
+      start = end;
+    }
+    at = end;
+  }
+  if (start < at) found.push(part(whole, start, at));
   return found;
 }
 
@@ -79,24 +130,26 @@ export function words(text) {
  * @param {string} word
  * @param {Map<string, number>} vocabulary
  * @param {any} model Of `tokenizer.json`.
- * @returns {number[]} Ids of the longest pieces from its beginning; of the unknown token where there are none.
+ * @returns {{ id: number, start: number, end: number }[]} The longest pieces from its beginning, and which units of it
+ *   they are; the unknown token where there are none.
  */
 export function pieces(word, vocabulary, model) {
   const letters = Array.from(word);
-  const unknown = [/** @type {number} */ (vocabulary.get(model.unk_token))];
+  const unknown = [{ id: /** @type {number} */ (vocabulary.get(model.unk_token)), start: 0, end: word.length }];
   if (letters.length > model.max_input_chars_per_word) return unknown;
   const found = [];
+  let at = 0;
   for (let start = 0; start < letters.length;) {
     let end = letters.length;
-    let id;
+    let [id, piece] = [/** @type {number | undefined} */ (undefined), ""];
     for (; end > start; end--) {
-      const piece = letters.slice(start, end).join("");
+      piece = letters.slice(start, end).join("");
       id = vocabulary.get(start > 0 ? model.continuing_subword_prefix + piece : piece);
       if (id !== undefined) break;
     }
     if (id === undefined) return unknown;
-    found.push(id);
-    start = end;
+    found.push({ id, start: at, end: at + piece.length });
+    [start, at] = [end, at + piece.length];
   }
   return found;
 }

@@ -15,6 +15,7 @@ import { nodeRuntime } from "./runtime.js";
 
 const USAGE = `node kit.mjs BUNDLE                           what it is, and which of its models this device takes
 node kit.mjs BUNDLE --text "…"                its answer to a text, an answer a line
+node kit.mjs BUNDLE --question "…" --text "…"  … to a question, from a passage
 node kit.mjs BUNDLE --file x.png              … to a picture, a sound (WAV), or to rows of text or numbers (JSON lines)
 node kit.mjs BUNDLE --file noisy.wav --output clear.wav      what a model of sound makes of it, frame by frame
 node kit.mjs BUNDLE --golden                  do the golden rows hold on this device? exit code 0 or 1
@@ -25,6 +26,7 @@ node kit.mjs BUNDLE --measure > device.jsonl  latency, for edgesft check --measu
 
 const OPTIONS = /** @type {const} */ ({
   text: { type: "string", multiple: true },
+  question: { type: "string" },
   file: { type: "string", multiple: true },
   output: { type: "string" },
   golden: { type: "boolean" },
@@ -51,7 +53,10 @@ function number(options, name) {
 
 /** @param {Kit} kit */
 function about({ bundle, model, provider }) {
-  const { manifest: { name, version }, contract: { task, labels, preparation } } = bundle;
+  const {
+    manifest: { name, version },
+    contract: { task, labels, preparation },
+  } = bundle;
   say({ name, version, task, labels, reads: preparation.kind, variant: model.variant.name, provider });
 }
 

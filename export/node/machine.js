@@ -8,8 +8,26 @@ import { dirname, join } from "node:path";
 
 /** Instruction sets that decide how fast a model runs, as Linux names them. */
 const INSTRUCTIONS = [
-  "avx2", "fma", "f16c", "avx512f", "avx512bw", "avx512_vnni", "avx_vnni", "avx_vnni_int8", "avx512_bf16", "avx512_fp16",
-  "amx_tile", "amx_int8", "amx_bf16", "asimd", "asimdhp", "asimddp", "i8mm", "bf16", "sve", "sve2",
+  "avx2",
+  "fma",
+  "f16c",
+  "avx512f",
+  "avx512bw",
+  "avx512_vnni",
+  "avx_vnni",
+  "avx_vnni_int8",
+  "avx512_bf16",
+  "avx512_fp16",
+  "amx_tile",
+  "amx_int8",
+  "amx_bf16",
+  "asimd",
+  "asimdhp",
+  "asimddp",
+  "i8mm",
+  "bf16",
+  "sve",
+  "sve2",
 ];
 
 /** Node's name → Linux's. */

@@ -11,15 +11,19 @@ import { readWav } from "../js/wav.js";
 const WRITTEN = ["text", "words", "text-pair"];
 
 /**
- * @param {any} contract @param {{ text?: string[], file?: string[] }} given
+ * @param {any} contract @param {{ text?: string[], question?: string, file?: string[] }} given
  * @returns {AsyncGenerator<import("../js/prepare.js").Row>}
  */
-export async function* rows({ preparation, states }, { text = [], file = [] }) {
+export async function* rows({ preparation, states }, { text = [], question, file = [] }) {
   const { kind, columns } = preparation;
-  if (text.length > 0 && kind !== "text" && kind !== "words") {
+  if (text.length > 0 && !WRITTEN.includes(kind)) {
     throw refused("input", `--text must be given to a bundle that reads text, got one that reads ${kind}: --file`);
   }
-  for (const each of text) yield { [columns[0]]: each };
+  if ((question !== undefined) !== (text.length > 0 && kind === "text-pair")) {
+    throw refused("input", `--question must come with a passage, and with it alone; this bundle reads ${kind}`);
+  }
+  for (const each of text)
+    yield question === undefined ? { [columns[0]]: each } : { [columns[0]]: question, [columns[1]]: each };
   for (const path of file) {
     const data = await contents(path);
     if (WRITTEN.includes(kind)) yield* lines(data, path);

@@ -15,7 +15,15 @@ const query = new URLSearchParams(location.search);
 const RATE = 16000;
 
 /** Kind of preparation → which part of the page gives rows. */
-const PARTS = { text: "text", words: "text", image: "picture", audio: "sound", frames: "sound", arrays: "arrays" };
+const PARTS = {
+  text: "text",
+  words: "text",
+  "text-pair": "text",
+  image: "picture",
+  audio: "sound",
+  frames: "sound",
+  arrays: "arrays",
+};
 
 /** @type {Remote | null} */
 let remote = null;
@@ -80,6 +88,7 @@ function introduce() {
   element("variants").hidden = about.variants.length < 2;
   const part = hop ? "sound" : PARTS[preparation.kind];
   for (const each of ["text", "picture", "sound", "arrays"]) element(each).hidden = each !== part;
+  element("question").hidden = preparation.kind !== "text-pair";
   element("microphone").hidden = !(hop && preparation.rate && navigator.mediaDevices);
   for (const each of ["answer", "course", "played", "preview"]) element(each).hidden = true;
   for (const each of ["try", "latency"]) element(each).hidden = false;
@@ -141,6 +150,12 @@ function chosen() {
   if (file || address) open(file ?? new URL(address, location.href).href);
 }
 
+/** What was typed. @param {string[]} columns Of a pair the question's, then the passage's. */
+function written([first, second]) {
+  const text = element("input").value;
+  return second ? { [first]: element("question").querySelector("input").value, [second]: text } : { [first]: text };
+}
+
 /** Shows a picture that was chosen, and answers it. */
 function looked() {
   const [file] = element("image").files;
@@ -151,7 +166,7 @@ function looked() {
 on("open", "submit", chosen);
 on("archive", "change", chosen);
 on("address", "input", () => (element("archive").value = ""));
-on("text", "submit", () => answer(([column]) => ({ [column]: element("input").value })));
+on("text", "submit", () => answer(written));
 on("arrays", "submit", () => answer(() => JSON.parse(element("json").value)));
 on("image", "change", looked);
 on("audio", "change", () => listenTo(element("audio").files[0]));

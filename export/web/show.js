@@ -53,14 +53,21 @@ export function showPicture(file) {
   preview.hidden = false;
 }
 
-/** Draws boxes over the picture, and names them. @param {import("../js/boxes.js").Seen[]} boxes @returns {HTMLElement[]} */
+/**
+ * Draws boxes over the picture, and names them.
+ *
+ * @param {import("../js/boxes.js").Seen[]} boxes
+ * @returns {HTMLElement[]}
+ */
 function boxed(boxes) {
   const rectangles = boxes.map(({ box: [x, y, width, height] }) => {
     const found = document.createElementNS(SVG, "rect");
     for (const [name, value] of Object.entries({ x, y, width, height })) found.setAttribute(name, String(value));
     return found;
   });
-  element("preview").querySelector("svg").replaceChildren(...rectangles);
+  element("preview")
+    .querySelector("svg")
+    .replaceChildren(...rectangles);
   if (boxes.length === 0) return [made("p", "Nothing that the model knows.")];
   return boxes.map(({ label, score }) => made("p", `${label}: ${(100 * score).toFixed(1)} %`));
 }
@@ -68,6 +75,7 @@ function boxed(boxes) {
 /** @param {any} answer @returns {HTMLElement[]} */
 function lines(answer) {
   if (answer.boxes) return boxed(answer.boxes);
+  if (answer.answer !== undefined) return [made("p", answer.answer || "No answer in this text.")];
   if (Array.isArray(answer)) return [made("p", JSON.stringify(answer.slice(0, SHOWN)))];
   if (answer.label !== undefined) return labelled(answer.label, answer.score ?? answer.share, answer.known);
   const inner = ([name, own]) =>
@@ -91,7 +99,9 @@ function labelled(label, share, known) {
 export function showCourse(answers, labels) {
   const figure = element("course");
   const shown = labels.at(-1);
-  const values = answers.map(({ label, score }) => (label === shown ? score || 0 : labels.length === 2 ? 1 - score : 0));
+  const values = answers.map(({ label, score }) =>
+    label === shown ? score || 0 : labels.length === 2 ? 1 - score : 0,
+  );
   figure.hidden = answers.length < 2 || answers.some((each) => each.score === undefined);
   if (figure.hidden) return;
   const step = 600 / (values.length - 1);
@@ -123,7 +133,9 @@ export function showGolden({ rows, prepared, outputs, findings }) {
   badge.textContent = findings.length ? "fail" : "hold";
   badge.className = `badge ${findings.length ? "fails" : "holds"}`;
   const apart = outputs.map(({ name, apart, limit, mismatch }) =>
-    mismatch ? `${name}: ${mismatch}` : `${name} is off by ${small(apart)} of its largest magnitude, at most ${small(limit)}`,
+    mismatch
+      ? `${name}: ${mismatch}`
+      : `${name} is off by ${small(apart)} of its largest magnitude, at most ${small(limit)}`,
   );
   const texts = prepared ? `; ${prepared} texts become the tokens that they must` : "";
   section.querySelector("p").textContent = `${rows} real inputs: ${apart.join("; ")}${texts}.`;

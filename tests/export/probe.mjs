@@ -14,7 +14,7 @@ const { imageFeed, imagePixels } = await load("js/image.js");
 const { Tokenizer } = await load("js/tokenizer.js");
 const { select } = await load("js/variant.js");
 const { isWav, readWav } = await load("js/wav.js");
-const { normalised, words } = await load("js/wordpiece.js");
+const { normalised, traced, words } = await load("js/wordpiece.js");
 const { openFiles } = await load("node/files.js");
 
 const bytes = (said) => new Uint8Array(Buffer.from(said, "base64"));
@@ -27,10 +27,10 @@ const library = await import("@huggingface/tokenizers").catch(() => null);
 const OPERATIONS = {
   tokens({ tokenizer, options, texts }) {
     const made = new Tokenizer(tokenizer, options, library);
-    return texts.map((text) => made.encode(text));
+    return texts.map((text) => made.encode(text)).map(({ ids, attention_mask, type_ids }) => ({ ids, attention_mask, type_ids }));
   },
-  normalised: ({ texts, options }) => texts.map((text) => normalised(text, options)),
-  words: ({ texts }) => texts.map(words),
+  normalised: ({ texts, options }) => texts.map((text) => normalised(traced(text), options).text),
+  words: ({ texts }) => texts.map((text) => words(traced(text)).map((word) => word.text)),
   pixels({ picture, options }) {
     const { height, width, channels, data } = imagePixels({ ...picture, data: bytes(picture.data) }, options);
     return packed({ dtype: "uint8", shape: [height, width, channels], data });

@@ -277,6 +277,7 @@ def test_without_a_gpu_nothing_runs_in_its_place(kit: Kit, made: Mapping[str, Pa
         (("{stream}", "--file", "{text}/golden.json"), "a row must have 'frame', got rows"),
         (("{stream}", "--file", "{text}.wav"), "must be a file that can be read"),
         (("{image}", "--text", "a"), "--text must be given to a bundle that reads text, got one that reads image"),
+        (("{text}", "--text", "a", "--question", "b"), "--question must come with a passage, and with it alone"),
         (("{text}", "--file", "{text}/MODEL_CARD.md"), "must be rows as JSON lines"),
         (("{text}", "--file", "{text}/contract.json"), "a row must have 'text', got decoding"),
         (("{image}", "--file", "/nothing.png"), "must be a file that can be read, got '/nothing.png'"),
@@ -288,8 +289,17 @@ def test_what_is_said_wrongly(kit: Kit, made: Mapping[str, Path], words: tuple[s
     assert message in done.stderr and "    at " not in done.stderr
 
 
-def test_a_task_that_the_kit_has_not(kit: Kit, runs_of: Mapping[str, Made]) -> None:
-    assert "preparation.kind must be one of" in kit(runs_of["passages"].bundle, code=1).stderr
+def test_passages(kit: Kit, runs_of: Mapping[str, Made], tmp_path: Path) -> None:
+    bundle, rows = runs_of["passages"].bundle, runs_of["passages"].rows
+    passages = [row["context"] for row in rows] + [f"{text} the film" for text in (*NASTY[:-3], *random_texts(40))]
+    passages += ["😀 a film" * 40, "Ünïcödé 漢字 the  plot\n"]
+    asked = [{"question": "the mood", "context": passage} for passage in passages]
+    got = lines(kit(bundle, "--file", written(tmp_path / "rows.jsonl", asked)))
+    same(got, reference(bundle, asked))
+    (one,) = lines(kit(bundle, "--question", "the mood", "--text", passages[0]))
+    assert one == got[0] and "hold" in kit(bundle, "--golden").stdout
+    done = kit(bundle, "--question", "the film " * 20, "--text", "x", code=2)
+    assert "must leave more than 4 tokens" in done.stderr
 
 
 def test_what_a_bundle_is(kit: Kit, made: Mapping[str, Path]) -> None:

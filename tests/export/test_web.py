@@ -19,6 +19,7 @@ from edgesft.cli.main import main
 from edgesft.measure.recording import recordings
 from tests.export.bundles import FRAME
 from tests.export.chromium import WEBGPU, Chromium
+from tests.export.kinds import Made
 from tests.export.same import same
 from tests.export.script import installed, node
 from tests.export.test_js import characters
@@ -110,6 +111,24 @@ def test_texts(kit: Path, browser: Any, made: Mapping[str, Path], provider: str,
     same(answers, reference(made["text"], rows), WITHIN[provider])
 
 
+@pytest.mark.parametrize("task", ["words", "heads", "passages"])
+def test_other_tasks(kit: Path, browser: Any, runs_of: Mapping[str, Made], task: str) -> None:
+    page, made = browser(), runs_of[task]
+    rows = made.rows[:8]
+    with served(kit, made.bundle) as address:
+        page.goto(address)
+        answers = page.evaluate(ASK % ('"wasm"', "undefined", json.dumps(rows)))
+        same(answers, reference(made.bundle, rows))
+        page.wait(DONE)
+        assert page.evaluate("document.querySelector('#golden .badge').textContent") == "hold"
+        if task == "passages":
+            page.evaluate("document.querySelector('#question input').value = 'the mood'")
+            page.evaluate(f"document.querySelector('#input').value = {json.dumps(rows[0]['context'])}")
+            page.evaluate("document.querySelector('#text').requestSubmit()")
+            page.wait("document.querySelector('#answer').innerText")
+            assert page.evaluate("document.querySelector('#answer').innerText").strip() == answers[0]["answer"]
+
+
 def asked(page: Chromium, provider: str, selector: str, files: Sequence[Path], row: str) -> list[Any]:
     """Answers to files, which a person's picker put into an input."""
     page.wait(DONE)
@@ -168,8 +187,9 @@ def test_every_character_is_of_the_kind_that_tokenizers_says(kit: Path, browser:
         page.goto(address)
         told = {"clean_text": True, "handle_chinese_chars": True, "strip_accents": None, "lowercase": True}
         code = """(async (texts, told) => {
-            const {normalised, words} = await import('/js/wordpiece.js');
-            return texts.map((text) => [normalised(text, told), words(text)]);
+            const {normalised, traced, words} = await import('/js/wordpiece.js');
+            const all = texts.map(traced);
+            return all.map((each) => [normalised(each, told).text, words(each).map((word) => word.text)]);
         })(%s, %s)"""
         found = page.evaluate(code % (json.dumps(texts), json.dumps(told)))
     for text, (mine, split) in zip(texts, found, strict=True):
