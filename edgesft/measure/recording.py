@@ -174,9 +174,7 @@ def _detail(first: Answer, turns: Sequence[Turn]) -> dict[str, Any]:
 
 
 def _suspicions(series: Sequence[Answer]) -> tuple[str, ...]:
-    """Samples that no model takes (it cannot be known whether the device stalled or its clock jumped forward), and those
-    that are means.
-    """
+    """Samples that are means, and those that no model takes: did the device stall, or its clock jump forward?"""
     middle = median(ns for each in series for ns in each.get("ns"))
     found = [
         f"the device slept, or its clock jumped: line {each.line}, sample {place} took {round(ns / 1e9, 1):g} s "

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.export import bundles, kinds, streams
+from tests.export.script import Probe
 
 KIT = Path(__file__).parents[2] / "export" / "python"
 
@@ -30,3 +32,11 @@ def streamed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 def runs_of(tmp_path_factory: pytest.TempPathFactory) -> dict[str, kinds.Made]:
     """Task → a run and its bundle; read only."""
     return kinds.write(tmp_path_factory.mktemp("kinds"))
+
+
+@pytest.fixture(scope="session")
+def probe() -> Iterator[Probe]:
+    """Asks the kits' JavaScript."""
+    found = Probe()
+    yield found
+    found.close()

@@ -20,7 +20,7 @@ from tests.export import bundles, framed
 from tests.export.kinds import Made
 from tests.export.same import same
 from tests.export.script import installed, node
-from tests.export.test_js import NASTY, random_texts
+from tests.export.texts import NASTY, random_texts
 from tests.ship import runs
 from tests.ship.test_kinds import packed, renewed
 

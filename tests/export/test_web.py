@@ -22,8 +22,8 @@ from tests.export.chromium import WEBGPU, Chromium
 from tests.export.kinds import Made
 from tests.export.same import same
 from tests.export.script import installed, node
-from tests.export.test_js import characters
 from tests.export.test_node import pictures, reference, sounds, texts
+from tests.export.texts import characters
 from tests.ship import runs
 
 pytestmark = pytest.mark.kits
