@@ -16,8 +16,14 @@ import { select } from "./variant.js";
  * @property {string[]} providers Those to choose from, as ONNX Runtime spells them, the best first.
  * @property {any} tokenizers The module `@huggingface/tokenizers`, or null.
  * @property {() => Promise<import("./variant.js").Device>} device
- * @property {(bundle: import("./bundle.js").Bundle, variant: import("./variant.js").Variant, provider: string,
- *   threads: number) => Promise<any>} session
+ * @property {(taken: Taken) => Promise<{ session: any, ns: number }>} session And how long it took to load.
+ *
+ * @typedef {object} Taken A model that is to be loaded.
+ * @property {import("./bundle.js").Bundle} bundle @property {import("./variant.js").Variant} variant
+ * @property {string} provider @property {number} threads
+ *
+ * @typedef {{ threads?: number, variant?: string }} Options How many threads; a variant instead of the one that fits
+ *   first.
  */
 
 /** Kinds of preparation of which the golden rows hold the raw ones, too. */
@@ -41,15 +47,14 @@ export class Kit {
   /**
    * @param {import("./bundle.js").Source} source Of the bundle.
    * @param {Runtime} runtime
-   * @param {{ threads?: number, variant?: string }} options How many threads; a variant instead of the one that fits
-   *   first.
+   * @param {Options} options
    * @returns {Promise<Kit>}
    */
-  static async open(source, runtime, { threads = 1, variant: name } = {}) {
-    const bundle = await openBundle(source);
-    const { variant, provider } = taken(bundle.manifest.variants, await runtime.device(), name);
+  static async open(source, runtime, options = {}) {
+    const taken = await take(source, runtime, options);
+    const { bundle, variant, provider, threads } = taken;
     const prepare = await preparation(bundle, runtime.tokenizers);
-    const session = await runtime.session(bundle, variant, provider, threads);
+    const { session } = await runtime.session(taken);
     return new Kit(bundle, new Model(runtime.ort, session, variant, bundle.contract), provider, threads, prepare);
   }
 
@@ -108,17 +113,25 @@ export class Kit {
 }
 
 /**
- * @param {import("./variant.js").Variant[]} all
- * @param {import("./variant.js").Device} device
- * @param {string | undefined} name
+ * Opens a bundle and chooses; nothing is loaded.
+ *
+ * @param {import("./bundle.js").Source} source
+ * @param {Runtime} runtime
+ * @param {Options} options
+ * @returns {Promise<Taken>}
  */
-function taken(all, device, name) {
+export async function take(source, runtime, { threads = 1, variant: name } = {}) {
+  const bundle = await openBundle(source);
+  const device = await runtime.device();
+  const all = bundle.manifest.variants;
   const variants = all.filter((each) => name === undefined || each.name === name);
-  if (variants.length === 0)
+  if (variants.length === 0) {
     throw refused("input", `variant must be one of ${all.map((each) => each.name).join(", ")}, got '${name}'`);
+  }
   const found = select(variants, device);
-  if (found) return found;
+  if (found) return { bundle, ...found, threads };
   const known = variants.map((each) => `${each.name} (ONNX Runtime ${each.runtime}, ${each.providers.join(" or ")})`);
-  const here = `${device.providers.join(", ")} of ONNX Runtime ${device.runtime} on ${device.architecture || "an unknown processor"}`;
-  throw refused("manifest", `a variant must fit ${here}, got ${known.join("; ")}`, "manifest.json");
+  const on = `${device.providers.join(", ")} of ONNX Runtime ${device.runtime}`;
+  const message = `a variant must fit ${on} on ${device.architecture || "an unknown processor"}, got ${known.join("; ")}`;
+  throw refused("manifest", message, "manifest.json");
 }

@@ -42,15 +42,13 @@ const LEAST_STEPS = 20;
  */
 
 /**
- * @param {import("./kit.js").Kit} kit Opened; its model is loaded once more, to time that.
+ * @param {import("./kit.js").Taken} taken In a process that has loaded no model yet, so that its memory is this one's.
  * @param {import("./kit.js").Runtime & Platform} runtime
  * @param {Settings} settings
  * @returns {AsyncGenerator<Record<string, any>>} Every answer, one after another.
  */
-export async function* measure(kit, runtime, { samples = 300, seconds = 5, rounds = 20, warmupSeconds = 5 } = {}) {
-  const { bundle, provider, threads } = kit;
-  const { variant } = kit.model;
-  const { clock } = runtime;
+export async function* measure(taken, runtime, { samples = 300, seconds = 5, rounds = 20, warmupSeconds = 5 } = {}) {
+  const { bundle, variant } = taken;
   yield {
     op: "info",
     protocol: PROTOCOL,
@@ -64,12 +62,11 @@ export async function* measure(kit, runtime, { samples = 300, seconds = 5, round
   };
   yield { op: "state", ...(await runtime.state()) };
   const baseline = runtime.peakBytes();
-  const began = clock();
-  const session = await runtime.session(bundle, variant, provider, threads);
+  const { session, ns } = await runtime.session(taken);
   const model = new Model(runtime.ort, session, variant, bundle.contract);
   // What is shorter than a step of the clock is told as a step: at most so long.
   const least = (ns) => Math.max(ns, runtime.clockNs);
-  yield { op: "load", load_ns: least(clock() - began), ...loaded(kit, model, runtime) };
+  yield { op: "load", load_ns: least(ns), ...loaded(taken, session, runtime) };
   const { sha256, length } = bundle.manifest.files[variant.file];
   yield { op: "model", name: variant.file.split("/").at(-1), bytes: length, sha256 };
   const states = bundle.contract.states;
@@ -91,9 +88,8 @@ export async function* measure(kit, runtime, { samples = 300, seconds = 5, round
   await session.release();
 }
 
-/** @param {import("./kit.js").Kit} kit @param {Model} model @param {import("./kit.js").Runtime & Platform} runtime */
-function loaded({ provider, threads }, model, runtime) {
-  const { variant, session } = model;
+/** @param {import("./kit.js").Taken} taken @param {any} session @param {Platform} runtime */
+function loaded({ variant, provider, threads }, session, runtime) {
   const described = (said) => said.map(({ name, type, shape }) => ({ name, dtype: type, shape }));
   return {
     provider,

@@ -15,7 +15,6 @@ export class Model {
    * @param {any} contract
    */
   constructor(ort, session, variant, contract) {
-    Object.assign(this, { ort, session, variant, contract });
     this.ort = ort;
     this.session = session;
     this.variant = variant;

@@ -116,7 +116,7 @@ function bert(said, split) {
   const tokens = (text) => {
     const token = (id, whole, start, end) => {
       const last = whole.origins[end - 1];
-      const behind = last + /** @type {number} */ ((text.codePointAt(last)) > 0xffff ? 2 : 1);
+      const behind = last + /** @type {number} */ (text.codePointAt(last) > 0xffff ? 2 : 1);
       return { id, start: whole.origins[start], end: behind, word: null };
     };
     const plain = (whole) =>

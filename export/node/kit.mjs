@@ -5,9 +5,9 @@
 import { writeFile } from "node:fs/promises";
 import { parseArgs } from "node:util";
 
-import { Kit } from "../js/kit.js";
+import { Kit, take } from "../js/kit.js";
 import { measure } from "../js/measure.js";
-import { Refused } from "../js/refused.js";
+import { Refused, refused } from "../js/refused.js";
 import { writeWav } from "../js/wav.js";
 import { openFiles } from "./files.js";
 import { rows } from "./rows.js";
@@ -47,7 +47,7 @@ const say = (value) => process.stdout.write(`${typeof value === "string" ? value
 /** @param {any} options @param {string} name */
 function number(options, name) {
   const value = Number(options[name]);
-  if (!(value > 0)) throw new TypeError(`--${name} must be a number above 0, got '${options[name]}'`);
+  if (!(value > 0)) throw refused("input", `--${name} must be a number above 0, got '${options[name]}'`);
   return value;
 }
 
@@ -93,12 +93,14 @@ async function main(words) {
     number(options, name),
   );
   const runtime = await nodeRuntime(options.provider);
-  const kit = await Kit.open(await openFiles(positionals[0]), runtime, { threads, variant: options.variant });
+  const source = await openFiles(positionals[0]);
+  const own = { threads, variant: options.variant };
   if (options.measure) {
     const settings = { samples, seconds, rounds, warmupSeconds: number(options, "warmup-seconds") };
-    for await (const line of measure(kit, runtime, settings)) say(line);
+    for await (const line of measure(await take(source, runtime, own), runtime, settings)) say(line);
     return 0;
   }
+  const kit = await Kit.open(source, runtime, own);
   await answers(kit, options);
   if (options.golden) return golden(kit);
   if (!options.text && !options.file) about(kit);
@@ -110,7 +112,8 @@ process.stdout.on("error", (error) => process.exit(/** @type {any} */ (error).co
 try {
   process.exitCode = await main(process.argv.slice(2));
 } catch (error) {
-  if (!(error instanceof Refused || error instanceof TypeError || error instanceof SyntaxError)) throw error;
+  const misspelled = String(/** @type {any} */ (error).code).startsWith("ERR_PARSE_ARGS");
+  if (!(error instanceof Refused || misspelled)) throw error;
   process.stderr.write(`${error.message}\n`);
   // As edgesft has them: 1 what was given is no good, 2 it was asked wrongly, 4 not here.
   process.exitCode = error instanceof Refused ? ({ input: 2, provider: 4 }[error.findings[0].kind] ?? 1) : 2;

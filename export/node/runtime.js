@@ -20,6 +20,8 @@ const PROVIDERS = {
   qnn: "QNNExecutionProvider",
 };
 
+const clock = () => Number(process.hrtime.bigint());
+
 /**
  * @param {string} provider `cpu`, `webgpu`, … or ONNX Runtime's own spelling.
  * @returns {Promise<import("../js/kit.js").Runtime & import("../js/measure.js").Platform>}
@@ -40,11 +42,11 @@ export async function nodeRuntime(provider = "cpu") {
       architecture: here.architecture,
       memoryBytes: null,
     }),
-    session: (bundle, variant, _provider, threads) =>
+    session: ({ bundle, variant, threads }) =>
       unpacked(bundle.source, variant.files, (folder) =>
         session(join(folder, variant.file), variant.file, name, threads),
       ),
-    clock: () => Number(process.hrtime.bigint()),
+    clock,
     clockNs: 1,
     machine: async () => here.machine(version),
     state: async () => here.state(),
@@ -68,7 +70,9 @@ async function session(path, file, name, threads) {
     logSeverityLevel: /** @type {3} */ (3),
   };
   try {
-    return await ort.InferenceSession.create(path, options);
+    const began = clock();
+    const made = await ort.InferenceSession.create(path, options);
+    return { session: made, ns: clock() - began };
   } catch (error) {
     const said = error instanceof Error ? error.message : String(error);
     throw refused(name === "cpu" ? "model" : "provider", `must load in ONNX Runtime on ${name}, got: ${said}`, file);

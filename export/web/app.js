@@ -29,7 +29,7 @@ const PARTS = {
 let remote = null;
 /** @type {any} */
 let about = null;
-const latency = new Latency(() => /** @type {Remote} */ (remote), query.get("send"));
+const latency = new Latency(query.get("send"));
 
 /** @param {string} op @param {object} [asked] */
 const ask = (op, asked) => /** @type {Remote} */ (remote).ask(op, asked);
@@ -60,8 +60,10 @@ const open = (place) =>
     remote = new Remote();
     for (const id of ["try", "golden", "latency"]) element(id).hidden = true;
     const [provider, threads, variant] = ["provider", "threads", "variant"].map((id) => element(id).value);
-    about = await ask("open", { place, provider, threads: Number(threads), variant: variant || undefined });
+    const asked = { place, provider, threads: Number(threads), variant: variant || undefined };
+    about = await ask("open", asked);
     introduce();
+    latency.reset(about, asked);
     status("Running the golden rows…");
     showGolden(await ask("golden"));
   });
@@ -92,7 +94,6 @@ function introduce() {
   element("microphone").hidden = !(hop && preparation.rate && navigator.mediaDevices);
   for (const each of ["answer", "course", "played", "preview"]) element(each).hidden = true;
   for (const each of ["try", "latency"]) element(each).hidden = false;
-  latency.reset(about);
 }
 
 /** @param {(columns: string[]) => Promise<any> | any} row Of the contract's columns. */

@@ -1,6 +1,7 @@
 // @ts-check
 /** Measures, shows the figures, and hands the lines on. */
 
+import { Remote } from "./remote.js";
 import { element, showFindings } from "./show.js";
 
 /** Samples that carry a bound of a percentile, one-sided 95 % (edgesft's budget/percentile.py). */
@@ -8,18 +9,19 @@ const CARRIED = { 50: 5, 90: 29, 95: 59, 99: 299 };
 
 /** The part of the page that measures. */
 export class Latency {
-  /** @param {() => import("./remote.js").Remote} remote @param {string | null} address Where lines may be sent. */
-  constructor(remote, address) {
-    this.remote = remote;
+  /** @param {string | null} address Where lines may be sent. */
+  constructor(address) {
     this.address = address;
+    this.asked = {};
     this.lines = [];
     this.link = "";
     element("measure").addEventListener("click", () => this.measure());
     element("send").addEventListener("click", () => this.send());
   }
 
-  /** Of another model. @param {any} about */
-  reset({ simulated, clockNs }) {
+  /** Of another model. @param {any} about @param {object} asked What opens it. */
+  reset({ simulated, clockNs }, asked) {
+    this.asked = asked;
     for (const id of ["save", "send", "progress"]) element(id).hidden = true;
     element("latency").querySelector("table").hidden = true;
     element("simulated").hidden = !simulated;
@@ -33,8 +35,10 @@ export class Latency {
     const settings = { seconds: Number(element("seconds").value) || 5, rounds: 20 };
     [button.disabled, progress.hidden, progress.value] = [true, false, 0];
     this.lines = [];
+    // As a process of its own would: nothing is loaded in it yet.
+    const remote = new Remote();
     try {
-      await this.remote().ask("measure", { settings }, (line) => {
+      await remote.ask("measure", { ...this.asked, settings }, (line) => {
         this.lines.push(line);
         progress.value = this.lines.filter((each) => each.op === "time").length / settings.rounds;
       });
@@ -42,6 +46,7 @@ export class Latency {
     } catch (error) {
       showFindings(error.findings ?? [{ file: null, message: error.message }]);
     } finally {
+      remote.close();
       [button.disabled, progress.hidden] = [false, true];
     }
   }

@@ -18,6 +18,8 @@ const SOFTWARE = /swiftshader|llvmpipe|lavapipe|basic render/i;
 
 const ARCHITECTURES = { "x86/64": "x86_64", "x86/32": "i686", "arm/64": "aarch64", "arm/32": "armv7l" };
 
+const clock = () => Math.round(performance.now() * 1e6);
+
 /**
  * @param {"wasm" | "webgpu"} provider
  * @param {number} threads Of WebAssembly; more than one where the page is isolated from others alone.
@@ -45,8 +47,8 @@ export async function webRuntime(provider, threads) {
       architecture: "wasm32",
       memoryBytes: null,
     }),
-    session: (bundle, variant) => session(ort, bundle, variant, provider),
-    clock: () => Math.round(performance.now() * 1e6),
+    session: ({ bundle, variant }) => session(ort, bundle, variant, provider),
+    clock,
     clockNs: clockStep(),
     machine: async () => facts,
     // A browser tells nothing of these.
@@ -97,11 +99,10 @@ async function session(ort, { source }, variant, provider) {
   const folder = variant.file.slice(0, variant.file.lastIndexOf("/") + 1);
   const externalData = others.map((data, place) => ({ path: variant.files[place + 1].slice(folder.length), data }));
   try {
-    return await ort.InferenceSession.create(model, {
-      executionProviders: [provider],
-      logSeverityLevel: 3,
-      externalData,
-    });
+    const began = clock();
+    const options = { executionProviders: [provider], logSeverityLevel: 3, externalData };
+    const made = await ort.InferenceSession.create(model, options);
+    return { session: made, ns: clock() - began };
   } catch (error) {
     const message = `must load in ONNX Runtime on ${provider}, got: ${error instanceof Error ? error.message : error}`;
     throw refused("model", message, variant.file);

@@ -81,8 +81,12 @@ function server(known, measurements) {
   return createServer(async (request, response) => {
     try {
       const path = decodeURIComponent(new URL(request.url ?? "/", "http://localhost").pathname);
-      if (request.method === "POST" && path === "/measurements" && measurements)
+      if (request.method === "POST" && path === "/measurements" && measurements) {
+        // Other sites' pages have nothing to say here.
+        if ((request.headers["sec-fetch-site"] ?? "same-origin") !== "same-origin")
+          return response.writeHead(403).end();
         return await take(request, response, measurements);
+      }
       if (path === "/") return response.writeHead(302, { Location: home }).end();
       const file = fileOf(known, path);
       const found = file && (await stat(file).catch(() => null));

@@ -1,7 +1,7 @@
 // @ts-check
 /** Where the model runs, so that the page stays alive: answers what the page asks, one after another. */
 
-import { Kit } from "../js/kit.js";
+import { Kit, take } from "../js/kit.js";
 import { measure } from "../js/measure.js";
 import { Refused } from "../js/refused.js";
 import { Stream, hopOf } from "../js/stream.js";
@@ -55,7 +55,12 @@ const OPERATIONS = {
 
   golden: () => kit.golden(),
 
-  measure: ({ settings }) => measure(kit, runtime, settings),
+  /** Of a worker that has loaded nothing yet. */
+  async *measure({ place, provider, threads, variant, settings }) {
+    runtime = await webRuntime(provider, threads);
+    const own = { threads: runtime.ort.env.wasm.numThreads, variant };
+    yield* measure(await take(await openPlace(place), runtime, own), runtime, settings);
+  },
 };
 
 /** @param {unknown} error */

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.export import bundles, kinds, streams
-from tests.export.script import Probe
+from tests.export.chromium import WEBGPU, Chromium
+from tests.export.script import Probe, installed, node
 
 KIT = Path(__file__).parents[2] / "export" / "python"
 
@@ -40,3 +41,26 @@ def probe() -> Iterator[Probe]:
     found = Probe()
     yield found
     found.close()
+
+
+@pytest.fixture(scope="session")
+def web_kit(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The kit with its packages."""
+    node()
+    return installed("web", tmp_path_factory.mktemp("web"))
+
+
+@pytest.fixture(scope="session")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], Chromium]]:
+    """A browser for a provider, started when it is first asked for."""
+    found: dict[str, Chromium] = {}
+
+    def get(provider: str = "wasm") -> Chromium:
+        if provider not in found:
+            flags = WEBGPU if provider == "webgpu" else ()
+            found[provider] = Chromium(tmp_path_factory.mktemp(f"profile-{provider}"), *flags)
+        return found[provider]
+
+    yield get
+    for each in found.values():
+        each.close()
