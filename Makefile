@@ -4,7 +4,7 @@ VENV ?= .venv
 RUN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test test-slow test-providers providers lint format bench-sst2 bench-clinc150 bench-tasks bench-compression bench-models bench-harness bench-gate bench-finetune bench-bundle bench-kits bench-providers clean
+.PHONY: demo test test-slow test-providers providers test-kits kits lint format bench-sst2 bench-clinc150 bench-tasks bench-compression bench-models bench-harness bench-gate bench-finetune bench-bundle bench-kits bench-providers clean
 
 # The constraints name the exact set that was tested. The weights' package asks for sentence-transformers, which
 # nothing here needs.
@@ -65,6 +65,15 @@ providers: $(ENVIRONMENTS:%=.providers/%/.ready) .providers/headers/.ready
 	bench/providers.sh .providers $*
 test-providers: $(READY) providers
 	$(RUN)/python -m pytest -m providers
+
+# The packages of the kits for Node.js and the browser, about 500 MB; their tests also want node 20 and chromium.
+KITS := node web
+kits: $(KITS:%=.kits/%/.ready)
+.kits/%/.ready: export/%/package.json
+	mkdir -p $(@D) && cp $< $(@D)
+	npm install --prefix $(@D) --ignore-scripts --no-audit --no-fund --no-package-lock && touch $@
+test-kits: $(READY) kits
+	$(RUN)/python -m pytest -m kits
 
 # Five models on every provider that can be had here; half an hour, and models that were measured are not measured again.
 bench-providers: $(READY) providers

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.export import bundles, kinds, native, streams
+from tests.export.chromium import WEBGPU, Chromium
+from tests.export.script import Probe, installed, node
 
 KIT = Path(__file__).parents[2] / "export" / "python"
 
@@ -44,3 +46,34 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def run(built: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
     """The program."""
     return lambda *words, code=0: native.program(built / "kit", words, code)
+
+
+@pytest.fixture(scope="session")
+def probe() -> Iterator[Probe]:
+    """Asks the kits' JavaScript."""
+    found = Probe()
+    yield found
+    found.close()
+
+
+@pytest.fixture(scope="session")
+def web_kit(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The kit with its packages."""
+    node()
+    return installed("web", tmp_path_factory.mktemp("web"))
+
+
+@pytest.fixture(scope="session")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], Chromium]]:
+    """A browser for a provider, started when it is first asked for."""
+    found: dict[str, Chromium] = {}
+
+    def get(provider: str = "wasm") -> Chromium:
+        if provider not in found:
+            flags = WEBGPU if provider == "webgpu" else ()
+            found[provider] = Chromium(tmp_path_factory.mktemp(f"profile-{provider}"), *flags)
+        return found[provider]
+
+    yield get
+    for each in found.values():
+        each.close()
