@@ -1,0 +1,5 @@
+"""From data and a model to a recipe: what they are, and a commented file that runs."""
+
+from edgesft.pipeline.draft.recipe import Draft, Wishes, draft
+
+__all__ = ["Draft", "Wishes", "draft"]
