@@ -16,7 +16,7 @@ from edgesft.report.table import WIDTH
 
 RUN = "edgesft/results"
 
-PAGES = 1
+PAGES = 2
 """Version of the pages: a higher one has those that a store keeps drawn again."""
 
 NAME = "name-of-the-run-1f6c"

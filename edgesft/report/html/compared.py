@@ -19,6 +19,7 @@ from edgesft.report.html.placement import placement
 from edgesft.report.html.rows import NS
 from edgesft.report.lines import figure, figures
 from edgesft.report.recipes import differences
+from edgesft.report.stages import final
 from edgesft.report.units import megabytes, milliseconds, percent
 
 ROW = 38
@@ -38,7 +39,7 @@ def compared(found: Named) -> str:
     """
     document = runs.document(found)
     rows = document["runs"]
-    finals = [{**runs.final(results), "name": name, "kept": True} for name, results in found]
+    finals = [{**final(results), "name": name, "kept": True} for name, results in found]
     cards, where = latency(finals), placement(finals)
     content = [
         tiles(_against(rows)) if len(rows) == 2 else None,
