@@ -97,7 +97,7 @@ def look(text: str, base: Path, inputs: Sequence[str] = ("x",)) -> Model:
     config = checkpoint.read_config(folder)
     if isinstance(config, Problem):
         raise InputError(config)
-    return Model(text, folder, config, _parameters(folder))
+    return Model(text, folder, config, checkpoint.parameters(folder))
 
 
 def longest(lengths: Sequence[int], most: int | None) -> int:
@@ -110,10 +110,3 @@ def longest(lengths: Sequence[int], most: int | None) -> int:
     wanted = lengths[min(len(lengths) - 1, math.ceil(COVERED * len(lengths)) - 1)]
     rounded = max(SHORTEST, MULTIPLE * math.ceil(wanted / MULTIPLE))
     return min(rounded, most) if most else rounded
-
-
-def _parameters(folder: Path) -> int | None:
-    shapes = [checkpoint.tensor_shapes(file) for file in folder.glob("*.safetensors")]
-    if not shapes or any(isinstance(each, Problem) for each in shapes):
-        return None
-    return sum(math.prod(shape) for each in shapes if isinstance(each, dict) for shape in each.values())
