@@ -15,7 +15,7 @@ from edgesft.pipeline import costs
 from edgesft.pipeline.job import Job
 from edgesft.pipeline.plan import Step, export_settings
 from edgesft.pipeline.rows import Measurer
-from edgesft.spec.training import ResolvedTraining
+from edgesft.spec.training import UNKEYED, ResolvedTraining
 from edgesft.stages.artefact import Artefact
 from edgesft.stages.context import StageContext, StageReport
 from edgesft.stages.registry import KINDS
@@ -92,7 +92,7 @@ class Maker:
             "spec": step.spec.model_dump(
                 mode="json", exclude={"name", "keep", "teacher"} | set(ResolvedTraining.model_fields)
             ),
-            "training": step.training.model_dump(exclude={"checkpoint_minutes"}) if step.training else None,
+            "training": step.training.model_dump(exclude=set(UNKEYED)) if step.training else None,
             "input": source,
             "teacher": teacher,
             "profile": job.target.model_dump(mode="json", include=set(kind.profile)),
