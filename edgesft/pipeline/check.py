@@ -182,7 +182,7 @@ def _watchers(recipe: RecipeSpec) -> list[UnavailableError]:
     """Packages that are missing for watching a training."""
     asked = {name for spec in recipe.stages if isinstance(spec, TrainingSpec) for name in spec.report_to or ()}
     return [
-        UnavailableError(f"'report_to: {name}' needs the package {REPORTERS[name]}", f"pip install {REPORTERS[name]}")
+        UnavailableError(f"'report_to: {name}' needs the package {REPORTERS[name]}", f"pip install 'edgesft[{name}]'")
         for name in sorted(asked)
         if find_spec(REPORTERS[name]) is None
     ]
