@@ -21,7 +21,7 @@ demo: $(READY)
 # The site in site/, warnings being errors; it asks the network for nothing.
 docs: $(READY)
 	$(RUN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[docs]'
-	$(RUN)/python -m mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(RUN)/python -m mkdocs build --strict --quiet
 
 test: $(READY)
 	$(RUN)/python -m pytest

@@ -130,9 +130,14 @@ def _object(spec: Mapping[str, Any]) -> Iterator[str]:
         yield from (" ".join(str(text).split()), "")
     yield from ("| key | value | default | meaning |", "|---|---|---|---|")
     for name, each in spec["properties"].items():
-        default = "" if name in spec.get("required", ()) else f"`{json.dumps(each.get('default'), ensure_ascii=False)}`"
         meaning = " ".join(str(each.get("description", "")).split())
-        yield f"| `{name}` | {_type(each)} | {_escaped(default) or 'must be given'} | {_escaped(meaning)} |"
+        default = "must be given" if name in spec.get("required", ()) else _default(each.get("default"))
+        yield f"| `{name}` | {_type(each)} | {_escaped(default)} | {_escaped(meaning)} |"
+
+
+def _default(value: Any) -> str:
+    """As a recipe would write it; of an object its own table tells."""
+    return "" if value is None or isinstance(value, dict) else f"`{json.dumps(value, ensure_ascii=False)}`"
 
 
 def _type(spec: Mapping[str, Any]) -> str:
