@@ -145,3 +145,13 @@ def test_the_site_builds_without_a_warning(tmp_path: Path) -> None:
     # Nothing is fetched from elsewhere when a page is opened.
     for page in (tmp_path / "site").rglob("*.html"):
         assert not re.search(r'(src|href)="https?://[^"]*\.(js|css|woff2?)"', page.read_text("utf-8")), page
+
+
+def test_the_dockerfile_copies_what_is_there() -> None:
+    lines = (ROOT / "Dockerfile").read_text("utf-8").splitlines()
+    copied = [
+        word for line in lines if line.startswith("COPY ") and "--from" not in line for word in line.split()[1:-1]
+    ]
+    ignored = [line.rstrip("/") for line in (ROOT / ".dockerignore").read_text("utf-8").splitlines()]
+    assert {"edgesft", "profiles", "export", "pyproject.toml"} <= set(copied)
+    assert all((ROOT / name).exists() and name not in ignored for name in copied)

@@ -65,8 +65,7 @@ def plan(
     from edgesft.store.store import Store
 
     kept = Store(Path(store) if store else None)
-    checked = check_recipe(Path(recipe), settings, kept)
-    jobs = [Job(checked.recipe, checked.base, profile, kept, Progress(quiet=True)) for profile in checked.profiles]
+    jobs = Job.each(check_recipe(Path(recipe), settings, kept), kept, Progress(quiet=True))
     return {job.profile.name: forecast(job) for job in jobs}
 
 

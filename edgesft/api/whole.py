@@ -149,9 +149,7 @@ def run(
     for warning in checked.warnings:
         progress.say(f"warning: {warning}")
     with guarded(folder, kept.root):
-        jobs = [
-            Job(checked.recipe, checked.base, profile, kept, progress, device=device) for profile in checked.profiles
-        ]
+        jobs = Job.each(checked, kept, progress, device)
         for job in jobs:
             preflight(job)
         require_writable(folder)

@@ -25,8 +25,7 @@ def main(options: argparse.Namespace) -> int:
     from edgesft.progress import Progress
     from edgesft.store.store import Store
 
-    checked = check(options.recipe, options.settings)
-    jobs = [Job(checked.recipe, checked.base, profile, Store(), Progress()) for profile in checked.profiles]
+    jobs = Job.each(check(options.recipe, options.settings), Store(), Progress())
     plans = {job.profile.name: forecast(job) for job in jobs}
     if options.format == "json":
         print(json.dumps(plans, indent=1))

@@ -35,12 +35,14 @@ class Checked:
         base: Folder that its paths are relative to.
         profiles: The devices, in the recipe's order.
         warnings: What the person should know and that stops nothing.
+        rows: The labelled rows, which were read for that.
     """
 
     recipe: RecipeSpec
     base: Path
     profiles: tuple[ProfileSpec, ...]
     warnings: tuple[str, ...]
+    rows: Splits | None = None
 
 
 def check(path: Path, settings: Sequence[str] = (), store: Store | None = None) -> Checked:
@@ -83,7 +85,7 @@ def check(path: Path, settings: Sequence[str] = (), store: Store | None = None) 
         warnings.append("the budget is empty: nothing is held, so the verdict is 'pass' whatever comes out")
     if task and rows:
         recipe = settle(recipe, task, len(rows.train))
-    return Checked(recipe, base, tuple(profiles), tuple(warnings))
+    return Checked(recipe, base, tuple(profiles), tuple(warnings), rows)
 
 
 def look(path: Path, settings: Sequence[str] = ()) -> tuple[RecipeSpec, tuple[ProfileSpec, ...]]:
