@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -59,24 +60,7 @@ def framed(tables: RenderableType) -> str:
 
     from edgesft.report.table import WIDTH
 
-    # The terminal's own theme would decide otherwise, and a notebook is none.
-    console = Console(width=WIDTH, record=True, file=_Nowhere(), force_jupyter=False, legacy_windows=False)
+    console = Console(width=WIDTH, record=True, file=io.StringIO(), force_jupyter=False, legacy_windows=False)
     console.print(tables)
     style = "white-space: pre; overflow-x: auto; line-height: 1.2; font-family: monospace"
     return console.export_html(inline_styles=True, code_format=f'<pre style="{style}">{{code}}</pre>')
-
-
-class _Nowhere:
-    """A file that keeps nothing: the console records what is printed to it."""
-
-    encoding = "utf-8"
-
-    def write(self, text: str) -> int:
-        return len(text)
-
-    def flush(self) -> None:
-        """Nothing."""
-
-    def isatty(self) -> bool:
-        """It is no terminal."""
-        return False

@@ -127,7 +127,8 @@ def check(
     from edgesft.spec import load
 
     spec, document = load.gate(Path(budget), settings)
-    asked = Asked(Path(artefact), spec, document, *(each and Path(each) for each in (baseline, measurements, rows)))
+    given = [Path(each) if each else None for each in (baseline, measurements, rows)]
+    asked = Asked(Path(artefact), spec, document, *given)
     measured = _order([find(Path(artefact)).model], spec.profile or USUAL, (), order, Path(budget).parent)
     return Document(Path(artefact).name, hold(asked, measured, progress or Progress()).to_json())
 
@@ -160,7 +161,7 @@ def compare(
     from edgesft.gate.compare import compare as decide
 
     pair = [Path(candidate), Path(baseline)]
-    asked = Asked(*pair, **(question or {}))
+    asked = Asked(pair[0], pair[1], **(question or {}))
     found = decide(asked, _order(pair, profile, settings, order), progress or Progress())
     return Document(_named(pair), found.to_json())
 

@@ -5,7 +5,7 @@ as far as earlier runs tell.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from edgesft.pipeline import costs
@@ -58,7 +58,7 @@ def forecast(job: Job) -> list[Told]:
     return found
 
 
-def total(steps: Sequence[Told]) -> Told:
+def total(steps: Sequence[Mapping[str, Any]]) -> Told:
     """What the steps take together: `seconds` and `bytes` of those of which it is known, and the names of the others.
 
     What was measured already is not known here, so that a run of which much is in the store may take less.

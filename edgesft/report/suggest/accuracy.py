@@ -39,8 +39,10 @@ def gentler(found: Found) -> Iterator[Suggestion]:
     """Another quantization that was measured to cost less, and that is fast enough."""
     for stage in _costly(found):
         rows = {row["name"]: row for row in stage.get("details", {}).get("candidates", ()) if "drop" in row}
-        chosen = rows.get(stage.get("details", {}).get("chosen"))
-        for name, row in rows.items() if chosen else ():
+        chosen = rows.get(str(stage.get("details", {}).get("chosen")))
+        if chosen is None:
+            continue
+        for name, row in rows.items():
             settings = settings_of(name)
             slower = row["p50_ns"] / chosen["p50_ns"] if row.get("p50_ns") and chosen.get("p50_ns") else 1.0
             if not settings or row["drop"] >= chosen["drop"] or slower > _room(found) * MARGIN:

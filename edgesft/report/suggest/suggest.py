@@ -43,7 +43,7 @@ def suggestions(results: Mapping[str, Any], most: int = SHOWN) -> list[Told]:
     return [asdict(each) | {"settings": list(each.settings)} for each in [*offered, *undecided(found)][:most]]
 
 
-def expectation(suggestion: Told, lines: Sequence[Mapping[str, Any]]) -> str:
+def expectation(suggestion: Mapping[str, Any], lines: Sequence[Mapping[str, Any]]) -> str:
     """What is to be expected of a change, in words; empty where nothing was measured that tells."""
     limits = {line["name"]: line for line in lines}
     parts = [
