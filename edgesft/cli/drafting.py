@@ -80,8 +80,10 @@ def asked(wishes: Wishes, ask: Callable[[str], str] = input) -> tuple[Wishes, Fo
         wishes: What options said, which is not asked.
         ask: Asks a question.
     """
+    from edgesft.budget.metric import scale
     from edgesft.pipeline.draft import recipe, rows
     from edgesft.spec import load
+    from edgesft.tasks import registry
 
     def again(question: str, usual: str | None, take: Callable[[str], Any]) -> Any:
         while True:
@@ -103,7 +105,10 @@ def asked(wishes: Wishes, ask: Callable[[str], str] = input) -> tuple[Wishes, Fo
     budget = dict(wishes.budget)
     if not budget:
         limit = again("p95 latency in ms (empty: half of the original's)", None, lambda text: float(text or 0))
-        drop = again("Points of the metric that may be lost", "1", lambda text: float(text) / 100)
+        metric = registry.task(found.task).metrics[0]
+        of = scale(metric)
+        usual = f"{of.allowance * of.times:g}"
+        drop = again(f"{metric} that may be lost, {of.difference}", usual, lambda text: float(text) / of.times)
         budget = {"latency_ms": {"p95": limit}} if limit else {"latency_ratio": {"p50": 0.5}}
         budget["max_drop"] = drop
     return replace(wishes, data=[place], model=model, profile=profile, budget=budget), found

@@ -43,7 +43,7 @@ def _next(results: Mapping[str, Any]) -> str:
     """What is likeliest to meet a budget that did not hold."""
     lines = []
     for place, each in enumerate(results.get("suggestions") or (), 1):
-        told = expectation(each, results["budget"])
+        told = expectation(each, results)
         text = f"{place}. {escaped(each['change'])}: {escaped(each['evidence'])}"
         text += f"; to be expected: {escaped(told)}" if told else ""
         text += f"  \n   `{' '.join(each['settings'])}`" if each["settings"] else ""

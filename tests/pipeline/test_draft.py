@@ -240,7 +240,7 @@ def test_it_asks_what_no_option_says(tmp_path: Path, bert: Path, capsys: pytest.
     assert found.task == "text-classification" and wishes.profile == "pixel"
     assert wishes.budget == {"latency_ms": {"p95": 7.5}, "max_drop": 0.02}
     assert [question.split(" ")[0] for question in questions] == [
-        "Labelled", "Labelled", "Pretrained", "Device", "Device", "p95", "Points",
+        "Labelled", "Labelled", "Pretrained", "Device", "Device", "p95", "accuracy",
     ]  # fmt: skip
     assert "no such file" in capsys.readouterr().err
     made = draft(wishes, tmp_path / "my.yaml", found)

@@ -11,6 +11,7 @@ from typing import Any
 
 import yaml
 
+from edgesft.budget.metric import scale
 from edgesft.data.media.medium import look as look_at
 from edgesft.errors import InputError
 from edgesft.pipeline.draft import model as models
@@ -233,7 +234,7 @@ class _Writer:
 
     def budget(self, usual: Mapping[str, Any]) -> list[str]:
         """What must hold: what the person said, else what is typical of the device."""
-        drop = {"max_drop": {self._metric: 0.01}}
+        drop = {"max_drop": {self._metric: scale(self._metric).allowance}}
         said = dict(self._wishes.budget)
         if "max_drop" in said:
             said["max_drop"] = {self._metric: said["max_drop"]}
@@ -244,7 +245,7 @@ class _Writer:
             "latency_ms": "binds on the profile's own machine",
             "latency_ratio": "of the fine-tuned original's, side by side: binds on any machine",
             "size_mb": "10^6 bytes of every file that the device loads",
-            "max_drop": "0.01 is one point, against the fine-tuned original",
+            "max_drop": "below the fine-tuned original, in the metric's own unit: 0.01 of a share is one point",
         }
         lines += [_line(f"  {name}: {_flow(value)}", notes.get(name, "")) for name, value in chosen.items()]
         spare = {"latency_ms": {"p95": 5.0}, "latency_ratio": {"p50": 0.5}, "size_mb": 25, "peak_memory_mb": 200}

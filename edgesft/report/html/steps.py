@@ -21,7 +21,7 @@ def steps(results: Mapping[str, Any]) -> Markup | None:
 
 
 def _step(each: Mapping[str, Any], results: Mapping[str, Any]) -> Markup:
-    told = expectation(each, results["budget"])
+    told = expectation(each, results)
     return tag(
         "li",
         tag("strong", each["change"]),

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from edgesft.report.suggest.found import MARGIN, Found, Stage, Suggestion, points
+from edgesft.budget.metric import scale
+from edgesft.report.suggest.found import MARGIN, Found, Stage, Suggestion
 from edgesft.report.suggest.speed import settings_of
 
-RISING = 0.001
-"""A metric that rose by more than this between its last two evaluations had not come to rest."""
+RISING = 0.1
+"""Share of the usual allowance: a metric that rose by more between its last two evaluations had not come to rest."""
 
 LONGER = 2
 """Times the epochs that are suggested then."""
@@ -30,7 +31,7 @@ def milder(found: Found) -> Iterator[Suggestion]:
         fields = {**dict.fromkeys(unset, "null"), "latency": f"{target:.2g}"}
         yield Suggestion(
             f"prune less: to {target:.2g} of the latency in place of {share:.2g}",
-            f"it cost {points(found.cost(stage))}, and the timed lines leave room for {room:.2f} times the latency",
+            f"it cost {found.lost(found.cost(stage))}, and the timed lines leave room for {room:.2f} times the latency",
             tuple(found.setting(stage, name, value) for name, value in fields.items()),
         )
 
@@ -50,7 +51,7 @@ def gentler(found: Found) -> Iterator[Suggestion]:
             drop = found.drop(found.last) + row["drop"] - chosen["drop"]
             yield Suggestion(
                 f"quantize as {name}",
-                f"{points(row['drop'])} on validation where {chosen['name']} has {points(chosen['drop'])}, "
+                f"{found.lost(row['drop'])} on validation where {chosen['name']} has {found.lost(chosen['drop'])}, "
                 f"at {slower:.2f} times its latency",
                 tuple(found.setting(stage, key, value) for key, value in settings.items()),
                 {f"max_drop.{found.metric}": drop},
@@ -67,7 +68,7 @@ def longer(found: Found) -> Iterator[Suggestion]:
         values = [entry["metrics"].get(found.metric) for entry in history[-2:]]
         if len(values) < 2 or None in values or not isinstance(epochs, int | float):
             continue
-        if values[1] - values[0] > RISING:
+        if values[1] - values[0] > RISING * scale(found.metric).allowance:
             yield Suggestion(
                 f"train '{stage['name']}' longer: {LONGER * epochs:g} epochs in place of {epochs:g}",
                 f"{found.metric} on validation still rose when it ended, from {values[0]:.4f} to {values[1]:.4f}",
@@ -86,7 +87,7 @@ def rounded(found: Found) -> Iterator[Suggestion]:
     if (found.spec(taught["stage"]) or {}).get("quantization", "none") == "none":
         yield Suggestion(
             f"let '{taught['name']}' train with what {scheme} rounds",
-            f"{scheme} cost {points(cost)}",
+            f"{scheme} cost {found.lost(cost)}",
             (found.setting(taught, "quantization", scheme),),
         )
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+from edgesft.budget.metric import scale
 from edgesft.report.stages import final, metric_of, original
 
 Stage = Mapping[str, Any]
@@ -17,6 +18,14 @@ UPPER = ("latency_ms", "latency_ratio", "size_mb", "size_ratio", "peak_memory_mb
 
 MARGIN = 0.97
 """What is aimed at lies so far below a limit: the bound must hold, not the figure alone."""
+
+
+def lost(metric: str, drop: float) -> str:
+    """`1.2 points lost`, `0.3 dB gained`: how far a metric fell, in the unit of its scale."""
+    of = scale(metric)
+    return (
+        f"{of.number(abs(drop))} {of.difference} {'gained' if of.number(drop).startswith('-') and drop < 0 else 'lost'}"
+    )
 
 
 @dataclass(frozen=True)
@@ -149,14 +158,14 @@ class Found:
         """What the recipe says of a kind of stage."""
         return next((spec for spec in self.specs if spec["stage"] == kind), None)
 
+    def lost(self, drop: float) -> str:
+        """`1.2 points lost`, `0.3 dB gained`."""
+        return lost(self.metric, drop)
+
     def allowing(self, drop: float) -> tuple[str, ...]:
         """The setting that allows such a drop, where the budget does not."""
         if drop <= self.allowance:
             return ()
-        return (f"budget.max_drop.{self.metric}={math.ceil(drop * 1000) / 1000:g}",)
-
-
-def points(drop: float) -> str:
-    """`1.2 points lost`, `0.3 points gained`."""
-    shown = abs(round(100 * drop, 1))
-    return f"{shown:.1f} points {'gained' if drop < 0 and shown else 'lost'}"
+        # Rounded up in the last digit that a report shows, so that what was measured is within it.
+        step = 10.0 ** -scale(self.metric).digits / scale(self.metric).times
+        return (f"budget.max_drop.{self.metric}={math.ceil(drop / step - 1e-9) * step:g}",)

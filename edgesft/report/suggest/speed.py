@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from edgesft.budget.lines import NS_PER_MS
-from edgesft.report.suggest.found import MARGIN, Found, Stage, Suggestion, points
+from edgesft.report.suggest.found import MARGIN, Found, Stage, Suggestion
 
 LEAST = 0.05
 """A model cut to less than this of its time is another model."""
@@ -47,7 +47,7 @@ def rolled_back(found: Found) -> Iterator[Suggestion]:
         estimated = "" if not later else ", before what came after it"
         yield Suggestion(
             f"keep '{stage['name']}', which was rolled back",
-            f"it left {_shares(found, stage)} at {points(found.cost(stage))}{estimated}; {stage['reason']}",
+            f"it left {_shares(found, stage)} at {found.lost(found.cost(stage))}{estimated}; {stage['reason']}",
             (found.setting(stage, "keep", "always"), *found.allowing(drop)),
             values,
             drop,
@@ -71,7 +71,7 @@ def candidates(found: Found) -> Iterator[Suggestion]:
             yield Suggestion(
                 f"quantize as {name}",
                 f"{_pace(row, chosen)}{row['size_bytes'] / 1e6:.1f} MB instead of {chosen['size_bytes'] / 1e6:.1f}, "
-                f"{points(row['drop'])} on validation where {chosen['name']} has {points(chosen['drop'])}",
+                f"{found.lost(row['drop'])} on validation where {chosen['name']} has {found.lost(chosen['drop'])}",
                 (*(found.setting(stage, key, value) for key, value in settings.items()), *found.allowing(drop)),
                 values,
                 drop,
@@ -93,7 +93,7 @@ def cut(found: Found) -> Iterator[Suggestion]:
         fields = {**dict.fromkeys(unset, "null"), kind: f"{target:.2g}"}
         yield Suggestion(
             f"prune to {target:.2g} of the {kind} in place of {left:.2g}",
-            f"as far as it went it cost {points(found.cost(stage))}{_further(stage)}",
+            f"as far as it went it cost {found.lost(found.cost(stage))}{_further(found, stage)}",
             tuple(found.setting(stage, name, value) for name, value in fields.items()),
             {name: float(line["value"]) * target / left for name, line in found.missed.items()},
         )
@@ -175,11 +175,11 @@ def _said(found: Found, name: str) -> bool:
     return bool(spec) and spec.get(name) is not None  # type: ignore[union-attr]
 
 
-def _further(stage: Stage) -> str:
+def _further(found: Found, stage: Stage) -> str:
     """What a search that stopped by itself saw of the next step."""
     failed = [each for each in stage["details"].get("rounds", ()) if each.get("holds") is False and "drop" in each]
     if not failed:
         return ""
     ratio = (failed[-1].get("latency") or {}).get("ratio")
     to = f" to {ratio:.2f}" if ratio else ""
-    return f"; a further step{to} cost {points(failed[-1]['drop'])} on validation and was not taken"
+    return f"; a further step{to} cost {found.lost(failed[-1]['drop'])} on validation and was not taken"

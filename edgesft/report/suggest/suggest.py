@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
+from edgesft.report.stages import metric_of
 from edgesft.report.suggest import accuracy, speed
-from edgesft.report.suggest.found import Found, Suggestion, points
+from edgesft.report.suggest.found import Found, Suggestion, lost
 from edgesft.report.suggest.undecided import undecided
 
 SHOWN = 3
@@ -43,16 +44,16 @@ def suggestions(results: Mapping[str, Any], most: int = SHOWN) -> list[Told]:
     return [asdict(each) | {"settings": list(each.settings)} for each in [*offered, *undecided(found)][:most]]
 
 
-def expectation(suggestion: Mapping[str, Any], lines: Sequence[Mapping[str, Any]]) -> str:
+def expectation(suggestion: Mapping[str, Any], results: Mapping[str, Any]) -> str:
     """What is to be expected of a change, in words; empty where nothing was measured that tells."""
-    limits = {line["name"]: line for line in lines}
+    limits = {line["name"]: line for line in results["budget"]}
     parts = [
         f"{name} about {value:.3g} (now {limits[name]['value']:.3g}, limit {limits[name]['limit']:g})"
         for name, value in suggestion["values"].items()
         if name in limits
     ]
     if suggestion["drop"] is not None:
-        parts.append(f"{points(suggestion['drop'])} in all")
+        parts.append(f"{lost(metric_of(results), suggestion['drop'])} in all")
     return ", ".join(parts)
 
 
