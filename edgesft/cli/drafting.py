@@ -57,7 +57,12 @@ def main(options: argparse.Namespace) -> int:
     if not wishes.data:
         if not _terminal():
             raise InputError("--data must be given where nobody can be asked. Got none", "--data train.jsonl")
-        wishes, found = asked(wishes)
+        try:
+            wishes, found = asked(wishes)
+        except EOFError as error:
+            raise InputError(
+                "every question must be answered, got the end of the input", "--data train.jsonl"
+            ) from error
     made = draft(wishes, target, found)
     schema = target.parent / SCHEMA
     files = {target: made.text}

@@ -247,6 +247,16 @@ def test_it_asks_what_no_option_says(tmp_path: Path, bert: Path, capsys: pytest.
     assert yaml.safe_load(made.text)["budget"]["max_drop"] == {"accuracy": 0.02}
 
 
+def test_answers_that_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def ended(question: str) -> str:
+        raise EOFError
+
+    monkeypatch.setattr("edgesft.cli.drafting._terminal", lambda: True)
+    monkeypatch.setattr("edgesft.cli.drafting.asked", lambda wishes: asked(wishes, ended))
+    assert main(["init", "--folder", str(tmp_path)]) == 2
+    assert "every question must be answered" in capsys.readouterr().err and not list(tmp_path.iterdir())
+
+
 def test_empty_answers_take_what_is_usual(tmp_path: Path) -> None:
     place = tiny.write_rows(tmp_path / "rows.jsonl", tiny.rows(60))
     said = iter([str(place), "", "", "", ""])
