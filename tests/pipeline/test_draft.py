@@ -19,6 +19,7 @@ from edgesft.errors import InputError
 from edgesft.pipeline.check import check
 from edgesft.pipeline.draft import Wishes, draft
 from edgesft.pipeline.draft.kinds import recognise
+from edgesft.pipeline.draft.model import longest
 from edgesft.pipeline.job import Job
 from edgesft.pipeline.preflight import preflight
 from edgesft.progress import Progress
@@ -175,6 +176,19 @@ def test_paths_start_from_the_recipe(tmp_path: Path, bert: Path, monkeypatch: py
     monkeypatch.setenv("ROWS", str(tmp_path))
     made = draft(Wishes(["${ROWS}/rows.jsonl"], model=str(bert)), Path("deep/my.yaml"))
     assert yaml.safe_load(made.text)["data"]["train"] == "${ROWS}/rows.jsonl"
+
+
+@pytest.mark.parametrize(
+    ("lengths", "most", "chosen"),
+    [
+        (list(range(1, 101)), None, 104),  # the longest has one token more than 99 of 100
+        ([10] * 199 + [100], None, 16),  # one row of 200 that is ten times as long is cut
+        (list(range(1, 101)), 64, 64),  # more the model cannot read
+        ([3], None, 16),
+    ],
+)
+def test_the_longest_input(lengths: list[int], most: int | None, chosen: int) -> None:
+    assert longest(lengths, most) == chosen
 
 
 def test_labels_of_a_sorted_file_are_all_seen(tmp_path: Path, bert: Path) -> None:

@@ -21,6 +21,9 @@ LENGTHS = ("max_position_embeddings", "n_positions", "max_sequence_length")
 COVERED = 0.99
 """Share of the rows that should be read whole: what is longer costs time on the device for few of them."""
 
+NEAR = 1.5
+"""Rows that are no longer than so many times that are read whole, too: they cost little more."""
+
 MULTIPLE, SHORTEST = 8, 16
 
 
@@ -101,12 +104,14 @@ def look(text: str, base: Path, inputs: Sequence[str] = ("x",)) -> Model:
 
 
 def longest(lengths: Sequence[int], most: int | None) -> int:
-    """The `max_length` that reads nearly all of the rows whole.
+    """The `max_length` that reads nearly all of the rows whole, or all where the longest are not much longer.
 
     Args:
         lengths: Of rows in tokens, ascending, at least one.
         most: What the model can read at most, or None where that is not known.
     """
     wanted = lengths[min(len(lengths) - 1, math.ceil(COVERED * len(lengths)) - 1)]
+    if lengths[-1] <= NEAR * wanted:
+        wanted = lengths[-1]
     rounded = max(SHORTEST, MULTIPLE * math.ceil(wanted / MULTIPLE))
     return min(rounded, most) if most else rounded
