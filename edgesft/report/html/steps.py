@@ -17,7 +17,9 @@ LEAD = "The changes likeliest to meet the budget, by what this run measured; wha
 def steps(results: Mapping[str, Any]) -> Markup | None:
     """The suggestions with what speaks for each; None where there are none."""
     items = [_step(each, results) for each in results.get("suggestions") or ()]
-    return section("next", "What to try next", tag("ol", *items, class_="card"), lead=LEAD) if items else None
+    if not items:
+        return None
+    return section("next", "What to try next", tag("div", tag("ol", *items, class_="plain"), class_="card"), lead=LEAD)
 
 
 def _step(each: Mapping[str, Any], results: Mapping[str, Any]) -> Markup:
