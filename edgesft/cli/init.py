@@ -1,4 +1,4 @@
-"""`edgesft init [RECIPE] [FILE]` and `edgesft init --ci github|gitlab`."""
+"""`edgesft init FILE --data …`, `edgesft init RECIPE [FILE]` and `edgesft init --ci github|gitlab`."""
 
 from __future__ import annotations
 
@@ -22,8 +22,32 @@ INCLUDED = Path("edgesft.gitlab-ci.yml")
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the command's arguments."""
-    parser.add_argument("recipe", nargs="?", help="built-in recipe to start from (default: text-classification)")
-    parser.add_argument("file", nargs="?", type=Path, help="where to write it (default: <recipe>.yaml)")
+    parser.add_argument(
+        "recipe", nargs="?", help="file to write (.yaml), or a built-in recipe to copy (default: text-classification)"
+    )
+    parser.add_argument("file", nargs="?", type=Path, help="where to copy it (default: <recipe>.yaml)")
+    own = parser.add_argument_group(
+        "a recipe for your own data", "Without --data, and on a terminal, `edgesft init` asks for these."
+    )
+    own.add_argument(
+        "--data",
+        action="append",
+        default=[],
+        metavar="PATH",
+        help="labelled rows: file, folder, zip or hub://…; HEAD=PATH, repeated, for one model with several heads",
+    )
+    own.add_argument("--model", help="folder, hub id, pkg://…, or module:function of your own")
+    own.add_argument("--task", help="by default found from the data")
+    own.add_argument("--validation", metavar="PATH", help="rows to decide on, or a share of the others (default: 0.1)")
+    own.add_argument("--test", metavar="PATH", help="rows for the report, or a share of the others")
+    own.add_argument(
+        "--column", action="append", default=[], metavar="ROLE=NAME", help="what a column is called; may be repeated"
+    )
+    own.add_argument("--profile", help="the device (`edgesft profiles`); by default one thread of this machine")
+    own.add_argument("--latency-ms", type=float, metavar="MS", help="budget: 95 %% of the requests within so long")
+    own.add_argument("--latency-ratio", type=float, metavar="X", help="budget: median over the fine-tuned original's")
+    own.add_argument("--size-mb", type=float, metavar="MB", help="budget: 10^6 bytes of all that the device loads")
+    own.add_argument("--max-drop", type=float, metavar="X", help="budget: 0.01 lets the metric fall by a point")
     parser.add_argument(
         "--ci",
         choices=("github", "gitlab"),
@@ -34,16 +58,19 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(options: argparse.Namespace) -> int:
     """Writes commented files to start from; what exists is never overwritten."""
+    from edgesft.cli import drafting
     from edgesft.errors import InputError
 
     if not options.folder.is_dir():
         raise InputError(f"the folder '{options.folder}' must exist", "make it first, or name another")
-    if options.ci is None:
-        return _recipe(options.recipe or "text-classification", options.file, options.folder)
-    if options.recipe is not None:
-        message = f"--ci writes a pipeline and budgets, and must have no recipe beside it. Got {options.recipe!r}"
-        raise InputError(message, f"edgesft init {options.recipe}, and edgesft init --ci {options.ci} after it")
-    return _pipeline(options.ci, options.folder)
+    if options.ci is not None:
+        if options.recipe is not None:
+            message = f"--ci writes a pipeline and budgets, and must have no recipe beside it. Got {options.recipe!r}"
+            raise InputError(message, f"edgesft init {options.recipe}, and edgesft init --ci {options.ci} after it")
+        return _pipeline(options.ci, options.folder)
+    if drafting.wanted(options):
+        return drafting.main(options)
+    return _recipe(options.recipe or "text-classification", options.file, options.folder)
 
 
 def _recipe(name: str, file: Path | None, folder: Path) -> int:
@@ -55,11 +82,8 @@ def _recipe(name: str, file: Path | None, folder: Path) -> int:
     if name not in known:
         raise InputError(f"'recipe' must be a built-in recipe. Got {name!r}", nearest(name, known))
     target = folder / (file or f"{name}.yaml")
-    if os.path.lexists(target):
-        raise InputError(f"'{target}' must not exist yet", "name another file")
-    if not target.parent.is_dir():
-        raise InputError(f"the folder '{target.parent}' must exist", "make it first, or name a file in another")
-    _write({target: known[name]})
+    require_new(target)
+    write({target: known[name].read_text("utf-8")})
     print(f"wrote {target}; edit its data and budget, then: edgesft run {target}")
     return 0
 
@@ -77,7 +101,7 @@ def _pipeline(ci: str, folder: Path) -> int:
     wanted = {folder / name: source for name, source in sources.items() if str(name) not in kept}
     if problems := [problem for target in wanted for problem in _obstacles(target, folder)]:
         raise InputError(problems)
-    _write(wanted)
+    write({target: source.read_text("utf-8") for target, source in wanted.items()})
     for target in wanted:
         print(f"wrote {target}")
     for name in kept:
@@ -100,12 +124,25 @@ def _obstacles(target: Path, folder: Path) -> list[Problem]:
     ]
 
 
-def _write(files: Mapping[Path, Path]) -> None:
-    """Copies text files; one that cannot be written whole is taken away again."""
+def require_new(target: Path) -> None:
+    """Refuses a file that is there, and one in a folder that is not.
+
+    Raises:
+        InputError: Either.
+    """
+    from edgesft.errors import InputError
+
+    if os.path.lexists(target):
+        raise InputError(f"'{target}' must not exist yet", "name another file")
+    if not target.parent.is_dir():
+        raise InputError(f"the folder '{target.parent}' must exist", "make it first, or name a file in another")
+
+
+def write(files: Mapping[Path, str]) -> None:
+    """Writes new text files; one that cannot be written whole is taken away again."""
     from edgesft.store.disk import guarded
 
-    for target, source in files.items():
-        text = source.read_text("utf-8")
+    for target, text in files.items():
         with guarded(target.parent):
             target.parent.mkdir(parents=True, exist_ok=True)
             # `x` also refuses what another process made since it was looked for.

@@ -29,11 +29,13 @@ COMMANDS = {
     "history": "read many results and find where a figure stepped",
     "pack": "pack a run into a bundle for devices: models, contract, golden rows, receipt",
     "verify": "check a bundle: whole, signed, in agreement with itself, and answering as it did",
+    "push": "put a bundle on the Hugging Face hub, its model card as the page",
     "report": "tell of runs and other results as a page, a table, Markdown or JSON; or show a folder of them",
-    "init": "start a recipe from a built-in one, or the gate in CI",
+    "init": "write a recipe for your data and your model, or copy a built-in one, or the gate in CI",
     "recipes": "list the built-in recipes",
     "profiles": "list the device profiles, or show one",
-    "doctor": "say what this machine is and can do",
+    "doctor": "say what this machine is and can do, and how to add what is missing",
+    "completion": "print what makes a shell complete commands, options and files",
 }
 INTERRUPTED = 130
 """What shells expect of a process that Ctrl-C ended (128 + SIGINT)."""

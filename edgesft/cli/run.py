@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -30,13 +31,15 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--trials", type=int, help="with --tune: trainings at most (default: 10)")
     parser.add_argument("--tune-minutes", type=float, help="with --tune: training time at most, over all calls")
     parser.add_argument("--format", choices=("table", "json"), default="table", help="what to print at the end")
-    parser.add_argument("--quiet", action="store_true", help="no progress on standard error")
+    told = parser.add_mutually_exclusive_group()
+    told.add_argument("--quiet", action="store_true", help="no progress on standard error")
+    told.add_argument("--verbose", action="store_true", help="also what the libraries say, and lines oftener")
 
 
 def main(options: argparse.Namespace) -> int:
     """Runs the recipe, prints what came of it, and answers with the verdict's exit code."""
     from edgesft import api
-    from edgesft.progress import Progress
+    from edgesft.progress import VERBOSE, Progress
 
     limits = {"trials": options.trials, "minutes": options.tune_minutes}
     given = {name: value for name, value in limits.items() if value is not None}
@@ -47,6 +50,8 @@ def main(options: argparse.Namespace) -> int:
         tune = Tune(**given)
     elif given:
         raise InputError("--trials and --tune-minutes must come with --tune, got them without", "--tune")
+    if options.verbose:
+        os.environ[VERBOSE] = "1"
     progress = Progress(quiet=options.quiet)
     with _device(options) as device:
         result = api.run(

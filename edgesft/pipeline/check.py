@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 from edgesft.budget.metric import impossible
@@ -20,7 +21,7 @@ from edgesft.spec.model import FactorySpec
 from edgesft.spec.problems import nearest
 from edgesft.spec.profile import ProfileSpec
 from edgesft.spec.recipe import RecipeSpec
-from edgesft.spec.training import ResolvedTraining, TrainingSpec
+from edgesft.spec.training import REPORTERS, ResolvedTraining, TrainingSpec
 from edgesft.store.store import Store
 from edgesft.tasks import registry, source
 from edgesft.tasks.base import PARTICULAR, Task
@@ -35,12 +36,14 @@ class Checked:
         base: Folder that its paths are relative to.
         profiles: The devices, in the recipe's order.
         warnings: What the person should know and that stops nothing.
+        rows: The labelled rows, which were read for that.
     """
 
     recipe: RecipeSpec
     base: Path
     profiles: tuple[ProfileSpec, ...]
     warnings: tuple[str, ...]
+    rows: Splits | None = None
 
 
 def check(path: Path, settings: Sequence[str] = (), store: Store | None = None) -> Checked:
@@ -74,6 +77,7 @@ def check(path: Path, settings: Sequence[str] = (), store: Store | None = None) 
                 problems += _reading_problems(recipe, document, task, rows, base, warnings)
         except UnavailableError as error:
             lacking.append(error)
+    lacking += _watchers(recipe)
     if problems:
         raise InputError(problems)
     if lacking:
@@ -82,7 +86,7 @@ def check(path: Path, settings: Sequence[str] = (), store: Store | None = None) 
         warnings.append("the budget is empty: nothing is held, so the verdict is 'pass' whatever comes out")
     if task and rows:
         recipe = settle(recipe, task, len(rows.train))
-    return Checked(recipe, base, tuple(profiles), tuple(warnings))
+    return Checked(recipe, base, tuple(profiles), tuple(warnings), rows)
 
 
 def look(path: Path, settings: Sequence[str] = ()) -> tuple[RecipeSpec, tuple[ProfileSpec, ...]]:
@@ -176,6 +180,16 @@ def _training_problems(recipe: RecipeSpec, document: Document, task: Task) -> li
         if isinstance(spec, TrainingSpec)
         for name in PARTICULAR
         if name not in task.training and (value := getattr(spec, name)) not in (None, AUTO, getattr(usual, name))
+    ]
+
+
+def _watchers(recipe: RecipeSpec) -> list[UnavailableError]:
+    """Packages that are missing for watching a training."""
+    asked = {name for spec in recipe.stages if isinstance(spec, TrainingSpec) for name in spec.report_to or ()}
+    return [
+        UnavailableError(f"'report_to: {name}' needs the package {REPORTERS[name]}", f"pip install 'edgesft[{name}]'")
+        for name in sorted(asked)
+        if find_spec(REPORTERS[name]) is None
     ]
 
 

@@ -22,6 +22,7 @@ from edgesft.measure.devices import HERE, Device
 from edgesft.measure.driver import Agent
 from edgesft.measure.measurement import untimed
 from edgesft.measure.model.tiny import tiny_model
+from edgesft.pipeline.check import Checked
 from edgesft.pipeline.plan import export_settings, training
 from edgesft.progress import Progress
 from edgesft.spec.load import is_file
@@ -67,6 +68,15 @@ class Job:
     progress: Progress
     own: Path | None = None
     device: Device = HERE
+
+    @classmethod
+    def each(cls, checked: Checked, store: Store, progress: Progress, device: Device = HERE) -> list[Job]:
+        """A job for each profile of a recipe that was checked, and whose rows are therefore read."""
+        jobs = [cls(checked.recipe, checked.base, each, store, progress, device=device) for each in checked.profiles]
+        for job in jobs:
+            if checked.rows is not None:
+                vars(job)["splits"] = checked.rows
+        return jobs
 
     @cached_property
     def task(self) -> Task:

@@ -11,10 +11,11 @@ from typing import Any, TypeVar
 from edgesft import processes
 from edgesft.budget.lines import size_limit
 from edgesft.measure.saturation import saturates
+from edgesft.pipeline import costs
 from edgesft.pipeline.job import Job
 from edgesft.pipeline.plan import Step, export_settings
 from edgesft.pipeline.rows import Measurer
-from edgesft.spec.training import ResolvedTraining
+from edgesft.spec.training import UNKEYED, ResolvedTraining
 from edgesft.stages.artefact import Artefact
 from edgesft.stages.context import StageContext, StageReport
 from edgesft.stages.registry import KINDS
@@ -91,7 +92,7 @@ class Maker:
             "spec": step.spec.model_dump(
                 mode="json", exclude={"name", "keep", "teacher"} | set(ResolvedTraining.model_fields)
             ),
-            "training": step.training.model_dump(exclude={"checkpoint_minutes"}) if step.training else None,
+            "training": step.training.model_dump(exclude=set(UNKEYED)) if step.training else None,
             "input": source,
             "teacher": teacher,
             "profile": job.target.model_dump(mode="json", include=set(kind.profile)),
@@ -128,7 +129,9 @@ class Maker:
         def build(out: Path, work: Path) -> None:
             self._job.progress.say(f"{step.name} …")
             (out / MODEL).mkdir()
-            report = kind.runner()(step.spec, source, out / MODEL, self.context(step, source, work, teacher, reference))
+            with costs.taken(self._job, step.spec.stage, costs.amount(self._job, step), out, work):
+                context = self.context(step, source, work, teacher, reference)
+                report = kind.runner()(step.spec, source, out / MODEL, context)
             (out / REPORT).write_text(json.dumps(dataclasses.asdict(report), indent=1), "utf-8")
 
         folder = self._job.store.make(digest, build)

@@ -20,6 +20,7 @@ from edgesft.measure.inputs import Requests
 from edgesft.measure.measurement import Measurement
 from edgesft.measure.protocol import measure
 from edgesft.measure.subject import Subject
+from edgesft.pipeline import costs
 from edgesft.pipeline.job import Job
 from edgesft.pipeline.outcome import Evaluation
 from edgesft.spec.profile import MeasureSpec, ProviderSpec
@@ -75,7 +76,9 @@ class Measurer:
         }
 
         def build(out: Path, work: Path) -> None:
-            predictions, metrics = Measurer(job.reading(onnx))._predict(onnx.model, split, f"{split} rows")
+            examples = job.validation if split == "validation" else job.test
+            with costs.taken(job, costs.EVALUATION, len(examples), out):
+                predictions, metrics = Measurer(job.reading(onnx))._predict(onnx.model, split, f"{split} rows")
             np.save(out / PREDICTIONS, predictions)
             (out / METRICS).write_text(json.dumps(metrics), "utf-8")
 
@@ -194,7 +197,8 @@ class Measurer:
 
         def compute() -> dict[str, Any]:
             subjects = {name: Measurer(job.reading(onnx))._subject(onnx.model) for name, onnx in models.items()}
-            measured = measure(subjects, settings, progress=job.progress, loads=loads)
+            with costs.taken(job, costs.LATENCY, len(subjects) * settings.seconds):
+                measured = measure(subjects, settings, progress=job.progress, loads=loads)
             whole = {name: each.to_json() for name, each in measured.items() if isinstance(each, Measurement)}
             if len(whole) < len(measured):
                 raise _Incomplete(measured)

@@ -10,6 +10,7 @@ from edgesft.measure.model.file import inspect
 from edgesft.pipeline.licences import licences
 from edgesft.pipeline.outcome import Outcome, Row
 from edgesft.report.latency import by_length, latency, sketch
+from edgesft.report.suggest import suggestions
 
 SCHEMA = "edgesft/results"
 SCHEMA_VERSION = 1
@@ -17,7 +18,7 @@ SCHEMA_VERSION = 1
 
 def to_json(outcome: Outcome) -> dict[str, Any]:
     """The results of a run on one profile: JSON values only, integer nanoseconds and bytes."""
-    return {
+    found = {
         "schema": SCHEMA,
         "schema_version": SCHEMA_VERSION,
         "verdict": outcome.verdict,
@@ -34,6 +35,7 @@ def to_json(outcome: Outcome) -> dict[str, Any]:
         "licences": licences(outcome.recipe),
         "warnings": list(outcome.warnings),
     }
+    return {**found, "suggestions": suggestions(found)}
 
 
 def _stage(row: Row) -> dict[str, Any]:

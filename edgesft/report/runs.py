@@ -13,6 +13,7 @@ from edgesft.budget.verdict import worst
 from edgesft.report.lines import clean
 from edgesft.report.markdown import escaped
 from edgesft.report.pareto import front
+from edgesft.report.stages import final, metric_of, original
 from edgesft.report.table import STYLES, WIDTH
 from edgesft.report.units import megabytes, milliseconds, percent
 
@@ -41,24 +42,6 @@ def document(runs: Sequence[tuple[str, Mapping[str, Any]]]) -> dict[str, Any]:
         "verdict": worst(row["verdict"] for row in rows),
         "runs": rows,
     }
-
-
-def metric_of(results: Mapping[str, Any]) -> str:
-    """The metric that decides; old results name none, and have it first."""
-    return str(results.get("metric") or next(iter(results["stages"][0]["levels"])))
-
-
-def final(results: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The stage that gave what ships: the last that was kept."""
-    stages: Sequence[Mapping[str, Any]] = results["stages"]
-    return next((stage for stage in reversed(stages) if stage["kept"]), stages[-1])
-
-
-def original(results: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The stage that everything is held against: the fine-tuned one, or the model as it was given."""
-    stages: Sequence[Mapping[str, Any]] = results["stages"]
-    tuned = [stage for stage in stages if stage["kept"] and stage.get("stage") == "finetune"]
-    return tuned[-1] if tuned else stages[0]
 
 
 def _row(name: str, results: Mapping[str, Any]) -> dict[str, Any]:

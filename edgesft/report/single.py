@@ -7,7 +7,8 @@ from typing import Any
 
 from edgesft.report.lines import figures, verdict
 from edgesft.report.markdown import escaped
-from edgesft.report.runs import metric_of
+from edgesft.report.stages import metric_of
+from edgesft.report.suggest import expectation
 from edgesft.report.table import quantiles
 from edgesft.report.units import megabytes, percent
 
@@ -34,7 +35,20 @@ def markdown(name: str, results: Mapping[str, Any]) -> str:
     head = f"## {SIGNS[results['verdict']]} {escaped(name)}: {results['verdict']} on {escaped(results['profile'])}\n"
     columns = ("stage", "precision", "size", f"{metric} %", *TIMES, "kept?")
     warnings = "".join(f"- {escaped(each)}\n" for each in results["warnings"])
-    return "\n".join([head, _lines(results["budget"]), _table(columns, rows), "Latency in ms.\n", warnings])
+    parts = [head, _lines(results["budget"]), _table(columns, rows), "Latency in ms.\n", warnings, _next(results)]
+    return "\n".join(part for part in parts if part)
+
+
+def _next(results: Mapping[str, Any]) -> str:
+    """What is likeliest to meet a budget that did not hold."""
+    lines = []
+    for place, each in enumerate(results.get("suggestions") or (), 1):
+        told = expectation(each, results)
+        text = f"{place}. {escaped(each['change'])}: {escaped(each['evidence'])}"
+        text += f"; to be expected: {escaped(told)}" if told else ""
+        text += f"  \n   `{' '.join(each['settings'])}`" if each["settings"] else ""
+        lines.append(text)
+    return "Likeliest to meet it, by what this run measured:\n\n" + "\n".join(lines) + "\n" if lines else ""
 
 
 def bench_markdown(name: str, found: Mapping[str, Any]) -> str:

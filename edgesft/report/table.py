@@ -12,6 +12,7 @@ from rich.text import Text
 
 from edgesft.budget.metric import Scale, scale
 from edgesft.report import evaluation
+from edgesft.report.suggest import expectation
 from edgesft.report.units import count, megabytes, milliseconds, number, percent
 
 STYLES = {"pass": "green", "fail": "red", "inconclusive": "yellow"}
@@ -44,7 +45,17 @@ def tables(results: Mapping[str, Any]) -> RenderableType:
     told = [Text(line, style="yellow") for line in _diagnosis(results)]
     warnings = [Text(f"warning: {warning}", style="yellow") for warning in results["warnings"]]
     parts = (*_tuning(results), _stages(results), *_evaluation(results), budget_table(results["budget"]))
-    return Group(*parts, *told, *warnings, closing)
+    return Group(*parts, *told, *warnings, closing, *_next(results))
+
+
+def _next(results: Mapping[str, Any]) -> list[RenderableType]:
+    """What is likeliest to meet a budget that did not hold."""
+    lines = []
+    for place, each in enumerate(results.get("suggestions") or (), 1):
+        settings = f"\n     edgesft run recipe.yaml {' '.join(each['settings'])}" if each["settings"] else ""
+        expected = f"\n     to be expected: {told}" if (told := expectation(each, results)) else ""
+        lines.append(Text(f"  {place}. {each['change']}\n     {each['evidence']}{expected}{settings}"))
+    return [Text("likeliest to meet it, by what this run measured:"), *lines] if lines else []
 
 
 def _tuning(results: Mapping[str, Any]) -> list[RenderableType]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from typing import Any
 
-from rich.console import Console
+from rich.console import Console, RenderableType
 
 from edgesft.errors import InputError, UnavailableError
 from edgesft.report import bench, gate, history, runs, single
@@ -16,7 +16,7 @@ from edgesft.report.table import WIDTH
 
 RUN = "edgesft/results"
 
-PAGES = 1
+PAGES = 2
 """Version of the pages: a higher one has those that a store keeps drawn again."""
 
 NAME = "name-of-the-run-1f6c"
@@ -94,8 +94,13 @@ def table(found: Sequence[Read], width: int | None) -> str:
         return history.render(one.document, width)
     console = Console(width=width or WIDTH, no_color=True, legacy_windows=False)
     with console.capture() as capture:
-        console.print((bench if one.kind == "edgesft/bench" else gate).tables(one.document))
+        console.print(tables(one))
     return "".join(line.rstrip() + "\n" for line in capture.get().splitlines())
+
+
+def tables(one: Read) -> RenderableType:
+    """The tables of a bench or a gate, for a rich console."""
+    return (bench if one.kind == "edgesft/bench" else gate).tables(one.document)
 
 
 def named(found: Sequence[Read]) -> list[Read]:

@@ -34,3 +34,10 @@ def number(value: float | None) -> str:
 def percent(share: float) -> str:
     """`87.2` for 0.872."""
     return f"{share * 100:.1f}"
+
+
+def duration(seconds: float) -> str:
+    """`45 s`, `12 min`, `3.5 h`."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

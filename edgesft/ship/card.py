@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from edgesft.ship.variant import Variant
 
 CARD = "MODEL_CARD.md"
+
+HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*", re.ASCII)
 
 
 def card(
@@ -32,13 +35,9 @@ def card(
     """
     base, licence = lineage["base_model"]["name"], lineage["licences"]["base_model"]
     head = ["---", f"license: {licence or 'unknown'}", f"pipeline_tag: {contract['task']}", "library_name: onnx"]
-    head += [
-        f"base_model: {base if isinstance(base, str) else 'of its own'}",
-        "---",
-        "",
-        f"# {name}, version {version}",
-        "",
-    ]
+    # The hub takes no other value here than a model of its own.
+    head += [f"base_model: {base}"] if isinstance(base, str) and HUB_ID.fullmatch(base) else []
+    head += ["---", "", f"# {name}, version {version}", ""]
     sections = (
         _verdict(measurements),
         _use(contract),

@@ -25,6 +25,12 @@ NOISE = (
 )
 """Settings that change training rows at random."""
 
+REPORTERS = {"tensorboard": "tensorboard", "mlflow": "mlflow", "wandb": "wandb"}
+"""Where a training may be watched → the package that it takes."""
+
+UNKEYED = frozenset(("checkpoint_minutes", "report_to"))
+"""Settings that change nothing of what is made."""
+
 Share = Annotated[float, Field(ge=0, lt=1)]
 
 
@@ -122,6 +128,9 @@ class TrainingSpec(Spec):
     """Evaluations without a better one after which the training ends; by default it runs its epochs."""
     checkpoint_minutes: float | None = Field(None, gt=0)
     """A checkpoint for resuming is written at least this often."""
+    report_to: tuple[Literal["tensorboard", "mlflow", "wandb"], ...] | None = None
+    """Where loss, learning rate and metrics also go: TensorBoard's files lie in the run's folder under `tensorboard`;
+    MLflow and Weights & Biases read their own environment variables."""
 
     @field_validator("snr")
     @classmethod
@@ -193,6 +202,7 @@ class ResolvedTraining(Spec):
     selection: Literal["best", "last"] = "best"
     patience: int | None = None
     checkpoint_minutes: float = 2.0
+    report_to: tuple[Literal["tensorboard", "mlflow", "wandb"], ...] = ()
 
     @property
     def noisy(self) -> bool:

@@ -6,6 +6,7 @@ import ast
 import functools
 import importlib.util
 import json
+import math
 import re
 import struct
 from collections.abc import Collection, Mapping, Sequence
@@ -130,6 +131,15 @@ def tensor_shapes(path: Path) -> dict[str, tuple[int, ...]] | Problem:
     if size != expected:
         return Problem(f"model: {str(path)!r} is damaged: must be {expected} bytes, got {size}", AGAIN)
     return shapes
+
+
+def parameters(folder: Path) -> int | None:
+    """Numbers in a checkpoint's safetensors files; None where it has none, or they are damaged."""
+    found = [tensor_shapes(file) for file in folder.glob("*.safetensors")]
+    whole = [shapes for shapes in found if isinstance(shapes, dict)]
+    if not whole or len(whole) < len(found):
+        return None
+    return sum(math.prod(shape) for shapes in whole for shape in shapes.values())
 
 
 def tokenizer_problems(folder: Path, config: Mapping[str, Any]) -> list[Problem]:

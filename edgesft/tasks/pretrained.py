@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgesft.errors import InputError, Problem
+from edgesft.progress import verbose
 from edgesft.tasks import checkpoint
 
 if TYPE_CHECKING:
@@ -22,7 +23,10 @@ SHOWN = 3
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """No warnings, load reports or progress bars from the libraries; errors still raise."""
+    """No warnings, load reports or progress bars from the libraries, unless they are asked for; errors still raise."""
+    if verbose():
+        yield
+        return
     before = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:

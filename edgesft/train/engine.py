@@ -19,7 +19,7 @@ from torch import nn
 
 from edgesft import processes
 from edgesft.progress import Progress
-from edgesft.spec.training import ResolvedTraining
+from edgesft.spec.training import UNKEYED, ResolvedTraining
 from edgesft.tasks.base import Contract, Example, Task
 from edgesft.train import workers
 from edgesft.train.adapters import adapted
@@ -38,6 +38,7 @@ from edgesft.train.rounding import LEVELS, REDUCED, ranged, ranges, rounded
 from edgesft.train.surroundings import arithmetic, training_surroundings
 from edgesft.train.tables import sparse_gradients
 from edgesft.train.trainer import Plan, StepTrainer, arguments
+from edgesft.train.watching import watching
 
 __all__ = ["FitReport", "fit", "loss_options", "runner"]
 
@@ -145,7 +146,8 @@ def fit(
                 advance=advance,
                 say=progress.say,
             )
-            trainer = StepTrainer(options, plan, checkpoints, record, gradient, batches, exchange)
+            watch = watching(options, settings.report_to, label, progress.folder)
+            trainer = StepTrainer(options, plan, checkpoints, record, gradient, batches, exchange, watch)
             if settings.patience is None or record.stale < settings.patience:
                 trainer.train(resume_from_checkpoint=str(checkpoints.at(record.step)) if record.step else None)
             model.to("cpu")
@@ -229,7 +231,7 @@ def _fingerprint(
     model: nn.Module, settings: ResolvedTraining, number_format: str, seed: int, train: int, validation: int
 ) -> str:
     """Digest of the initial weights and of what else decides the result, so that no other training is resumed."""
-    chosen = settings.model_dump(exclude={"arithmetic", "checkpoint_minutes"})
+    chosen = settings.model_dump(exclude={"arithmetic", *UNKEYED})
     digest = hashlib.sha256(json.dumps([chosen, number_format, seed, train, validation], sort_keys=True).encode())
     for name, tensor in model.state_dict().items():
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())

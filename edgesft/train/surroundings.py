@@ -17,6 +17,7 @@ import torch
 from torch.nn import functional
 from transformers.utils import logging as chatter
 
+from edgesft.progress import verbose
 from edgesft.tasks.pretrained import quiet
 
 ROUNDS = 12
@@ -74,7 +75,8 @@ def training_surroundings() -> Iterator[None]:
     verbosity = chatter.get_verbosity()
     try:
         with quiet(), torch.random.fork_rng(), warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+            if not verbose():
+                warnings.simplefilter("ignore")
             torch.use_deterministic_algorithms(True, warn_only=True)
             torch.utils.deterministic.fill_uninitialized_memory = False  # costs time, and finds only torch's own bugs
             yield

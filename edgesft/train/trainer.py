@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -108,10 +108,11 @@ class StepTrainer(Trainer):
         gradient: Gradient,
         batches: Dataset[dict[str, Any]],
         exchange: Exchange | None,
+        watchers: Sequence[TrainerCallback] = (),
     ) -> None:
         self._subject, self._plan, self._record = gradient.model, plan, record
         self._rate = 0.0
-        self._gradient, self._exchange = gradient, exchange
+        self._gradient, self._exchange, self._watched = gradient, exchange, bool(watchers)
         record.parts = gradient.parts = max(record.parts, plan.settings.accumulation)
         self.average = Average(self._subject, plan.settings.average) if plan.settings.average else None
         super().__init__(
@@ -119,7 +120,7 @@ class StepTrainer(Trainer):
             options,
             data_collator=lambda items: items[0],
             train_dataset=batches,
-            callbacks=[_Pace(plan, record, checkpoints, self.average)],
+            callbacks=[_Pace(plan, record, checkpoints, self.average), *watchers],
         )
         self.remove_callback(PrinterCallback)
 
@@ -200,6 +201,8 @@ class StepTrainer(Trainer):
         loss = record.loss_sum / max(record.loss_steps, 1)
         record.history.append({"step": step, "loss": loss, "learning_rate": self._rate, "metrics": metrics})
         record.loss_sum, record.loss_steps = 0.0, 0
+        if self._watched:
+            self.log({"loss": loss, "learning_rate": self._rate, **{f"eval_{name}": metrics[name] for name in metrics}})
         self.control.should_evaluate = False
         if self._plan.settings.patience is not None and record.stale >= self._plan.settings.patience:
             self.control.should_training_stop = True

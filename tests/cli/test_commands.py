@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from edgesft.cli import missing
 from edgesft.cli.main import COMMANDS, main
 from edgesft.spec import load
 from tests import chain
@@ -70,7 +71,20 @@ def test_doctor(capsys: pytest.CaptureFixture[str]) -> None:
     found = json.loads(capsys.readouterr().out)
     assert "CPUExecutionProvider" in found["providers"] and found["versions"]["torch"]
     assert found["machine"]["cores"] >= 1 and "x86-1-thread" in found["profiles"]
-    assert main(["doctor"]) == 0 and "execution providers" in capsys.readouterr().out
+    assert found["extras"]["report"]["install"] == "pip install 'edgesft[report]'" and "dev" not in found["extras"]
+    assert main(["doctor"]) == 0
+    out = capsys.readouterr().out
+    assert "execution providers" in out and "extras" in out and "valgrind" in out
+
+
+def test_doctor_names_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    needs = ["torch>=2", 'matplotlib>=3; extra == "report"', 'no-such-package; extra == "report"', "x; extra == 'dev'"]
+    monkeypatch.setattr(missing.metadata, "requires", lambda name: needs)
+    monkeypatch.setattr(missing.shutil, "which", lambda name: None)
+    facts = {"extras": missing.extras(), "tools": missing.tools()}
+    told = "\n".join(missing.lines(facts))
+    assert "not here: no-such-package; pip install 'edgesft[report]'" in told and "dev" not in told
+    assert "not here; apt-get install valgrind" in told
 
 
 def test_validate_and_plan(tmp_path: Path, bert: Path, capsys: pytest.CaptureFixture[str]) -> None:

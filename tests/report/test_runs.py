@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from edgesft.report import runs, single
+from edgesft.report.stages import final
 from tests.report.html import made
 from tests.report.test_bench import found, row
 
@@ -39,7 +40,7 @@ def test_a_run_that_was_not_measured_is_on_no_front() -> None:
 
 def test_nothing_was_kept() -> None:
     stages = [made.stage(place) | {"kept": False} for place in range(2)]
-    assert runs.final(made.results(stages=stages))["name"] == "prune"
+    assert final(made.results(stages=stages))["name"] == "prune"
 
 
 def test_as_a_table_and_as_markdown() -> None:

@@ -20,6 +20,7 @@ from edgesft.report.html.placement import placement
 from edgesft.report.html.rows import NS
 from edgesft.report.lines import figure, figures
 from edgesft.report.recipes import differences
+from edgesft.report.stages import final
 from edgesft.report.units import megabytes, milliseconds
 
 ROW = 38
@@ -39,7 +40,7 @@ def compared(found: Named) -> str:
     """
     document = runs.document(found)
     rows = document["runs"]
-    finals = [{**runs.final(results), "name": name, "kept": True} for name, results in found]
+    finals = [{**final(results), "name": name, "kept": True} for name, results in found]
     cards, where = latency(finals), placement(finals)
     content = [
         tiles(_against(rows)) if len(rows) == 2 else None,

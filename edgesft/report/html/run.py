@@ -20,8 +20,9 @@ from edgesft.report.html.pareto import Spot, pareto
 from edgesft.report.html.parts import bullets, details, grid, section, table, tiles
 from edgesft.report.html.placement import placement
 from edgesft.report.html.rows import NS, bounds, p50
+from edgesft.report.html.steps import steps
 from edgesft.report.html.waterfall import allowance, waterfall
-from edgesft.report.runs import final, metric_of, original
+from edgesft.report.stages import final, metric_of, original
 from edgesft.report.table import placed, quantiles
 from edgesft.report.units import count, megabytes, milliseconds, percent
 
@@ -38,6 +39,7 @@ def run(results: Mapping[str, Any], name: str) -> str:
     content = [
         tiles(_tiles(results)),
         section("budget", "Budget", bars(budget)) if budget else None,
+        steps(results),
         _warnings(results),
         section(
             "stages",

@@ -113,7 +113,7 @@ background:var(--ink)}
 .track .limit{width:3px;margin-left:-1px;top:-4px;bottom:-4px;background:var(--ink)}
 .track .zero{width:1px;background:var(--muted)}
 .track .dot{width:10px;margin-left:-5px;top:6px;bottom:6px;border-radius:5px;background:var(--v)}
-ul.plain{margin:6px 0;padding-left:20px}
+ul.plain,ol.plain{margin:6px 0;padding-left:20px}
 .warn{border-left:4px solid var(--open)}
 form.controls{display:flex;flex-wrap:wrap;gap:8px;margin:14px 0;align-items:end}
 form.controls label{font-size:.85rem;color:var(--muted);display:grid;gap:2px}

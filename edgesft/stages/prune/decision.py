@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -124,11 +124,11 @@ class Decision:
         passed = [width for width in self._layout.widths if width.bypass and tried[width.name][-1] == 0]
 
         def compute() -> dict[str, list[float]]:
-            batches = list(calibration(self.context, "prune: sensitivity", SILENCED))
+            batches = list(calibration(self.context, "prune: rows", SILENCED))
             drift = drift_of(self.context.task)
             plain = [width for width in self._layout.widths if not width.linear]
             ranks = [width for width in self._layout.widths if width.linear]
-            found = sensitivity(self.model, plain, tried, self._scores, batches, drift)
+            found = sensitivity(self.model, plain, tried, self._scores, self._shown(batches), drift)
             found |= harms(self.model, ranks, tried, batches, drift)
             for width in passed:
                 found[width.name][-1] = without(self.model, width, batches, drift)
@@ -141,6 +141,13 @@ class Decision:
             widths = slice(-1 if name in {width.name for width in passed} else None)
             gone[name][widths] = np.maximum.accumulate(gone[name][widths])
         return gone
+
+    def _shown(self, batches: Sequence[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
+        """The batches while each is worked on: dozens of passes through the model."""
+        with self.context.progress.bar("prune: sensitivity", len(batches)) as advance:
+            for batch in batches:
+                yield batch
+                advance()
 
 
 def calibration(context: StageContext, label: str, most: int) -> Iterator[Mapping[str, Any]]:

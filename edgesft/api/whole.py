@@ -1,4 +1,4 @@
-"""What `import edgesft` offers: the whole job in one call, and what came of it."""
+"""The whole job in one call, and what came of it."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgesft import __version__
+from edgesft.api.documents import framed
 from edgesft.budget.verdict import Verdict, worst
 from edgesft.errors import UnavailableError
 from edgesft.measure.devices import HERE, Device
@@ -63,6 +64,9 @@ class ProfileResult:
         """Stages and budget lines as plain text, `width` columns wide."""
         return table.render(self.results, width)
 
+    def _repr_html_(self) -> str:
+        return framed(table.tables(self.results))
+
     def model(self) -> InferenceSession:
         """The final model on the profile's provider and threads.
 
@@ -92,6 +96,9 @@ class Result:
     def table(self, width: int | None = None) -> str:
         """The tables of all profiles as plain text."""
         return "\n".join(result.table(width) for result in self.profiles.values())
+
+    def _repr_html_(self) -> str:
+        return "".join(result._repr_html_() for result in self.profiles.values())
 
     def model(self, profile: str | None = None) -> InferenceSession:
         """The final model of a profile, by default the first."""
@@ -142,9 +149,7 @@ def run(
     for warning in checked.warnings:
         progress.say(f"warning: {warning}")
     with guarded(folder, kept.root):
-        jobs = [
-            Job(checked.recipe, checked.base, profile, kept, progress, device=device) for profile in checked.profiles
-        ]
+        jobs = Job.each(checked, kept, progress, device)
         for job in jobs:
             preflight(job)
         require_writable(folder)

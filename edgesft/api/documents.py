@@ -1,0 +1,66 @@
+"""What a measurement or a gate found, as a value: its verdict, its figures, its tables."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from edgesft.budget.verdict import Verdict
+from edgesft.report import told
+from edgesft.report.reading import Read
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+
+@dataclass(frozen=True)
+class Document:
+    """A document of `edgesft bench`, `check` or `compare`.
+
+    Attributes:
+        name: What it is of.
+        found: JSON values, as `--format json` prints them.
+    """
+
+    name: str
+    found: Mapping[str, Any]
+
+    @property
+    def verdict(self) -> Verdict:
+        """`pass`, `fail` or `inconclusive`."""
+        verdict: Verdict = self.found["verdict"]
+        return verdict
+
+    def table(self, width: int | None = None) -> str:
+        """The tables as plain text, `width` columns wide."""
+        return told.table([self._read], width)
+
+    def page(self) -> str:
+        """The page, one file of HTML.
+
+        Raises:
+            UnavailableError: `edgesft[report]` is not installed.
+        """
+        return told.html([self._read])
+
+    @property
+    def _read(self) -> Read:
+        return Read(self.name, Path(self.name), self.found)
+
+    def _repr_html_(self) -> str:
+        return framed(told.tables(self._read))
+
+
+def framed(tables: RenderableType) -> str:
+    """Tables as a notebook shows them: as wide as they are, their colours kept."""
+    from rich.console import Console
+
+    from edgesft.report.table import WIDTH
+
+    console = Console(width=WIDTH, record=True, file=io.StringIO(), force_jupyter=False, legacy_windows=False)
+    console.print(tables)
+    style = "white-space: pre; overflow-x: auto; line-height: 1.2; font-family: monospace"
+    return console.export_html(inline_styles=True, code_format=f'<pre style="{style}">{{code}}</pre>')

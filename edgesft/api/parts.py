@@ -1,0 +1,201 @@
+"""The other commands as functions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from edgesft.api.documents import Document
+from edgesft.progress import Progress
+
+if TYPE_CHECKING:
+    from edgesft.measure.bench.order import Order
+    from edgesft.pipeline.draft import Draft
+    from edgesft.ship.hub import Pushed
+
+USUAL = "this-machine"
+"""Profile where none is named."""
+
+
+def draft(
+    *data: str, model: str | None = None, file: str | Path = "recipe.yaml", budget: Mapping[str, Any] | None = None,
+    **wishes: Any,
+) -> Draft:  # fmt: skip
+    """A commented recipe for data and a model, as `edgesft init` writes it; nothing is written here.
+
+    Args:
+        data: File, folder, archive or `hub://` address of the rows; several as `head=file`.
+        model: Folder, hub id, `pkg://` address, or `module:function`; by default the task's usual one.
+        file: Where the recipe will lie: paths in it start from its folder.
+        budget: Lines of the budget as a recipe writes them, `max_drop` being a number for the deciding metric.
+        wishes: The other fields of `edgesft.pipeline.draft.Wishes`: `task`, `columns`, `validation`, `test`, `profile`.
+
+    Returns:
+        Its `text`, and what was found (`told`).
+
+    Raises:
+        InputError: Data or model cannot be read, or fit no task.
+    """
+    from edgesft.pipeline.draft import Wishes
+    from edgesft.pipeline.draft import draft as write
+
+    return write(Wishes(list(data), model, budget=budget or {}, **wishes), Path(file))
+
+
+def plan(
+    recipe: str | Path, settings: Sequence[str] = (), *, store: str | Path | None = None
+) -> dict[str, list[dict[str, Any]]]:
+    """What a run would do, on each profile of the recipe, and what it takes as far as earlier runs tell.
+
+    Args:
+        recipe: Recipe file.
+        settings: `a.b=c` values that replace what the file says.
+        store: Folder of the store; by default `EDGESFT_STORE` or the platform's cache folder.
+
+    Returns:
+        Profile → its steps: `name`, `key`, `stored`, `seconds`, `bytes`, …
+
+    Raises:
+        InputError: Everything wrong with the recipe and what it names.
+    """
+    from edgesft.pipeline.check import check as check_recipe
+    from edgesft.pipeline.forecast import forecast
+    from edgesft.pipeline.job import Job
+    from edgesft.store.store import Store
+
+    kept = Store(Path(store) if store else None)
+    jobs = Job.each(check_recipe(Path(recipe), settings, kept), kept, Progress(quiet=True))
+    return {job.profile.name: forecast(job) for job in jobs}
+
+
+def bench(
+    *models: str | Path,
+    profile: str = USUAL,
+    settings: Sequence[str] = (),
+    progress: Progress | None = None,
+    **order: Any,
+) -> Document:
+    """Measures ONNX files, interleaved in one run, and holds them against limits.
+
+    Args:
+        models: ONNX or ORT files.
+        profile: Name of a device profile, or its file.
+        settings: `a.b=c` values of the profile, such as `budget.latency_ms.p95=5` or `threads=2`.
+        progress: Where to tell what goes on; by default standard error.
+        order: The other fields of `edgesft.measure.bench.order.Order`: `inputs`, `axes`, `batch`, `explain`, …
+
+    Raises:
+        InputError: A model or a setting makes no sense.
+    """
+    from edgesft.measure.bench.bench import bench as measure
+    from edgesft.report import bench as report
+
+    asked = _order([Path(model) for model in models], profile, settings, order)
+    return Document(_named(models), report.to_json(measure(asked, progress or Progress()), asked.profile))
+
+
+def check(
+    artefact: str | Path,
+    budget: str | Path,
+    *,
+    settings: Sequence[str] = (),
+    baseline: str | Path | None = None,
+    measurements: str | Path | None = None,
+    rows: str | Path | None = None,
+    progress: Progress | None = None,
+    **order: Any,
+) -> Document:
+    """Holds one artefact against a budget file, and against a baseline where one is given.
+
+    Args:
+        artefact: ONNX or ORT file, or the folder that a run left.
+        budget: File of the limits.
+        settings: `a.b=c` values that replace the file's.
+        baseline: File of figures that this one's are held against.
+        measurements: What an agent wrote on a device; without it this machine measures.
+        rows: Labelled rows for the metrics.
+        progress: Where to tell what goes on; by default standard error.
+        order: The other fields of `edgesft.measure.bench.order.Order`.
+
+    Raises:
+        InputError: A file or a limit makes no sense.
+    """
+    from edgesft.gate.artefact import artefact as find
+    from edgesft.gate.check import Asked
+    from edgesft.gate.check import check as hold
+    from edgesft.spec import load
+
+    spec, document = load.gate(Path(budget), settings)
+    given = [Path(each) if each else None for each in (baseline, measurements, rows)]
+    asked = Asked(Path(artefact), spec, document, *given)
+    measured = _order([find(Path(artefact)).model], spec.profile or USUAL, (), order, Path(budget).parent)
+    return Document(Path(artefact).name, hold(asked, measured, progress or Progress()).to_json())
+
+
+def compare(
+    candidate: str | Path,
+    baseline: str | Path,
+    *,
+    profile: str = USUAL,
+    settings: Sequence[str] = (),
+    progress: Progress | None = None,
+    question: Mapping[str, Any] | None = None,
+    **order: Any,
+) -> Document:
+    """Measures a candidate against a baseline in one job until the bounds decide.
+
+    Args:
+        candidate: Model file, or the folder that a run left.
+        baseline: The same of what it is held against.
+        profile: Name of a device profile, or its file.
+        settings: `a.b=c` values of the profile.
+        progress: Where to tell what goes on; by default standard error.
+        question: The other fields of `edgesft.gate.compare.Asked`: `figures`, `min_effect`, `seconds`, `max_drop`, ….
+        order: The other fields of `edgesft.measure.bench.order.Order`.
+
+    Raises:
+        InputError: A model or a setting makes no sense.
+    """
+    from edgesft.gate.compare import Asked
+    from edgesft.gate.compare import compare as decide
+
+    pair = [Path(candidate), Path(baseline)]
+    asked = Asked(pair[0], pair[1], **(question or {}))
+    found = decide(asked, _order(pair, profile, settings, order), progress or Progress())
+    return Document(_named(pair), found.to_json())
+
+
+def push(place: str | Path, to: str, *, progress: Progress | None = None, **wishes: Any) -> Pushed:
+    """Puts a bundle, or what a run left, on the Hugging Face hub, with its model card as the page.
+
+    Args:
+        place: A bundle, or the folder of a run, which is packed first.
+        to: `owner/name`.
+        progress: Where to tell what goes on; by default standard error.
+        wishes: `private`, `message`, and `dry`, which sends nothing.
+
+    Raises:
+        InputError: The name is none, or the hub does not take it from this user.
+        RefusedError: The bundle is not whole.
+        UnavailableError: The hub cannot be reached.
+    """
+    from edgesft.ship.hub import push as send
+
+    return send(Path(place), to, progress=progress, **wishes)
+
+
+def _order(
+    models: Sequence[Path], profile: str, settings: Sequence[str], order: Mapping[str, Any], folder: Path = Path()
+) -> Order:
+    from edgesft.measure.bench.order import Order
+    from edgesft.spec import load
+
+    # What ships as typical of a device is no budget of this model.
+    found = load.profile(profile, folder, settings, without=() if load.is_file(profile) else ("budget",))
+    given = dict(order)
+    return Order(models=models, profile=found, providers=given.pop("providers", found.providers[:1]), **given)
+
+
+def _named(models: Sequence[str | Path]) -> str:
+    return " ".join(Path(model).name for model in models)

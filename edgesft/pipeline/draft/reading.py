@@ -1,0 +1,57 @@
+"""How a recipe says that inputs are read: what a device's time hangs on most."""
+
+from __future__ import annotations
+
+from edgesft.data.media.medium import Medium
+from edgesft.data.media.medium import look as look_at
+from edgesft.pipeline.draft import model as models
+from edgesft.pipeline.draft.lines import line
+from edgesft.pipeline.draft.model import Model
+from edgesft.pipeline.draft.rows import Found, spread
+from edgesft.tasks.base import Task
+
+QUESTION = 384
+"""Tokens of a window of a passage: the usual length of BERT's on SQuAD (Devlin et al. 2018)."""
+
+MEASURED = 200
+"""Files whose sizes are looked at."""
+
+
+def reading(task: Task, found: Found, model: Model) -> tuple[list[str], list[str]]:
+    """Lines of `data:` for it, and what to tell of them.
+
+    Args:
+        task: What the model is for.
+        found: The data.
+        model: Reads them.
+    """
+    if task.medium is not None:
+        # A model of transformers says itself how it reads files.
+        return (_media(task.medium, found), []) if model.own else ([], [])
+    if found.task == "arrays":
+        return [], []
+    lengths = model.tokens([task.text(row) for row in spread(found.rows)])
+    if not lengths:
+        return [line("  max_length: 128", "tokens; longer texts are cut")], []
+    if found.task == "question-answering":
+        most = min(QUESTION, model.longest or QUESTION)
+        return [line(f"  max_length: {most}", "tokens of a window; longer passages are read in several")], []
+    chosen = models.longest(lengths, model.longest)
+    cut = sum(each > chosen for each in lengths) / len(lengths)
+    note = f"tokens; {cut:.1%} of the texts are longer and are cut (half have at most {lengths[len(lengths) // 2]})"
+    return [line(f"  max_length: {chosen}", note)], [f"data.max_length: {chosen} {note}"]
+
+
+def _media(medium: Medium, found: Found) -> list[str]:
+    """What most of the files are, for a model of one's own."""
+    rows = spread(found.rows, MEASURED)
+    counted = sorted(look_at(medium, rows).seen.items(), key=lambda item: -item[1])
+    values: dict[str, list[str]] = {}
+    for (kind, value), _ in counted:
+        values.setdefault(kind, []).append(value)
+    if medium.role == "image":
+        sides = [int(side) for side in values["size"][0].split("x")]
+        return [line(f"  image: {{resize: {sides}}}", f"[height, width]; {len(values['size'])} sizes were seen")]
+    seconds = max(map(float, values["seconds"]))
+    note = f"the longest of {len(rows)} sounds has {seconds:g} s"
+    return [line(f"  audio: {{rate: {values['rate'][0]}, seconds: {seconds:g}}}", note)]

@@ -1,0 +1,155 @@
+"""What labelled data turn out to be: the task that they are for, their columns, their splits."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from edgesft.data import files, idx, loading
+from edgesft.data.media.folders import CALLED, TABLES, Tree
+from edgesft.data.media.medium import FileColumn
+from edgesft.data.sources import SPLIT, find
+from edgesft.errors import InputError
+from edgesft.pipeline.draft.kinds import recognise
+from edgesft.spec.hub import PREFIX
+from edgesft.tasks.registry import TASKS, task
+
+LOOKED, SAMPLED = 100_000, 5000
+"""Rows that are read, all being counted where they lie here; and those of them that are looked at closely."""
+
+CARVED, FEWEST = 0.1, 500
+"""Share of train that becomes the test rows where there are none, and rows from which on a share is enough of them."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """What data are.
+
+    Attributes:
+        task: Its name.
+        columns: Role → column.
+        splits: Split → where it lies, as a recipe names it; paths as they were given.
+        rows: The first ones, by role.
+        count: Rows of train; None where they were not counted.
+    """
+
+    task: str
+    columns: Mapping[str, str]
+    splits: Mapping[str, Any]
+    rows: Sequence[Mapping[str, Any]]
+    count: int | None
+
+    @property
+    def renamed(self) -> dict[str, str]:
+        """The columns that are not called as their roles."""
+        return {role: column for role, column in self.columns.items() if role != column}
+
+    @property
+    def labels(self) -> Counter[str]:
+        """Label → how many of the rows looked at have it."""
+        return Counter(str(row["label"]) for row in self.rows if "label" in row)
+
+
+def spread(rows: Sequence[Any], most: int = SAMPLED) -> Sequence[Any]:
+    """So many of the rows, evenly from first to last: files are often sorted by label."""
+    return rows[:: max(1, -(-len(rows) // most))]
+
+
+def look(words: Sequence[str], base: Path, named: str | None, columns: Mapping[str, str]) -> Found:
+    """What the data are that a person names.
+
+    Args:
+        words: One file, folder, archive or `hub://` address; or several `head=file`, for one model with many heads.
+        base: Folder that relative paths start from.
+        named: The task where the person says it.
+        columns: Role → column where the person says it.
+
+    Raises:
+        InputError: They cannot be read, or fit no task.
+    """
+    if named is not None:
+        task(named)  # which refuses what is none
+    heads = dict(word.split("=", 1) for word in words if re.match(r"[\w-]+=", word))
+    if heads and len(heads) == len(words):
+        return _together({head: _one(place, base, "multi-task", columns) for head, place in heads.items()})
+    if len(words) != 1:
+        raise InputError(f"--data must be given once, or as HEAD=FILE for each head. Got {' '.join(words) or 'none'}")
+    return _one(words[0], base, named, columns)
+
+
+def _together(each: Mapping[str, Found]) -> Found:
+    """Several heads' data as one."""
+    first = next(iter(each.values()))
+    common = [name for name in CALLED if all(name in found.splits for found in each.values())]
+    splits = {name: {head: found.splits[name] for head, found in each.items()} for name in common}
+    counts = [found.count for found in each.values() if found.count is not None]
+    rows = [row for found in each.values() for row in found.rows]
+    return replace(first, splits=splits, count=sum(counts), rows=rows)
+
+
+def _one(text: str, base: Path, named: str | None, columns: Mapping[str, str]) -> Found:
+    place = files.place(text, base)
+    if text.startswith(PREFIX):
+        found = _table(find(text, base, "train").rows(), text, named, columns)
+        return replace(found, count=None)
+    if place.is_dir() and (table := next((place / name for name in TABLES if _several(place / name)), None)):
+        text, place = f"{text.rstrip('/')}/{table.name}", table
+    if place.is_dir() or place.suffix.lower() == ".zip":
+        return _tree(place, text, named)
+    if idx.is_idx(place):
+        return Found("image-classification", {"image": "image", "label": "label"}, {"train": text},
+                     list(itertools.islice(idx.rows(place), LOOKED)), None)  # fmt: skip
+    found = _table(loading.stream(place), text, named, columns)
+    return replace(found, splits={**_beside(text, place), **found.splits})
+
+
+def _table(rows: Iterator[Mapping[str, Any]], text: str, named: str | None, columns: Mapping[str, str]) -> Found:
+    first = list(itertools.islice(rows, LOOKED))
+    count = len(first) + sum(1 for _ in rows) if not text.startswith(PREFIX) else None
+    kind, found = recognise(spread(first), columns, named)
+    by_role = [{role: row[column] for role, column in found.items() if column in row} for row in first]
+    there = Counter(str(row[SPLIT]) for row in first if row.get(SPLIT))
+    splits = {name: f"{text}#{value}" for name, names in CALLED.items() for value in there if value in names}
+    if "train" in splits:
+        return Found(kind, found, splits, by_role, None)
+    return Found(kind, found, {"train": text}, by_role, count)
+
+
+def _tree(place: Path, text: str, named: str | None) -> Found:
+    """A folder or an archive of pictures or sounds."""
+    for name, each in TASKS.items():
+        if each.medium is None or "label" not in each.roles or named not in (None, name):
+            continue
+        column = FileColumn(each.medium.role, each.medium)
+        if Tree(place, column).empty:
+            continue
+        inside = {split: Tree(place, column).within(split) for split in CALLED}
+        splits = {split: text for split in CALLED if inside[split] or split == "train"}
+        rows = list(Tree(place, column, inside["train"]).rows())
+        roles = {role: role for role in each.roles}
+        return Found(name, roles, splits, rows, len(rows))
+    kinds = " or ".join(each.medium.several for each in TASKS.values() if each.medium)
+    raise InputError(f"'{place}' must hold {kinds}, a folder a class. Got none", "name a file of rows: csv, jsonl, …")
+
+
+def _several(table: Path) -> bool:
+    """Whether a table among files says which split each is of."""
+    return table.is_file() and SPLIT in next(loading.stream(table), {})
+
+
+def _beside(text: str, place: Path) -> dict[str, str]:
+    """Files of the other splits: `train.jsonl` has `dev.jsonl` and `test.jsonl` beside it."""
+    found = {}
+    said = next((name for name in CALLED["train"] if name in place.stem), None)
+    for split in ("validation", "test") if said else ():
+        for name in CALLED[split]:
+            other = place.with_name(place.stem.replace(str(said), name) + place.suffix)
+            if other.is_file():
+                found[split] = text[: len(text) - len(place.name)] + other.name
+                break
+    return found

@@ -1,0 +1,168 @@
+"""Writes the blocks of a recipe, with a comment beside each value."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from edgesft.budget.metric import scale
+from edgesft.pipeline.draft.lines import WIDTH, flow, line
+from edgesft.pipeline.draft.model import Model
+from edgesft.pipeline.draft.reading import reading
+from edgesft.pipeline.draft.rows import CARVED, FEWEST, Found
+from edgesft.pipeline.draft.wishes import Wishes
+from edgesft.spec import auto
+from edgesft.spec.hub import PREFIX
+from edgesft.tasks import registry
+from edgesft.tasks.base import PARTICULAR, Contract, Task
+
+SHOWN = 12
+"""Labels that a comment names."""
+
+
+class Writer:
+    """Writes the blocks of a recipe."""
+
+    def __init__(self, wishes: Wishes, found: Found, name: str, model: Model, target: Path) -> None:
+        self._wishes, self._found, self._model, self._target = wishes, found, model, target
+        self._task: Task = registry.task(found.task)
+        self.told = [f"data: {_about(found)}", f"task: {found.task}"]
+        about = model.about or model.problem
+        self.told.append(f"model: {name}" + (f" ({about})" if about else ""))
+
+    def path(self, text: str) -> str:
+        """A path as the recipe's folder sees it; addresses, variables and full paths to elsewhere stay."""
+        plain, folder = Path(text.partition("#")[0]), self._target.parent
+        if text.startswith((PREFIX, "pkg://", "~", "$")) or not plain.exists():
+            return text
+        if plain.is_absolute() and not plain.is_relative_to(folder.absolute()):
+            return text
+        return Path(os.path.relpath(plain, folder)).as_posix() + text.removeprefix(str(plain))
+
+    def model(self) -> list[str]:
+        """The model and what it is for."""
+        written = self._model.written
+        if isinstance(written, str):
+            return [
+                "# A folder, a hub id, pkg://package/path, or {factory: module:function} for a model of your own.",
+                line(f"model: {flow(self.path(written))}", self._model.about),
+                f"task: {self._found.task}",
+            ]
+        if self._found.task == "arrays" and self._numbers():
+            written = {**written, "loss": "mse", "metric": "r2"}
+        if (folder := self.path(".")) != ".":
+            written = {**written, "path": folder}
+        return [line(f"model: {flow(written)}", "a function that returns an nn.Module"), f"task: {self._found.task}"]
+
+    def data(self) -> list[str]:
+        """Where the rows are, and how they are read."""
+        splits = {name: self._placed(place) for name, place in self._splits().items()}
+        notes = {
+            "train": _about(self._found),
+            "validation": "every decision is taken on these rows" if isinstance(splits["validation"], str | dict)
+            else "carved from train; every decision is taken on these rows",
+            "test": "read only for the report and the verdict",
+        }  # fmt: skip
+        lines = ["# Paths are relative to this file.", "data:"]
+        lines += [line(f"  {name}: {flow(place)}", notes[name]) for name, place in splits.items()]
+        if "test" not in splits:
+            lines.append("  # test: test.jsonl   # without it, the report and the verdict are of the validation rows")
+        if self._found.renamed:
+            lines.append(line(f"  columns: {flow(self._found.renamed)}", "what the task reads → what it is called"))
+        read, told = reading(self._task, self._found, self._model)
+        self.told += told
+        return [*lines, *read]
+
+    def _splits(self) -> dict[str, Any]:
+        splits: dict[str, Any] = {"train": self._found.splits["train"]}
+        splits["validation"] = _share(self._wishes.validation) or self._found.splits.get("validation", CARVED)
+        test = _share(self._wishes.test) or self._found.splits.get("test")
+        if test is None and (self._found.count or 0) >= FEWEST:
+            test = CARVED
+        return splits if test is None else {**splits, "test": test}
+
+    def _placed(self, place: Any) -> Any:
+        if isinstance(place, Mapping):
+            return {head: self.path(file) for head, file in place.items()}
+        return self.path(place) if isinstance(place, str) else place
+
+    def budget(self, usual: Mapping[str, Any]) -> list[str]:
+        """What must hold: what the person said, else what is typical of the device."""
+        drop = {"max_drop": {self._metric: scale(self._metric).allowance}}
+        said = dict(self._wishes.budget)
+        if "max_drop" in said:
+            said["max_drop"] = {self._metric: said["max_drop"]}
+        typical = "" if said else "; these are typical of the device: put in your own"
+        lines = [f"# What must hold of the final model; the exit code says whether it does{typical}.", "budget:"]
+        chosen = {**usual, **drop} if not said else {**drop, **said}
+        notes = {
+            "latency_ms": "binds on the profile's own machine",
+            "latency_ratio": "of the fine-tuned original's, side by side: binds on any machine",
+            "size_mb": "10^6 bytes of every file that the device loads",
+            "max_drop": "below the fine-tuned original, in the metric's own unit: 0.01 of a share is one point",
+        }
+        lines += [line(f"  {name}: {flow(value)}", notes.get(name, "")) for name, value in chosen.items()]
+        spare = {"latency_ms": {"p95": 5.0}, "latency_ratio": {"p50": 0.5}, "size_mb": 25, "peak_memory_mb": 200}
+        lines += [line(f"  # {name}: {flow(value)}", notes.get(name, ""))
+                  for name, value in spare.items() if name not in chosen]  # fmt: skip
+        return lines
+
+    def stages(self) -> list[str]:
+        """The chain that did best in the project's measurements, written out so that it can be changed."""
+        notes = {
+            "finetune": "tries several learning rates; `epochs: 3, learning_rate: 5.0e-5` is quicker",
+            "prune": "in steps, as far as the metric holds; `latency: 0.5` says how far",
+            "distill": "the fine-tuned original teaches what is left",
+            "optimize": "writes the graph as it runs fastest here",
+            "quantize": "measures int8, int4 and fp16; keeps the fastest that holds",
+        }
+        lines = ["# Each stage is kept only if it pays in measured latency or size, else it is rolled back."]
+        if self._answers_already():
+            lines.append("# The model already answers with these labels: without `finetune` it is taken as it is.")
+        lines.append("stages:")
+        for stage in auto.stages():
+            kind = stage.pop("stage")
+            lines.append(line(f"  - stage: {kind}", notes[kind]))
+            lines += [f"    {name}: {flow(value)}" for name, value in stage.items() if self._means(name)]
+        return lines
+
+    def _means(self, setting: str) -> bool:
+        """Whether a setting says anything to the task."""
+        return setting not in PARTICULAR or setting in self._task.training
+
+    @property
+    def _metric(self) -> str:
+        return "r2" if self._found.task == "arrays" and self._numbers() else self._task.metrics[0]
+
+    def _numbers(self) -> bool:
+        """Whether labels of arrays are numbers to be met, not classes."""
+        return isinstance(self._found.rows[0].get("label"), float | list)
+
+    def _answers_already(self) -> bool:
+        if not isinstance(self._model.place, Path) or not self._found.labels or self._model.own:
+            return False
+        contract = Contract(self._found.task, tuple(sorted(self._found.labels)))
+        return not self._task.check_head(self._model.place, contract)
+
+
+def _about(found: Found) -> str:
+    told = [f"{found.count:,} rows"] if found.count is not None else []
+    if found.task in ("arrays",) or not found.labels:
+        return ", ".join(told)
+    counts = found.labels
+    fewest, most = min(counts.values()), max(counts.values())
+    if len(counts) <= SHOWN and sum(map(len, counts)) < WIDTH:
+        told.append(", ".join(f"{label} {count:,}" for label, count in sorted(counts.items())))
+    else:
+        told.append(f"{len(counts)} labels of {fewest:,}{f' to {most:,}' if most > fewest else ''} rows")
+    return "; ".join(told)
+
+
+def _share(text: str | None) -> Any:
+    """A share of the training rows, or a file."""
+    try:
+        return None if text is None else float(text)
+    except ValueError:
+        return text

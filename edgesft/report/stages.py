@@ -1,0 +1,24 @@
+"""Which of a run's stages is which."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+
+def metric_of(results: Mapping[str, Any]) -> str:
+    """The metric that decides; old results name none, and have it first."""
+    return str(results.get("metric") or next(iter(results["stages"][0]["levels"])))
+
+
+def final(results: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The stage that gave what ships: the last that was kept."""
+    stages: Sequence[Mapping[str, Any]] = results["stages"]
+    return next((stage for stage in reversed(stages) if stage["kept"]), stages[-1])
+
+
+def original(results: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The stage that everything is held against: the fine-tuned one, or the model as it was given."""
+    stages: Sequence[Mapping[str, Any]] = results["stages"]
+    tuned = [stage for stage in stages if stage["kept"] and stage.get("stage") == "finetune"]
+    return tuned[-1] if tuned else stages[0]

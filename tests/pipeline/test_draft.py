@@ -1,0 +1,279 @@
+"""`edgesft init --data`: what it makes of each kind of data is valid, is planned, and passes the preflight."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+
+from edgesft.cli.drafting import asked
+from edgesft.cli.main import main
+from edgesft.errors import InputError
+from edgesft.pipeline.check import check
+from edgesft.pipeline.draft import Wishes, draft
+from edgesft.pipeline.draft.kinds import recognise
+from edgesft.pipeline.draft.model import longest
+from edgesft.pipeline.job import Job
+from edgesft.pipeline.preflight import preflight
+from edgesft.progress import Progress
+from edgesft.store.store import Store
+from tests import tiny
+
+NETS = Path(__file__).parents[1] / "tasks" / "nets.py"
+
+
+def sentences(folder: Path) -> list[str]:
+    """A table with columns of other names, and the file of test rows beside it."""
+    for name, seed in (("reviews-train.csv", 0), ("reviews-test.csv", 1)):
+        with (folder / name).open("w", newline="") as file:
+            writer = csv.writer(file)
+            writer.writerow(["id", "Review", "mood"])
+            writer.writerows([number, row["text"], row["label"]] for number, row in enumerate(tiny.rows(120, seed)))
+    return ["--data", str(folder / "reviews-train.csv")]
+
+
+def tags(folder: Path) -> list[str]:
+    rows = [{"words": row["tokens"], "ner_tags": row["tags"]} for row in tiny.tagged(120)]
+    return ["--data", str(tiny.write_rows(folder / "train.jsonl", rows))]
+
+
+def answers(folder: Path) -> list[str]:
+    return ["--data", str(tiny.write_rows(folder / "train.jsonl", tiny.answered(60)))]
+
+
+def heads(folder: Path) -> list[str]:
+    rows = tiny.headed(120)
+    files = [tiny.write_rows(folder / f"{head}.jsonl", [row for row in rows if row["head"] == head])
+             for head in ("mood", "length")]  # fmt: skip
+    return [word for file in files for word in ("--data", f"{file.stem}={file}")]
+
+
+def pictures(folder: Path) -> list[str]:
+    for split, seed in (("train", 0), ("test", 1)):
+        tiny.save_pictures(folder / "signs" / split, tiny.pictured(40, seed))
+    return ["--data", str(folder / "signs")]
+
+
+def table_of_pictures(folder: Path) -> list[str]:
+    rows = tiny.filed(tiny.pictured(60), folder / "files")
+    table = [{"path": row["image"], "label": row["label"], "split": "test" if number < 20 else "train"}
+             for number, row in enumerate(rows)]  # fmt: skip
+    return ["--data", str(tiny.write_rows(folder / "table.jsonl", table))]
+
+
+def sounds(folder: Path) -> list[str]:
+    return ["--data", str(tiny.save_sounds(folder / "words", tiny.sounded(40)))]
+
+
+def arrays(folder: Path) -> list[str]:
+    rng = np.random.default_rng(0)
+    label = np.arange(80) % 2
+    pixels = rng.random((80, 1, 12, 12), np.float32) + label[:, None, None, None]
+    np.savez(folder / "train.npz", x=pixels.astype(np.float32), label=label)
+    return ["--data", str(folder / "train.npz")]
+
+
+@dataclass(frozen=True)
+class Case:
+    """One kind of data: what it is made into."""
+
+    make: Callable[[Path], list[str]]
+    task: str
+    model: str = "bert"
+    train: object = "train.jsonl"
+    test: object = None
+    said: object = None
+
+
+CASES = {
+    "a csv table": Case(sentences, "text-classification", train="reviews-train.csv", test="reviews-test.csv",
+                        said={"columns": {"text": "Review", "label": "mood"}}),
+    "lists of tags": Case(tags, "token-classification", said={"columns": {"tokens": "words", "tags": "ner_tags"}}),
+    "questions": Case(answers, "question-answering", said={"max_length": 64}),
+    "several heads": Case(heads, "multi-task", train={"mood": "mood.jsonl", "length": "length.jsonl"}),
+    "a folder of pictures": Case(pictures, "image-classification", "resnet", "signs", "signs"),
+    "a table of pictures": Case(table_of_pictures, "image-classification", "resnet", "table.jsonl#train",
+                                "table.jsonl#test", {"columns": {"image": "path"}}),
+    "a folder of sounds": Case(sounds, "audio-classification", "nets:image", "words",
+                               said={"audio": {"rate": tiny.RATE, "seconds": 0.3}}),
+    "arrays": Case(arrays, "arrays", "nets:image", "train.npz"),
+}  # fmt: skip
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder that one is in, with a model of one's own."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("EDGESFT_STORE", str(tmp_path / "store"))
+    shutil.copy(NETS, tmp_path)
+    return tmp_path
+
+
+def written(name: str, home: Path, request: pytest.FixtureRequest) -> Path:
+    """The recipe that the command makes of a case."""
+    case, recipe = CASES[name], home / "my.yaml"
+    model = case.model if ":" in case.model else str(request.getfixturevalue(case.model))
+    assert main(["init", str(recipe), *case.make(home), "--model", model]) == 0
+    return recipe
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_what_it_writes_is_planned(
+    name: str, home: Path, capsys: pytest.CaptureFixture[str], request: pytest.FixtureRequest
+) -> None:
+    case, recipe = CASES[name], written(name, home, request)
+    said = yaml.safe_load(recipe.read_text("utf-8"))
+    assert said["task"] == case.task and said["data"]["train"] == case.train
+    assert said["data"].get("test") == case.test
+    for key, value in (case.said or {}).items():
+        assert said["data"][key] == value
+    capsys.readouterr()
+    assert main(["plan", str(recipe)]) == 0
+    assert "to do" in capsys.readouterr().out
+
+
+QUICK = ("a csv table", "arrays")
+"""Of these the preflight is passed in the usual tests; of the others, whose exports take longer, in the slow ones."""
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[] if name in QUICK else pytest.mark.slow) for name in CASES]
+)
+def test_what_it_writes_runs(name: str, home: Path, request: pytest.FixtureRequest) -> None:
+    checked = check(written(name, home, request))
+    preflight(Job(checked.recipe, checked.base, checked.profiles[0], Store(home / "store"), Progress(quiet=True)))
+
+
+def test_what_a_person_says_is_written(tmp_path: Path, bert: Path) -> None:
+    rows = tiny.write_rows(tmp_path / "rows.jsonl", tiny.rows(60))
+    target = tmp_path / "deep" / "my.yaml"
+    target.parent.mkdir()
+    words = ["init", str(target), "--data", str(rows), "--model", str(bert), "--profile", "pixel", "--test", "0.2"]
+    assert main([*words, "--latency-ms", "8", "--size-mb", "3", "--max-drop", "0.02"]) == 0
+    written = yaml.safe_load(target.read_text("utf-8"))
+    assert written["budget"] == {"max_drop": {"accuracy": 0.02}, "latency_ms": {"p95": 8.0}, "size_mb": 3.0}
+    assert written["profile"] == "pixel" and written["data"]["test"] == 0.2
+    assert written["data"]["max_length"] == 16, "no sentence is longer"
+    schema = json.loads((target.parent / "recipe.schema.json").read_text("utf-8"))
+    assert "max_length" in schema["$defs"]["DataSpec"]["properties"]
+    assert "# yaml-language-server: $schema=recipe.schema.json" in target.read_text("utf-8")
+    assert main(words) == 2, "what is there stays"
+
+
+def test_paths_start_from_the_recipe(tmp_path: Path, bert: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    tiny.write_rows(tmp_path / "rows.jsonl", tiny.rows(60))
+    (tmp_path / "deep").mkdir()
+    made = draft(Wishes(["rows.jsonl"], model=str(bert)), Path("deep/my.yaml"))
+    assert yaml.safe_load(made.text)["data"]["train"] == "../rows.jsonl"
+    monkeypatch.setenv("ROWS", str(tmp_path))
+    made = draft(Wishes(["${ROWS}/rows.jsonl"], model=str(bert)), Path("deep/my.yaml"))
+    assert yaml.safe_load(made.text)["data"]["train"] == "${ROWS}/rows.jsonl"
+
+
+@pytest.mark.parametrize(
+    ("lengths", "most", "chosen"),
+    [
+        (list(range(1, 101)), None, 104),  # the longest has one token more than 99 of 100
+        ([10] * 199 + [100], None, 16),  # one row of 200 that is ten times as long is cut
+        (list(range(1, 101)), 64, 64),  # more the model cannot read
+        ([3], None, 16),
+    ],
+)
+def test_the_longest_input(lengths: list[int], most: int | None, chosen: int) -> None:
+    assert longest(lengths, most) == chosen
+
+
+def test_labels_of_a_sorted_file_are_all_seen(tmp_path: Path, bert: Path) -> None:
+    rows = sorted(tiny.rows(300), key=lambda row: row["label"])
+    place = tiny.write_rows(tmp_path / "rows.jsonl", rows)
+    counts = {label: sum(row["label"] == label for row in rows) for label in ("negative", "positive")}
+    told = draft(Wishes([str(place)], model=str(bert)), tmp_path / "my.yaml").told
+    assert f"negative {counts['negative']}, positive {counts['positive']}" in told[0]
+
+
+@pytest.mark.parametrize(
+    ("rows", "given", "message"),
+    [
+        ([{"userId": 1, "rating": 2.5}], {}, "must have the columns of a task. Got 'userId', 'rating'"),
+        ([{"input": "a" * 99, "target": f"{n} {'b' * 99}"} for n in range(9)], {}, "must have the columns of a task"),
+        (tiny.rows(9), {"text": "txt"}, "--column must name a column of the data. Got 'txt'"),
+    ],
+)
+def test_data_that_fit_no_task(rows: list[dict[str, object]], given: dict[str, str], message: str) -> None:
+    with pytest.raises(InputError, match=message.split("'")[0]) as raised:
+        recognise(rows, given)
+    assert message in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["my.yaml", "--model", "x"], "--data must be given with --model"),
+        (["my.yaml"], "--data must be given where nobody can be asked"),
+        (["text-classification", "--data", "x"], "must be given a file to write. Got the built-in"),
+        (["my.yaml", "--data", "none.jsonl"], "no such file"),
+        (["my.yaml", "--data", "none.jsonl", "--task", "txt"], "task: must be one of"),
+        (["my.yaml", "--data", "none.jsonl", "--column", "text"], "--column must be a role and a column"),
+    ],
+)
+def test_what_cannot_be(
+    words: list[str], message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["init", *words]) == 2
+    assert message in capsys.readouterr().err and not list(tmp_path.iterdir())
+
+
+def test_a_recipe_that_is_wrong_is_written_and_says_so(
+    tmp_path: Path, bert: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    recipe, place = tmp_path / "my.yaml", tiny.write_rows(tmp_path / "rows.jsonl", tiny.rows(40))
+    assert main(["init", str(recipe), "--data", str(place), "--model", str(bert), "--test", "nowhere.jsonl"]) == 2
+    told = capsys.readouterr()
+    assert "wrote" in told.out and "no such file" in told.err and recipe.is_file()
+
+
+def test_it_asks_what_no_option_says(tmp_path: Path, bert: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    place = tiny.write_rows(tmp_path / "rows.jsonl", tiny.rows(60))
+    said = iter(["nowhere.jsonl", str(place), str(bert), "pixl", "pixel", "7.5", "2"])
+    questions = []
+
+    def ask(question: str) -> str:
+        questions.append(question)
+        return next(said)
+
+    wishes, found = asked(Wishes([]), ask)
+    assert found.task == "text-classification" and wishes.profile == "pixel"
+    assert wishes.budget == {"latency_ms": {"p95": 7.5}, "max_drop": 0.02}
+    assert [question.split(" ")[0] for question in questions] == [
+        "Labelled", "Labelled", "Pretrained", "Device", "Device", "p95", "accuracy",
+    ]  # fmt: skip
+    assert "no such file" in capsys.readouterr().err
+    made = draft(wishes, tmp_path / "my.yaml", found)
+    assert yaml.safe_load(made.text)["budget"]["max_drop"] == {"accuracy": 0.02}
+
+
+def test_answers_that_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def ended(question: str) -> str:
+        raise EOFError
+
+    monkeypatch.setattr("edgesft.cli.drafting._terminal", lambda: True)
+    monkeypatch.setattr("edgesft.cli.drafting.asked", lambda wishes: asked(wishes, ended))
+    assert main(["init", "--folder", str(tmp_path)]) == 2
+    assert "every question must be answered" in capsys.readouterr().err and not list(tmp_path.iterdir())
+
+
+def test_empty_answers_take_what_is_usual(tmp_path: Path) -> None:
+    place = tiny.write_rows(tmp_path / "rows.jsonl", tiny.rows(60))
+    said = iter([str(place), "", "", "", ""])
+    wishes, _ = asked(Wishes([]), lambda question: next(said))
+    assert wishes.model == "sentence-transformers/all-MiniLM-L6-v2"
+    assert wishes.budget == {"latency_ratio": {"p50": 0.5}, "max_drop": 0.01}

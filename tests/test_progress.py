@@ -1,0 +1,55 @@
+"""What is told while something runs, where there is no terminal."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import pytest
+
+from edgesft import progress
+from edgesft.progress import VERBOSE, Progress
+from edgesft.tasks.pretrained import quiet
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    now = [0.0]
+    monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
+    return now
+
+
+def told(clock: list[float], seconds: float) -> list[str]:
+    """Lines of a bar of ten steps, each of which takes so long."""
+    stream = io.StringIO()
+    with Progress(stream).bar("finetune", 10) as advance:
+        for step in range(10):
+            clock[0] += seconds
+            advance(1, loss=1 / (step + 1))
+    return stream.getvalue().splitlines()
+
+
+def test_plain_lines_come_now_and_then_with_stage_step_loss_and_time_left(clock: list[float]) -> None:
+    lines = told(clock, 4.0)
+    assert lines[0] == "finetune 3/10 loss 0.3333 about 28 s left" and len(lines) == 3
+
+
+def test_verbose_tells_oftener_and_lets_libraries_speak(clock: list[float], monkeypatch: pytest.MonkeyPatch) -> None:
+    import logging
+
+    monkeypatch.setenv(VERBOSE, "1")
+    assert len(told(clock, 4.0)) == 10
+    with quiet():
+        assert logging.root.manager.disable == logging.NOTSET
+    monkeypatch.delenv(VERBOSE)
+    with quiet():
+        assert logging.root.manager.disable == logging.WARNING
+
+
+def test_quiet_still_logs(tmp_path: Path) -> None:
+    stream = io.StringIO()
+    silent = Progress(stream, quiet=True)
+    assert silent.folder is None
+    silent.log(tmp_path / "log.txt")
+    silent.say("export …")
+    assert stream.getvalue() == "" and "export …" in (tmp_path / "log.txt").read_text() and silent.folder == tmp_path
