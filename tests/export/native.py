@@ -14,15 +14,16 @@ ROOT = Path(__file__).parents[2]
 HEADERS = Path(os.environ.get("EDGESFT_ORT_HEADERS") or ROOT / ".providers" / "headers").absolute()
 
 
-def made(source: Path, out: Path, **variables: str) -> Path:
-    """Builds with a folder's Makefile; skips where that is not possible."""
+def made(source: Path, out: Path, *targets: str, **variables: str) -> Path:
+    """Builds with a folder's Makefile, all of it or these files; skips where that is not possible."""
     if not (shutil.which("make") and shutil.which(os.environ.get("CXX", "g++"))):
         pytest.skip("it takes make and g++, and one of them is not here")
     if not (HEADERS / "onnxruntime_c_api.h").is_file():
         pytest.skip(f"{HEADERS} has no onnxruntime_c_api.h: export/runner/headers.sh fetches it")
     given = {"HEADERS": HEADERS, "OUT": out, **variables}
-    command = ["make", "-C", str(source), *(f"{name}={value}" for name, value in given.items())]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=900)
+    command = ["make", "-j2", "-C", str(source), *(f"{name}={value}" for name, value in given.items())]
+    command += [str(out / target) for target in targets]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=1800)
     assert done.returncode == 0, done.stderr
     return out
 

@@ -14,7 +14,7 @@ from PIL import Image
 
 from edgesft.cli.main import main
 from edgesft.measure.recording import recordings
-from tests.export import bundles, native, test_python_attacks
+from tests.export import bundles, detector, native, test_python_attacks
 from tests.export.kinds import Made
 from tests.export.native import program
 from tests.export.test_cpp import SOURCE, same
@@ -117,10 +117,12 @@ def test_what_cannot_be_done(
 
 
 @pytest.mark.slow
-def test_under_the_sanitizers(made: dict[str, Path], runs_of: dict[str, Made], tmp_path: Path) -> None:
+def test_under_the_sanitizers(
+    made: dict[str, Path], streamed: dict[str, Path], runs_of: dict[str, Made], tmp_path: Path
+) -> None:
     """Nothing is read or written where nothing is, and nothing undefined is done, as two sanitizers have it."""
     flags = "-O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all"
-    kit = native.made(SOURCE, tmp_path / "out", CXXFLAGS=flags) / "kit"
+    kit = native.made(SOURCE, tmp_path / "out", "kit", CXXFLAGS=flags) / "kit"
     for bundle in (*made.values(), *(each.bundle for each in runs_of.values())):
         program(kit, [bundle, "--golden"], 0)
     for text in texts(40, ["the", "film"], seed=8):
@@ -130,6 +132,13 @@ def test_under_the_sanitizers(made: dict[str, Path], runs_of: dict[str, Made], t
         bundle = runs.copy(made["text"], tmp_path / str(place))
         spoil(bundle)
         program(kit, [bundle], 1)
+    detected = detector.boxes(tmp_path / "boxes", ["cat", "dog"], iou=0.5, most=9, least_score=0.1)
+    program(kit, [detected, "--golden"], 0)
+    np.savez(tmp_path / "row.npz", **detector.rows(2, seed=1))
+    program(kit, [detected, "--file", tmp_path / "row.npz"], 0)
+    for bundle in streamed.values():
+        file = bundle.parent / "rows" / "noisy.wav"
+        program(kit, [bundle, "--golden", "--file", file, "--output", tmp_path / "out.wav"], 0)
     for shape in ((1, 1, 3), (300, 2, 3), (2, 300, 3)):
         Image.fromarray(np.zeros(shape, np.uint8)).save(tmp_path / "p.ppm")
         program(kit, [made["image"], "--file", tmp_path / "p.ppm"], 0)
