@@ -216,3 +216,112 @@ def _as_here(state: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
             tensor = tensor.reshape(16, 8, 1, 3)
         found[own] = tensor.contiguous()
     return found
+
+
+class DTLN(nn.Module):
+    """Speech enhancement by two masks (Westhausen and Meyer 2020, arXiv 2005.07551): on the magnitudes of a frame's
+    spectrum, then on what a learned transform makes of the frame. 512 samples every 128 at 16 kHz, without a taper.
+
+    Reads spectra and gives samples: the inverse transform in its midst is one with the linear layer behind it.
+    """
+
+    states: Mapping[str, tuple[int, ...]] = {"hidden": (4, 128), "cell": (4, 128)}
+
+    def __init__(self) -> None:
+        super().__init__()
+        sizes = (257, 128, 256, 128)
+        self.recurrent = nn.ModuleList([nn.LSTM(size, 128, batch_first=True) for size in sizes])
+        self.mask1, self.mask2 = nn.Linear(128, 257), nn.Linear(128, 256)
+        self.encode, self.decode = nn.Linear(514, 256, bias=False), nn.Linear(256, 512, bias=False)
+        self.norm = nn.LayerNorm(256, eps=1e-7)
+
+    def forward(
+        self, frames: torch.Tensor, hidden: torch.Tensor | None = None, cell: torch.Tensor | None = None
+    ) -> tuple[torch.Tensor, ...]:
+        """Frames of cleaner samples, shape [rows, frames, 512], and the states after them.
+
+        Args:
+            frames: Real and imaginary parts, shape [rows, frames, 257, 2].
+            hidden: Of the four recurrent layers, shape [rows, 4, 128].
+            cell: The same.
+        """
+        rows = frames.shape[0]
+        hidden, cell = (
+            frames.new_zeros(rows, *self.states[name]) if given is None else given
+            for name, given in (("hidden", hidden), ("cell", cell))
+        )
+        before = list(zip(hidden.unbind(1), cell.unbind(1), strict=True))
+        after = list[tuple[torch.Tensor, torch.Tensor]]()
+
+        def through(x: torch.Tensor) -> torch.Tensor:
+            """The next two recurrent layers."""
+            for _ in range(2):
+                h, c = before[len(after)]
+                x, (h, c) = self.recurrent[len(after)](x, (h[None], c[None]))
+                after.append((h[0], c[0]))
+            return x
+
+        magnitudes = (frames.square().sum(-1) + 1e-12).sqrt()
+        masked = frames * torch.sigmoid(self.mask1(through(magnitudes)))[..., None]
+        encoded = self.encode(masked.flatten(2))
+        found = self.decode(encoded * torch.sigmoid(self.mask2(through(self.norm(encoded)))))
+        hidden, cell = (torch.stack(each, dim=1) for each in zip(*after, strict=True))
+        return found, hidden, cell
+
+
+def dtln(weights: str = "") -> nn.Module:
+    """DTLN, a million parameters.
+
+    Args:
+        weights: Folder of the authors' two ONNX files; the path may name environment variables. Without it it starts
+            anew.
+    """
+    net = DTLN()
+    if weights:
+        net.load_state_dict(_of_files(os.path.expandvars(weights)))
+    return net
+
+
+def _of_files(folder: str) -> dict[str, torch.Tensor]:
+    """What the authors' files have, by the names here. Their answers are added up where frames overlap, four times."""
+    import onnx
+
+    known = {
+        tensor.name: torch.from_numpy(onnx.numpy_helper.to_array(tensor).copy())
+        for name in ("model_1.onnx", "model_2.onnx")
+        for tensor in onnx.load(os.path.join(folder, name)).graph.initializer
+    }
+
+    def variable(name: str) -> torch.Tensor:
+        return known[f"model_2/{name}/ReadVariableOp/resource:0"]
+
+    found = {
+        "mask1.weight": known["dense_2/kernel:0"].T,
+        "mask1.bias": known["dense_2/bias:0"],
+        "mask2.weight": known["model_2/dense_3/Tensordot/Reshape_1:0"].T,
+        "mask2.bias": variable("dense_3/BiasAdd"),
+        "norm.weight": variable("instant_layer_normalization_1/mul"),
+        "norm.bias": variable("instant_layer_normalization_1/add_1"),
+        "encode.weight": (known["conv1d_2/kernel:0"][..., 0].double() @ _inverse(512).T).float(),
+        "decode.weight": 4 * known["conv1d_3/kernel:0"][..., 0],
+    }
+    for number in range(4):
+        if number < 2:  # An operator, whose gates are in another order.
+            layer = f"lstm_{number + 4}"
+            parts = [known[f"{layer}_{part}"][0] for part in "WRB"]
+            parts = [each.reshape(-1, 4, 128, *each.shape[1:])[:, [0, 2, 3, 1]] for each in parts]
+            inward, recurrent, biases = parts[0].flatten(0, 2), parts[1].flatten(0, 2), parts[2].reshape(2, 512)
+            bias, other = biases
+        else:
+            layer = f"lstm_{number + 4}"
+            inward, recurrent = variable(f"{layer}/MatMul").T, variable(f"{layer}/MatMul_1").T
+            bias, other = variable(f"{layer}/BiasAdd"), torch.zeros(512)
+        found |= {f"recurrent.{number}.weight_ih_l0": inward, f"recurrent.{number}.weight_hh_l0": recurrent}
+        found |= {f"recurrent.{number}.bias_ih_l0": bias, f"recurrent.{number}.bias_hh_l0": other}
+    return {name: tensor.contiguous() for name, tensor in found.items()}
+
+
+def _inverse(window: int) -> torch.Tensor:
+    """The inverse transform of real and imaginary parts by turns as a matrix, shape [window + 2, window]."""
+    units = torch.eye(window + 2, dtype=torch.float64).reshape(-1, window // 2 + 1, 2)
+    return torch.fft.irfft(torch.view_as_complex(units), n=window)
