@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 
 from edgesft.budget import bootstrap
+from edgesft.budget.metric import scale
 from edgesft.budget.percentile import CONFIDENCE, Interval
 
 Scorer = Callable[[np.ndarray, np.ndarray], Mapping[str, float]]
@@ -30,10 +31,11 @@ def drops(
     Rows are drawn with replacement, the same ones for both models, so that what makes a row hard cancels. That no row
     changed is no proof that none ever will, though a plain bootstrap would then be certain of 0: each resample
     therefore may also draw one more row, which counts fully against the bound. "No change in n rows" then gives the
-    rule of three, at most 3 / n (Hanley and Lippman-Hand 1983, If Nothing Goes Wrong, Is Everything All Right?).
+    rule of three, at most 3 / n (Hanley and Lippman-Hand 1983, If Nothing Goes Wrong, Is Everything All Right?). What
+    a row counts fully is known of shares alone; decibels have no such row.
 
     Args:
-        scorer: Metrics in [0, 1], higher is better.
+        scorer: Metrics, each on its `scale`; higher is better.
         reference: Predictions of the original, one a row.
         predictions: Predictions of the model that is judged, in the same order.
         confidence: Probability, of each bound by itself, to hold.
@@ -48,7 +50,7 @@ def drops(
         before, after = scorer(reference[rows], rows), scorer(predictions[rows], rows)
         return {name: before[name] - after[name] for name in before}
 
-    return _intervals(fall, len(predictions), confidence, least=-1.0)
+    return _intervals(fall, len(predictions), confidence, difference=True)
 
 
 def levels(scorer: Scorer, predictions: np.ndarray, confidence: float = CONFIDENCE) -> dict[str, Interval]:
@@ -57,13 +59,13 @@ def levels(scorer: Scorer, predictions: np.ndarray, confidence: float = CONFIDEN
     def level(rows: np.ndarray) -> dict[str, float]:
         return dict(scorer(predictions[rows], rows))
 
-    return _intervals(level, len(predictions), confidence, least=0.0)
+    return _intervals(level, len(predictions), confidence, difference=False)
 
 
 def _intervals(
-    statistic: Callable[[np.ndarray], dict[str, float]], count: int, confidence: float, *, least: float
+    statistic: Callable[[np.ndarray], dict[str, float]], count: int, confidence: float, *, difference: bool
 ) -> dict[str, Interval]:
-    """The statistic on all rows with its bounds, which lie between `least` and 1."""
+    """The statistic on all rows with its bounds, which lie where a metric, or a difference of two, can lie."""
     values = {name: float(value) for name, value in statistic(np.arange(count)).items()}
     if count < FEWEST_ROWS:
         return {name: Interval(value, None, None) for name, value in values.items()}
@@ -72,8 +74,11 @@ def _intervals(
     unseen = rng.binomial(count + 1, 1 / (count + 1), RESAMPLES) / count
     found = {}
     for name, value in values.items():
-        taken = np.array([metrics[name] for metrics in resampled])
-        lower, _ = bootstrap.bounds(taken - unseen, count, confidence)
-        _, upper = bootstrap.bounds(taken + unseen, count, confidence)
-        found[name] = Interval(value, max(lower, least), min(upper, 1.0))
+        taken, of = np.array([metrics[name] for metrics in resampled]), scale(name)
+        width = of.most - of.least
+        least, most = (-width, width) if difference else (of.least, of.most)
+        further = unseen * width if np.isfinite(width) else np.zeros(RESAMPLES)
+        lower, _ = bootstrap.bounds(taken - further, count, confidence)
+        _, upper = bootstrap.bounds(taken + further, count, confidence)
+        found[name] = Interval(value, max(lower, least), min(upper, most))
     return found

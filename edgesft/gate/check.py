@@ -9,6 +9,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from edgesft.budget.lines import Facts, judge
+from edgesft.budget.metric import impossible
 from edgesft.budget.percentile import CONFIDENCE, Interval
 from edgesft.budget.verdict import exact
 from edgesft.errors import InputError, Problem, UnavailableError
@@ -152,7 +153,9 @@ def _check_metrics(asked: Asked, given: GateArtefact) -> None:
     known = set(given.metrics)
     problems = []
     for name in ("max_drop", "min_metric"):
-        for metric in getattr(asked.spec, name):
+        for metric, limit in getattr(asked.spec, name).items():
+            if wrong := impossible(name, metric, limit):
+                problems.append(Problem(f"{name}.{metric} {wrong}", where=asked.document.where((name, metric))))
             if known and metric not in known:
                 message = f"{name}.{metric} must be a metric of this artefact, got {metric!r}"
                 problems.append(Problem(message, nearest(metric, known), asked.document.where((name, metric))))

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from edgesft.budget.metric import impossible
 from edgesft.data import checks, splits
 from edgesft.data.splits import Splits
 from edgesft.errors import InputError, Problem, UnavailableError
@@ -151,7 +152,9 @@ def _metric_problems(recipe: RecipeSpec, document: Document, task: Task) -> list
     """Budget lines on metrics that the task does not measure."""
     problems = []
     for key in ("max_drop", "min_metric"):
-        for metric in getattr(recipe.budget, key):
+        for metric, limit in getattr(recipe.budget, key).items():
+            if wrong := impossible(key, metric, limit):
+                problems.append(Problem(f"'{key}.{metric}' {wrong}", where=document.where(("budget", key, metric))))
             if metric not in task.metrics:
                 message = f"'{key}' must name a metric of {task.name}. Got '{metric}', which nothing measures"
                 problems.append(

@@ -12,6 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from edgesft.budget.metric import scale
 from edgesft.data import arrays, files, sources, splits
 from edgesft.data.files import sha256
 from edgesft.data.splits import Splits
@@ -40,9 +41,6 @@ EXAMPLES_VERSION = 1
 
 ALIKE = ("task", "splits", "contract", "model", "machine", "measuring", "untimed", "facts", "data_digest")
 """What is the same whoever encodes the rows."""
-
-DEFAULT_ALLOWANCE = 0.01
-"""How far the deciding metric may fall where the budget does not say: the point that users of compression accept."""
 
 BINDING = ("architecture", "system", "model", "board", "cores", "instructions", "governor", "onnxruntime")
 """Fields of the fingerprint without which a measurement says nothing about this machine."""
@@ -278,7 +276,7 @@ class Job:
     @property
     def allowances(self) -> dict[str, float]:
         """How far each metric that the budget limits, and the deciding one, may fall below the fine-tuned original."""
-        return {self.metric: DEFAULT_ALLOWANCE, **self.recipe.budget.max_drop}
+        return {self.metric: scale(self.metric).allowance, **self.recipe.budget.max_drop}
 
     @property
     def allowance(self) -> float:

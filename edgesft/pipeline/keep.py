@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from edgesft.budget.metric import scale
 from edgesft.budget.percentile import Interval
 
 FASTER = 0.98
@@ -73,7 +74,9 @@ def untimed(*, size: float, metric: str, drop: float, allowance: float) -> Decis
 
 
 def _fell(metric: str, drop: float, allowance: float) -> Decision:
-    return Decision(False, f"{metric} fell {drop * 100:.1f} points below the original, {allowance * 100:.1f} allowed")
+    of = scale(metric)
+    reason = f"{metric} fell {of.number(drop)} {of.difference} below the original, {of.number(allowance)} allowed"
+    return Decision(False, reason)
 
 
 def recovery(*, metric: str, before: float, after: float) -> Decision:
@@ -82,8 +85,8 @@ def recovery(*, metric: str, before: float, after: float) -> Decision:
     Of two that are as good there, the one that learnt for longer stays, as it does within a training: it costs nothing
     where it runs, and few rows do not tell them apart.
     """
-    change = (after - before) * 100
+    change = scale(metric).change(after - before)
     if after < before - ROUNDING:
-        return Decision(False, f"{metric} {change:+.1f} points: nothing gained")
+        return Decision(False, f"{metric} {change}: nothing gained")
     same = ": as good, and learnt for longer" if after <= before + ROUNDING else ""
-    return Decision(True, f"{metric} {change:+.1f} points{same}")
+    return Decision(True, f"{metric} {change}{same}")

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from edgesft.budget.drop import drops
+from edgesft.budget.metric import scale
 from edgesft.budget.percentile import Interval
 from edgesft.errors import InputError, StageError, UnavailableError
 from edgesft.pipeline.check import check
@@ -240,7 +241,7 @@ def _result(trainings: _Trainings, trials: Sequence[_Trial], tried: Mapping[str,
     else:
         gain = trainings.gain(best)
         better = gain.lower is not None and gain.lower > 0
-        reason = f"{trainings.metric} {gain.value * 100:+.2f} points of the recipe's own settings"
+        reason = f"{trainings.metric} {scale(trainings.metric).change(gain.value)} of the recipe's own settings"
         reason += "" if better else ", which may be chance: the recipe's own stay"
         best = best if better else first
     return {

@@ -10,6 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from edgesft.budget.metric import Scale, scale
 from edgesft.report import evaluation
 from edgesft.report.units import count, megabytes, milliseconds, number, percent
 
@@ -96,7 +97,7 @@ def _stages(results: Mapping[str, Any]) -> Table:
             stage["precision"],
             megabytes(stage["size_bytes"]),
             count(stage["parameters"]),
-            percent(level["value"]) + _change(drop),
+            scale(metric).number(level["value"]) + _change(drop, scale(metric)),
             *_latency(stage),
             escape(("yes: " if stage["kept"] else "no: ") + (stage.get("problem") or stage["reason"])),
             style=None if stage["kept"] else "dim",
@@ -104,14 +105,12 @@ def _stages(results: Mapping[str, Any]) -> Table:
     return table
 
 
-def _change(drop: Mapping[str, float | None]) -> str:
-    """` -0.6 (-1.4 to +0.2)` in points; nothing for the original itself, which did not change."""
+def _change(drop: Mapping[str, float | None], of: Scale) -> str:
+    """` -0.6 (-1.4 to +0.2)`; nothing for the original itself, which did not change."""
     value, lower, upper = drop["value"], drop["lower"], drop["upper"]
     if value is None or lower is None or upper is None or value == lower == upper:
         return ""
-    # Adding 0.0 makes a rounded -0.0 a 0.0.
-    points = [round(-each * 100, 1) + 0.0 for each in (value, upper, lower)]
-    return " {:+.1f} ({:+.1f} to {:+.1f})".format(*points)
+    return " {} ({} to {})".format(*(of.signed(-each) for each in (value, upper, lower)))
 
 
 def _latency(stage: Mapping[str, Any]) -> list[str]:

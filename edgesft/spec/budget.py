@@ -62,9 +62,10 @@ class BudgetSpec(Spec):
     agreement: Share | None = None
     """Least share of the rows that the model answers on its provider as the fine-tuned original does in fp32 on a
     CPU."""
-    max_drop: dict[str, Share] = {}
-    """Metric → how far it may fall below the fine-tuned original (0.01 is one point)."""
-    min_metric: dict[str, Share] = {}
+    max_drop: dict[str, Annotated[float, Field(ge=0)]] = {}
+    """Metric → how far it may fall below the fine-tuned original, in its own unit: of a share 0.01 is one point, of
+    `si_sdr` 0.3 are decibels."""
+    min_metric: dict[str, float] = {}
     """Metric → the least it must be."""
     confidence: Annotated[float, Field(gt=0.5, lt=1)] | None = None
     """Metrics are judged by this one-sided confidence bound instead of the point estimate."""

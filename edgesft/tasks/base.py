@@ -111,7 +111,8 @@ class Task(ABC):
     roles: tuple[str, ...]
     """Columns that the rows must have."""
     metrics: tuple[str, ...]
-    """Names that `score` returns; the first one decides. All are better when higher, and lie in [0, 1]."""
+    """Names that `score` returns; the first one decides. All are better when higher; `edgesft.budget.metric` has what
+    is no share."""
     learning_rates: ClassVar[tuple[float, ...]] = (1e-4, 3e-4)
     """Usual peaks of AdamW, rising: those of small pretrained transformers, which want more than large ones."""
     max_grad_norm: ClassVar[float] = 1.0

@@ -74,3 +74,11 @@ def test_coverage(monkeypatch: pytest.MonkeyPatch, count: int, lost: float, gain
         upper += found.upper >= lost - gained - 1e-12
     assert lower / experiments >= 0.93
     assert upper / experiments >= 0.93
+
+
+def test_decibels_fall_by_any_number() -> None:
+    before, after = np.full(40, 12.0), np.full(40, 9.0)
+    after[::2] = 10.0
+    found = drops(lambda given, rows: {"si_sdr": float(given.mean())}, before, after)["si_sdr"]
+    assert found.value == pytest.approx(2.5)
+    assert 2.3 < found.lower < 2.5 < found.upper < 2.7

@@ -7,6 +7,7 @@ from typing import Any
 
 from markupsafe import Markup
 
+from edgesft.budget.metric import scale
 from edgesft.report.html.markup import tag
 from edgesft.report.html.parts import badge, details, table
 from edgesft.report.lines import figures, state, verdict
@@ -19,8 +20,8 @@ NAMES = {
     "size_mb": ("size", "MB", 1),
     "size_ratio": ("size, of the original's", "×", 1),
     "peak_memory_mb": ("peak memory", "MB", 1),
-    "max_drop": ("loss of", "points", 100),
-    "min_metric": ("least", "%", 100),
+    "max_drop": ("loss of", "", 1),
+    "min_metric": ("least", "", 1),
     "max_growth": ("growth of", "%", 100),
     "latency": ("latency, of the baseline's", "×", 1),
     "off_provider": ("nodes off the provider", "", 1),
@@ -29,6 +30,9 @@ NAMES = {
     "macs": ("multiply-accumulates", "", 1),
 }
 """First part of a line's name → words, unit, and by what a figure is multiplied for that unit."""
+
+METRICS = ("max_drop", "min_metric")
+"""Lines whose unit is that of the metric they name."""
 
 LEAST = ("min_metric", "placement_share", "agreement")
 """Lines whose limit is a lower one."""
@@ -65,8 +69,12 @@ def title(line: Mapping[str, Any]) -> str:
 
 def told(line: Mapping[str, Any]) -> tuple[str, str, str, str]:
     """Limit, value and interval in the unit that people think in, and that unit."""
-    first = str(line["name"]).partition(".")[0]
+    first, _, rest = str(line["name"]).partition(".")
+    times: float
     _, unit, times = NAMES.get(first, ("", "", 1))
+    if first in METRICS:
+        of = scale(rest)
+        times, unit = of.times, of.difference if first == "max_drop" else of.unit
     names = ("limit", "value", "lower", "upper")
     scaled = {name: None if line[name] is None else line[name] * times for name in names}
     limit, value, interval = figures({**line, **scaled})

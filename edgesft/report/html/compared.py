@@ -8,6 +8,7 @@ from typing import Any
 
 from markupsafe import Markup
 
+from edgesft.budget.metric import scale
 from edgesft.report import runs
 from edgesft.report.html import plot
 from edgesft.report.html.latency import latency
@@ -19,7 +20,7 @@ from edgesft.report.html.placement import placement
 from edgesft.report.html.rows import NS
 from edgesft.report.lines import figure, figures
 from edgesft.report.recipes import differences
-from edgesft.report.units import megabytes, milliseconds, percent
+from edgesft.report.units import megabytes, milliseconds
 
 ROW = 38
 BAR = 0.4
@@ -78,7 +79,7 @@ def _table(rows: Sequence[Mapping[str, Any]]) -> Markup:
         "metric",
         "precision",
         "kept stages",
-        "value %",
+        "value",
         "p50, ms",
         "× original",
         "p95, ms",
@@ -93,7 +94,7 @@ def _table(rows: Sequence[Mapping[str, Any]]) -> Markup:
             f"{row['metric']} on {row['split']}",
             row["precision"] or "–",
             " → ".join(map(str, row["stages"])),
-            "–" if row["value"] is None else percent(row["value"]),
+            "–" if row["value"] is None else scale(row["metric"]).told(row["value"]),
             milliseconds(row["p50_ns"]),
             _times(row["original_p50_ns"], row["p50_ns"]),
             milliseconds(row["p95_ns"]),
@@ -119,7 +120,7 @@ def _against(rows: Sequence[Mapping[str, Any]]) -> list[tuple[str, str, str]]:
         if old[name] and new[name]
     ]
     if old["metric"] == new["metric"] and None not in (old["value"], new["value"]):
-        points = f"{(new['value'] - old['value']) * 100:+.1f} points"
+        points = scale(old["metric"]).change(new["value"] - old["value"])
         told.append((old["metric"], points, f"{whose}; edgesft compare decides whether it is more than chance"))
     return told
 

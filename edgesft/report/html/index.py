@@ -9,11 +9,12 @@ from urllib.parse import quote, urlencode
 
 from markupsafe import Markup
 
+from edgesft.budget.metric import scale
 from edgesft.report.html.markup import tag
 from edgesft.report.html.page import page
 from edgesft.report.html.parts import badge
 from edgesft.report.reading import SCHEMAS
-from edgesft.report.units import megabytes, milliseconds, percent
+from edgesft.report.units import megabytes, milliseconds
 
 COLUMNS = {
     "name": "name",
@@ -111,7 +112,7 @@ def _heading(name: str, asked: Asked) -> Markup:
 def _row(row: Mapping[str, Any]) -> Markup:
     value = row.get("value")
     figures = [
-        "–" if value is None else percent(value),
+        "–" if value is None else scale(str(row["metric"])).told(value),
         milliseconds(row.get("p50_ns")),
         milliseconds(row.get("p95_ns")),
         megabytes(row.get("size_bytes")),

@@ -7,11 +7,11 @@ from typing import Any
 
 from markupsafe import Markup
 
+from edgesft.budget.metric import Scale, scale
 from edgesft.report.html import plot
 from edgesft.report.html.markup import tag
 from edgesft.report.html.parts import card, grid, section, table
 from edgesft.report.html.rows import Rows
-from edgesft.report.units import percent
 
 HEIGHT, PANEL = 250, 84
 """Of the plot, and of each of its two coordinate systems."""
@@ -48,26 +48,27 @@ def _curves(stage: Mapping[str, Any], metric: str) -> Markup | None:
     plot.plain(lower)
     steps = [each["step"] for each in history]
     losses = [each["loss"] for each in history]
+    of = scale(metric)
     scores = [each["metrics"].get(metric) for each in history]
-    shares = [float("nan") if score is None else score * 100 for score in scores]
+    shown = [float("nan") if score is None else score * of.times for score in scores]
     marker = "o" if len(steps) <= 30 else ""
     # A first evaluation has no loss before it, and one that is no number has no place.
     known = [(step, loss) for step, loss in zip(steps, losses, strict=True) if loss is not None]
     upper.plot(
         [step for step, _ in known], [loss for _, loss in known], f"{marker}-", color=plot.colour("c2"), markersize=4
     )
-    lower.plot(steps, shares, f"{marker}-", color=plot.colour("c1"), markersize=4)
+    lower.plot(steps, shown, f"{marker}-", color=plot.colour("c1"), markersize=4)
     if (best := training.get("best_step")) is not None:
         for each in (upper, lower):
             each.axvline(best, color=plot.colour("pass"), linewidth=1.2, linestyle="--")
     upper.tick_params(labelbottom=False)
-    for each, name in ((upper, "loss"), (lower, f"{metric} on validation, %")):
+    for each, name in ((upper, "loss"), (lower, f"{metric} on validation, {of.unit}")):
         each.set_title(name, loc="left", fontsize=plot.SMALL, color=plot.colour("muted"), pad=3)
         plot.scaled(each, [0.0], log=False, which="y")
     plot.scaled(lower, [0.0], log=False)
     lower.set_xlabel("step")
     told = [
-        f"step {step}: loss {_number(loss)}, {metric} {_share(score)}"
+        f"step {step}: loss {_number(loss)}, {metric} {_told(score, of)}"
         for step, loss, score in zip(steps, losses, scores, strict=True)
     ]
     rows = [
@@ -97,11 +98,12 @@ def _finding(stage: Mapping[str, Any], found: Mapping[str, Any]) -> Markup:
 
 
 def _trials(tuning: Mapping[str, Any]) -> Markup:
-    columns = ("trial", f"{tuning['metric']} %", *tuning["space"], "minutes", "")
+    of = scale(tuning["metric"])
+    columns = ("trial", f"{tuning['metric']} {of.unit}", *tuning["space"], "minutes", "")
     rows = [
         [
             str(place + 1),
-            trial["problem"] or percent(trial["value"]),
+            trial["problem"] or of.number(trial["value"]),
             *(f"{value:.3g}" for value in trial["settings"].values()),
             f"{trial['seconds'] / 60:.1f}",
             "taken" if place == tuning["chosen"] else "",
@@ -115,5 +117,5 @@ def _number(value: float | None) -> str:
     return "–" if value is None else f"{value:.4g}"
 
 
-def _share(value: float | None) -> str:
-    return "–" if value is None else f"{percent(value)} %"
+def _told(value: float | None, of: Scale) -> str:
+    return "–" if value is None else of.told(value)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
+from edgesft.budget.metric import scale
 from edgesft.report.html import plot
 from edgesft.report.html.markup import joined, tag
 from edgesft.report.html.parts import card, table
@@ -25,7 +26,7 @@ class Spot:
         name: Of the model.
         ms: Median latency in milliseconds.
         spread: Its bounds, where there are some.
-        share: The metric.
+        value: The metric.
         interval: Its bounds, where there are some.
         solid: Whether it was kept.
         group: What is comparable: each group has a front and a colour of its own.
@@ -34,7 +35,7 @@ class Spot:
     name: str
     ms: float
     spread: tuple[float, float] | None
-    share: float
+    value: float
     interval: tuple[float, float] | None
     solid: bool = True
     group: str = ""
@@ -53,17 +54,19 @@ def pareto(spots: Sequence[Spot], metric: str, note: str) -> Markup | None:
     drawn, found = plot.axes(HEIGHT, left=40, top=22)
     groups = list(dict.fromkeys(spot.group for spot in spots))
     best = [place for group in groups for place in _front(spots, group)]
+    of = scale(metric)
     for number, spot in enumerate(spots):
-        _spot(found, spot, number + 1, plot.colour(hue(groups.index(spot.group))))
+        _spot(found, spot, of.times, number + 1, plot.colour(hue(groups.index(spot.group))))
     for group in groups:
-        line = sorted((spots[place].ms, spots[place].share * 100) for place in _front(spots, group))
+        line = sorted((spots[place].ms, spots[place].value * of.times) for place in _front(spots, group))
         shade = plot.colour(hue(groups.index(group)))
         found.step(*zip(*line, strict=True), where="post", color=shade, linewidth=1.2, linestyle="--", zorder=1)
     plot.scaled(found, [spot.ms for spot in spots])
-    plot.scaled(found, [spot.share * 100 for spot in spots], log=False, which="y")
+    plot.scaled(found, [spot.value * of.times for spot in spots], log=False, which="y")
     found.margins(0.1)
     found.set_xlabel("latency p50, ms  (left is faster)")
-    found.set_title(f"{metric}, %  (up is better)", loc="left", fontsize=plot.SMALL, color=plot.colour("muted"), pad=4)
+    head = f"{metric}, {of.unit}  (up is better)"
+    found.set_title(head, loc="left", fontsize=plot.SMALL, color=plot.colour("muted"), pad=4)
     described = "On the front: " + ", ".join(spots[place].name for place in best)
     svg = plot.svg(drawn, f"{metric} against latency", described)
     drawn_card = card(f"{metric} against latency", svg, None, note, _key(spots, groups, best))
@@ -73,15 +76,15 @@ def pareto(spots: Sequence[Spot], metric: str, note: str) -> Markup | None:
 
 def _front(spots: Sequence[Spot], group: str) -> list[int]:
     places = [place for place, spot in enumerate(spots) if spot.group == group]
-    return [places[each] for each in front([(spots[place].ms, -spots[place].share) for place in places])]
+    return [places[each] for each in front([(spots[place].ms, -spots[place].value) for place in places])]
 
 
-def _spot(found: plot.Axes, spot: Spot, number: int, shade: str) -> None:
-    x, y = spot.ms, spot.share * 100
+def _spot(found: plot.Axes, spot: Spot, times: float, number: int, shade: str) -> None:
+    x, y = spot.ms, spot.value * times
     if spot.spread:
         found.plot(spot.spread, [y, y], color=shade, linewidth=1.6, zorder=2)
     if spot.interval:
-        found.plot([x, x], [each * 100 for each in spot.interval], color=shade, linewidth=1.6, zorder=2)
+        found.plot([x, x], [each * times for each in spot.interval], color=shade, linewidth=1.6, zorder=2)
     fill = shade if spot.solid else plot.colour("surface")
     found.plot([x], [y], "o", markersize=16, color=fill, markeredgecolor=shade, markeredgewidth=1.6, zorder=3)
     ink = plot.colour("surface") if spot.solid else shade
@@ -101,18 +104,19 @@ def _key(spots: Sequence[Spot], groups: Sequence[str], best: Sequence[int]) -> M
 
 
 def _behind(spots: Sequence[Spot], metric: str, best: Sequence[int]) -> Markup:
+    of = scale(metric)
     rows = [
         [
             spot.name,
             figure(spot.ms, 4),
             _span(spot.spread, 1.0),
-            f"{spot.share * 100:.1f}",
-            _span(spot.interval, 100.0),
+            of.number(spot.value),
+            _span(spot.interval, of.times),
             "yes" if place in best else "no",
         ]
         for place, spot in enumerate(spots)
     ]
-    return table(("model", "p50 ms", "bounds", f"{metric} %", "bounds", "on the front"), rows)
+    return table(("model", "p50 ms", "bounds", f"{metric} {of.unit}", "bounds", "on the front"), rows)
 
 
 def _span(found: tuple[float, float] | None, times: float) -> str:

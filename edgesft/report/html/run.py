@@ -7,6 +7,7 @@ from typing import Any
 
 from markupsafe import Markup
 
+from edgesft.budget.metric import scale
 from edgesft.report.html.answers import answers
 from edgesft.report.html.bars import bars
 from edgesft.report.html.latency import latency
@@ -70,14 +71,10 @@ def _tiles(results: Mapping[str, Any]) -> list[tuple[str, str, str]]:
             "" if not old or first is last else f"{old / new:.2f} × as fast as the original's {milliseconds(old)} ms"
         )
         found.append(("Latency p50", f"{milliseconds(new)} ms", times))
-    level, drop = last["levels"].get(metric), last["drops"].get(metric)
+    level, drop, of = last["levels"].get(metric), last["drops"].get(metric), scale(metric)
     if level:
-        points = (
-            ""
-            if not drop or first is last
-            else f"{round(-drop['value'] * 100, 1) + 0.0:+.1f} points against the original"
-        )
-        found.append((f"{metric} on {results['split']}", f"{percent(level['value'])} %", points))
+        points = "" if not drop or first is last else f"{of.change(-drop['value'])} against the original"
+        found.append((f"{metric} on {results['split']}", of.told(level["value"]), points))
     size, before = last["size_bytes"], first["size_bytes"]
     smaller = "" if first is last or not before else f"{size / before * 100:.0f} % of {megabytes(before)}"
     found.append(("Size", _bytes(size), smaller))

@@ -7,11 +7,11 @@ from typing import Any
 
 from markupsafe import Markup
 
+from edgesft.budget.metric import scale
 from edgesft.report.html import plot
 from edgesft.report.html.parts import card, grid, table
 from edgesft.report.html.rows import NS, Rows, kept, p50
 from edgesft.report.lines import figure
-from edgesft.report.units import percent
 
 ROW = 38
 """Height of a stage."""
@@ -91,20 +91,19 @@ def _levels(rows: Rows, metric: str, split: str, allowed: float | None) -> Marku
     if not told:
         return None
     drawn, found = plot.axes(len(told) * ROW + 44)
-    lines, edges = [], []
+    lines, edges, of = [], [], scale(metric)
     for place, (row, level) in enumerate(told):
         stays, drop = kept(row), row.get("drops", {}).get(metric) or {}
-        lower, value, upper = (_points(level[name]) for name in ("lower", "value", "upper"))
+        value = level["value"] * of.times
+        lower, upper = (None if level[name] is None else level[name] * of.times for name in ("lower", "upper"))
         shade = plot.colour("c1" if stays else "muted")
         if lower is not None and upper is not None:
             found.plot([lower, upper], [place, place], color=shade, linewidth=2.2, solid_capstyle="butt")
         edges += [each for each in (lower, value, upper) if each is not None]
-        found.plot(
-            [level["value"] * 100], [place], "o", color=shade, markersize=8, markerfacecolor=shade if stays else "none"
-        )
-        change = "" if not drop.get("value") else f", {-drop['value'] * 100:+.1f} points"
-        words = f"{row['name']}: {percent(level['value'])}{change}{'' if stays else ', rolled back'}"
-        lines.append([row["name"], percent(level["value"]), _span(lower, upper), change.strip(", ")])
+        found.plot([value], [place], "o", color=shade, markersize=8, markerfacecolor=shade if stays else "none")
+        change = "" if not drop.get("value") else f", {of.change(-drop['value'])}"
+        words = f"{row['name']}: {of.number(level['value'])}{change}{'' if stays else ', rolled back'}"
+        lines.append([row["name"], of.number(level["value"]), _span(lower, upper), change.strip(", ")])
         plot.words(
             found,
             0.0,
@@ -113,23 +112,19 @@ def _levels(rows: Rows, metric: str, split: str, allowed: float | None) -> Marku
             transform=found.get_yaxis_transform(),
             color=plot.colour("ink" if stays else "muted"),
         )
-    limit = None if allowed is None else (told[0][1]["value"] - allowed) * 100
+    limit = None if allowed is None else (told[0][1]["value"] - allowed) * of.times
     if limit is not None:
         edges.append(limit)
         found.axvline(limit, color=plot.colour("fail"), linewidth=1.4, linestyle="--", zorder=1)
     room = max((max(edges) - min(edges)) * 0.06, 0.1)
-    _ready(found, len(told), 1, f"{metric} on {split}, %")
+    _ready(found, len(told), 1, f"{metric} on {split}, {of.unit}")
     found.set_xlim(min(edges) - room, max(edges) + room)
     described = "; ".join(f"{line[0]} {line[1]} ({line[2]})" for line in lines)
     note = "Lines: one-sided 95 % bounds over the rows." + (
         " Dashed: the least that is allowed." if allowed is not None else ""
     )
-    behind = table(("stage", "%", "interval", "change"), lines, out=[not kept(row) for row, _ in told])
+    behind = table(("stage", of.unit, "interval", "change"), lines, out=[not kept(row) for row, _ in told])
     return card(f"{metric} on {split}", plot.svg(drawn, f"{metric} by stage", described), behind, note)
-
-
-def _points(share: float | None) -> float | None:
-    return None if share is None else share * 100
 
 
 def _span(lower: float | None, upper: float | None) -> str:
