@@ -76,7 +76,8 @@ class Job:
     @cached_property
     def splits(self) -> Splits:
         """The labelled rows."""
-        return splits.load(self.recipe.data, self.task.roles, self.base, self.recipe.seed, self.store, self.task.medium)
+        data, task = self.recipe.data, self.task
+        return splits.load(data, task.roles, self.base, self.recipe.seed, self.store, task.medium, task.optional)
 
     @cached_property
     def contract(self) -> Contract:
@@ -157,7 +158,7 @@ class Job:
         data = self.recipe.data
         if data.unknown is None:
             return None
-        return sources.find(data.unknown, self.base, "test", splits.column(data, self.task.medium)).digest()
+        return sources.find(data.unknown, self.base, "test", splits.column(data, self.task.medium, self.base)).digest()
 
     @property
     def has_test(self) -> bool:
@@ -169,7 +170,10 @@ class Job:
         """The recipe as it was carried out: full paths, nothing inherited, so that it runs from anywhere."""
         recipe = self.recipe.model_dump(mode="json", exclude_none=True)
         data = self.recipe.data
-        column = splits.column(data, self.task.medium)
+        column = splits.column(data, self.task.medium, self.base)
+        recipe["data"]["folders"] = {
+            role: str(files.place(text, self.base).absolute()) for role, text in data.folders.items()
+        }
         for split in splits.SPLITS:
             if isinstance(value := getattr(data, split), str | dict):
                 located = splits.located(value, self.base, split, column)

@@ -73,3 +73,33 @@ class AudioSpec(Spec):
         if (self.coefficients or 0) > self.mels:
             raise ValueError("coefficients must be at most mels")
         return self
+
+
+Layout = Literal["spectrum", "samples"]
+
+
+class FramesSpec(Spec):
+    """How sound that comes bit by bit is cut into frames for a model, and put together again of what it answers."""
+
+    rate: int = Field(16000, ge=1000, le=192_000)
+    """Samples a second; sounds of another rate are converted, several channels averaged."""
+    window: int = Field(512, ge=2, le=65536)
+    """Samples of a frame."""
+    hop: int = Field(256, ge=1, le=65536)
+    """Samples from one frame to the next: so often the model runs."""
+    taper: Literal["sqrt-hann", "none"] = "sqrt-hann"
+    """What a frame is multiplied by, before the model and after it."""
+    features: Layout = "spectrum"
+    """What the model gets of a frame: the real and imaginary parts of its spectrum, or its samples."""
+    answers: Layout | None = None
+    """What it gives of it; by default what it gets."""
+    seconds: float = Field(4.0, gt=0, le=60)
+    """How much of a longer sound training hears at once: a piece that is drawn anew each time."""
+
+    @model_validator(mode="after")
+    def _possible(self) -> Self:
+        if self.hop > self.window:
+            raise ValueError("hop must be at most window, or samples would be left out")
+        if "spectrum" in (self.features, self.answers) and self.window % 2:
+            raise ValueError("window must be even for a spectrum")
+        return self

@@ -24,6 +24,8 @@ class FactorySpec(Spec):
     """Folder that the module is imported from; by default the recipe's."""
     inputs: tuple[str, ...] = Field(("x",), min_length=1)
     """Names of the inputs, which are columns of the rows of arrays; of a picture or a sound there is one."""
+    states: dict[str, tuple[int, ...]] = {}
+    """Of a model that takes one frame after another: name of each state → its shape without the rows' axis."""
     loss: str = "auto"
     """cross_entropy, mse, l1, huber, or `module:function` of (scores, labels); `auto` is cross_entropy for classes, mse
     for numbers. Of arrays alone, as is the metric."""

@@ -59,7 +59,7 @@ class Sounds(Medium):
         for (kind, value), count in sorted(looked.seen.items()):
             told = f"data.{split}: {count} of {total} sounds"
             if kind == RATE and int(value) != (wanted := options["rate"]):
-                less = f"; no more is heard: data.audio.rate={value} would do" if int(value) < wanted else ""
+                less = f"; no more is heard: a rate of {value} would do" if int(value) < wanted else ""
                 warnings.append(f"{told} have {value} samples a second and are converted to {wanted}{less}")
             elif kind == CHANNELS and value != "1":
                 warnings.append(f"{told} have {value} channels, which are averaged")
@@ -70,6 +70,28 @@ class Sounds(Medium):
         if cut:
             warnings.append(f"data.{split}: {cut} of {total} sounds are longer than {longest:g} s and are cut")
         return [], warnings
+
+
+class Recordings(Sounds):
+    """Sounds of which one is to be made another: clean ones, and what they are heard in."""
+
+    role = "clean"
+    further = ("noisy", "noise")
+
+    def look(self, value: str | bytes | np.ndarray) -> dict[str, str]:
+        """Its rate and channels, and its length to a tenth of a second.
+
+        Raises:
+            OSError: Besides, where it is silent: nothing can be told of it in decibels.
+        """
+        found = super().look(value)
+        if LEVEL in found:
+            raise OSError("it is silent: nothing in it is above -80 dB")
+        return found
+
+    def findings(self, split: str, looked: Looked, options: Mapping[str, Any]) -> tuple[list[Problem], list[str]]:
+        """What is converted and averaged; nothing is cut."""
+        return super().findings(split, looked, {**options, "seconds": math.inf})
 
 
 def _reason(error: Exception) -> str:
