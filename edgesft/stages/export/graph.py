@@ -40,7 +40,9 @@ def convert(graph: Graph, *, opset: int) -> onnx_ir.Model:
     from transformers import PreTrainedModel
 
     exporter = _export_transformers if isinstance(graph.module, PreTrainedModel) else _export_module
-    with evaluating(graph.module), eager_attention(graph.module), _own_forward(graph.module):
+    from edgesft.stages.export.recurrent import whole
+
+    with evaluating(graph.module), eager_attention(graph.module), _own_forward(graph.module), whole(graph.module):
         try:
             with quiet():
                 program = exporter(graph, opset)
