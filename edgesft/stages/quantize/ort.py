@@ -76,7 +76,7 @@ def dynamic(
             per_channel=per_channel,
             reduce_range=reduced,
             weight_type=QuantType.QInt8,
-            op_types_to_quantize=["Gather", "MatMul"],
+            op_types_to_quantize=["Gather", "LSTM", "MatMul"],
             nodes_to_quantize=[name for name in _after_gemm_is_split(model, plan) if name not in done],
         )
 
