@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from pathlib import Path
 
 import torch
 from torch import nn
@@ -289,7 +290,7 @@ def _of_files(folder: str) -> dict[str, torch.Tensor]:
     known = {
         tensor.name: torch.from_numpy(onnx.numpy_helper.to_array(tensor).copy())
         for name in ("model_1.onnx", "model_2.onnx")
-        for tensor in onnx.load(os.path.join(folder, name)).graph.initializer
+        for tensor in onnx.load(Path(folder) / name).graph.initializer
     }
 
     def variable(name: str) -> torch.Tensor:

@@ -16,7 +16,7 @@ from edgesft.spec import load
 from edgesft.spec.auto import AUTO
 from edgesft.spec.budget import BudgetSpec
 from edgesft.spec.document import Document
-from edgesft.spec.model import FactorySpec
+from edgesft.spec.model import ModelSpec
 from edgesft.spec.problems import nearest
 from edgesft.spec.profile import ProfileSpec
 from edgesft.spec.recipe import RecipeSpec
@@ -245,7 +245,7 @@ def _model_problems(
 
 
 def _source_problems(
-    recipe: RecipeSpec, text: str | FactorySpec, task: Task, rows: Splits | None, base: Path, where: str
+    recipe: RecipeSpec, text: ModelSpec, task: Task, rows: Splits | None, base: Path, where: str
 ) -> list[Problem]:
     try:
         place = source.resolve(text, base)
@@ -256,7 +256,7 @@ def _source_problems(
 
 
 def _label_problems(
-    recipe: RecipeSpec, text: str | FactorySpec, task: Task, rows: Splits | None, base: Path, where: str
+    recipe: RecipeSpec, text: ModelSpec, task: Task, rows: Splits | None, base: Path, where: str
 ) -> list[Problem]:
     """What keeps a model that nothing fine-tunes from answering with the data's labels."""
     if not rows:

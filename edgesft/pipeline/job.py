@@ -25,7 +25,7 @@ from edgesft.measure.model.tiny import tiny_model
 from edgesft.pipeline.plan import export_settings, training
 from edgesft.progress import Progress
 from edgesft.spec.load import is_file
-from edgesft.spec.model import FactorySpec
+from edgesft.spec.model import FactorySpec, ModelSpec, OnnxSpec
 from edgesft.spec.profile import MeasureSpec, ProfileSpec
 from edgesft.spec.recipe import RecipeSpec
 from edgesft.stages.artefact import VOCABULARY, Artefact
@@ -90,7 +90,7 @@ class Job:
         """Where the pretrained weights are."""
         return self.source(self.recipe.model)
 
-    def source(self, text: str | FactorySpec) -> Source:
+    def source(self, text: ModelSpec) -> Source:
         """A model's folder, hub id or factory; a relative folder is the recipe's."""
         return source.resolve(text, self.base)
 
@@ -186,6 +186,8 @@ class Job:
             recipe["model"]["path"] = str(found.path)
             if found.weights:
                 recipe["model"]["weights"] = str(found.weights.absolute())
+        elif isinstance(model, OnnxSpec):
+            recipe["model"]["onnx"] = str(files.place(model.onnx, self.base).absolute())
         for place in (recipe, *recipe["stages"]):
             for name in ("model", "teacher"):
                 if (folder := files.place(str(place.get(name)), self.base)).is_dir():

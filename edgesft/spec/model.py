@@ -31,3 +31,18 @@ class FactorySpec(Spec):
     for numbers. Of arrays alone, as is the metric."""
     metric: str = "accuracy"
     """accuracy, r2, or `module:function` of (predictions, references) with a result in [0, 1], higher being better."""
+
+
+class OnnxSpec(Spec):
+    """A model that others made, as an ONNX file: measured, compressed further and gated, but not trained."""
+
+    onnx: str
+    """The file."""
+    states: dict[str, str] = {}
+    """Input → output that becomes its value at the next inference."""
+    constants: dict[str, int | float | bool | list[int] | list[float]] = {}
+    """Input → what it always is, such as a rate; it is built into the file."""
+
+
+ModelSpec = str | FactorySpec | OnnxSpec
+"""A name, a function that makes the model, or a file of others."""

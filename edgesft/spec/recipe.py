@@ -11,7 +11,7 @@ from edgesft.spec.base import Spec
 from edgesft.spec.budget import BudgetSpec
 from edgesft.spec.hub import PREFIX, HubAddress
 from edgesft.spec.media import AudioSpec, FramesSpec, ImageSpec
-from edgesft.spec.model import FactorySpec
+from edgesft.spec.model import ModelSpec
 from edgesft.spec.stages import StageSpec
 
 Files = str | dict[str, str]
@@ -100,8 +100,9 @@ class RecipeSpec(Spec):
     version: Literal[1]
     name: str | None = Field(None, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
     """Name of the run's folder; by default the recipe file's."""
-    model: str | FactorySpec
-    """A folder, a hub id, `pkg://package/path` for weights inside an installed package, or a factory of one's own."""
+    model: ModelSpec
+    """A folder, a hub id, `pkg://package/path` for weights inside an installed package, a factory of one's own, or an
+    ONNX file that others made."""
     task: str
     """For example text-classification."""
     data: DataSpec

@@ -280,6 +280,10 @@ class Task(ABC):
         found: np.ndarray = predictions.argmax(1) == others.argmax(1)
         return found
 
+    def period_ns(self, contract: Contract) -> int | None:
+        """Nanoseconds from one request to the next where a stream sends them at a fixed rate; else None."""
+        return None
+
     def evaluate(self, predictions: np.ndarray, references: np.ndarray, contract: Contract) -> dict[str, Any]:
         """What else the predictions tell, as JSON values for the report; empty where the task tells no more."""
         return {}

@@ -73,17 +73,15 @@ class Mixer:
         return audio.resampled(samples, rate, self._rate)
 
     def _read(self, file: Any, *, keep: bool = False) -> tuple[np.ndarray, int]:
-        """Samples, channels averaged, and their rate."""
+        """Samples, channels averaged, and their rate; that of an array is the model's."""
         if isinstance(file, str) and file in self._decoded:
             return self._decoded[file]
         try:
             source = medium.source(file)
-            if isinstance(source, np.ndarray):
-                raise OSError("it must be a file, whose rate is known")
-            found, rate = audio.decode(source)
+            found, rate = (source[:, None], self._rate) if isinstance(source, np.ndarray) else audio.decode(source)
         except Exception as error:  # Readers raise whatever a damaged file leads them to.
             raise medium.refused(file, error) from error
-        read = found.mean(axis=1), rate
+        read = found.astype(np.float64).mean(axis=1), rate
         if keep and isinstance(file, str):
             self._decoded[file] = read
         return read

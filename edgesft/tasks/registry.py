@@ -16,6 +16,7 @@ from edgesft.tasks.question_answering import QuestionAnswering
 from edgesft.tasks.speech_enhancement import SpeechEnhancement
 from edgesft.tasks.text_classification import TextClassification
 from edgesft.tasks.token_classification import TokenClassification
+from edgesft.tasks.voice_activity import VoiceActivity
 from edgesft.tasks.zero_shot import ZeroShot
 
 TASKS: dict[str, type[Task]] = {
@@ -29,6 +30,7 @@ TASKS: dict[str, type[Task]] = {
         ImageClassification,
         AudioClassification,
         SpeechEnhancement,
+        VoiceActivity,
         Arrays,
     )
 }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -16,11 +16,7 @@ from edgesft.tasks.base import Batch, Contract, Example, Row, Run
 from edgesft.tasks.streaming import LABELS, SAMPLES, Cutting, Streaming
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     import torch
-
-    from edgesft.spec.recipe import RecipeSpec
 
 
 class SpeechEnhancement(Streaming):
@@ -40,11 +36,6 @@ class SpeechEnhancement(Streaming):
     training: frozenset[str] = frozenset(("snr",))
     medium = Recordings()
     whole: ClassVar[bool] = True
-
-    @classmethod
-    def of_recipe(cls, recipe: RecipeSpec, base: Path) -> Self:
-        """With the recipe's frames, by which the loss makes sound of them."""
-        return cls(recipe.data.frames, getattr(recipe.model, "inputs", ("frames",)))
 
     def check(self, splits: Mapping[str, Sequence[Row]], options: Mapping[str, Any] | None = None) -> list[Problem]:
         """Empty splits; rows that have neither what goes in nor what it is mixed of; frames that do not add up."""
@@ -129,8 +120,9 @@ class SpeechEnhancement(Streaming):
     def predict(self, run: Run, examples: Sequence[Example], processor: Cutting, *, batch_size: int = 1) -> np.ndarray:
         """What each row's answer is worth, float64 of shape [rows, metrics], in the order of `metrics`."""
         found = []
-        for start in range(0, len(examples), batch_size):
-            some = examples[start : start + batch_size]
+        size = processor.most or batch_size
+        for start in range(0, len(examples), size):
+            some = examples[start : start + size]
             for example, sound in zip(some, self.enhanced(run, some, processor), strict=True):
                 clean = example[LABELS]
                 reached = quality.si_sdr(sound, clean)
@@ -143,8 +135,9 @@ class SpeechEnhancement(Streaming):
         lengths = [len(example[SAMPLES]) for example in examples]
         noisy = mixing.stacked([example[SAMPLES] for example in examples], max(lengths))
         count = processor.frames.count(max(lengths), whole=True)
-        answers = [outputs[processor.output] for _, outputs in processor.steps(run, noisy, count)]
-        sounds = processor.frames.joined(np.concatenate(answers, axis=1), max(lengths))
+        shape = (len(noisy), *processor.frames.answered)
+        answers = [outputs[processor.output].reshape(shape) for _, outputs in processor.steps(run, noisy, count)]
+        sounds = processor.frames.joined(np.stack(answers, axis=1), max(lengths))
         return [sound[:length] for sound, length in zip(sounds, lengths, strict=True)]
 
     def references(self, examples: Sequence[Example]) -> np.ndarray:

@@ -8,10 +8,11 @@ frame at a time on the device, with its states fed back, come to the same.
 
 from __future__ import annotations
 
+import math
 from abc import ABC
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 
@@ -21,6 +22,7 @@ from edgesft.errors import InputError, Problem
 from edgesft.spec.media import FramesSpec
 from edgesft.tasks import factory
 from edgesft.tasks.base import Batch, Contract, Example, Graph, Row, Run, Task
+from edgesft.tasks.brought import Brought
 from edgesft.tasks.factory import Factory
 from edgesft.tasks.media import INPUT
 from edgesft.tasks.source import Source
@@ -28,8 +30,11 @@ from edgesft.tasks.source import Source
 if TYPE_CHECKING:
     from torch import nn
 
-OUTPUT, STATES = "output", "states"
-"""Options of the contract: the name of what is answered, and of each state its shape and the output that follows it."""
+    from edgesft.spec.recipe import RecipeSpec
+
+OUTPUT, SHAPE, STATES = "output", "shape", "states"
+"""Options of the contract: the name of what is answered, the shape of what is fed, and of each state its shape and the
+output that follows it; shapes are those of one row."""
 
 FED = ("rate", "window", "hop", "taper", "features", "answers")
 """Options of the contract that say how sound is cut and fed."""
@@ -51,22 +56,28 @@ class Cutting:
         self.frames = Frames(options)
         self.input: str = options[INPUT]
         self.output: str = options[OUTPUT]
+        self.shape = tuple(map(int, options[SHAPE]))
         self.states = {name: tuple(map(int, said["shape"])) for name, said in options[STATES].items()}
         self.outputs = {name: str(said[OUTPUT]) for name, said in options[STATES].items()}
 
     def save_pretrained(self, folder: str | Path) -> None:
         """Writes nothing: the contract has it all."""
 
+    @property
+    def most(self) -> int | None:
+        """Streams that an inference takes at once: one, where others laid the axes out otherwise than we do."""
+        return None if all(shape[:1] == (1,) for shape in (self.shape, *self.states.values())) else 1
+
     def begin(self, rows: int) -> Batch:
-        """The states at the start of a stream."""
-        return {name: np.zeros((rows, *shape), np.float32) for name, shape in self.states.items()}
+        """The states at the start of so many streams."""
+        return {name: np.zeros(_many(shape, rows), np.float32) for name, shape in self.states.items()}
 
     def after(self, outputs: Mapping[str, np.ndarray]) -> Batch:
         """The states that an inference left."""
         return {name: outputs[output] for name, output in self.outputs.items()}
 
     def steps(self, run: Run, samples: np.ndarray, count: int) -> Iterator[tuple[Batch, Mapping[str, np.ndarray]]]:
-        """What is fed in each inference of a stream, and what is answered; the frame has an axis of 1 before it.
+        """What is fed in each inference of a stream, and what is answered.
 
         Args:
             run: One inference.
@@ -75,10 +86,14 @@ class Cutting:
         """
         cut, states = self.frames.cut(samples, count), self.begin(len(samples))
         for number in range(count):
-            feeds = {self.input: cut[:, number : number + 1], **states}
+            feeds = {self.input: cut[:, number].reshape(_many(self.shape, len(cut))), **states}
             outputs = run(feeds)
             states = self.after(outputs)
             yield feeds, outputs
+
+
+def _many(shape: tuple[int, ...], rows: int) -> tuple[int, ...]:
+    return shape if rows == 1 else (rows, *shape[1:])
 
 
 class Streaming(Task, ABC):
@@ -101,17 +116,47 @@ class Streaming(Task, ABC):
         self.frames = Frames(self._said)
         self._output = f"{inputs[0]}_out"
 
+    @classmethod
+    def of_recipe(cls, recipe: RecipeSpec, base: Path) -> Self:
+        """With the recipe's frames, and the name of the model's input."""
+        return cls(recipe.data.frames, getattr(recipe.model, "inputs", ("frames",)))
+
     def text(self, row: Row) -> str:
         """What its file's content alone has: files are no words."""
         return identity(row[self.roles[0]])
 
     def implied(self, source: Source, options: Mapping[str, Any]) -> dict[str, Any]:
         """The recipe's options with the names and shapes of what the model takes and gives."""
+        if isinstance(source, Brought):
+            return {**options, **self._of_file(source)}
         if not isinstance(source, Factory):
             return dict(options)
         name = source.inputs[0]
-        states = {each: {"shape": list(shape), OUTPUT: f"{each}_out"} for each, shape in source.states.items()}
-        return {**options, INPUT: name, OUTPUT: f"{name}_out", STATES: states}
+        states = {each: {SHAPE: [1, *shape], OUTPUT: f"{each}_out"} for each, shape in source.states.items()}
+        return {**options, INPUT: name, OUTPUT: f"{name}_out", SHAPE: [1, 1, *self.frames.shape], STATES: states}
+
+    def _of_file(self, source: Brought) -> dict[str, Any]:
+        """The same of a file of others.
+
+        Raises:
+            InputError: What it takes is no frame.
+        """
+        given = source.inputs
+        name = source.alone("input", given, list(source.states))
+        output = source.alone("output", source.outputs, list(source.states.values()))
+        shape = [1 if axis is None else axis for axis in given[name]]
+        wanted = math.prod(self.frames.shape)
+        if None in given[name]:
+            last = max(place for place, axis in enumerate(given[name]) if axis is None)
+            shape[last] = max(1, wanted // math.prod(shape))
+        if math.prod(shape) != wanted:
+            got = [axis or "any" for axis in given[name]]
+            message = f"data.frames: must make {wanted} numbers a frame into what '{name}' takes, got {got}"
+            raise InputError(message, "window, features: as those who made the model fed it")
+        states = {
+            each: {SHAPE: [axis or 1 for axis in given[each]], OUTPUT: after} for each, after in source.states.items()
+        }
+        return {INPUT: name, OUTPUT: output, SHAPE: shape, STATES: states}
 
     def read_alike(self, one: Source, other: Source, options: Mapping[str, Any]) -> bool:
         """The recipe alone says how sound is cut."""
@@ -119,7 +164,7 @@ class Streaming(Task, ABC):
 
     def contract(self, train: Sequence[Row], options: Mapping[str, Any]) -> Contract:
         """How sound is cut, and which states go round."""
-        named = {name: options[name] for name in (INPUT, OUTPUT, STATES) if name in options}
+        named = {name: options[name] for name in (INPUT, OUTPUT, SHAPE, STATES) if name in options}
         return Contract(self.name, self.labels, {**self._said, **named})
 
     @property
@@ -133,8 +178,12 @@ class Streaming(Task, ABC):
 
     def check_model(self, source: Source, contract: Contract, *, trust_remote_code: bool = False) -> list[Problem]:
         """A model that no factory makes; a module or weights that are not there; states that are not said."""
+        if isinstance(source, Brought):
+            return source.problems()
         if not isinstance(source, Factory):
-            message = f"model: must be {{factory: module:function}} for the task {self.name}, got a name"
+            message = (
+                f"model: must be {{factory: module:function}} or {{onnx: file}} for the task {self.name}, got a name"
+            )
             return [Problem(message, factory.WHERE)]
         found = list(source.problems())
         if len(source.inputs) != 1:
@@ -181,6 +230,10 @@ class Streaming(Task, ABC):
         steps = {name: contract.options[name] for name in ("rate", "window", "hop", "taper", "features")}
         return {"kind": "frames", "columns": [], "input": contract.options[INPUT], **steps}
 
+    def period_ns(self, contract: Contract) -> int:
+        """From one frame to the next."""
+        return round(contract.options["hop"] * 1_000_000_000 / contract.options["rate"])
+
     def fed_back(self, contract: Contract) -> dict[str, str]:
         """Input → the output that becomes its value at the next inference."""
         return {name: said[OUTPUT] for name, said in contract.options[STATES].items()}
@@ -202,8 +255,8 @@ class Streaming(Task, ABC):
         found = []
         for example in examples:
             place = self._place(example, processor)
-            frame = processor.frames.cut(example[SAMPLES][np.newaxis], place + 1)[:, place:]
-            found.append({processor.input: frame, **processor.begin(1)})
+            frame = processor.frames.cut(example[SAMPLES][np.newaxis], place + 1)[:, place]
+            found.append({processor.input: frame.reshape(processor.shape), **processor.begin(1)})
         return found
 
     def reached(self, examples: Sequence[Example], processor: Cutting, run: Run) -> list[Batch]:

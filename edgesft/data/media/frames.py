@@ -38,6 +38,11 @@ class Frames:
         return (self.window,) if self.features == SAMPLES else (self.window // 2 + 1, 2)
 
     @property
+    def answered(self) -> tuple[int, ...]:
+        """Of a frame as it is answered."""
+        return (self.window,) if self.answers == SAMPLES else (self.window // 2 + 1, 2)
+
+    @property
     def behind(self) -> int:
         """Samples by which what is complete lies behind what was heard."""
         return self.window - self.hop

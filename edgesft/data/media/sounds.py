@@ -65,7 +65,7 @@ class Sounds(Medium):
                 warnings.append(f"{told} have {value} channels, which are averaged")
             elif kind == LEVEL:
                 warnings.append(f"data.{split}: {count} sounds are silent: nothing in them is above -80 dB")
-        longest = options["seconds"]
+        longest = options.get("seconds", math.inf)
         cut = sum(count for (kind, value), count in looked.seen.items() if kind == SECONDS and float(value) > longest)
         if cut:
             warnings.append(f"data.{split}: {cut} of {total} sounds are longer than {longest:g} s and are cut")
@@ -88,10 +88,6 @@ class Recordings(Sounds):
         if LEVEL in found:
             raise OSError("it is silent: nothing in it is above -80 dB")
         return found
-
-    def findings(self, split: str, looked: Looked, options: Mapping[str, Any]) -> tuple[list[Problem], list[str]]:
-        """What is converted and averaged; nothing is cut."""
-        return super().findings(split, looked, {**options, "seconds": math.inf})
 
 
 def _reason(error: Exception) -> str:

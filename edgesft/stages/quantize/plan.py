@@ -200,9 +200,7 @@ def _freed_bytes(
     import onnx
 
     chosen = {id(node) for node in quantized}
-    mine = {
-        node.input[place] for node in graph.node if id(node) in chosen for place in WEIGHT_INPUTS[node.op_type]
-    }
+    mine = {node.input[place] for node in graph.node if id(node) in chosen for place in WEIGHT_INPUTS[node.op_type]}
     others = {name for node in graph.node if id(node) not in chosen for name in node.input}
     width = onnx.helper.tensor_dtype_to_np_dtype(onnx.TensorProto.FLOAT).itemsize
     return sum(math.prod(weights[name].dims) * width for name in mine - others)
