@@ -7,14 +7,17 @@ from pathlib import Path
 from typing import Any
 
 from edgesft.stages.export.checks import file_run
-from edgesft.stages.export.shapes import fix_shapes, sizes_of
+from edgesft.stages.export.shapes import fix_shapes, folded, sizes_of
 from edgesft.stages.writing import write_model
 from edgesft.tasks.base import Example, Task
 from edgesft.tasks.brought import Brought
 
+WEIGHT_BYTES = 2**26
+"""Of the largest weight that is put together of others when the file is written."""
+
 
 def install(model: Brought, task: Task, processor: Any, examples: Sequence[Example], target: Path) -> None:
-    """Writes it, and runs it once.
+    """Writes it, and runs it once. Weights that it puts together of others become such as stages find.
 
     Args:
         model: As the recipe names it.
@@ -26,8 +29,11 @@ def install(model: Brought, task: Task, processor: Any, examples: Sequence[Examp
     Raises:
         StageError: It does not run on what the rows give, or answers otherwise with fixed shapes.
     """
+    import onnx
+
     write_model(model.with_constants(), target)
     requests = task.requests(examples, processor)
     if sizes := sizes_of(target, requests):
         fix_shapes(target, target, sizes, requests)
+    write_model(folded(onnx.load(str(target)), WEIGHT_BYTES), target)
     file_run({"model": target})(requests[0])
