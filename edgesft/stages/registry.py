@@ -45,9 +45,9 @@ class StageKind:
 
 
 KINDS: dict[str, StageKind] = {
-    "finetune": StageKind(("torch",), "torch", "origin", "edgesft.stages.finetune", version=4),
-    "prune": StageKind(("torch",), "torch", "speed", "edgesft.stages.prune", ("channel_multiple",), version=8),
-    "distill": StageKind(("torch",), "torch", "recovery", "edgesft.stages.distill", version=5),
+    "finetune": StageKind(("torch",), "torch", "origin", "edgesft.stages.finetune", version=5),
+    "prune": StageKind(("torch",), "torch", "speed", "edgesft.stages.prune", ("channel_multiple",), version=9),
+    "distill": StageKind(("torch",), "torch", "recovery", "edgesft.stages.distill", version=6),
     "optimize": StageKind(("onnx",), "onnx", "speed", "edgesft.stages.optimize", version=2),
     "quantize": StageKind(
         ("onnx",), "onnx", "speed", "edgesft.stages.quantize", ("precisions", "providers"), version=6

@@ -129,9 +129,12 @@ def _by_row(each: np.ndarray, values: np.ndarray) -> np.ndarray:
 
 
 def _taken(values: np.ndarray, places: np.ndarray, back: int) -> np.ndarray:
-    """Of each row those places along an axis, counted from behind."""
-    axes = (len(values), *[1] * (values.ndim - 1 - back), -1, *[1] * (back - 1))
-    return np.take_along_axis(values, places.reshape(axes), axis=-back)
+    """Of each row those places along an axis, counted from behind; all of them are within it."""
+    place = values.ndim - back
+    found = np.empty((*values.shape[:place], places.shape[1], *values.shape[place + 1 :]), values.dtype)
+    for row, own in enumerate(places):
+        np.take(values[row], own, axis=-back, out=found[row], mode="clip")
+    return found
 
 
 def delayed(samples: np.ndarray, share: float, rng: np.random.Generator) -> np.ndarray:
@@ -146,7 +149,7 @@ def delayed(samples: np.ndarray, share: float, rng: np.random.Generator) -> np.n
     most = int(share * length)
     places = np.arange(length) - rng.integers(-most, most, len(samples), endpoint=True)[:, None]
     inside = (places >= 0) & (places < length)
-    return np.where(inside, np.take_along_axis(samples, places.clip(0, length - 1), axis=1), samples.dtype.type(0))
+    return np.where(inside, _taken(samples, places.clip(0, length - 1), 1), samples.dtype.type(0))
 
 
 def drowned(samples: np.ndarray, snr: tuple[float, ...], rng: np.random.Generator) -> np.ndarray:
@@ -160,9 +163,11 @@ def drowned(samples: np.ndarray, snr: tuple[float, ...], rng: np.random.Generato
         rng: Where the chance comes from.
     """
     count, length, (least, greatest) = len(samples), samples.shape[1], snr
-    spectrum = np.fft.rfft(rng.standard_normal((count, length)))
-    tilt = rng.uniform(0, 0.5, count)[:, None]
-    noise = np.fft.irfft(spectrum * np.maximum(np.arange(spectrum.shape[1]), 1.0) ** -tilt, length)
+    # Noise of any colour is drawn as its spectrum.
+    spectrum = rng.standard_normal((count, length // 2 + 1, 2), np.float32).view(np.complex64)[..., 0]
+    tilt = rng.uniform(0, 0.5, count).astype(np.float32)[:, None]
+    spectrum *= np.exp(-tilt * np.log(np.maximum(np.arange(spectrum.shape[1], dtype=np.float32), 1)))
+    noise = np.fft.irfft(spectrum, length)
     noise /= np.sqrt((noise**2).mean(1, keepdims=True))
     heard = np.abs(samples) >= 0.01 * np.abs(samples).max(1, keepdims=True)
     power = np.sum(samples.astype(np.float64) ** 2, 1, keepdims=True, where=heard)

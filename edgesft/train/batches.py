@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -115,7 +118,7 @@ class Steps(Dataset[dict[str, Any]]):
         self._lengths = [task.length(example) for example in examples]
         self._groups = [task.group(example) for example in examples] if settings.sampling != 1 else None
         self._per_epoch = math.ceil(len(examples) / settings.batch_size)
-        self._epoch, self._order = -1, list[np.ndarray]()
+        self._orders: dict[int, list[np.ndarray]] = {}
 
     def __len__(self) -> int:
         # Rounded, for 0.1 epochs of 30 steps must not become 4 steps.
@@ -124,11 +127,14 @@ class Steps(Dataset[dict[str, Any]]):
     def rows(self, step: int) -> np.ndarray:
         """Indices of the training rows of a step's batch."""
         epoch, index = divmod(step, self._per_epoch)
-        if epoch != self._epoch:
+        order = self._orders.get(epoch)
+        if order is None:
             drawn = epoch_rows(self._groups, self._settings.sampling, self._seed, epoch) if self._groups else None
-            self._order = epoch_batches(self._lengths, self._settings.batch_size, self._seed, epoch, drawn)
-            self._epoch = epoch
-        return self._order[index]
+            order = epoch_batches(self._lengths, self._settings.batch_size, self._seed, epoch, drawn)
+            # The one before stays: one thread may have begun an epoch that another has not. Replaced whole, for both
+            # read it.
+            self._orders = {epoch: order, **{one: each for one, each in self._orders.items() if one == epoch - 1}}
+        return order[index]
 
     def parts(self, step: int) -> int:
         """In how many parts a step's batch is best computed: as few as have some `PART` of length each."""
@@ -141,3 +147,42 @@ class Steps(Dataset[dict[str, Any]]):
         examples = [self._examples[row] for row in rows]
         batch = changed(self._task, examples, self._processor, self._settings, rng, self._neighbours)
         return {name: torch.as_tensor(value) for name, value in {**batch, ROWS: rows}.items()}
+
+
+class Ahead(Dataset[dict[str, Any]]):
+    """Steps of which the next one is made while the model learns from the last, so that it need not wait.
+
+    Attributes:
+        waited: Seconds that steps had to be waited for.
+    """
+
+    def __init__(self, steps: Steps) -> None:
+        self.waited = 0.0
+        self._steps, self._next = steps, dict[int, Future[dict[str, Any]]]()
+        self._maker = ThreadPoolExecutor(1, "batches")
+
+    def __len__(self) -> int:
+        return len(self._steps)
+
+    def __getitem__(self, step: int) -> dict[str, Any]:
+        asked = time.perf_counter()
+        coming = self._next.get(step) or self._maker.submit(self._steps.__getitem__, step)
+        after = step + 1
+        self._next = {after: self._maker.submit(self._steps.__getitem__, after)} if after < len(self) else {}
+        batch = coming.result()
+        self.waited += time.perf_counter() - asked
+        return batch
+
+    def close(self) -> None:
+        """Ends the thread; a batch that it has begun is finished."""
+        self._maker.shutdown(cancel_futures=True)
+
+
+@contextmanager
+def ahead(steps: Steps) -> Iterator[Ahead]:
+    """Steps made ahead, until this is left."""
+    made = Ahead(steps)
+    try:
+        yield made
+    finally:
+        made.close()

@@ -24,7 +24,7 @@ from edgesft.tasks.base import Contract, Example, Task
 from edgesft.train import workers
 from edgesft.train.adapters import adapted
 from edgesft.train.average import AVERAGE
-from edgesft.train.batches import Steps
+from edgesft.train.batches import Steps, ahead
 from edgesft.train.channels import channels_last
 from edgesft.train.checkpoint import WEIGHTS, restore_weights
 from edgesft.train.depth import thawed
@@ -42,6 +42,10 @@ from edgesft.train.trainer import Plan, StepTrainer, arguments
 __all__ = ["FitReport", "fit", "loss_options", "runner"]
 
 
+WAITING = 0.1
+"""Share of the time that a training may wait for its rows before that is said."""
+
+
 @dataclass(frozen=True)
 class FitReport:
     """What a training did.
@@ -52,6 +56,7 @@ class FitReport:
         steps: Steps in all.
         history: Of each evaluation: step, mean loss since the one before, learning rate, metrics.
         seconds: Wall-clock seconds of all the processes that took part.
+        waited: Share of the last one's in which steps waited for their batch.
         arithmetic: `fp32` or `bf16`.
         ranges: Layer → least and greatest value that it can read, where these were learned.
     """
@@ -61,6 +66,7 @@ class FitReport:
     steps: int
     history: Sequence[Mapping[str, Any]]
     seconds: float
+    waited: float
     arithmetic: str
     ranges: Mapping[str, tuple[float, float]] = field(default_factory=dict)
 
@@ -107,6 +113,7 @@ def fit(
     Raises:
         StageError: The loss or a weight became infinite or not a number.
     """
+    began = time.monotonic()
     with training_surroundings():
         options = arguments(settings, work / "partial", seed)
         number_format = arithmetic(settings.arithmetic, options.device)
@@ -125,6 +132,7 @@ def fit(
         with (
             _prepared(gradient),
             workers.exchanging(model) as exchange,
+            ahead(steps) as batches,
             progress.bar(label, len(steps), record.step) as advance,
         ):
             plan = Plan(
@@ -137,13 +145,26 @@ def fit(
                 advance=advance,
                 say=progress.say,
             )
-            trainer = StepTrainer(options, plan, checkpoints, record, gradient, exchange)
+            trainer = StepTrainer(options, plan, checkpoints, record, gradient, batches, exchange)
             if settings.patience is None or record.stale < settings.patience:
                 trainer.train(resume_from_checkpoint=str(checkpoints.at(record.step)) if record.step else None)
             model.to("cpu")
             restore_weights(model, checkpoints.at(record.best_step) / (AVERAGE if settings.average else WEIGHTS))
             learned = ranges(model)
-    return FitReport(record.best, record.best_step, len(steps), record.history, record.seconds, number_format, learned)
+    spent = time.monotonic() - began
+    waited = batches.waited / spent
+    if waited > WAITING:
+        progress.say(f"{label}: {waited:.0%} of the time it waited for its rows; fewer ways of changing them cost less")
+    return FitReport(
+        best=record.best,
+        best_step=record.best_step,
+        steps=len(steps),
+        history=record.history,
+        seconds=record.seconds,
+        waited=waited,
+        arithmetic=number_format,
+        ranges=learned,
+    )
 
 
 def serve() -> None:

@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.utils.data import Dataset
 from transformers import Trainer, TrainerCallback, TrainingArguments
 from transformers.trainer_callback import PrinterCallback
 
@@ -105,6 +106,7 @@ class StepTrainer(Trainer):
         checkpoints: Checkpoints,
         record: Record,
         gradient: Gradient,
+        batches: Dataset[dict[str, Any]],
         exchange: Exchange | None,
     ) -> None:
         self._subject, self._plan, self._record = gradient.model, plan, record
@@ -116,7 +118,7 @@ class StepTrainer(Trainer):
             _Hidden(self._subject),
             options,
             data_collator=lambda items: items[0],
-            train_dataset=gradient.steps,
+            train_dataset=batches,
             callbacks=[_Pace(plan, record, checkpoints, self.average)],
         )
         self.remove_callback(PrinterCallback)
@@ -146,8 +148,8 @@ class StepTrainer(Trainer):
         return torch.tensor(loss, device=self.args.device)
 
     def _no_number(self, loss: float) -> StageError:
-        step, steps = self.state.global_step, self.train_dataset
-        rows = sorted(int(row) + 1 for row in steps.rows(step))  # type: ignore[union-attr]
+        step = self.state.global_step
+        rows = sorted(int(row) + 1 for row in self._gradient.steps.rows(step))
         shown = ", ".join(map(str, rows[:ROWS])) + (f" and {len(rows) - ROWS} more" if len(rows) > ROWS else "")
         kept = f"; the checkpoint of step {self._record.step} is kept" if self._record.step else ""
         return _diverged(f"the loss of step {step + 1} is {loss}, on the training rows {shown}{kept}")

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import time
+
 import numpy as np
 import pytest
 
 from edgesft.train import batches
-from edgesft.train.batches import Steps, epoch_batches, epoch_rows
+from edgesft.train.batches import Steps, ahead, epoch_batches, epoch_rows
 from tests.train.mood import SETTINGS, Mood
 
 
@@ -85,3 +87,39 @@ def test_long_batches_are_computed_in_parts(task: Mood, monkeypatch: pytest.Monk
     rows, longest = steps[0]["input_ids"].shape
     monkeypatch.setattr(batches, "PART", rows * longest / 3)
     assert steps.parts(0) == 3
+
+
+def test_steps_made_ahead_are_the_same_ones(task: Mood) -> None:
+    steps = Steps(task.task, task.processor, task.train, SETTINGS, 0)
+    with ahead(steps) as batches:
+        made = [batches[step] for step in range(3, len(steps))]
+        assert len(batches) == len(steps)
+    for step, batch in enumerate(made, 3):
+        assert all(values.equal(steps[step][name]) for name, values in batch.items())
+
+
+def test_the_next_step_is_made_meanwhile(task: Mood) -> None:
+    class Slow(Steps):
+        def __getitem__(self, step: int) -> dict[str, object]:
+            time.sleep(0.2)
+            return super().__getitem__(step)
+
+    with ahead(Slow(task.task, task.processor, task.train, SETTINGS, 0)) as batches:
+        batches[0]
+        first = batches.waited
+        time.sleep(0.4)
+        batches[1]
+    assert first >= 0.2
+    assert batches.waited - first < 0.1
+
+
+def test_what_goes_wrong_with_a_step_is_raised_where_it_is_asked_for(task: Mood) -> None:
+    class Broken(Steps):
+        def __getitem__(self, step: int) -> dict[str, object]:
+            raise OSError("the file is gone")
+
+    with (
+        ahead(Broken(task.task, task.processor, task.train, SETTINGS, 0)) as batches,
+        pytest.raises(OSError, match="is gone"),
+    ):
+        batches[0]
