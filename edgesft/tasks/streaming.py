@@ -139,8 +139,10 @@ class Streaming(Task, ABC):
         """The same of a file of others.
 
         Raises:
-            InputError: What it takes is no frame.
+            InputError: What it takes is no frame, or it lacks what is said of it.
         """
+        if problems := source.problems():
+            raise InputError(problems)
         given = source.inputs
         name = source.alone("input", given, list(source.states))
         output = source.alone("output", source.outputs, list(source.states.values()))

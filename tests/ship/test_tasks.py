@@ -10,6 +10,7 @@ from edgesft.spec.media import AudioSpec, ImageSpec
 from edgesft.tasks import registry
 from edgesft.tasks.base import Contract
 from edgesft.tasks.speech_enhancement import SpeechEnhancement
+from edgesft.tasks.voice_activity import VoiceActivity
 
 CONTRACTS = {
     "text-classification": Contract("text-classification", ("a", "b"), {"max_length": 8, "temperature": 2.0}),
@@ -29,6 +30,11 @@ CONTRACTS = {
             "states": {"h": {"shape": [1, 2], "output": "h_out"}},
         },
     ),
+    "voice-activity": Contract(
+        "voice-activity",
+        ("speech",),
+        {**VoiceActivity()._said, "input": "x", "output": "y", "states": {"h": {"shape": [1, 2], "output": "h_out"}}},
+    ),
     "arrays": Contract(
         "arrays", ("a", "b"), {"inputs": {"x": {"shape": [3], "dtype": "float32"}}, "metric": "accuracy"}
     ),
@@ -41,7 +47,7 @@ def test_ways(name: str) -> None:
     before, after = task.preparation(contract), task.decoding(contract)
     assert before["kind"] in PREPARATIONS and set(before["columns"]) <= set(task.roles)
     assert after["kind"] in DECODINGS
-    assert after.get("classes", 0) == len(contract.labels)
+    assert after.get("classes", 0) == (0 if after["kind"] == "probability" else len(contract.labels))
     if before["kind"] in ("image", "audio", "frames"):
         assert not list(wrong(before, {**PREPARATIONS[before["kind"]], "kind": {before["kind"]}}, "preparation"))
     assert not list(wrong(after, {**DECODINGS[after["kind"]], "kind": {after["kind"]}}, "decoding"))
