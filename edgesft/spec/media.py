@@ -62,6 +62,10 @@ class AudioSpec(Spec):
     """Cepstral coefficients in place of bands: so many of the lowest of a cosine transform over the bands."""
     normalise: bool = True
     """Whether each band, or the samples, are given mean 0 and deviation 1 within the window: loudness says nothing."""
+    in_graph: Literal["none", "stft", "matmul"] = "none"
+    """Whether the model's file makes the features of samples itself, so that the device need not: by the operator
+    STFT, which adds next to nothing to the file; or by products with matrices, faster, and known to every provider,
+    of 8 bytes for each sample of a frame and each point of its spectrum."""
 
     @model_validator(mode="after")
     def _possible(self) -> Self:
@@ -70,6 +74,8 @@ class AudioSpec(Spec):
             raise ValueError(f"low and high must rise from 0 to {half:g} Hz, half of the rate")
         if self.frame > self.seconds:
             raise ValueError("frame must be at most seconds")
+        if self.in_graph != "none" and self.features == "none":
+            raise ValueError("in_graph must be none where there are no features")
         if (self.coefficients or 0) > self.mels:
             raise ValueError("coefficients must be at most mels")
         return self

@@ -99,6 +99,8 @@ class Graph:
         inputs: Sample inputs by name, in the order of the graph's inputs, batch 2.
         dynamic: Input name → {axis: axis name}; axes of one name are equal.
         outputs: Names of the outputs.
+        prefix: Start of the names of modules that a wrapper added. What is in its module `front` makes features, and
+            stays in float.
     """
 
     name: str
@@ -106,6 +108,11 @@ class Graph:
     inputs: Mapping[str, torch.Tensor]
     dynamic: Mapping[str, Mapping[int, str]]
     outputs: tuple[str, ...]
+    prefix: str = ""
+
+
+FRONT = "front."
+"""Start of the names of nodes that make features of what is fed: their weights are no model's."""
 
 
 class Task(ABC):

@@ -16,7 +16,7 @@ from edgesft.stages.quantize.tables import BLOCK, pack_tables
 from edgesft.stages.quantize.whole import WHOLE, quantize_whole
 from edgesft.stages.quiet import quiet
 from edgesft.stages.writing import write_model
-from edgesft.tasks.base import Batch
+from edgesft.tasks.base import FRONT, Batch
 
 if TYPE_CHECKING:
     import onnx
@@ -263,7 +263,8 @@ def fp16(source: Path, target: Path, *, exclude: Sequence[str] = ()) -> Quantize
     plan = make_plan(source, "fp16", exclude=exclude)
 
     def convert(model: onnx.ModelProto, place: str) -> None:
-        blocked = sorted(matched(exclude, [node.name for node in model.graph.node]))
+        names = [node.name for node in model.graph.node]
+        blocked = sorted({*matched(exclude, names), *(name for name in names if name.startswith(FRONT))})
         onnx.save(convert_float_to_float16(model, keep_io_types=True, node_block_list=blocked), place)
 
     _apply(source, target, convert)

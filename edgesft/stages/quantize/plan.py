@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from edgesft.errors import InputError, Problem, StageError
+from edgesft.tasks.base import FRONT
 
 if TYPE_CHECKING:
     import onnx
@@ -145,6 +146,8 @@ def _reason(
     found = [weights.get(node.input[place]) for place in WEIGHT_INPUTS[node.op_type]]
     if any(weight is None or len(weight.dims) < 2 for weight in found):
         return "product of activations" if node.op_type in ("MatMul", "Gemm") else ""
+    if node.name.startswith(FRONT):
+        return "makes features, in float"
     if node.name in kept:
         return f"exclude pattern '{kept[node.name]}'"
     if node.op_type not in operators:
