@@ -20,6 +20,7 @@ from edgesft.spec.model import ModelSpec
 from edgesft.spec.problems import nearest
 from edgesft.spec.profile import ProfileSpec
 from edgesft.spec.recipe import RecipeSpec
+from edgesft.spec.stages import PruneSpec
 from edgesft.spec.training import ResolvedTraining, TrainingSpec
 from edgesft.store.store import Store
 from edgesft.tasks import registry, source
@@ -112,6 +113,7 @@ def _alone(
     if task:
         problems += _metric_problems(recipe, document, task)
         problems += _training_problems(recipe, document, task)
+        problems += _width_problems(recipe, document, task)
     return profiles, task
 
 
@@ -176,6 +178,16 @@ def _training_problems(recipe: RecipeSpec, document: Document, task: Task) -> li
         if isinstance(spec, TrainingSpec)
         for name in PARTICULAR
         if name not in task.training and (value := getattr(spec, name)) not in (None, AUTO, getattr(usual, name))
+    ]
+
+
+def _width_problems(recipe: RecipeSpec, document: Document, task: Task) -> list[Problem]:
+    """Pruning of what must keep its widths; `auto` leaves that out by itself."""
+    hint = "a smaller model of your own; or leave it out"
+    return [
+        Problem(f"'prune' must be left out for {task.name}: {task.unpruned}", hint, document.where(("stages", index)))
+        for index, spec in enumerate(recipe.stages)
+        if task.unpruned and isinstance(spec, PruneSpec) and spec.latency != AUTO
     ]
 
 

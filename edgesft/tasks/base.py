@@ -132,6 +132,8 @@ class Task(ABC):
     """Norm that gradients are clipped to where `stages: auto` says so."""
     patience: ClassVar[float] = 1.0
     """How many times as long as a small encoder of text a student has to train until it is as good as it gets."""
+    unpruned: ClassVar[str] = ""
+    """Why no width of its models may change; empty where they may."""
     by_row: ClassVar[bool] = False
     """Whether `predict` gives each row what `distributions` has of it, whatever other rows there are."""
     training: frozenset[str] = frozenset()
@@ -264,6 +266,12 @@ class Task(ABC):
     def distributions(self, outputs: Any, batch: Mapping[str, Any]) -> torch.Tensor:
         """What a student learns of a teacher's outputs on a batch: scores before softmax, shape [..., choices]."""
         return self.logits(outputs)
+
+    def apart(self, ours: torch.Tensor, theirs: torch.Tensor) -> torch.Tensor | None:
+        """How far a student's `distributions` are from its teacher's, a scalar; None where they are scores of classes,
+        which are compared after softmax.
+        """
+        return None
 
     @abstractmethod
     def predict(self, run: Run, examples: Sequence[Example], processor: Any, *, batch_size: int = 1) -> np.ndarray:

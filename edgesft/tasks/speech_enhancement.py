@@ -117,6 +117,14 @@ class SpeechEnhancement(Streaming):
         answers: torch.Tensor = outputs[self._output]
         return answers
 
+    def apart(self, ours: torch.Tensor, theirs: torch.Tensor) -> torch.Tensor:
+        """Mean SI-SDR of a student's sounds against its teacher's, negative."""
+        from edgesft.tasks import waveform
+
+        count = ours.shape[1] * self.frames.hop - self.frames.behind
+        mine, taught = (waveform.joined(self.frames, each.float(), count) for each in (ours, theirs))
+        return -waveform.si_sdr(mine, taught).mean()
+
     def predict(self, run: Run, examples: Sequence[Example], processor: Cutting, *, batch_size: int = 1) -> np.ndarray:
         """What each row's answer is worth, float64 of shape [rows, metrics], in the order of `metrics`."""
         found = []

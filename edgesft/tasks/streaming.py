@@ -102,6 +102,7 @@ class Streaming(Task, ABC):
     max_grad_norm: ClassVar[float] = 5.0
     patience: ClassVar[float] = 3.0
     learning_rates: ClassVar[tuple[float, ...]] = (3e-4, 1e-3)
+    unpruned: ClassVar[str] = "what goes from frame to frame has the shapes that model.states says"
     whole: ClassVar[bool]
     """Whether frames follow a sound's end until its last sample's answer is complete."""
 

@@ -129,6 +129,12 @@ class VoiceActivity(Streaming):
         answers: torch.Tensor = outputs[self._output]
         return answers
 
+    def apart(self, ours: torch.Tensor, theirs: torch.Tensor) -> torch.Tensor:
+        """Mean binary cross entropy of a student's probabilities against its teacher's."""
+        from torch.nn.functional import binary_cross_entropy
+
+        return binary_cross_entropy(ours.float().clamp(1e-6, 1 - 1e-6), theirs.float())
+
     def predict(self, run: Run, examples: Sequence[Example], processor: Cutting, *, batch_size: int = 1) -> np.ndarray:
         """The probability of each frame, float32 of shape [rows, frames], 0 behind a sound's end."""
         most = max(processor.frames.count(len(example[SAMPLES]), whole=self.whole) for example in examples)

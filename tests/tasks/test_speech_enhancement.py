@@ -216,6 +216,7 @@ def test_what_is_converted_and_left_out_is_said(tmp_path: Path) -> None:
         (["model.states={}"], "model.states: must have the shape of each state"),
         (["data.folders={speech: .}"], "data.folders: keys must be roles of files"),
         (["data.frames.hop=100"], "hop must be at most window"),
+        (["stages=[{stage: finetune}, {stage: prune, parameters: 0.5}]"], "'prune' must be left out"),
     ],
 )
 def test_bad_recipes(settings: list[str], message: str, tmp_path: Path) -> None:
@@ -223,7 +224,21 @@ def test_bad_recipes(settings: list[str], message: str, tmp_path: Path) -> None:
         check(recipe(tmp_path, (8, 4, 4)), settings)
 
 
+def test_auto_does_all_but_pruning(tmp_path: Path) -> None:
+    stages = check(recipe(tmp_path, (8, 4, 4)), ["stages=auto"]).recipe.stages
+    assert [spec.stage for spec in stages] == ["finetune", "distill", "optimize", "quantize"]
+
+
 def test_states_are_the_module_s(tuned: tuple[Any, Cutting, list[Example]]) -> None:
     source = replace(factory.resolve(api_spec(), Path()), states={"hidden": (24,)})
     with pytest.raises(InputError, match="attribute `states` of the module"):
         TASK.load_model(source, TASK.contract([], TASK.implied(source, {})))
+
+
+def test_a_student_learns_the_sound_of_its_teacher(tuned: tuple[Any, Cutting, list[Example]]) -> None:
+    _, processor, examples = tuned
+    theirs = torch.from_numpy(TASK.collate(examples, processor)["frames"])
+    noise = torch.randn_like(theirs)
+    near, far = (TASK.apart(theirs + share * noise, theirs).item() for share in (0.01, 0.3))
+    assert near < far - 20 < -5
+    assert TASK.apart(3 * theirs, theirs).item() < near
