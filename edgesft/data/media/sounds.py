@@ -55,11 +55,11 @@ class Sounds(Medium):
     def findings(self, split: str, looked: Looked, options: Mapping[str, Any]) -> tuple[list[Problem], list[str]]:
         """What is converted, averaged, cut, and what is silent."""
         total = sum(count for (kind, _), count in looked.seen.items() if kind == RATE)
-        warnings = []
+        warnings, place = [], "data.audio" if "seconds" in options else "data.frames"
         for (kind, value), count in sorted(looked.seen.items()):
             told = f"data.{split}: {count} of {total} sounds"
             if kind == RATE and int(value) != (wanted := options["rate"]):
-                less = f"; no more is heard: a rate of {value} would do" if int(value) < wanted else ""
+                less = f"; no more is heard: {place}.rate={value} would do" if int(value) < wanted else ""
                 warnings.append(f"{told} have {value} samples a second and are converted to {wanted}{less}")
             elif kind == CHANNELS and value != "1":
                 warnings.append(f"{told} have {value} channels, which are averaged")
