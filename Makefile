@@ -4,7 +4,7 @@ VENV ?= .venv
 RUN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test test-slow test-providers providers lint format bench-sst2 bench-clinc150 bench-tasks bench-compression bench-models bench-harness bench-gate bench-finetune bench-bundle bench-providers clean
+.PHONY: demo test test-slow test-providers providers test-kits kits lint format bench-sst2 bench-clinc150 bench-tasks bench-compression bench-models bench-harness bench-gate bench-finetune bench-bundle bench-kits bench-providers clean
 
 # The constraints name the exact set that was tested. The weights' package asks for sentence-transformers, which
 # nothing here needs.
@@ -66,6 +66,15 @@ providers: $(ENVIRONMENTS:%=.providers/%/.ready) .providers/headers/.ready
 test-providers: $(READY) providers
 	$(RUN)/python -m pytest -m providers
 
+# The packages of the kits for Node.js and the browser, about 500 MB; their tests also want node 20 and chromium.
+KITS := node web
+kits: $(KITS:%=.kits/%/.ready)
+.kits/%/.ready: export/%/package.json
+	mkdir -p $(@D) && cp $< $(@D)
+	npm install --prefix $(@D) --ignore-scripts --no-audit --no-fund --no-package-lock && touch $@
+test-kits: $(READY) kits
+	$(RUN)/python -m pytest -m kits
+
 # Five models on every provider that can be had here; half an hour, and models that were measured are not measured again.
 bench-providers: $(READY) providers
 	$(RUN)/python bench/providers.py runs/providers
@@ -95,6 +104,13 @@ bench-finetune: $(READY)
 # Two minutes.
 bench-bundle: $(READY)
 	$(RUN)/python bench/bundle.py --output runs/bundle.json
+
+# A few minutes of training, once; then half a minute.
+bench-kits: $(READY)
+	$(RUN)/python bench/demo_data.py runs/demo-data
+	$(RUN)/edgesft run bench/kits.yaml --output runs/kits
+	$(RUN)/edgesft pack runs/kits --variant model --output runs/kits-bundle.zip --replace
+	$(RUN)/python bench/kits.py runs/kits-bundle.zip --output runs/kits.json
 
 clean:
 	rm -rf $(VENV) runs .pytest_cache .ruff_cache .mypy_cache

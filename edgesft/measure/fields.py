@@ -127,7 +127,7 @@ FIELDS: Mapping[str, Mapping[str, Rule]] = {
     "feedback": {"states": _optional(_rule("an object of text", _table(_text)))},
     "first": {"ns": _duration},
     "warm_up": {"samples": _COUNT, "stable": _rule("true or false", lambda value: isinstance(value, bool))},
-    "time": {"ns": _durations, "energy_uj": _optional(_COUNT)},
+    "time": {"ns": _durations, "batch": _optional(_NUMBER), "energy_uj": _optional(_COUNT)},
     "paced": {
         "ns": _durations,
         "service_ns": _durations,

@@ -174,7 +174,7 @@ def _detail(first: Answer, turns: Sequence[Turn]) -> dict[str, Any]:
 
 
 def _suspicions(series: Sequence[Answer]) -> tuple[str, ...]:
-    """Samples that no model takes: it cannot be known whether the device stalled or its clock jumped forward."""
+    """Samples that are means, and those that no model takes: did the device stall, or its clock jump forward?"""
     middle = median(ns for each in series for ns in each.get("ns"))
     found = [
         f"the device slept, or its clock jumped: line {each.line}, sample {place} took {round(ns / 1e9, 1):g} s "
@@ -184,4 +184,6 @@ def _suspicions(series: Sequence[Answer]) -> tuple[str, ...]:
         if ns > LONG_NS and ns > LONG_TIMES * middle
     ]
     more = [f"and {len(found) - SHOWN} more such samples"] if len(found) > SHOWN else []
-    return (*found[:SHOWN], *more)
+    batch = max(each.get("batch") or 1 for each in series)
+    means = [f"a sample is the mean of {batch} inferences, for the device's clock is coarse"] if batch > 1 else []
+    return (*means, *found[:SHOWN], *more)

@@ -21,6 +21,9 @@ from edgesft.store.store import Store
 from edgesft.tasks import source
 from edgesft.tasks.base import Batch, Contract, Task
 
+TEXTS = ("text", "words", "text-pair")
+"""Kinds of preparation whose rows are texts; those of others are files, and their paths are no device's business."""
+
 CANDIDATES = 64
 """Rows, evenly spaced over the split, of which the golden ones are chosen from the shortest to the longest."""
 
@@ -75,12 +78,12 @@ def chosen(job: Job, contract: Contract, folder: Path, count: int) -> Rows:
     processor = job.task.load_processor(source.resolve(str(folder.absolute()), job.base), contract)
     examples = job.task.encode(candidates, processor, contract)
     row_of = {id(example): row for example, row in zip(examples, candidates, strict=True)}
-    columns = job.task.preparation(contract)["columns"]
+    way = job.task.preparation(contract)
     requests, raw = list[Batch](), list[dict[str, Any] | None]()
     run = late_run(folder / "model.onnx")
     for example in spread(examples, count):
         own = job.task.reached([example], processor, run)
-        told = {name: row_of[id(example)].get(name) for name in columns}
+        told = {name: row_of[id(example)].get(name) for name in way["columns"]} if way["kind"] in TEXTS else {}
         # Of several windows of one row none is what the row alone becomes.
         requests += own
         raw += [told if _is_text(told) and len(own) == 1 else None] * len(own)

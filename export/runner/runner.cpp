@@ -67,6 +67,17 @@ Json options_in(int count, char** words) {
     return options;
 }
 
+/// `--state INPUT=OUTPUT` as `feedback` has it.
+inline Json::Map states_of(const Fields& options) {
+    Json::Map states;
+    for (const std::string& pair : options.words("state")) {
+        std::size_t equals = pair.find('=');
+        if (equals == std::string::npos) throw Refusal("--state must be INPUT=OUTPUT, got " + pair);
+        states.emplace_back(pair.substr(0, equals), pair.substr(equals + 1));
+    }
+    return states;
+}
+
 /// Where the runtime's library is.
 std::string library_of(const Fields& options) {
     std::string told = options.text("runtime");
@@ -86,7 +97,11 @@ int run(const Fields& options) {
         serve(agent, output);
     } else {
         try {
-            measure_alone(agent, output, options);
+            auto write = [&](const Json::Map& reply) { output.write(reply); };
+            Json::Map all = options.members();
+            all.emplace_back("states", states_of(options));
+            Json told = all;
+            measure_alone(agent, write, Fields("options", told), [&] { return requests_in(options.text("inputs")); });
         } catch (const std::exception& error) {  // the reader must find the reason among the lines
             output.write({{"op", nullptr}, {"error", error.what()}});
             code = 1;

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 import time
@@ -17,11 +16,11 @@ import pytest
 
 from edgesft.measure import agent
 from edgesft.measure.recording import recordings
+from tests.export import native
 from tests.measure import models
 
 ROOT = Path(__file__).parents[2]
 SOURCE = ROOT / "export" / "runner"
-HEADERS = Path(os.environ.get("EDGESFT_ORT_HEADERS") or ROOT / ".providers" / "headers").absolute()
 
 Answers = list[dict[str, Any]]
 Both = Callable[..., tuple[Answers, Answers]]
@@ -58,26 +57,13 @@ int main(int, char** words) {
 @pytest.fixture(scope="session")
 def runner(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The program, built once."""
-    if not (shutil.which("make") and shutil.which(os.environ.get("CXX", "g++"))):
-        pytest.skip("make and g++ build the runner, and one of them is not here")
-    if not (HEADERS / "onnxruntime_c_api.h").is_file():
-        pytest.skip(f"{HEADERS} has no onnxruntime_c_api.h: export/runner/headers.sh fetches it")
-    out = tmp_path_factory.mktemp("runner")
-    command = ["make", "-C", str(SOURCE), f"HEADERS={HEADERS}", f"OUT={out}"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=600)
-    assert done.returncode == 0, done.stderr
-    return out / "runner"
+    return native.made(SOURCE, tmp_path_factory.mktemp("runner")) / "runner"
 
 
 @pytest.fixture(scope="session")
 def library() -> Path:
     """The runtime that the reference has, too."""
-    import onnxruntime
-
-    found = sorted(Path(onnxruntime.__file__).parent.glob("capi/libonnxruntime.so*"))
-    if not found:
-        pytest.skip("this onnxruntime has no library of its own, as those for Linux have")
-    return found[0]
+    return native.library()
 
 
 def talk(command: Sequence[str | Path], lines: Sequence[Any], environment: dict[str, str] | None = None) -> Answers:
@@ -502,7 +488,7 @@ def test_what_a_machine_tells_is_read_as_the_reference_reads_it(arm: bool, runne
     (tmp_path / "tell.cpp").write_text(MACHINE)
     program = tmp_path / "tell"
     compiler = os.environ.get("CXX", "g++")
-    command = [compiler, "-std=c++17", f"-I{SOURCE}", "-o", program, tmp_path / "tell.cpp"]
+    command = [compiler, "-std=c++17", f"-I{SOURCE.parent / 'native'}", "-o", program, tmp_path / "tell.cpp"]
     subprocess.run(command, check=True, timeout=300)
     done = subprocess.run([program, before, after], capture_output=True, text=True, check=True, timeout=60)
     machine, conditions, energy = map(json.loads, done.stdout.splitlines())

@@ -272,6 +272,14 @@ def test_merged_figures(file: Path) -> None:
 # Suspicions -----------------------------------------------------------------------------------------------------------
 
 
+def test_means_of_a_coarse_clock_decide_nothing(file: Path) -> None:
+    (found,) = read(file, lines(time={"batch": 4}))
+    assert found.suspicions == ("a sample is the mean of 4 inferences, for the device's clock is coarse",)
+    assert read(file, lines(time={"batch": 1}))[0].suspicions == ()
+    with pytest.raises(InputError, match="batch"):
+        read(file, lines(time={"batch": 0}))
+
+
 def test_a_sample_that_no_model_takes_is_suspicious(file: Path) -> None:
     slept = lines()
     slept[7]["ns"] = [MS] * 11 + [3600 * 1000 * MS]

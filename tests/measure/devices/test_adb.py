@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import os
 import platform
-import shutil
-import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -28,7 +26,8 @@ from edgesft.measure.subject import Subject
 from edgesft.progress import Progress
 from edgesft.report import bench as report
 from edgesft.spec.profile import MeasureSpec
-from tests.export.test_runner import HEADERS, SOURCE
+from tests.export import native
+from tests.export.test_runner import SOURCE
 from tests.measure import models
 from tests.measure.devices import fake_adb
 from tests.measure.devices.sshd import children, kill, marked, wait_for
@@ -45,15 +44,7 @@ Make = Callable[..., Adb]
 @pytest.fixture(scope="session")
 def runner(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The program, built quickly: what it computes with is in the library."""
-    if not (shutil.which("make") and shutil.which(os.environ.get("CXX", "g++"))):
-        pytest.skip("make and g++ build the runner, and one of them is not here")
-    if not (HEADERS / "onnxruntime_c_api.h").is_file():
-        pytest.skip(f"{HEADERS} has no onnxruntime_c_api.h: export/runner/headers.sh fetches it")
-    out = tmp_path_factory.mktemp("runner")
-    command = ["make", "-C", str(SOURCE), f"HEADERS={HEADERS}", f"OUT={out}", "CXXFLAGS=-O0"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=600)
-    assert done.returncode == 0, done.stderr
-    return out / "runner"
+    return native.made(SOURCE, tmp_path_factory.mktemp("runner"), CXXFLAGS="-O0") / "runner"
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,188 @@
+// The application: a bundle that answers rows.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "alone.hpp"
+#include "decode.hpp"
+#include "golden.hpp"
+
+namespace edgesft {
+
+/// How a model is measured; the names are those of the agent's command line.
+struct Measuring {
+    std::int64_t samples = 300, rounds = 20;
+    double seconds = 5.0, warmup_seconds = 5.0;
+};
+
+class Kit {
+  public:
+    /// Opens a bundle that is whole, and loads the model that this device takes.
+    ///
+    /// Args:
+    ///     path: Folder or archive.
+    ///     library: ONNX Runtime's.
+    ///     providers: That may run the model, the best first; without any, all that the runtime has of its own.
+    ///     threads: Of an inference.
+    Kit(const std::string& path, const std::string& library, std::vector<std::string> providers, std::int64_t threads)
+        : bundle_(path), library_(library), threads_(threads) {
+        bundle_.check();
+        try {
+            runtime_ = std::make_unique<Runtime>(library);
+        } catch (const Refusal& error) {
+            throw Unavailable(error.what());
+        }
+        std::vector<std::string> there = runtime_->providers();
+        for (const std::string& name : providers) {
+            if (!has(there, name)) throw Unavailable("provider must be one that the runtime has, got " + name);
+        }
+        utsname system{};
+        uname(&system);
+        // It sends what it is asked to a server: no device has it of its own.
+        there.erase(std::remove(there.begin(), there.end(), "AzureExecutionProvider"), there.end());
+        device_ = {providers.empty() ? there : providers, runtime_->version, system.machine};
+        load();
+        prepare_ = std::make_unique<Preparation>(bundle_);
+        decode_ = std::make_unique<Decoding>(bundle_);
+    }
+
+    Kit(const Kit&) = delete;  // what it prepares with looks into its bundle
+    Kit& operator=(const Kit&) = delete;
+
+    /// The answer to a raw row. Throws BadInput where it cannot be read.
+    Answer answer(const Row& row) {
+        Prepared prepared = (*prepare_)(row);
+        std::vector<Arrays> outputs;
+        Arrays states = zeros();
+        for (const Request& request : prepared.requests) {
+            Arrays feeds = request.feeds;
+            feeds.insert(feeds.end(), states.begin(), states.end());
+            outputs.push_back((*model_)(feeds));
+            for (auto& [name, value] : states) value = array_named(outputs.back(), contract().object("states").text(name));
+        }
+        return (*decode_)(prepared, outputs);
+    }
+
+    /// What is fed of a raw row, an object an inference: for those who compare preparations.
+    Json inputs(const Row& row) const {
+        Json::List found;
+        for (const Request& request : (*prepare_)(row).requests) {
+            Json::Map feeds;
+            for (const auto& [name, array] : request.feeds) feeds.emplace_back(name, json_of(array));
+            found.push_back(feeds);
+        }
+        return found;
+    }
+
+    /// What is wrong with the answers to the golden rows, of every variant that the model's provider can run.
+    std::vector<std::string> golden() const {
+        Golden rows(bundle_);
+        std::vector<std::string> wrong = rows.check(*prepare_);
+        for (const Json& variant : Fields("manifest", bundle_.manifest()).list("variants")) {
+            if (!fits(variant, device_, model_->provider)) continue;
+            Model own(*runtime_, bundle_, variant, model_->provider, threads_);
+            for (const std::string& line : rows.check(own)) wrong.push_back(line);
+        }
+        return wrong;
+    }
+
+    /// What it is, and what of it this device takes.
+    Json about() const {
+        Fields manifest("manifest", bundle_.manifest());
+        return Json::Map{{"name", manifest.text("name")},
+                         {"version", manifest.whole("version", 1)},
+                         {"task", contract().text("task")},
+                         {"labels", contract().words("labels")},
+                         {"reads", prepare_->kind()},
+                         {"variant", Fields("variant", model_->variant).text("name")},
+                         {"provider", model_->provider}};
+    }
+
+    /// The first column of a row: what a file is given as.
+    const std::vector<std::string>& columns() const { return prepare_->columns(); }
+    const std::string& reads() const { return prepare_->kind(); }
+
+    /// Writes latency in the agent's answers, one after another, on rows or, without any, on the golden ones.
+    void measure(const std::vector<Row>& rows, const Measuring& how, const Write& write) {
+        std::vector<Arrays> requests;
+        Arrays states = zeros();
+        for (const Row& row : rows) {
+            for (Request& request : (*prepare_)(row).requests) {
+                request.feeds.insert(request.feeds.end(), states.begin(), states.end());
+                requests.push_back(model_->padded(request.feeds));
+            }
+        }
+        if (requests.empty()) {
+            for (const Arrays& feeds : Golden(bundle_).inputs) requests.push_back(model_->padded(feeds));
+        }
+        Unpacked file(bundle_, Fields("variant", model_->variant));
+        Json options = Json::Map{{"model", file.path()},
+                                 {"provider", model_->provider},
+                                 {"threads", threads_},
+                                 {"samples", how.samples},
+                                 {"seconds", how.seconds},
+                                 {"rounds", how.rounds},
+                                 {"warmup-seconds", how.warmup_seconds},
+                                 {"states", *contract().find("states")}};
+        model_.reset();  // or its memory would be the agent's, too
+        std::string failure;
+        try {
+            Agent agent(library_);
+            measure_alone(agent, write, Fields("options", options), [&] { return requests; });
+        } catch (const Refusal& error) {
+            failure = error.what();
+        }
+        load();
+        if (!failure.empty()) throw Unavailable(failure);
+    }
+
+  private:
+    Fields contract() const { return Fields("contract", bundle_.contract()); }
+
+    /// A provider that is there and does not start is passed over.
+    void load() {
+        const Json::List& variants = Fields("manifest", bundle_.manifest()).list("variants");
+        std::string reasons;
+        for (Device left = device_; auto found = select(variants, left);) {
+            auto& [variant, provider] = *found;
+            try {
+                model_ = std::make_unique<Model>(*runtime_, bundle_, variant, provider, threads_);
+                return;
+            } catch (const Broken& error) {
+                if (provider == CPU) throw;
+                reasons += std::string("; ") + error.what();
+                left.providers.erase(std::find(left.providers.begin(), left.providers.end(), provider));
+            }
+        }
+        throw Unavailable("a variant must fit this device, got none for onnxruntime " + device_.runtime + " on " +
+                          device_.architecture + reasons);
+    }
+
+    /// The states before anything was heard.
+    Arrays zeros() const {
+        Arrays found;
+        for (const Json& input : contract().list("inputs")) {
+            Fields value("inputs", input);
+            if (!contract().object("states").given(value.text("name"))) continue;
+            Array array{dtype_named(value.text("dtype")), shape_of(value), {}, {}};
+            array.bytes.assign(elements(array.shape) * array.dtype.bytes, 0);
+            found.emplace_back(value.text("name"), std::move(array));
+        }
+        return found;
+    }
+
+    Bundle bundle_;
+    std::string library_;
+    std::int64_t threads_;
+    Device device_;
+    std::unique_ptr<Runtime> runtime_;
+    std::unique_ptr<Model> model_;
+    std::unique_ptr<Preparation> prepare_;
+    std::unique_ptr<Decoding> decode_;
+};
+
+}  // namespace edgesft

@@ -1,0 +1,230 @@
+// Raw row → the model's inputs, as the contract's `preparation` says (export/BUNDLE.md).
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <memory>
+#include <sstream>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "bundle.hpp"
+#include "request.hpp"
+#include "spectrum.hpp"
+#include "tokenizer.hpp"
+
+namespace edgesft {
+
+class Preparation {
+  public:
+    /// Throws Broken where the contract says what this kit does not know.
+    explicit Preparation(const Bundle& bundle) : contract_(bundle.contract()), said_(*contract_.find("preparation")) {
+        Fields said("preparation", said_);
+        kind_ = said.text("kind");
+        columns_ = said.words("columns");
+        if (columns_.empty()) columns_ = {"audio"};  // sound as it comes has no rows
+        if (kind_ == "text" || kind_ == "words" || kind_ == "text-pair") {
+            if (!said.given("tokenizer")) throw Broken("contract.json: preparation.tokenizer must name a file, got none");
+            Json tokenizer = bundle.json(said.text("tokenizer"));
+            tokenizer_ = std::make_unique<Tokenizer>(tokenizer, said.flag("split_special_tokens"));
+            cut_ = {static_cast<std::size_t>(said.whole("max_length", 1)),
+                    static_cast<std::size_t>(said.given("stride") ? said.whole("stride", 0) : 0),
+                    said.text("truncation_side") == "left"};
+        } else if (kind_ == "audio") {
+            listener_ = std::make_unique<Listener>(said);
+        } else if (kind_ != "image" && kind_ != "frames" && kind_ != "arrays") {
+            throw Broken("contract.json: preparation.kind must be one that this kit knows, got '" + kind_ + "'");
+        }
+        if (kind_ == "frames" || kind_ == "image" || kind_ == "audio") {
+            name_ = kind_ == "frames" ? said.text("input") : Fields("inputs", Fields("contract", contract_).list("inputs")[0]).text("name");
+        }
+    }
+
+    const std::string& kind() const { return kind_; }
+    const std::vector<std::string>& columns() const { return columns_; }
+
+    Prepared operator()(const Row& row) const {
+        if (tokenizer_) return texts(row);
+        if (kind_ == "image") return picture(row);
+        if (kind_ == "arrays") return arrays(row);
+        return kind_ == "audio" ? sound(row) : frames(row);
+    }
+
+  private:
+    std::string text(const Row& row, std::size_t column) const {
+        const Json& found = column_of(row, columns_[column]);
+        if (!found.as<std::string>()) refuse_input(columns_[column], "text", found);
+        return *found.as<std::string>();
+    }
+
+    [[noreturn]] static void refuse_input(const std::string& name, const char* wanted, const Json& got) {
+        throw BadInput("'" + name + "' must be " + wanted + ", got " + shown(&got));
+    }
+
+    Request request(const Tokens& tokens) const {
+        Request found;
+        std::vector<std::int64_t> mask(tokens.size(), 1), shape = {1, static_cast<std::int64_t>(tokens.size())};
+        Fields said("preparation", said_);
+        for (const auto& [name, part] : said.texts("fields")) {
+            const auto& values = part == "ids" ? tokens.ids : part == "type_ids" ? tokens.types : mask;
+            found.feeds.emplace_back(name, array_of_numbers("int64", shape, values));
+        }
+        return found;
+    }
+
+    Prepared texts(const Row& row) const {
+        Prepared found;
+        if (kind_ == "text") {
+            found.requests.push_back(request(tokenizer_->encode(text(row, 0), cut_)));
+        } else if (kind_ == "words") {
+            std::vector<std::string> words = words_of(column_of(row, columns_[0]));
+            Tokens tokens = tokenizer_->encode(words, cut_);
+            Request made = request(tokens);
+            made.first_tokens.assign(words.size(), -1);
+            for (std::size_t place = tokens.size(); place-- > 0;) {
+                if (tokens.words[place] >= 0) {
+                    made.first_tokens[static_cast<std::size_t>(tokens.words[place])] = static_cast<int>(place);
+                }
+            }
+            found.requests.push_back(std::move(made));
+        } else {
+            std::string passage = text(row, 1);
+            found.passage = characters_of(passage);
+            for (const Tokens& tokens : tokenizer_->windows(text(row, 0), passage, cut_)) {
+                Request made = request(tokens);
+                for (std::size_t place = 0; place < tokens.size(); ++place) {
+                    made.covered.push_back(tokens.sequences[place] == 1 ? tokens.covered[place] : std::pair(-1, -1));
+                }
+                found.requests.push_back(std::move(made));
+            }
+        }
+        return found;
+    }
+
+    std::vector<std::string> words_of(const Json& value) const {
+        std::vector<std::string> words;
+        if (const std::string* text = value.as<std::string>()) {
+            std::istringstream stream(*text);
+            for (std::string word; stream >> word;) words.push_back(word);
+            return words;
+        }
+        if (!value.as<Json::List>()) refuse_input(columns_[0], "a list of words, or text", value);
+        for (const Json& each : *value.as<Json::List>()) {
+            if (!each.as<std::string>()) refuse_input(columns_[0], "a list of words, or text", value);
+            words.push_back(*each.as<std::string>());
+        }
+        return words;
+    }
+
+    Prepared picture(const Row& row) const {
+        Fields said("preparation", said_);
+        Picture found = coloured(row.picture ? *row.picture : picture_in(text(row, 0)), said.text("colour"));
+        if (const Json* resize = said.given("resize")) {
+            int height = 0, width = 0;
+            if (const std::int64_t* side = resize->as<std::int64_t>()) {
+                bool upright = found.height > found.width;
+                int shorter = std::min(found.height, found.width), longer = std::max(found.height, found.width);
+                height = width = static_cast<int>(*side);
+                (upright ? height : width) = static_cast<int>(static_cast<double>(*side * longer) / shorter);
+            } else {
+                height = static_cast<int>(said.wholes("resize").at(0)), width = static_cast<int>(said.wholes("resize").at(1));
+            }
+            found = resized(found, height, width, said.text("resample"));
+        }
+        if (said.given("crop")) {
+            std::vector<std::int64_t> crop = said.wholes("crop");
+            found = cropped(found, static_cast<int>(crop.at(0)), static_cast<int>(crop.at(1)));
+        }
+        Prepared made;
+        made.requests.push_back({{{name_, pixels_of(said, found)}}, {}, {}});
+        return made;
+    }
+
+    Samples heard(const Row& row, int rate) const {
+        Sound found = row.sound ? *row.sound : sound_in(text(row, 0));
+        return resampled(found.samples, found.rate ? found.rate : rate, rate);
+    }
+
+    Prepared sound(const Row& row) const {
+        auto [values, shape] = (*listener_)(heard(row, listener_->rate));
+        shape.insert(shape.begin(), 1);
+        Prepared made;
+        made.requests.push_back({{{name_, array_of_numbers("float32", shape, values)}}, {}, {}});
+        return made;
+    }
+
+    Prepared frames(const Row& row) const {
+        Fields said("preparation", said_), contract("contract", contract_);
+        Prepared made;
+        made.rate = static_cast<int>(said.whole("rate", 1));
+        Samples samples = heard(row, made.rate);
+        if (samples.empty()) throw BadInput("a sound must have at least one sample, got none");
+        for (double sample : samples) {
+            if (!std::isfinite(sample)) throw BadInput("samples must be finite: cut the sound where they are not");
+        }
+        Framing framing(said);
+        std::vector<std::int64_t> shape;
+        for (const Json& input : contract.list("inputs")) {
+            Fields value("inputs", input);
+            if (value.text("name") == name_) shape = shape_of(value);
+        }
+        bool overlaps = contract.object("decoding").text("kind") == "frames";
+        made.samples = samples.size();
+        std::size_t all = samples.size() + (overlaps ? framing.window - framing.hop : 0);
+        std::size_t count = (all + framing.hop - 1) / framing.hop;
+        samples.resize(count * framing.hop);
+        Framer frame(framing);
+        for (std::size_t hop = 0; hop < count; ++hop) {
+            Array array = array_of_numbers("float32", shape, frame(samples.data() + hop * framing.hop));
+            made.requests.push_back({{{name_, std::move(array)}}, {}, {}});
+        }
+        return made;
+    }
+
+    /// Arrays of an npz file; of a model with states one after another, from the first axis.
+    Prepared arrays(const Row& row) const {
+        Fields contract("contract", contract_);
+        const Json* file = row.columns.find("file");
+        if (!file || !file->as<std::string>()) throw BadInput("a row of arrays must have 'file', an npz file");
+        Arrays all = Npz(*file->as<std::string>()).arrays();
+        Json::Map states = contract.object("states").members();
+        Prepared made;
+        for (const Json& input : contract.list("inputs")) {
+            Fields value("inputs", input);
+            std::string name = value.text("name");
+            auto same = [&](const auto& each) { return each.first == name; };
+            if (std::any_of(states.begin(), states.end(), same)) continue;
+            auto found = std::find_if(all.begin(), all.end(), same);
+            if (found == all.end()) throw BadInput("a row must have '" + name + "'");
+            Array array = found->second;
+            if (array.shape.size() + 1 == value.list("shape").size()) array.shape.insert(array.shape.begin(), 1);
+            if (array.shape.size() != value.list("shape").size() || array.dtype.name != dtype_named(value.text("dtype")).name) {
+                throw BadInput("'" + name + "' must be " + value.text("dtype") + " with as many axes as the model's input");
+            }
+            auto frames = states.empty() ? std::int64_t{1} : array.shape[0];
+            if (made.requests.empty()) made.requests.resize(static_cast<std::size_t>(frames));
+            if (frames < 1 || made.requests.size() != static_cast<std::size_t>(frames)) {
+                throw BadInput("arrays must have at least one frame, and as many each");
+            }
+            std::size_t bytes = array.bytes.size() / static_cast<std::size_t>(frames);
+            if (!states.empty()) array.shape[0] = 1;
+            for (std::size_t frame = 0; frame < made.requests.size(); ++frame) {
+                auto begin = array.bytes.begin() + static_cast<std::ptrdiff_t>(frame * bytes);
+                Array part{array.dtype, array.shape, {begin, begin + static_cast<std::ptrdiff_t>(bytes)}, {}};
+                made.requests[frame].feeds.emplace_back(name, std::move(part));
+            }
+        }
+        return made;
+    }
+
+    const Json& contract_;
+    const Json& said_;
+    std::string kind_, name_;
+    std::vector<std::string> columns_;
+    std::unique_ptr<Tokenizer> tokenizer_;
+    std::unique_ptr<Listener> listener_;
+    Cut cut_{};
+};
+
+}  // namespace edgesft

@@ -1,0 +1,184 @@
+"""A bundle's model in ONNX Runtime, of the variant that this device takes."""
+
+from __future__ import annotations
+
+import os
+import platform
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # newer runtimes report the model's name to their maker
+
+import numpy as np
+import onnxruntime
+
+from kit.bundle import Bundle
+from kit.errors import BrokenError, InputError, UnavailableError
+from kit.variant import Device, fits, select
+
+CPU = "CPUExecutionProvider"
+
+ELSEWHERE = "AzureExecutionProvider"
+"""Sends what it is asked to a server: no device has it of its own."""
+
+Arrays = Mapping[str, np.ndarray]
+
+
+class Model:
+    """A session.
+
+    Attributes:
+        variant: What the manifest says of its file.
+        provider: What runs it.
+        outputs: Names of what it answers.
+    """
+
+    def __init__(self, bundle: Bundle, variant: Mapping[str, Any], provider: str, threads: int) -> None:
+        """Loads it.
+
+        Raises:
+            UnavailableError: The provider did not start.
+            BrokenError: ONNX Runtime does not take the file.
+        """
+        self.variant, self.provider, self.states = variant, provider, bundle.contract["states"]
+        self._fixed: Mapping[str, Any] = variant["fixed"]
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads, options.inter_op_num_threads, options.log_severity_level = threads, 1, 3
+        providers = list(dict.fromkeys((provider, CPU)))
+        try:
+            with source(bundle, variant) as file:
+                self._session = onnxruntime.InferenceSession(file, options, providers=providers)
+        except Exception as error:  # ONNX Runtime raises unrelated types of its own
+            # Another provider may be at fault: one that is there and finds no hardware, or cannot compile the model.
+            refusal = BrokenError if provider == CPU else UnavailableError
+            raise refusal(f"{variant['file']}: must load in ONNX Runtime, got: {error}") from error
+        if provider not in self._session.get_providers():
+            raise UnavailableError(f"{provider} must start on this device, got a session without it")
+        self._session.disable_fallback()
+        self.outputs = [value.name for value in self._session.get_outputs()]
+
+    def __call__(self, feeds: Arrays) -> dict[str, np.ndarray]:
+        """One inference: outputs by name.
+
+        Raises:
+            InputError: It does not take such feeds.
+        """
+        try:
+            found = self._session.run(self.outputs, self.padded(feeds))
+        except Exception as error:  # the same
+            raise InputError(f"the model must take what it is fed, got: {error}") from error
+        return self._cut(dict(zip(self.outputs, found, strict=True)), feeds)
+
+    def close(self) -> None:
+        """Gives back the memory that the session has."""
+        del self._session
+
+    def padded(self, feeds: Arrays) -> dict[str, np.ndarray]:
+        """Feeds with zeros behind what they are, up to the sizes that axes were fixed at.
+
+        Raises:
+            InputError: One is longer.
+        """
+        found = dict(feeds)
+        for name, axes in self._fixed.get("inputs", {}).items():
+            lacking = [(0, 0)] * feeds[name].ndim
+            for axis, called in axes.items():
+                size, got = self._fixed["sizes"][called], feeds[name].shape[int(axis)]
+                if got > size:
+                    raise InputError(
+                        f"axis {axis} of '{name}' must be at most {size}, got {got}: the model was fixed at it"
+                    )
+                lacking[int(axis)] = (0, size - got)
+            found[name] = np.pad(feeds[name], lacking)
+        return found
+
+    def _cut(self, outputs: dict[str, np.ndarray], feeds: Arrays) -> dict[str, np.ndarray]:
+        """Outputs without what stands for the padding."""
+        real = {
+            called: feeds[name].shape[int(axis)]
+            for name, axes in self._fixed.get("inputs", {}).items()
+            for axis, called in axes.items()
+        }
+        for name, axes in self._fixed.get("outputs", {}).items():
+            cut = [slice(None)] * outputs[name].ndim
+            for axis, called in axes.items():
+                cut[int(axis)] = slice(real.get(called))
+            outputs[name] = outputs[name][tuple(cut)]
+        return outputs
+
+
+def device(providers: Sequence[str] = ()) -> Device:
+    """This device, with the providers that were asked for, or all that its runtime has of its own.
+
+    Raises:
+        UnavailableError: The runtime lacks one that was asked for.
+    """
+    there = onnxruntime.get_available_providers()
+    if lacking := [name for name in providers if name not in there]:
+        raise UnavailableError(f"provider must be one of {', '.join(there)}, got {lacking[0]}")
+    return Device(
+        list(providers) or [name for name in there if name != ELSEWHERE], onnxruntime.__version__, platform.machine()
+    )
+
+
+def load(bundle: Bundle, here: Device, threads: int) -> Model:
+    """The model that a device takes; a provider that is there and does not start is passed over.
+
+    Raises:
+        UnavailableError: There is none for this device.
+    """
+    left, reasons = list(here.providers), list[str]()
+    while found := select(bundle.manifest["variants"], Device(left, here.runtime, here.architecture)):
+        try:
+            return Model(bundle, *found, threads)
+        except UnavailableError as error:
+            reasons.append(str(error))
+            left.remove(found[1])
+    names = ", ".join(each["name"] for each in bundle.manifest["variants"])
+    got = f"{names} for onnxruntime {here.runtime} on {here.architecture} with {', '.join(here.providers)}"
+    raise UnavailableError("; ".join([f"a variant must fit this device, got none of {got}", *reasons]))
+
+
+def running(bundle: Bundle, here: Device, provider: str, threads: int) -> Iterator[Model]:
+    """Every model that a provider of the device can run."""
+    for variant in bundle.manifest["variants"]:
+        if fits(variant, here, provider):
+            yield Model(bundle, variant, provider, threads)
+
+
+@contextmanager
+def source(bundle: Bundle, variant: Mapping[str, Any]) -> Iterator[str | bytes]:
+    """What a session is made of: a path in a folder; of an archive the bytes, where a model is one file."""
+    if not bundle.packed:
+        yield str(bundle.path / variant["file"])
+    elif len(variant["files"]) == 1:
+        yield bytes(bundle.view(variant["file"]))
+    else:
+        with unpacked(bundle, variant) as file:
+            yield str(file)
+
+
+@contextmanager
+def unpacked(bundle: Bundle, variant: Mapping[str, Any]) -> Iterator[Path]:
+    """A variant's file with what lies beside it, in a folder of its own where the bundle is an archive."""
+    if not bundle.packed:
+        yield bundle.path / variant["file"]
+        return
+    with tempfile.TemporaryDirectory() as place:
+        for name in variant["files"]:
+            (Path(place) / name).parent.mkdir(parents=True, exist_ok=True)
+            (Path(place) / name).write_bytes(bundle.view(name))
+        yield Path(place) / variant["file"]
+
+
+def array(said: Mapping[str, Any]) -> np.ndarray:
+    """An array from its JSON form (export/PROTOCOL.md)."""
+    import base64
+
+    if said["dtype"] == "string":
+        return np.asarray(said["data"], object).reshape(said["shape"])
+    raw = base64.b64decode(said["data"], validate=True)
+    return np.frombuffer(raw, np.dtype(said["dtype"]).newbyteorder("<")).astype(said["dtype"]).reshape(said["shape"])

@@ -1,0 +1,79 @@
+"""Bundles that kits open, made once; the kit in Python is imported from where it lies."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.export import bundles, kinds, native, streams
+from tests.export.chromium import WEBGPU, Chromium
+from tests.export.script import Probe, installed, node
+
+KIT = Path(__file__).parents[2] / "export" / "python"
+
+sys.path.insert(0, str(KIT))
+
+
+@pytest.fixture(scope="session")
+def made(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Kind → the three bundles' folders; read only."""
+    return bundles.write(tmp_path_factory.mktemp("bundles"))
+
+
+@pytest.fixture(scope="session")
+def streamed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Kind → the folders of two bundles of sound in frames; read only."""
+    return streams.write(tmp_path_factory.mktemp("streams"))
+
+
+@pytest.fixture(scope="session")
+def runs_of(tmp_path_factory: pytest.TempPathFactory) -> dict[str, kinds.Made]:
+    """Task → a run and its bundle; read only."""
+    return kinds.write(tmp_path_factory.mktemp("kinds"))
+
+
+@pytest.fixture(scope="session")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of the program and the library, built without optimisation: a test's time is the compiler's."""
+    return native.made(native.ROOT / "export" / "cpp", tmp_path_factory.mktemp("cpp"), CXXFLAGS="-O0")
+
+
+@pytest.fixture
+def run(built: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """The program."""
+    return lambda *words, code=0: native.program(built / "kit", words, code)
+
+
+@pytest.fixture(scope="session")
+def probe() -> Iterator[Probe]:
+    """Asks the kits' JavaScript."""
+    found = Probe()
+    yield found
+    found.close()
+
+
+@pytest.fixture(scope="session")
+def web_kit(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The kit with its packages."""
+    node()
+    return installed("web", tmp_path_factory.mktemp("web"))
+
+
+@pytest.fixture(scope="session")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], Chromium]]:
+    """A browser for a provider, started when it is first asked for."""
+    found: dict[str, Chromium] = {}
+
+    def get(provider: str = "wasm") -> Chromium:
+        if provider not in found:
+            flags = WEBGPU if provider == "webgpu" else ()
+            found[provider] = Chromium(tmp_path_factory.mktemp(f"profile-{provider}"), *flags)
+        return found[provider]
+
+    yield get
+    for each in found.values():
+        each.close()
