@@ -121,33 +121,3 @@ class Frames:
 def taper(name: str, window: int) -> np.ndarray:
     """What a frame is multiplied by, float64 of shape [window]: 1, or the square root of a periodic Hann window."""
     return np.ones(window) if name == "none" else np.sin(np.pi * np.arange(window) / window)
-
-
-class Stream:
-    """One stream on a device: `hop` samples in, a frame for the model; its answer in, `hop` samples out."""
-
-    def __init__(self, frames: Frames) -> None:
-        """Begins at the start of a sound."""
-        self._frames = frames
-        self._heard, self._said = np.zeros(frames.window), np.zeros(frames.window)
-
-    def feed(self, samples: np.ndarray) -> np.ndarray:
-        """The frame that ends with these samples, float32.
-
-        Args:
-            samples: Shape [hop].
-        """
-        frames = self._frames
-        self._heard = np.concatenate([self._heard[frames.hop :], samples])
-        return frames.framed(self._heard)
-
-    def take(self, answer: np.ndarray) -> np.ndarray:
-        """The samples that this answer completes, float32 of shape [hop]; they lie `behind` those that were fed.
-
-        Args:
-            answer: To the frame that was fed last, without axes before it.
-        """
-        frames = self._frames
-        self._said = self._said + frames.sounded(answer)
-        done, self._said = self._said[: frames.hop], np.pad(self._said[frames.hop :], (0, frames.hop))
-        return (done / frames.gain).astype(np.float32)
