@@ -7,6 +7,7 @@
   the pretrained nets have seen those of train, and know them by heart as no smaller net can.
 - `signs`: arrays. Photographs of hands that sign digits, as the person detector of MLPerf Tiny reads its pictures.
 - `keywords`: arrays. Spoken digits as MLPerf Tiny's keyword net reads them: the cepstrum of their first second.
+- `voice`: voice activity. Five seconds of noise of ESC-10, into which digits are spoken, and when.
 
     python bench/task_data.py runs/task-data       (EDGESFT_DATA names the folder of the data sets)
 """
@@ -26,6 +27,8 @@ from typing import Any
 import numpy as np
 import soundfile
 from PIL import Image
+
+from edgesft.data.media.audio import resampled
 
 SIDE = 96
 """Pixels of a photograph's side."""
@@ -111,6 +114,39 @@ def cepstrum(samples: np.ndarray, rate: int) -> np.ndarray:
     return ((found - found.mean(0)) / (found.std(0) + 1e-3)).astype(np.float32)
 
 
+def voice(source: Path, split: str, out: Path, count: int) -> None:
+    """Sounds with noise and up to three digits in them, and a table that says when these are spoken.
+
+    The noises of the two splits are other ones, as are the digits. Both are mixed at 8000 samples a second, which is
+    all that the digits have, and brought to the 16000 that models take.
+    """
+    rng = np.random.default_rng(len(split))
+    with (source / "enhance_fsdd_esc" / "mix.csv").open(encoding="utf-8") as table:
+        rows = [row for row in csv.DictReader(table) if row["split"] == split]
+    noises = sorted({row["noise"] for row in rows})
+    (out / split).mkdir(parents=True, exist_ok=True)
+    table = ["audio,speech\n"]
+    for number in range(count):
+        found, rate = soundfile.read(source / "audio_noise_esc" / noises[number % len(noises)])
+        sound, spoken, place = resampled(found, rate, 8000), list[list[float]](), 0
+        for row in (rows[int(each)] for each in rng.integers(len(rows), size=rng.integers(0, 4))):
+            clean, _ = soundfile.read(source / "audio_fsdd" / row["clean"])
+            place += int(rng.integers(1000, 8000))
+            if place + len(clean) > len(sound):
+                break
+            power = max(np.square(sound[place : place + len(clean)]).mean(), 1e-6)
+            louder = np.sqrt(power * 10 ** (rng.uniform(0, 15) / 10) / np.square(clean).mean())
+            sound[place : place + len(clean)] += louder * clean
+            spoken.append([place / 8000, (place + len(clean)) / 8000])
+            place += len(clean)
+        name = f"{split}/{number:03}.flac"
+        sound = resampled(sound / max(1.0, float(np.abs(sound).max())), 8000, 16000)
+        soundfile.write(out / name, sound.clip(-1, 1), 16000)
+        table.append(f'{name},"{json.dumps(spoken)}"\n')
+    (out / f"{split}.csv").write_text("".join(table), "utf-8")
+    print(f"{out / split}.csv: {count} rows")
+
+
 def read(path: Path) -> list[dict[str, Any]]:
     """The rows of a JSON lines file."""
     return [json.loads(line) for line in path.read_text("utf-8").splitlines() if line]
@@ -152,6 +188,7 @@ def main() -> None:
     for split in ("train", "test"):
         save(folder / f"signs/{split}.npz", signs(source / "image_sign_digits" / split))
         save(folder / f"keywords/{split}.npz", keywords(source / "audio_fsdd", split))
+        voice(source, split, folder / "voice", 120)
 
 
 if __name__ == "__main__":

@@ -145,6 +145,21 @@ def sounded(count: int, seed: int = 0) -> list[dict[str, object]]:
     return found
 
 
+def mixed(count: int, seed: int = 0, rate: int = 16000) -> list[dict[str, object]]:
+    """Tones that rise and fall, and noise that is louder where they are not: 0 dB."""
+    import numpy as np
+
+    rng = np.random.default_rng(seed)
+    times = np.arange(rate // 4) / rate
+    found: list[dict[str, object]] = []
+    for _ in range(count):
+        start, end = rng.uniform(200, 1200, 2)
+        clean = 0.2 * np.sin(2 * np.pi * (start * times + (end - start) * times**2 * 2))
+        noise = np.diff(rng.standard_normal(rate), prepend=0)
+        found.append({"clean": clean.astype(np.float32), "noise": noise.astype(np.float32), "snr": 0.0, "offset": 0.1})
+    return found
+
+
 def save_sounds(folder: Path, rows: list[dict[str, object]], rate: int = RATE) -> Path:
     """A folder a class, with a file a sound."""
     import soundfile

@@ -10,7 +10,7 @@ from edgesft.budget.percentile import CONFIDENCE, NEVER, Interval, needed
 from edgesft.budget.ratio import FEWEST_ROUNDS, ratio
 from edgesft.budget.rounds import Rounds, interval
 from edgesft.budget.verdict import Line
-from edgesft.spec.budget import BudgetSpec
+from edgesft.spec.budget import BudgetSpec, Percentiles
 
 NS_PER_MS = 1_000_000
 BYTES_PER_MB = 1_000_000
@@ -55,6 +55,7 @@ class Facts:
         unsteady: Why the rounds' absolute times decide nothing (`steadiness.Steadiness.problems`).
         untimed: Why there are no times, where there are none.
         lost: How many of the rounds' inferences got no answer.
+        period_ns: From one request to the next, where these come at a fixed rate.
     """
 
     size_bytes: int
@@ -74,6 +75,7 @@ class Facts:
     unsteady: Sequence[str] = ()
     untimed: str = "nothing was measured"
     lost: int = 0
+    period_ns: int | None = None
 
 
 def judge(budget: BudgetSpec, facts: Facts) -> list[Line]:
@@ -90,15 +92,24 @@ def judge(budget: BudgetSpec, facts: Facts) -> list[Line]:
 
 
 def _latencies(budget: BudgetSpec, facts: Facts) -> list[Line]:
-    limits = budget.latency_ms.limits()
-    if not any(facts.rounds):
-        return [verdict.unknown(f"latency_ms.p{p}", limit, facts.untimed) for p, limit in limits.items()]
+    return [
+        *_percentiles("latency_ms", budget.latency_ms, NS_PER_MS, facts),
+        *_percentiles("real_time_factor", budget.real_time_factor, facts.period_ns, facts),
+    ]
+
+
+def _percentiles(name: str, wanted: Percentiles, unit_ns: int | None, facts: Facts) -> list[Line]:
+    """A line for each percentile of the times, in a unit of its own; None where there is none."""
+    limits = wanted.limits()
+    if unit_ns is None or not any(facts.rounds):
+        reason = facts.untimed if unit_ns else "requests of this task do not come at a fixed rate"
+        return [verdict.unknown(f"{name}.p{p}", limit, reason) for p, limit in limits.items()]
     taken, opened = Rounds.of(facts.rounds), (*facts.differences, *facts.unsteady)
     lines = [
         verdict.at_most(
-            f"latency_ms.p{p}",
+            f"{name}.p{p}",
             limit,
-            _milliseconds(interval(taken, p, facts.confidence)),
+            _by(interval(taken, p, facts.confidence), unit_ns),
             short=_short(taken, p, facts.confidence),
             differences=opened,
         )
@@ -132,9 +143,9 @@ def _short(taken: Rounds, p: int, confidence: float) -> str:
     return f"it takes {rounds.FEWEST_ROUNDS} rounds to tell how samples depend on each other, got {taken.count}"
 
 
-def _milliseconds(found: Interval) -> Interval:
+def _by(found: Interval, unit_ns: int) -> Interval:
     value, lower, upper = found
-    return Interval(value / NS_PER_MS, lower and lower / NS_PER_MS, upper and upper / NS_PER_MS)
+    return Interval(value / unit_ns, lower and lower / unit_ns, upper and upper / unit_ns)
 
 
 def _ratios(budget: BudgetSpec, facts: Facts) -> list[Line]:
@@ -169,7 +180,7 @@ def _start(name: str, limit_ms: float, samples: Sequence[int], facts: Facts) -> 
     if not samples:
         return verdict.unknown(name, limit_ms, facts.untimed)
     # Each is from a process of its own, so that they are independent.
-    found = _milliseconds(percentile.interval(samples, LOAD_PERCENTILE))
+    found = _by(percentile.interval(samples, LOAD_PERCENTILE), NS_PER_MS)
     least = needed(LOAD_PERCENTILE)
     short = f"n={len(samples)} is too small to bound p{LOAD_PERCENTILE}, which takes n={least}"
     return verdict.at_most(name, limit_ms, found, short=short, differences=facts.differences)

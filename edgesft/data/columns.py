@@ -19,11 +19,13 @@ class Columns:
         roles: Columns that the task needs.
         names: Role → column; by default a column has its role's name.
         group: Column whose value is put under `GROUP`, or None.
+        optional: Further roles, taken where a row has their columns.
     """
 
     roles: Sequence[str]
     names: Mapping[str, str] = field(default_factory=dict)
     group: str | None = None
+    optional: Sequence[str] = ()
 
     def of(self, role: str) -> str:
         """The column of a role."""
@@ -32,12 +34,12 @@ class Columns:
     @property
     def wanted(self) -> list[str]:
         """All columns that are read."""
-        return [*map(self.of, self.roles), *([self.group] if self.group is not None else [])]
+        return [*map(self.of, (*self.roles, *self.optional)), *([self.group] if self.group is not None else [])]
 
     @property
     def keys(self) -> list[str]:
         """Of the renamed rows."""
-        return [*self.roles, *([GROUP] if self.group is not None else [])]
+        return [*self.roles, *self.optional, *([GROUP] if self.group is not None else [])]
 
     def renamed(self, rows: Iterable[Mapping[str, Any]], place: object) -> Iterator[dict[str, Any]]:
         """The rows by role, and by `GROUP` what they must stay together by.
@@ -61,6 +63,7 @@ class Columns:
                 lacking.setdefault(role, [0, count])[0] += 1
             if not lacking:
                 found = {role: row[self.of(role)] for role in self.roles}
+                found |= {role: row[self.of(role)] for role in self.optional if self.of(role) in row}
                 yield found if self.group is None else {**found, GROUP: row[self.group]}
         if lacking:
             order = [role for role in (*self.roles, GROUP) if role in lacking]

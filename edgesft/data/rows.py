@@ -39,7 +39,7 @@ class Rows(Sequence[Row]):
             media: Columns whose texts are a `File` each.
         """
         self._files, self._columns, self._chosen, self._media = files, columns, chosen, media
-        self._batches = [batch.select(list(columns)) for file in files for batch in _batches(file)]
+        self._batches = [_of(batch, columns) for file in files for batch in _batches(file)]
         self._starts = np.cumsum([0, *(batch.num_rows for batch in self._batches)])
 
     def chosen(self, indices: np.ndarray) -> Rows:
@@ -86,7 +86,9 @@ def chosen(rows: Sequence[Row], indices: np.ndarray) -> Sequence[Row]:
 
 def seen(rows: Sequence[Row], columns: Sequence[str]) -> Sequence[Row]:
     """The rows with these columns only."""
-    return rows.seen(columns) if isinstance(rows, Rows) else [{name: row[name] for name in columns} for row in rows]
+    if isinstance(rows, Rows):
+        return rows.seen(columns)
+    return [{name: row[name] for name in columns if name in row} for row in rows]
 
 
 def write(rows: Iterable[Row], file: Path, place: object) -> None:
@@ -141,6 +143,10 @@ def _batches(file: Path) -> Sequence[Any]:
     pyarrow = _library()
     batches: Sequence[Any] = pyarrow.ipc.open_file(pyarrow.memory_map(str(file), "r")).read_all().to_batches()
     return batches
+
+
+def _of(batch: Any, columns: Sequence[str]) -> Any:
+    return batch.select([name for name in columns if name in batch.schema.names])
 
 
 def _library() -> Any:

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from edgesft.data import files, hub, loading
-from edgesft.data.media.folders import ZIP, Tree, digest_of
-from edgesft.data.media.medium import FileColumn, anchored
+from edgesft.data.media.folders import ZIP, Tree, digests_of
+from edgesft.data.media.medium import FileColumn
 from edgesft.errors import InputError, Problem
 from edgesft.spec.hub import PREFIX, HubAddress
 
@@ -81,8 +81,8 @@ class FileSource(Source):
         rows = loading.stream(self.path) if self.split is None else self._of_split(self.split)
         if self.column is None:
             return rows
-        name, folder = self.column.name, self.path.absolute().parent
-        return ({**row, name: anchored(row[name], folder)} if name in row else row for row in rows)
+        column, folder = self.column, self.path.absolute().parent
+        return (dict(column.anchored(row, folder)) for row in rows)
 
     def _of_split(self, split: str) -> Iterator[dict[str, Any]]:
         there = dict[str, None]()
@@ -104,7 +104,7 @@ class FileSource(Source):
         if self.column is not None:
             total = hashlib.sha256()
             for row in self.rows():
-                total.update(digest_of(row.get(self.column.name)).encode())
+                total.update("".join(digests_of(row, self.column)).encode())
             found.append(total.hexdigest())
         return found
 
@@ -183,8 +183,8 @@ class DatasetSource(Source):
         rows = hub.rows(hub.split_of(self.place, self.split), wanted)
         if self.column is None:
             return rows
-        name, folder = self.column.name, self.place if isinstance(self.place, Path) else Path()
-        return ({**row, name: anchored(row[name], folder)} if name in row else row for row in rows)
+        column, folder = self.column, self.place if isinstance(self.place, Path) else Path()
+        return (dict(column.anchored(row, folder)) for row in rows)
 
     def digest(self) -> list[str]:
         """Of the content, wherever it lies."""

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from edgesft.data import carve, rows, sources
+from edgesft.data import carve, files, rows, sources
 from edgesft.data.carve import HEAD
 from edgesft.data.columns import Columns
 from edgesft.data.media.medium import FileColumn, Looked, Medium, look, unreadable
@@ -65,6 +65,7 @@ def load(
     seed: int,
     store: Store | None = None,
     medium: Medium | None = None,
+    optional: Sequence[str] = (),
 ) -> Splits:
     """Reads and splits.
 
@@ -78,13 +79,14 @@ def load(
         seed: Decides which rows a share takes.
         store: Where the rows lie that are to be on the disk; by default the usual one.
         medium: What the first role is, where its values are files.
+        optional: Further roles, of columns that rows may lack.
 
     Raises:
         InputError: Everything wrong with the files, columns and shares; more files that cannot be read than allowed.
         UnavailableError: A format's library is not installed, or the store cannot be written.
     """
     places, shares = _places(data, base, medium), _shares(data)
-    problems = _role_problems(data, roles)
+    problems = _role_problems(data, (*roles, *optional), medium)
     total = sum(shares.values())
     if total >= 1:
         problems.append(
@@ -95,7 +97,7 @@ def load(
         )
     if problems:
         raise InputError(problems)
-    found = _read(places, data, roles, store, medium)
+    found = _read(places, data, roles, store, medium, optional)
     looked, warnings = dict[str, Looked](), list[str]()
     if medium is not None:
         found, looked, warnings = _readable(found, medium, data.unreadable)
@@ -111,7 +113,7 @@ def load(
     if data.per_class is not None:
         found["train"] = rows.chosen(found["train"], carve.few(found["train"], data.per_class, seed))
     if data.group is not None:
-        found = {name: rows.seen(each, roles) for name, each in found.items()}
+        found = {name: rows.seen(each, (*roles, *optional)) for name, each in found.items()}
     return Splits(found["train"], found["validation"], found.get("test"), looked, tuple(warnings))
 
 
@@ -146,7 +148,7 @@ def unknown(data: DataSpec, role: str, base: Path, medium: Medium | None = None)
     """
     if data.unknown is None:
         return []
-    place = sources.find(data.unknown, base, "test", column(data, medium))
+    place = sources.find(data.unknown, base, "test", column(data, medium, base))
     if problem := place.missing("data.unknown"):
         raise InputError(problem)
     columns = Columns((role,), data.columns)
@@ -154,9 +156,19 @@ def unknown(data: DataSpec, role: str, base: Path, medium: Medium | None = None)
     return list(_readable({"unknown": found}, medium, data.unreadable)[0]["unknown"] if medium else found)
 
 
-def column(data: DataSpec, medium: Medium | None) -> FileColumn | None:
-    """The column whose values are files, if rows have one."""
-    return None if medium is None else FileColumn(data.columns.get(medium.role, medium.role), medium)
+def column(data: DataSpec, medium: Medium | None, base: Path = Path()) -> FileColumn | None:
+    """The column whose values are files, if rows have one, and those beside it.
+
+    Args:
+        data: The recipe's `data`.
+        medium: What the files are.
+        base: Folder that relative ones of `data.folders` start from.
+    """
+    if medium is None:
+        return None
+    named = {role: data.columns.get(role, role) for role in (medium.role, *medium.further)}
+    folders = {named[role]: files.place(text, base).absolute() for role, text in data.folders.items() if role in named}
+    return FileColumn(named.pop(medium.role), medium, folders, tuple(named.values()))
 
 
 def digest(data: DataSpec, base: Path, medium: Medium | None = None) -> str:
@@ -187,7 +199,7 @@ def _content(found: Mapping[str, Source]) -> Any:
 def _places(data: DataSpec, base: Path, medium: Medium | None) -> dict[str, dict[str, Source]]:
     """Where the rows are, by split, then by head; all that are missing are reported at once."""
     named = {name: getattr(data, name) for name in SPLITS if not (name == "validation" and data.fold)}
-    of = column(data, medium)
+    of = column(data, medium, base)
     places = {name: located(value, base, name, of) for name, value in named.items() if isinstance(value, str | dict)}
     problems = [
         problem
@@ -219,24 +231,25 @@ def _read(
     roles: Sequence[str],
     store: Store | None,
     medium: Medium | None,
+    optional: Sequence[str],
 ) -> dict[str, Sequence[Row]]:
     """The rows of each split, by role."""
     found: dict[str, Sequence[Row]] = {}
     problems: list[Problem] = []
     for name, heads in places.items():
-        columns = Columns(roles, data.columns, data.group if name == "train" else None)
-        files, read = list[Path](), list[Row]()
+        columns = Columns(roles, data.columns, data.group if name == "train" else None, optional)
+        kept, read = list[Path](), list[Row]()
         for head, place in heads.items():
             try:
                 if data.on_disk:
-                    files.append(_kept(place, head, columns, store or Store()))
+                    kept.append(_kept(place, head, columns, store or Store()))
                 else:
                     read += _of(place, head, columns)
             except InputError as error:
                 problems += error.problems
         if not problems:
-            media = frozenset((medium.role,) if medium else ())
-            found[name] = rows.Rows(files, columns.keys, media=media) if data.on_disk else read
+            media = frozenset((medium.role, *medium.further) if medium else ())
+            found[name] = rows.Rows(kept, columns.keys, media=media) if data.on_disk else read
     if problems:
         raise InputError(problems)
     return found
@@ -255,7 +268,7 @@ def _kept(place: Source, head: str, columns: Columns, store: Store) -> Path:
         "version": ROWS_VERSION,
         "file": place.digest(),
         "head": head,
-        "columns": {role: columns.of(role) for role in columns.roles},
+        "columns": {role: columns.of(role) for role in (*columns.roles, *columns.optional)},
         "group": columns.group,
     }
 
@@ -266,12 +279,17 @@ def _kept(place: Source, head: str, columns: Columns, store: Store) -> Path:
         return store.make(key(facts), build) / rows.FILE
 
 
-def _role_problems(data: DataSpec, roles: Sequence[str]) -> list[Problem]:
+def _role_problems(data: DataSpec, roles: Sequence[str], medium: Medium | None) -> list[Problem]:
     several = [name for name in SPLITS if isinstance(getattr(data, name), Mapping)]
     if several and HEAD not in roles:
         message = f"data.{several[0]}: must be one file, got {len(getattr(data, several[0]))} by name"
         return [Problem(message, "files by name are for a task with heads (multi-task)")]
+    media = (medium.role, *medium.further) if medium else ()
+    strangers = [role for role in data.folders if role not in media]
     return [
+        Problem(f"data.folders: keys must be roles of files ({', '.join(media) or 'here are none'}), got {role!r}")
+        for role in strangers
+    ] + [
         Problem(
             f"data.columns: keys must be roles of the task ({', '.join(roles)}), got {role!r}",
             "write `role: column`, not the other way round" if data.columns[role] in roles else _nearest(role, roles),

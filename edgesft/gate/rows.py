@@ -28,7 +28,7 @@ from edgesft.spec.document import Document
 from edgesft.spec.problems import problems
 from edgesft.spec.recipe import DataSpec
 from edgesft.tasks import registry
-from edgesft.tasks.base import Contract, Row
+from edgesft.tasks.base import Contract, Row, Task
 
 NPZ = ".npz"
 
@@ -60,7 +60,7 @@ def rows(given: Sequence[GateArtefact], contract: Contract, path: Path | None) -
     told = next((each for each in given if each.recipe is not None and each.folder is not None), None)
     recipe = _recipe(told) if told else _Recipe()
     data, field = recipe.data, "rows"
-    column = splits.column(data or DataSpec(train=""), task.medium)
+    column = splits.column(data or DataSpec(train=""), task.medium, told.folder if told and told.folder else Path())
     if path is not None:
         place: Source = sources.find(str(path), Path(), "test", column)
     else:
@@ -69,11 +69,13 @@ def rows(given: Sequence[GateArtefact], contract: Contract, path: Path | None) -
         split = "validation" if data.test is None else "test"
         where = getattr(data, split)
         if not isinstance(where, str):
-            return splits.load(data, task.roles, told.folder, recipe.seed, medium=task.medium).rows()[split]
+            return splits.load(
+                data, task.roles, told.folder, recipe.seed, medium=task.medium, optional=task.optional
+            ).rows()[split]
         place, field = sources.find(where, told.folder, split, column), f"data.{split} of '{told.folder / RECIPE}'"
     if (problem := place.missing(field)) is not None:
         raise InputError(problem if field == "rows" else replace(problem, hint="--rows test.jsonl"))
-    found = _renamed(place, list(place.rows()), task.roles, data.columns if data else {})
+    found = _renamed(place, list(place.rows()), task, data.columns if data else {})
     if wrong := task.check({"rows": found}):
         raise InputError(wrong)
     return found
@@ -117,13 +119,12 @@ def _recipe(given: GateArtefact) -> _Recipe:
         raise InputError(problems(error, document, _Recipe)) from None
 
 
-def _renamed(
-    place: Source, rows: Sequence[Mapping[str, Any]], roles: Sequence[str], columns: Mapping[str, str]
-) -> list[Row]:
+def _renamed(place: Source, rows: Sequence[Mapping[str, Any]], task: Task, columns: Mapping[str, str]) -> list[Row]:
     """The rows by the task's roles; a column has the name that the recipe gives it, or its role's."""
     present = set.intersection(*(set(row) for row in rows))
+    roles = (*task.roles, *task.optional)
     found = {role: next((name for name in (columns.get(role), role) if name in present), None) for role in roles}
-    if lacking := [role for role, name in found.items() if name is None]:
+    if lacking := [role for role in task.roles if found[role] is None]:
         wanted = ", ".join(" or ".join(map(repr, dict.fromkeys((columns.get(role, role), role)))) for role in lacking)
         got = ", ".join(map(repr, sorted(present))) or "no column that all of them have"
         raise InputError(f"'{place}' must have in every row the column {wanted}, got {got}", "rename the columns")

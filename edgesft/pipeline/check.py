@@ -17,10 +17,11 @@ from edgesft.spec import load
 from edgesft.spec.auto import AUTO
 from edgesft.spec.budget import BudgetSpec
 from edgesft.spec.document import Document
-from edgesft.spec.model import FactorySpec
+from edgesft.spec.model import ModelSpec
 from edgesft.spec.problems import nearest
 from edgesft.spec.profile import ProfileSpec
 from edgesft.spec.recipe import RecipeSpec
+from edgesft.spec.stages import PruneSpec
 from edgesft.spec.training import REPORTERS, ResolvedTraining, TrainingSpec
 from edgesft.store.store import Store
 from edgesft.tasks import registry, source
@@ -116,6 +117,7 @@ def _alone(
     if task:
         problems += _metric_problems(recipe, document, task)
         problems += _training_problems(recipe, document, task)
+        problems += _width_problems(recipe, document, task)
     return profiles, task
 
 
@@ -193,6 +195,16 @@ def _watchers(recipe: RecipeSpec) -> list[UnavailableError]:
     ]
 
 
+def _width_problems(recipe: RecipeSpec, document: Document, task: Task) -> list[Problem]:
+    """Pruning of what must keep its widths; `auto` leaves that out by itself."""
+    hint = "a smaller model of your own; or leave it out"
+    return [
+        Problem(f"'prune' must be left out for {task.name}: {task.unpruned}", hint, document.where(("stages", index)))
+        for index, spec in enumerate(recipe.stages)
+        if task.unpruned and isinstance(spec, PruneSpec) and spec.latency != AUTO
+    ]
+
+
 def _rows(
     recipe: RecipeSpec,
     document: Document,
@@ -204,7 +216,7 @@ def _rows(
 ) -> Splits | None:
     where = document.where(("data",))
     try:
-        rows = splits.load(recipe.data, task.roles, base, recipe.seed, store, task.medium)
+        rows = splits.load(recipe.data, task.roles, base, recipe.seed, store, task.medium, task.optional)
         splits.unknown(recipe.data, task.roles[0], base, task.medium)
     except InputError as error:
         problems += _placed(error, where)
@@ -259,7 +271,7 @@ def _model_problems(
 
 
 def _source_problems(
-    recipe: RecipeSpec, text: str | FactorySpec, task: Task, rows: Splits | None, base: Path, where: str
+    recipe: RecipeSpec, text: ModelSpec, task: Task, rows: Splits | None, base: Path, where: str
 ) -> list[Problem]:
     try:
         place = source.resolve(text, base)
@@ -270,7 +282,7 @@ def _source_problems(
 
 
 def _label_problems(
-    recipe: RecipeSpec, text: str | FactorySpec, task: Task, rows: Splits | None, base: Path, where: str
+    recipe: RecipeSpec, text: ModelSpec, task: Task, rows: Splits | None, base: Path, where: str
 ) -> list[Problem]:
     """What keeps a model that nothing fine-tunes from answering with the data's labels."""
     if not rows:

@@ -26,7 +26,7 @@ from edgesft.pipeline.check import Checked
 from edgesft.pipeline.plan import export_settings, training
 from edgesft.progress import Progress
 from edgesft.spec.load import is_file
-from edgesft.spec.model import FactorySpec
+from edgesft.spec.model import FactorySpec, ModelSpec, OnnxSpec
 from edgesft.spec.profile import MeasureSpec, ProfileSpec
 from edgesft.spec.recipe import RecipeSpec
 from edgesft.stages.artefact import VOCABULARY, Artefact
@@ -86,7 +86,8 @@ class Job:
     @cached_property
     def splits(self) -> Splits:
         """The labelled rows."""
-        return splits.load(self.recipe.data, self.task.roles, self.base, self.recipe.seed, self.store, self.task.medium)
+        data, task = self.recipe.data, self.task
+        return splits.load(data, task.roles, self.base, self.recipe.seed, self.store, task.medium, task.optional)
 
     @cached_property
     def contract(self) -> Contract:
@@ -99,7 +100,7 @@ class Job:
         """Where the pretrained weights are."""
         return self.source(self.recipe.model)
 
-    def source(self, text: str | FactorySpec) -> Source:
+    def source(self, text: ModelSpec) -> Source:
         """A model's folder, hub id or factory; a relative folder is the recipe's."""
         return source.resolve(text, self.base)
 
@@ -167,7 +168,7 @@ class Job:
         data = self.recipe.data
         if data.unknown is None:
             return None
-        return sources.find(data.unknown, self.base, "test", splits.column(data, self.task.medium)).digest()
+        return sources.find(data.unknown, self.base, "test", splits.column(data, self.task.medium, self.base)).digest()
 
     @property
     def has_test(self) -> bool:
@@ -179,7 +180,10 @@ class Job:
         """The recipe as it was carried out: full paths, nothing inherited, so that it runs from anywhere."""
         recipe = self.recipe.model_dump(mode="json", exclude_none=True)
         data = self.recipe.data
-        column = splits.column(data, self.task.medium)
+        column = splits.column(data, self.task.medium, self.base)
+        recipe["data"]["folders"] = {
+            role: str(files.place(text, self.base).absolute()) for role, text in data.folders.items()
+        }
         for split in splits.SPLITS:
             if isinstance(value := getattr(data, split), str | dict):
                 located = splits.located(value, self.base, split, column)
@@ -192,6 +196,8 @@ class Job:
             recipe["model"]["path"] = str(found.path)
             if found.weights:
                 recipe["model"]["weights"] = str(found.weights.absolute())
+        elif isinstance(model, OnnxSpec):
+            recipe["model"]["onnx"] = str(files.place(model.onnx, self.base).absolute())
         for place in (recipe, *recipe["stages"]):
             for name in ("model", "teacher"):
                 if (folder := files.place(str(place.get(name)), self.base)).is_dir():

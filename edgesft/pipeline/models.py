@@ -18,9 +18,12 @@ from edgesft.pipeline.rows import Measurer
 from edgesft.spec.training import UNKEYED, ResolvedTraining
 from edgesft.stages.artefact import Artefact
 from edgesft.stages.context import StageContext, StageReport
+from edgesft.stages.export import save_companions
+from edgesft.stages.export.installed import install
 from edgesft.stages.registry import KINDS
 from edgesft.store.keys import key
 from edgesft.tasks.base import Example
+from edgesft.tasks.brought import Brought
 from edgesft.tasks.source import Source
 from edgesft.tasks.source import digest as source_digest
 
@@ -71,6 +74,9 @@ class Maker:
     def _start(self, model: Source, digest: str) -> Artefact:
         job = self._job
 
+        if isinstance(model, Brought):
+            return self._brought(model, digest)
+
         def build(out: Path, work: Path) -> None:
             import torch
 
@@ -82,6 +88,17 @@ class Maker:
             checkpoint.save(module, out / MODEL, job.processor, job.contract)
 
         return Artefact("torch", job.store.make(digest, build) / MODEL, digest)
+
+    def _brought(self, model: Brought, digest: str) -> Artefact:
+        """A file of others, in our form."""
+        job = self._job
+
+        def build(out: Path, work: Path) -> None:
+            (out / MODEL).mkdir()
+            save_companions(job.processor, job.contract, out / MODEL)
+            install(model, job.task, job.processor, job.validation, out / MODEL / "model.onnx")
+
+        return Artefact("onnx", job.store.make(digest, build) / MODEL, digest)
 
     def step_key(self, step: Step, source: str, teacher: str | None, reference: str | None) -> str:
         """The content key of what a step makes, from the keys of what it starts from."""

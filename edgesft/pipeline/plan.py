@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from edgesft.errors import Problem
 from edgesft.spec.document import Document
+from edgesft.spec.model import OnnxSpec
 from edgesft.spec.recipe import RecipeSpec
 from edgesft.spec.stages import (
     BenchmarkSpec,
@@ -19,6 +20,7 @@ from edgesft.spec.stages import (
     StageSpec,
 )
 from edgesft.spec.training import ResolvedTraining, TrainingSpec
+from edgesft.stages.artefact import Form
 from edgesft.stages.registry import KINDS, Role
 
 START = "model"
@@ -59,12 +61,17 @@ class Step:
         return isinstance(spec, OptimizeSpec) or (isinstance(spec, QuantizeSpec) and spec.scheme == "auto")
 
 
+def begin(recipe: RecipeSpec) -> Form:
+    """The form of the model that a recipe starts from."""
+    return "onnx" if isinstance(recipe.model, OnnxSpec) else "torch"
+
+
 def plan(recipe: RecipeSpec) -> list[Step]:
     """The steps of a run, in order, ending in a benchmark; `order_problems` says whether they can work."""
     export = export_settings(recipe)
     names = _names(recipe.stages)
     steps: list[Step] = []
-    form = "torch"
+    form = begin(recipe)
     for spec, name in zip(recipe.stages, names, strict=True):
         kind = KINDS[spec.stage]
         if isinstance(spec, ExportSpec) and form == "onnx":
@@ -110,13 +117,14 @@ def training(spec: StageSpec, recipe: RecipeSpec) -> ResolvedTraining | None:
 def order_problems(recipe: RecipeSpec, document: Document) -> list[Problem]:
     """Stages that cannot work where they stand, by the forms they take, and teachers that are not there yet."""
     problems: list[Problem] = []
-    form, names, maker = "torch", _names(recipe.stages), "model"
+    form, names, maker = begin(recipe), _names(recipe.stages), START
     for index, (spec, name) in enumerate(zip(recipe.stages, names, strict=True)):
         where, kind = document.where(("stages", index)), KINDS[spec.stage]
         if form not in kind.takes and not (form == "torch" or isinstance(spec, ExportSpec)):
             takes = " or ".join(kind.takes)
             message = f"'{name}' must start from a {takes} model. Got {form} from '{maker}' before it"
-            problems.append(Problem(message, f"move '{name}' before '{maker}'", where))
+            hint = f"move '{name}' before '{maker}'" if maker != START else "leave it out: an ONNX file is not trained"
+            problems.append(Problem(message, hint, where))
         if isinstance(spec, QuantizeSpec) and any(isinstance(s, QuantizeSpec) for s in recipe.stages[:index]):
             problems.append(Problem(f"'{name}' must be the only quantize stage", "keep one of them", where))
         if isinstance(spec, BenchmarkSpec) and index != len(recipe.stages) - 1:

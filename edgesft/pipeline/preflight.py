@@ -11,7 +11,9 @@ from edgesft.pipeline.job import Job
 from edgesft.pipeline.plan import plan
 from edgesft.spec.auto import AUTO
 from edgesft.spec.stages import DistillSpec, OptimizeSpec, PruneSpec, QuantizeSpec
+from edgesft.stages.export.installed import install
 from edgesft.store.keys import key
+from edgesft.tasks.brought import Brought
 
 if TYPE_CHECKING:
     from torch import nn
@@ -79,6 +81,12 @@ def _check_timed(job: Job) -> None:
 
 
 def _rehearse(job: Job) -> None:
+    if isinstance(job.model, Brought):
+        with tempfile.TemporaryDirectory() as folder:
+            # Makes it as the run will, and so proves that it answers the first rows.
+            install(job.model, job.task, job.processor, job.train[:ROWS], Path(folder) / "model.onnx")
+            _rehearse_quantizing(job, Path(folder) / "model.onnx")
+        return
     import torch
 
     from edgesft.stages.export import export_onnx
@@ -104,12 +112,16 @@ def _rehearse(job: Job) -> None:
         export_onnx(
             model, job.task, job.processor, job.train[:ROWS], job.contract, Path(folder), opset=job.target.opset
         )
-        for spec in job.recipe.stages:
-            if isinstance(spec, QuantizeSpec):
-                from edgesft.stages.quantize import make_plan
+        _rehearse_quantizing(job, Path(folder) / "model.onnx")
 
-                scheme = "int8-dynamic" if spec.scheme == "auto" else spec.scheme
-                make_plan(Path(folder) / "model.onnx", scheme, per_channel=spec.per_channel, exclude=spec.exclude)
+
+def _rehearse_quantizing(job: Job, file: Path) -> None:
+    for spec in job.recipe.stages:
+        if isinstance(spec, QuantizeSpec):
+            from edgesft.stages.quantize import make_plan
+
+            scheme = "int8-dynamic" if spec.scheme == "auto" else spec.scheme
+            make_plan(file, scheme, per_channel=spec.per_channel, exclude=spec.exclude)
 
 
 def _rehearse_pruning(job: Job, spec: PruneSpec, model: nn.Module, batch: dict[str, Any]) -> None:

@@ -225,7 +225,8 @@ class Measurer:
 
     def _subject(self, file: Path) -> Subject:
         job = self._job
-        return Subject(file, job.profile.providers, job.profile.threads, self._requests, device=job.device)
+        profile, states = job.profile, job.task.fed_back(job.contract)
+        return Subject(file, profile.providers, profile.threads, self._requests, states, device=job.device)
 
     @cached_property
     def _requests(self) -> Requests:

@@ -179,6 +179,7 @@ class _Run:
             metrics=final.levels,
             drops=final.drops,
             agreement=agreement,
+            period_ns=self._job.task.period_ns(self._job.contract),
             differences=self._job.differences,
         )
 

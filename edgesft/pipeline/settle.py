@@ -6,7 +6,7 @@ from typing import Any
 
 from edgesft.spec.auto import AUTO
 from edgesft.spec.recipe import RecipeSpec
-from edgesft.spec.stages import FinetuneSpec
+from edgesft.spec.stages import FinetuneSpec, PruneSpec
 from edgesft.spec.training import TrainingSpec
 from edgesft.tasks.base import Task
 
@@ -36,6 +36,8 @@ def settle(recipe: RecipeSpec, task: Task, rows: int) -> RecipeSpec:
     stages = tuple(
         spec.model_copy(update=_found(spec, task, rows)) if isinstance(spec, TrainingSpec) else spec
         for spec in recipe.stages
+        # What finds out how far to prune finds out, too, that nothing may be pruned.
+        if not (task.unpruned and isinstance(spec, PruneSpec) and spec.latency == AUTO)
     )
     return recipe.model_copy(update={"stages": stages})
 

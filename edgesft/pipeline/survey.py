@@ -46,7 +46,7 @@ def survey(path: Path, settings: Sequence[str] = ()) -> dict[str, Any]:
     if recipe is None or problems:
         raise InputError(problems)
     task, base = registry.of(recipe, path.parent), path.parent
-    rows = splits.load(recipe.data, task.roles, base, recipe.seed, medium=task.medium).rows()
+    rows = splits.load(recipe.data, task.roles, base, recipe.seed, medium=task.medium, optional=task.optional).rows()
     found: list[Problem] = task.check(rows, recipe.data.options())
     read = _readings(recipe, rows, task, base)
     told = {name: _split(each, task) | read[name] for name, each in rows.items()}

@@ -23,11 +23,13 @@ def tables(evaluation: Mapping[str, Any]) -> RenderableType:
 
     Args:
         evaluation: What a task's `evaluate` gives: `rows`, `averages`, `classes` (each a name and figures, F1 among
-            them), perhaps `by` (what the classes are) and `confused` pairs.
+            them; empty where answers are no classes), perhaps `by` (what the classes are) and `confused` pairs.
     """
     averages = ", ".join(
         f"{name.replace('_', ' ')} {value:.3f}" for name, value in evaluation["averages"].items() if value is not None
     )
+    if not evaluation["classes"]:
+        return Group(f"on {evaluation['rows']} rows: {averages}")
     classes = sorted(evaluation["classes"], key=lambda each: (each["f1"], each["name"]))
     by = evaluation.get("by", "classes")
     title = f"{by} on {evaluation['rows']} rows" + (

@@ -31,6 +31,15 @@ PREPARATIONS: Mapping[str, Mapping[str, Any]] = {
     "text": TOKENS,
     "words": TOKENS,
     "text-pair": {**TOKENS, "stride": NATURAL},
+    "frames": {
+        "columns": [str],
+        "input": str,
+        "rate": POSITIVE,
+        "window": POSITIVE,
+        "hop": POSITIVE,
+        "taper": {"none", "sqrt-hann"},
+        "features": {"spectrum", "samples"},
+    },
     "arrays": {"columns": [str], "arrays?": Each({"shape": [NATURAL], "dtype": str})},
     "image": {
         "columns": [str],
@@ -69,6 +78,15 @@ DECODINGS: Mapping[str, Mapping[str, Any]] = {
     "tags": {**SCORED, "of_word": {"first token"}},
     "heads": {**SCORED, "activation": {"softmax"}, "heads": [{"name": str, "first": NATURAL, "classes": POSITIVE}]},
     "span": {"start": str, "end": str, "longest": POSITIVE, "candidates": POSITIVE},
+    "frames": {
+        "output": str,
+        "window": POSITIVE,
+        "hop": POSITIVE,
+        "taper": {"none", "sqrt-hann"},
+        "features": {"spectrum", "samples"},
+        "gain": float,
+    },
+    "probability": {"output": str, "threshold": float},
     "numbers": {"output": str},
     "none": {},
 }
@@ -133,6 +151,8 @@ def _contradictions(said: Mapping[str, Any]) -> Iterator[str]:
             yield f"decoding.{key} must be one of {', '.join(names['outputs'])}, got '{decoding[key]}'"
     pairs = [(f"states.{name}", name, "inputs") for name in said["states"]]
     pairs += [(f"states.{name}", output, "outputs") for name, output in said["states"].items()]
+    if "input" in said["preparation"]:
+        pairs.append(("preparation.input", said["preparation"]["input"], "inputs"))
     pairs += [(f"preparation.fields.{name}", name, "inputs") for name in said["preparation"].get("fields", ())]
     for place, name, kind in pairs:
         if name not in names[kind]:

@@ -46,7 +46,7 @@ def describe(task: Task, contract: Contract, graph: Graph, folder: Path) -> dict
         "options": options,
         "inputs": values(graph.inputs),
         "outputs": values(graph.outputs),
-        "states": _states(graph),
+        "states": task.fed_back(contract) or _states(graph),
         "preparation": _preparation(task.preparation(contract), graph, folder),
         "decoding": task.decoding(contract),
         "thresholds": {} if accept is None else {"unknown": {"accept_above": accept, "score": SCORE}},

@@ -16,7 +16,7 @@ from edgesft.progress import Progress
 from edgesft.ship.graph import Graph
 from edgesft.spec import load
 from edgesft.spec.profile import ProfileSpec
-from edgesft.stages.export.checks import spread
+from edgesft.stages.export.checks import late_run, spread
 from edgesft.store.store import Store
 from edgesft.tasks import source
 from edgesft.tasks.base import Batch, Contract, Task
@@ -80,8 +80,9 @@ def chosen(job: Job, contract: Contract, folder: Path, count: int) -> Rows:
     row_of = {id(example): row for example, row in zip(examples, candidates, strict=True)}
     way = job.task.preparation(contract)
     requests, raw = list[Batch](), list[dict[str, Any] | None]()
+    run = late_run(folder / "model.onnx")
     for example in spread(examples, count):
-        own = job.task.requests([example], processor)
+        own = job.task.reached([example], processor, run)
         told = {name: row_of[id(example)].get(name) for name in way["columns"]} if way["kind"] in TEXTS else {}
         # Of several windows of one row none is what the row alone becomes.
         requests += own

@@ -33,6 +33,9 @@ class BudgetSpec(Spec):
     """Milliseconds for one request; binds where the machine is the profile's."""
     latency_ratio: Percentiles = Percentiles()
     """Share of the fine-tuned original's latency, interleaved in one run; binds anywhere."""
+    real_time_factor: Percentiles = Percentiles()
+    """What one frame of a stream takes as a share of the time until the next one comes; binds where the machine is the
+    profile's."""
     load_ms: Positive | None = None
     """Milliseconds to create the session; binds where the machine is the profile's."""
     first_inference_ms: Positive | None = None

@@ -62,6 +62,10 @@ class AudioSpec(Spec):
     """Cepstral coefficients in place of bands: so many of the lowest of a cosine transform over the bands."""
     normalise: bool = True
     """Whether each band, or the samples, are given mean 0 and deviation 1 within the window: loudness says nothing."""
+    in_graph: Literal["none", "stft", "matmul"] = "none"
+    """Whether the model's file makes the features of samples itself, so that the device need not: by the operator
+    STFT, which adds next to nothing to the file; or by products with matrices, faster, and known to every provider,
+    of 8 bytes for each sample of a frame and each point of its spectrum."""
 
     @model_validator(mode="after")
     def _possible(self) -> Self:
@@ -70,6 +74,38 @@ class AudioSpec(Spec):
             raise ValueError(f"low and high must rise from 0 to {half:g} Hz, half of the rate")
         if self.frame > self.seconds:
             raise ValueError("frame must be at most seconds")
+        if self.in_graph != "none" and self.features == "none":
+            raise ValueError("in_graph must be none where there are no features")
         if (self.coefficients or 0) > self.mels:
             raise ValueError("coefficients must be at most mels")
+        return self
+
+
+Layout = Literal["spectrum", "samples"]
+
+
+class FramesSpec(Spec):
+    """How sound that comes bit by bit is cut into frames for a model, and put together again of what it answers."""
+
+    rate: int = Field(16000, ge=1000, le=192_000)
+    """Samples a second; sounds of another rate are converted, several channels averaged."""
+    window: int = Field(512, ge=2, le=65536)
+    """Samples of a frame."""
+    hop: int = Field(256, ge=1, le=65536)
+    """Samples from one frame to the next: so often the model runs."""
+    taper: Literal["sqrt-hann", "none"] = "sqrt-hann"
+    """What a frame is multiplied by, before the model and after it."""
+    features: Layout = "spectrum"
+    """What the model gets of a frame: the real and imaginary parts of its spectrum, or its samples."""
+    answers: Layout | None = None
+    """What it gives of it; by default what it gets."""
+    seconds: float = Field(4.0, gt=0, le=60)
+    """How much of a longer sound training hears at once: a piece that is drawn anew each time."""
+
+    @model_validator(mode="after")
+    def _possible(self) -> Self:
+        if self.hop > self.window:
+            raise ValueError("hop must be at most window, or samples would be left out")
+        if "spectrum" in (self.features, self.answers) and self.window % 2:
+            raise ValueError("window must be even for a spectrum")
         return self

@@ -24,8 +24,25 @@ class FactorySpec(Spec):
     """Folder that the module is imported from; by default the recipe's."""
     inputs: tuple[str, ...] = Field(("x",), min_length=1)
     """Names of the inputs, which are columns of the rows of arrays; of a picture or a sound there is one."""
+    states: dict[str, tuple[int, ...]] = {}
+    """Of a model that takes one frame after another: name of each state → its shape without the rows' axis."""
     loss: str = "auto"
     """cross_entropy, mse, l1, huber, or `module:function` of (scores, labels); `auto` is cross_entropy for classes, mse
     for numbers. Of arrays alone, as is the metric."""
     metric: str = "accuracy"
     """accuracy, r2, or `module:function` of (predictions, references) with a result in [0, 1], higher being better."""
+
+
+class OnnxSpec(Spec):
+    """A model that others made, as an ONNX file: measured, compressed further and gated, but not trained."""
+
+    onnx: str
+    """The file."""
+    states: dict[str, str] = {}
+    """Input → output that becomes its value at the next inference."""
+    constants: dict[str, int | float | bool | list[int] | list[float]] = {}
+    """Input → what it always is, such as a rate; it is built into the file."""
+
+
+ModelSpec = str | FactorySpec | OnnxSpec
+"""A name, a function that makes the model, or a file of others."""

@@ -10,8 +10,8 @@ from edgesft.spec.auto import AUTO
 from edgesft.spec.base import Spec
 from edgesft.spec.budget import BudgetSpec
 from edgesft.spec.hub import PREFIX, HubAddress
-from edgesft.spec.media import AudioSpec, ImageSpec
-from edgesft.spec.model import FactorySpec
+from edgesft.spec.media import AudioSpec, FramesSpec, ImageSpec
+from edgesft.spec.model import ModelSpec
 from edgesft.spec.stages import StageSpec
 
 Files = str | dict[str, str]
@@ -47,6 +47,8 @@ class DataSpec(Spec):
     """Few-shot: so many training rows of each label are drawn by the seed, the others left out."""
     columns: dict[str, str] = {}
     """Role → column name; by default a column has its role's name (`text`, `label`)."""
+    folders: dict[str, str] = {}
+    """Role of files → folder that their relative paths start from; by default that of the table."""
     max_length: int = Field(128, ge=4, le=8192)
     """Longest input in tokens; longer ones are cut."""
     stride: int | None = Field(None, ge=1, le=8192)
@@ -59,6 +61,8 @@ class DataSpec(Spec):
     """Pictures: how they are read; what is left out is as the model's `preprocessor_config.json` says."""
     audio: AudioSpec | None = None
     """Sounds: how they are read."""
+    frames: FramesSpec | None = None
+    """Sound that comes bit by bit: how it is cut into frames, and put together again."""
     unreadable: float = Field(0.01, ge=0, lt=1)
     """Pictures and sounds: the largest share of a file's rows that may be left out because their files do not open."""
     on_disk: bool = False
@@ -85,7 +89,7 @@ class DataSpec(Spec):
     def options(self) -> dict[str, Any]:
         """What of this is the task's to know; what is not set is left out."""
         found: dict[str, Any] = {"max_length": self.max_length, "stride": self.stride, "labels": self.labels}
-        for name, spec in (("image", self.image), ("audio", self.audio)):
+        for name, spec in (("image", self.image), ("audio", self.audio), ("frames", self.frames)):
             found[name] = spec and spec.model_dump(mode="json", exclude_unset=True)
         return {name: value for name, value in found.items() if value}
 
@@ -96,8 +100,9 @@ class RecipeSpec(Spec):
     version: Literal[1]
     name: str | None = Field(None, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
     """Name of the run's folder; by default the recipe file's."""
-    model: str | FactorySpec
-    """A folder, a hub id, `pkg://package/path` for weights inside an installed package, or a factory of one's own."""
+    model: ModelSpec
+    """A folder, a hub id, `pkg://package/path` for weights inside an installed package, a factory of one's own, or an
+    ONNX file that others made."""
     task: str
     """For example text-classification."""
     data: DataSpec

@@ -66,6 +66,10 @@ class Artefact:
         """
         if self.origin:
             return self.origin.parameters
+        if self.form == "onnx":
+            from edgesft.measure.model.facts import read_facts
+
+            return read_facts(self.model).parameters
         with self.model.open("rb") as file:
             header = json.loads(file.read(int.from_bytes(file.read(8), "little")))
         return sum(math.prod(tensor["shape"]) for name, tensor in header.items() if name != "__metadata__")

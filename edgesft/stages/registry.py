@@ -50,9 +50,9 @@ KINDS: dict[str, StageKind] = {
     "distill": StageKind(("torch",), "torch", "recovery", "edgesft.stages.distill", version=6),
     "optimize": StageKind(("onnx",), "onnx", "speed", "edgesft.stages.optimize", version=2),
     "quantize": StageKind(
-        ("onnx",), "onnx", "speed", "edgesft.stages.quantize", ("precisions", "providers"), version=5
+        ("onnx",), "onnx", "speed", "edgesft.stages.quantize", ("precisions", "providers"), version=6
     ),
-    "export": StageKind(("torch",), "onnx", "convert", "edgesft.stages.export", ("opset", "static_shapes"), version=2),
+    "export": StageKind(("torch",), "onnx", "convert", "edgesft.stages.export", ("opset", "static_shapes"), version=3),
     # Made by the pipeline itself, which alone sees every row.
     "benchmark": StageKind(("torch", "onnx"), None, "measure", None),
 }

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 
 from edgesft.data import checks
+from edgesft.data.files import place
 from edgesft.errors import InputError, Problem
+from edgesft.spec.model import FactorySpec
 from edgesft.spec.training import ResolvedTraining
 from edgesft.tasks import calibration, distortion, evaluation, factory, metrics
 from edgesft.tasks.base import Batch, Contract, Example, Graph, Row, Run, Task
@@ -21,6 +23,8 @@ from edgesft.tasks.source import Source
 if TYPE_CHECKING:
     import torch
     from torch import nn
+
+    from edgesft.spec.recipe import RecipeSpec
 
 LABELS = "labels"
 
@@ -65,6 +69,15 @@ class Arrays(Task):
         self.metrics = (metric.partition(":")[2] or metric,)
         by_class = loss == "cross_entropy" or (loss == "auto" and metric != "r2")
         self.training = frozenset((*NOISE, "class_weights") if by_class else NOISE)
+
+    @classmethod
+    def of_recipe(cls, recipe: RecipeSpec, base: Path) -> Self:
+        """With the inputs, loss and metric of the recipe's model."""
+        model = recipe.model
+        if not isinstance(model, FactorySpec):
+            return cls()
+        path = place(model.path, base) if model.path else base
+        return cls(model.inputs, model.loss, model.metric, path.absolute())
 
     @cached_property
     def _own_loss(self) -> Any:

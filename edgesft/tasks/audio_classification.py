@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -15,9 +16,15 @@ from edgesft.errors import Problem
 from edgesft.spec.media import AudioSpec
 from edgesft.spec.training import ResolvedTraining
 from edgesft.tasks import checkpoint, distortion, preprocessor
-from edgesft.tasks.base import Batch, Contract, Example
+from edgesft.tasks.base import Batch, Contract, Example, Graph
 from edgesft.tasks.classes import LABELS
 from edgesft.tasks.media import INPUT, MediaTask
+from edgesft.tasks.source import Source
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from edgesft.tasks.logmel import LogMel
 
 SAMPLED = frozenset(
     (
@@ -35,13 +42,18 @@ SAMPLED = frozenset(
 """Model types that read samples; others read features that are made otherwise than ours."""
 
 
+OUTSIDE = "none"
+"""`in_graph` where the device makes the features."""
+
+
 class Listening:
     """How sounds are read, by the contract; kept are samples."""
 
     def __init__(self, options: Mapping[str, Any]) -> None:
         self.input: str = options[INPUT]
-        self.spec = AudioSpec(**{name: options[name] for name in AudioSpec.model_fields})
+        self.spec = AudioSpec(**{name: options[name] for name in AudioSpec.model_fields if name in options})
         self.reader = Reader(self.spec.model_dump())
+        self._training = Reader({**self.spec.model_dump(), "in_graph": "none"})
 
     def save_pretrained(self, folder: str | Path) -> None:
         """Writes the file by which transformers would read samples alike; of features it knows none like ours."""
@@ -56,6 +68,10 @@ class Listening:
 
     def fed(self, kept: np.ndarray) -> np.ndarray:
         """float32 of shape [rows, 1, frames, bands] or [rows, samples]; what was fed already stays."""
+        return self._training.feed(kept) if kept.ndim == 2 else kept
+
+    def sent(self, kept: np.ndarray) -> np.ndarray:
+        """What the device sends: the same, or samples where the model's file makes features of them."""
         return self.reader.feed(kept) if kept.ndim == 2 else kept
 
 
@@ -98,8 +114,28 @@ class AudioClassification(MediaTask):
 
     def preparation(self, contract: Contract) -> dict[str, Any]:
         """A sound's samples or bands, as they were read in training."""
-        steps = {name: contract.options[name] for name in AudioSpec.model_fields}
+        steps = {name: contract.options[name] for name in AudioSpec.model_fields if name in contract.options}
+        if steps.pop("in_graph", OUTSIDE) != OUTSIDE:
+            steps |= {"features": "none", "normalise": False}
         return {"kind": "audio", "columns": ["audio"], **steps}
+
+    def load_model(self, source: Source, contract: Contract, *, trust_remote_code: bool = False) -> nn.Module:
+        """The model, which also takes samples where its file is to make features of them."""
+        return _also_samples(super().load_model(source, contract, trust_remote_code=trust_remote_code), contract)
+
+    def build_model(self, config: Mapping[str, Any], contract: Contract) -> nn.Module:
+        """The same of the architecture alone."""
+        return _also_samples(super().build_model(config, contract), contract)
+
+    def graphs(self, model: nn.Module, processor: Any, examples: Sequence[Example]) -> list[Graph]:
+        """The model, where its file is to make features with what makes them before it."""
+        graphs = super().graphs(model, processor, examples)
+        if processor.spec.in_graph == OUTSIDE:
+            return graphs
+        from edgesft.tasks.logmel import Fronted, LogMel
+
+        front, name = LogMel(processor.spec.model_dump()), processor.input
+        return [replace(graph, module=Fronted(front, graph.module, name), prefix="model.") for graph in graphs]
 
     def load_processor(self, source: Any, contract: Contract) -> Listening:
         """What reads sounds as the contract says."""
@@ -134,3 +170,25 @@ class AudioClassification(MediaTask):
         if settings.masking and found[processor.input].ndim > 2:
             found[processor.input] = distortion.masked(found[processor.input], settings.masking, rng)
         return found
+
+
+def _also_samples(model: nn.Module, contract: Contract) -> nn.Module:
+    """The model itself: what is sent as samples becomes features before it sees them."""
+    if contract.options.get("in_graph", OUTSIDE) != OUTSIDE:
+        from edgesft.tasks.logmel import LogMel
+
+        model.register_forward_pre_hook(Before(LogMel(contract.options)), with_kwargs=True)
+    return model
+
+
+@dataclass(frozen=True)
+class Before:
+    """A hook that makes features of samples."""
+
+    front: LogMel
+
+    def __call__(self, module: nn.Module, args: tuple[Any, ...], inputs: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+        """What the model is called with."""
+        from edgesft.tasks.logmel import made
+
+        return args, made(self.front, inputs)

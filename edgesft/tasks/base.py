@@ -10,8 +10,9 @@ Checked on paper against tasks to come, which must fit without a change here:
   suppresses overlaps after `run`; predictions and references are object arrays, one list a row, which `score` matches.
 - Generation with a cache: `graphs` returns two graphs (prefill, step); `predict` drives `run` in a loop and names the
   graph; `requests` returns the sequence of calls that make one latency sample.
-- Streaming audio: the graph has state tensors as inputs and outputs; `predict` loops over frames feeding the state
-  back; `requests` gives one frame with its state.
+
+Streaming audio fits so: the graph has state tensors as inputs and outputs (`fed_back`); `predict` loops over frames
+feeding the state back; `requests` gives one frame with its state.
 
 Importing a task imports neither torch nor transformers: only what loads or trains does, inside the functions.
 """
@@ -22,7 +23,8 @@ import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 
@@ -35,6 +37,8 @@ from edgesft.tasks.source import Source
 if TYPE_CHECKING:
     import torch
     from torch import nn
+
+    from edgesft.spec.recipe import RecipeSpec
 
 Row = Mapping[str, Any]
 """One labelled row as read from a file, its columns renamed to the task's roles."""
@@ -95,6 +99,8 @@ class Graph:
         inputs: Sample inputs by name, in the order of the graph's inputs, batch 2.
         dynamic: Input name → {axis: axis name}; axes of one name are equal.
         outputs: Names of the outputs.
+        prefix: Start of the names of modules that a wrapper added. What is in its module `front` makes features, and
+            stays in float.
     """
 
     name: str
@@ -102,6 +108,11 @@ class Graph:
     inputs: Mapping[str, torch.Tensor]
     dynamic: Mapping[str, Mapping[int, str]]
     outputs: tuple[str, ...]
+    prefix: str = ""
+
+
+FRONT = "front."
+"""Start of the names of nodes that make features of what is fed: their weights are no model's."""
 
 
 class Task(ABC):
@@ -110,6 +121,8 @@ class Task(ABC):
     name: ClassVar[str]
     roles: tuple[str, ...]
     """Columns that the rows must have."""
+    optional: tuple[str, ...] = ()
+    """Columns that are read where there are such."""
     metrics: tuple[str, ...]
     """Names that `score` returns; the first one decides. All are better when higher; `edgesft.budget.metric` has what
     is no share."""
@@ -119,12 +132,19 @@ class Task(ABC):
     """Norm that gradients are clipped to where `stages: auto` says so."""
     patience: ClassVar[float] = 1.0
     """How many times as long as a small encoder of text a student has to train until it is as good as it gets."""
+    unpruned: ClassVar[str] = ""
+    """Why no width of its models may change; empty where they may."""
     by_row: ClassVar[bool] = False
     """Whether `predict` gives each row what `distributions` has of it, whatever other rows there are."""
     training: frozenset[str] = frozenset()
     """Training settings of `PARTICULAR` that mean something here."""
     medium: ClassVar[Medium | None] = None
     """What the first role is, where its values are files."""
+
+    @classmethod
+    def of_recipe(cls, recipe: RecipeSpec, base: Path) -> Self:
+        """The task as a recipe declares it, whose relative paths start from `base`."""
+        return cls()
 
     @abstractmethod
     def text(self, row: Row) -> str:
@@ -206,7 +226,7 @@ class Task(ABC):
     def disturb(
         self, examples: Sequence[Example], processor: Any, settings: ResolvedTraining, rng: np.random.Generator
     ) -> Sequence[Example]:
-        """Training examples with noise that must come before a batch is made of them, as the settings have it."""
+        """Training examples as they are before a batch is made of them: pieces, and noise as the settings have it."""
         return examples
 
     @abstractmethod
@@ -247,6 +267,12 @@ class Task(ABC):
         """What a student learns of a teacher's outputs on a batch: scores before softmax, shape [..., choices]."""
         return self.logits(outputs)
 
+    def apart(self, ours: torch.Tensor, theirs: torch.Tensor) -> torch.Tensor | None:
+        """How far a student's `distributions` are from its teacher's, a scalar; None where they are scores of classes,
+        which are compared after softmax.
+        """
+        return None
+
     @abstractmethod
     def predict(self, run: Run, examples: Sequence[Example], processor: Any, *, batch_size: int = 1) -> np.ndarray:
         """Predictions, one a row, in the rows' order, by calling `run`."""
@@ -268,6 +294,10 @@ class Task(ABC):
             return None
         found: np.ndarray = predictions.argmax(1) == others.argmax(1)
         return found
+
+    def period_ns(self, contract: Contract) -> int | None:
+        """Nanoseconds from one request to the next where a stream sends them at a fixed rate; else None."""
+        return None
 
     def evaluate(self, predictions: np.ndarray, references: np.ndarray, contract: Contract) -> dict[str, Any]:
         """What else the predictions tell, as JSON values for the report; empty where the task tells no more."""
@@ -304,4 +334,12 @@ class Task(ABC):
 
     @abstractmethod
     def requests(self, examples: Sequence[Example], processor: Any) -> list[Batch]:
-        """What the device sends, one request (batch 1, labels left out) an example."""
+        """What the device sends, one request (batch 1, labels left out) an example; states, if any, are zeros."""
+
+    def reached(self, examples: Sequence[Example], processor: Any, run: Run) -> list[Batch]:
+        """The same requests with the states that a model has reached before them."""
+        return self.requests(examples, processor)
+
+    def fed_back(self, contract: Contract) -> dict[str, str]:
+        """Input → the output that becomes its value at the next inference; empty where the model keeps nothing."""
+        return {}

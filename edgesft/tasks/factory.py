@@ -34,6 +34,7 @@ class Factory:
         arguments: Keyword arguments of the function; JSON values.
         weights: Its weights as safetensors; None keeps those that the function gives it.
         inputs: Names of its inputs.
+        states: Name of each state → its shape without the rows' axis.
         loss: What it is trained by, where the task leaves that open.
         metric: What decides, where the task leaves that open.
     """
@@ -45,6 +46,7 @@ class Factory:
     inputs: tuple[str, ...] = ("x",)
     loss: str = "auto"
     metric: str = "accuracy"
+    states: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
 
     def digest(self) -> str:
         """Of the module's file, the arguments and the weights; what the module imports is not part of it."""
@@ -83,7 +85,8 @@ def resolve(spec: FactorySpec, base: Path) -> Factory:
     if weights and (problem := files.missing(weights, "model.weights")):
         raise InputError(problem)
     path = files.place(spec.path, base) if spec.path else base
-    return Factory(spec.factory, path.absolute(), spec.arguments, weights, spec.inputs, spec.loss, spec.metric)
+    rest = (spec.inputs, spec.loss, spec.metric, spec.states)
+    return Factory(spec.factory, path.absolute(), spec.arguments, weights, *rest)
 
 
 def module_file(name: str, path: Path, field: str) -> Path:

@@ -58,6 +58,10 @@ class Pictures:
         """float32 of shape [rows, channels, height, width]; what was fed already stays."""
         return self.reader.feed(kept.transpose(0, 2, 3, 1)) if kept.dtype == np.uint8 else kept
 
+    def sent(self, kept: np.ndarray) -> np.ndarray:
+        """The same, which is what the device sends."""
+        return self.fed(kept)
+
     def shown(self, fed: np.ndarray) -> np.ndarray:
         """The pixels from 0 to 255 that were fed, float32."""
         return (fed * self._column(self.spec.std, 1.0) + self._column(self.spec.mean, 0.0)) / self._scale

@@ -47,7 +47,10 @@ class Reading(Protocol):
         """What is kept of a row's input, without a batch axis."""
 
     def fed(self, kept: np.ndarray) -> np.ndarray:
-        """What models take of some that were kept, both with a batch axis."""
+        """What models are trained on of some that were kept, both with a batch axis."""
+
+    def sent(self, kept: np.ndarray) -> np.ndarray:
+        """What the device sends of them."""
 
 
 class MediaTask(Classes):
@@ -235,8 +238,8 @@ class MediaTask(Classes):
         """Logits, float32 of shape [rows, classes]."""
         parts = []
         for start in range(0, len(examples), batch_size):
-            batch = self.collate(examples[start : start + batch_size], processor)
-            parts.append(np.asarray(run({processor.input: batch[processor.input]})["logits"], np.float32))
+            sent = self._sent(examples[start : start + batch_size], processor)
+            parts.append(np.asarray(run(sent)["logits"], np.float32))
         return np.concatenate(parts)
 
     def score(self, predictions: np.ndarray, references: np.ndarray, contract: Contract) -> dict[str, float]:
@@ -260,13 +263,17 @@ class MediaTask(Classes):
         from edgesft.tasks.own import OwnModel
 
         module = model.model if isinstance(model, OwnModel) else model
-        batch = self.collate([examples[0], examples[-1]], processor)
-        inputs = {processor.input: torch.from_numpy(batch[processor.input])}
+        sent = self._sent([examples[0], examples[-1]], processor)
+        inputs = {name: torch.from_numpy(value) for name, value in sent.items()}
         return [Graph("model", module, inputs, {processor.input: {0: "batch"}}, ("logits",))]
 
     def requests(self, examples: Sequence[Example], processor: Reading) -> list[Batch]:
         """The input of each example with a batch axis of 1."""
-        return [{processor.input: self.collate([example], processor)[processor.input]} for example in examples]
+        return [self._sent([example], processor) for example in examples]
+
+    @staticmethod
+    def _sent(examples: Sequence[Example], processor: Reading) -> Batch:
+        return {processor.input: processor.sent(np.stack([example[processor.input] for example in examples]))}
 
 
 def _meaningless(source: Factory) -> list[Problem]:

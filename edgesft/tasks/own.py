@@ -50,12 +50,16 @@ class OwnModel(nn.Module):
         self.model = made
 
     def forward(self, **inputs: torch.Tensor) -> dict[str, torch.Tensor]:
-        """The module's scores as `logits`, whether it returns them alone or by that name.
+        """The module's scores as `logits`, whether it returns them alone or by that name; of a module with `states`
+        each of what it returns by the input that it follows, such as `frames_out`.
 
         Raises:
             InputError: It returns neither.
         """
         outputs = self.model(**inputs)
+        if isinstance(outputs, tuple) and len(outputs) == 1 + len(states := getattr(self.model, "states", ())):
+            names = (next(iter(inputs)), *states)
+            return {f"{name}_out": output for name, output in zip(names, outputs, strict=True)}
         if isinstance(outputs, torch.Tensor):
             return {"logits": outputs}
         if isinstance(outputs, Mapping) and isinstance(outputs.get("logits"), torch.Tensor):

@@ -5,9 +5,7 @@ from __future__ import annotations
 import difflib
 from pathlib import Path
 
-from edgesft.data.files import place
 from edgesft.errors import InputError
-from edgesft.spec.model import FactorySpec
 from edgesft.spec.recipe import RecipeSpec
 from edgesft.tasks.arrays import Arrays
 from edgesft.tasks.audio_classification import AudioClassification
@@ -15,8 +13,10 @@ from edgesft.tasks.base import Task
 from edgesft.tasks.image_classification import ImageClassification
 from edgesft.tasks.multi_task import MultiTask
 from edgesft.tasks.question_answering import QuestionAnswering
+from edgesft.tasks.speech_enhancement import SpeechEnhancement
 from edgesft.tasks.text_classification import TextClassification
 from edgesft.tasks.token_classification import TokenClassification
+from edgesft.tasks.voice_activity import VoiceActivity
 from edgesft.tasks.zero_shot import ZeroShot
 
 TASKS: dict[str, type[Task]] = {
@@ -29,6 +29,8 @@ TASKS: dict[str, type[Task]] = {
         ZeroShot,
         ImageClassification,
         AudioClassification,
+        SpeechEnhancement,
+        VoiceActivity,
         Arrays,
     )
 }
@@ -44,11 +46,7 @@ def of(recipe: RecipeSpec, base: Path) -> Task:
     Raises:
         InputError: There is no such task.
     """
-    model = recipe.model
-    if recipe.task == Arrays.name and isinstance(model, FactorySpec):
-        path = place(model.path, base) if model.path else base
-        return Arrays(model.inputs, model.loss, model.metric, path.absolute())
-    return task(recipe.task)
+    return type(task(recipe.task)).of_recipe(recipe, base)
 
 
 def task(name: str) -> Task:

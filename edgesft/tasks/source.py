@@ -13,12 +13,14 @@ from typing import Any
 from edgesft.data import files
 from edgesft.data.files import sha256
 from edgesft.errors import InputError, UnavailableError
-from edgesft.spec.model import FactorySpec
-from edgesft.tasks import factory
+from edgesft.spec.model import FactorySpec, ModelSpec, OnnxSpec
+from edgesft.tasks import brought, factory
+from edgesft.tasks.brought import Brought
 from edgesft.tasks.checkpoint import TOKENIZERS
 from edgesft.tasks.factory import Factory
 
 PACKAGE = "pkg://"
+ONNX = ".onnx"
 LOADED = ("*.json", "*.safetensors", "*.txt", "*.model", "*.py")
 """Files of a checkpoint that loading may read: configuration, weights, vocabularies, code that comes along."""
 PICKLED = ("*.bin",)
@@ -36,31 +38,35 @@ _LAST_USE = frozenset(("truncation", "padding"))
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
 
 
-Source = Path | str | Factory
-"""A folder, a hub id, or a factory."""
+Source = Path | str | Factory | Brought
+"""A folder, a hub id, a factory, or an ONNX file that others made."""
 
 
-def resolve(source: str | FactorySpec, base: Path = Path()) -> Source:
+def resolve(source: ModelSpec, base: Path = Path()) -> Source:
     """What the recipe's `model` (or a teacher) names.
 
     Args:
         source: A folder, whose path may name environment variables, `pkg://package/path`, a hub id (a folder wins over
-            one of the same name), or a factory.
+            one of the same name), a factory, or an ONNX file.
         base: Folder that relative paths start from.
 
     Returns:
-        A folder, the hub id as it was given, or the factory.
+        A folder, the hub id as it was given, the factory, or the file.
 
     Raises:
         InputError: The package is not installed, or a path does not exist.
     """
     if isinstance(source, FactorySpec):
         return factory.resolve(source, base)
+    if isinstance(source, OnnxSpec):
+        return brought.resolve(source, base)
     if source.startswith(PACKAGE):
         return _in_package(source)
     path = files.place(source, base)
     if path.is_dir():
         return path
+    if path.is_file() and path.suffix == ONNX:
+        raise InputError(f"model: must say what the file is, got {source!r}", f"model: {{onnx: {source}}}")
     if path.is_file():
         raise InputError(
             f"model: must be a folder, a hub id or pkg://package/path, got the file {source!r}",
@@ -76,7 +82,7 @@ def folder(source: Source) -> Path:
     """The folder of a resolved source; a hub model is fetched into the hub's own cache the first time.
 
     Raises:
-        InputError: The hub has no such model, or does not give it to this user; or a factory was given.
+        InputError: The hub has no such model, or does not give it to this user; or a factory or a file was given.
         UnavailableError: It is not in the cache, and the hub cannot be reached.
     """
     if isinstance(source, Path):
@@ -84,6 +90,9 @@ def folder(source: Source) -> Path:
     if isinstance(source, Factory):
         message = f"model: must be a folder, a hub id or pkg://package/path for this task, got {source.name!r}"
         raise InputError(message, "task: arrays, for a model of your own")
+    if isinstance(source, Brought):
+        message = f"model: must be a folder, a hub id or pkg://package/path for this task, got '{source.path}'"
+        raise InputError(message, "edgesft bench and edgesft check measure and gate any ONNX file")
     resolved = resolve(source)
     return resolved if isinstance(resolved, Path) else _from_hub(str(resolved))
 
@@ -93,7 +102,7 @@ def digest(source: Source) -> str:
 
     A hub model's cached files lie under their commit; they are hashed like any other folder's.
     """
-    if isinstance(source, Factory):
+    if isinstance(source, Factory | Brought):
         return source.digest()
     place = folder(source)
     found = sorted({file for pattern in (*LOADED, *PICKLED) for file in place.glob(pattern)})

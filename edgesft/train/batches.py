@@ -95,9 +95,9 @@ def changed(
     neighbours: np.ndarray | None = None,
 ) -> Batch:
     """A batch of examples, with noise where the settings have some."""
-    if not settings.noisy:
-        return task.collate(examples, processor)
     batch = task.collate(task.disturb(examples, processor, settings, rng), processor)
+    if not settings.noisy:
+        return batch
     return task.augment(batch, processor, settings, rng, neighbours)
 
 

@@ -97,7 +97,9 @@ def _taught_loss(
     outputs, states, own = _run(model, inputs, places, ours, hidden_states=bool(hidden))
     weights = None if class_weights is None else class_weights.to(labels.device)
     hard = task.loss(outputs, labels, label_smoothing=label_smoothing, class_weights=weights)
-    soft = soft_targets(task.distributions(outputs, batch), answers, temperature)
+    own_answers = task.distributions(outputs, batch)
+    soft = task.apart(own_answers, answers)
+    soft = soft_targets(own_answers, answers, temperature) if soft is None else soft
     loss = hard_weight * hard + (1 - hard_weight) * soft
     mask = inputs.get("attention_mask")
     if hidden:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from edgesft.budget.lines import Facts, judge, size_limit
@@ -195,3 +197,14 @@ def test_what_ran_on_a_simulator_says_so_on_every_timed_line() -> None:
     told = judge(asked, Facts(size_bytes=1, untimed="it ran on a simulator"))
     assert {line.verdict for line in told} == {"inconclusive"}
     assert {line.reason for line in told} == {"it ran on a simulator"} and len(told) == 3
+
+
+def test_a_frame_takes_a_share_of_the_time_to_the_next() -> None:
+    budget = {"real_time_factor": {"p50": 0.5, "p95": 0.45}}
+    streaming = replace(FACTS, period_ns=10 * MS)
+    assert verdicts(budget, streaming) == {"real_time_factor.p50": "pass", "real_time_factor.p95": "pass"}
+    assert verdicts(budget, replace(FACTS, period_ns=7 * MS)) == dict.fromkeys(
+        ("real_time_factor.p50", "real_time_factor.p95"), "fail"
+    )
+    (line, _) = judge(BudgetSpec.model_validate(budget), FACTS)
+    assert line.verdict == "inconclusive" and "fixed rate" in str(line.reason)

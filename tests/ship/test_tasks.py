@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from edgesft.ship.contract import PREPARATIONS
+from edgesft.ship.contract import DECODINGS, PREPARATIONS
 from edgesft.ship.shape import wrong
 from edgesft.spec.media import AudioSpec, ImageSpec
 from edgesft.tasks import registry
 from edgesft.tasks.base import Contract
+from edgesft.tasks.speech_enhancement import SpeechEnhancement
+from edgesft.tasks.voice_activity import VoiceActivity
 
 CONTRACTS = {
     "text-classification": Contract("text-classification", ("a", "b"), {"max_length": 8, "temperature": 2.0}),
@@ -18,6 +20,21 @@ CONTRACTS = {
     "zero-shot-classification": Contract("zero-shot-classification", ("a", "b"), {"max_length": 8}),
     "image-classification": Contract("image-classification", ("a", "b"), ImageSpec().model_dump()),
     "audio-classification": Contract("audio-classification", ("a", "b"), AudioSpec().model_dump()),
+    "speech-enhancement": Contract(
+        "speech-enhancement",
+        (),
+        {
+            **SpeechEnhancement()._said,
+            "input": "x",
+            "output": "y",
+            "states": {"h": {"shape": [1, 2], "output": "h_out"}},
+        },
+    ),
+    "voice-activity": Contract(
+        "voice-activity",
+        ("speech",),
+        {**VoiceActivity()._said, "input": "x", "output": "y", "states": {"h": {"shape": [1, 2], "output": "h_out"}}},
+    ),
     "arrays": Contract(
         "arrays", ("a", "b"), {"inputs": {"x": {"shape": [3], "dtype": "float32"}}, "metric": "accuracy"}
     ),
@@ -29,10 +46,11 @@ def test_ways(name: str) -> None:
     task, contract = registry.task(name), CONTRACTS[name]
     before, after = task.preparation(contract), task.decoding(contract)
     assert before["kind"] in PREPARATIONS and set(before["columns"]) <= set(task.roles)
-    assert after["kind"] in ("classes", "tags", "heads", "span", "numbers")
-    assert after.get("classes", 0) == len(contract.labels)
-    if before["kind"] in ("image", "audio"):
+    assert after["kind"] in DECODINGS
+    assert after.get("classes", 0) == (0 if after["kind"] == "probability" else len(contract.labels))
+    if before["kind"] in ("image", "audio", "frames"):
         assert not list(wrong(before, {**PREPARATIONS[before["kind"]], "kind": {before["kind"]}}, "preparation"))
+    assert not list(wrong(after, {**DECODINGS[after["kind"]], "kind": {after["kind"]}}, "decoding"))
     if name == "multi-task":
         assert [(head["first"], head["classes"]) for head in after["heads"]] == [(0, 2), (2, 1)]
 

@@ -57,6 +57,45 @@ def image(width: int = 16) -> nn.Module:
     return Image(width)
 
 
+class Enhancer(nn.Module):
+    """A recurrent mask on spectra, which goes from frame to frame."""
+
+    def __init__(self, bins: int, width: int) -> None:
+        super().__init__()
+        self.states = {"hidden": (width,), "cell": (width,)}
+        self.recurrent, self.mask = nn.LSTM(bins, width, batch_first=True), nn.Linear(width, bins)
+
+    def forward(
+        self, frames: torch.Tensor, hidden: torch.Tensor | None = None, cell: torch.Tensor | None = None
+    ) -> tuple[torch.Tensor, ...]:
+        level = (frames.square().sum(-1) + 1e-6).log()
+        before = None if hidden is None else (hidden[None], cell[None])
+        found, (hidden, cell) = self.recurrent(level / 4, before)
+        return frames * torch.sigmoid(self.mask(found))[..., None], hidden[0], cell[0]
+
+
+def enhancer(bins: int = 257, width: int = 24) -> nn.Module:
+    return Enhancer(bins, width)
+
+
+class Speaking(nn.Module):
+    """The probability of speech, by the loudness of samples."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.states = {"hidden": (width,)}
+        self.recurrent, self.last = nn.GRU(1, width, batch_first=True), nn.Linear(width, 1)
+
+    def forward(self, frames: torch.Tensor, hidden: torch.Tensor | None = None) -> tuple[torch.Tensor, ...]:
+        level = (frames.square().mean(-1, keepdim=True) + 1e-6).log()
+        found, hidden = self.recurrent(level / 4 + 1, None if hidden is None else hidden[None])
+        return torch.sigmoid(self.last(found)), hidden[0]
+
+
+def speaking(width: int = 8) -> nn.Module:
+    return Speaking(width)
+
+
 def broken() -> nn.Module:
     raise ValueError("out of paper")
 

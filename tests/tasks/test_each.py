@@ -31,8 +31,9 @@ ROWS: dict[str, Callable[[int], list[dict[str, Any]]]] = {
     "zero-shot-classification": tiny.rows,
     "image-classification": tiny.pictured,
     "audio-classification": tiny.sounded,
+    "speech-enhancement": tiny.mixed,
 }
-MODELS = {"image-classification": "resnet", "audio-classification": "listener"}
+MODELS = {"image-classification": "resnet", "audio-classification": "listener", "speech-enhancement": "enhancer"}
 """Fixtures of models for what is no text."""
 
 OPTIONS: dict[str, dict[str, Any]] = {
@@ -42,14 +43,22 @@ SETTINGS = ResolvedTraining(epochs=8, learning_rate=3e-3, batch_size=16, arithme
 
 
 def test_every_task_is_tested() -> None:
-    # A model of one's own, on arrays, has tests of its own.
-    assert set(ROWS) == set(registry.TASKS) - {"arrays"}
+    # A model of one's own, on arrays, and what is mostly brought have tests of their own.
+    assert set(ROWS) == set(registry.TASKS) - {"arrays", "voice-activity"}
 
 
 @pytest.fixture
 def listener() -> Source:
     """A net of ones own for what sounds are made into."""
     return factory.resolve(FactorySpec(factory="nets:image", path=str(Path(__file__).parent)), Path())
+
+
+@pytest.fixture
+def enhancer() -> Source:
+    """One that goes from frame to frame."""
+    states = {"hidden": (24,), "cell": (24,)}
+    spec = FactorySpec(factory="nets:enhancer", path=str(Path(__file__).parent), inputs=("frames",), states=states)
+    return factory.resolve(spec, Path())
 
 
 @pytest.mark.parametrize("name", ROWS)

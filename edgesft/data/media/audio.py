@@ -29,23 +29,25 @@ class Reader:
     def __init__(self, options: Mapping[str, Any]) -> None:
         """Takes the settings: those of `edgesft.spec.media.AudioSpec`, by name."""
         self.rate: int = options["rate"]
-        self._count = round(options["seconds"] * self.rate)
-        self._centre, self._raw = options["window"] == "centre", options["features"] == "none"
-        self._normalise, self._floor = options["normalise"], options["floor"]
-        self._frame, self._hop = round(options["frame"] * self.rate), round(options["hop"] * self.rate)
-        self._fft = 1 << (self._frame - 1).bit_length()
-        self._hann = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(self._frame) / self._frame)
+        self.count = round(options["seconds"] * self.rate)
+        # A model whose file makes the features gets samples as they are.
+        inside = options.get("in_graph", "none") != "none"
+        self._centre, self._raw = options["window"] == "centre", inside or options["features"] == "none"
+        self._normalise, self._floor = options["normalise"] and not inside, options["floor"]
+        self.frame, self.hop = round(options["frame"] * self.rate), round(options["hop"] * self.rate)
+        self.fft = 1 << (self.frame - 1).bit_length()
+        self.hann = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(self.frame) / self.frame)
         high = options["high"] or self.rate / 2
-        self._bands = bands(self.rate, self._fft, options["mels"], options["low"], high)
-        self._waves = None if options["coefficients"] is None else cosines(options["mels"], options["coefficients"])
+        self.bands = bands(self.rate, self.fft, options["mels"], options["low"], high)
+        self.waves = None if options["coefficients"] is None else cosines(options["mels"], options["coefficients"])
 
     @property
     def shape(self) -> tuple[int, ...]:
         """Of what is fed for a sound: [samples], or [1, frames, bands]."""
         if self._raw:
-            return (self._count,)
-        width = self._bands.shape[1] if self._waves is None else self._waves.shape[1]
-        return 1, 1 + (self._count - self._frame) // self._hop, width
+            return (self.count,)
+        width = self.bands.shape[1] if self.waves is None else self.waves.shape[1]
+        return 1, 1 + (self.count - self.frame) // self.hop, width
 
     def samples(self, source: str | bytes | np.ndarray) -> np.ndarray:
         """Decoded, made one channel of the rate, and cut or padded.
@@ -60,12 +62,12 @@ class Reader:
             RuntimeError: This interpreter lacks soundfile; or, as its own class is one, the file is no sound.
         """
         found = np.asarray(source, np.float64) if isinstance(source, np.ndarray) else self._decoded(source)
-        lacking = self._count - len(found)
+        lacking = self.count - len(found)
         if lacking > 0:
             before = lacking // 2 if self._centre else 0
             return np.pad(found, (before, lacking - before)).astype(np.float32)
         start = -lacking // 2 if self._centre else 0
-        return found[start : start + self._count].astype(np.float32)
+        return found[start : start + self.count].astype(np.float32)
 
     def feed(self, samples: np.ndarray) -> np.ndarray:
         """The model's feed.
@@ -93,10 +95,10 @@ class Reader:
 
     def _spectrum(self, samples: np.ndarray) -> np.ndarray:
         """Logarithms of the bands, or their cepstrum, shape [..., frames, bands]."""
-        frames = np.lib.stride_tricks.sliding_window_view(samples, self._frame, axis=-1)[..., :: self._hop, :]
-        power = np.abs(np.fft.rfft(frames * self._hann, self._fft)) ** 2
-        found: np.ndarray = np.log(np.maximum(power @ self._bands, self._floor))
-        return found if self._waves is None else found @ self._waves
+        frames = np.lib.stride_tricks.sliding_window_view(samples, self.frame, axis=-1)[..., :: self.hop, :]
+        power = np.abs(np.fft.rfft(frames * self.hann, self.fft)) ** 2
+        found: np.ndarray = np.log(np.maximum(power @ self.bands, self._floor))
+        return found if self.waves is None else found @ self.waves
 
 
 class Pipeline:

@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from edgesft.data import files, loading
-from edgesft.data.media.medium import File, FileColumn
+from edgesft.data.media.medium import File, FileColumn, Row
 from edgesft.errors import InputError
 
 LABEL = "label"
@@ -80,7 +80,7 @@ class Tree:
             total.update(f"{name}\0{self._file(name).digest()}\n".encode())
         if self._table:
             for row in self.rows():
-                total.update(f"{digest_of(row.get(self._column.name))}\n".encode())
+                total.update("".join(f"{each}\n" for each in digests_of(row, self._column)).encode())
         return total.hexdigest()
 
     @cached_property
@@ -121,12 +121,14 @@ class Tree:
             copy = Path(place) / PurePosixPath(table).name
             copy.write_bytes(self._file(table).read())
             found = loading.read(copy)
-        column = self._column.name
         for row in found:
-            if isinstance(value := row.get(column), str):
-                path = (folder / value).as_posix()
-                row = {**row, column: self._file(path)}
-            yield row
+            paths = {name: row[name] for name in self._column.of(row) if isinstance(row[name], str)}
+            yield {**row, **{name: self._file((folder / path).as_posix()) for name, path in paths.items()}}
+
+
+def digests_of(row: Row, column: FileColumn) -> list[str]:
+    """Of each file that a row has."""
+    return [digest_of(row.get(column.name)), *(digest_of(row[name]) for name in column.beside if name in row)]
 
 
 def digest_of(value: Any) -> str:

@@ -8,7 +8,7 @@ import zipfile
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -101,6 +101,8 @@ class Medium(ABC):
 
     role: ClassVar[str]
     """Of the rows' input; also its column, unless a recipe says otherwise."""
+    further: ClassVar[tuple[str, ...]] = ()
+    """Roles of other such files that rows may have."""
     suffixes: ClassVar[frozenset[str]]
     """Of files that are taken for it in a folder, in lower case."""
     several: ClassVar[str]
@@ -136,15 +138,28 @@ class Medium(ABC):
 
 @dataclass(frozen=True)
 class FileColumn:
-    """A column whose values are files.
+    """A column whose values are files, and perhaps others beside it.
 
     Attributes:
-        name: Of the column.
+        name: Of the input's column.
         medium: What the files are.
+        folders: Column → folder that its relative paths start from, where that is not the table's.
+        beside: Further columns of files, which not every row need have.
     """
 
     name: str
     medium: Medium
+    folders: Mapping[str, Path] = field(default_factory=dict)
+    beside: tuple[str, ...] = ()
+
+    def of(self, row: Row) -> list[str]:
+        """The columns of files that a row has."""
+        return [name for name in (self.name, *self.beside) if name in row]
+
+    def anchored(self, row: Row, folder: Path) -> Row:
+        """A row whose paths start from their folders; by default from the one given."""
+        found = {name: anchored(row[name], self.folders.get(name, folder)) for name in self.of(row)}
+        return {**row, **found}
 
 
 def look(medium: Medium, rows: Sequence[Row]) -> Looked:
@@ -155,9 +170,10 @@ def look(medium: Medium, rows: Sequence[Row]) -> Looked:
     """
     faults, seen = dict[int, str](), Counter[tuple[str, str]]()
     for number, row in enumerate(rows):
-        value = row[medium.role]
         try:
-            seen.update(_facts(medium, value).items())
+            for role in (medium.role, *medium.further):
+                if role in row:
+                    seen.update(_facts(medium, row[role]).items())
         except OSError as error:
             faults[number] = str(error)
     return Looked(faults, seen)

@@ -55,21 +55,39 @@ class Sounds(Medium):
     def findings(self, split: str, looked: Looked, options: Mapping[str, Any]) -> tuple[list[Problem], list[str]]:
         """What is converted, averaged, cut, and what is silent."""
         total = sum(count for (kind, _), count in looked.seen.items() if kind == RATE)
-        warnings = []
+        warnings, place = [], "data.audio" if "seconds" in options else "data.frames"
         for (kind, value), count in sorted(looked.seen.items()):
             told = f"data.{split}: {count} of {total} sounds"
             if kind == RATE and int(value) != (wanted := options["rate"]):
-                less = f"; no more is heard: data.audio.rate={value} would do" if int(value) < wanted else ""
+                less = f"; no more is heard: {place}.rate={value} would do" if int(value) < wanted else ""
                 warnings.append(f"{told} have {value} samples a second and are converted to {wanted}{less}")
             elif kind == CHANNELS and value != "1":
                 warnings.append(f"{told} have {value} channels, which are averaged")
             elif kind == LEVEL:
                 warnings.append(f"data.{split}: {count} sounds are silent: nothing in them is above -80 dB")
-        longest = options["seconds"]
+        longest = options.get("seconds", math.inf)
         cut = sum(count for (kind, value), count in looked.seen.items() if kind == SECONDS and float(value) > longest)
         if cut:
             warnings.append(f"data.{split}: {cut} of {total} sounds are longer than {longest:g} s and are cut")
         return [], warnings
+
+
+class Recordings(Sounds):
+    """Sounds of which one is to be made another: clean ones, and what they are heard in."""
+
+    role = "clean"
+    further = ("noisy", "noise")
+
+    def look(self, value: str | bytes | np.ndarray) -> dict[str, str]:
+        """Its rate and channels, and its length to a tenth of a second.
+
+        Raises:
+            OSError: Besides, where it is silent: nothing can be told of it in decibels.
+        """
+        found = super().look(value)
+        if LEVEL in found:
+            raise OSError("it is silent: nothing in it is above -80 dB")
+        return found
 
 
 def _reason(error: Exception) -> str:

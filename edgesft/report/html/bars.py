@@ -15,6 +15,7 @@ from edgesft.report.lines import figures, state, verdict
 NAMES = {
     "latency_ms": ("latency", "ms", 1),
     "latency_ratio": ("latency, of the original's", "×", 1),
+    "real_time_factor": ("real-time factor", "×", 1),
     "load_ms": ("loading", "ms", 1),
     "first_inference_ms": ("first inference", "ms", 1),
     "size_mb": ("size", "MB", 1),
@@ -64,7 +65,7 @@ def title(line: Mapping[str, Any]) -> str:
     words, _, _ = NAMES.get(first, (first.replace("_", " "), "", 1))
     if not rest:
         return words
-    return f"{rest} {words}" if first.startswith("latency") else f"{words} {rest.replace('_', ' ')}"
+    return f"{rest} {words}" if first.startswith(("latency", "real_time")) else f"{words} {rest.replace('_', ' ')}"
 
 
 def told(line: Mapping[str, Any]) -> tuple[str, str, str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -212,6 +213,12 @@ def file_run(files: Mapping[str, Path]) -> Run:
             raise StageError(f"'{files[graph].name}' must run on ONNX Runtime. Got: {error}") from error
 
     return run
+
+
+def late_run(file: Path) -> Run:
+    """`file_run` of one file, which is opened when it is first run."""
+    opened = functools.cache(lambda: file_run({"model": file}))
+    return lambda feeds, graph="model": opened()(feeds, graph=graph)
 
 
 def open_session(path: Path) -> Any:

@@ -40,14 +40,16 @@ def convert(graph: Graph, *, opset: int) -> onnx_ir.Model:
     from transformers import PreTrainedModel
 
     exporter = _export_transformers if isinstance(graph.module, PreTrainedModel) else _export_module
-    with evaluating(graph.module), eager_attention(graph.module), _own_forward(graph.module):
+    from edgesft.stages.export.recurrent import whole
+
+    with evaluating(graph.module), eager_attention(graph.module), _own_forward(graph.module), whole(graph.module):
         try:
             with quiet():
                 program = exporter(graph, opset)
         except Exception as error:
             notes = "\n".join(getattr(error, "__notes__", ()))
             raise StageError(f"graph '{graph.name}' could not be exported: {error}\n{notes}".rstrip()) from error
-    tidy(program, graph)
+    tidy(program, graph, prefix=graph.prefix)
     if (got := program.opset_imports[""]) != opset:
         raise StageError(f"graph '{graph.name}' must be of opset {opset}. Got {got}, which the exporter kept")
     return program

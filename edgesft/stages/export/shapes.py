@@ -59,7 +59,7 @@ def fix_shapes(
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=target.parent) as folder:
         place = Path(folder) / target.name
-        write_model(_folded(model), place)
+        write_model(folded(model), place)
         _check(source, place, requests[:COMPARED])
         for file in (place.with_name(f"{place.name}.data"), place):
             if file.is_file():
@@ -67,14 +67,21 @@ def fix_shapes(
     return done
 
 
-def _folded(model: onnx.ModelProto) -> onnx.ModelProto:
-    """The model without nodes whose values are known."""
+def folded(model: onnx.ModelProto, most_bytes: int | None = None) -> onnx.ModelProto:
+    """The model without nodes whose values are known.
+
+    Args:
+        model: Any.
+        most_bytes: Of a value that is made of others or becomes a constant; by default the optimizer's own limits,
+            which leave weights that are put together of others.
+    """
     import onnx_ir
     from onnxscript import optimizer
 
+    limits = {} if most_bytes is None else {"input_size_limit": most_bytes, "output_size_limit": most_bytes}
     program = onnx_ir.from_proto(model)
     with quiet():
-        optimizer.optimize_ir(program, onnx_shape_inference=True)
+        optimizer.optimize_ir(program, onnx_shape_inference=True, **limits)
     return onnx_ir.to_proto(program)
 
 

@@ -20,7 +20,7 @@ from edgesft.spec.profile import ProfileSpec
 from edgesft.spec.stages import QuantizeSpec
 from edgesft.stages.artefact import RANGES, Artefact
 from edgesft.stages.context import StageContext
-from edgesft.stages.export.checks import spread
+from edgesft.stages.export.checks import late_run, spread
 from edgesft.stages.quantize import neural, ort
 from edgesft.stages.quantize.ort import Algorithm, Form
 from edgesft.stages.quantize.plan import Backend, Bits, QuantizePlan, Scheme, make_plan
@@ -143,7 +143,8 @@ def _smoothed(
     place = target.with_name(f"smooth-{target.name}")
     place.parent.mkdir(parents=True, exist_ok=True)
     nodes = make_plan(artefact.model, candidate.scheme, exclude=_exclude(candidate, spec)).quantized
-    if not smooth(artefact.model, place, calibration_requests(spec, context), nodes, strength=candidate.smooth):
+    requests = calibration_requests(spec, artefact.model, context)
+    if not smooth(artefact.model, place, requests, nodes, strength=candidate.smooth):
         raise StageError("smoothing must find values that weights can take scales from. Got none")
     return place
 
@@ -163,7 +164,7 @@ def _quantize(
         return ort.fp16(source, target, exclude=exclude)
     if candidate.scheme == "int4":
         return ort.int4(source, target, algorithm=candidate.algorithm, exclude=exclude)
-    requests = calibration_requests(spec, context)
+    requests = calibration_requests(spec, artefact.model, context)
     if candidate.backend == "onnxruntime":
         calibration = spec.calibration
         return ort.static(
@@ -204,8 +205,15 @@ def shrunk(facts: Mapping[str, Any], artefact: Artefact) -> str:
     return f"{artefact.model.stat().st_size / 1e6:.1f} → {facts['size_bytes'] / 1e6:.1f} MB"
 
 
-def calibration_requests(spec: QuantizeSpec, context: StageContext) -> list[Batch]:
-    """Requests made of training rows drawn by the seed: what the device sends, so nothing is padded."""
+def calibration_requests(spec: QuantizeSpec, source: Path, context: StageContext) -> list[Batch]:
+    """Requests made of training rows drawn by the seed: what the device sends, so nothing is padded.
+
+    Args:
+        spec: Says how many.
+        source: The float model, whose states they have.
+        context: Has the rows.
+    """
     count = min(spec.calibration_rows, len(context.train))
     drawn = np.random.default_rng(context.seed).choice(len(context.train), count, replace=False)
-    return context.task.requests([context.train[index] for index in sorted(drawn)], context.processor)
+    rows = [context.train[index] for index in sorted(drawn)]
+    return context.task.reached(rows, context.processor, late_run(source))

@@ -11,7 +11,7 @@ from edgesft.stages.export.graph import dynamic_shapes, eager_attention, evaluat
 from edgesft.stages.quantize.fold import fold_weights, quantize_tables
 from edgesft.stages.quantize.plan import QuantizePlan, make_plan
 from edgesft.stages.quiet import quiet
-from edgesft.tasks.base import Batch, Graph
+from edgesft.tasks.base import FRONT, Batch, Graph
 
 if TYPE_CHECKING:
     from torch import nn
@@ -68,7 +68,7 @@ def neural_static(
         except Exception as error:
             notes = "\n".join(getattr(error, "__notes__", ()))
             raise StageError(f"neural-compressor could not quantize the model: {error}\n{notes}".rstrip()) from error
-    tidy(program, graph, prefix=f"{WRAPPED}.")
+    tidy(program, graph, prefix=f"{WRAPPED}.{graph.prefix}")
     if not fold_weights(program):
         raise StageError("neural-compressor must quantize weights. Got none in its ONNX form")
     tables = {node.name for node in program.graph if node.op_type == "Gather"}
@@ -88,7 +88,7 @@ def _program(graph: Graph, requests: Sequence[Batch], plan: QuantizePlan, opset:
     sample = tuple(graph.inputs.values())
     # The wrapper takes any number of inputs, which torch.export sees as one argument holding them all.
     traced = export(_positional(graph), sample, dynamic_shapes=(shapes,))
-    prepared = prepare(traced, _config(graph.module, plan))
+    prepared = prepare(traced, _config(graph, plan))
     with torch.no_grad():
         for request in requests:
             prepared(*(torch.from_numpy(request[name]) for name in names))
@@ -103,16 +103,17 @@ def _program(graph: Graph, requests: Sequence[Batch], plan: QuantizePlan, opset:
         ).model
 
 
-def _config(module: nn.Module, plan: QuantizePlan) -> Any:
+def _config(graph: Graph, plan: QuantizePlan) -> Any:
     """Symmetric signed weights, asymmetric unsigned activations; what the plan leaves out stays in float."""
     from neural_compressor.torch.quantization import INT8StaticQuantConfig
 
     granularity = "per_channel" if plan.per_channel else "per_tensor"
     config = INT8StaticQuantConfig(w_granularity=granularity)
-    modules = dict(module.named_modules())
+    modules = dict(graph.module.named_modules())
     for name in plan.excluded:
-        owner = name.rpartition(".")[0]
-        if owner in modules and next(modules[owner].parameters(recurse=False), None) is not None:
+        front, owner = name.startswith(FRONT), name.rpartition(".")[0]
+        owner = owner if front else f"{graph.prefix}{owner}"
+        if owner in modules and (front or next(modules[owner].parameters(recurse=False), None) is not None):
             config.set_local(f"{WRAPPED}.{owner}", INT8StaticQuantConfig(w_dtype="fp32", act_dtype="fp32"))
     return config
 

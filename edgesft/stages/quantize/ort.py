@@ -16,7 +16,7 @@ from edgesft.stages.quantize.tables import BLOCK, pack_tables
 from edgesft.stages.quantize.whole import WHOLE, quantize_whole
 from edgesft.stages.quiet import quiet
 from edgesft.stages.writing import write_model
-from edgesft.tasks.base import Batch
+from edgesft.tasks.base import FRONT, Batch
 
 if TYPE_CHECKING:
     import onnx
@@ -76,7 +76,7 @@ def dynamic(
             per_channel=per_channel,
             reduce_range=reduced,
             weight_type=QuantType.QInt8,
-            op_types_to_quantize=["Gather", "MatMul"],
+            op_types_to_quantize=["Gather", "LSTM", "MatMul"],
             nodes_to_quantize=[name for name in _after_gemm_is_split(model, plan) if name not in done],
         )
 
@@ -263,7 +263,8 @@ def fp16(source: Path, target: Path, *, exclude: Sequence[str] = ()) -> Quantize
     plan = make_plan(source, "fp16", exclude=exclude)
 
     def convert(model: onnx.ModelProto, place: str) -> None:
-        blocked = sorted(matched(exclude, [node.name for node in model.graph.node]))
+        names = [node.name for node in model.graph.node]
+        blocked = sorted({*matched(exclude, names), *(name for name in names if name.startswith(FRONT))})
         onnx.save(convert_float_to_float16(model, keep_io_types=True, node_block_list=blocked), place)
 
     _apply(source, target, convert)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from edgesft.errors import InputError, Problem, StageError
+from edgesft.tasks.base import FRONT
 
 if TYPE_CHECKING:
     import onnx
@@ -19,15 +20,23 @@ Scheme = Literal["int8-dynamic", "int8-static", "int4", "fp16"]
 Backend = Literal["onnxruntime", "neural-compressor"]
 Bits = Literal[4, 8]
 
-WEIGHT_INPUT: Mapping[str, int] = {"MatMul": 1, "Gemm": 1, "Conv": 1, "ConvTranspose": 1, "Gather": 0}
-"""Operator → which of its inputs is the weight."""
+WEIGHT_INPUTS: Mapping[str, tuple[int, ...]] = {
+    "MatMul": (1,),
+    "Gemm": (1,),
+    "Conv": (1,),
+    "ConvTranspose": (1,),
+    "Gather": (0,),
+    "LSTM": (1, 2),
+    "GRU": (1, 2),
+}
+"""Operator → which of its inputs are weights."""
 
 OPERATORS: Mapping[tuple[Scheme, Backend], tuple[str, ...]] = {
-    ("int8-dynamic", "onnxruntime"): ("MatMul", "Gemm", "Gather"),
+    ("int8-dynamic", "onnxruntime"): ("MatMul", "Gemm", "Gather", "LSTM"),
     ("int8-static", "onnxruntime"): ("MatMul", "Gemm", "Gather", "Conv", "ConvTranspose"),
     ("int8-static", "neural-compressor"): ("MatMul", "Gemm", "Gather", "Conv"),
     ("int4", "onnxruntime"): ("MatMul", "Gather"),
-    ("fp16", "onnxruntime"): tuple(WEIGHT_INPUT),
+    ("fp16", "onnxruntime"): tuple(WEIGHT_INPUTS),
 }
 """Operators whose weights each scheme stores in fewer bits. Dynamic convolutions are left out: ConvInteger has no fast
 kernel on ONNX Runtime's CPU provider."""
@@ -110,7 +119,7 @@ def make_plan(
     quantized: list[onnx.NodeProto] = []
     excluded: dict[str, str] = {}
     for node in graph.node:
-        if node.op_type not in WEIGHT_INPUT:
+        if node.op_type not in WEIGHT_INPUTS:
             continue
         reason = _reason(node, scheme, operators, weights, kept)
         if reason is None:
@@ -134,9 +143,11 @@ def _reason(
     kept: Mapping[str, str],
 ) -> str | None:
     """Why a node stays in float; None if it does not, empty if there is nothing to say about it."""
-    weight = weights.get(node.input[WEIGHT_INPUT[node.op_type]])
-    if weight is None or len(weight.dims) < 2:
+    found = [weights.get(node.input[place]) for place in WEIGHT_INPUTS[node.op_type]]
+    if any(weight is None or len(weight.dims) < 2 for weight in found):
         return "product of activations" if node.op_type in ("MatMul", "Gemm") else ""
+    if node.name.startswith(FRONT):
+        return "makes features, in float"
     if node.name in kept:
         return f"exclude pattern '{kept[node.name]}'"
     if node.op_type not in operators:
@@ -192,7 +203,7 @@ def _freed_bytes(
     import onnx
 
     chosen = {id(node) for node in quantized}
-    mine = {node.input[WEIGHT_INPUT[node.op_type]] for node in graph.node if id(node) in chosen}
+    mine = {node.input[place] for node in graph.node if id(node) in chosen for place in WEIGHT_INPUTS[node.op_type]}
     others = {name for node in graph.node if id(node) not in chosen for name in node.input}
     width = onnx.helper.tensor_dtype_to_np_dtype(onnx.TensorProto.FLOAT).itemsize
     return sum(math.prod(weights[name].dims) * width for name in mine - others)

@@ -9,7 +9,7 @@ import numpy as np
 
 from edgesft.stages.quantize.plan import QuantizePlan
 from edgesft.stages.quantize.reader import reader
-from edgesft.tasks.base import Batch
+from edgesft.tasks.base import FRONT, Batch
 
 if TYPE_CHECKING:
     import onnx
@@ -29,7 +29,8 @@ def quantize_whole(
     from onnxruntime.quantization.execution_providers.qnn import get_qnn_qdq_config
 
     soften_masks(model)
-    kept = sorted(name for name, why in plan.excluded.items() if why.startswith("exclude pattern"))
+    kept = {name for name, why in plan.excluded.items() if why.startswith("exclude pattern")}
+    kept |= {node.name for node in model.graph.node if node.name.startswith(FRONT)}
     settings = get_qnn_qdq_config(
         model,
         reader(model, requests),
@@ -38,7 +39,7 @@ def quantize_whole(
         weight_type=QuantType.QUInt8,
         # Calibrators keep every activation of what they are given at once, so they are given a row at a time.
         stride=1,
-        nodes_to_exclude=kept or None,
+        nodes_to_exclude=sorted(kept) or None,
     )
     quantize(model, place, settings)
 

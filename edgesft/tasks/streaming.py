@@ -1,0 +1,281 @@
+"""What the tasks on sound that comes bit by bit have in common: a frame and its states in, an answer and new ones out.
+
+A model of the user's own is a module with an attribute `states` (name → shape of one row's) and a
+`forward(frames, **states)`, which gives a tuple: answers, then the states in that order. `frames` has the shape
+[rows, frames, *frame], and states [rows, *shape]; left out, they are zeros. All of a sound at once in training and one
+frame at a time on the device, with its states fed back, come to the same.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import ABC
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+import numpy as np
+
+from edgesft.data.hashing import identity
+from edgesft.data.media.frames import Frames
+from edgesft.errors import InputError, Problem
+from edgesft.spec.media import FramesSpec
+from edgesft.tasks import factory
+from edgesft.tasks.base import Batch, Contract, Example, Graph, Row, Run, Task
+from edgesft.tasks.brought import Brought
+from edgesft.tasks.factory import Factory
+from edgesft.tasks.media import INPUT
+from edgesft.tasks.source import Source
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from edgesft.spec.recipe import RecipeSpec
+
+OUTPUT, SHAPE, STATES = "output", "shape", "states"
+"""Options of the contract: the name of what is answered, the shape of what is fed, and of each state its shape and the
+output that follows it; shapes are those of one row."""
+
+FED = ("rate", "window", "hop", "taper", "features", "answers")
+"""Options of the contract that say how sound is cut and fed."""
+
+GOLDEN = 0.618034
+"""Whole parts taken off, multiples of it fill 0 to 1 evenly."""
+
+SAMPLES = "samples"
+"""What is kept of a row's sound."""
+
+LABELS = "labels"
+
+
+class Cutting:
+    """A processor: how sound is cut and fed, by the contract; and which states go round."""
+
+    def __init__(self, options: Mapping[str, Any]) -> None:
+        self.rate: int = options["rate"]
+        self.frames = Frames(options)
+        self.input: str = options[INPUT]
+        self.output: str = options[OUTPUT]
+        self.shape = tuple(map(int, options[SHAPE]))
+        self.states = {name: tuple(map(int, said["shape"])) for name, said in options[STATES].items()}
+        self.outputs = {name: str(said[OUTPUT]) for name, said in options[STATES].items()}
+
+    def save_pretrained(self, folder: str | Path) -> None:
+        """Writes nothing: the contract has it all."""
+
+    @property
+    def most(self) -> int | None:
+        """Streams that an inference takes at once: one, where others laid the axes out otherwise than we do."""
+        return None if all(shape[:1] == (1,) for shape in (self.shape, *self.states.values())) else 1
+
+    def begin(self, rows: int) -> Batch:
+        """The states at the start of so many streams."""
+        return {name: np.zeros(_many(shape, rows), np.float32) for name, shape in self.states.items()}
+
+    def after(self, outputs: Mapping[str, np.ndarray]) -> Batch:
+        """The states that an inference left."""
+        return {name: outputs[output] for name, output in self.outputs.items()}
+
+    def steps(self, run: Run, samples: np.ndarray, count: int) -> Iterator[tuple[Batch, Mapping[str, np.ndarray]]]:
+        """What is fed in each inference of a stream, and what is answered.
+
+        Args:
+            run: One inference.
+            samples: Shape [rows, samples].
+            count: Frames.
+        """
+        cut, states = self.frames.cut(samples, count), self.begin(len(samples))
+        for number in range(count):
+            feeds = {self.input: cut[:, number].reshape(_many(self.shape, len(cut))), **states}
+            outputs = run(feeds)
+            states = self.after(outputs)
+            yield feeds, outputs
+
+
+def _many(shape: tuple[int, ...], rows: int) -> tuple[int, ...]:
+    return shape if rows == 1 else (rows, *shape[1:])
+
+
+class Streaming(Task, ABC):
+    """A task on sound that comes bit by bit."""
+
+    max_grad_norm: ClassVar[float] = 5.0
+    patience: ClassVar[float] = 3.0
+    learning_rates: ClassVar[tuple[float, ...]] = (3e-4, 1e-3)
+    unpruned: ClassVar[str] = "what goes from frame to frame has the shapes that model.states says"
+    whole: ClassVar[bool]
+    """Whether frames follow a sound's end until its last sample's answer is complete."""
+
+    def __init__(self, frames: FramesSpec | None = None, inputs: Sequence[str] = ("frames",)) -> None:
+        """Takes what the recipe declares.
+
+        Args:
+            frames: How sound is cut.
+            inputs: Name of the model's input.
+        """
+        self.spec = frames or FramesSpec()
+        self.frames = Frames(self._said)
+        self._output = f"{inputs[0]}_out"
+
+    @classmethod
+    def of_recipe(cls, recipe: RecipeSpec, base: Path) -> Self:
+        """With the recipe's frames, and the name of the model's input."""
+        return cls(recipe.data.frames, getattr(recipe.model, "inputs", ("frames",)))
+
+    def text(self, row: Row) -> str:
+        """What its file's content alone has: files are no words."""
+        return identity(row[self.roles[0]])
+
+    def implied(self, source: Source, options: Mapping[str, Any]) -> dict[str, Any]:
+        """The recipe's options with the names and shapes of what the model takes and gives."""
+        if isinstance(source, Brought):
+            return {**options, **self._of_file(source)}
+        if not isinstance(source, Factory):
+            return dict(options)
+        name = source.inputs[0]
+        states = {each: {SHAPE: [1, *shape], OUTPUT: f"{each}_out"} for each, shape in source.states.items()}
+        return {**options, INPUT: name, OUTPUT: f"{name}_out", SHAPE: [1, 1, *self.frames.shape], STATES: states}
+
+    def _of_file(self, source: Brought) -> dict[str, Any]:
+        """The same of a file of others.
+
+        Raises:
+            InputError: What it takes is no frame, or it lacks what is said of it.
+        """
+        if problems := source.problems():
+            raise InputError(problems)
+        given = source.inputs
+        name = source.alone("input", given, list(source.states))
+        output = source.alone("output", source.outputs, list(source.states.values()))
+        shape = [1 if axis is None else axis for axis in given[name]]
+        wanted = math.prod(self.frames.shape)
+        if None in given[name]:
+            last = max(place for place, axis in enumerate(given[name]) if axis is None)
+            shape[last] = max(1, wanted // math.prod(shape))
+        if math.prod(shape) != wanted:
+            got = [axis or "any" for axis in given[name]]
+            message = f"data.frames: must make {wanted} numbers a frame into what '{name}' takes, got {got}"
+            raise InputError(message, "window, features: as those who made the model fed it")
+        states = {
+            each: {SHAPE: [axis or 1 for axis in given[each]], OUTPUT: after} for each, after in source.states.items()
+        }
+        return {INPUT: name, OUTPUT: output, SHAPE: shape, STATES: states}
+
+    def read_alike(self, one: Source, other: Source, options: Mapping[str, Any]) -> bool:
+        """The recipe alone says how sound is cut."""
+        return True
+
+    def contract(self, train: Sequence[Row], options: Mapping[str, Any]) -> Contract:
+        """How sound is cut, and which states go round."""
+        named = {name: options[name] for name in (INPUT, OUTPUT, SHAPE, STATES) if name in options}
+        return Contract(self.name, self.labels, {**self._said, **named})
+
+    @property
+    def _said(self) -> dict[str, Any]:
+        """How sound is cut, nothing left open."""
+        said = self.spec.model_dump(mode="json", include=set(FED))
+        return {**said, "answers": said["answers"] or said["features"]}
+
+    labels: ClassVar[tuple[str, ...]] = ()
+    """Of the contract."""
+
+    def check_model(self, source: Source, contract: Contract, *, trust_remote_code: bool = False) -> list[Problem]:
+        """A model that no factory makes; a module or weights that are not there; states that are not said."""
+        if isinstance(source, Brought):
+            return source.problems()
+        if not isinstance(source, Factory):
+            message = (
+                f"model: must be {{factory: module:function}} or {{onnx: file}} for the task {self.name}, got a name"
+            )
+            return [Problem(message, factory.WHERE)]
+        found = list(source.problems())
+        if len(source.inputs) != 1:
+            message = f"model.inputs: must be the name of the one input, got {', '.join(source.inputs)}"
+            found.append(Problem(message, "inputs: [frames]; states are named by model.states"))
+        if not source.states:
+            message = "model.states: must have the shape of each state that goes from frame to frame, got none"
+            found.append(Problem(message, "states: {hidden: [2, 128]}, without the axis of rows"))
+        return found
+
+    def check_head(self, source: Source, contract: Contract) -> list[Problem]:
+        """Nothing: what a factory gives is the user's to know."""
+        return []
+
+    def load_model(self, source: Source, contract: Contract, *, trust_remote_code: bool = False) -> nn.Module:
+        """What the factory makes, with its weights.
+
+        Raises:
+            InputError: It is none, or has other states than the recipe says.
+        """
+        from edgesft.tasks import own
+
+        if not isinstance(source, Factory):
+            raise InputError(self.check_model(source, contract))
+        model = own.load(source)
+        has = getattr(model.model, "states", None)
+        if not isinstance(has, Mapping) or {name: tuple(shape) for name, shape in has.items()} != dict(source.states):
+            message = f"model.states: must be the attribute `states` of the module, got {dict(source.states)} for {has}"
+            raise InputError(message, "a mapping from name to shape, without the axis of rows")
+        return model
+
+    def build_model(self, config: Mapping[str, Any], contract: Contract) -> nn.Module:
+        """What the factory makes."""
+        from edgesft.tasks import own
+
+        return own.OwnModel(own.OwnConfig(config["factory"], config["path"], config["arguments"]))
+
+    def load_processor(self, source: Source, contract: Contract) -> Cutting:
+        """How sound is cut, as the contract says."""
+        return Cutting(contract.options)
+
+    def preparation(self, contract: Contract) -> dict[str, Any]:
+        """Frames of a stream, as they were cut in training."""
+        steps = {name: contract.options[name] for name in ("rate", "window", "hop", "taper", "features")}
+        return {"kind": "frames", "columns": [], "input": contract.options[INPUT], **steps}
+
+    def period_ns(self, contract: Contract) -> int:
+        """From one frame to the next."""
+        return round(contract.options["hop"] * 1_000_000_000 / contract.options["rate"])
+
+    def fed_back(self, contract: Contract) -> dict[str, str]:
+        """Input → the output that becomes its value at the next inference."""
+        return {name: said[OUTPUT] for name, said in contract.options[STATES].items()}
+
+    def graphs(self, model: nn.Module, processor: Cutting, examples: Sequence[Example]) -> list[Graph]:
+        """One graph, `model`, of one frame with its states."""
+        import torch
+
+        from edgesft.tasks.own import OwnModel
+
+        module = model.model if isinstance(model, OwnModel) else model
+        requests = self.requests([examples[0], examples[-1]], processor)
+        inputs = {name: torch.from_numpy(np.concatenate([each[name] for each in requests])) for name in requests[0]}
+        outputs = (processor.output, *processor.outputs.values())
+        return [Graph("model", module, inputs, {name: {0: "batch"} for name in inputs}, outputs)]
+
+    def requests(self, examples: Sequence[Example], processor: Cutting) -> list[Batch]:
+        """One frame of each sound, from anywhere in it."""
+        found = []
+        for example in examples:
+            place = self._place(example, processor)
+            frame = processor.frames.cut(example[SAMPLES][np.newaxis], place + 1)[:, place]
+            found.append({processor.input: frame.reshape(processor.shape), **processor.begin(1)})
+        return found
+
+    def reached(self, examples: Sequence[Example], processor: Cutting, run: Run) -> list[Batch]:
+        """The same frames, after all those that come before them."""
+        found = []
+        for example in examples:
+            steps = processor.steps(run, example[SAMPLES][np.newaxis], self._place(example, processor) + 1)
+            found.append(list(steps)[-1][0])
+        return found
+
+    def _place(self, example: Example, processor: Cutting) -> int:
+        samples = len(example[SAMPLES])
+        return int(samples * GOLDEN % 1 * processor.frames.count(samples, whole=self.whole))
+
+    def length(self, example: Example) -> int:
+        """Blocks of a quarter of a second or so: batches are of like sounds, and each is computed whole, for the
+        statistics of batch normalisations.
+        """
+        return 1 + len(example[SAMPLES]) // 4096
