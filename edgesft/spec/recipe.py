@@ -10,7 +10,7 @@ from edgesft.spec.auto import AUTO
 from edgesft.spec.base import Spec
 from edgesft.spec.budget import BudgetSpec
 from edgesft.spec.hub import PREFIX, HubAddress
-from edgesft.spec.media import AudioSpec, ImageSpec
+from edgesft.spec.media import AudioSpec, BoxesSpec, ImageSpec
 from edgesft.spec.model import FactorySpec
 from edgesft.spec.stages import StageSpec
 
@@ -32,7 +32,8 @@ class DataSpec(Spec):
     train: Files
     """File of training rows: csv, tsv, jsonl, json, parquet, npz or idx; `file#train` for those whose column `split`
     says so; `hub://owner/name/configuration#split` of the hub, or a folder that `datasets` reads; of pictures and
-    sounds a folder or zip archive with a folder a class; for several heads one each, by the head's name."""
+    sounds a folder or zip archive with a folder a class; of boxes COCO's json, beside its pictures or their folder
+    `images`; for several heads one each, by the head's name."""
     validation: Split = 0.1
     """File, or the share that is carved from train by the seed. Every decision of a run is taken on it."""
     test: Split | None = None
@@ -59,6 +60,8 @@ class DataSpec(Spec):
     """Pictures: how they are read; what is left out is as the model's `preprocessor_config.json` says."""
     audio: AudioSpec | None = None
     """Sounds: how they are read."""
+    boxes: BoxesSpec | None = None
+    """Detection: how boxes are made of what the model says."""
     unreadable: float = Field(0.01, ge=0, lt=1)
     """Pictures and sounds: the largest share of a file's rows that may be left out because their files do not open."""
     on_disk: bool = False
@@ -85,7 +88,7 @@ class DataSpec(Spec):
     def options(self) -> dict[str, Any]:
         """What of this is the task's to know; what is not set is left out."""
         found: dict[str, Any] = {"max_length": self.max_length, "stride": self.stride, "labels": self.labels}
-        for name, spec in (("image", self.image), ("audio", self.audio)):
+        for name, spec in (("image", self.image), ("audio", self.audio), ("boxes", self.boxes)):
             found[name] = spec and spec.model_dump(mode="json", exclude_unset=True)
         return {name: value for name, value in found.items() if value}
 

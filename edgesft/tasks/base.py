@@ -6,8 +6,6 @@ The way of the data: rows (dicts from a file) → `contract` (what travels with 
 
 Checked on paper against tasks to come, which must fit without a change here:
 
-- Detection: an example holds an image and its boxes (ragged, kept out of `inputs`); `predict` decodes boxes and
-  suppresses overlaps after `run`; predictions and references are object arrays, one list a row, which `score` matches.
 - Generation with a cache: `graphs` returns two graphs (prefill, step); `predict` drives `run` in a loop and names the
   graph; `requests` returns the sequence of calls that make one latency sample.
 - Streaming audio: the graph has state tensors as inputs and outputs; `predict` loops over frames feeding the state
@@ -95,6 +93,8 @@ class Graph:
         inputs: Sample inputs by name, in the order of the graph's inputs, batch 2.
         dynamic: Input name → {axis: axis name}; axes of one name are equal.
         outputs: Names of the outputs.
+        operators: The module's own operators → functions that write them in ONNX (torch's `custom_translation_table`).
+        prefix: Start of the names of the model's parts that the module adds.
     """
 
     name: str
@@ -102,6 +102,8 @@ class Graph:
     inputs: Mapping[str, torch.Tensor]
     dynamic: Mapping[str, Mapping[int, str]]
     outputs: tuple[str, ...]
+    operators: Mapping[Any, Any] = field(default_factory=dict)
+    prefix: str = ""
 
 
 class Task(ABC):
@@ -137,6 +139,10 @@ class Task(ABC):
             splits: Rows by split.
             options: The recipe's, as `contract` gets them; None where there is no recipe.
         """
+
+    def warnings(self, splits: Mapping[str, Sequence[Row]]) -> list[str]:
+        """What a person should know of rows that `check` finds nothing wrong with."""
+        return []
 
     def implied(self, source: Source, options: Mapping[str, Any]) -> dict[str, Any]:
         """The recipe's options with what a model's own files say of how it reads its input.
@@ -245,6 +251,12 @@ class Task(ABC):
     def distributions(self, outputs: Any, batch: Mapping[str, Any]) -> torch.Tensor:
         """What a student learns of a teacher's outputs on a batch: scores before softmax, shape [..., choices]."""
         return self.logits(outputs)
+
+    def divergence(self, ours: torch.Tensor, theirs: torch.Tensor) -> torch.Tensor | None:
+        """How far a student's `distributions` are from its teacher's, a scalar; None where softmax makes
+        probabilities of them, of which the Kullback-Leibler divergence is taken.
+        """
+        return None
 
     @abstractmethod
     def predict(self, run: Run, examples: Sequence[Example], processor: Any, *, batch_size: int = 1) -> np.ndarray:

@@ -31,8 +31,9 @@ ROWS: dict[str, Callable[[int], list[dict[str, Any]]]] = {
     "zero-shot-classification": tiny.rows,
     "image-classification": tiny.pictured,
     "audio-classification": tiny.sounded,
+    "object-detection": tiny.boxed,
 }
-MODELS = {"image-classification": "resnet", "audio-classification": "listener"}
+MODELS = {"image-classification": "resnet", "audio-classification": "listener", "object-detection": "detector"}
 """Fixtures of models for what is no text."""
 
 OPTIONS: dict[str, dict[str, Any]] = {
@@ -50,6 +51,12 @@ def test_every_task_is_tested() -> None:
 def listener() -> Source:
     """A net of ones own for what sounds are made into."""
     return factory.resolve(FactorySpec(factory="nets:image", path=str(Path(__file__).parent)), Path())
+
+
+@pytest.fixture
+def detector() -> Source:
+    """A net of ones own for pictures with boxes."""
+    return factory.resolve(FactorySpec(factory="nets:detector", path=str(Path(__file__).parent)), Path())
 
 
 @pytest.mark.parametrize("name", ROWS)

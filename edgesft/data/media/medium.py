@@ -106,6 +106,12 @@ class Medium(ABC):
     several: ClassVar[str]
     """What many of them are called."""
 
+    def __eq__(self, other: object) -> bool:
+        return type(self) is type(other)
+
+    def __hash__(self) -> int:
+        return hash(type(self))
+
     @abstractmethod
     def look(self, value: str | bytes | np.ndarray) -> dict[str, str]:
         """What a row's input is: facts by kind.
@@ -157,13 +163,19 @@ def look(medium: Medium, rows: Sequence[Row]) -> Looked:
     for number, row in enumerate(rows):
         value = row[medium.role]
         try:
-            seen.update(_facts(medium, value).items())
+            seen.update(facts(medium, value).items())
         except OSError as error:
             faults[number] = str(error)
     return Looked(faults, seen)
 
 
-def _facts(medium: Medium, value: Any) -> Mapping[str, str]:
+def facts(medium: Medium, value: Any) -> Mapping[str, str]:
+    """What a row's input is (`Medium.look`); of a file it is looked at once.
+
+    Raises:
+        OSError: It cannot be read.
+        UnavailableError: The library that reads it is not installed.
+    """
     if isinstance(value, File):
         # One process looks at its rows several times.
         return _facts_of(medium, value, value.digest())

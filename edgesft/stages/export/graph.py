@@ -47,7 +47,7 @@ def convert(graph: Graph, *, opset: int) -> onnx_ir.Model:
         except Exception as error:
             notes = "\n".join(getattr(error, "__notes__", ()))
             raise StageError(f"graph '{graph.name}' could not be exported: {error}\n{notes}".rstrip()) from error
-    tidy(program, graph)
+    tidy(program, graph, prefix=graph.prefix)
     if (got := program.opset_imports[""]) != opset:
         raise StageError(f"graph '{graph.name}' must be of opset {opset}. Got {got}, which the exporter kept")
     return program
@@ -109,6 +109,7 @@ def _export_module(graph: Graph, opset: int) -> onnx_ir.Model:
             # What comes by name comes in its own order, and may be more than is wanted.
             output_names=list(outputs) if isinstance(outputs, Mapping) else list(graph.outputs),
             opset_version=opset,
+            custom_translation_table=dict(graph.operators) or None,
         )
     return program.model
 

@@ -19,6 +19,7 @@ from typing import Any
 import torch
 import torch_pruning as tp
 from torch import nn
+from torch_pruning.dependency import index_mapping
 from torch_pruning.pruner import function
 
 from edgesft.errors import StageError
@@ -27,6 +28,13 @@ from edgesft.stages.prune.layout import Axis, Layout, Reader, Width
 from edgesft.stages.prune.rank import rank_widths
 
 CONVOLUTIONS = (nn.Conv1d, nn.Conv2d)
+
+PARTING = (index_mapping._SplitIndexMapping, index_mapping._SliceIndexMapping)
+"""How torch-pruning goes from a width to a part of it, or back."""
+
+SHUFFLED = 4
+"""Parts that a width is cut into, and put together again, from which it is left alone: torch-pruning follows every way
+through them, of which each shuffle of channels doubles the number."""
 
 HEAD_COUNTS = ("num_attention_heads", "n_heads", "num_heads")
 """What attention modules of transformers call their number of heads."""
@@ -182,16 +190,17 @@ def head_count(module: nn.Module) -> tuple[str, int] | None:
 
 def _coupling(graph: tp.DependencyGraph, module: nn.Module, names: Mapping[nn.Module, str]) -> _Coupling:
     size = graph.get_out_channels(module)
-    members = graph.get_pruning_group(module, graph.get_pruner_of_module(module).prune_out_channels, list(range(size)))
+    prune = graph.get_pruner_of_module(module).prune_out_channels
+    if fixed := _fixed(graph, module, prune, size, names):
+        return fixed
+    members = graph.get_pruning_group(module, prune, list(range(size)))
     writers: set[str] = set()
     readers: dict[str, Reader] = {}
     linear = free = through = True
-    convolved = answer = False
+    convolved = False
     axes: list[Axis] = []
     for dependency, indices in members:
         target = dependency.target
-        if not target.outputs and graph.is_out_channel_pruning_fn(dependency.handler):
-            answer = True  # nothing follows
         found = tuple(_axes(graph, dependency, names))
         if not found:
             continue
@@ -215,9 +224,41 @@ def _coupling(graph: tp.DependencyGraph, module: nn.Module, names: Mapping[nn.Mo
         tuple(sorted(axes)),
         linear,
         convolved and through,
-        answer,
-        free and not answer,
+        answer=False,
+        free=free,
     )
+
+
+def _fixed(
+    graph: tp.DependencyGraph, module: nn.Module, prune: Any, size: int, names: Mapping[nn.Module, str]
+) -> _Coupling | None:
+    """A coupling that cannot shrink, by the names of what has it: the model's answer, or channels that are shuffled.
+
+    None for others. Which indices go where is not followed: that may have no end.
+    """
+    root = (graph.module2node[module], prune)
+    reached, queue, parted, answer = {root}, [root], set[Any](), False
+    while queue:
+        node, handler = queue.pop()
+        answer = answer or (not node.outputs and graph.is_out_channel_pruning_fn(handler))
+        for dependency in node.dependencies:
+            following = (dependency.target, dependency.handler)
+            if dependency.is_triggered_by(handler) and following not in reached:
+                reached.add(following)
+                queue.append(following)
+                if any(isinstance(each, PARTING) for each in dependency.index_mapping):
+                    parted.add(dependency.target)
+    if not answer and len(parted) <= SHUFFLED:
+        return None
+    named = [(names[node.module], _takes(graph, node, handler)) for node, handler in reached if node.module in names]
+    reads, writes = ({name for name, takes in named if takes is kind} for kind in (True, False))
+    readers = tuple(Reader(name) for name in _ordered(reads, names))
+    return _Coupling(size, _ordered(writes, names), readers, (), False, False, answer, False)
+
+
+def _takes(graph: tp.DependencyGraph, node: Any, handler: Any) -> bool:
+    """Whether a node reads all of a width at each output."""
+    return dense(node.module) and bool(graph.is_in_channel_pruning_fn(handler))
 
 
 def _place(indices: list[int], size: int) -> tuple[int, int] | None:
