@@ -101,10 +101,12 @@ def _wrong(row: Row) -> str:
         return f"has {type(boxes).__name__} and {type(labels).__name__}"
     if len(boxes) != len(labels):
         return f"has {len(labels)} labels for {len(boxes)} boxes"
+    if not len(boxes):
+        return ""
     try:
         values = np.asarray(boxes, np.float64).reshape(len(boxes), -1)
     except (TypeError, ValueError):
         return "has boxes that are not lists of numbers"
-    if len(boxes) and values.shape[1] != 4:
+    if values.shape[1] != 4:
         return f"has boxes of {values.shape[1]} numbers"
     return "" if np.isfinite(values).all() else "has a box with a side that is no number"

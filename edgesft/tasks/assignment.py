@@ -119,7 +119,8 @@ def _one(suits: torch.Tensor, said: torch.Tensor, boxes: torch.Tensor, there: to
     cost = (cost - suits).masked_fill(~there[..., None], torch.inf)
     chosen, rows = torch.zeros_like(cost, dtype=torch.bool), torch.arange(len(cost), device=cost.device)
     for _ in range(min(cost.shape[1:])):
-        box, place = divmod(cost.flatten(1).argmin(1), cost.shape[2])
+        best = cost.flatten(1).argmin(1)
+        box, place = best // cost.shape[2], best % cost.shape[2]
         chosen[rows, box, place] = torch.isfinite(cost[rows, box, place])
         cost[rows, box], cost[rows, :, place] = torch.inf, torch.inf
     return chosen

@@ -94,7 +94,6 @@ class Graph:
         dynamic: Input name → {axis: axis name}; axes of one name are equal.
         outputs: Names of the outputs.
         operators: The module's own operators → functions that write them in ONNX (torch's `custom_translation_table`).
-        prefix: Start of the names of the model's parts that the module adds.
     """
 
     name: str
@@ -103,7 +102,6 @@ class Graph:
     dynamic: Mapping[str, Mapping[int, str]]
     outputs: tuple[str, ...]
     operators: Mapping[Any, Any] = field(default_factory=dict)
-    prefix: str = ""
 
 
 class Task(ABC):

@@ -52,6 +52,7 @@ class Scenes(Pictures):
     def seen(self, outputs: Mapping[str, np.ndarray]) -> list[np.ndarray]:
         """What a detector sees on each picture of a batch (`image.detections`)."""
         rows = len(outputs["logits"])
+        check_width(outputs["logits"].shape[2], self.classes)
         return [
             detections({name: values[row] for name, values in outputs.items()}, self.classes, **self.boxes)
             for row in range(rows)
@@ -64,9 +65,9 @@ class ObjectDetection(PictureTask):
     A row has `image`, `boxes`, each left, top, width and height in pixels as COCO has them, and `labels`, one a box.
 
     The user's module gives `logits`, [rows, places, classes], and `pred_boxes`, [rows, places, 4]: centre x and y,
-    width and height as shares of the picture's sides. Classes are independent (sigmoid), several places answer for an object,
-    and suppression leaves one of them; or `logits` have one column more, the last, for nothing (softmax), and one place
-    answers for an object. No more need be known of it.
+    width and height as shares of the picture's sides. Classes are independent (sigmoid), several places answer for an
+    object, and suppression leaves one of them; or `logits` have one column more, the last, for nothing (softmax), and
+    one place answers for an object. No more need be known of it.
     """
 
     name: ClassVar[str] = "object-detection"
@@ -180,7 +181,9 @@ class ObjectDetection(PictureTask):
         """Of classes and boxes, at the places that answer for the labelled ones (`assignment.criterion`)."""
         from edgesft.tasks.assignment import criterion
 
-        return criterion(*_said(outputs), labels)
+        logits, said = _said(outputs)
+        check_width(logits.shape[2], labels.shape[2] - 4)
+        return criterion(logits, said, labels)
 
     def logits(self, outputs: Any) -> torch.Tensor:
         """Scores and boxes of each place, shape [rows, places, numbers]."""
@@ -249,6 +252,17 @@ class ObjectDetection(PictureTask):
         from edgesft.tasks.suppression import within
 
         return [within(graph, processor.boxes["iou"], processor.boxes["most"])]
+
+
+def check_width(scores: int, classes: int) -> None:
+    """Refuses a detector that has neither a score for each class nor one more.
+
+    Raises:
+        InputError: It has not.
+    """
+    if scores not in (classes, classes + 1):
+        message = f"model: must give a score for each of {classes} labels, or one more for nothing, got {scores}"
+        raise InputError(message, "set what your factory calls the number of classes: model.arguments")
 
 
 def _said(outputs: Any) -> tuple[torch.Tensor, torch.Tensor]:

@@ -6,6 +6,7 @@ length that a rounding changes, and files are compared as those of any other mod
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -55,21 +56,6 @@ OPERATORS: Mapping[Any, Any] = {torch.ops.edgesft.kept.default: _onnx}
 """How the exporter writes them."""
 
 
-class Suppressing(nn.Module):
-    """A detector that also says which of its scores are left."""
-
-    def __init__(self, model: nn.Module, iou: float, most: int) -> None:
-        super().__init__()
-        self.model, self._iou, self._most = model, iou, most
-
-    def forward(self, **inputs: torch.Tensor) -> dict[str, torch.Tensor]:
-        """The detector's outputs, and `kept`, bool of the shape of its scores."""
-        outputs = self.model(**inputs)
-        logits, boxes = outputs["logits"], outputs["pred_boxes"]
-        left = torch.ops.edgesft.kept(boxes, logits.sigmoid(), self._iou, self._most)
-        return {"logits": logits, "pred_boxes": boxes, KEPT: left}
-
-
 def within(graph: Graph, iou: float, most: int) -> Graph:
     """The graph of a detector that suppresses boxes itself.
 
@@ -78,5 +64,11 @@ def within(graph: Graph, iou: float, most: int) -> Graph:
         iou: See `kept`.
         most: See `kept`.
     """
-    module = Suppressing(graph.module, iou, most)
-    return replace(graph, module=module, outputs=(*graph.outputs, KEPT), operators=OPERATORS, prefix="model.")
+
+    def suppress(module: nn.Module, inputs: Any, outputs: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        scores, boxes = outputs["logits"].sigmoid(), outputs["pred_boxes"]
+        return {**outputs, KEPT: torch.ops.edgesft.kept(boxes, scores, iou, most)}
+
+    module = copy.deepcopy(graph.module)
+    module.register_forward_hook(suppress)
+    return replace(graph, module=module, outputs=(*graph.outputs, KEPT), operators=OPERATORS)

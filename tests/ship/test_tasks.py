@@ -6,7 +6,7 @@ import pytest
 
 from edgesft.ship.contract import PREPARATIONS
 from edgesft.ship.shape import wrong
-from edgesft.spec.media import AudioSpec, ImageSpec
+from edgesft.spec.media import AudioSpec, BoxesSpec, ImageSpec
 from edgesft.tasks import registry
 from edgesft.tasks.base import Contract
 
@@ -18,6 +18,9 @@ CONTRACTS = {
     "zero-shot-classification": Contract("zero-shot-classification", ("a", "b"), {"max_length": 8}),
     "image-classification": Contract("image-classification", ("a", "b"), ImageSpec().model_dump()),
     "audio-classification": Contract("audio-classification", ("a", "b"), AudioSpec().model_dump()),
+    "object-detection": Contract(
+        "object-detection", ("a", "b"), {**ImageSpec().model_dump(), "boxes": BoxesSpec().model_dump()}
+    ),
     "arrays": Contract(
         "arrays", ("a", "b"), {"inputs": {"x": {"shape": [3], "dtype": "float32"}}, "metric": "accuracy"}
     ),
@@ -29,7 +32,7 @@ def test_ways(name: str) -> None:
     task, contract = registry.task(name), CONTRACTS[name]
     before, after = task.preparation(contract), task.decoding(contract)
     assert before["kind"] in PREPARATIONS and set(before["columns"]) <= set(task.roles)
-    assert after["kind"] in ("classes", "tags", "heads", "span", "numbers")
+    assert after["kind"] in ("classes", "tags", "heads", "span", "boxes", "numbers")
     assert after.get("classes", 0) == len(contract.labels)
     if before["kind"] in ("image", "audio"):
         assert not list(wrong(before, {**PREPARATIONS[before["kind"]], "kind": {before["kind"]}}, "preparation"))
