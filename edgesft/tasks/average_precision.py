@@ -126,21 +126,24 @@ def best_threshold(detections: np.ndarray, truth: np.ndarray) -> tuple[float, fl
 
 
 def told(detections: np.ndarray, truth: np.ndarray, labels: Sequence[str], least: float) -> dict[str, Any]:
-    """Figures for the report, as JSON values: of each class, and of all boxes from a score on."""
+    """Figures for the report, as JSON values: `rows`, `averages` and `classes`, of which precision, recall and F1 are
+    those of boxes from a score on.
+    """
     found, counts = precisions(detections, truth), truth[..., :-4].sum((0, 1)).astype(int)
-    sure = detections[..., SCORE] >= least
-    right = (matched(detections, truth)[..., 0] & sure).sum()
-    precision, recall = float(right / max(sure.sum(), 1)), float(right / max(counts.sum(), 1))
-    f1 = 2 * precision * recall / max(precision + recall, np.finfo(float).tiny)
-    return {
-        "rows": len(detections),
-        "boxes": int(counts.sum()),
-        "at_least_score": {"least_score": least, "precision": precision, "recall": recall, "f1": f1},
-        "average_precision": [
-            {"label": label, "boxes": int(count), "map50": mean(own[:1]), "map": mean(own)}
-            for label, count, own in zip(labels, counts, found, strict=True)
-        ],
-    }
+    right, sure = matched(detections, truth)[..., 0], detections[..., SCORE] >= least
+    classes = []
+    for place, (label, count) in enumerate(zip(labels, counts.tolist(), strict=True)):
+        own = sure & (detections[..., LABEL] == place)
+        figures = {"map": mean(found[place]), "map50": mean(found[place, :1]), "boxes": count}
+        classes.append({"name": label, **_f1(int((right & own).sum()), int(own.sum()), count), **figures})
+    whole = _f1(int((right & sure).sum()), int(sure.sum()), int(counts.sum()))
+    averages = {"map": mean(found), "map50": mean(found[:, 0]), "least_score": least, **whole}
+    return {"rows": len(detections), "averages": averages, "classes": classes}
+
+
+def _f1(right: int, said: int, boxes: int) -> dict[str, Any]:
+    precision, recall = right / max(said, 1), right / max(boxes, 1)
+    return {"precision": precision, "recall": recall, "f1": 2 * right / max(said + boxes, 1)}
 
 
 def filled(rows: Sequence[np.ndarray], most: int | None = None, value: float = 0.0) -> np.ndarray:

@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+from edgesft.data.carve import stratum
 from edgesft.data.media.medium import Medium
 from edgesft.errors import Problem
 from edgesft.spec.training import NOISE, ResolvedTraining
@@ -128,6 +129,10 @@ class Task(ABC):
     @abstractmethod
     def text(self, row: Row) -> str:
         """A row's input in words: what is compared and counted where rows are looked at."""
+
+    def classes(self, row: Row) -> list[str]:
+        """The labels that a row has: what is counted where rows are looked at."""
+        return [stratum(row)] if "label" in row else []
 
     @abstractmethod
     def check(self, splits: Mapping[str, Sequence[Row]], options: Mapping[str, Any] | None = None) -> list[Problem]:

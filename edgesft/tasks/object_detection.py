@@ -82,6 +82,10 @@ class ObjectDetection(PictureTask):
     advice: ClassVar[str] = "a yolos, detr or rt_detr"
     outputs: ClassVar[tuple[str, ...]] = OUTPUTS
 
+    def classes(self, row: Row) -> list[str]:
+        """Those of its boxes."""
+        return [checks.label_name(label) for label in row["labels"]]
+
     def check(self, splits: Mapping[str, Sequence[Row]], options: Mapping[str, Any] | None = None) -> list[Problem]:
         """Empty splits; boxes that are none; classes that train lacks."""
         return boxed.problems(splits)

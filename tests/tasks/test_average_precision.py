@@ -53,10 +53,10 @@ def test_the_threshold_has_the_greatest_f1() -> None:
     found, truth = scenes()
     least, f1 = precision.best_threshold(found, truth)
     told = precision.told(found, truth, LABELS, least)
-    assert told["at_least_score"]["f1"] == pytest.approx(f1)
+    assert told["averages"]["f1"] == pytest.approx(f1)
     for other in (0.1, 0.3, 0.5, 0.7):
-        assert precision.told(found, truth, LABELS, other)["at_least_score"]["f1"] <= f1 + 1e-9
-    assert sum(each["boxes"] for each in told["average_precision"]) == told["boxes"]
+        assert precision.told(found, truth, LABELS, other)["averages"]["f1"] <= f1 + 1e-9
+    assert sum(each["boxes"] for each in told["classes"]) == truth[..., :-4].sum()
     nothing = np.full_like(found, precision.NOTHING)
     assert precision.best_threshold(nothing, truth) == (0.5, 0.0)
     assert precision.mean(precision.precisions(nothing, truth)) == 0

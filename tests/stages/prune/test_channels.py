@@ -29,6 +29,7 @@ FOUND = {
     nets.Grouped: {"after.0": 16},
     nets.Tied: {"stem.0": 16},
     nets.Flattened: {"stem.0": 16, "body.0": 8},
+    nets.Shuffled: {f"units.{number}.0.0": 12 for number in range(5)},
 }
 """Of each net the widths that can shrink; halves of a split and groups are left alone."""
 
@@ -53,6 +54,7 @@ def test_what_cannot_shrink_is_named() -> None:
     assert left == {
         "Plain": (), "Residual": (), "Branches": (), "Depthwise": (), "Concat": (), "Tied": (), "Flattened": ("head",),
         "Split": ("both.0",), "Grouped": ("stem.0",),
+        "Shuffled": ("stem.0", *(f"units.{number}.2.0" for number in range(5))),
     }  # fmt: skip
 
 
