@@ -12,6 +12,9 @@ from torch.nn import functional
 STAGES = ((4, 24, 48), (8, 48, 96), (4, 96, 192))
 """Blocks, and channels before and after, of ShuffleNetV2 at the width of FastestDet."""
 
+LEFT = ("detect_head.obj_layers.", "detect_head.cls_layers.conv5x5.3.", "detect_head.cls_layers.conv5x5.4.")
+"""Weights that are not taken over: of objectness, and of what names the classes."""
+
 RARE = -4.6
 """A new classifier's bias: every place begins at a probability of 1 % (Lin et al. 2017, arXiv 1708.02002, section
 4.1)."""
@@ -103,19 +106,21 @@ class Head(nn.Module):
 
 
 class Heads(nn.Module):
-    """What FastestDet says of each place: whether there is something, where it is, what it is."""
+    """What is said of each place: where something is, and what it is.
+
+    FastestDet also says whether there is anything, and multiplies objectness and class; here a class says it all.
+    """
 
     def __init__(self, channels: int, classes: int) -> None:
         super().__init__()
         self.conv1x1 = nn.Module()
         self.conv1x1.conv1x1 = nn.Sequential(*pointwise(channels, channels), nn.ReLU())
-        self.obj_layers, self.reg_layers = Head(channels, 1), Head(channels, 4)
-        self.cls_layers = Head(channels, classes)
+        self.reg_layers, self.cls_layers = Head(channels, 4), Head(channels, classes)
 
-    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """Before activation: objectness, four numbers of the box, classes; each [rows, numbers, height, width]."""
+    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Before activation, four numbers of the box, and classes; each [rows, numbers, height, width]."""
         x = self.conv1x1.conv1x1(x)
-        return self.obj_layers(x), self.reg_layers(x), self.cls_layers(x)
+        return self.reg_layers(x), self.cls_layers(x)
 
 
 class FastestDet(nn.Module):
@@ -128,18 +133,13 @@ class FastestDet(nn.Module):
         self.SPP = Pyramid(sum(after for _, _, after in STAGES), STAGES[1][2])
         self.detect_head = Heads(STAGES[1][2], classes)
 
-    def raw(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """What the heads say of a picture whose sides are multiples of 32."""
-        fine, middle, coarse = self.backbone(x)
-        return self.detect_head(self.SPP(torch.cat([self.avg_pool(fine), middle, self.upsample(coarse)], 1)))
-
     def forward(self, pixel_values: torch.Tensor) -> dict[str, torch.Tensor]:
         """`logits`, [rows, places, classes], and `pred_boxes`, [rows, places, 4]: centre, width and height as shares of
-        the picture's sides.
-
-        FastestDet's own score multiplies objectness and class; here a class says it all.
+        the picture's sides, which are multiples of 32 pixels.
         """
-        _, box, classes = self.raw(pixel_values)
+        fine, middle, coarse = self.backbone(pixel_values)
+        seen = self.SPP(torch.cat([self.avg_pool(fine), middle, self.upsample(coarse)], 1))
+        box, classes = self.detect_head(seen)
         height, width = box.shape[2:]
         columns = torch.arange(width, device=box.device).repeat(height)
         rows = torch.arange(height, device=box.device).repeat_interleave(width)
@@ -160,15 +160,9 @@ def fastestdet(weights: str, classes: int = 3) -> nn.Module:
         classes: Answers.
     """
     net = FastestDet(classes)
-    last = "detect_head.cls_layers.conv5x5."
-    state = {name: each for name, each in load_file(os.path.expandvars(weights)).items() if _kept(name, last)}
+    state = {name: each for name, each in load_file(os.path.expandvars(weights)).items() if not name.startswith(LEFT)}
     lacking, unknown = net.load_state_dict(state, strict=False)
-    if unknown or any(_kept(name, last) for name in lacking):
+    if unknown or not all(name.startswith(LEFT) for name in lacking):
         raise ValueError(f"{weights} must have the weights of FastestDet, but lacks {lacking} and has {unknown}")
     nn.init.constant_(net.detect_head.cls_layers.conv5x5[-1].bias, RARE)
     return net
-
-
-def _kept(name: str, last: str) -> bool:
-    """Whether a weight is of any layer but the last two of the classes."""
-    return not name.startswith((f"{last}3.", f"{last}4."))

@@ -77,7 +77,7 @@ def assign(
     sure = scores.gather(2, labels.clamp(min=0)[:, None, :].expand(-1, scores.shape[1], -1)).transpose(1, 2)
     iou = overlap(said[:, None], boxes[:, :, None])[0].clamp(0, 1)
     suits = sure.clamp(min=EPSILON) ** SURE * iou**TIGHT
-    chosen = _several(suits, said, boxes) if several else _one(suits + sure * EPSILON, said, boxes, there)
+    chosen = _several(suits, said, boxes) if several else _one(sure, said, boxes, there)
     chosen &= there[..., None]
     # A place answers for one box: the one that it overlaps most.
     owner = torch.where(chosen, iou + 1, 0).argmax(1)
@@ -110,13 +110,11 @@ def _several(suits: torch.Tensor, said: torch.Tensor, boxes: torch.Tensor) -> to
     return chosen.scatter(2, away.argmin(2, keepdim=True), True)
 
 
-def _one(suits: torch.Tensor, said: torch.Tensor, boxes: torch.Tensor, there: torch.Tensor) -> torch.Tensor:
-    """One place for each box and one box for each place, the pairs that suit best first: by the overlaps, be they
-    negative, and the distance of the sides, as queries are matched (Carion et al. 2020, arXiv 2005.12872, section 3.1;
-    greedily as Sun et al. 2020, arXiv 2012.05780, section 3.2, find to do as well).
+def _one(sure: torch.Tensor, said: torch.Tensor, boxes: torch.Tensor, there: torch.Tensor) -> torch.Tensor:
+    """One place for each box and one box for each place, by what queries are matched by (Carion et al. 2020, arXiv
+    2005.12872, section 3.1), but the pair that suits best first, as Sun et al. 2020 (arXiv 2012.05780) choose.
     """
-    cost = 5 * (said[:, None] - boxes[:, :, None]).abs().sum(-1) - 2 * overlap(said[:, None], boxes[:, :, None])[1]
-    cost = (cost - suits).masked_fill(~there[..., None], torch.inf)
+    cost = (apart(said[:, None], boxes[:, :, None]) - sure).masked_fill(~there[..., None], torch.inf)
     chosen, rows = torch.zeros_like(cost, dtype=torch.bool), torch.arange(len(cost), device=cost.device)
     for _ in range(min(cost.shape[1:])):
         best = cost.flatten(1).argmin(1)

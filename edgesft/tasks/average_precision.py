@@ -151,10 +151,10 @@ def filled(rows: Sequence[np.ndarray], most: int | None = None, value: float = 0
 
     Args:
         rows: One at least, each of shape [any, columns].
-        most: Length of each; by default the longest one's.
+        most: Length of each; by default the longest one's, and 1 at least.
         value: What fills up.
     """
-    most = max(len(row) for row in rows) if most is None else most
+    most = max(1, *map(len, rows)) if most is None else most
     found = np.full((len(rows), most, rows[0].shape[1]), value, np.float32)
     for place, row in enumerate(rows):
         found[place, : len(row)] = row

@@ -25,8 +25,7 @@ def areas(boxes: np.ndarray) -> np.ndarray:
 
 def clipped(boxes: np.ndarray) -> np.ndarray:
     """What lies within the picture; sides of what lies outside are 0."""
-    edges = corners(boxes).clip(0, 1)
-    return centred(edges)
+    return centred(corners(boxes).clip(0, 1))
 
 
 def seen_through(boxes: np.ndarray, window: Sequence[float]) -> np.ndarray:
@@ -34,19 +33,18 @@ def seen_through(boxes: np.ndarray, window: Sequence[float]) -> np.ndarray:
 
     Args:
         boxes: As shares of the picture.
-        window: Left, top, right and bottom of the window as shares of the picture, which it may exceed.
+        window: Left, top, right and bottom of the window as shares of the picture.
     """
-    left, top, right, bottom = window
-    scale, origin = np.asarray([right - left, bottom - top]), np.asarray([left, top])
-    return np.concatenate([(boxes[..., :2] - origin) / scale, boxes[..., 2:] / scale], -1).astype(boxes.dtype)
+    origin, sides = _parts(window)
+    return np.concatenate([(boxes[..., :2] - origin) / sides, boxes[..., 2:] / sides], -1).astype(boxes.dtype)
 
 
 def placed_in(boxes: np.ndarray, window: Sequence[float]) -> np.ndarray:
     """Inverse of `seen_through`."""
-    left, top, right, bottom = window
-    return seen_through(boxes, (-left / (right - left), -top / (bottom - top), *_ends(window)))
+    origin, sides = _parts(window)
+    return np.concatenate([boxes[..., :2] * sides + origin, boxes[..., 2:] * sides], -1).astype(boxes.dtype)
 
 
-def _ends(window: Sequence[float]) -> tuple[float, float]:
-    left, top, right, bottom = window
-    return (1 - left) / (right - left), (1 - top) / (bottom - top)
+def _parts(window: Sequence[float]) -> tuple[np.ndarray, np.ndarray]:
+    start, end = np.asarray(window).reshape(2, 2)
+    return start, end - start

@@ -190,6 +190,18 @@ def test_a_student_is_as_far_as_its_answers_are() -> None:
     torch.testing.assert_close(chances, nothing["logits"].softmax(2)[..., :2], rtol=1e-4, atol=1e-5)
 
 
+def test_pictures_without_boxes_are_rows() -> None:
+    said = contract()
+    processor = TASK.load_processor(OWN, said)
+    empty = [{**row, "boxes": [], "labels": []} for row in tiny.boxed(2)]
+    batch = TASK.collate(TASK.encode(empty, processor, said), processor)
+    assert batch["labels"].shape == (2, 1, 6) and not batch["labels"].any()
+    logits = torch.zeros(2, 9, 2, requires_grad=True)
+    loss = TASK.loss({"logits": logits, "pred_boxes": torch.rand(2, 9, 4)}, torch.as_tensor(batch["labels"]))
+    loss.backward()
+    assert (logits.grad > 0).all(), "of nothing all scores should fall"
+
+
 def test_noise_keeps_boxes_where_their_objects_are() -> None:
     said = contract()
     processor = TASK.load_processor(OWN, said)

@@ -194,8 +194,9 @@ def _coupling(graph: tp.DependencyGraph, module: nn.Module, names: Mapping[nn.Mo
     if fixed := _fixed(graph, module, prune, size, names):
         return fixed
     members = graph.get_pruning_group(module, prune, list(range(size)))
+    first = {(each.target, each.handler): list(found) for each, found in graph.get_pruning_group(module, prune, [0])}
     writers: set[str] = set()
-    readers: dict[str, Reader] = {}
+    readers: dict[str, list[Reader]] = {}
     linear = free = through = True
     convolved = False
     axes: list[Axis] = []
@@ -205,22 +206,22 @@ def _coupling(graph: tp.DependencyGraph, module: nn.Module, names: Mapping[nn.Mo
         if not found:
             continue
         reads = dense(target.module) and graph.is_in_channel_pruning_fn(dependency.handler)
-        place = _place(list(indices), size)
-        free = free and place is not None and (reads or place == (0, 1))
-        axes.extend(Axis(name, dim, *(place or ())) for name, dim in found)
+        places = _places(list(indices), first.get((target, dependency.handler), []), size)
+        free = free and bool(places) and (reads or places == ((0, 1),))
+        axes.extend(Axis(name, dim, *place) for name, dim in found for place in places or ((),))
         linear = linear and isinstance(target.module, nn.Linear)
         through = through and (dense(target.module) or _passes(target.module))
         if target.module in names:
             convolved = convolved or (not reads and dense(target.module) and not isinstance(target.module, nn.Linear))
             name = names[target.module]
             if reads:
-                readers[name] = Reader(name, *(place or ()))
+                readers[name] = [Reader(name, *place) for place in places or ((),)]
             else:
                 writers.add(name)
     return _Coupling(
         size,
         _ordered(writers, names),
-        tuple(readers[name] for name in _ordered(set(readers), names)),
+        tuple(reader for name in _ordered(set(readers), names) for reader in readers[name]),
         tuple(sorted(axes)),
         linear,
         convolved and through,
@@ -261,12 +262,21 @@ def _takes(graph: tp.DependencyGraph, node: Any, handler: Any) -> bool:
     return dense(node.module) and bool(graph.is_in_channel_pruning_fn(handler))
 
 
-def _place(indices: list[int], size: int) -> tuple[int, int] | None:
-    """Where a width of a size lies if it lies at these indices: the first one, and how many each channel has."""
-    first, spread = indices[0], len(indices) // size
-    if indices != list(range(first, first + size * spread)):
-        return None
-    return first, spread
+def _places(indices: list[int], first: list[int], size: int) -> tuple[tuple[int, int], ...]:
+    """Where a width of a size lies, each time the first index and how many each channel has; nowhere where it lies in
+    pieces.
+
+    Args:
+        indices: All of its indices.
+        first: Those of its first channel: one after another where an image was flattened, far apart where it was
+            concatenated with itself.
+        size: Channels.
+    """
+    spread = len(first)
+    if first and indices == list(range(first[0], first[0] + size * spread)) and first == indices[:spread]:
+        return ((first[0], spread),)
+    beside = [each + place for each in first for place in range(size)]
+    return tuple((each, 1) for each in sorted(first)) if indices == beside else ()
 
 
 def dense(module: nn.Module) -> bool:

@@ -65,6 +65,16 @@ class Shuffled(Net):
         return x
 
 
+class Twice(Net):
+    """What a convolution reads is a width beside itself, seen through a depthwise one."""
+
+    def build(self) -> None:
+        self.deep, self.join = conv(16, 16, groups=16), conv(32, 16)
+
+    def features(self, x: torch.Tensor) -> torch.Tensor:
+        return self.join(torch.cat([x, self.deep(x)], 1))
+
+
 class Branches(Net):
     """Branches whose whole width may go: before a normalisation, and over a depthwise convolution."""
 
