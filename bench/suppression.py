@@ -28,6 +28,7 @@ from edgesft.measure.driver import Value
 from edgesft.measure.pipelines import find
 from edgesft.stages.export.checks import file_run
 from edgesft.tasks import suppression
+from edgesft.tasks.object_detection import KEPT
 
 READ = {"logits": "logits_read", "pred_boxes": "boxes_read"}
 """A detector's outputs → what the graph behind them calls them."""
@@ -54,7 +55,7 @@ def tail(places: int, classes: int, iou: float, most: int, opset: int) -> onnx.M
         dynamo=True,
         dynamic_shapes=({0: torch.export.Dim.DYNAMIC}, {0: torch.export.Dim.DYNAMIC}),
         input_names=list(READ.values()),
-        output_names=[suppression.KEPT],
+        output_names=[KEPT],
         opset_version=opset,
         custom_translation_table=dict(suppression.OPERATORS),
         verbose=False,
@@ -81,7 +82,7 @@ def make(run: Path, out: Path) -> None:
     behind.ir_version = model.ir_version
     merged = compose.merge_models(
         model, compose.add_prefix(behind, "behind_", rename_inputs=False, rename_outputs=False),
-        list(READ.items()), outputs=[*READ, suppression.KEPT],
+        list(READ.items()), outputs=[*READ, KEPT],
     )  # fmt: skip
     onnx.save(merged, str(out / "graph" / "model.onnx"))
 

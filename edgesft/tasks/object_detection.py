@@ -182,7 +182,10 @@ class ObjectDetection(PictureTask):
         label_smoothing: float = 0.0,
         class_weights: torch.Tensor | None = None,
     ) -> torch.Tensor:
-        """Of classes and boxes, at the places that answer for the labelled ones (`assignment.criterion`)."""
+        """Of classes and boxes, at the places that answer for the labelled ones (`assignment.criterion`).
+
+        What those are to say follows from how well they do: neither smoothing nor weights of classes change it.
+        """
         from edgesft.tasks.assignment import criterion
 
         logits, said = _said(outputs)
@@ -255,7 +258,7 @@ class ObjectDetection(PictureTask):
             return [graph]
         from edgesft.tasks.suppression import within
 
-        return [within(graph, processor.boxes["iou"], processor.boxes["most"])]
+        return [within(graph, processor.classes, processor.boxes["iou"], processor.boxes["most"])]
 
 
 def check_width(scores: int, classes: int) -> None:

@@ -16,9 +16,9 @@ from onnxscript import opset20 as op
 from torch import nn
 
 from edgesft.data.media.image import LEAST_SCORE, surest
+from edgesft.errors import InputError
 from edgesft.tasks.base import Graph
-
-KEPT = "kept"
+from edgesft.tasks.object_detection import KEPT
 
 
 @torch.library.custom_op("edgesft::kept", mutates_args=())
@@ -56,18 +56,22 @@ OPERATORS: Mapping[Any, Any] = {torch.ops.edgesft.kept.default: _onnx}
 """How the exporter writes them."""
 
 
-def within(graph: Graph, iou: float, most: int) -> Graph:
+def within(graph: Graph, classes: int, iou: float, most: int) -> Graph:
     """The graph of a detector that suppresses boxes itself.
 
     Args:
         graph: As without.
+        classes: How many scores a place has.
         iou: See `kept`.
         most: See `kept`.
     """
 
     def suppress(module: nn.Module, inputs: Any, outputs: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-        scores, boxes = outputs["logits"].sigmoid(), outputs["pred_boxes"]
-        return {**outputs, KEPT: torch.ops.edgesft.kept(boxes, scores, iou, most)}
+        logits, boxes = outputs["logits"], outputs["pred_boxes"]
+        if logits.shape[2] != classes:
+            message = "data.boxes.suppression: must be left out for a detector with a score for nothing, got graph"
+            raise InputError(message, "such a detector says each object once, and nothing is suppressed")
+        return {**outputs, KEPT: torch.ops.edgesft.kept(boxes, logits.sigmoid(), iou, most)}
 
     module = copy.deepcopy(graph.module)
     module.register_forward_hook(suppress)
