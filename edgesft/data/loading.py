@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from edgesft.data import files, idx
+from edgesft.data import coco, files, idx
 from edgesft.data.chunks import CHUNK
 from edgesft.errors import InputError, Problem, UnavailableError
 
@@ -28,8 +28,8 @@ def read(path: Path) -> list[Row]:
 
 
 def stream(path: Path) -> Iterator[Row]:
-    """The rows of a csv, tsv, jsonl, json, parquet, npz or idx file, in its order; the last two and json are in memory
-    whole.
+    """The rows of a csv, tsv, jsonl, json (COCO's, too), parquet, npz or idx file, in its order; the last two and json
+    are in memory whole.
 
     Raises:
         InputError: No such file, unknown suffix, bad encoding, malformed lines (each named, after the last of them), no
@@ -148,6 +148,9 @@ def _json(path: Path) -> Iterator[Row]:
     except json.JSONDecodeError as error:
         hint = "is it JSON lines? Then name it .jsonl" if error.msg == "Extra data" else None
         raise InputError(f"{path}:{error.lineno}: not valid JSON: {error.msg}, column {error.colno}", hint) from error
+    if coco.is_coco(rows):
+        yield from coco.rows(rows, path)
+        return
     if not isinstance(rows, list):
         raise InputError(
             f"{path}: must be a list of objects, got {type(rows).__name__}", '[{"text": "…", "label": "…"}, …]'

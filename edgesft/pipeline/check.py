@@ -223,8 +223,9 @@ def _rows(
         return None
     found, told = checks.problems(rows, task.roles, recipe.data.allow_overlap)
     problems += _placed(found, where)
-    problems += _placed(task.check(rows.rows(), recipe.data.options()), where)
-    warnings += [*told, *rows.warnings]
+    wrong = task.check(rows.rows(), recipe.data.options())
+    problems += _placed(wrong, where)
+    warnings += [*told, *rows.warnings, *([] if wrong else task.warnings(rows.rows()))]
     return rows
 
 

@@ -120,7 +120,8 @@ def _rehearse_quantizing(job: Job, file: Path) -> None:
         if isinstance(spec, QuantizeSpec):
             from edgesft.stages.quantize import make_plan
 
-            scheme = "int8-dynamic" if spec.scheme == "auto" else spec.scheme
+            # Of all schemes this one covers whatever has weights; another one may cover nothing of this model.
+            scheme = "fp16" if spec.scheme == "auto" else spec.scheme
             make_plan(file, scheme, per_channel=spec.per_channel, exclude=spec.exclude)
 
 

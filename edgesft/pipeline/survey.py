@@ -36,8 +36,8 @@ def survey(path: Path, settings: Sequence[str] = ()) -> dict[str, Any]:
         settings: `a.b=c` values that replace what the file says.
 
     Returns:
-        JSON values: `splits` (of each rows, lengths in characters and tokens, labels), `across` (of each other split
-        what it shares with train) and `findings` (each a message and a hint).
+        JSON values: `splits` (of each rows, lengths in characters and tokens, how often each label is there), `across`
+        (of each other split what it shares with train) and `findings` (each a message and a hint).
 
     Raises:
         InputError: The recipe, its rows or its model cannot be read; every problem found.
@@ -48,6 +48,7 @@ def survey(path: Path, settings: Sequence[str] = ()) -> dict[str, Any]:
     task, base = registry.of(recipe, path.parent), path.parent
     rows = splits.load(recipe.data, task.roles, base, recipe.seed, medium=task.medium, optional=task.optional).rows()
     found: list[Problem] = task.check(rows, recipe.data.options())
+    found += [] if found else [Problem(message) for message in task.warnings(rows)]
     read = _readings(recipe, rows, task, base)
     told = {name: _split(each, task) | read[name] for name, each in rows.items()}
     across = {name: _across(rows["train"], each, task, recipe.seed) for name, each in rows.items() if name != "train"}
@@ -75,7 +76,7 @@ def _split(rows: Sequence[Row], task: Task) -> dict[str, Any]:
     for each, row in zip(texts, rows, strict=True):
         if "label" in row:
             labels.setdefault(each, set()).add(stratum(row))
-    counts = Counter(stratum(row) for row in rows if "label" in row)
+    counts = Counter(label for row in rows for label in task.classes(row))
     return {
         "rows": len(rows),
         "duplicates": len(texts) - len(set(texts)),
@@ -101,8 +102,8 @@ def _across(train: Sequence[Row], held: Sequence[Row], task: Task, seed: int) ->
             for pair in pairs[:SHOWN]
         ],
         "apart": area,
-        "labels_lacking": sorted({stratum(row) for row in train if "label" in row}
-                                 - {stratum(row) for row in held if "label" in row}),
+        "labels_lacking": sorted({label for row in train for label in task.classes(row)}
+                                 - {label for row in held for label in task.classes(row)}),
     }  # fmt: skip
 
 
@@ -133,8 +134,9 @@ def _of_split(name: str, each: Mapping[str, Any]) -> list[Problem]:
     if counts and name == "train":
         most, fewest = max(counts.values()), min(counts.values())
         if most >= IMBALANCED * fewest:
-            message = f"data.{name}: the largest class has {most} rows, the smallest {fewest}"
-            found.append(Problem(message, "class_weights: balanced, and a budget on f1_macro or recall_macro"))
+            message = f"data.{name}: the largest class has {most} examples, the smallest {fewest}"
+            hint = "more of the smallest; of one class a row class_weights: balanced, and a budget on f1_macro"
+            found.append(Problem(message, hint))
         if few := [label for label, count in counts.items() if count < FEW]:
             message = f"data.{name}: fewer than {FEW} rows have the labels {checks.listed(few)}"
             found.append(Problem(message, "more rows of them"))

@@ -61,4 +61,4 @@ def _labels(counts: Mapping[str, int]) -> str:
 def _findings(findings: Sequence[Mapping[str, str]]) -> list[str]:
     if not findings:
         return ["nothing was found that will hurt"]
-    return [f"{each['message']}\n    Try: {each['hint']}" for each in findings]
+    return [each["message"] + (f"\n    Try: {each['hint']}" if each["hint"] else "") for each in findings]

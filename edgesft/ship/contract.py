@@ -87,6 +87,14 @@ DECODINGS: Mapping[str, Mapping[str, Any]] = {
         "gain": float,
     },
     "probability": {"output": str, "threshold": float},
+    "boxes": {
+        **SCORED,
+        "boxes": str,
+        "iou": float,
+        "most": POSITIVE,
+        "least_score": float,
+        "kept?": str,
+    },
     "numbers": {"output": str},
     "none": {},
 }
@@ -146,7 +154,7 @@ def _contradictions(said: Mapping[str, Any]) -> Iterator[str]:
             yield f"head '{head['name']}' must have labels, got {head} of {len(labels)}"
     if decoding.get("temperature", 1) <= 0:
         yield f"decoding.temperature must be above 0, got {decoding['temperature']}"
-    for key in ("output", "start", "end"):
+    for key in ("output", "start", "end", "boxes", "kept"):
         if key in decoding and decoding[key] not in names["outputs"]:
             yield f"decoding.{key} must be one of {', '.join(names['outputs'])}, got '{decoding[key]}'"
     pairs = [(f"states.{name}", name, "inputs") for name in said["states"]]
@@ -180,13 +188,21 @@ def disagreements(said: Mapping[str, Any], graph: Graph, file: str, fixed: Mappi
             if not _fits(each["shape"], own.shape, fixed.get("sizes", {})):
                 shape = [*own.shape]
                 found.append(f"'{own.name}' must be of shape {each['shape']}, which {CONTRACT} says; got {shape}")
-    output, axis, classes = (said["decoding"].get(key) for key in ("output", "axis", "classes"))
+    output, axis, known = said["decoding"].get("output"), said["decoding"].get("axis"), widths(said["decoding"])
     for value in graph.outputs:
-        if classes is not None and value.name == output:
+        if known and value.name == output:
             width = value.shape[axis] if axis < len(value.shape) else 0
-            if isinstance(width, int) and width != classes:
-                found.append(f"'{output}' must have a score for each of the {classes} labels, got {width}")
+            if isinstance(width, int) and width not in known:
+                found.append(f"'{output}' must have a score for each of the {known[0]} labels, got {width}")
     return [Finding(message, "pack the run again", file, "model") for message in found]
+
+
+def widths(decoding: Mapping[str, Any]) -> tuple[int, ...]:
+    """How many scores the output may have along its axis: one a label, of boxes also one more; any where empty."""
+    classes = decoding.get("classes")
+    if classes is None:
+        return ()
+    return (classes, classes + 1) if decoding["kind"] == "boxes" else (classes,)
 
 
 def _fits(promised: Sequence[Any], got: Sequence[Any], sizes: Mapping[str, int]) -> bool:

@@ -9,6 +9,7 @@ from typing import Any
 
 from edgesft.ship.contract import SCHEMA, SCHEMA_VERSION, values
 from edgesft.ship.graph import Graph
+from edgesft.spec.media import ImageSpec
 from edgesft.tasks.base import Contract, Task
 from edgesft.tasks.calibration import ACCEPT
 
@@ -63,13 +64,16 @@ def _states(graph: Graph) -> dict[str, str]:
 
 
 def _preparation(told: Mapping[str, Any], graph: Graph, folder: Path) -> dict[str, Any]:
-    if (folder / PICTURES).is_file():
+    if told["kind"] != "image" and (folder / PICTURES).is_file():
+        # A model of other arrays' task that reads pictures all the same.
         from edgesft.measure.driver import Value
-        from edgesft.measure.pipelines.options import ImageOptions, image_defaults
+        from edgesft.measure.pipelines.options import image_defaults
 
         own = [Value(each.name, each.dtype, each.shape) for each in graph.inputs]
-        options = ImageOptions.model_validate(image_defaults(folder, own)).model_dump(mode="json", exclude={"labels"})
-        return {"kind": "image", "columns": ["image"], **options}
+        said = image_defaults(folder, own)
+        steps = ImageSpec(**{name: value for name, value in said.items() if name in ImageSpec.model_fields})
+        feed = {name: said[name] for name in ("layout", "dtype")}
+        return {"kind": "image", "columns": ["image"], **steps.model_dump(mode="json"), **feed}
     if not (folder / TOKENIZER).is_file():
         return dict(told)
     said = json.loads((folder / TOKENIZER_CONFIG).read_text("utf-8")) if (folder / TOKENIZER_CONFIG).is_file() else {}

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from edgesft.ship.contract import widths
 from edgesft.ship.finding import Finding, RefusedError
 from edgesft.ship.shape import NATURAL, Each, wrong
 from edgesft.ship.variant import ANY, Variant
@@ -91,13 +92,13 @@ class Golden:
 
     def widths(self, decoding: Mapping[str, Any]) -> list[Finding]:
         """Outputs that have not as many scores as the contract has classes; some graphs do not say how many."""
-        if "classes" not in decoding:
+        if not (known := widths(decoding)):
             return []
-        output, axis, classes = (decoding[key] for key in ("output", "axis", "classes"))
+        output, axis = decoding["output"], decoding["axis"]
         shapes = {each[output].shape for row in self.rows for each in row.outputs.values() if output in each}
-        wrong = [shape for shape in sorted(shapes) if shape[axis : axis + 1] != (classes,)]
+        wrong = [shape for shape in sorted(shapes) if not set(shape[axis : axis + 1]) & set(known)]
         return [
-            _finding(f"'{output}' must have a score for each of the {classes} labels, got shape {list(shape)}")
+            _finding(f"'{output}' must have a score for each of the {known[0]} labels, got shape {list(shape)}")
             for shape in wrong
         ]
 

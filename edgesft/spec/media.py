@@ -1,4 +1,7 @@
-"""What a model reads of a picture or a sound: in a recipe, in the contract, and as options of a pipeline."""
+"""What a model reads of a picture or a sound, and what becomes of boxes that it says.
+
+In a recipe, in the contract, and as options of a pipeline.
+"""
 
 from __future__ import annotations
 
@@ -33,6 +36,18 @@ class ImageSpec(Spec):
     """Taken off after scaling; one number, or one a channel."""
     std: Numbers | None = None
     """Divided by after that."""
+
+
+class BoxesSpec(Spec):
+    """How boxes are made of what a detector says."""
+
+    iou: float = Field(0.6, gt=0, le=1)
+    """Of two boxes of a class that overlap by more than this the surer one is left; 1 leaves both. Detectors with a
+    score for nothing, such as DETR and YOLOS, say each object once, and all of their boxes are left."""
+    most: int = Field(100, ge=1, le=1000)
+    """Boxes of a picture, the surest; COCO's metric looks at 100."""
+    suppression: Literal["beside", "graph"] = "beside"
+    """Whether the exported graph suppresses boxes itself, by ONNX's NonMaxSuppression, or device code does."""
 
 
 class AudioSpec(Spec):

@@ -10,7 +10,7 @@ from edgesft.spec.auto import AUTO
 from edgesft.spec.base import Spec
 from edgesft.spec.budget import BudgetSpec
 from edgesft.spec.hub import PREFIX, HubAddress
-from edgesft.spec.media import AudioSpec, FramesSpec, ImageSpec
+from edgesft.spec.media import AudioSpec, BoxesSpec, FramesSpec, ImageSpec
 from edgesft.spec.model import ModelSpec
 from edgesft.spec.stages import StageSpec
 
@@ -32,7 +32,8 @@ class DataSpec(Spec):
     train: Files
     """File of training rows: csv, tsv, jsonl, json, parquet, npz or idx; `file#train` for those whose column `split`
     says so; `hub://owner/name/configuration#split` of the hub, or a folder that `datasets` reads; of pictures and
-    sounds a folder or zip archive with a folder a class; for several heads one each, by the head's name."""
+    sounds a folder or zip archive with a folder a class; of boxes COCO's json, beside its pictures or their folder
+    `images`; for several heads one each, by the head's name."""
     validation: Split = 0.1
     """File, or the share that is carved from train by the seed. Every decision of a run is taken on it."""
     test: Split | None = None
@@ -63,6 +64,8 @@ class DataSpec(Spec):
     """Sounds: how they are read."""
     frames: FramesSpec | None = None
     """Sound that comes bit by bit: how it is cut into frames, and put together again."""
+    boxes: BoxesSpec | None = None
+    """Detection: how boxes are made of what the model says."""
     unreadable: float = Field(0.01, ge=0, lt=1)
     """Pictures and sounds: the largest share of a file's rows that may be left out because their files do not open."""
     on_disk: bool = False
@@ -89,7 +92,8 @@ class DataSpec(Spec):
     def options(self) -> dict[str, Any]:
         """What of this is the task's to know; what is not set is left out."""
         found: dict[str, Any] = {"max_length": self.max_length, "stride": self.stride, "labels": self.labels}
-        for name, spec in (("image", self.image), ("audio", self.audio), ("frames", self.frames)):
+        given = {"image": self.image, "audio": self.audio, "frames": self.frames, "boxes": self.boxes}
+        for name, spec in given.items():
             found[name] = spec and spec.model_dump(mode="json", exclude_unset=True)
         return {name: value for name, value in found.items() if value}
 

@@ -20,6 +20,8 @@ NOISE = (
     "crop",
     "colour",
     "erasing",
+    "mosaic",
+    "turn",
     "snr",
     "masking",
 )
@@ -104,6 +106,10 @@ class TrainingSpec(Spec):
     """How far brightness, contrast and saturation of pictures vary in training, as a share of what they are."""
     erasing: Annotated[float, Field(ge=0, le=1)] | None = None
     """Share of pictures that have a rectangle without content in training."""
+    mosaic: Annotated[float, Field(ge=0, le=1)] | None = None
+    """Share of pictures that are put together of parts of four in training, boxes with them (detection)."""
+    turn: Annotated[float, Field(ge=0, le=1)] | None = None
+    """Share of pictures that are turned upside down in training, for what has no upper side (detection)."""
     snr: tuple[float, ...] | None = None
     """Least and greatest ratio, in decibels, of a sound to the noise that is added to it in training: `[5, 30]`."""
     masking: Annotated[float, Field(ge=0, lt=1)] | None = None
@@ -190,6 +196,8 @@ class ResolvedTraining(Spec):
     crop: float = 0.0
     colour: float = 0.0
     erasing: float = 0.0
+    mosaic: float = 0.0
+    turn: float = 0.0
     snr: tuple[float, ...] = ()
     masking: float = 0.0
     token_deletion: float = 0.0

@@ -18,7 +18,7 @@ from edgesft.spec.training import ResolvedTraining
 from edgesft.tasks import checkpoint, distortion, preprocessor
 from edgesft.tasks.base import Batch, Contract, Example, Graph
 from edgesft.tasks.classes import LABELS
-from edgesft.tasks.media import INPUT, MediaTask
+from edgesft.tasks.media import INPUT, MediaClasses
 from edgesft.tasks.source import Source
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ class Listening:
         return self.reader.feed(kept) if kept.ndim == 2 else kept
 
 
-class AudioClassification(MediaTask):
+class AudioClassification(MediaClasses):
     """One label for one sound, by a model of the user's own that reads log-mel bands, or of transformers.
 
     A row has `audio`, a path, and `label`. Sounds are read as the contract's options say, on the device and in

@@ -6,8 +6,6 @@ The way of the data: rows (dicts from a file) → `contract` (what travels with 
 
 Checked on paper against tasks to come, which must fit without a change here:
 
-- Detection: an example holds an image and its boxes (ragged, kept out of `inputs`); `predict` decodes boxes and
-  suppresses overlaps after `run`; predictions and references are object arrays, one list a row, which `score` matches.
 - Generation with a cache: `graphs` returns two graphs (prefill, step); `predict` drives `run` in a loop and names the
   graph; `requests` returns the sequence of calls that make one latency sample.
 
@@ -28,6 +26,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 
+from edgesft.data.carve import stratum
 from edgesft.data.media.medium import Medium
 from edgesft.errors import Problem
 from edgesft.spec.training import NOISE, ResolvedTraining
@@ -101,6 +100,7 @@ class Graph:
         outputs: Names of the outputs.
         prefix: Start of the names of modules that a wrapper added. What is in its module `front` makes features, and
             stays in float.
+        operators: The module's own operators → functions that write them in ONNX (torch's `custom_translation_table`).
     """
 
     name: str
@@ -109,6 +109,7 @@ class Graph:
     dynamic: Mapping[str, Mapping[int, str]]
     outputs: tuple[str, ...]
     prefix: str = ""
+    operators: Mapping[Any, Any] = field(default_factory=dict)
 
 
 FRONT = "front."
@@ -150,6 +151,10 @@ class Task(ABC):
     def text(self, row: Row) -> str:
         """A row's input in words: what is compared and counted where rows are looked at."""
 
+    def classes(self, row: Row) -> list[str]:
+        """The labels that a row has: what is counted where rows are looked at."""
+        return [stratum(row)] if "label" in row else []
+
     @abstractmethod
     def check(self, splits: Mapping[str, Sequence[Row]], options: Mapping[str, Any] | None = None) -> list[Problem]:
         """Everything wrong with the rows of `train`, `validation` and, where given, `test`.
@@ -158,6 +163,10 @@ class Task(ABC):
             splits: Rows by split.
             options: The recipe's, as `contract` gets them; None where there is no recipe.
         """
+
+    def warnings(self, splits: Mapping[str, Sequence[Row]]) -> list[str]:
+        """What a person should know of rows that `check` finds nothing wrong with."""
+        return []
 
     def implied(self, source: Source, options: Mapping[str, Any]) -> dict[str, Any]:
         """The recipe's options with what a model's own files say of how it reads its input.
@@ -267,9 +276,9 @@ class Task(ABC):
         """What a student learns of a teacher's outputs on a batch: scores before softmax, shape [..., choices]."""
         return self.logits(outputs)
 
-    def apart(self, ours: torch.Tensor, theirs: torch.Tensor) -> torch.Tensor | None:
-        """How far a student's `distributions` are from its teacher's, a scalar; None where they are scores of classes,
-        which are compared after softmax.
+    def divergence(self, ours: torch.Tensor, theirs: torch.Tensor) -> torch.Tensor | None:
+        """How far a student's `distributions` are from its teacher's, a scalar; None where softmax makes
+        probabilities of them, of which the Kullback-Leibler divergence is taken.
         """
         return None
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
@@ -16,7 +16,7 @@ from edgesft.data.media import medium
 from edgesft.errors import InputError, Problem
 from edgesft.spec.base import Spec
 from edgesft.tasks import checkpoint, factory, metrics, pretrained
-from edgesft.tasks.base import Batch, Contract, Example, Graph, Row, Run
+from edgesft.tasks.base import Batch, Contract, Example, Graph, Row, Run, Task
 from edgesft.tasks.classes import LABELS, Classes, known
 from edgesft.tasks.factory import Factory
 from edgesft.tasks.source import Source
@@ -53,10 +53,9 @@ class Reading(Protocol):
         """What the device sends of them."""
 
 
-class MediaTask(Classes):
-    """A label for a picture or a sound, by a model of transformers or of the user's own."""
+class MediaTask(Task, ABC):
+    """An answer to a picture or a sound, by a model of transformers or of the user's own."""
 
-    metrics: tuple[str, ...] = (*Classes.metrics, "top5")
     max_grad_norm: ClassVar[float] = 100.0  # those of convolutional nets are larger than 1 all along
     patience: ClassVar[float] = 3.0
     learning_rates: ClassVar[tuple[float, ...]] = (3e-4, 1e-3, 3e-3)
@@ -75,23 +74,12 @@ class MediaTask(Classes):
     """What a recipe may say of how files are read."""
     fixed: ClassVar[Mapping[str, Any]] = {}
     """Further options of the contract, which no recipe says."""
+    outputs: ClassVar[tuple[str, ...]] = ("logits",)
+    """Of the graph."""
 
     def text(self, row: Row) -> str:
         """What its file's content alone has: files are no words."""
         return identity(row[self.medium.role])
-
-    def check(self, splits: Mapping[str, Sequence[Row]], options: Mapping[str, Any] | None = None) -> list[Problem]:
-        """Empty splits; bad, single or unseen labels. What files hold was looked at when the rows were read."""
-        empty = [
-            Problem(f"data.{name}: must hold at least one row, got none", "check the file or the share")
-            for name, rows in splits.items()
-            if not rows
-        ]
-        found = checks.labelled(splits, "label")
-        hint = "a folder for each class, all of them in the folder that data.train names; or a column of labels"
-        return empty + [
-            Problem(each.message, hint, each.where) if "at least two labels" in each.message else each for each in found
-        ]
 
     @abstractmethod
     def own_options(self, folder: Path, config: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
@@ -148,12 +136,6 @@ class MediaTask(Classes):
         ours, theirs = (self.contract([], self.implied(each, options)) for each in (one, other))
         return ours == theirs
 
-    def contract(self, train: Sequence[Row], options: Mapping[str, Any]) -> Contract:
-        """Labels in a stable order, and how files are read."""
-        labels = checks.ordered({checks.label_name(row["label"]) for row in train})
-        given = options.get(self.medium.role, {})
-        return Contract(self.name, tuple(labels), {INPUT: options.get(INPUT, self.input), **self.settled(given)})
-
     def check_model(self, source: Source, contract: Contract, *, trust_remote_code: bool = False) -> list[Problem]:
         """Damaged or missing files, remote code, no head of this kind, another size of the input."""
         if isinstance(source, Factory):
@@ -194,30 +176,27 @@ class MediaTask(Classes):
             return own.OwnModel(own.OwnConfig(config["factory"], config["path"], config["arguments"]))
         return pretrained.build(pretrained.auto_class(self.kind), config, contract.labels)
 
-    def encode(self, rows: Sequence[Row], processor: Reading, contract: Contract) -> list[Example]:
-        """What is kept of each file, which is read here; the label's index where there is one.
+    def read(self, rows: Sequence[Row], processor: Reading) -> list[np.ndarray]:
+        """What is kept of each row's file, which is read here.
 
         Raises:
             InputError: A file cannot be read, or gives an array of another shape than those before.
         """
-        index_of = {label: index for index, label in enumerate(contract.labels)}
-        examples: list[Example] = []
+        found: list[np.ndarray] = []
         for row in rows:
             value = row[self.medium.role]
             try:
                 kept = processor.kept(medium.source(value))
             except Exception as error:  # Readers raise whatever a damaged file leads them to.
                 raise medium.refused(value, error) from error
-            if examples and kept.shape != (before := examples[0][processor.input].shape):
+            if found and kept.shape != found[0].shape:
                 raise InputError(
-                    f"{self.medium.several}: must give arrays of one shape, got {list(before)} and {list(kept.shape)}",
+                    f"{self.medium.several}: must give arrays of one shape, "
+                    f"got {list(found[0].shape)} and {list(kept.shape)}",
                     f"data.{self.medium.role} says how they are read",
                 )
-            example = {processor.input: kept}
-            if "label" in row:
-                example[LABELS] = np.asarray(known(checks.label_name(row["label"]), index_of), np.int64)
-            examples.append(example)
-        return examples
+            found.append(kept)
+        return found
 
     def collate(self, examples: Sequence[Example], processor: Reading) -> Batch:
         """Stacked arrays as models take them."""
@@ -228,6 +207,61 @@ class MediaTask(Classes):
     def length(self, example: Example) -> int:
         """1: all are of one shape, and a batch is computed whole, for the statistics of batch normalisations."""
         return 1
+
+    def graphs(self, model: nn.Module, processor: Reading, examples: Sequence[Example]) -> list[Graph]:
+        """One graph, `model`, whose batch varies."""
+        import torch
+
+        from edgesft.tasks.own import OwnModel
+
+        module = model.model if isinstance(model, OwnModel) else model
+        sent = self._sent([examples[0], examples[-1]], processor)
+        inputs = {name: torch.from_numpy(value) for name, value in sent.items()}
+        return [Graph("model", module, inputs, {processor.input: {0: "batch"}}, self.outputs)]
+
+    def requests(self, examples: Sequence[Example], processor: Reading) -> list[Batch]:
+        """The input of each example with a batch axis of 1."""
+        return [self._sent([example], processor) for example in examples]
+
+    @staticmethod
+    def _sent(examples: Sequence[Example], processor: Reading) -> Batch:
+        return {processor.input: processor.sent(np.stack([example[processor.input] for example in examples]))}
+
+
+class MediaClasses(MediaTask, Classes):
+    """A label for a picture or a sound."""
+
+    metrics: tuple[str, ...] = (*Classes.metrics, "top5")
+
+    def check(self, splits: Mapping[str, Sequence[Row]], options: Mapping[str, Any] | None = None) -> list[Problem]:
+        """Empty splits; bad, single or unseen labels. What files hold was looked at when the rows were read."""
+        empty = [
+            Problem(f"data.{name}: must hold at least one row, got none", "check the file or the share")
+            for name, rows in splits.items()
+            if not rows
+        ]
+        found = checks.labelled(splits, "label")
+        hint = "a folder for each class, all of them in the folder that data.train names; or a column of labels"
+        return empty + [
+            Problem(each.message, hint, each.where) if "at least two labels" in each.message else each for each in found
+        ]
+
+    def contract(self, train: Sequence[Row], options: Mapping[str, Any]) -> Contract:
+        """Labels in a stable order, and how files are read."""
+        labels = checks.ordered({checks.label_name(row["label"]) for row in train})
+        given = options.get(self.medium.role, {})
+        return Contract(self.name, tuple(labels), {INPUT: options.get(INPUT, self.input), **self.settled(given)})
+
+    def encode(self, rows: Sequence[Row], processor: Reading, contract: Contract) -> list[Example]:
+        """What is kept of each file (`read`); the label's index where there is one."""
+        index_of = {label: index for index, label in enumerate(contract.labels)}
+        examples: list[Example] = []
+        for row, kept in zip(rows, self.read(rows, processor), strict=True):
+            example = {processor.input: kept}
+            if "label" in row:
+                example[LABELS] = np.asarray(known(checks.label_name(row["label"]), index_of), np.int64)
+            examples.append(example)
+        return examples
 
     def logits(self, outputs: Any) -> torch.Tensor:
         """Class scores before softmax, shape [rows, classes]."""
@@ -255,25 +289,6 @@ class MediaTask(Classes):
         if len(contract.labels) > TOP:
             found["top5"] = metrics.top(predictions, references, TOP)
         return found
-
-    def graphs(self, model: nn.Module, processor: Reading, examples: Sequence[Example]) -> list[Graph]:
-        """One graph, `model`, whose batch varies."""
-        import torch
-
-        from edgesft.tasks.own import OwnModel
-
-        module = model.model if isinstance(model, OwnModel) else model
-        sent = self._sent([examples[0], examples[-1]], processor)
-        inputs = {name: torch.from_numpy(value) for name, value in sent.items()}
-        return [Graph("model", module, inputs, {processor.input: {0: "batch"}}, ("logits",))]
-
-    def requests(self, examples: Sequence[Example], processor: Reading) -> list[Batch]:
-        """The input of each example with a batch axis of 1."""
-        return [self._sent([example], processor) for example in examples]
-
-    @staticmethod
-    def _sent(examples: Sequence[Example], processor: Reading) -> Batch:
-        return {processor.input: processor.sent(np.stack([example[processor.input] for example in examples]))}
 
 
 def _meaningless(source: Factory) -> list[Problem]:

@@ -12,6 +12,7 @@ from edgesft.tasks.audio_classification import AudioClassification
 from edgesft.tasks.base import Task
 from edgesft.tasks.image_classification import ImageClassification
 from edgesft.tasks.multi_task import MultiTask
+from edgesft.tasks.object_detection import ObjectDetection
 from edgesft.tasks.question_answering import QuestionAnswering
 from edgesft.tasks.speech_enhancement import SpeechEnhancement
 from edgesft.tasks.text_classification import TextClassification
@@ -28,6 +29,7 @@ TASKS: dict[str, type[Task]] = {
         MultiTask,
         ZeroShot,
         ImageClassification,
+        ObjectDetection,
         AudioClassification,
         SpeechEnhancement,
         VoiceActivity,

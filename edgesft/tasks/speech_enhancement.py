@@ -117,7 +117,7 @@ class SpeechEnhancement(Streaming):
         answers: torch.Tensor = outputs[self._output]
         return answers
 
-    def apart(self, ours: torch.Tensor, theirs: torch.Tensor) -> torch.Tensor:
+    def divergence(self, ours: torch.Tensor, theirs: torch.Tensor) -> torch.Tensor:
         """Mean SI-SDR of a student's sounds against its teacher's, negative."""
         from edgesft.tasks import waveform
 

@@ -129,7 +129,7 @@ class VoiceActivity(Streaming):
         answers: torch.Tensor = outputs[self._output]
         return answers
 
-    def apart(self, ours: torch.Tensor, theirs: torch.Tensor) -> torch.Tensor:
+    def divergence(self, ours: torch.Tensor, theirs: torch.Tensor) -> torch.Tensor:
         """Mean binary cross entropy of a student's probabilities against its teacher's."""
         from torch.nn.functional import binary_cross_entropy
 

@@ -94,18 +94,18 @@ def _taught_loss(
         answers = task.distributions(taught, batch)
     else:
         answers = teacher[batch[ROWS].to(teacher.device)].to(labels.device)
-    outputs, states, own = _run(model, inputs, places, ours, hidden_states=bool(hidden))
+    outputs, states, attended = _run(model, inputs, places, ours, hidden_states=bool(hidden))
     weights = None if class_weights is None else class_weights.to(labels.device)
     hard = task.loss(outputs, labels, label_smoothing=label_smoothing, class_weights=weights)
-    own_answers = task.distributions(outputs, batch)
-    soft = task.apart(own_answers, answers)
-    soft = soft_targets(own_answers, answers, temperature) if soft is None else soft
+    own = task.distributions(outputs, batch)
+    apart = task.divergence(own, answers)
+    soft = soft_targets(own, answers, temperature) if apart is None else apart
     loss = hard_weight * hard + (1 - hard_weight) * soft
     mask = inputs.get("attention_mask")
     if hidden:
         loss = loss + hidden_weight * hidden(states, shown, mask)
     if relations:
-        loss = loss + relation_weight * related(own, kin, mask, relations.heads)
+        loss = loss + relation_weight * related(attended, kin, mask, relations.heads)
     return loss
 
 

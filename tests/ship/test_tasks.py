@@ -6,7 +6,7 @@ import pytest
 
 from edgesft.ship.contract import DECODINGS, PREPARATIONS
 from edgesft.ship.shape import wrong
-from edgesft.spec.media import AudioSpec, ImageSpec
+from edgesft.spec.media import AudioSpec, BoxesSpec, ImageSpec
 from edgesft.tasks import registry
 from edgesft.tasks.base import Contract
 from edgesft.tasks.speech_enhancement import SpeechEnhancement
@@ -34,6 +34,9 @@ CONTRACTS = {
         "voice-activity",
         ("speech",),
         {**VoiceActivity()._said, "input": "x", "output": "y", "states": {"h": {"shape": [1, 2], "output": "h_out"}}},
+    ),
+    "object-detection": Contract(
+        "object-detection", ("a", "b"), {**ImageSpec().model_dump(), "boxes": BoxesSpec().model_dump()}
     ),
     "arrays": Contract(
         "arrays", ("a", "b"), {"inputs": {"x": {"shape": [3], "dtype": "float32"}}, "metric": "accuracy"}

@@ -96,6 +96,33 @@ def speaking(width: int = 8) -> nn.Module:
     return Speaking(width)
 
 
+class Detector(nn.Module):
+    """A grid of 8 by 8 places on a picture of 32 by 32, each with scores and a box about itself."""
+
+    def __init__(self, classes: int, width: int) -> None:
+        super().__init__()
+        self.classes = classes
+        self.stem = nn.Sequential(nn.Conv2d(3, width, 3, 2, 1, bias=False), nn.BatchNorm2d(width), nn.ReLU())
+        self.deep = nn.Sequential(
+            nn.Conv2d(width, 2 * width, 3, 2, 1, bias=False), nn.BatchNorm2d(2 * width), nn.ReLU()
+        )
+        self.wide = nn.Sequential(nn.Conv2d(2 * width, 2 * width, 3, padding=1), nn.BatchNorm2d(2 * width), nn.ReLU())
+        self.head = nn.Conv2d(2 * width, classes + 4, 3, padding=1)
+        nn.init.constant_(self.head.bias[:classes], -3.0)
+        ticks = (torch.arange(8) + 0.5) / 8
+        places = torch.stack(torch.meshgrid(ticks, ticks, indexing="xy"), 2).reshape(64, 2)
+        self.register_buffer("places", places, persistent=False)
+
+    def forward(self, x: torch.Tensor) -> dict[str, torch.Tensor]:
+        found = self.head(self.wide(self.deep(self.stem(x)))).flatten(2).transpose(1, 2)
+        scores, offsets, sides = found.split([self.classes, 2, 2], 2)
+        return {"logits": scores, "pred_boxes": torch.cat([self.places + offsets.tanh() / 4, sides.sigmoid()], 2)}
+
+
+def detector(classes: int = 2, width: int = 16) -> nn.Module:
+    return Detector(classes, width)
+
+
 def broken() -> nn.Module:
     raise ValueError("out of paper")
 

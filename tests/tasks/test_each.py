@@ -31,9 +31,15 @@ ROWS: dict[str, Callable[[int], list[dict[str, Any]]]] = {
     "zero-shot-classification": tiny.rows,
     "image-classification": tiny.pictured,
     "audio-classification": tiny.sounded,
+    "object-detection": tiny.boxed,
     "speech-enhancement": tiny.mixed,
 }
-MODELS = {"image-classification": "resnet", "audio-classification": "listener", "speech-enhancement": "enhancer"}
+MODELS = {
+    "image-classification": "resnet",
+    "audio-classification": "listener",
+    "object-detection": "detector",
+    "speech-enhancement": "enhancer",
+}
 """Fixtures of models for what is no text."""
 
 OPTIONS: dict[str, dict[str, Any]] = {
@@ -59,6 +65,12 @@ def enhancer() -> Source:
     states = {"hidden": (24,), "cell": (24,)}
     spec = FactorySpec(factory="nets:enhancer", path=str(Path(__file__).parent), inputs=("frames",), states=states)
     return factory.resolve(spec, Path())
+
+
+@pytest.fixture
+def detector() -> Source:
+    """A net of ones own for pictures with boxes."""
+    return factory.resolve(FactorySpec(factory="nets:detector", path=str(Path(__file__).parent)), Path())
 
 
 @pytest.mark.parametrize("name", ROWS)

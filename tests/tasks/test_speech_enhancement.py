@@ -234,6 +234,6 @@ def test_a_student_learns_the_sound_of_its_teacher(tuned: tuple[Any, Cutting, li
     _, processor, examples = tuned
     theirs = torch.from_numpy(TASK.collate(examples, processor)["frames"])
     noise = torch.randn_like(theirs)
-    near, far = (TASK.apart(theirs + share * noise, theirs).item() for share in (0.01, 0.3))
+    near, far = (TASK.divergence(theirs + share * noise, theirs).item() for share in (0.01, 0.3))
     assert near < far - 20 < -5
-    assert TASK.apart(3 * theirs, theirs).item() < near
+    assert TASK.divergence(3 * theirs, theirs).item() < near

@@ -1,10 +1,9 @@
-"""Images, in training and end to end: a file → pixels → the model → its class. Also runs in the agent's process on a
-device: imports nothing of edgesft.
+"""Images, in training and end to end: a file → pixels → the model → its class, or boxes. Also runs in the agent's
+process on a device: imports nothing of edgesft.
 
 The same numbers as transformers' PIL image processors give for a file: decoded by Pillow, turned as its EXIF says,
 converted (transparency is dropped; of 16 bits the upper 8 are taken), resized and cut as 8-bit pixels, scaled in
-float64, normalised in float32. Boxes are not decoded: where the outputs are not class scores, the answer is their
-shapes.
+float64, normalised in float32. Where the outputs are neither class scores nor boxes, the answer is their shapes.
 """
 
 from __future__ import annotations
@@ -18,6 +17,12 @@ import numpy as np
 
 PROBABILITIES_WITHIN = 1e-3
 """Scores that are not negative and sum to one within this are probabilities already; float16 rounds to about this."""
+
+LEAST_SCORE = 0.01
+"""Below this a box is not looked at: what average precision is made of lies above it, and most places lie below."""
+
+CANDIDATES = 300
+"""Of a class at most so many boxes, the surest, come to suppression; its time grows with their square."""
 
 
 class Reader:
@@ -113,7 +118,9 @@ class Reader:
 class Pipeline:
     """`{"image": path}` → pixels with a batch axis of 1; class scores → `{"label": …, "score": …}`.
 
-    Where the options have `accept_above`, the answer also says whether the picture is of a known class: `known`.
+    Where the options have `accept_above`, the answer also says whether the picture is of a known class: `known`. Where
+    they have `boxes`, it is the list `boxes` of what is seen: `label`, `score` and `box`, which is left, top, width and
+    height as shares of the picture's sides; the surest first, from `least_score` on.
     """
 
     def __init__(self, folder: str, options: Mapping[str, Any]) -> None:
@@ -122,7 +129,7 @@ class Pipeline:
         Args:
             folder: Where the model lies.
             options: Those of `Reader`; `inputs` (the model's one input) and `labels` (class names; empty where
-                unknown); `temperature` and `accept_above`, which may be left out or None.
+                unknown); `temperature`, `accept_above`, `boxes` and `least_score`, which may be left out or None.
 
         Raises:
             RuntimeError: This interpreter lacks Pillow.
@@ -130,6 +137,8 @@ class Pipeline:
         self._reader = Reader(options)
         (self._input,), self._labels = options["inputs"], list(options["labels"])
         self._temperature, self._least = options.get("temperature") or 1.0, options.get("accept_above")
+        self._boxes: Mapping[str, Any] = options.get("boxes") or {}
+        self._sure = options.get("least_score") or LEAST_SCORE
 
     def before(self, row: Mapping[str, Any]) -> dict[str, np.ndarray]:
         """The model's one feed, of shape [1, channels, height, width] or [1, height, width, channels].
@@ -148,6 +157,8 @@ class Pipeline:
 
         Class scores are the output `logits`, or the only output, of shape [1, classes].
         """
+        if self._boxes:
+            return {"boxes": self._seen(outputs)}
         scores = next(iter(outputs.values())) if len(outputs) == 1 else outputs.get("logits")
         if scores is None or scores.ndim != 2 or scores.shape[1] < 2:
             return {"shapes": {name: list(array.shape) for name, array in outputs.items()}}
@@ -161,6 +172,93 @@ class Pipeline:
             known = logits[best] - logits.mean() + np.log(np.exp(logits - logits[best]).sum())
             answer["known"] = bool(known >= self._least)
         return answer
+
+    def _seen(self, outputs: Mapping[str, np.ndarray]) -> list[dict[str, Any]]:
+        one = {name: array[0] for name, array in outputs.items()}
+        found = detections(one, len(self._labels), **self._boxes)
+        return [
+            {
+                "label": self._labels[int(label)],
+                "score": round(score, 4),
+                "box": [round(side, 5) for side in (x - width / 2, y - height / 2, width, height)],
+            }
+            for x, y, width, height, score, label in found.tolist()
+            if score >= self._sure
+        ]
+
+
+def detections(outputs: Mapping[str, np.ndarray], classes: int, *, iou: float, most: int, **unused: Any) -> np.ndarray:
+    """What a detector sees on one picture.
+
+    Args:
+        outputs: `logits`, shape [places, classes], or with one more column, the last, for nothing; `pred_boxes`, shape
+            [places, 4]: centre x and y, width and height as shares of the picture; and, where the graph suppresses
+            boxes, `kept`, bool of the shape of the scores.
+        classes: How many there are. With one more column probabilities are the softmax, and nothing is suppressed, for
+            such a detector says each object once; else they are the sigmoid.
+        iou: A box is dropped that overlaps a surer one of its class by more than this.
+        most: Boxes at most.
+        unused: Further settings, which mean nothing here.
+
+    Returns:
+        float32 of shape [boxes, 6]: box, score and the class's index; the surest first.
+    """
+    logits, boxes = (outputs[name].astype(np.float32) for name in ("logits", "pred_boxes"))
+    scores = probabilities(logits, classes)
+    if logits.shape[1] == classes:
+        kept = outputs["kept"] if "kept" in outputs else surest(boxes, scores, iou, most)
+        scores = np.where(kept, scores, 0)
+    places, labels = np.nonzero(scores >= LEAST_SCORE)
+    found = np.column_stack([boxes[places], scores[places, labels], labels]).astype(np.float32)
+    return found[np.argsort(-found[:, 4], kind="stable")[:most]]
+
+
+def probabilities(logits: np.ndarray, classes: int) -> np.ndarray:
+    """Probability of each class: of shape [..., classes] independent, with one more column for nothing shared out."""
+    if logits.shape[-1] == classes:
+        return 1 / (1 + np.exp(-logits.clip(-80, 80)))
+    weights = np.exp(logits - logits.max(-1, keepdims=True))
+    return weights[..., :classes] / weights.sum(-1, keepdims=True)
+
+
+def surest(boxes: np.ndarray, scores: np.ndarray, iou: float, most: int) -> np.ndarray:
+    """Which boxes are left of each class; bool of the shape of the scores."""
+    kept = np.zeros(scores.shape, bool)
+    for label, own in enumerate(scores.T):
+        places = np.flatnonzero(own >= LEAST_SCORE)
+        places = places[np.argsort(-own[places], kind="stable")][:CANDIDATES]
+        kept[places[suppressed(boxes[places], iou, most)], label] = True
+    return kept
+
+
+def suppressed(boxes: np.ndarray, iou: float, most: int) -> list[int]:
+    """Greedy non-maximum suppression, as ONNX's NonMaxSuppression does it.
+
+    Args:
+        boxes: Of one class, the surest first; shape [boxes, 4].
+        iou: A box goes that overlaps a surer one by more than this.
+        most: Boxes that are kept at most.
+
+    Returns:
+        Places of those that are kept.
+    """
+    over, gone, kept = overlaps(boxes, boxes) > iou, np.zeros(len(boxes), bool), list[int]()
+    for place in range(len(boxes)):
+        if not gone[place] and len(kept) < most:
+            kept.append(place)
+            gone |= over[place]
+    return kept
+
+
+def overlaps(ours: np.ndarray, theirs: np.ndarray) -> np.ndarray:
+    """Intersection over union of each box with each other one, shape [ours, theirs]; 0 where both are empty."""
+    (one, other), common = (boxes[:, :2] - boxes[:, 2:] / 2 for boxes in (ours, theirs)), 1.0
+    for axis in (0, 1):
+        ends = [start[:, axis] + boxes[:, 2 + axis] for start, boxes in ((one, ours), (other, theirs))]
+        side = np.minimum.outer(*ends) - np.maximum.outer(one[:, axis], other[:, axis])
+        common = common * side.clip(0)
+    union = np.add.outer(ours[:, 2:].prod(1), theirs[:, 2:].prod(1)) - common
+    return common / np.maximum(union, np.finfo(np.float32).tiny)
 
 
 def _numbers(values: Any) -> np.ndarray | None:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from edgesft.data.media.image import Reader
-from edgesft.data.media.medium import Looked, Medium
+from edgesft.data.media.medium import Looked, Medium, facts
 from edgesft.errors import Problem, UnavailableError
 from edgesft.spec.media import ImageSpec
 
@@ -67,6 +67,16 @@ class Images(Medium):
                 told = MODES.get(mode, f"in mode {mode}")
                 warnings.append(f"data.{split}: {count} pictures are {told} and are read as {target}")
         return problems, warnings
+
+
+def size_of(value: Any) -> tuple[int, int]:
+    """Height and width of a row's picture.
+
+    Raises:
+        OSError: It cannot be read.
+    """
+    height, _, width = facts(Images(), value)[SIZE].partition("x")
+    return int(height), int(width)
 
 
 def reader_of(options: Mapping[str, Any]) -> Reader:

@@ -108,6 +108,12 @@ class Medium(ABC):
     several: ClassVar[str]
     """What many of them are called."""
 
+    def __eq__(self, other: object) -> bool:
+        return type(self) is type(other)
+
+    def __hash__(self) -> int:
+        return hash(type(self))
+
     @abstractmethod
     def look(self, value: str | bytes | np.ndarray) -> dict[str, str]:
         """What a row's input is: facts by kind.
@@ -173,13 +179,19 @@ def look(medium: Medium, rows: Sequence[Row]) -> Looked:
         try:
             for role in (medium.role, *medium.further):
                 if role in row:
-                    seen.update(_facts(medium, row[role]).items())
+                    seen.update(facts(medium, row[role]).items())
         except OSError as error:
             faults[number] = str(error)
     return Looked(faults, seen)
 
 
-def _facts(medium: Medium, value: Any) -> Mapping[str, str]:
+def facts(medium: Medium, value: Any) -> Mapping[str, str]:
+    """What a row's input is (`Medium.look`); of a file it is looked at once.
+
+    Raises:
+        OSError: It cannot be read.
+        UnavailableError: The library that reads it is not installed.
+    """
     if isinstance(value, File):
         # One process looks at its rows several times.
         return _facts_of(medium, value, value.digest())

@@ -85,18 +85,18 @@ class PipelineSource:
 
 @dataclass(frozen=True)
 class _Kind:
-    """A pipeline that ships: the task that it serves, its options and where they come from, and its file."""
+    """A pipeline that ships: the tasks that it serves, its options and where they come from, and its file."""
 
-    task: str
+    tasks: tuple[str, ...]
     schema: type[Spec]
     defaults: Callable[[Path, Sequence[Value]], dict[str, Any]]
     file: Path
 
 
 KINDS = {
-    "text": _Kind("text-classification", TextOptions, text_defaults, Path(text.__file__)),
-    "image": _Kind("image-classification", ImageOptions, image_defaults, Path(image.__file__)),
-    "audio": _Kind("audio-classification", AudioOptions, audio_defaults, Path(audio.__file__)),
+    "text": _Kind(("text-classification",), TextOptions, text_defaults, Path(text.__file__)),
+    "image": _Kind(("image-classification", "object-detection"), ImageOptions, image_defaults, Path(image.__file__)),
+    "audio": _Kind(("audio-classification",), AudioOptions, audio_defaults, Path(audio.__file__)),
 }
 """By the name of a pipeline that ships."""
 
@@ -156,7 +156,7 @@ def _of_task(folder: Path, contract: Contract | None) -> str:
             f"pipeline: must be named where no {CONTRACT} lies beside the model, got none in {str(folder)!r}", choice
         )
     for name, kind in KINDS.items():
-        if kind.task == contract.task:
+        if contract.task in kind.tasks:
             return name
     raise InputError(f"pipeline: must be named for the task {contract.task!r}, which none that ships serves", choice)
 

@@ -10,7 +10,7 @@ from pydantic import Field
 
 from edgesft.errors import InputError
 from edgesft.spec.base import Spec
-from edgesft.spec.media import AudioSpec, ImageSpec
+from edgesft.spec.media import AudioSpec, BoxesSpec, ImageSpec
 from edgesft.tasks import preprocessor
 from edgesft.tasks.checkpoint import longest_input, read_json
 
@@ -54,6 +54,10 @@ class ImageOptions(ImageSpec):
     """What scores are divided by for a probability."""
     accept_above: float | None = None
     """Score from which a picture is of a known class; None where nobody tells."""
+    boxes: BoxesSpec | None = None
+    """How boxes are made of what a detector says; None where the model is none."""
+    least_score: float = Field(0.0, ge=0, le=1)
+    """Score from which a box counts."""
 
 
 class AudioOptions(AudioSpec):

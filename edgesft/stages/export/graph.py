@@ -111,6 +111,7 @@ def _export_module(graph: Graph, opset: int) -> onnx_ir.Model:
             # What comes by name comes in its own order, and may be more than is wanted.
             output_names=list(outputs) if isinstance(outputs, Mapping) else list(graph.outputs),
             opset_version=opset,
+            custom_translation_table=dict(graph.operators) or None,
         )
     return program.model
 

@@ -19,6 +19,7 @@ from typing import Any
 import torch
 import torch_pruning as tp
 from torch import nn
+from torch_pruning.dependency import index_mapping
 from torch_pruning.pruner import function
 
 from edgesft.errors import StageError
@@ -27,6 +28,13 @@ from edgesft.stages.prune.layout import Axis, Layout, Reader, Width
 from edgesft.stages.prune.rank import rank_widths
 
 CONVOLUTIONS = (nn.Conv1d, nn.Conv2d)
+
+PARTING = (index_mapping._SplitIndexMapping, index_mapping._SliceIndexMapping)
+"""How torch-pruning goes from a width to a part of it, or back."""
+
+SHUFFLED = 4
+"""Parts that a width is cut into, and put together again, from which it is left alone: torch-pruning follows every way
+through them, of which each shuffle of channels doubles the number."""
 
 HEAD_COUNTS = ("num_attention_heads", "n_heads", "num_heads")
 """What attention modules of transformers call their number of heads."""
@@ -182,50 +190,93 @@ def head_count(module: nn.Module) -> tuple[str, int] | None:
 
 def _coupling(graph: tp.DependencyGraph, module: nn.Module, names: Mapping[nn.Module, str]) -> _Coupling:
     size = graph.get_out_channels(module)
-    members = graph.get_pruning_group(module, graph.get_pruner_of_module(module).prune_out_channels, list(range(size)))
+    prune = graph.get_pruner_of_module(module).prune_out_channels
+    if fixed := _fixed(graph, module, prune, size, names):
+        return fixed
+    members = graph.get_pruning_group(module, prune, list(range(size)))
+    first = {(each.target, each.handler): list(found) for each, found in graph.get_pruning_group(module, prune, [0])}
     writers: set[str] = set()
-    readers: dict[str, Reader] = {}
+    readers: dict[str, list[Reader]] = {}
     linear = free = through = True
-    convolved = answer = False
+    convolved = False
     axes: list[Axis] = []
     for dependency, indices in members:
         target = dependency.target
-        if not target.outputs and graph.is_out_channel_pruning_fn(dependency.handler):
-            answer = True  # nothing follows
         found = tuple(_axes(graph, dependency, names))
         if not found:
             continue
         reads = dense(target.module) and graph.is_in_channel_pruning_fn(dependency.handler)
-        place = _place(list(indices), size)
-        free = free and place is not None and (reads or place == (0, 1))
-        axes.extend(Axis(name, dim, *(place or ())) for name, dim in found)
+        places = _places(list(indices), first.get((target, dependency.handler), []), size)
+        free = free and bool(places) and (reads or places == ((0, 1),))
+        axes.extend(Axis(name, dim, *place) for name, dim in found for place in places or ((),))
         linear = linear and isinstance(target.module, nn.Linear)
         through = through and (dense(target.module) or _passes(target.module))
         if target.module in names:
             convolved = convolved or (not reads and dense(target.module) and not isinstance(target.module, nn.Linear))
             name = names[target.module]
             if reads:
-                readers[name] = Reader(name, *(place or ()))
+                readers[name] = [Reader(name, *place) for place in places or ((),)]
             else:
                 writers.add(name)
     return _Coupling(
         size,
         _ordered(writers, names),
-        tuple(readers[name] for name in _ordered(set(readers), names)),
+        tuple(reader for name in _ordered(set(readers), names) for reader in readers[name]),
         tuple(sorted(axes)),
         linear,
         convolved and through,
-        answer,
-        free and not answer,
+        answer=False,
+        free=free,
     )
 
 
-def _place(indices: list[int], size: int) -> tuple[int, int] | None:
-    """Where a width of a size lies if it lies at these indices: the first one, and how many each channel has."""
-    first, spread = indices[0], len(indices) // size
-    if indices != list(range(first, first + size * spread)):
+def _fixed(
+    graph: tp.DependencyGraph, module: nn.Module, prune: Any, size: int, names: Mapping[nn.Module, str]
+) -> _Coupling | None:
+    """A coupling that cannot shrink, by the names of what has it: the model's answer, or channels that are shuffled.
+
+    None for others. Which indices go where is not followed: that may have no end.
+    """
+    root = (graph.module2node[module], prune)
+    reached, queue, parted, answer = {root}, [root], set[Any](), False
+    while queue:
+        node, handler = queue.pop()
+        answer = answer or (not node.outputs and graph.is_out_channel_pruning_fn(handler))
+        for dependency in node.dependencies:
+            following = (dependency.target, dependency.handler)
+            if dependency.is_triggered_by(handler) and following not in reached:
+                reached.add(following)
+                queue.append(following)
+                if any(isinstance(each, PARTING) for each in dependency.index_mapping):
+                    parted.add(dependency.target)
+    if not answer and len(parted) <= SHUFFLED:
         return None
-    return first, spread
+    named = [(names[node.module], _takes(graph, node, handler)) for node, handler in reached if node.module in names]
+    reads, writes = ({name for name, takes in named if takes is kind} for kind in (True, False))
+    readers = tuple(Reader(name) for name in _ordered(reads, names))
+    return _Coupling(size, _ordered(writes, names), readers, (), False, False, answer, False)
+
+
+def _takes(graph: tp.DependencyGraph, node: Any, handler: Any) -> bool:
+    """Whether a node reads all of a width at each output."""
+    return dense(node.module) and bool(graph.is_in_channel_pruning_fn(handler))
+
+
+def _places(indices: list[int], first: list[int], size: int) -> tuple[tuple[int, int], ...]:
+    """Where a width of a size lies, each time the first index and how many each channel has; nowhere where it lies in
+    pieces.
+
+    Args:
+        indices: All of its indices.
+        first: Those of its first channel: one after another where an image was flattened, far apart where it was
+            concatenated with itself.
+        size: Channels.
+    """
+    spread = len(first)
+    if first and indices == list(range(first[0], first[0] + size * spread)) and first == indices[:spread]:
+        return ((first[0], spread),)
+    beside = [each + place for each in first for place in range(size)]
+    return tuple((each, 1) for each in sorted(first)) if indices == beside else ()
 
 
 def dense(module: nn.Module) -> bool:

@@ -52,6 +52,29 @@ class Residual(Net):
         return torch.relu(x + self.second(self.first(x)))
 
 
+class Shuffled(Net):
+    """Units of ShuffleNetV2: half of the channels pass, half are convolved, and both are put together one by one."""
+
+    def build(self) -> None:
+        units = [nn.Sequential(conv(8, 12), conv(12, 12, groups=12), conv(12, 8)) for _ in range(5)]
+        self.units = nn.ModuleList(units)
+
+    def features(self, x: torch.Tensor) -> torch.Tensor:
+        for unit in self.units:
+            x = torch.cat([x[:, ::2], unit(x[:, 1::2])], 1)
+        return x
+
+
+class Twice(Net):
+    """What a convolution reads is a width beside itself, seen through a depthwise one."""
+
+    def build(self) -> None:
+        self.deep, self.join = conv(16, 16, groups=16), conv(32, 16)
+
+    def features(self, x: torch.Tensor) -> torch.Tensor:
+        return self.join(torch.cat([x, self.deep(x)], 1))
+
+
 class Branches(Net):
     """Branches whose whole width may go: before a normalisation, and over a depthwise convolution."""
 

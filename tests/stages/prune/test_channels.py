@@ -29,6 +29,8 @@ FOUND = {
     nets.Grouped: {"after.0": 16},
     nets.Tied: {"stem.0": 16},
     nets.Flattened: {"stem.0": 16, "body.0": 8},
+    nets.Twice: {"stem.0": 16, "join.0": 16},
+    nets.Shuffled: {f"units.{number}.0.0": 12 for number in range(5)},
 }
 """Of each net the widths that can shrink; halves of a split and groups are left alone."""
 
@@ -52,11 +54,14 @@ def test_what_cannot_shrink_is_named() -> None:
     left = {kind.__name__: nets.layout_of(nets.build(kind)).left_alone for kind in FOUND}
     assert left == {
         "Plain": (), "Residual": (), "Branches": (), "Depthwise": (), "Concat": (), "Tied": (), "Flattened": ("head",),
-        "Split": ("both.0",), "Grouped": ("stem.0",),
+        "Twice": (), "Split": ("both.0",), "Grouped": ("stem.0",),
+        "Shuffled": ("stem.0", *(f"units.{number}.2.0" for number in range(5))),
     }  # fmt: skip
 
 
 def test_readers_know_where_a_width_lies() -> None:
+    (twice, _) = nets.layout_of(nets.build(nets.Twice)).widths
+    assert twice.consumers == (Reader("join.0", 0), Reader("join.0", 16))
     found = {width.name: width.consumers for width in nets.layout_of(nets.build(nets.Concat)).widths}
     assert found["left.0"] == (Reader("join.0", 0),) and found["right.0"] == (Reader("join.0", 8),)
     found = {width.name: width.consumers for width in nets.layout_of(nets.build(nets.Flattened)).widths}
