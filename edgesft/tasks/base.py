@@ -8,11 +8,12 @@ Checked on paper against tasks to come, which must fit without a change here:
 
 - Detection: an example holds an image and its boxes (ragged, kept out of `inputs`); `predict` decodes boxes and
   suppresses overlaps after `run`; predictions and references are object arrays, one list a row, which `score` matches.
-- Generation with a cache: `graphs` returns two graphs (prefill, step); `predict` drives `run` in a loop and names the
-  graph; `requests` returns the sequence of calls that make one latency sample.
 
 Streaming audio fits so: the graph has state tensors as inputs and outputs (`fed_back`); `predict` loops over frames
 feeding the state back; `requests` gives one frame with its state.
+
+Generation fits so: one graph takes a cache of any length and the tokens that follow; `requests` gives one token behind
+a cache of a stated length, `openings` whole prompts.
 
 Importing a task imports neither torch nor transformers: only what loads or trains does, inside the functions.
 """
@@ -53,7 +54,7 @@ Run = Callable[..., dict[str, np.ndarray]]
 """`run(feeds, graph="model") -> outputs by name`: one call of a model on torch or on a runtime."""
 
 
-PARTICULAR = ("class_weights", "sampling", *NOISE)
+PARTICULAR = ("class_weights", "sampling", "packing", *NOISE)
 """Training settings that mean something to some tasks alone."""
 
 
@@ -99,6 +100,7 @@ class Graph:
         inputs: Sample inputs by name, in the order of the graph's inputs, batch 2.
         dynamic: Input name → {axis: axis name}; axes of one name are equal.
         outputs: Names of the outputs.
+        prefix: Start of the modules' names that a wrapper added.
     """
 
     name: str
@@ -106,6 +108,7 @@ class Graph:
     inputs: Mapping[str, torch.Tensor]
     dynamic: Mapping[str, Mapping[int, str]]
     outputs: tuple[str, ...]
+    prefix: str = ""
 
 
 class Task(ABC):
@@ -324,6 +327,10 @@ class Task(ABC):
     def reached(self, examples: Sequence[Example], processor: Any, run: Run) -> list[Batch]:
         """The same requests with the states that a model has reached before them."""
         return self.requests(examples, processor)
+
+    def openings(self, examples: Sequence[Example], processor: Any) -> list[Batch]:
+        """What the device sends first, where an answer takes many requests; empty where it takes one."""
+        return []
 
     def fed_back(self, contract: Contract) -> dict[str, str]:
         """Input → the output that becomes its value at the next inference; empty where the model keeps nothing."""

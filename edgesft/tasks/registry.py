@@ -15,6 +15,7 @@ from edgesft.tasks.multi_task import MultiTask
 from edgesft.tasks.question_answering import QuestionAnswering
 from edgesft.tasks.speech_enhancement import SpeechEnhancement
 from edgesft.tasks.text_classification import TextClassification
+from edgesft.tasks.text_generation import TextGeneration
 from edgesft.tasks.token_classification import TokenClassification
 from edgesft.tasks.voice_activity import VoiceActivity
 from edgesft.tasks.zero_shot import ZeroShot
@@ -27,6 +28,7 @@ TASKS: dict[str, type[Task]] = {
         QuestionAnswering,
         MultiTask,
         ZeroShot,
+        TextGeneration,
         ImageClassification,
         AudioClassification,
         SpeechEnhancement,

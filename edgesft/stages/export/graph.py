@@ -49,7 +49,7 @@ def convert(graph: Graph, *, opset: int) -> onnx_ir.Model:
         except Exception as error:
             notes = "\n".join(getattr(error, "__notes__", ()))
             raise StageError(f"graph '{graph.name}' could not be exported: {error}\n{notes}".rstrip()) from error
-    tidy(program, graph)
+    tidy(program, graph, prefix=graph.prefix)
     if (got := program.opset_imports[""]) != opset:
         raise StageError(f"graph '{graph.name}' must be of opset {opset}. Got {got}, which the exporter kept")
     return program
