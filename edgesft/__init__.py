@@ -12,10 +12,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from edgesft.api import ProfileResult, Result, pack, run, verify
+    from edgesft.api import ProfileResult, Result, generate, pack, run, verify
     from edgesft.errors import EdgesftError, InputError, UnavailableError
 
-__all__ = ["EdgesftError", "InputError", "ProfileResult", "Result", "UnavailableError", "pack", "run", "verify"]
+__all__ = [
+    "EdgesftError",
+    "InputError",
+    "ProfileResult",
+    "Result",
+    "UnavailableError",
+    "generate",
+    "pack",
+    "run",
+    "verify",
+]
 __version__ = "0.1.0"
 
 
