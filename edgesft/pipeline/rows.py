@@ -202,8 +202,7 @@ class Measurer:
 
         def compute() -> dict[str, Any]:
             subjects = {
-                name: Measurer(job.reading(onnx))._subject(onnx.model, opening=opening)
-                for name, onnx in models.items()
+                name: Measurer(job.reading(onnx))._subject(onnx.model, opening=opening) for name, onnx in models.items()
             }
             measured = measure(subjects, settings, progress=job.progress, loads=loads)
             whole = {name: each.to_json() for name, each in measured.items() if isinstance(each, Measurement)}

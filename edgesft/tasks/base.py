@@ -30,7 +30,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 import numpy as np
 
 from edgesft.data.media.medium import Medium
-from edgesft.errors import Problem
+from edgesft.errors import InputError, Problem
 from edgesft.spec.training import NOISE, ResolvedTraining
 from edgesft.tasks import source as source_module
 from edgesft.tasks.source import Source
@@ -282,6 +282,28 @@ class Task(ABC):
             return None
         found: np.ndarray = predictions.argmax(1) == others.argmax(1)
         return found
+
+    def retold(
+        self, teacher: nn.Module, examples: Sequence[Example], processor: Any, told: Callable[[int], None]
+    ) -> list[list[int]]:
+        """What a teacher says in place of each example's answer: the tokens of the whole.
+
+        Args:
+            teacher: Of this task.
+            examples: Training rows.
+            processor: They were encoded with.
+            told: Called with how many more are done.
+
+        Raises:
+            InputError: Answers of this task are not said token by token.
+        """
+        raise InputError(
+            f"distill.sequences: means nothing to {self.name}, whose answers are no sequences", "leave it out"
+        )
+
+    def respelled(self, examples: Sequence[Example], said: Sequence[Sequence[int]]) -> list[Example]:
+        """The examples with what `retold` says."""
+        return list(examples)
 
     def period_ns(self, contract: Contract) -> int | None:
         """Nanoseconds from one request to the next where a stream sends them at a fixed rate; else None."""

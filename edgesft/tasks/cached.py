@@ -5,6 +5,7 @@ torch.
 from __future__ import annotations
 
 import inspect
+from collections.abc import Sequence
 
 import torch
 from torch import nn
@@ -35,8 +36,29 @@ class Cached(nn.Module):
 
         past = [inputs[name] for name in self._states]
         cache = DynamicCache(list(zip(past[::2], past[1::2], strict=True)))
-        found = self.model(
-            input_ids=inputs[TOKENS], past_key_values=cache, logits_to_keep=inputs[KEPT], use_cache=True
-        )
+        found = self.model(input_ids=inputs[TOKENS], past_key_values=cache, logits_to_keep=inputs[KEPT], use_cache=True)
         present = [tensor for layer in found.past_key_values.layers for tensor in (layer.keys, layer.values)]
         return {LOGITS: found.logits, **dict(zip(self._states.values(), present, strict=True))}
+
+
+def continued(model: nn.Module, prompt: list[int], longest: int, stop: Sequence[int]) -> list[int]:
+    """A prompt and what the model finds likeliest behind it, up to a stop token, which is the last.
+
+    Args:
+        model: A causal language model, in evaluation mode.
+        prompt: At least one token.
+        longest: Tokens in all at most.
+        stop: Tokens that end an answer.
+    """
+    from transformers import DynamicCache
+
+    device, cache, found = next(model.parameters()).device, DynamicCache(), list(prompt)
+    fed = torch.tensor([prompt], device=device)
+    with torch.inference_mode():
+        while len(found) < longest:
+            scores = model(input_ids=fed, past_key_values=cache, use_cache=True, logits_to_keep=1).logits
+            found.append(int(scores[0, -1].argmax()))
+            if found[-1] in stop:
+                break
+            fed = torch.tensor([[found[-1]]], device=device)
+    return found

@@ -43,7 +43,7 @@ def messages(row: Row) -> list[Message]:
     if "messages" in row:
         return list(row["messages"])
     asked = "\n\n".join(str(row[name]) for name in ("prompt", "context") if str(row.get(name) or "").strip())
-    said = [{"role": "system", "content": str(row["system"])}] if row.get("system") else []
+    said: list[Message] = [{"role": "system", "content": str(row["system"])}] if row.get("system") else []
     said.append({"role": "user", "content": asked})
     return [*said, {"role": ASSISTANT, "content": str(row["answer"])}] if "answer" in row else said
 
@@ -85,7 +85,9 @@ def rendered(said: Sequence[Message], tokenizer: Any, *, asked: bool = False) ->
     try:
         found: str = tokenizer.apply_chat_template(list(said), tokenize=False, add_generation_prompt=asked)
     except Exception as error:  # A template raises what it likes.
-        raise InputError(f"data.template: must render every conversation, got: {error}", "data.template=plain") from error
+        raise InputError(
+            f"data.template: must render every conversation, got: {error}", "data.template=plain"
+        ) from error
     return found
 
 

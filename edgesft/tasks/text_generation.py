@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
@@ -50,6 +50,7 @@ class Writer:
         tokenizer.chat_template = options["template"]
 
     def __call__(self, *texts: Any, **options: Any) -> Any:
+        """Encodes, as the tokenizer does."""
         return self.tokenizer(*texts, **options)
 
     def __getattr__(self, name: str) -> Any:
@@ -136,7 +137,9 @@ class TextGeneration(TextTask):
         """Besides what is wrong with a checkpoint of any task: a model that is no decoder."""
         found = super().check_model(source, contract, trust_remote_code=trust_remote_code)
         if not found and "cache" not in contract.options:
-            kind = read.get("model_type") if isinstance(read := checkpoint.read_config(local_folder(source)), dict) else ""
+            kind = (
+                read.get("model_type") if isinstance(read := checkpoint.read_config(local_folder(source)), dict) else ""
+            )
             found.append(Problem(f"model: must be a decoder that keeps a cache, got model_type {kind!r}", self.suits))
         return found
 
@@ -257,6 +260,28 @@ class TextGeneration(TextTask):
             found[rows] = worth(run(feeds)[LOGITS], wanted[:, places])
         return found
 
+    def retold(
+        self, teacher: nn.Module, examples: Sequence[Example], processor: Writer, told: Callable[[int], None]
+    ) -> list[list[int]]:
+        """The prompt of each row's last answer, with what the teacher finds likeliest behind it."""
+        from edgesft.tasks.cached import continued
+
+        said = []
+        for example in examples:
+            prompt = example[TOKENS][: _last(example)].tolist()
+            said.append(continued(teacher, prompt, processor.max_length, processor.stop))
+            told(1)
+        return said
+
+    def respelled(self, examples: Sequence[Example], said: Sequence[Sequence[int]]) -> list[Example]:
+        """The examples with these tokens, of which the answer is learned."""
+        found = []
+        for example, ids in zip(examples, said, strict=True):
+            tokens = np.asarray(ids, np.int64)
+            asked = np.arange(len(tokens)) < max(1, _last(example))
+            found.append({TOKENS: tokens, LABELS: np.where(asked, IGNORED, tokens)})
+        return found
+
     def references(self, examples: Sequence[Example]) -> np.ndarray:
         """Nothing that predictions do not have, float64 of shape [rows]."""
         return np.zeros(len(examples))
@@ -346,6 +371,13 @@ def _cacheless(model: nn.Module) -> nn.Module:
     """Keeps no cache unless it is asked to: with one, transformers would let packed rows see each other."""
     model.config.use_cache = False  # type: ignore[union-attr]
     return model
+
+
+def _last(example: Example) -> int:
+    """Where the last answer begins; of a row without one, its end."""
+    silent = np.flatnonzero(example[LABELS] == IGNORED)
+    learned = np.flatnonzero(example[LABELS] != IGNORED)
+    return int(silent[silent < learned[-1]][-1]) + 1 if learned.size else len(example[TOKENS])
 
 
 _BLANKS = {TOKENS: 0, LABELS: IGNORED}

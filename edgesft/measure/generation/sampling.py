@@ -33,7 +33,9 @@ class Sampling:
             "top_p": (0 < self.top_p <= 1, "above 0 and at most 1"),
             "seed": (self.seed >= 0, "at least 0"),
         }
-        wrong = [f"{name} must be {words}, got {getattr(self, name)}" for name, (holds, words) in limits.items() if not holds]
+        wrong = [
+            f"{name} must be {words}, got {getattr(self, name)}" for name, (holds, words) in limits.items() if not holds
+        ]
         if wrong:
             raise InputError([Problem(each) for each in wrong])
 

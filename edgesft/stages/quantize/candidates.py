@@ -136,9 +136,7 @@ def build(
     return {"plan": plan.to_json(), **verify(target, whole, plan, rows), **proven}
 
 
-def _smoothed(
-    candidate: Candidate, spec: QuantizeSpec, source: Path, target: Path, context: StageContext
-) -> Path:
+def _smoothed(candidate: Candidate, spec: QuantizeSpec, source: Path, target: Path, context: StageContext) -> Path:
     """A float file that is easier to quantize."""
     place = target.with_name(f"smooth-{target.name}")
     place.parent.mkdir(parents=True, exist_ok=True)
