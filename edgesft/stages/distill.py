@@ -6,6 +6,7 @@ import shutil
 from dataclasses import asdict, replace
 from pathlib import Path
 
+import numpy as np
 from torch import nn
 
 from edgesft.spec.auto import AUTO
@@ -66,11 +67,13 @@ def _retold(context: StageContext, teacher: nn.Module) -> list[Example]:
     """The training rows with what the teacher says in the place of their answers."""
     task, rows = context.task, context.train
 
-    def ask() -> list[list[int]]:
+    def ask() -> list[dict[str, list[int]]]:
         with context.progress.bar("distill: the teacher's answers", len(rows)) as advance:
-            return task.retold(teacher.eval(), rows, context.processor, advance)
+            said = task.retold(teacher.eval(), rows, context.processor, advance)
+        return [{name: array.tolist() for name, array in example.items()} for example in said]
 
-    return task.respelled(rows, remember(context.work / SEQUENCES, ask))
+    kept = remember(context.work / SEQUENCES, ask)
+    return [{name: np.asarray(values, np.int64) for name, values in example.items()} for example in kept]
 
 
 def _settled(context: StageContext, student: nn.Module, contract: Contract) -> StageContext:

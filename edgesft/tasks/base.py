@@ -285,25 +285,13 @@ class Task(ABC):
 
     def retold(
         self, teacher: nn.Module, examples: Sequence[Example], processor: Any, told: Callable[[int], None]
-    ) -> list[list[int]]:
-        """What a teacher says in place of each example's answer: the tokens of the whole.
-
-        Args:
-            teacher: Of this task.
-            examples: Training rows.
-            processor: They were encoded with.
-            told: Called with how many more are done.
+    ) -> list[Example]:
+        """The examples with what a teacher says in place of their answers; `told` hears how many more are done.
 
         Raises:
             InputError: Answers of this task are not said token by token.
         """
-        raise InputError(
-            f"distill.sequences: means nothing to {self.name}, whose answers are no sequences", "leave it out"
-        )
-
-    def respelled(self, examples: Sequence[Example], said: Sequence[Sequence[int]]) -> list[Example]:
-        """The examples with what `retold` says."""
-        return list(examples)
+        raise InputError(f"distill.sequences: must be left out for {self.name}, whose answers are no sequences")
 
     def period_ns(self, contract: Contract) -> int | None:
         """Nanoseconds from one request to the next where a stream sends them at a fixed rate; else None."""

@@ -13,9 +13,11 @@ from edgesft.spec.training import ResolvedTraining
 from edgesft.tasks import cache, checkpoint, conversation, pretrained
 from edgesft.tasks.base import Batch, Contract, Example, Graph, Row, Run
 from edgesft.tasks.cache import KEPT, LOGITS, TOKENS
+from edgesft.tasks.sequences import BLANKS, POSITIONS, last_answer, packed, padded, worth
 from edgesft.tasks.source import Source
 from edgesft.tasks.source import folder as local_folder
 from edgesft.tasks.text import IGNORED, LABELS, TextTask
+from edgesft.tasks.writer import Writer, template
 
 if TYPE_CHECKING:
     import torch
@@ -32,31 +34,8 @@ BESIDE = ("context", "system")
 DECODERS = ("gpt2", "llama", "mistral", "qwen2", "qwen3")
 """Types of transformers whose layers keep keys and values of every token."""
 
-POSITIONS = "position_ids"
-
 SAMPLE_TOKENS, SAMPLE_PAST = 4, 5
 """Of the sample inputs: torch.export would take an axis of 1 for fixed, and equal ones for one."""
-
-
-class Writer:
-    """A processor: the tokenizer, with what generation needs besides."""
-
-    def __init__(self, tokenizer: Any, options: Mapping[str, Any]) -> None:
-        self.tokenizer = tokenizer
-        self.cache: cache.Shape = options["cache"]
-        self.stop: tuple[int, ...] = tuple(options["stop"])
-        self.context: int = options["context"]
-        self.max_length: int = options["max_length"]
-        tokenizer.chat_template = options["template"]
-
-    def __call__(self, *texts: Any, **options: Any) -> Any:
-        """Encodes, as the tokenizer does."""
-        return self.tokenizer(*texts, **options)
-
-    def __getattr__(self, name: str) -> Any:
-        if name == "tokenizer":  # While it is unpickled there is none yet.
-            raise AttributeError(name)
-        return getattr(self.tokenizer, name)
 
 
 class TextGeneration(TextTask):
@@ -124,7 +103,7 @@ class TextGeneration(TextTask):
             "cache": cache.shape_of(config),
             "positions": checkpoint.longest_input(folder, config),
             "stop": end if isinstance(end, list) else [] if end is None else [end],
-            "template": _template(folder, options.get("template")),
+            "template": template(folder, options.get("template")),
         }
 
     def contract(self, train: Sequence[Row], options: Mapping[str, Any]) -> Contract:
@@ -188,9 +167,9 @@ class TextGeneration(TextTask):
         """
         lengths = np.asarray([len(each[TOKENS]) for each in examples])
         longest = int(lengths.max())
-        batch = {name: _padded([each[name] for each in examples], longest, blank) for name, blank in _BLANKS.items()}
+        batch = {name: padded([each[name] for each in examples], longest, blank) for name, blank in BLANKS.items()}
         if POSITIONS in examples[0]:
-            return {**batch, POSITIONS: _padded([each[POSITIONS] for each in examples], longest, 0)}
+            return {**batch, POSITIONS: padded([each[POSITIONS] for each in examples], longest, 0)}
         return {**batch, "attention_mask": (np.arange(longest) < lengths[:, None]).astype(np.int64)}
 
     def tokens(self, examples: Sequence[Example]) -> set[int] | None:
@@ -262,24 +241,17 @@ class TextGeneration(TextTask):
 
     def retold(
         self, teacher: nn.Module, examples: Sequence[Example], processor: Writer, told: Callable[[int], None]
-    ) -> list[list[int]]:
-        """The prompt of each row's last answer, with what the teacher finds likeliest behind it."""
+    ) -> list[Example]:
+        """Each row up to its last answer, and behind it what the teacher finds likeliest, which is learned."""
         from edgesft.tasks.cached import continued
 
-        said = []
-        for example in examples:
-            prompt = example[TOKENS][: _last(example)].tolist()
-            said.append(continued(teacher, prompt, processor.max_length, processor.stop))
-            told(1)
-        return said
-
-    def respelled(self, examples: Sequence[Example], said: Sequence[Sequence[int]]) -> list[Example]:
-        """The examples with these tokens, of which the answer is learned."""
         found = []
-        for example, ids in zip(examples, said, strict=True):
+        for example in examples:
+            begin = last_answer(example)
+            ids = continued(teacher, example[TOKENS][:begin].tolist(), processor.max_length, processor.stop)
             tokens = np.asarray(ids, np.int64)
-            asked = np.arange(len(tokens)) < max(1, _last(example))
-            found.append({TOKENS: tokens, LABELS: np.where(asked, IGNORED, tokens)})
+            found.append({TOKENS: tokens, LABELS: np.where(np.arange(len(tokens)) < begin, IGNORED, tokens)})
+            told(1)
         return found
 
     def references(self, examples: Sequence[Example]) -> np.ndarray:
@@ -371,81 +343,3 @@ def _cacheless(model: nn.Module) -> nn.Module:
     """Keeps no cache unless it is asked to: with one, transformers would let packed rows see each other."""
     model.config.use_cache = False  # type: ignore[union-attr]
     return model
-
-
-def _last(example: Example) -> int:
-    """Where the last answer begins; of a row without one, its end."""
-    silent = np.flatnonzero(example[LABELS] == IGNORED)
-    learned = np.flatnonzero(example[LABELS] != IGNORED)
-    return int(silent[silent < learned[-1]][-1]) + 1 if learned.size else len(example[TOKENS])
-
-
-_BLANKS = {TOKENS: 0, LABELS: IGNORED}
-"""What stands where a row has ended; nothing that comes before it sees it."""
-
-
-def _padded(rows: Sequence[np.ndarray], longest: int, blank: int) -> np.ndarray:
-    found = np.full((len(rows), longest), blank, np.int64)
-    for target, row in zip(found, rows, strict=True):
-        target[: len(row)] = row
-    return found
-
-
-def packed(examples: Sequence[Example], longest: int) -> list[Example]:
-    """Rows behind each other, as many as fit into so many tokens; longer ones first, each where it first fits.
-
-    Positions begin anew with each row, and no row's first token is to be said, so that the loss is the rows' own.
-    """
-    bins: list[list[Example]] = []
-    room: list[int] = []
-    for example in sorted(examples, key=lambda each: -len(each[TOKENS])):
-        size = len(example[TOKENS])
-        place = next((index for index, left in enumerate(room) if left >= size), len(bins))
-        if place == len(bins):
-            bins.append([])
-            room.append(longest)
-        bins[place].append(example)
-        room[place] -= size
-    return [
-        {
-            TOKENS: np.concatenate([each[TOKENS] for each in held]),
-            LABELS: np.concatenate([each[LABELS] for each in held]),
-            POSITIONS: np.concatenate([np.arange(len(each[TOKENS])) for each in held]),
-        }
-        for held in bins
-    ]
-
-
-def worth(logits: np.ndarray, wanted: np.ndarray) -> np.ndarray:
-    """Of each row the sum of the wanted tokens' log-probabilities, how many there are, and how many are the likeliest.
-
-    Args:
-        logits: Shape [rows, tokens, vocabulary].
-        wanted: Shape [rows, tokens]; `IGNORED` where nothing is.
-
-    Returns:
-        float64 of shape [rows, 3].
-    """
-    scores = logits.astype(np.float64)
-    scores -= scores.max(-1, keepdims=True)
-    asked = wanted != IGNORED
-    own = np.take_along_axis(scores, np.where(asked, wanted, 0)[..., None], -1)[..., 0]
-    likely = own - np.log(np.exp(scores).sum(-1))
-    counts = (np.where(asked, likely, 0), asked, asked & (own >= 0))
-    return np.stack([each.sum(-1, dtype=np.float64) for each in counts], axis=-1)
-
-
-def _template(folder: Path, asked: str | None) -> str:
-    """The template of conversations.
-
-    Raises:
-        InputError: The tokenizer has none, and is asked for its own.
-    """
-    if asked not in (None, "plain", "tokenizer"):
-        return str(asked)
-    beside = folder / "chat_template.jinja"
-    told = checkpoint.read_json(folder / "tokenizer_config.json").get("chat_template")
-    found = beside.read_text("utf-8") if beside.is_file() else told
-    if asked == "tokenizer" and not isinstance(found, str):
-        raise InputError("data.template: must be a template that the tokenizer has, got none", "plain, or one in Jinja")
-    return found if isinstance(found, str) and asked != "plain" else conversation.PLAIN

@@ -29,6 +29,17 @@ CONTRACTS = {
             "states": {"h": {"shape": [1, 2], "output": "h_out"}},
         },
     ),
+    "text-generation": Contract(
+        "text-generation",
+        (),
+        {
+            "max_length": 8,
+            "template": "{{ messages }}",
+            "stop": [2],
+            "positions": None,
+            "cache": {"layers": 1, "heads": 2, "width": 4},
+        },
+    ),
     "arrays": Contract(
         "arrays", ("a", "b"), {"inputs": {"x": {"shape": [3], "dtype": "float32"}}, "metric": "accuracy"}
     ),

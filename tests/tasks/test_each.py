@@ -32,8 +32,14 @@ ROWS: dict[str, Callable[[int], list[dict[str, Any]]]] = {
     "image-classification": tiny.pictured,
     "audio-classification": tiny.sounded,
     "speech-enhancement": tiny.mixed,
+    "text-generation": tiny.asked,
 }
-MODELS = {"image-classification": "resnet", "audio-classification": "listener", "speech-enhancement": "enhancer"}
+MODELS = {
+    "image-classification": "resnet",
+    "audio-classification": "listener",
+    "speech-enhancement": "enhancer",
+    "text-generation": "llama",
+}
 """Fixtures of models for what is no text."""
 
 OPTIONS: dict[str, dict[str, Any]] = {
