@@ -291,8 +291,12 @@ class TextGeneration(TextTask):
         }
 
     def longest(self, contract: Contract) -> dict[str, int]:
-        """None: a prompt and a single token go through one graph."""
-        return {}
+        """None that all could have: a prompt and a single token go through one graph.
+
+        Raises:
+            InputError: Always: it is asked for where shapes must be fixed.
+        """
+        raise InputError("profile: must leave shapes free for text-generation, got static_shapes", "a profile of a CPU")
 
     def graphs(self, model: nn.Module, processor: Writer, examples: Sequence[Example]) -> list[Graph]:
         """One graph, `model`, for prompts and for single tokens; batch, tokens, cache and what is asked for vary.

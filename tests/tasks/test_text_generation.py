@@ -125,9 +125,11 @@ def test_what_a_teacher_says_takes_the_place_of_the_answer(model: Any, examples:
         assert len(after["input_ids"]) <= 40
 
 
-def test_pruning_is_refused(model: Any) -> None:
+def test_pruning_and_fixed_shapes_are_refused(contract: Any) -> None:
     with pytest.raises(InputError, match="must not prune"):
         TASK.logits({})
+    with pytest.raises(InputError, match="must leave shapes free"):
+        TASK.longest(contract)
 
 
 def test_a_model_that_lost_layers_is_refused(llama: Path, contract: Any, processor: Any, examples: Any) -> None:
