@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         check,
         compare,
         draft,
+        generate,
         pack,
         plan,
         push,
@@ -31,8 +32,8 @@ if TYPE_CHECKING:
     from edgesft.stages.functions import distill, export, prune, quantize
 
 _PLACES = {
-    "edgesft.api": ("Document", "ProfileResult", "Result", "bench", "check", "compare", "draft", "pack", "plan", "push",
-                    "run", "verify"),
+    "edgesft.api": ("Document", "ProfileResult", "Result", "bench", "check", "compare", "draft", "generate", "pack",
+                    "plan", "push", "run", "verify"),
     "edgesft.errors": ("EdgesftError", "InputError", "UnavailableError"),
     "edgesft.stages.functions": ("distill", "export", "prune", "quantize"),
 }  # fmt: skip
@@ -50,6 +51,7 @@ __all__ = [
     "distill",
     "draft",
     "export",
+    "generate",
     "pack",
     "plan",
     "prune",

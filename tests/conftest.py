@@ -20,6 +20,26 @@ def bert(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def llama(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of a tiny decoder; read only."""
+    return tiny.save_decoder(tmp_path_factory.mktemp("llama"))
+
+
+@pytest.fixture(scope="session")
+def spoken(llama: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What a run with that decoder leaves: its export with contract and tokenizer; read only."""
+    from edgesft.stages.export import export_onnx
+    from edgesft.tasks.text_generation import TextGeneration
+
+    task, folder = TextGeneration(), tmp_path_factory.mktemp("spoken")
+    contract = task.contract([], task.implied(llama, {"max_length": 64}))
+    processor = task.load_processor(llama, contract)
+    rows = task.encode(tiny.asked(4), processor, contract)
+    export_onnx(task.load_model(llama, contract), task, processor, rows, contract, folder, opset=20)
+    return folder
+
+
+@pytest.fixture(scope="session")
 def resnet(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Folder of a tiny net for pictures; read only."""
     return tiny.save_resnet(tmp_path_factory.mktemp("resnet"))

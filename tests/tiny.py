@@ -77,6 +77,42 @@ def save_bert(folder: Path, *, hidden: int = 32, layers: int = 2, heads: int = 4
     return folder
 
 
+def save_decoder(folder: Path, kind: str = "llama") -> Path:
+    """A randomly initialised decoder, with a tokenizer of bytes that begins texts with a token of its own."""
+    import torch
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors
+    from transformers import GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+
+    special = ["<unk>", "<s>", "</s>"]
+    symbols = [*special, *sorted(pre_tokenizers.ByteLevel.alphabet())]
+    made = Tokenizer(models.BPE({symbol: index for index, symbol in enumerate(symbols)}, []))
+    made.pre_tokenizer, made.decoder = pre_tokenizers.ByteLevel(False), decoders.ByteLevel()
+    made.post_processor = processors.TemplateProcessing(single="<s> $A", special_tokens=[("<s>", 1)])
+    names = dict(zip(("unk_token", "bos_token", "eos_token"), special, strict=True))
+    PreTrainedTokenizerFast(tokenizer_object=made, **names).save_pretrained(folder)
+    torch.manual_seed(0)
+    ends = {"bos_token_id": 1, "eos_token_id": 2, "vocab_size": len(symbols)}
+    if kind == "gpt2":
+        GPT2LMHeadModel(GPT2Config(n_embd=32, n_layer=2, n_head=2, n_positions=96, **ends)).save_pretrained(folder)
+        return folder
+    widths = {"hidden_size": 32, "intermediate_size": 64, "num_attention_heads": 4, "num_key_value_heads": 2}
+    config = LlamaConfig(
+        num_hidden_layers=2,
+        max_position_embeddings=96,
+        tie_word_embeddings=True,
+        initializer_range=0.2,
+        **widths,
+        **ends,
+    )
+    LlamaForCausalLM(config).save_pretrained(folder)
+    return folder
+
+
+def asked(count: int) -> list[dict[str, str]]:
+    """Prompts and answers of different lengths."""
+    return [{"prompt": f"what is {n} and {n}?", "answer": f"it is {n + n}" + "!" * (n % 3)} for n in range(count)]
+
+
 def tagged(count: int, seed: int = 0) -> list[dict[str, list[str]]]:
     """The same sentences with their telling word tagged, and the word behind it where it is `story`."""
     found = []

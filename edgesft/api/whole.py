@@ -6,7 +6,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
@@ -31,6 +31,7 @@ from edgesft.store.store import Store, write_json
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
 
+    from edgesft.measure.generation import Said
     from edgesft.pipeline.tune import Tune
     from edgesft.ship.pack import Packed
     from edgesft.ship.sign import Trust
@@ -162,6 +163,33 @@ def run(
             place = folder if len(jobs) == 1 else folder / job.profile.name
             found[job.profile.name] = write(run_job(job, (*checked.warnings, *unread)), place, tuning, progress, kept)
     return Result(found)
+
+
+def generate(
+    run: str | Path,
+    prompt: str | Sequence[Mapping[str, str]],
+    max_tokens: int = 128,
+    *,
+    threads: int = 1,
+    told: Callable[[str], None] = lambda _: None,
+    **sampling: Any,
+) -> Said:
+    """Lets the model that a run of text-generation left answer; greedily unless `sampling` says otherwise.
+
+    Args:
+        run: Folder that the run left.
+        prompt: What is asked, or messages of {role, content}.
+        max_tokens: Of the answer at most.
+        threads: Of the runtime.
+        told: Called with each new piece of the text.
+        sampling: Fields of `edgesft.measure.generation.Sampling`: `temperature`, `top_k`, `top_p`, `seed`.
+
+    Raises:
+        InputError: There is no such model, nothing is asked, or more than it can remember.
+    """
+    from edgesft.measure.generation import Sampling, Speaker
+
+    return Speaker.of(Path(run), threads).say(prompt, max_tokens, Sampling(**sampling), told)
 
 
 def pack(

@@ -12,10 +12,14 @@ from edgesft.budget.rounds import Rounds, interval
 from edgesft.budget.verdict import Line
 from edgesft.spec.budget import BudgetSpec, Percentiles
 
-NS_PER_MS = 1_000_000
+NS_PER_MS, NS_PER_S = 1_000_000, 1_000_000_000
 BYTES_PER_MB = 1_000_000
 
-LOAD_PERCENTILE = 50
+MEDIAN = 50
+
+NO_TOKENS = "answers of this task are not said token by token"
+
+LOAD_PERCENTILE = MEDIAN
 """Loads and first inferences are judged by their median, which has an upper bound from five of them on."""
 
 
@@ -56,6 +60,8 @@ class Facts:
         untimed: Why there are no times, where there are none.
         lost: How many of the rounds' inferences got no answer.
         period_ns: From one request to the next, where these come at a fixed rate.
+        opening_rounds: Where an answer takes many inferences, one a token, nanoseconds of the first, which read a
+            prompt, by round; None where it takes one.
     """
 
     size_bytes: int
@@ -76,6 +82,7 @@ class Facts:
     untimed: str = "nothing was measured"
     lost: int = 0
     period_ns: int | None = None
+    opening_rounds: Sequence[Sequence[int]] | None = None
 
 
 def judge(budget: BudgetSpec, facts: Facts) -> list[Line]:
@@ -95,7 +102,31 @@ def _latencies(budget: BudgetSpec, facts: Facts) -> list[Line]:
     return [
         *_percentiles("latency_ms", budget.latency_ms, NS_PER_MS, facts),
         *_percentiles("real_time_factor", budget.real_time_factor, facts.period_ns, facts),
+        *_first_tokens(budget, facts),
+        *_pace(budget, facts),
     ]
+
+
+def _first_tokens(budget: BudgetSpec, facts: Facts) -> list[Line]:
+    if facts.opening_rounds is None:
+        limits = budget.first_token_ms.limits()
+        return [verdict.unknown(f"first_token_ms.p{p}", limit, NO_TOKENS) for p, limit in limits.items()]
+    opening = replace(facts, rounds=facts.opening_rounds, lost=0)
+    return _percentiles("first_token_ms", budget.first_token_ms, NS_PER_MS, opening)
+
+
+def _pace(budget: BudgetSpec, facts: Facts) -> list[Line]:
+    """Tokens a second: one over the median of the inferences that say one."""
+    name, limit = "tokens_per_second", budget.tokens_per_second
+    if limit is None:
+        return []
+    if facts.opening_rounds is None or not any(facts.rounds):
+        return [verdict.unknown(name, limit, NO_TOKENS if facts.opening_rounds is None else facts.untimed)]
+    taken, opened = Rounds.of(facts.rounds), (*facts.differences, *facts.unsteady)
+    value, lower, upper = interval(taken, MEDIAN, facts.confidence)
+    pace = Interval(NS_PER_S / value, upper and NS_PER_S / upper, lower and NS_PER_S / lower)
+    short = _short(taken, MEDIAN, facts.confidence)
+    return [verdict.at_least(name, limit, pace, short=short, differences=opened)]
 
 
 def _percentiles(name: str, wanted: Percentiles, unit_ns: int | None, facts: Facts) -> list[Line]:

@@ -78,9 +78,14 @@ def at_most(name: str, limit: float, found: Interval, *, short: str = "", differ
     return Line(name, limit, value, lower, upper, "inconclusive", reason)
 
 
-def at_least(name: str, limit: float, found: Interval, *, short: str = "") -> Line:
-    """A line that passes when the lower bound is at or above the limit and fails when the upper bound is below it."""
+def at_least(name: str, limit: float, found: Interval, *, short: str = "", differences: Sequence[str] = ()) -> Line:
+    """A line that passes when the lower bound is at or above the limit and fails when the upper bound is below it.
+
+    The arguments are those of `at_most`, the limit being the least allowed value.
+    """
     value, lower, upper = found
+    if differences:
+        return Line(name, limit, value, lower, upper, "inconclusive", "; ".join(differences))
     if lower is not None and lower >= limit - ROUNDING:
         return Line(name, limit, value, lower, upper, "pass")
     if upper is not None and upper < limit - ROUNDING:

@@ -22,6 +22,7 @@ COMMANDS = {
     "folds": "cross-validate a recipe's fine-tuning: a model a fold, judged on the rows that it did not see",
     "validate": "check recipes with all they name, profiles and budgets, without running anything",
     "schema": "print the JSON schema of recipes, profiles or budgets",
+    "generate": "let a run's model answer a prompt, token by token",
     "bench": "measure ONNX files, any ONNX files, and hold them against limits",
     "check": "hold one artefact against a budget file, and against a baseline",
     "compare": "measure a candidate against a baseline model in one job, and decide",

@@ -17,7 +17,16 @@ from edgesft.spec.document import Document
 Kind = Literal["static", "timed", "metric"]
 """Repeats to the last digit, on any machine; varies with time and machine; comes from predictions on rows."""
 
-TIMED = ("latency_ms", "latency_ratio", "real_time_factor", "load_ms", "first_inference_ms", "peak_memory_mb")
+TIMED = (
+    "latency_ms",
+    "latency_ratio",
+    "real_time_factor",
+    "first_token_ms",
+    "tokens_per_second",
+    "load_ms",
+    "first_inference_ms",
+    "peak_memory_mb",
+)
 GROWING = ("p50", "p90", "p95", "p99", "load", "first_inference", "peak_memory")
 """What is timed of `max_growth`; resident memory is no time, but varies from one process to the next."""
 METRICS = ("max_drop", "min_metric")

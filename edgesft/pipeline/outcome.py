@@ -37,6 +37,7 @@ class Row:
         evaluations: Split name → what it scored.
         decision: Whether it stays; None until it is judged.
         measurement: Its latency, taken interleaved with all other rows; None where that failed.
+        opening: The same of what begins an answer, where it takes many inferences.
         problem: Why it failed.
         levels: Metric → its value on the report's split, with bounds over the rows.
         drops: Metric → how far it lies below the fine-tuned original's, with bounds.
@@ -50,6 +51,7 @@ class Row:
     evaluations: dict[str, Evaluation]
     decision: Decision | None = None
     measurement: Measurement | None = None
+    opening: Measurement | None = None
     problem: str = ""
     levels: Mapping[str, Interval] = field(default_factory=dict)
     drops: Mapping[str, Interval] = field(default_factory=dict)

@@ -181,11 +181,19 @@ class Measurer:
         """What a file that a stage is still working on scores on the validation rows."""
         return self._predict(file, "validation", "candidate")[1]
 
-    def latencies(self, models: Mapping[str, Artefact], settings: MeasureSpec) -> dict[str, Measurement | MeasureError]:
-        """Latency of several models against each other; what could not be measured has its error, and is not kept."""
+    def latencies(
+        self, models: Mapping[str, Artefact], settings: MeasureSpec, *, opening: bool = False
+    ) -> dict[str, Measurement | MeasureError]:
+        """Latency of several models against each other; what could not be measured has its error, and is not kept.
+
+        Args:
+            models: By name.
+            settings: How it is taken.
+            opening: Whether what is timed are the requests that begin an answer (`Task.openings`).
+        """
         job = self._job
         facts = {
-            "kind": "latency",
+            "kind": "latency of openings" if opening else "latency",
             "models": {name: onnx.key for name, onnx in models.items()},
             "settings": settings.model_dump(),
             "data": job.facts["data"],
@@ -196,7 +204,9 @@ class Measurer:
         loads = LOADS if budget.load_ms or budget.first_inference_ms else 1
 
         def compute() -> dict[str, Any]:
-            subjects = {name: Measurer(job.reading(onnx))._subject(onnx.model) for name, onnx in models.items()}
+            subjects = {
+                name: Measurer(job.reading(onnx))._subject(onnx.model, opening=opening) for name, onnx in models.items()
+            }
             with costs.taken(job, costs.LATENCY, len(subjects) * settings.seconds):
                 measured = measure(subjects, settings, progress=job.progress, loads=loads)
             whole = {name: each.to_json() for name, each in measured.items() if isinstance(each, Measurement)}
@@ -223,10 +233,16 @@ class Measurer:
         measured = measure(subjects, self._job.quick, progress=self._job.progress, loads=1)
         return [int(np.median(required(measured[name]).samples)) for name in names]
 
-    def _subject(self, file: Path) -> Subject:
+    def _subject(self, file: Path, *, opening: bool = False) -> Subject:
         job = self._job
         profile, states = job.profile, job.task.fed_back(job.contract)
-        return Subject(file, profile.providers, profile.threads, self._requests, states, device=job.device)
+        requests = self._openings if opening else self._requests
+        return Subject(file, profile.providers, profile.threads, requests, states, device=job.device)
+
+    @cached_property
+    def _openings(self) -> Requests:
+        job = self._job
+        return Requests(tuple(job.task.openings(job.validation, job.processor)), "real rows")
 
     @cached_property
     def _requests(self) -> Requests:

@@ -131,6 +131,7 @@ class _Run:
         split = "test" if job.has_test else "validation"
         confidence = job.recipe.budget.confidence or CONFIDENCE
         measured = self._measurer.latencies({row.name: row.onnx for row in rows}, job.full)
+        self._time_openings(rows)
         for row in rows:
             if isinstance(found := measured[row.name], MeasureError):
                 row.problem = str(found)
@@ -168,6 +169,21 @@ class _Run:
             },
         )
 
+    @property
+    def _opens(self) -> bool:
+        """Whether an answer takes many inferences."""
+        return bool(self._job.task.openings(self._job.validation[:1], self._job.processor))
+
+    def _time_openings(self, rows: Sequence[Row]) -> None:
+        """Times what begins an answer, where it takes many inferences."""
+        job = self._job
+        if not self._opens:
+            return
+        found = self._measurer.latencies({row.name: row.onnx for row in rows}, job.quick, opening=True)
+        for row in rows:
+            each = found[row.name]
+            row.opening = None if isinstance(each, MeasureError) else each
+
     def _facts(self, final: Row, original: Row, agreement: float | None) -> Facts:
         """What the budget is judged by."""
         base = original.measurement
@@ -180,6 +196,7 @@ class _Run:
             drops=final.drops,
             agreement=agreement,
             period_ns=self._job.task.period_ns(self._job.contract),
+            opening_rounds=final.opening.judged if final.opening else () if self._opens else None,
             differences=self._job.differences,
         )
 

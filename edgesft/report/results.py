@@ -55,6 +55,7 @@ def _stage(row: Row) -> dict[str, Any]:
         "parameters": row.onnx.parameters,
         "details": dict(row.report.details),
         **(_measured(row.measurement) if row.measurement else {"latency_ns": None, "provider": None}),
+        **({"opening": latency(row.opening)} if row.opening else {}),
         "problem": row.problem,
     }
 

@@ -30,6 +30,7 @@ NUMBERS = (float, [float], None)
 PREPARATIONS: Mapping[str, Mapping[str, Any]] = {
     "text": TOKENS,
     "words": TOKENS,
+    "conversation": {**TOKENS, "template": str},
     "text-pair": {**TOKENS, "stride": NATURAL},
     "frames": {
         "columns": [str],
@@ -86,6 +87,14 @@ DECODINGS: Mapping[str, Mapping[str, Any]] = {
         "features": {"spectrum", "samples"},
         "gain": float,
     },
+    "generation": {
+        "output": str,
+        "tokens": str,
+        "keep": str,
+        "stop": [NATURAL],
+        "positions": (POSITIVE, None),
+        "cache": Each(str),
+    },
     "probability": {"output": str, "threshold": float},
     "boxes": {
         **SCORED,
@@ -119,7 +128,7 @@ SHAPE = {
     "outputs": [VALUE],
     "states": Each(str),
     "preparation": Each((str, float, bool, None, [(str, float)], Each((str, {"shape": [NATURAL], "dtype": str})))),
-    "decoding": Each((str, float, [Each((str, NATURAL))])),
+    "decoding": Each((str, float, None, [(NATURAL, Each((str, NATURAL)))], Each(str))),
     "thresholds": {"unknown?": {"accept_above": float, "score": str}},
 }
 
@@ -162,6 +171,9 @@ def _contradictions(said: Mapping[str, Any]) -> Iterator[str]:
     if "input" in said["preparation"]:
         pairs.append(("preparation.input", said["preparation"]["input"], "inputs"))
     pairs += [(f"preparation.fields.{name}", name, "inputs") for name in said["preparation"].get("fields", ())]
+    for name, output in decoding.get("cache", {}).items():
+        pairs += [(f"decoding.cache.{name}", name, "inputs"), (f"decoding.cache.{name}", output, "outputs")]
+    pairs += [(f"decoding.{key}", decoding[key], "inputs") for key in ("tokens", "keep") if key in decoding]
     for place, name, kind in pairs:
         if name not in names[kind]:
             yield f"{place} must be of {', '.join(names[kind])}, got '{name}'"

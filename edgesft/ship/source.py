@@ -64,7 +64,10 @@ class Source(ABC):
         if self.files[name] > most:
             message = f"must have at most {most} bytes, got {self.files[name]}"
             raise RefusedError(Finding(message, None, name, "changed"))
-        return b"".join(self.chunks(name))
+        found = bytearray()
+        for chunk in self.chunks(name):
+            found += chunk
+        return bytes(found)
 
     def copy(self, name: str, target: Path) -> None:
         """Writes a file somewhere else."""

@@ -36,6 +36,12 @@ class BudgetSpec(Spec):
     real_time_factor: Percentiles = Percentiles()
     """What one frame of a stream takes as a share of the time until the next one comes; binds where the machine is the
     profile's."""
+    first_token_ms: Percentiles = Percentiles()
+    """Text generation: milliseconds from a prompt to the first token of its answer; binds where the machine is the
+    profile's."""
+    tokens_per_second: Positive | None = None
+    """Text generation: least tokens a second, at the median and at the contract's context; binds where the machine is
+    the profile's."""
     load_ms: Positive | None = None
     """Milliseconds to create the session; binds where the machine is the profile's."""
     first_inference_ms: Positive | None = None

@@ -54,6 +54,9 @@ class DataSpec(Spec):
     """Longest input in tokens; longer ones are cut."""
     stride: int | None = Field(None, ge=1, le=8192)
     """Question answering: tokens that two windows of a long passage share; by default a quarter of `max_length`."""
+    template: str | None = Field(None, min_length=1)
+    """Text generation: how conversations are written, in Jinja; `plain` is a line for each message, `tokenizer` what
+    the model's tokenizer has, which is the default where it has one."""
     labels: tuple[str, ...] | dict[str, str] = ()
     """Zero-shot: labels that need no training rows, perhaps each with a description, which is then its text."""
     allow_overlap: bool = False
@@ -92,6 +95,7 @@ class DataSpec(Spec):
     def options(self) -> dict[str, Any]:
         """What of this is the task's to know; what is not set is left out."""
         found: dict[str, Any] = {"max_length": self.max_length, "stride": self.stride, "labels": self.labels}
+        found["template"] = self.template
         given = {"image": self.image, "audio": self.audio, "frames": self.frames, "boxes": self.boxes}
         for name, spec in given.items():
             found[name] = spec and spec.model_dump(mode="json", exclude_unset=True)

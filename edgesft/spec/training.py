@@ -80,6 +80,8 @@ class TrainingSpec(Spec):
     sampling: float | None = Field(None, ge=0, le=1)
     """Several heads: rows of each are drawn in proportion to its number of rows to this power; 1 is every row once an
     epoch, 0 as many of each head."""
+    packing: bool | None = None
+    """Text generation: rows of a batch are put behind each other, so that less is padding; each sees itself alone."""
     token_dropout: float | None = Field(None, ge=0, lt=1)
     """Share of input tokens replaced by any at random in training (text tasks)."""
     token_substitution: Annotated[float, Field(ge=0, lt=1)] | Literal["auto"] | None = None
@@ -187,6 +189,7 @@ class ResolvedTraining(Spec):
     l1: float = 0.0
     l2: float = 0.0
     sampling: float = 1.0
+    packing: bool = False
     token_dropout: float = 0.0
     token_substitution: float = 0.0
     mixup: float | Literal["auto"] = 0.0

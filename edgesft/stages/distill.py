@@ -6,6 +6,7 @@ import shutil
 from dataclasses import asdict, replace
 from pathlib import Path
 
+import numpy as np
 from torch import nn
 
 from edgesft.spec.auto import AUTO
@@ -18,9 +19,12 @@ from edgesft.stages.quantize import trial
 from edgesft.stages.teaching import taught
 from edgesft.stages.training import keep_ranges, load_teacher, train
 from edgesft.store.store import remember
-from edgesft.tasks.base import Contract
+from edgesft.tasks.base import Contract, Example
 from edgesft.train import checkpoint
 from edgesft.train.layers import chosen_layers, keep_layers, layer_count
+
+SEQUENCES = "sequences.json"
+"""In the work folder: what the teacher said to the training rows."""
 
 INT8 = "int8.json"
 """In the work folder: what `quantization: auto` was decided by."""
@@ -46,6 +50,8 @@ def run(spec: DistillSpec, artefact: Artefact, out: Path, context: StageContext)
         kept = chosen_layers(spec.layers, layer_count(student))
         keep_layers(student, kept)
     context = _settled(invariance.settled(context, artefact.contract, spec.stage), student, artefact.contract)
+    if spec.sequences:
+        context = replace(context, train=_retold(context, teacher))
     trainee, objective = taught(spec, student, teacher, context, label=spec.stage)
     report = train(trainee, context, label=spec.name or spec.stage, objective=objective)
     checkpoint.save(student, out, context.processor, artefact.contract)
@@ -55,6 +61,19 @@ def run(spec: DistillSpec, artefact: Artefact, out: Path, context: StageContext)
         summary += f", layers {', '.join(map(str, kept))} kept"
     details = {"training": asdict(report), "layers": kept, "quantization": context.training.quantization}
     return StageReport(summary, details)
+
+
+def _retold(context: StageContext, teacher: nn.Module) -> list[Example]:
+    """The training rows with what the teacher says in the place of their answers."""
+    task, rows = context.task, context.train
+
+    def ask() -> list[dict[str, list[int]]]:
+        with context.progress.bar("distill: the teacher's answers", len(rows)) as advance:
+            said = task.retold(teacher.eval(), rows, context.processor, advance)
+        return [{name: array.tolist() for name, array in example.items()} for example in said]
+
+    kept = remember(context.work / SEQUENCES, ask)
+    return [{name: np.asarray(values, np.int64) for name, values in example.items()} for example in kept]
 
 
 def _settled(context: StageContext, student: nn.Module, contract: Contract) -> StageContext:

@@ -4,13 +4,11 @@ The way of the data: rows (dicts from a file) → `contract` (what travels with 
 (examples: arrays without a batch axis) → `collate` (a padded batch) → `loss` in training, `predict` on any runtime →
 `score`. The same `encode`, `collate` and `predict` serve torch, ONNX Runtime and the device.
 
-Checked on paper against tasks to come, which must fit without a change here:
-
-- Generation with a cache: `graphs` returns two graphs (prefill, step); `predict` drives `run` in a loop and names the
-  graph; `requests` returns the sequence of calls that make one latency sample.
-
 Streaming audio fits so: the graph has state tensors as inputs and outputs (`fed_back`); `predict` loops over frames
 feeding the state back; `requests` gives one frame with its state.
+
+Generation fits so: one graph takes a cache of any length and the tokens that follow; `requests` gives one token behind
+a cache of a stated length, `openings` whole prompts.
 
 Importing a task imports neither torch nor transformers: only what loads or trains does, inside the functions.
 """
@@ -28,7 +26,7 @@ import numpy as np
 
 from edgesft.data.carve import stratum
 from edgesft.data.media.medium import Medium
-from edgesft.errors import Problem
+from edgesft.errors import InputError, Problem
 from edgesft.spec.training import NOISE, ResolvedTraining
 from edgesft.tasks import source as source_module
 from edgesft.tasks.source import Source
@@ -52,7 +50,7 @@ Run = Callable[..., dict[str, np.ndarray]]
 """`run(feeds, graph="model") -> outputs by name`: one call of a model on torch or on a runtime."""
 
 
-PARTICULAR = ("class_weights", "sampling", *NOISE)
+PARTICULAR = ("class_weights", "sampling", "packing", *NOISE)
 """Training settings that mean something to some tasks alone."""
 
 
@@ -304,6 +302,16 @@ class Task(ABC):
         found: np.ndarray = predictions.argmax(1) == others.argmax(1)
         return found
 
+    def retold(
+        self, teacher: nn.Module, examples: Sequence[Example], processor: Any, told: Callable[[int], None]
+    ) -> list[Example]:
+        """The examples with what a teacher says in place of their answers; `told` hears how many more are done.
+
+        Raises:
+            InputError: Answers of this task are not said token by token.
+        """
+        raise InputError(f"distill.sequences: must be left out for {self.name}, whose answers are no sequences")
+
     def period_ns(self, contract: Contract) -> int | None:
         """Nanoseconds from one request to the next where a stream sends them at a fixed rate; else None."""
         return None
@@ -348,6 +356,10 @@ class Task(ABC):
     def reached(self, examples: Sequence[Example], processor: Any, run: Run) -> list[Batch]:
         """The same requests with the states that a model has reached before them."""
         return self.requests(examples, processor)
+
+    def openings(self, examples: Sequence[Example], processor: Any) -> list[Batch]:
+        """What the device sends first, where an answer takes many requests; empty where it takes one."""
+        return []
 
     def fed_back(self, contract: Contract) -> dict[str, str]:
         """Input → the output that becomes its value at the next inference; empty where the model keeps nothing."""

@@ -125,9 +125,11 @@ def build(auto: Any, config: Mapping[str, Any], labels: Sequence[str]) -> nn.Mod
         settings = {**config, **label_settings(labels)}
         known = AutoConfig.for_model(settings.pop("model_type"), **settings)
         with no_init_weights():
-            model: nn.Module = auto.from_config(known, attn_implementation="eager", dtype=torch.float32)
+            model: Any = auto.from_config(known, attn_implementation="eager", dtype=torch.float32)
+        model.tie_weights()  # Is left out with the initialisation.
     _plain(model)
-    return model
+    built: nn.Module = model
+    return built
 
 
 def _plain(model: nn.Module) -> None:

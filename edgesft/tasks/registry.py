@@ -16,6 +16,7 @@ from edgesft.tasks.object_detection import ObjectDetection
 from edgesft.tasks.question_answering import QuestionAnswering
 from edgesft.tasks.speech_enhancement import SpeechEnhancement
 from edgesft.tasks.text_classification import TextClassification
+from edgesft.tasks.text_generation import TextGeneration
 from edgesft.tasks.token_classification import TokenClassification
 from edgesft.tasks.voice_activity import VoiceActivity
 from edgesft.tasks.zero_shot import ZeroShot
@@ -28,6 +29,7 @@ TASKS: dict[str, type[Task]] = {
         QuestionAnswering,
         MultiTask,
         ZeroShot,
+        TextGeneration,
         ImageClassification,
         ObjectDetection,
         AudioClassification,

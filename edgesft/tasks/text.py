@@ -34,6 +34,8 @@ class TextTask(Task):
     """Optimum's name of the task that has the model's head."""
     heads: ClassVar[str]
     """Transformers' mapping from model type to the class with that head."""
+    suits: ClassVar[str] = "an encoder, such as a bert, roberta, distilbert, electra or deberta-v2"
+    """Models that have it."""
     outputs: ClassVar[tuple[str, ...]] = ("logits",)
     """Of the exported graph."""
     head: ClassVar[frozenset[str]] = frozenset(
@@ -60,7 +62,7 @@ class TextTask(Task):
             found.append(
                 Problem(
                     f"model: must have a {head} head in transformers, got model_type {model_type!r}",
-                    "an encoder, such as a bert, roberta, distilbert, electra or deberta-v2",
+                    self.suits,
                 )
             )
         limit, asked = checkpoint.longest_input(folder, config), contract.options["max_length"]

@@ -208,3 +208,27 @@ def test_a_frame_takes_a_share_of_the_time_to_the_next() -> None:
     )
     (line, _) = judge(BudgetSpec.model_validate(budget), FACTS)
     assert line.verdict == "inconclusive" and "fixed rate" in str(line.reason)
+
+
+def test_first_tokens_and_pace() -> None:
+    budget = {"first_token_ms": {"p50": 50, "p90": 30}, "tokens_per_second": 200}
+    spoken = replace(FACTS, opening_rounds=spread(40))
+    assert verdicts(budget, spoken) == {
+        "first_token_ms.p50": "pass",
+        "first_token_ms.p90": "fail",
+        "tokens_per_second": "pass",
+    }
+    assert verdicts({"tokens_per_second": 300}, spoken) == {"tokens_per_second": "fail"}
+    pace = judge(BudgetSpec.model_validate(budget), spoken)[-1]
+    assert pace.value == pytest.approx(250, rel=0.03) and pace.lower is not None and pace.lower <= pace.value
+
+
+def test_pace_of_tasks_without_tokens_is_open() -> None:
+    lines = judge(BudgetSpec.model_validate({"first_token_ms": {"p50": 50}, "tokens_per_second": 200}), FACTS)
+    assert [(line.verdict, line.reason) for line in lines] == [
+        ("inconclusive", "answers of this task are not said token by token")
+    ] * 2
+    other = judge(
+        BudgetSpec.model_validate({"tokens_per_second": 1}), replace(FACTS, opening_rounds=(), differences=["cores"])
+    )
+    assert other[0].verdict == "inconclusive"

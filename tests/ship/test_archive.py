@@ -15,6 +15,7 @@ from edgesft.ship import archive
 from edgesft.ship.source import open_source
 
 CONTENTS = {"b.bin": os.urandom(5000), "a.json": b"{}", "empty": b"", "c/d.bin": os.urandom(archive.ALIGNED)}
+LONG = os.urandom(archive.CHUNK_BYTES + 7)
 
 
 @pytest.fixture
@@ -88,3 +89,9 @@ def test_unzip_finds_no_error(files: dict[str, Path], tmp_path: Path) -> None:
     except FileNotFoundError:
         pytest.skip("no unzip here")
     assert done.returncode == 0, done.stdout
+
+
+def test_files_longer_than_what_is_read_at_once_are_whole(tmp_path: Path) -> None:
+    (tmp_path / "long").write_bytes(LONG)
+    packed = write({"long": tmp_path / "long"}, tmp_path / "x.zip")
+    assert open_source(packed).read("long", 1 << 24) == LONG

@@ -38,6 +38,17 @@ CONTRACTS = {
     "object-detection": Contract(
         "object-detection", ("a", "b"), {**ImageSpec().model_dump(), "boxes": BoxesSpec().model_dump()}
     ),
+    "text-generation": Contract(
+        "text-generation",
+        (),
+        {
+            "max_length": 8,
+            "template": "{{ messages }}",
+            "stop": [2],
+            "positions": None,
+            "cache": {"layers": 1, "heads": 2, "width": 4},
+        },
+    ),
     "arrays": Contract(
         "arrays", ("a", "b"), {"inputs": {"x": {"shape": [3], "dtype": "float32"}}, "metric": "accuracy"}
     ),

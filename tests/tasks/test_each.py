@@ -33,12 +33,14 @@ ROWS: dict[str, Callable[[int], list[dict[str, Any]]]] = {
     "audio-classification": tiny.sounded,
     "object-detection": tiny.boxed,
     "speech-enhancement": tiny.mixed,
+    "text-generation": tiny.asked,
 }
 MODELS = {
     "image-classification": "resnet",
     "audio-classification": "listener",
     "object-detection": "detector",
     "speech-enhancement": "enhancer",
+    "text-generation": "llama",
 }
 """Fixtures of models for what is no text."""
 

@@ -16,6 +16,8 @@ NAMES = {
     "latency_ms": ("latency", "ms", 1),
     "latency_ratio": ("latency, of the original's", "×", 1),
     "real_time_factor": ("real-time factor", "×", 1),
+    "first_token_ms": ("first token", "ms", 1),
+    "tokens_per_second": ("tokens a second", "", 1),
     "load_ms": ("loading", "ms", 1),
     "first_inference_ms": ("first inference", "ms", 1),
     "size_mb": ("size", "MB", 1),
@@ -35,7 +37,7 @@ NAMES = {
 METRICS = ("max_drop", "min_metric")
 """Lines whose unit is that of the metric they name."""
 
-LEAST = ("min_metric", "placement_share", "agreement")
+LEAST = ("min_metric", "tokens_per_second", "placement_share", "agreement")
 """Lines whose limit is a lower one."""
 
 ROOM = 1.12

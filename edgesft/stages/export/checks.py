@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 PARITY_ROWS = 48
 """Rows that parity is taken on: from the shortest to the longest, evenly spaced."""
 
+REACHED_ROWS = 4
+"""Of these, from which states are reached: a stream's take as many calls as it has frames."""
+
 PARITY_BATCH = 7
 """The batch beside 1: not the exporter's sample size, and 48 rows leave an incomplete last batch."""
 
@@ -114,7 +117,8 @@ def module_bytes(module: nn.Module) -> dict[str, int]:
 def parity(
     files: Mapping[str, Path], graphs: Sequence[Graph], task: Task, processor: Any, examples: Sequence[Example]
 ) -> Parity:
-    """Runs the task's own prediction on files and modules at once, alone and in batches, and compares each call.
+    """Runs the task's own prediction on files and modules at once, alone and in batches, and compares each call; and
+    what the device sends, with the states that the model has reached.
 
     Args:
         files: Graph name → file.
@@ -140,6 +144,8 @@ def parity(
 
     for size in (1, PARITY_BATCH):
         task.predict(both, rows, processor, batch_size=size)
+    for request in task.reached(spread(rows, REACHED_ROWS), processor, on_file):
+        both(request)
     if not differences:
         raise StageError(f"parity needs calls to compare. Task '{task.name}' made none")
     return Parity(max(differences), len(differences), len(rows))

@@ -25,6 +25,7 @@ from edgesft.stages.quantize import neural, ort
 from edgesft.stages.quantize.ort import Algorithm, Form
 from edgesft.stages.quantize.plan import Backend, Bits, QuantizePlan, Scheme, make_plan
 from edgesft.stages.quantize.smooth import smooth
+from edgesft.stages.quantize.untie import untied
 from edgesft.stages.quantize.verify import verify
 from edgesft.stages.quantize.whole import WHOLE
 from edgesft.tasks.base import Batch
@@ -127,24 +128,21 @@ def build(
         StageError: It could not be made, or is not what it should be.
         UnavailableError: Its backend is not installed.
     """
-    source = artefact.model
-    if candidate.smooth:
-        source = _smoothed(candidate, spec, artefact, target, context)
+    whole = artefact.model if candidate.scheme == "fp16" else untied(artefact.model, target.with_name("untied.onnx"))
+    source = _smoothed(candidate, spec, whole, target, context) if candidate.smooth else whole
     plan = _quantize(candidate, spec, artefact, source, target, context)
     rows = context.task.requests(spread(context.validation, VERIFY_ROWS), context.processor)
     proven = {"instructions": proof(context.machine)} if PRECISION[candidate.scheme] == "int8" else {}
-    return {"plan": plan.to_json(), **verify(target, artefact.model, plan, rows), **proven}
+    return {"plan": plan.to_json(), **verify(target, whole, plan, rows), **proven}
 
 
-def _smoothed(
-    candidate: Candidate, spec: QuantizeSpec, artefact: Artefact, target: Path, context: StageContext
-) -> Path:
+def _smoothed(candidate: Candidate, spec: QuantizeSpec, source: Path, target: Path, context: StageContext) -> Path:
     """A float file that is easier to quantize."""
     place = target.with_name(f"smooth-{target.name}")
     place.parent.mkdir(parents=True, exist_ok=True)
-    nodes = make_plan(artefact.model, candidate.scheme, exclude=_exclude(candidate, spec)).quantized
-    requests = calibration_requests(spec, artefact.model, context)
-    if not smooth(artefact.model, place, requests, nodes, strength=candidate.smooth):
+    nodes = make_plan(source, candidate.scheme, exclude=_exclude(candidate, spec)).quantized
+    requests = calibration_requests(spec, source, context)
+    if not smooth(source, place, requests, nodes, strength=candidate.smooth):
         raise StageError("smoothing must find values that weights can take scales from. Got none")
     return place
 

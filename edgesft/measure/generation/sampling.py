@@ -1,0 +1,66 @@
+"""How the next token is chosen of the scores: the likeliest, or by chance."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from edgesft.errors import InputError, Problem
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """What chance there is.
+
+    Attributes:
+        temperature: Scores are divided by it; 0 takes the likeliest token, whatever else is said.
+        top_k: Only so many of the likeliest tokens are drawn from; 0 is all.
+        top_p: Only the likeliest tokens are drawn from that have this share of the probability together (Holtzman et
+            al. 2019, arXiv 1904.09751).
+        seed: The same one draws the same tokens.
+    """
+
+    temperature: float = 0.0
+    top_k: int = 0
+    top_p: float = 1.0
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        limits = {
+            "temperature": (self.temperature >= 0, "at least 0"),
+            "top_k": (self.top_k >= 0, "at least 0"),
+            "top_p": (0 < self.top_p <= 1, "above 0 and at most 1"),
+            "seed": (self.seed >= 0, "at least 0"),
+        }
+        wrong = [
+            f"{name} must be {words}, got {getattr(self, name)}" for name, (holds, words) in limits.items() if not holds
+        ]
+        if wrong:
+            raise InputError([Problem(each) for each in wrong])
+
+    def generator(self) -> np.random.Generator:
+        """Where the chance of one answer comes from."""
+        return np.random.default_rng(self.seed)
+
+
+def choose(scores: np.ndarray, sampling: Sampling, rng: np.random.Generator) -> int:
+    """The next token.
+
+    Args:
+        scores: Before softmax, shape [vocabulary].
+        sampling: How.
+        rng: Where the chance comes from.
+    """
+    if sampling.temperature == 0:
+        return int(scores.argmax())
+    order = np.argsort(-scores, kind="stable")
+    if sampling.top_k:
+        order = order[: sampling.top_k]
+    scaled = scores[order].astype(np.float64) / sampling.temperature
+    shares = np.exp(scaled - scaled.max())
+    shares /= shares.sum()
+    # As many as reach the share, the one that crosses it included.
+    kept = int(np.searchsorted(np.cumsum(shares), sampling.top_p) + 1)
+    shares = shares[:kept] / shares[:kept].sum()
+    return int(rng.choice(order[:kept], p=shares))

@@ -1,0 +1,349 @@
+"""Text generation: what follows a text, an answer to a prompt or the next turn of a conversation, token by token."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+import numpy as np
+
+from edgesft.errors import InputError, Problem
+from edgesft.spec.training import ResolvedTraining
+from edgesft.tasks import cache, checkpoint, conversation, pretrained
+from edgesft.tasks.base import Batch, Contract, Example, Graph, Row, Run
+from edgesft.tasks.cache import KEPT, LOGITS, TOKENS
+from edgesft.tasks.sequences import BLANKS, POSITIONS, last_answer, packed, padded, worth
+from edgesft.tasks.source import Source
+from edgesft.tasks.source import folder as local_folder
+from edgesft.tasks.text import IGNORED, LABELS, TextTask
+from edgesft.tasks.writer import Writer, template
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
+    from edgesft.spec.recipe import RecipeSpec
+
+FORMS = (("prompt", "answer"), ("messages",), ("text",))
+"""Columns of a row, of which there are three kinds; the first is taken where the recipe names none."""
+
+BESIDE = ("context", "system")
+"""Columns that a prompt may have beside it: what it is about, and what is said before it."""
+
+DECODERS = ("gpt2", "llama", "mistral", "qwen2", "qwen3")
+"""Types of transformers whose layers keep keys and values of every token."""
+
+SAMPLE_TOKENS, SAMPLE_PAST = 4, 5
+"""Of the sample inputs: torch.export would take an axis of 1 for fixed, and equal ones for one."""
+
+
+class TextGeneration(TextTask):
+    """Text that goes on, by a decoder of transformers (Llama, GPT-2 and their kin) with its cache.
+
+    A row has `prompt` and `answer` (and perhaps `context` and `system`), or `messages`, a list of {role, content}, or
+    `text`, all of which is learned; of the others the answers alone are. `data.columns` says which, by naming one.
+
+    Predictions are, of each row, the sum of the log-probabilities of what is to be said, how many tokens that is, and
+    how many of them are the most probable one.
+    """
+
+    name: ClassVar[str] = "text-generation"
+    metrics: tuple[str, ...] = ("log_likelihood", "token_accuracy")
+    training: frozenset[str] = frozenset(("packing",))
+    kind: ClassVar[str] = "text-generation"
+    heads: ClassVar[str] = "MODEL_FOR_CAUSAL_LM_MAPPING_NAMES"
+    suits: ClassVar[str] = f"a decoder: {', '.join(DECODERS)}"
+    by_token: ClassVar[bool] = True
+    patience: ClassVar[float] = 2.0
+
+    def __init__(self, roles: Sequence[str] = FORMS[0]) -> None:
+        self.roles = tuple(roles)
+        self.optional = BESIDE if self.roles == FORMS[0] else ()
+
+    @classmethod
+    def of_recipe(cls, recipe: RecipeSpec, base: Path) -> Self:
+        """With the kind of rows whose column `data.columns` names."""
+        named = recipe.data.columns
+        return cls(next((form for form in FORMS if named.keys() & {*form}), FORMS[0]))
+
+    def text(self, row: Row) -> str:
+        """All that is said."""
+        if "text" in row:
+            return str(row["text"])
+        return "\n".join(str(each["content"]) for each in conversation.messages(row))
+
+    def check(self, splits: Mapping[str, Sequence[Row]], options: Mapping[str, Any] | None = None) -> list[Problem]:
+        """Empty splits, blank prompts and answers, conversations without an answer."""
+        found = []
+        for name, rows in splits.items():
+            if not rows:
+                found.append(Problem(f"data.{name}: must hold at least one row, got none", "check the file"))
+            problems = [(number, wrong) for number, row in enumerate(rows, 1) if (wrong := conversation.wrong(row))]
+            if problems:
+                number, first = problems[0]
+                more = f", and {len(problems) - 1} more such rows" if len(problems) > 1 else ""
+                found.append(Problem(f"data.{name}: row {number} {first.message}{more}", first.hint))
+        return found
+
+    def implied(self, source: Source, options: Mapping[str, Any]) -> dict[str, Any]:
+        """With the model's cache, its longest text, what ends an answer, and the template of conversations.
+
+        Raises:
+            InputError: A file is damaged, or there is no template where the tokenizer's is asked for.
+        """
+        folder = local_folder(source)
+        config = checkpoint.read_config(folder)
+        if isinstance(config, Problem) or config.get("model_type") not in DECODERS:
+            return dict(options)
+        generation = checkpoint.read_json(folder / "generation_config.json")
+        end = generation.get("eos_token_id", config.get("eos_token_id"))
+        return {
+            **options,
+            "cache": cache.shape_of(config),
+            "positions": checkpoint.longest_input(folder, config),
+            "stop": end if isinstance(end, list) else [] if end is None else [end],
+            "template": template(folder, options.get("template")),
+        }
+
+    def contract(self, train: Sequence[Row], options: Mapping[str, Any]) -> Contract:
+        """No labels; lengths, the cache, the template, what ends an answer, and at which context a token is timed."""
+        longest = int(options["max_length"])
+        known = {name: options[name] for name in ("cache", "positions", "stop", "template") if name in options}
+        return Contract(self.name, (), {"max_length": longest, "context": longest // 2, **known})
+
+    def check_model(self, source: Source, contract: Contract, *, trust_remote_code: bool = False) -> list[Problem]:
+        """Besides what is wrong with a checkpoint of any task: a model that is no decoder."""
+        found = super().check_model(source, contract, trust_remote_code=trust_remote_code)
+        if not found and "cache" not in contract.options:
+            kind = (
+                read.get("model_type") if isinstance(read := checkpoint.read_config(local_folder(source)), dict) else ""
+            )
+            found.append(Problem(f"model: must be a decoder that keeps a cache, got model_type {kind!r}", self.suits))
+        return found
+
+    def check_head(self, source: Source, contract: Contract) -> list[Problem]:
+        """Nothing: every decoder says something."""
+        return []
+
+    def load_model(self, source: Source, contract: Contract, *, trust_remote_code: bool = False) -> nn.Module:
+        """A pretrained decoder."""
+        return _cacheless(super().load_model(source, contract, trust_remote_code=trust_remote_code))
+
+    def build_model(self, config: Mapping[str, Any], contract: Contract) -> nn.Module:
+        """The architecture of a transformers configuration, weights uninitialised."""
+        return _cacheless(super().build_model(config, contract))
+
+    def load_processor(self, source: Source, contract: Contract) -> Writer:
+        """The tokenizer with the contract's template."""
+        folder = local_folder(source)
+        with pretrained.quiet(), pretrained.readable_errors(folder):
+            from transformers import AutoTokenizer
+
+            tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+        tokenizer.model_input_names = tokenizer.init_kwargs["model_input_names"] = [TOKENS]
+        return Writer(tokenizer, contract.options)
+
+    def encode(self, rows: Sequence[Row], processor: Writer, contract: Contract) -> list[Example]:
+        """Token ids, int64 of shape [tokens], cut to `max_length`; as labels those to be said, else `IGNORED`."""
+        found = []
+        for row in rows:
+            ids, learned = conversation.tokens(row, processor, processor.stop)
+            tokens = np.asarray(ids, np.int64)[: processor.max_length]
+            labels = np.where(learned[: len(tokens)], tokens, IGNORED)
+            labels[:1] = IGNORED  # Nothing comes before it that it could follow from.
+            found.append({TOKENS: tokens, LABELS: labels})
+        return found
+
+    def disturb(
+        self, examples: Sequence[Example], processor: Writer, settings: ResolvedTraining, rng: np.random.Generator
+    ) -> Sequence[Example]:
+        """Several rows behind each other in one, where the settings say so."""
+        return packed(examples, processor.max_length) if settings.packing else examples
+
+    def collate(self, examples: Sequence[Example], processor: Writer) -> Batch:
+        """Padded at the end: arrays of shape [rows, tokens]. What is packed has positions that begin anew with each
+        row, by which transformers keeps attention within rows; else a mask tells what is there.
+        """
+        lengths = np.asarray([len(each[TOKENS]) for each in examples])
+        longest = int(lengths.max())
+        batch = {name: padded([each[name] for each in examples], longest, blank) for name, blank in BLANKS.items()}
+        if POSITIONS in examples[0]:
+            return {**batch, POSITIONS: padded([each[POSITIONS] for each in examples], longest, 0)}
+        return {**batch, "attention_mask": (np.arange(longest) < lengths[:, None]).astype(np.int64)}
+
+    def tokens(self, examples: Sequence[Example]) -> set[int] | None:
+        """None: any token may be said."""
+        return None
+
+    def augment(
+        self,
+        batch: Batch,
+        processor: Any,
+        settings: ResolvedTraining,
+        rng: np.random.Generator,
+        neighbours: np.ndarray | None = None,
+    ) -> Batch:
+        """Nothing: what is to be said must follow from what was said."""
+        return batch
+
+    def loss(
+        self,
+        outputs: Any,
+        labels: torch.Tensor,
+        *,
+        label_smoothing: float = 0.0,
+        class_weights: torch.Tensor | None = None,
+    ) -> torch.Tensor:
+        """Mean cross entropy over the tokens that are to be said."""
+        from torch.nn import functional
+
+        wanted = labels[:, 1:]
+        total = functional.cross_entropy(
+            outputs[LOGITS][:, :-1].flatten(0, 1).float(),
+            wanted.flatten(),
+            ignore_index=IGNORED,
+            label_smoothing=label_smoothing,
+            reduction="sum",
+        )
+        return total / (wanted != IGNORED).sum().clamp(min=1)
+
+    def logits(self, outputs: Any) -> torch.Tensor:
+        """None that pruning could follow.
+
+        Raises:
+            InputError: Always: a cache has the shape that the model had as it came.
+        """
+        raise InputError("stages: must not prune for text-generation, whose cache keeps its shape", "quantize, distill")
+
+    def distributions(self, outputs: Any, batch: Mapping[str, Any]) -> torch.Tensor:
+        """Scores of the tokens that are to be said, shape [tokens, vocabulary]."""
+        scores: torch.Tensor = outputs[LOGITS][:, :-1][batch[LABELS][:, 1:] != IGNORED]
+        return scores
+
+    def predict(self, run: Run, examples: Sequence[Example], processor: Writer, *, batch_size: int = 1) -> np.ndarray:
+        """What each row's answer is worth, float64 of shape [rows, 3]: log-probability, tokens, tokens that are right.
+
+        All of a row is read at once: that a step says the same is for the export's parity to prove.
+        """
+        found = np.zeros((len(examples), 3))
+        order = sorted(range(len(examples)), key=lambda index: len(examples[index][TOKENS]))
+        for start in range(0, len(order), batch_size):
+            rows = order[start : start + batch_size]
+            batch = self.collate([examples[index] for index in rows], processor)
+            wanted = batch[LABELS][:, 1:]
+            places = np.flatnonzero((wanted != IGNORED).any(0))
+            if not places.size:
+                continue
+            feeds = {TOKENS: batch[TOKENS], KEPT: places, **cache.zeros(processor.cache, len(rows), 0)}
+            found[rows] = worth(run(feeds)[LOGITS], wanted[:, places])
+        return found
+
+    def retold(
+        self, teacher: nn.Module, examples: Sequence[Example], processor: Writer, told: Callable[[int], None]
+    ) -> list[Example]:
+        """Each row up to its last answer, and behind it what the teacher finds likeliest, which is learned."""
+        from edgesft.tasks.cached import continued
+
+        found = []
+        for example in examples:
+            begin = last_answer(example)
+            ids = continued(teacher, example[TOKENS][:begin].tolist(), processor.max_length, processor.stop)
+            tokens = np.asarray(ids, np.int64)
+            found.append({TOKENS: tokens, LABELS: np.where(np.arange(len(tokens)) < begin, IGNORED, tokens)})
+            told(1)
+        return found
+
+    def references(self, examples: Sequence[Example]) -> np.ndarray:
+        """Nothing that predictions do not have, float64 of shape [rows]."""
+        return np.zeros(len(examples))
+
+    def score(self, predictions: np.ndarray, references: np.ndarray, contract: Contract) -> dict[str, float]:
+        """Means over all tokens that are to be said: of their log-probabilities in nats, and whether they are right."""
+        total, tokens, right = predictions.sum(0)
+        return {"log_likelihood": total / max(tokens, 1), "token_accuracy": right / max(tokens, 1)}
+
+    def agree(self, predictions: np.ndarray, others: np.ndarray) -> None:
+        """None: what a row's answer is worth names no one of several things."""
+
+    def evaluate(self, predictions: np.ndarray, references: np.ndarray, contract: Contract) -> dict[str, Any]:
+        """Perplexity, and over how many tokens."""
+        reached = self.score(predictions, references, contract)["log_likelihood"]
+        averages = {"perplexity": float(np.exp(-reached)), "tokens": int(predictions[:, 1].sum())}
+        return {"rows": len(predictions), "averages": averages, "classes": []}
+
+    def preparation(self, contract: Contract) -> dict[str, Any]:
+        """A conversation's tokens by the template, up to where the answer begins."""
+        told = {name: contract.options[name] for name in ("max_length", "template")}
+        return {"kind": "conversation", "columns": list(self.roles[:1]), **told}
+
+    def decoding(self, contract: Contract) -> dict[str, Any]:
+        """Token by token, with what was read kept in the cache."""
+        options = contract.options
+        return {
+            "kind": "generation",
+            "output": LOGITS,
+            "tokens": TOKENS,
+            "keep": KEPT,
+            "stop": list(options["stop"]),
+            "positions": options["positions"],
+            "cache": cache.states(options["cache"]),
+        }
+
+    def longest(self, contract: Contract) -> dict[str, int]:
+        """None that all could have: a prompt and a single token go through one graph.
+
+        Raises:
+            InputError: Always: it is asked for where shapes must be fixed.
+        """
+        raise InputError("profile: must leave shapes free for text-generation, got static_shapes", "a profile of a CPU")
+
+    def graphs(self, model: nn.Module, processor: Writer, examples: Sequence[Example]) -> list[Graph]:
+        """One graph, `model`, for prompts and for single tokens; batch, tokens, cache and what is asked for vary.
+
+        Raises:
+            InputError: The model's cache is not the one that it came with.
+        """
+        import torch
+
+        from edgesft.tasks.cached import Cached
+
+        if (got := cache.shape_of(model.config.to_dict())) != processor.cache:  # type: ignore[union-attr, operator]
+            message = f"stages: must leave the cache as it was, {dict(processor.cache)}, got {got}"
+            raise InputError(message, "leave out distill.layers: a smaller model of its own is the student")
+        ids = [np.resize(example[TOKENS], SAMPLE_TOKENS) for example in (examples[0], examples[-1])]
+        feeds = {TOKENS: np.stack(ids), KEPT: np.asarray([0, 2, 3]), **cache.zeros(processor.cache, 2, SAMPLE_PAST)}
+        inputs = {name: torch.from_numpy(array.copy()) for name, array in feeds.items()}
+        dynamic = {name: {0: "batch", 2: "past"} for name in cache.states(processor.cache)}
+        free = {TOKENS: {0: "batch", 1: "sequence"}, KEPT: {0: "kept"}, **dynamic}
+        outputs = (LOGITS, *cache.states(processor.cache).values())
+        return [Graph("model", Cached(model, processor.cache), inputs, free, outputs, prefix="model.")]
+
+    def requests(self, examples: Sequence[Example], processor: Writer) -> list[Batch]:
+        """The step that says one token, at the contract's context: each row's last token, the cache all zeros."""
+        kept = {KEPT: np.zeros(1, np.int64), **cache.zeros(processor.cache, 1, processor.context)}
+        return [{TOKENS: example[TOKENS][np.newaxis, -1:], **kept} for example in examples]
+
+    def reached(self, examples: Sequence[Example], processor: Writer, run: Run) -> list[Batch]:
+        """The step behind each row's last token, with the cache of all those before it."""
+        found = []
+        for example in examples:
+            feeds = {**self._opening(example[TOKENS][:-1]), **cache.zeros(processor.cache, 1, 0)}
+            kept = {KEPT: np.zeros(1, np.int64), **cache.after(run(feeds), processor.cache)}
+            found.append({TOKENS: example[TOKENS][np.newaxis, -1:], **kept})
+        return found
+
+    def openings(self, examples: Sequence[Example], processor: Writer) -> list[Batch]:
+        """Prompts up to where the first answer begins, which give its first token."""
+        empty = cache.zeros(processor.cache, 1, 0)
+        ends = [max(1, int(np.argmax(example[LABELS] != IGNORED))) for example in examples]
+        return [{**self._opening(example[TOKENS][:end]), **empty} for example, end in zip(examples, ends, strict=True)]
+
+    def _opening(self, tokens: np.ndarray) -> Batch:
+        return {TOKENS: tokens[np.newaxis], KEPT: np.asarray([len(tokens) - 1])}
+
+
+def _cacheless(model: nn.Module) -> nn.Module:
+    """Keeps no cache unless it is asked to: with one, transformers would let packed rows see each other."""
+    model.config.use_cache = False  # type: ignore[union-attr]
+    return model

@@ -1,0 +1,40 @@
+"""A decoder through the whole chain: fine-tuned, taught by its own sequences, quantized, gated, and asked."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+import edgesft
+from edgesft.progress import Progress
+from tests import chain, tiny
+
+
+@pytest.mark.slow
+def test_a_decoder_goes_through_the_chain(llama: Path, tmp_path: Path) -> None:
+    learning = {"epochs": 2, "learning_rate": 5.0e-3, "batch_size": 16, "arithmetic": "fp32", "packing": True}
+    recipe = chain.write(
+        tmp_path,
+        llama,
+        rows=tiny.asked(500),
+        task="text-generation",
+        data={"train": "train.jsonl", "validation": "dev.jsonl", "test": "test.jsonl", "max_length": 64},
+        stages=(
+            {"stage": "finetune", **learning},
+            {"stage": "distill", **learning, "epochs": 1, "sequences": True, "keep": "always"},
+            {"stage": "quantize", "scheme": "int8-dynamic", "keep": "always"},
+        ),
+        budget={"first_token_ms": {"p50": 1000}, "tokens_per_second": 5, "max_drop": {"log_likelihood": 5}},
+    )
+    quiet = Progress(quiet=True)
+    found = edgesft.run(recipe, output=tmp_path / "run", store=tmp_path / "store", progress=quiet)
+    (result,) = found.profiles.values()
+    lines = {line["name"]: line for line in result.results["budget"]}
+    assert all(lines[name]["value"] > 0 for name in ("first_token_ms.p50", "tokens_per_second"))
+    assert found.verdict == "pass"
+    assert result.results["evaluation"]["averages"]["perplexity"] < 20
+    assert result.results["stages"][-1]["opening"]["latency_ns"]["p50"] > 0
+    assert edgesft.generate(tmp_path / "run", "what is 7 and 7?", 20).answer.tokens
+    packed = edgesft.pack(tmp_path / "run", tmp_path / "bundle.zip", progress=quiet, variants=("model",))
+    assert edgesft.verify(packed.path).holds
