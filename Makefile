@@ -46,6 +46,7 @@ bench-sst2 bench-clinc150: bench-%: $(READY)
 TASKS := $(basename $(notdir $(wildcard bench/tasks/*.yaml)))
 bench-tasks: $(READY)
 	$(RUN)/python bench/task_data.py runs/task-data
+	$(RUN)/python bench/decoder.py runs/decoder
 	for task in $(TASKS); do \
 		$(RUN)/edgesft run bench/tasks/$$task.yaml --output runs/tasks/$$task || [ $$? -ne 2 ] || exit; \
 	done

@@ -169,15 +169,10 @@ class _Run:
             },
         )
 
-    @property
-    def _opens(self) -> bool:
-        """Whether an answer takes many inferences."""
-        return bool(self._job.task.openings(self._job.validation[:1], self._job.processor))
-
     def _time_openings(self, rows: Sequence[Row]) -> None:
         """Times what begins an answer, where it takes many inferences."""
         job = self._job
-        if not self._opens:
+        if not job.task.stepwise:
             return
         found = self._measurer.latencies({row.name: row.onnx for row in rows}, job.quick, opening=True)
         for row in rows:
@@ -196,7 +191,7 @@ class _Run:
             drops=final.drops,
             agreement=agreement,
             period_ns=self._job.task.period_ns(self._job.contract),
-            opening_rounds=final.opening.judged if final.opening else () if self._opens else None,
+            opening_rounds=final.opening.judged if final.opening else () if self._job.task.stepwise else None,
             differences=self._job.differences,
         )
 

@@ -135,6 +135,8 @@ class Task(ABC):
     """Why no width of its models may change; empty where they may."""
     by_row: ClassVar[bool] = False
     """Whether `predict` gives each row what `distributions` has of it, whatever other rows there are."""
+    stepwise: ClassVar[bool] = False
+    """Whether an answer takes many requests, a token each, after those that `openings` gives."""
     training: frozenset[str] = frozenset()
     """Training settings of `PARTICULAR` that mean something here."""
     medium: ClassVar[Medium | None] = None
@@ -358,7 +360,7 @@ class Task(ABC):
         return self.requests(examples, processor)
 
     def openings(self, examples: Sequence[Example], processor: Any) -> list[Batch]:
-        """What the device sends first, where an answer takes many requests; empty where it takes one."""
+        """What the device sends first, where an answer takes many requests."""
         return []
 
     def fed_back(self, contract: Contract) -> dict[str, str]:

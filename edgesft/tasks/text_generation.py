@@ -55,6 +55,7 @@ class TextGeneration(TextTask):
     heads: ClassVar[str] = "MODEL_FOR_CAUSAL_LM_MAPPING_NAMES"
     suits: ClassVar[str] = f"a decoder: {', '.join(DECODERS)}"
     by_token: ClassVar[bool] = True
+    stepwise: ClassVar[bool] = True
     patience: ClassVar[float] = 2.0
 
     def __init__(self, roles: Sequence[str] = FORMS[0]) -> None:
