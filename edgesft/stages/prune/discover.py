@@ -166,7 +166,8 @@ def _end(graph: tp.DependencyGraph, reader: nn.Module, names: Mapping[nn.Module,
     if len(following) == 1 and isinstance(following[0].module, nn.modules.batchnorm._BatchNorm):
         norm = following[0]
         added = all("Add" in node.name for node in norm.outputs)
-        return added and norm.module.affine and norm.module.track_running_stats, names[norm.module]
+        if added and norm.module.affine and norm.module.track_running_stats:
+            return True, names[norm.module]
     return False, None
 
 
