@@ -261,11 +261,24 @@ def save_pictures(folder: Path, rows: list[dict[str, object]]) -> Path:
 
 def filed(rows: list[dict[str, object]], folder: Path) -> list[dict[str, object]]:
     """The same rows with the files of their pictures or sounds in their place."""
-    if "image" in rows[0]:
-        save_pictures(folder, rows)
-        return [{**row, "image": f"{folder}/{row['label']}/{number:04}.png"} for number, row in enumerate(rows)]
-    save_sounds(folder, rows)
-    return [{**row, "audio": f"{folder}/{row['label']}/{number:04}.wav"} for number, row in enumerate(rows)]
+    import numpy as np
+    import soundfile
+    from PIL import Image
+
+    found = []
+    for number, row in enumerate(rows):
+        own = dict(row)
+        for name, value in row.items():
+            if isinstance(value, np.ndarray):
+                place = folder / name / f"{number:04}.{'png' if value.dtype == np.uint8 else 'wav'}"
+                place.parent.mkdir(parents=True, exist_ok=True)
+                if value.dtype == np.uint8:
+                    Image.fromarray(value).save(place)
+                else:
+                    soundfile.write(place, value, RATE if name == "audio" else 16000)
+                own[name] = str(place)
+        found.append(own)
+    return found
 
 
 def save_resnet(folder: Path, **changes: object) -> Path:

@@ -20,7 +20,7 @@ from onnx import TensorProto, helper, numpy_helper
 from edgesft.data.media.image import Reader
 from edgesft.ship.pack import Order, pack
 from edgesft.spec.media import ImageSpec
-from edgesft.tasks.image_classification import FEED
+from edgesft.tasks.pictures import FEED
 from tests import tiny
 from tests.ship import runs
 from tests.ship.conftest import QUIET

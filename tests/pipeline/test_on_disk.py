@@ -19,7 +19,7 @@ from edgesft.store.store import Store
 from edgesft.tasks import chunked
 from tests import chain, tiny
 from tests.tasks import nets
-from tests.tasks.test_each import MODELS, ROWS
+from tests.tasks.test_each import ROWS
 
 FINETUNE = {
     "stage": "finetune",
@@ -38,16 +38,32 @@ def job(recipe: Path, store: Path, on_disk: bool) -> Job:
     return Job(checked.recipe, checked.base, checked.profiles[0], kept, Progress(quiet=True))
 
 
+FACTORIES: dict[str, dict[str, Any]] = {
+    "image-classification": {"factory": "nets:image"},
+    "audio-classification": {"factory": "nets:image"},
+    "object-detection": {"factory": "nets:detector"},
+    "speech-enhancement": {
+        "factory": "nets:enhancer",
+        "inputs": ["frames"],
+        "states": {"hidden": [24], "cell": [24]},
+    },
+}
+"""Models for what is no text."""
+
+
 @pytest.mark.parametrize("name", sorted(ROWS))
 def test_the_same_examples_of_every_task(
-    name: str, bert: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    name: str, bert: Path, llama: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(chunks, "CHUNK", 64)
-    rows, changes = ROWS[name](500), {}
-    if name in MODELS:
+    rows, changes = ROWS[name](500), dict[str, Any]()
+    if name in FACTORIES:
         rows = tiny.filed(rows, tmp_path / "files")
-        changes = {"model": {"factory": "nets:image", "path": str(Path(nets.__file__).parent)}}
-    recipe = chain.write(tmp_path, bert, rows=rows, task=name, budget={"size_ratio": 0.95}, **changes)
+        changes = {"model": {**FACTORIES[name], "path": str(Path(nets.__file__).parent)}}
+    model = llama if name == "text-generation" else bert
+    if name == "speech-enhancement":
+        changes["stages"] = [{"stage": "finetune", "epochs": 0.1}]
+    recipe = chain.write(tmp_path, model, rows=rows, task=name, budget={"size_ratio": 0.95}, **changes)
     memory, disk = (job(recipe, tmp_path / "store", on_disk) for on_disk in (False, True))
     for split in ("train", "validation", "test"):
         ours, theirs = getattr(memory, split), getattr(disk, split)

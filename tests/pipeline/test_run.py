@@ -21,6 +21,7 @@ from edgesft.spec.profile import ProfileSpec
 from edgesft.spec.recipe import RecipeSpec
 from edgesft.stages.artefact import Artefact
 from edgesft.stages.context import StageReport
+from edgesft.tasks.text_classification import TextClassification
 
 Script = dict[str, tuple[float, int, int]]
 """What a stage makes: accuracy, nanoseconds, bytes."""
@@ -124,7 +125,7 @@ def outcome(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
                 "facts": {"versions": {}, "model": "", "data": ""},
             },
             **{"has_test": False, "resolved": {}, "untimed": None, "measuring": {}, "device": HERE},
-            **{"data_digest": ""},
+            **{"data_digest": "", "task": TextClassification(), "contract": None},
         )
         return runs.run(job)
 

@@ -65,6 +65,9 @@ def test_features_of_another_width_are_learnt() -> None:
         def distributions(self, outputs, batch):
             return outputs["logits"]
 
+        def divergence(self, ours, theirs):
+            return None
+
     objective = teacher_objective(
         Task(), teacher, temperature=1.0, hard_weight=1.0, hidden=trainee.hidden_loss, hidden_weight=1.0, places=places
     )

@@ -53,10 +53,12 @@ def save_wheel(folder: Path, name: str) -> Path:
 def fetched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
     """What wheels were asked for."""
     asked: list[tuple[Any, ...]] = []
+    # Made once: a wheel has the time in it, and is another one seconds later.
+    saved = [save_wheel(tmp_path, name) for name in wheels.PACKAGES]
 
     def fetch(*machine: Any, of: str) -> list[Path]:
         asked.append((*machine, of))
-        return [save_wheel(tmp_path, name) for name in wheels.PACKAGES]
+        return saved
 
     monkeypatch.setattr(wheels, "fetch", fetch)
     return asked
