@@ -270,7 +270,7 @@ def filed(rows: list[dict[str, object]], folder: Path) -> list[dict[str, object]
         own = dict(row)
         for name, value in row.items():
             if isinstance(value, np.ndarray):
-                place = folder / name / f"{number:04}.{'png' if value.dtype == np.uint8 else 'wav'}"
+                place = folder / str(row.get("label", name)) / f"{number:04}.{'png' if value.dtype == np.uint8 else 'wav'}"
                 place.parent.mkdir(parents=True, exist_ok=True)
                 if value.dtype == np.uint8:
                     Image.fromarray(value).save(place)

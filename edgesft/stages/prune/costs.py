@@ -154,11 +154,11 @@ class Latency(Costs):
 
 
 def kind_of(width: Width, layout: Layout) -> str:
-    """The class of a width: those with parameters of the same shapes cost the same."""
+    """The class of a width: those with parameters of the same shapes, of which as little may be left, cost the same."""
     shapes = sorted((layout.shapes[axis.parameter], axis.dim) for axis in width.axes)
     if width.linear and not shapes:
         shapes = [(layout.shapes[f"{width.linear}.weight"], 0)]
-    return f"{width.kind} {width.size}×{width.channels} {shapes}"
+    return f"{width.kind} {width.size}×{width.channels}{' or none' if width.may_go else ''} {shapes}"
 
 
 def kinds(widths: Sequence[Width], layout: Layout) -> dict[str, list[Width]]:

@@ -25,6 +25,8 @@ BYPASSED = {
     nets.Branches: set(),
     nets.Depthwise: {"stem.0"},
     nets.Concat: set(),
+    nets.Twice: set(),
+    nets.Shuffled: {f"units.{number}.0.0" for number in range(5)},
     nets.Split: {"stem.0"},
     nets.Grouped: set(),
     nets.Tied: set(),

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -89,3 +91,9 @@ def test_widths_of_other_shapes_are_of_another_class() -> None:
     found = Layout((ffn("a", 8), ffn("b", 8)), {"a.in": (8, 4), "a.out": (4, 8), "b.in": (8, 8), "b.out": (8, 8)})
     assert kind_of(found.widths[0], found) != kind_of(found.widths[1], found)
     assert isinstance(found.widths[0], Width)
+
+
+def test_widths_of_which_one_alone_may_go_are_of_two_classes() -> None:
+    one = ffn("a", 8)
+    found = layout(one, replace(ffn("b", 8), branch=False, bypass=False))
+    assert one.may_go and kind_of(found.widths[0], found) != kind_of(found.widths[1], found)
