@@ -270,9 +270,10 @@ def filed(rows: list[dict[str, object]], folder: Path) -> list[dict[str, object]
         own = dict(row)
         for name, value in row.items():
             if isinstance(value, np.ndarray):
-                place = folder / str(row.get("label", name)) / f"{number:04}.{'png' if value.dtype == np.uint8 else 'wav'}"
+                picture = value.dtype == np.uint8
+                place = folder / str(row.get("label", name)) / f"{number:04}.{'png' if picture else 'wav'}"
                 place.parent.mkdir(parents=True, exist_ok=True)
-                if value.dtype == np.uint8:
+                if picture:
                     Image.fromarray(value).save(place)
                 else:
                     soundfile.write(place, value, RATE if name == "audio" else 16000)

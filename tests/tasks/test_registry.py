@@ -17,11 +17,5 @@ def test_every_task_is_found_under_its_own_name() -> None:
 def test_unknown_task_names_the_nearest_and_all() -> None:
     with pytest.raises(InputError) as caught:
         task("text-clasification")
-<<<<<<< HEAD
     assert f"must be one of {', '.join(sorted(TASKS))}, got 'text-clasification'" in str(caught.value)
-=======
-    named = "arrays, audio-classification, image-classification, multi-task, object-detection, question-answering"
-    named += ", text-classification, token-classification, zero-shot-classification"
-    assert f"must be one of {named}, got 'text-clasification'" in str(caught.value)
->>>>>>> detect
     assert "Try: 'text-classification'" in str(caught.value)
