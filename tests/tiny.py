@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 from pathlib import Path
+from typing import Any
 
 GOOD = ("good", "great", "lovely", "bright", "superb", "warm")
 BAD = ("bad", "awful", "dull", "broken", "cold", "poor")
@@ -161,6 +162,16 @@ def pictured(count: int, seed: int = 0) -> list[dict[str, object]]:
     return found
 
 
+def headed_pictures(count: int, seed: int = 0) -> list[dict[str, object]]:
+    """The same pictures, of which every other two are asked for their light instead of their bar."""
+    found = []
+    for index, row in enumerate(pictured(count, seed)):
+        half: Any = row["image"] // 2
+        light = {"image": half if index % 4 < 2 else half + 90, "label": "dark" if index % 4 < 2 else "light"}
+        found.append({**light, "head": "light"} if index % 8 < 4 else {**row, "head": "bar"})
+    return found
+
+
 def boxed(count: int, seed: int = 0) -> list[dict[str, object]]:
     """Dark noise with one to three bright squares that do not overlap, red or green ones, and where they are."""
     import numpy as np
@@ -219,6 +230,16 @@ def sounded(count: int, seed: int = 0) -> list[dict[str, object]]:
         phase = 2 * np.pi * (start * times + (end - start) * times**2 * 2)
         samples = 0.2 * np.sin(phase) + 0.02 * rng.standard_normal(len(times))
         found.append({"audio": samples.astype(np.float32), "label": "rising" if number % 2 else "falling"})
+    return found
+
+
+def headed_sounds(count: int, seed: int = 0) -> list[dict[str, object]]:
+    """The same sounds, of which every other two are asked for their loudness instead of their way."""
+    found = []
+    for index, row in enumerate(sounded(count, seed)):
+        audio: Any = row["audio"]
+        loud = {"audio": audio if index % 4 < 2 else audio / 16, "label": "loud" if index % 4 < 2 else "quiet"}
+        found.append({**loud, "head": "loudness"} if index % 8 < 4 else {**row, "head": "way"})
     return found
 
 

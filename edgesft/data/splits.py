@@ -283,7 +283,9 @@ def _role_problems(data: DataSpec, roles: Sequence[str], medium: Medium | None) 
     several = [name for name in SPLITS if isinstance(getattr(data, name), Mapping)]
     if several and HEAD not in roles:
         message = f"data.{several[0]}: must be one file, got {len(getattr(data, several[0]))} by name"
-        return [Problem(message, "files by name are for a task with heads (multi-task)")]
+        return [
+            Problem(message, "files by name are for a task with heads: multi-task, image-multi-task, audio-multi-task")
+        ]
     media = (medium.role, *medium.further) if medium else ()
     strangers = [role for role in data.folders if role not in media]
     return [

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from abc import ABC
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from edgesft.errors import InputError
+from edgesft.data import checks
+from edgesft.errors import InputError, Problem
 from edgesft.tasks import calibration, evaluation, metrics
-from edgesft.tasks.base import Contract, Example, Task
+from edgesft.tasks.base import Contract, Example, Row, Task
 
 if TYPE_CHECKING:
     import torch
@@ -23,6 +24,24 @@ class Classes(Task, ABC):
 
     metrics: tuple[str, ...] = ("accuracy", "f1_macro", "f1_weighted", "precision_macro", "recall_macro")
     by_row = True
+
+    def check_labels(self, splits: Mapping[str, Sequence[Row]], train: str = "train") -> list[Problem]:
+        """Everything wrong with rows and their labels.
+
+        Args:
+            splits: Rows by split.
+            train: Name of the training rows among the splits.
+        """
+        return checks.labelled(splits, "label", train)
+
+    def labels(self, train: Sequence[Row]) -> tuple[tuple[str, ...], dict[str, Any]]:
+        """Labels in a stable order (numeric where all are whole numbers), and options of the contract about them."""
+        return tuple(checks.ordered({checks.label_name(row["label"]) for row in train})), {}
+
+    def labeller(self, contract: Contract) -> Callable[[Row], np.ndarray]:
+        """Gives what is learned of a row that has a label: its index, an int64 without axes."""
+        index_of = {label: index for index, label in enumerate(contract.labels)}
+        return lambda row: np.asarray(known(checks.label_name(row["label"]), index_of), np.int64)
 
     def loss(
         self,

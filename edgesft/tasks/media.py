@@ -10,14 +10,13 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 import numpy as np
 from pydantic import ValidationError
 
-from edgesft.data import checks
 from edgesft.data.hashing import identity
 from edgesft.data.media import medium
 from edgesft.errors import InputError, Problem
 from edgesft.spec.base import Spec
 from edgesft.tasks import checkpoint, factory, metrics, pretrained
 from edgesft.tasks.base import Batch, Contract, Example, Graph, Row, Run, Task
-from edgesft.tasks.classes import LABELS, Classes, known
+from edgesft.tasks.classes import LABELS, Classes
 from edgesft.tasks.factory import Factory
 from edgesft.tasks.source import Source
 from edgesft.tasks.source import folder as local_folder
@@ -235,31 +234,35 @@ class MediaClasses(MediaTask, Classes):
 
     def check(self, splits: Mapping[str, Sequence[Row]], options: Mapping[str, Any] | None = None) -> list[Problem]:
         """Empty splits; bad, single or unseen labels. What files hold was looked at when the rows were read."""
+        return self.check_labels(splits)
+
+    def check_labels(self, splits: Mapping[str, Sequence[Row]], train: str = "train") -> list[Problem]:
+        """The same."""
         empty = [
             Problem(f"data.{name}: must hold at least one row, got none", "check the file or the share")
             for name, rows in splits.items()
             if not rows
         ]
-        found = checks.labelled(splits, "label")
+        found = super().check_labels(splits, train)
         hint = "a folder for each class, all of them in the folder that data.train names; or a column of labels"
         return empty + [
             Problem(each.message, hint, each.where) if "at least two labels" in each.message else each for each in found
         ]
 
     def contract(self, train: Sequence[Row], options: Mapping[str, Any]) -> Contract:
-        """Labels in a stable order, and how files are read."""
-        labels = checks.ordered({checks.label_name(row["label"]) for row in train})
+        """Labels, and how files are read."""
+        labels, said = self.labels(train)
         given = options.get(self.medium.role, {})
-        return Contract(self.name, tuple(labels), {INPUT: options.get(INPUT, self.input), **self.settled(given)})
+        return Contract(self.name, labels, {INPUT: options.get(INPUT, self.input), **self.settled(given), **said})
 
     def encode(self, rows: Sequence[Row], processor: Reading, contract: Contract) -> list[Example]:
-        """What is kept of each file (`read`); the label's index where there is one."""
-        index_of = {label: index for index, label in enumerate(contract.labels)}
+        """What is kept of each file (`read`); what the label is where there is one."""
+        label = self.labeller(contract)
         examples: list[Example] = []
         for row, kept in zip(rows, self.read(rows, processor), strict=True):
             example = {processor.input: kept}
             if "label" in row:
-                example[LABELS] = np.asarray(known(checks.label_name(row["label"]), index_of), np.int64)
+                example[LABELS] = label(row)
             examples.append(example)
         return examples
 

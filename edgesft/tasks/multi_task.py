@@ -1,8 +1,9 @@
-"""Several classifications by one model: one encoder, a head each."""
+"""Several classifications by one model: one body, a head each."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from abc import ABC
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -11,10 +12,11 @@ from edgesft.data import checks
 from edgesft.data.rows import chosen
 from edgesft.errors import InputError, Problem
 from edgesft.tasks import evaluation, metrics
+from edgesft.tasks.audio_classification import AudioClassification
 from edgesft.tasks.base import Contract, Example, Row
-from edgesft.tasks.classes import known, scored
-from edgesft.tasks.text import LABELS
-from edgesft.tasks.text_classification import TextClassification, encoded
+from edgesft.tasks.classes import LABELS, Classes, known, scored
+from edgesft.tasks.image_classification import ImageClassification
+from edgesft.tasks.text_classification import TextClassification
 
 if TYPE_CHECKING:
     import torch
@@ -23,20 +25,17 @@ HIDDEN = -1.0e4
 """Score of other heads' classes in what a student learns: as good as impossible, and still a number in bfloat16."""
 
 
-class MultiTask(TextClassification):
-    """A label of each of several kinds for one text.
+class Heads(Classes, ABC):
+    """A label of each of several kinds for one row.
 
-    A row has besides `text` and `label` the name of its `head`; `data.train: {mood: moods.csv, topic: topics.csv}`
+    A row has besides its input and `label` the name of its `head`; `data.train: {mood: moods.csv, topic: topics.csv}`
     names them by file. The heads are rows of one linear layer on the encoder: the model's `logits` hold the classes
     of all heads side by side, in the order of the contract's `heads`, and a device reads all of them from one call. A
     row teaches its own head alone. Training draws rows of each head as the setting `sampling` says.
     """
 
-    name: ClassVar[str] = "multi-task"
     by_row: ClassVar[bool] = False
-    roles: tuple[str, ...] = ("text", "label", "head")
     metrics: tuple[str, ...] = ("accuracy", "accuracy_lowest", "f1_macro")
-    training: frozenset[str] = (TextClassification.training - {"class_weights"}) | {"sampling"}
 
     def check(self, splits: Mapping[str, Sequence[Row]], options: Mapping[str, Any] | None = None) -> list[Problem]:
         """Of each head what is wrong with a classification's rows; heads that train lacks."""
@@ -46,7 +45,7 @@ class MultiTask(TextClassification):
         for head in names.get("train", next(iter(names.values()), [])):
             own = {split: chosen(rows, np.flatnonzero(of[split] == head)) for split, rows in splits.items()}
             parts = {f"{split} ({head})": rows for split, rows in own.items()}
-            found += checks.classification(parts, text="text", label="label", train=f"train ({head})")
+            found += self.check_labels(parts, f"train ({head})")
         if train := names.get("train"):
             for split, heads in names.items():
                 if other := [head for head in heads if head not in train]:
@@ -54,28 +53,25 @@ class MultiTask(TextClassification):
                     found.append(Problem(message, f"the heads are {checks.listed(train)}"))
         return found
 
-    def contract(self, train: Sequence[Row], options: Mapping[str, Any]) -> Contract:
-        """Labels as `head/label`, head by head in the order of the rows, and how many each head has."""
-        labels: dict[str, set[str]] = {}
+    def labels(self, train: Sequence[Row]) -> tuple[tuple[str, ...], dict[str, Any]]:
+        """Labels as `head/label`, head by head in the order of the rows; under `heads` how many each has."""
+        found: dict[str, set[str]] = {}
         for row in train:
-            labels.setdefault(str(row["head"]), set()).add(checks.label_name(row["label"]))
-        ordered = {head: checks.ordered(own) for head, own in labels.items()}
-        return Contract(
-            self.name,
-            tuple(f"{head}/{label}" for head, own in ordered.items() for label in own),
-            {"max_length": int(options["max_length"]), "heads": {head: len(own) for head, own in ordered.items()}},
-        )
+            found.setdefault(str(row["head"]), set()).add(checks.label_name(row["label"]))
+        ordered = {head: checks.ordered(own) for head, own in found.items()}
+        names = tuple(f"{head}/{label}" for head, own in ordered.items() for label in own)
+        return names, {"heads": {head: len(own) for head, own in ordered.items()}}
 
-    def encode(self, rows: Sequence[Row], processor: Any, contract: Contract) -> list[Example]:
-        """Tokens; labels are the class's index, and the first and last but one index of the head's classes."""
-        examples = encoded(rows, processor, contract)
+    def labeller(self, contract: Contract) -> Callable[[Row], np.ndarray]:
+        """Gives the class's index, and the first and last but one index of its head's classes."""
         index_of = {label: index for index, label in enumerate(contract.labels)}
         spans = dict(heads(contract))
-        for row, example in zip(rows, examples, strict=True):
-            if "label" in row:
-                label = known(f"{row['head']}/{checks.label_name(row['label'])}", index_of)
-                example[LABELS] = np.asarray([label, *spans[str(row["head"])]], np.int64)
-        return examples
+
+        def labels(row: Row) -> np.ndarray:
+            label = known(f"{row['head']}/{checks.label_name(row['label'])}", index_of)
+            return np.asarray([label, *spans[str(row["head"])]], np.int64)
+
+        return labels
 
     def group(self, example: Example) -> int:
         """The head, by its first class."""
@@ -98,7 +94,7 @@ class MultiTask(TextClassification):
         from torch.nn.functional import cross_entropy
 
         if class_weights is not None:
-            raise InputError("class_weights: must be none for multi-task, got weights", "leave it out")
+            raise InputError(f"class_weights: must be none for {self.name}, got weights", "leave it out")
         logits = self.logits(outputs).float()
         losses = []
         for first, last in torch.unique(labels[:, 1:], dim=0).tolist():
@@ -163,6 +159,30 @@ class MultiTask(TextClassification):
     def unknown(self, predictions: np.ndarray, others: np.ndarray, contract: Contract) -> dict[str, Any]:
         """Nothing, as there is no threshold."""
         return {}
+
+
+class MultiTask(Heads, TextClassification):
+    """Several labels for one text, by one encoder."""
+
+    name: ClassVar[str] = "multi-task"
+    roles: tuple[str, ...] = ("text", "label", "head")
+    training: frozenset[str] = (TextClassification.training - {"class_weights"}) | {"sampling"}
+
+
+class ImageMultiTask(Heads, ImageClassification):
+    """Several labels for one picture, by one net."""
+
+    name: ClassVar[str] = "image-multi-task"
+    roles: tuple[str, ...] = ("image", "label", "head")
+    training: frozenset[str] = (ImageClassification.training - {"class_weights"}) | {"sampling"}
+
+
+class AudioMultiTask(Heads, AudioClassification):
+    """Several labels for one sound, by one net."""
+
+    name: ClassVar[str] = "audio-multi-task"
+    roles: tuple[str, ...] = ("audio", "label", "head")
+    training: frozenset[str] = (AudioClassification.training - {"class_weights"}) | {"sampling"}
 
 
 def heads(contract: Contract) -> Iterator[tuple[str, tuple[int, int]]]:

@@ -11,7 +11,7 @@ from edgesft.tasks.arrays import Arrays
 from edgesft.tasks.audio_classification import AudioClassification
 from edgesft.tasks.base import Task
 from edgesft.tasks.image_classification import ImageClassification
-from edgesft.tasks.multi_task import MultiTask
+from edgesft.tasks.multi_task import AudioMultiTask, ImageMultiTask, MultiTask
 from edgesft.tasks.object_detection import ObjectDetection
 from edgesft.tasks.question_answering import QuestionAnswering
 from edgesft.tasks.speech_enhancement import SpeechEnhancement
@@ -31,8 +31,10 @@ TASKS: dict[str, type[Task]] = {
         ZeroShot,
         TextGeneration,
         ImageClassification,
+        ImageMultiTask,
         ObjectDetection,
         AudioClassification,
+        AudioMultiTask,
         SpeechEnhancement,
         VoiceActivity,
         Arrays,

@@ -10,7 +10,7 @@ import numpy as np
 from edgesft.data import checks
 from edgesft.errors import Problem
 from edgesft.tasks.base import Contract, Example, Row, Run
-from edgesft.tasks.classes import Classes, known
+from edgesft.tasks.classes import Classes
 from edgesft.tasks.text import LABELS, TextTask, tokens_of
 
 
@@ -29,20 +29,24 @@ class TextClassification(Classes, TextTask):
 
     def check(self, splits: Mapping[str, Sequence[Row]], options: Mapping[str, Any] | None = None) -> list[Problem]:
         """Empty splits, blank texts, bad, single or unseen labels."""
-        return checks.classification(splits, text="text", label="label")
+        return self.check_labels(splits)
+
+    def check_labels(self, splits: Mapping[str, Sequence[Row]], train: str = "train") -> list[Problem]:
+        """The same."""
+        return checks.classification(splits, text="text", label="label", train=train)
 
     def contract(self, train: Sequence[Row], options: Mapping[str, Any]) -> Contract:
-        """Labels in a stable order (numeric where all are whole numbers) and the longest input in tokens."""
-        labels = checks.ordered({checks.label_name(row["label"]) for row in train})
-        return Contract(self.name, tuple(labels), {"max_length": int(options["max_length"])})
+        """Labels and the longest input in tokens."""
+        labels, said = self.labels(train)
+        return Contract(self.name, labels, {"max_length": int(options["max_length"]), **said})
 
     def encode(self, rows: Sequence[Row], processor: Any, contract: Contract) -> list[Example]:
-        """Token ids and masks (int64, shape [tokens]), cut to `max_length`; the label's index where there is one."""
+        """Token ids and masks (int64, shape [tokens]), cut to `max_length`; what the label is where there is one."""
         examples = encoded(rows, processor, contract)
-        index_of = {label: index for index, label in enumerate(contract.labels)}
+        label = self.labeller(contract)
         for row, example in zip(rows, examples, strict=True):
             if "label" in row:
-                example[LABELS] = np.asarray(known(checks.label_name(row["label"]), index_of), np.int64)
+                example[LABELS] = label(row)
         return examples
 
     def predict(self, run: Run, examples: Sequence[Example], processor: Any, *, batch_size: int = 1) -> np.ndarray:

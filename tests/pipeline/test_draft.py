@@ -61,6 +61,11 @@ def pictures(folder: Path) -> list[str]:
     return ["--data", str(folder / "signs")]
 
 
+def headed_pictures(folder: Path) -> list[str]:
+    places = [tiny.save_pictures(folder / name, tiny.pictured(60, seed)) for seed, name in enumerate(("bars", "lines"))]
+    return [word for place in places for word in ("--data", f"{place.name}={place}")]
+
+
 def table_of_pictures(folder: Path) -> list[str]:
     rows = tiny.filed(tiny.pictured(60), folder / "files")
     table = [{"path": row["image"], "label": row["label"], "split": "test" if number < 20 else "train"}
@@ -98,6 +103,7 @@ CASES = {
     "lists of tags": Case(tags, "token-classification", said={"columns": {"tokens": "words", "tags": "ner_tags"}}),
     "questions": Case(answers, "question-answering", said={"max_length": 64}),
     "several heads": Case(heads, "multi-task", train={"mood": "mood.jsonl", "length": "length.jsonl"}),
+    "heads of pictures": Case(headed_pictures, "image-multi-task", "resnet", {"bars": "bars", "lines": "lines"}),
     "a folder of pictures": Case(pictures, "image-classification", "resnet", "signs", "signs"),
     "a table of pictures": Case(table_of_pictures, "image-classification", "resnet", "table.jsonl#train",
                                 "table.jsonl#test", {"columns": {"image": "path"}}),

@@ -12,6 +12,7 @@ from edgesft.tasks.base import Contract
 from edgesft.tasks.speech_enhancement import SpeechEnhancement
 from edgesft.tasks.voice_activity import VoiceActivity
 
+HEADS = {"heads": {"h": 2, "g": 1}}
 CONTRACTS = {
     "text-classification": Contract("text-classification", ("a", "b"), {"max_length": 8, "temperature": 2.0}),
     "token-classification": Contract("token-classification", ("O", "B-X"), {"max_length": 8}),
@@ -19,6 +20,8 @@ CONTRACTS = {
     "multi-task": Contract("multi-task", ("h/a", "h/b", "g/c"), {"max_length": 8, "heads": {"h": 2, "g": 1}}),
     "zero-shot-classification": Contract("zero-shot-classification", ("a", "b"), {"max_length": 8}),
     "image-classification": Contract("image-classification", ("a", "b"), ImageSpec().model_dump()),
+    "image-multi-task": Contract("image-multi-task", ("h/a", "h/b", "g/c"), {**ImageSpec().model_dump(), **HEADS}),
+    "audio-multi-task": Contract("audio-multi-task", ("h/a", "h/b", "g/c"), {**AudioSpec().model_dump(), **HEADS}),
     "audio-classification": Contract("audio-classification", ("a", "b"), AudioSpec().model_dump()),
     "speech-enhancement": Contract(
         "speech-enhancement",
@@ -65,7 +68,7 @@ def test_ways(name: str) -> None:
     if before["kind"] in ("image", "audio", "frames"):
         assert not list(wrong(before, {**PREPARATIONS[before["kind"]], "kind": {before["kind"]}}, "preparation"))
     assert not list(wrong(after, {**DECODINGS[after["kind"]], "kind": {after["kind"]}}, "decoding"))
-    if name == "multi-task":
+    if name.endswith("multi-task"):
         assert [(head["first"], head["classes"]) for head in after["heads"]] == [(0, 2), (2, 1)]
 
 

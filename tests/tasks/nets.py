@@ -38,14 +38,14 @@ def make(width: int = 16, classes: int = 2) -> nn.Module:
 class Image(nn.Module):
     """A convolution, a residual branch, a depthwise and a pointwise one."""
 
-    def __init__(self, width: int) -> None:
+    def __init__(self, width: int, classes: int) -> None:
         super().__init__()
         self.stem = nn.Sequential(nn.Conv2d(1, width, 3, padding=1, bias=False), nn.BatchNorm2d(width), nn.ReLU())
         self.first = nn.Sequential(nn.Conv2d(width, 2 * width, 3, padding=1), nn.BatchNorm2d(2 * width), nn.ReLU())
         self.second = nn.Sequential(nn.Conv2d(2 * width, width, 3, padding=1), nn.BatchNorm2d(width))
         self.deep = nn.Sequential(nn.Conv2d(width, width, 3, padding=1, groups=width), nn.BatchNorm2d(width))
         self.point = nn.Sequential(nn.Conv2d(width, 2 * width, 1), nn.BatchNorm2d(2 * width), nn.ReLU())
-        self.head = nn.Linear(2 * width, 2)
+        self.head = nn.Linear(2 * width, classes)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         found = self.stem(x)
@@ -53,8 +53,8 @@ class Image(nn.Module):
         return self.head(found.mean((2, 3)))
 
 
-def image(width: int = 16) -> nn.Module:
-    return Image(width)
+def image(width: int = 16, classes: int = 2) -> nn.Module:
+    return Image(width, classes)
 
 
 class Enhancer(nn.Module):

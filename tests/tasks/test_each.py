@@ -30,23 +30,26 @@ ROWS: dict[str, Callable[[int], list[dict[str, Any]]]] = {
     "multi-task": tiny.headed,
     "zero-shot-classification": tiny.rows,
     "image-classification": tiny.pictured,
+    "image-multi-task": tiny.headed_pictures,
     "audio-classification": tiny.sounded,
+    "audio-multi-task": tiny.headed_sounds,
     "object-detection": tiny.boxed,
     "speech-enhancement": tiny.mixed,
     "text-generation": tiny.asked,
 }
 MODELS = {
     "image-classification": "resnet",
+    "image-multi-task": "resnet",
     "audio-classification": "listener",
+    "audio-multi-task": "headed_listener",
     "object-detection": "detector",
     "speech-enhancement": "enhancer",
     "text-generation": "llama",
 }
 """Fixtures of models for what is no text."""
 
-OPTIONS: dict[str, dict[str, Any]] = {
-    "audio-classification": {"audio": {"rate": tiny.RATE, "seconds": 0.25, "mels": 16}},
-}
+HEARD = {"audio": {"rate": tiny.RATE, "seconds": 0.25, "mels": 16}}
+OPTIONS: dict[str, dict[str, Any]] = {"audio-classification": HEARD, "audio-multi-task": HEARD}
 SETTINGS = ResolvedTraining(epochs=8, learning_rate=3e-3, batch_size=16, arithmetic="fp32", evaluations=2)
 
 
@@ -59,6 +62,13 @@ def test_every_task_is_tested() -> None:
 def listener() -> Source:
     """A net of ones own for what sounds are made into."""
     return factory.resolve(FactorySpec(factory="nets:image", path=str(Path(__file__).parent)), Path())
+
+
+@pytest.fixture
+def headed_listener() -> Source:
+    """One that answers two questions."""
+    spec = FactorySpec(factory="nets:image", path=str(Path(__file__).parent), arguments={"classes": 4})
+    return factory.resolve(spec, Path())
 
 
 @pytest.fixture

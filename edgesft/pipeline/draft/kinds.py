@@ -8,6 +8,7 @@ from typing import Any
 
 from edgesft.data.media.medium import Medium
 from edgesft.errors import InputError
+from edgesft.tasks.base import Task
 from edgesft.tasks.registry import TASKS
 
 Row = Mapping[str, Any]
@@ -94,6 +95,11 @@ def of_files(medium: Medium) -> Recogniser:
     return found
 
 
+def _labelled(task: type[Task]) -> bool:
+    """Whether rows are a file and a label."""
+    return task.medium is not None and set(task.roles) == {task.medium.role, "label"}
+
+
 def _written(rows: Sequence[Row]) -> Columns | None:
     strings = [name for name, value in rows[0].items() if isinstance(value, str)]
     text = _called(TEXT, strings)
@@ -115,10 +121,9 @@ def _arrays(rows: Sequence[Row]) -> Columns | None:
 RECOGNISERS: dict[str, Recogniser] = {
     "question-answering": _answered,
     "token-classification": _tagged,
-    **{name: of_files(task.medium) for name, task in TASKS.items() if task.medium and "label" in task.roles},
+    **{name: of_files(task.medium) for name, task in TASKS.items() if _labelled(task)},
     "text-classification": _written,
     "zero-shot-classification": _written,
-    "multi-task": _written,
     "arrays": _arrays,
 }
 """Task → how its rows are known; the first that fits is taken, so that those with the least to mistake come first."""

@@ -76,20 +76,34 @@ def look(words: Sequence[str], base: Path, named: str | None, columns: Mapping[s
         task(named)  # which refuses what is none
     heads = dict(word.split("=", 1) for word in words if re.match(r"[\w-]+=", word))
     if heads and len(heads) == len(words):
-        return _together({head: _one(place, base, "multi-task", columns) for head, place in heads.items()})
+        alone = next((each for each in TASKS if named and _headed(each) == named), None)
+        return _together({head: _one(place, base, alone, columns) for head, place in heads.items()})
     if len(words) != 1:
         raise InputError(f"--data must be given once, or as HEAD=FILE for each head. Got {' '.join(words) or 'none'}")
     return _one(words[0], base, named, columns)
 
 
+def _headed(name: str) -> str | None:
+    """The task that has a head for each of several sets of rows of that task."""
+    own = set(task(name).roles)
+    return next((each for each in TASKS if set(task(each).roles) == own | {"head"} != own), None)
+
+
 def _together(each: Mapping[str, Found]) -> Found:
-    """Several heads' data as one."""
+    """Several heads' data as one.
+
+    Raises:
+        InputError: They are for different tasks, or for one that has no heads.
+    """
     first = next(iter(each.values()))
+    kinds = sorted({found.task for found in each.values()})
+    if len(kinds) > 1 or (headed := _headed(first.task)) is None:
+        raise InputError(f"--data HEAD=FILE must name labelled texts, pictures or sounds. Got {', '.join(kinds)}")
     common = [name for name in CALLED if all(name in found.splits for found in each.values())]
     splits = {name: {head: found.splits[name] for head, found in each.items()} for name in common}
     counts = [found.count for found in each.values() if found.count is not None]
     rows = [row for found in each.values() for row in found.rows]
-    return replace(first, splits=splits, count=sum(counts), rows=rows)
+    return replace(first, task=headed, splits=splits, count=sum(counts), rows=rows)
 
 
 def _one(text: str, base: Path, named: str | None, columns: Mapping[str, str]) -> Found:
@@ -123,7 +137,7 @@ def _table(rows: Iterator[Mapping[str, Any]], text: str, named: str | None, colu
 def _tree(place: Path, text: str, named: str | None) -> Found:
     """A folder or an archive of pictures or sounds."""
     for name, each in TASKS.items():
-        if each.medium is None or "label" not in each.roles or named not in (None, name):
+        if each.medium is None or set(each.roles) != {each.medium.role, "label"} or named not in (None, name):
             continue
         column = FileColumn(each.medium.role, each.medium)
         if Tree(place, column).empty:
