@@ -10,6 +10,8 @@ from safetensors.torch import load_file
 from torch import nn
 from torch.nn import functional
 
+from edgesft.data.media.audio import bands
+
 
 class Block(nn.Module):
     """Two convolutions and a shortcut, which is a convolution where the size changes."""
@@ -104,6 +106,76 @@ def mobilenet(folder: str, classes: int = 10) -> nn.Module:
     net = MobileNetV1ForImageClassification(config)
     state = load_file(place / "model.safetensors")
     net.load_state_dict({name: tensor for name, tensor in state.items() if "classifier" not in name}, strict=False)
+    return net
+
+
+class Hearing(nn.Module):
+    """The convolutions of Google's speech embedding (Lin et al. 2020, arXiv 2002.01322), which openWakeWord listens
+    with, and a head on the mean of what they say in time.
+
+    They read 32 bands from 60 to 3,800 Hz of 25 ms every 10; 76 frames at least.
+    """
+
+    WIDTHS, POOLS = (24, 48, 72, 96, 96), ((2, 2), (1, 2), (2, 2), (1, 2), (2, 2))
+    RATE, FFT, BANDS, LOW, HIGH, AREA = 16000, 512, 32, 60.0, 3800.0, 0.0318
+    """How its own bands are made: each has that sum of weights."""
+
+    def __init__(self, classes: int) -> None:
+        super().__init__()
+        # Its features are of logarithms to base 10, of samples as 16-bit numbers: log10(power) + 2.
+        height = torch.from_numpy(bands(self.RATE, self.FFT, self.BANDS, self.LOW, self.HIGH).sum(0)).float()
+        self.register_buffer("offset", torch.log10(self.AREA / height) + 2 * torch.log10(torch.tensor(32768.0)) + 2)
+        self.stem, self.norm = nn.Conv2d(1, 24, 3, padding=(0, 1), bias=False), nn.BatchNorm2d(24, eps=1e-3)
+        layers: list[nn.Module] = []
+        before = 24
+        for stage, (width, pool) in enumerate(zip(self.WIDTHS, self.POOLS, strict=True)):
+            for pair in range(1 if stage == 0 else 2):
+                along = nn.Conv2d(width if pair else before, width, (1, 3), padding=(0, 1))
+                layers += [along, Leak(), nn.Conv2d(width, width, (3, 1)), Leak()]
+            layers.append(nn.MaxPool2d(pool))
+            before = width
+        self.body = nn.Sequential(*layers, nn.Conv2d(before, 96, (3, 1), bias=False))
+        self.leak, self.head = Leak(), nn.Linear(96, classes)
+
+    def embed(self, features: torch.Tensor) -> torch.Tensor:
+        """Shape [rows, 96, 1 + (frames - 76) // 8, 1] of its own features, [rows, 1, frames, 32]."""
+        return self.body(self.leak(self.norm(functional.relu(self.stem(features)))))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Scores, shape [rows, classes], of logarithms of power in bands, [rows, 1, frames, 32]."""
+        return self.head(self.embed(x * 0.4342945 + self.offset).mean((2, 3)))
+
+
+class Leak(nn.Module):
+    """A leaky ReLU that ends at -0.4."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Of the same shape."""
+        return functional.leaky_relu(x, 0.2).clamp(min=-0.4)
+
+
+def hearing(weights: str, classes: int = 10) -> nn.Module:
+    """The speech embedding with a new head.
+
+    Args:
+        weights: Its ONNX file; the path may name environment variables.
+        classes: Answers.
+    """
+    import onnx
+
+    graph, net = onnx.load(os.path.expandvars(weights)).graph, Hearing(classes)
+    values = {each.name: torch.from_numpy(onnx.numpy_helper.to_array(each).copy()) for each in graph.initializer}
+    said = [[values[name] for name in node.input[1:]] for node in graph.node if node.op_type == "Conv"]
+    (norm,) = [[values[name] for name in node.input[1:]] for node in graph.node if node.op_type == "BatchNormalization"]
+    kinds = (net.stem, *(each for each in net.body if isinstance(each, nn.Conv2d)))
+    with torch.no_grad():
+        for layer, (weight, *bias) in zip(kinds, said, strict=True):
+            layer.weight.copy_(weight)
+            if bias:
+                layer.bias.copy_(bias[0])
+        fields = (net.norm.weight, net.norm.bias, net.norm.running_mean, net.norm.running_var)
+        for field, value in zip(fields, norm, strict=True):
+            field.copy_(value)
     return net
 
 

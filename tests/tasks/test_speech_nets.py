@@ -1,4 +1,4 @@
-"""The networks of `bench/speech.py` are those whose weights they take: held against ONNX files that others made."""
+"""The networks of the bench are those whose weights they take: held against ONNX files that others made."""
 
 from __future__ import annotations
 
@@ -17,14 +17,18 @@ WEIGHTS = Path(os.environ.get("EDGESFT_WEIGHTS", "nowhere"))
 GIVEN = pytest.mark.skipif(not (WEIGHTS / "gtcrn").is_dir(), reason="EDGESFT_WEIGHTS names no folder of weights")
 
 
+def module(name: str) -> ModuleType:
+    """One of the bench."""
+    spec = importlib.util.spec_from_file_location(name, Path(__file__).parents[2] / "bench" / f"{name}.py")
+    assert spec is not None and spec.loader is not None
+    found = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(found)
+    return found
+
+
 @pytest.fixture(scope="module")
 def nets() -> ModuleType:
-    file = Path(__file__).parents[2] / "bench" / "speech.py"
-    spec = importlib.util.spec_from_file_location("speech", file)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return module("speech")
 
 
 def spectra(count: int) -> np.ndarray:
@@ -131,3 +135,17 @@ def _gates(own: str, weights: torch.Tensor, recurrent: torch.Tensor, biases: tor
         found |= {f"{own}.weight_ih_l0{suffix}": w[order], f"{own}.weight_hh_l0{suffix}": r[order]}
         found |= {f"{own}.bias_ih_l0{suffix}": b[: 3 * size][order], f"{own}.bias_hh_l0{suffix}": b[3 * size :][order]}
     return found
+
+
+@GIVEN
+def test_the_speech_embedding_answers_as_its_authors_onnx_file_does() -> None:
+    import onnxruntime
+
+    file = WEIGHTS / "speech_embedding" / "embedding_model.onnx"
+    net = module("nets").hearing(str(file)).eval()
+    features = np.random.default_rng(0).standard_normal((2, 1, 76, 32)).astype(np.float32)
+    (theirs,) = onnxruntime.InferenceSession(str(file)).run(None, {"input_1": features.transpose(0, 2, 3, 1)})
+    with torch.no_grad():
+        ours = net.embed(torch.from_numpy(features))[..., 0, 0].numpy()
+        assert net(torch.zeros(2, 1, 98, 32)).shape == (2, 10)
+    np.testing.assert_allclose(ours, theirs[:, 0, 0], atol=1e-4 * np.abs(theirs).max())
