@@ -59,15 +59,33 @@ class Passing(nn.Module):
         return inputs
 
 
-PASSED = 0
-"""Units of a layer that was left out."""
+class Nothing(nn.Module):
+    """In place of the end of a branch whose constant an earlier layer says: adds nothing, and an export has no sum."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        # A constant, so that the exporter sees that the sum is none.
+        self.register_buffer("zero", torch.zeros(()), persistent=False)
+
+    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+        """0, without axes."""
+        zero: torch.Tensor = self.zero  # type: ignore[assignment]
+        return zero.to(inputs.dtype)
+
+
+PASSED, NOTHING = 0, -1
+"""Units of a layer that was left out, and of the end of a branch that says nothing."""
 
 
 def absences(model: nn.Module) -> Iterator[tuple[str, int]]:
-    """Name and units of each module that is gone; `PASSED` where it passes on what it is given."""
+    """Name and units of each module that is gone; `PASSED` where it passes on what it is given, `NOTHING` where it adds
+    nothing to what it is added to.
+    """
     for name, module in model.named_modules():
         if isinstance(module, Absent):
             yield name, module.units
+        elif isinstance(module, Nothing):
+            yield name, NOTHING
         elif isinstance(module, Passing):
             yield name, PASSED
 
@@ -85,26 +103,31 @@ def take_out(model: nn.Module, name: str, units: int, bias: nn.Parameter | None 
     model.set_submodule(name, Absent(units, bias, last=isinstance(replaced, nn.Linear)))
 
 
-def fold(model: nn.Module, name: str, normalisation: str | None = None) -> None:
+def fold(model: nn.Module, name: str, normalisation: str | None = None, into: str | None = None) -> None:
     """Puts what a reader says of zeros in its place, or in that of the normalisation that follows it.
 
     Args:
         model: Changed in place.
         name: A linear or convolution.
         normalisation: A batch normalisation with statistics and weights; None where none follows.
+        into: A module that says it instead, by its bias; then nothing is put there.
     """
     reader = model.get_submodule(name)
-    bias, units = reader.bias, reader.weight.shape[0]  # type: ignore[union-attr]
-    if normalisation is None:
-        take_out(model, name, units, bias)  # type: ignore[arg-type]
+    said, units, end = reader.bias, reader.weight.shape[0], name  # type: ignore[union-attr]
+    if normalisation is not None:
+        norm: Any = model.get_submodule(normalisation)
+        with torch.no_grad():
+            before = norm.running_mean.new_zeros(units) if said is None else said
+            scale = norm.weight * (norm.running_var + norm.eps).rsqrt()
+            said, end = nn.Parameter(norm.bias + scale * (before - norm.running_mean)), normalisation
+        take_out(model, name, units)
+    if into is None:
+        take_out(model, end, units, said)  # type: ignore[arg-type]
         return
-    norm: Any = model.get_submodule(normalisation)
-    with torch.no_grad():
-        said = norm.running_mean.new_zeros(units) if bias is None else bias
-        scale = norm.weight * (norm.running_var + norm.eps).rsqrt()
-        constant = nn.Parameter(norm.bias + scale * (said - norm.running_mean))
-    take_out(model, name, units)
-    take_out(model, normalisation, units, constant)
+    model.set_submodule(end, Nothing())
+    if said is not None:
+        with torch.no_grad():
+            model.get_submodule(into).bias += said  # type: ignore[operator]
 
 
 def restore(model: nn.Module, absent: Mapping[str, int], state: Mapping[str, torch.Tensor]) -> None:
@@ -112,6 +135,9 @@ def restore(model: nn.Module, absent: Mapping[str, int], state: Mapping[str, tor
     for name, units in absent.items():
         if units == PASSED:
             model.set_submodule(name, Passing())
+            continue
+        if units == NOTHING:
+            model.set_submodule(name, Nothing())
             continue
         bias = nn.Parameter(torch.empty(units)) if f"{name}.bias" in state else None
         take_out(model, name, units, bias)

@@ -121,7 +121,7 @@ def _arrays(rows: Sequence[Row]) -> Columns | None:
 RECOGNISERS: dict[str, Recogniser] = {
     "question-answering": _answered,
     "token-classification": _tagged,
-    **{name: of_files(task.medium) for name, task in TASKS.items() if _labelled(task)},
+    **{name: of_files(task.medium) for name, task in TASKS.items() if task.medium and _labelled(task)},
     "text-classification": _written,
     "zero-shot-classification": _written,
     "arrays": _arrays,

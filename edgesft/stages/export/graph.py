@@ -69,11 +69,14 @@ def tidy(program: onnx_ir.Model, graph: Graph, *, prefix: str = "") -> None:
         StageError: An output is missing, or an axis turned out fixed.
     """
     import onnx_ir.passes.common as passes
+    from onnxscript import rewriter
+    from onnxscript.rewriter.rules.common import successive_relu_rule
 
     _keep_outputs(program, graph)
     _order_inputs(program, graph)
     _name_axes(program, graph)
     _name_nodes(program, prefix)
+    rewriter.rewrite(program, [successive_relu_rule])  # of blocks that are gone: their sums went, in the same pass
     passes.RemoveUnusedNodesPass()(program)
     passes.ClearMetadataAndDocStringPass()(program)
     passes.TopologicalSortPass()(program)

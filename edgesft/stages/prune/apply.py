@@ -14,7 +14,7 @@ from edgesft.stages.prune.discover import find_widths, head_count, trace
 from edgesft.stages.prune.layout import Width
 from edgesft.stages.prune.plan import Cut, PrunePlan
 from edgesft.stages.prune.rank import reduce
-from edgesft.train.absent import fold, take_out
+from edgesft.train.absent import Absent, Nothing, fold, take_out
 
 
 def apply_plan(
@@ -76,8 +76,10 @@ def _drop(model: nn.Module, cut: Cut, width: Width) -> None:
     """Takes a branch out; what of it has no parameters stays and computes nothing of use."""
     for writer in width.writers:
         take_out(model, writer, cut.channels)
+    there = (name for name in width.sayers if not isinstance(model.get_submodule(name), Absent | Nothing))
+    into = next(there, None)
     for reader in width.consumers:
-        fold(model, reader.name, width.normalisation)
+        fold(model, reader.name, width.normalisation, into)
     if width.attention is not None:
         _set_heads(model.get_submodule(width.attention), 1, cut.channels)
 

@@ -31,7 +31,7 @@ from edgesft.tasks.base import Contract
 PRECISION = "precision.json"
 """In the work folder."""
 
-TABLE_VERSION = 3
+TABLE_VERSION = 4
 """Raised when the table holds something else."""
 
 

@@ -26,6 +26,7 @@ from edgesft.errors import StageError
 from edgesft.stages.prune.bypass import can_bypass
 from edgesft.stages.prune.layout import Axis, Layout, Reader, Width
 from edgesft.stages.prune.rank import rank_widths
+from edgesft.stages.prune.sayers import with_sayers
 
 CONVOLUTIONS = (nn.Conv1d, nn.Conv2d)
 
@@ -142,7 +143,7 @@ def find_widths(model: nn.Module, traced: Trace, *, ranks: bool = False) -> Layo
             if stream.free:
                 first = stream.writers[0]
                 streams[first] = Width(first, "hidden", stream.size, 1, stream.axes, stream.readers)
-    widths = (*blocks, *streams.values())
+    widths = (*with_sayers(model, graph, blocks), *streams.values())
     written = {writer for width in widths for writer in coupling(width.name).writers}
     left = (name for name, found in known.items() if name not in written and not found.answer)
     layout = Layout(widths, shapes, _ordered({name for name in left if dense(model.get_submodule(name))}, names))

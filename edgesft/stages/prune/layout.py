@@ -48,6 +48,9 @@ class Width:
         attention: The module that counts the heads; None for other kinds.
         branch: Whether it is all that a residual branch goes through, so that nothing of it may be left.
         normalisation: The one that follows its only reader, if any; of an empty branch it has a constant to say.
+        sayers: Modules with a bias that writes the stream which its branch is added to, the nearest first: of those
+            before it, as far back as branches that may go lie between, and one that stays. Where nothing is left of it,
+            the first that is there takes its constant over.
         bypass: Whether its only reader, a convolution, may read what its only dense writer reads, so that nothing of it
             may be left, and of two layers one.
         linear: The one whose rank it is; None for other kinds.
@@ -63,6 +66,7 @@ class Width:
     attention: str | None = None
     branch: bool = False
     normalisation: str | None = None
+    sayers: tuple[str, ...] = ()
     bypass: bool = False
     linear: str | None = None
     most: int | None = None
@@ -81,10 +85,10 @@ class Width:
 
     @property
     def folded(self) -> tuple[str, ...]:
-        """Parameters that go besides its axes where nothing of it is left, into the bias of the normalisation."""
-        if self.normalisation is None:
-            return ()
-        return f"{self.normalisation}.weight", f"{self.consumers[0].name}.bias"
+        """Parameters that go besides its axes where nothing of it is left: what they said is a constant."""
+        reader, norm = f"{self.consumers[0].name}.bias", self.normalisation
+        ends = (f"{norm}.weight", reader) if norm else ()
+        return (*ends, f"{norm}.bias" if norm else reader) if self.sayers else ends
 
 
 @dataclass(frozen=True)

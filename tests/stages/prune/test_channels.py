@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import copy
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+from edgesft.stages.export.graph import convert
 from edgesft.stages.prune.apply import apply_plan
 from edgesft.stages.prune.costs import Parameters
 from edgesft.stages.prune.importance import taylor
@@ -16,6 +18,7 @@ from edgesft.stages.prune.plan import make_plan, top
 from edgesft.stages.prune.search import counted
 from edgesft.stages.prune.sensitivity import sensitivity
 from edgesft.stages.prune.sizes import allowed
+from edgesft.tasks.base import Graph
 from edgesft.train.absent import absences, restore
 from tests.stages.prune import models, nets
 
@@ -118,7 +121,7 @@ def test_branches_may_go_as_a_whole() -> None:
 
 
 @pytest.mark.parametrize("kind", [nets.Residual, nets.Branches], ids=lambda kind: kind.__name__)
-def test_a_branch_that_is_gone_says_what_it_said_of_nothing(kind: type[nets.Net]) -> None:
+def test_what_a_branch_that_is_gone_said_of_nothing_is_said_before_it(kind: type[nets.Net]) -> None:
     net = nets.build(kind)
     layout = nets.layout_of(net)
     scores = models.random_scores(layout)
@@ -126,8 +129,15 @@ def test_a_branch_that_is_gone_says_what_it_said_of_nothing(kind: type[nets.Net]
         if not width.branch:
             continue
         silent = copy.deepcopy(net)
+        reader = silent.get_submodule(width.consumers[0].name)
+        end = silent.get_submodule(width.normalisation or width.consumers[0].name)
         with torch.no_grad():
-            silent.get_submodule(width.consumers[0].name).weight.zero_()
+            reader.weight.zero_()
+            constant = reader(torch.zeros(1, width.size, 1, 1))
+            constant = (constant if end is reader else end(constant)).flatten()
+            silent.get_submodule(width.sayers[0]).bias += constant
+            (end.bias if end is reader else end.weight).zero_()
+            end.bias.zero_()
         smaller = pruned(net, layout, {width.name: 0, "stem.0": 8}, scores)
         half = pruned(silent, layout, {"stem.0": 8}, scores)
         torch.testing.assert_close(nets.answers(smaller), nets.answers(half))
@@ -151,6 +161,22 @@ def test_a_net_without_branches_trains_and_is_cut_further(kind: type[nets.Net]) 
     layout = nets.layout_of(net)
     halved = pruned(net, layout, {"stem.0": 8}, models.random_scores(layout))
     assert halved.classifier.in_features == 8
+
+
+def test_who_says_the_constants_of_branches() -> None:
+    widths = {width.name: width.sayers for width in nets.layout_of(nets.build(nets.Branches)).widths}
+    assert widths == {"stem.0": (), "one.0.0": ("stem.1",), "two.0.0": ("one.2", "stem.1")}
+
+
+def test_an_export_holds_nothing_of_branches_that_are_gone(tmp_path: Path) -> None:
+    net = nets.build(nets.Branches)
+    layout = nets.layout_of(net)
+    gone = {width.name: 0 for width in layout.widths if width.branch}
+    net = pruned(net, layout, gone, models.random_scores(layout))
+    inputs, names = nets.inputs(), {"x": {0: "batch"}}
+    program = convert(Graph("model", net, inputs, names, ("logits",)), opset=20)
+    kinds = [node.op_type for node in program.graph]
+    assert "Add" not in kinds and kinds.count("Relu") == kinds.count("Conv") == 1
 
 
 def test_units_that_say_nothing_are_worth_nothing() -> None:
