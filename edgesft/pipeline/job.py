@@ -198,6 +198,8 @@ class Job:
                 recipe["model"]["weights"] = str(found.weights.absolute())
         elif isinstance(model, OnnxSpec):
             recipe["model"]["onnx"] = str(files.place(model.onnx, self.base).absolute())
+            if model.processor and (folder := files.place(model.processor, self.base)).is_dir():
+                recipe["model"]["processor"] = str(folder.absolute())
         for place in (recipe, *recipe["stages"]):
             for name in ("model", "teacher"):
                 if (folder := files.place(str(place.get(name)), self.base)).is_dir():

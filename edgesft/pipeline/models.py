@@ -96,7 +96,7 @@ class Maker:
         def build(out: Path, work: Path) -> None:
             (out / MODEL).mkdir()
             save_companions(job.processor, job.contract, out / MODEL)
-            install(model, job.task, job.processor, job.validation, out / MODEL / "model.onnx")
+            install(model, job.task, job.processor, job.contract, job.validation, out / MODEL / "model.onnx")
 
         return Artefact("onnx", job.store.make(digest, build) / MODEL, digest)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import inspect
+import itertools
 import textwrap
 from typing import TYPE_CHECKING, Any
 
@@ -35,7 +36,7 @@ def _described(cls: type[BaseModel]) -> dict[str, str]:
     found: dict[str, str] = {}
     for base in reversed([each for each in cls.__mro__ if issubclass(each, Spec) and each is not Spec]):
         body = ast.parse(textwrap.dedent(inspect.getsource(base))).body[0].body  # type: ignore[attr-defined]
-        for field, below in zip(body, body[1:], strict=False):
+        for field, below in itertools.pairwise(body):
             match field, below:
                 case ast.AnnAssign(target=ast.Name(name)), ast.Expr(ast.Constant(str(text))):
                     found[name] = inspect.cleandoc(text)

@@ -103,6 +103,7 @@ class Streaming(Task, ABC):
     patience: ClassVar[float] = 3.0
     learning_rates: ClassVar[tuple[float, ...]] = (3e-4, 1e-3)
     unpruned: ClassVar[str] = "what goes from frame to frame has the shapes that model.states says"
+    takes_files: ClassVar[bool] = True
     whole: ClassVar[bool]
     """Whether frames follow a sound's end until its last sample's answer is complete."""
 
@@ -252,6 +253,11 @@ class Streaming(Task, ABC):
         inputs = {name: torch.from_numpy(np.concatenate([each[name] for each in requests])) for name in requests[0]}
         outputs = (processor.output, *processor.outputs.values())
         return [Graph("model", module, inputs, {name: {0: "batch"} for name in inputs}, outputs)]
+
+    def names(self, contract: Contract) -> tuple[Sequence[str], Sequence[str]]:
+        """Those of the frame and the states, which are the model's own."""
+        options, back = contract.options, self.fed_back(contract)
+        return (options[INPUT], *back), (options[OUTPUT], *back.values())
 
     def requests(self, examples: Sequence[Example], processor: Cutting) -> list[Batch]:
         """One frame of each sound, from anywhere in it."""
