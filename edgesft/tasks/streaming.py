@@ -232,7 +232,7 @@ class Streaming(Task, ABC):
     def preparation(self, contract: Contract) -> dict[str, Any]:
         """Frames of a stream, as they were cut in training."""
         steps = {name: contract.options[name] for name in ("rate", "window", "hop", "taper", "features")}
-        return {"kind": "frames", "columns": [], "input": contract.options[INPUT], **steps}
+        return {"kind": "frames", "columns": ["audio"], "input": contract.options[INPUT], **steps}
 
     def period_ns(self, contract: Contract) -> int:
         """From one frame to the next."""

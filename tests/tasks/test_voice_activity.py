@@ -112,6 +112,7 @@ def test_a_file_of_others_goes_through_the_chain(tmp_path: Path, monkeypatch: py
     assert api.verify(packed.path).holds
     contract = json.loads((tmp_path / "bundle" / "contract.json").read_bytes())
     assert [each["name"] for each in contract["inputs"]] == ["input", "state"] and contract["labels"] == ["speech"]
+    assert contract["preparation"]["columns"] == ["audio"], "what a device calls the sound in a row"
     assert contract["decoding"]["kind"] == "probability" and 0 < contract["decoding"]["threshold"] < 1
 
 
