@@ -104,6 +104,8 @@ class Streaming(Task, ABC):
     learning_rates: ClassVar[tuple[float, ...]] = (3e-4, 1e-3)
     unpruned: ClassVar[str] = "what goes from frame to frame has the shapes that model.states says"
     takes_files: ClassVar[bool] = True
+    heard: ClassVar[str]
+    """Column of a row that the model hears."""
     whole: ClassVar[bool]
     """Whether frames follow a sound's end until its last sample's answer is complete."""
 
@@ -232,7 +234,7 @@ class Streaming(Task, ABC):
     def preparation(self, contract: Contract) -> dict[str, Any]:
         """Frames of a stream, as they were cut in training."""
         steps = {name: contract.options[name] for name in ("rate", "window", "hop", "taper", "features")}
-        return {"kind": "frames", "columns": ["audio"], "input": contract.options[INPUT], **steps}
+        return {"kind": "frames", "columns": [self.heard], "input": contract.options[INPUT], **steps}
 
     def period_ns(self, contract: Contract) -> int:
         """From one frame to the next."""
