@@ -1,7 +1,7 @@
 """How long commands that only look take, beside a process that imports what they cannot do without.
 
-Milliseconds say nothing on a busy machine: both are processor time, taken by turns, the least of a few. The milliseconds
-are what `bench/start.py` takes.
+Milliseconds say nothing on a busy machine: both are processor time, taken by turns, the least of a few. Those are for
+`bench/start.py`.
 """
 
 from __future__ import annotations
