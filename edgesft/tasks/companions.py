@@ -22,6 +22,14 @@ BELOW = ("onnx", "model")
 """Folders that the file may lie in, below the one that is named."""
 
 
+def is_file(place: Path) -> bool:
+    """Whether it is an ONNX file, or a folder that has one and no weights that could be trained."""
+    if place.is_dir():
+        here = [file for folder in (place, *(place / name for name in BELOW)) for file in folder.glob(f"*{SUFFIX}")]
+        return bool(here) and not any(place.glob("*.safetensors")) and not any(place.glob("*.bin"))
+    return place.is_file() and place.suffix == SUFFIX
+
+
 def model_file(place: Path) -> Path:
     """The ONNX file of a folder: the one that Olive names, or the only one there.
 
