@@ -38,7 +38,7 @@ def main(options: argparse.Namespace) -> int:
 
 def _commands(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:
     """Name → parser of each command below one, those below it as `baseline update`."""
-    found = {}
+    found = dict[str, argparse.ArgumentParser]()
     for action in parser._actions:
         if isinstance(action, argparse._SubParsersAction):
             for name, each in action.choices.items():

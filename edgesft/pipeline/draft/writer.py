@@ -61,7 +61,7 @@ class Writer:
 
     def _brought(self) -> list[str]:
         """A file of others, and the order of its classes where nothing around it says that."""
-        written = {"onnx": self.path(self._model.written["onnx"])}
+        written: dict[str, Any] = {"onnx": self.path(self._model.written["onnx"])}
         note = "a file that others made: measured, compressed and gated, not trained"
         if self._found.task == "arrays" and self._numbers():
             written["metric"] = "r2"
