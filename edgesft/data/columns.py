@@ -53,17 +53,19 @@ class Columns:
         """
         present: dict[str, None] = {}
         lacking: dict[str, list[int]] = {}
-        count = 0
+        count, alike, without = 0, dict[str, None](), list[str]()
+        taken: list[tuple[str, str]] = []
         for count, row in enumerate(rows, 1):
-            present.update(dict.fromkeys(row))
-            lacks = [role for role in self.roles if self.of(role) not in row]
-            if self.group is not None and row.get(self.group) is None:
-                lacks.append(GROUP)
-            for role in lacks:
+            if row.keys() != alike.keys() or count == 1:  # Most rows have the columns of the one before.
+                alike = dict.fromkeys(row)
+                present.update(alike)
+                without = [role for role in self.roles if self.of(role) not in row]
+                taken = [(role, self.of(role)) for role in (*self.roles, *self.optional) if self.of(role) in row]
+            ungrouped = self.group is not None and row.get(self.group) is None
+            for role in [*without, GROUP] if ungrouped else without:
                 lacking.setdefault(role, [0, count])[0] += 1
             if not lacking:
-                found = {role: row[self.of(role)] for role in self.roles}
-                found |= {role: row[self.of(role)] for role in self.optional if self.of(role) in row}
+                found = {role: row[column] for role, column in taken}
                 yield found if self.group is None else {**found, GROUP: row[self.group]}
         if lacking:
             order = [role for role in (*self.roles, GROUP) if role in lacking]

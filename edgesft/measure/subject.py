@@ -6,14 +6,16 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from edgesft.measure.devices import HERE, Device
 from edgesft.measure.driver import TIMEOUT_SECONDS, Agent, Loaded
 from edgesft.measure.inputs import Requests
-from edgesft.measure.pipelines import PipelineSource
 from edgesft.measure.schedule import fitting
 from edgesft.spec.profile import ProviderSpec
+
+if TYPE_CHECKING:
+    from edgesft.measure.pipelines import PipelineSource
 
 Start = tuple[Loaded, int]
 """What loading told, and nanoseconds of the first inference."""

@@ -26,6 +26,7 @@ from edgesft.spec.training import REPORTERS, ResolvedTraining, TrainingSpec
 from edgesft.store.store import Store
 from edgesft.tasks import registry, source
 from edgesft.tasks.base import PARTICULAR, Task
+from edgesft.tasks.brought import Brought
 
 
 @dataclass(frozen=True)
@@ -276,6 +277,9 @@ def _source_problems(
 ) -> list[Problem]:
     try:
         place = source.resolve(text, base)
+        if isinstance(place, Brought) and not task.takes_files:
+            hint = "edgesft bench and edgesft check measure and gate any ONNX file"
+            return [Problem(f"'model' must not be an ONNX file for the task {task.name}", hint, where)]
         contract = task.contract(rows.train if rows else [], task.implied(place, recipe.data.options()))
         return _placed(task.check_model(place, contract, trust_remote_code=recipe.trust_remote_code), where)
     except InputError as error:

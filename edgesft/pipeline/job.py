@@ -19,9 +19,6 @@ from edgesft.data.splits import Splits
 from edgesft.measure import fingerprint
 from edgesft.measure.agent import CPU
 from edgesft.measure.devices import HERE, Device
-from edgesft.measure.driver import Agent
-from edgesft.measure.measurement import untimed
-from edgesft.measure.model.tiny import tiny_model
 from edgesft.pipeline.check import Checked
 from edgesft.pipeline.plan import export_settings, training
 from edgesft.progress import Progress
@@ -198,6 +195,8 @@ class Job:
                 recipe["model"]["weights"] = str(found.weights.absolute())
         elif isinstance(model, OnnxSpec):
             recipe["model"]["onnx"] = str(files.place(model.onnx, self.base).absolute())
+            if model.processor and (folder := files.place(model.processor, self.base)).is_dir():
+                recipe["model"]["processor"] = str(folder.absolute())
         for place in (recipe, *recipe["stages"]):
             for name in ("model", "teacher"):
                 if (folder := files.place(str(place.get(name)), self.base)).is_dir():
@@ -222,6 +221,8 @@ class Job:
         """
         if self.device is HERE:
             return self.machine
+        from edgesft.measure.driver import Agent
+
         with Agent(device=self.device) as agent:
             return dict(agent.info()["machine"])
 
@@ -234,6 +235,10 @@ class Job:
         """
         if self.device is HERE and self.profile.providers[0].name == CPU:
             return None
+        from edgesft.measure.driver import Agent
+        from edgesft.measure.measurement import untimed
+        from edgesft.measure.model.tiny import tiny_model
+
         with tempfile.TemporaryDirectory() as folder:
             probe = Path(folder) / "probe.onnx"
             probe.write_bytes(tiny_model())

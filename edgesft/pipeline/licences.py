@@ -56,9 +56,9 @@ def licences(recipe: Mapping[str, Any]) -> list[dict[str, str | None]]:
 
 def _names(value: Any) -> Iterator[str]:
     if isinstance(value, Mapping):
-        # A factory's weights are what has terms; its arguments and losses are settings.
-        values = [value.get("weights")] if "factory" in value else value.values()
-        for each in values:
+        # A factory's weights are what has terms, or a file of others; arguments, losses and names are settings.
+        own = [value.get("weights")] if "factory" in value else [value["onnx"]] if "onnx" in value else value.values()
+        for each in own:
             yield from _names(each)
     elif isinstance(value, str):
         yield value

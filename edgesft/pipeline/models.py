@@ -14,12 +14,9 @@ from edgesft.measure.saturation import saturates
 from edgesft.pipeline import costs
 from edgesft.pipeline.job import Job
 from edgesft.pipeline.plan import Step, export_settings
-from edgesft.pipeline.rows import Measurer
 from edgesft.spec.training import UNKEYED, ResolvedTraining
 from edgesft.stages.artefact import Artefact
 from edgesft.stages.context import StageContext, StageReport
-from edgesft.stages.export import save_companions
-from edgesft.stages.export.installed import install
 from edgesft.stages.registry import KINDS
 from edgesft.store.keys import key
 from edgesft.tasks.base import Example
@@ -94,9 +91,12 @@ class Maker:
         job = self._job
 
         def build(out: Path, work: Path) -> None:
+            from edgesft.stages.export import save_companions
+            from edgesft.stages.export.installed import install
+
             (out / MODEL).mkdir()
             save_companions(job.processor, job.contract, out / MODEL)
-            install(model, job.task, job.processor, job.validation, out / MODEL / "model.onnx")
+            install(model, job.task, job.processor, job.contract, job.validation, out / MODEL / "model.onnx")
 
         return Artefact("onnx", job.store.make(digest, build) / MODEL, digest)
 
@@ -189,6 +189,8 @@ class Maker:
             reference: The fine-tuned original as ONNX once there is one.
         """
         job = self._job.reading(source)
+        from edgesft.pipeline.rows import Measurer  # Whoever only plans need not load what measures.
+
         measurer = Measurer(job)
 
         def encoded_by(processor: Any) -> Sequence[Example]:

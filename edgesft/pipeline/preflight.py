@@ -84,7 +84,7 @@ def _rehearse(job: Job) -> None:
     if isinstance(job.model, Brought):
         with tempfile.TemporaryDirectory() as folder:
             # Makes it as the run will, and so proves that it answers the first rows.
-            install(job.model, job.task, job.processor, job.train[:ROWS], Path(folder) / "model.onnx")
+            install(job.model, job.task, job.processor, job.contract, job.train[:ROWS], Path(folder) / "model.onnx")
             _rehearse_quantizing(job, Path(folder) / "model.onnx")
         return
     import torch

@@ -64,6 +64,7 @@ class Wanted:
         longest: Longest input in tokens, or None where rows have one shape.
         reference: The float model; None where it is not to be had.
         runtime: Least version of ONNX Runtime.
+        memory_bytes: What the run's model took beyond the runtime, as measured; 0 where it was not.
     """
 
     kinds: Sequence[str]
@@ -74,6 +75,7 @@ class Wanted:
     longest: int | None = None
     reference: Path | None = None
     runtime: str = LEAST_RUNTIME
+    memory_bytes: int = 0
 
 
 def make(wanted: Wanted, out: Path, work: Path, say: Callable[[str], None]) -> Models:
@@ -86,7 +88,8 @@ def make(wanted: Wanted, out: Path, work: Path, say: Callable[[str], None]) -> M
         say: Tells the person what goes on.
     """
     found, file = Models(), inspect(wanted.model)
-    _add(found, wanted, out, wanted.precision, file, "onnx", _takers(wanted.precision, static=False))
+    takers = _takers(wanted.precision, static=False)
+    _add(found, wanted, out, wanted.precision, file, "onnx", takers, memory_bytes=wanted.memory_bytes)
     if "static" in wanted.kinds:
         _left(found, "static", lambda: _static(found, wanted, file, out, work, say))
     if "context" in wanted.kinds:
@@ -118,6 +121,7 @@ def _add(
     precision: str | None = None,
     fixed: Mapping[str, Any] | None = None,
     architectures: Sequence[str] = (),
+    memory_bytes: int = 0,
 ) -> None:
     """Copies a model into the bundle and lists it."""
     places = []
@@ -137,6 +141,7 @@ def _add(
         providers=tuple(providers),
         runtime=wanted.runtime,
         architectures=tuple(architectures),
+        memory_bytes=memory_bytes,
         static=fixed is not None or not _free(out / places[0], form),
         fixed=fixed or {},
     )

@@ -25,6 +25,7 @@ from edgesft.ship.variant import NAME, VERSION, Variant
 from edgesft.stages.artefact import CONTRACT
 from edgesft.store.disk import guarded
 from edgesft.store.store import Store
+from edgesft.tasks.brought import Brought
 
 SUFFIX = f"-bundle{seal.ARCHIVE}"
 
@@ -159,7 +160,8 @@ def _fill(order: Order, given: _Given, out: Path, work: Path, progress: Progress
         raise RefusedError(apart)
     real = rows.given_rows(order.inputs, told, order.rows) if order.inputs else None
     real = real or rows.chosen(job, given.contract, given.folder, order.rows)
-    precision = [row for row in given.results["stages"] if row["kept"]][-1]["precision"]
+    last = [row for row in given.results["stages"] if row["kept"]][-1]
+    precision = last["precision"]
     wanted = models.Wanted(
         kinds=order.variants,
         model=given.model,
@@ -169,6 +171,7 @@ def _fill(order: Order, given: _Given, out: Path, work: Path, progress: Progress
         longest=rows.longest(job.task, given.contract),
         reference=lineages.reference(given.results, job.store.root) if "fp32" in order.variants else None,
         runtime=order.runtime,
+        memory_bytes=_memory(last.get("measurement") or {}),
     )
     made = models.make(wanted, out, work, progress.say)
     _processor(given, {given.model.name, *told.outside}, out)
@@ -183,12 +186,19 @@ def _fill(order: Order, given: _Given, out: Path, work: Path, progress: Progress
     return seal.seal(out, name, order.version, made.variants, order.signer), made.left_out
 
 
+def _memory(measured: Mapping[str, Any]) -> int:
+    """What a process took more at its most than before it loaded the model; 0 where that is not known."""
+    peak, before = measured.get("peak_memory_bytes"), measured.get("baseline_memory_bytes")
+    return max(0, peak - before) if peak and before else 0
+
+
 def _base(job: Job) -> Path | None:
     """Folder of the base model, whose terms lie in it; None where it is not on this machine any more."""
     try:
-        return job.model if isinstance(job.model, Path) else None
+        model = job.model
     except InputError:
         return None
+    return model.folder if isinstance(model, Brought) else model if isinstance(model, Path) else None
 
 
 def _receipt(

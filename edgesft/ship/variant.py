@@ -74,7 +74,7 @@ class Variant:
         providers: Execution providers that it is for, or `*`.
         runtime: Least version of ONNX Runtime.
         architectures: Of the processors that it is for; empty for all.
-        memory_bytes: Least memory that the application may use; 0 where it does not matter.
+        memory_bytes: Least memory that the application may use, as measured; 0 where it was not.
         static: Whether no axis is free.
         fixed: Axes that were free, as `edgesft.fixed` in the file's metadata has them; empty where none was.
     """

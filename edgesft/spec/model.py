@@ -37,11 +37,19 @@ class OnnxSpec(Spec):
     """A model that others made, as an ONNX file: measured, compressed further and gated, but not trained."""
 
     onnx: str
-    """The file."""
+    """The file, or the folder that has it, such as what Olive or Optimum wrote."""
     states: dict[str, str] = {}
     """Input → output that becomes its value at the next inference."""
     constants: dict[str, int | float | bool | list[int] | list[float]] = {}
     """Input → what it always is, such as a rate; it is built into the file."""
+    names: dict[str, str] = {}
+    """What an input or an output is called here → in the file, where that is not the same: `{logits: scores}`."""
+    labels: tuple[str, ...] = ()
+    """Classes in the order of the file's scores; by default those that a configuration beside the file names."""
+    processor: str | None = None
+    """Where its tokenizer or its like is: a folder, hub id or `pkg://package/path`; by default around the file."""
+    metric: str = "accuracy"
+    """Of arrays: accuracy, r2, or `module:function` of (predictions, references) with a result in [0, 1]."""
 
 
 ModelSpec = str | FactorySpec | OnnxSpec

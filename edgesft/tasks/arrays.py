@@ -12,11 +12,12 @@ import numpy as np
 from edgesft.data import checks
 from edgesft.data.files import place
 from edgesft.errors import InputError, Problem
-from edgesft.spec.model import FactorySpec
+from edgesft.spec.model import FactorySpec, OnnxSpec
 from edgesft.spec.training import ResolvedTraining
-from edgesft.tasks import calibration, distortion, evaluation, factory, metrics
+from edgesft.tasks import brought, calibration, distortion, evaluation, factory, metrics
 from edgesft.tasks.base import Batch, Contract, Example, Graph, Row, Run, Task
-from edgesft.tasks.classes import known, scored
+from edgesft.tasks.brought import Brought
+from edgesft.tasks.classes import known, named, scored
 from edgesft.tasks.factory import Factory
 from edgesft.tasks.source import Source
 
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
     from edgesft.spec.recipe import RecipeSpec
 
-LABELS = "labels"
+LABELS, LOGITS = "labels", "logits"
 
 NOISE = ("mixup", "flip", "shift")
 LOSSES = ("cross_entropy", "mse", "l1", "huber")
@@ -51,6 +52,7 @@ class Arrays(Task):
     max_grad_norm: ClassVar[float] = 100.0  # those of convolutional nets are larger than 1 all along
     patience: ClassVar[float] = 3.0
     by_row: ClassVar[bool] = True
+    takes_files: ClassVar[bool] = True
     learning_rates: ClassVar[tuple[float, ...]] = (3e-4, 1e-3, 3e-3)
 
     def __init__(
@@ -74,6 +76,8 @@ class Arrays(Task):
     def of_recipe(cls, recipe: RecipeSpec, base: Path) -> Self:
         """With the inputs, loss and metric of the recipe's model."""
         model = recipe.model
+        if isinstance(model, OnnxSpec):
+            return cls(brought.resolve(model, base).feeds, "auto", model.metric, base.absolute())
         if not isinstance(model, FactorySpec):
             return cls()
         path = place(model.path, base) if model.path else base
@@ -129,23 +133,26 @@ class Arrays(Task):
     def contract(self, train: Sequence[Row], options: Mapping[str, Any]) -> Contract:
         """Labels where they are classes; shapes and types of the inputs; how answers are scored."""
         classes = self._of_classes(train)
-        labels = checks.ordered({checks.label_name(row["label"]) for row in train}) if classes and train else ()
+        labels = named({checks.label_name(row["label"]) for row in train}, options) if classes and train else ()
         arrays = {name: _array(train[0][name]) for name in self.inputs} if train else {}
         told = {name: {"shape": list(each.shape), "dtype": str(each.dtype)} for name, each in arrays.items()}
         options = {"inputs": told, "metric": self._metric}
         # Where a function lies is told only where there is one: it is a path of this machine.
-        return Contract(
-            self.name, tuple(labels), {**options, **({"path": str(self._path)} if ":" in self._metric else {})}
-        )
+        return Contract(self.name, labels, {**options, **({"path": str(self._path)} if ":" in self._metric else {})})
 
     def check_model(self, source: Source, contract: Contract, *, trust_remote_code: bool = False) -> list[Problem]:
         """A model that no factory makes; a module or weights that are not there."""
+        if isinstance(source, Brought):
+            return source.problems() or source.misfits(*self.names(contract))
         if not isinstance(source, Factory):
-            return [Problem("model: must be {factory: module:function} for the task arrays, got a name", factory.WHERE)]
+            message = "model: must be {factory: module:function} or {onnx: file} for the task arrays, got a name"
+            return [Problem(message, factory.WHERE)]
         return source.problems()
 
     def check_head(self, source: Source, contract: Contract) -> list[Problem]:
-        """Nothing without weights: what a factory gives is the user's to know."""
+        """Of a file of others classes that nobody named; what a factory gives is the user's to know."""
+        if isinstance(source, Brought) and contract.labels:
+            return source.head_problems(contract.labels, LOGITS)
         return []
 
     def load_model(self, source: Source, contract: Contract, *, trust_remote_code: bool = False) -> nn.Module:
@@ -173,7 +180,7 @@ class Arrays(Task):
     def decoding(self, contract: Contract) -> dict[str, Any]:
         """The class with the highest score, or the scores themselves."""
         if not contract.labels:
-            return {"kind": "numbers", "output": "logits"}
+            return {"kind": "numbers", "output": LOGITS}
         heat = contract.options.get(calibration.TEMPERATURE, 1.0)
         return {**scored(contract, "classes", 1), "activation": "softmax", "temperature": heat}
 
@@ -237,7 +244,7 @@ class Arrays(Task):
 
     def logits(self, outputs: Any) -> torch.Tensor:
         """The model's scores, shape [rows, …]."""
-        scores: torch.Tensor = outputs["logits"]
+        scores: torch.Tensor = outputs[LOGITS]
         return scores
 
     def predict(self, run: Run, examples: Sequence[Example], processor: Any, *, batch_size: int = 1) -> np.ndarray:
@@ -246,7 +253,7 @@ class Arrays(Task):
         for start in range(0, len(examples), batch_size):
             batch = self.collate(examples[start : start + batch_size], processor)
             batch.pop(LABELS, None)
-            parts.append(np.asarray(run(batch)["logits"], np.float32))
+            parts.append(np.asarray(run(batch)[LOGITS], np.float32))
         return np.concatenate(parts)
 
     def references(self, examples: Sequence[Example]) -> np.ndarray:
@@ -291,7 +298,11 @@ class Arrays(Task):
         module = model.model if isinstance(model, OwnModel) else model
         batch = self.collate([examples[0], examples[-1]], processor)
         inputs = {name: torch.from_numpy(batch[name]) for name in self.inputs}
-        return [Graph("model", module, inputs, {name: {0: "batch"} for name in inputs}, ("logits",))]
+        return [Graph("model", module, inputs, {name: {0: "batch"} for name in inputs}, (LOGITS,))]
+
+    def names(self, contract: Contract) -> tuple[Sequence[str], Sequence[str]]:
+        """The rows' columns, and the scores."""
+        return self.inputs, (LOGITS,)
 
     def requests(self, examples: Sequence[Example], processor: Any) -> list[Batch]:
         """The inputs of each example with a batch axis of 1."""

@@ -17,6 +17,7 @@ from edgesft.spec.media import AudioSpec
 from edgesft.spec.training import ResolvedTraining
 from edgesft.tasks import checkpoint, distortion, preprocessor
 from edgesft.tasks.base import Batch, Contract, Example, Graph
+from edgesft.tasks.brought import Brought
 from edgesft.tasks.classes import LABELS
 from edgesft.tasks.media import INPUT, MediaClasses
 from edgesft.tasks.source import Source
@@ -111,6 +112,13 @@ class AudioClassification(MediaClasses):
             message = "data.audio.features: must be none for a model of transformers, which reads samples, got mel"
             found.append(Problem(message, "leave it out"))
         return found
+
+    def unlike(self, source: Brought, contract: Contract) -> list[Problem]:
+        """Features that the file is to make: nothing is built into it."""
+        if contract.options.get("in_graph", OUTSIDE) == OUTSIDE:
+            return []
+        message = f"data.audio.in_graph: must be {OUTSIDE} for a file of others, got {contract.options['in_graph']}"
+        return [Problem(message, "features: none where the file itself takes samples")]
 
     def preparation(self, contract: Contract) -> dict[str, Any]:
         """A sound's samples or bands, as they were read in training."""

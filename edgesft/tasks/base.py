@@ -29,6 +29,7 @@ from edgesft.data.media.medium import Medium
 from edgesft.errors import InputError, Problem
 from edgesft.spec.training import NOISE, ResolvedTraining
 from edgesft.tasks import source as source_module
+from edgesft.tasks.brought import Brought
 from edgesft.tasks.source import Source
 
 if TYPE_CHECKING:
@@ -139,6 +140,8 @@ class Task(ABC):
     """Whether an answer takes many requests, a token each, after those that `openings` gives."""
     training: frozenset[str] = frozenset()
     """Training settings of `PARTICULAR` that mean something here."""
+    takes_files: ClassVar[bool] = False
+    """Whether its model may be an ONNX file that others made."""
     medium: ClassVar[Medium | None] = None
     """What the first role is, where its values are files."""
 
@@ -174,7 +177,7 @@ class Task(ABC):
         Raises:
             InputError: They are damaged, or say what cannot be done.
         """
-        return dict(options)
+        return {**options, **(source.options if isinstance(source, Brought) else {})}
 
     def read_alike(self, one: Source, other: Source, options: Mapping[str, Any]) -> bool:
         """Whether two models read their input alike."""
@@ -350,6 +353,10 @@ class Task(ABC):
     @abstractmethod
     def graphs(self, model: nn.Module, processor: Any, examples: Sequence[Example]) -> list[Graph]:
         """What to export, with sample inputs made of real rows."""
+
+    def names(self, contract: Contract) -> tuple[Sequence[str], Sequence[str]]:
+        """What inputs may be called, and all outputs: a file of others gets these names."""
+        raise InputError(f"model: must not be an ONNX file for the task {self.name}", "the model that it was made of")
 
     @abstractmethod
     def requests(self, examples: Sequence[Example], processor: Any) -> list[Batch]:

@@ -32,7 +32,7 @@ TOKENIZERS = (
 )
 """Any one of these holds a tokenizer's vocabulary."""
 
-_UNNAMED = re.compile(r"LABEL_\d+")
+UNNAMED = re.compile(r"LABEL_\d+")
 """What transformers calls a class that nobody named."""
 
 _LFS_POINTER = b"version https://git-lfs"
@@ -48,7 +48,7 @@ def read_config(folder: Path) -> dict[str, Any] | Problem:
     if not path.is_file():
         return Problem(
             f"model: {str(folder)!r} holds no {CONFIG}",
-            "give the folder that transformers' save_pretrained wrote",
+            _instead(folder) or "give the folder that transformers' save_pretrained wrote",
         )
     try:
         config = json.loads(path.read_text("utf-8"))
@@ -76,13 +76,18 @@ def read_json(path: Path) -> dict[str, Any]:
     return said
 
 
+def _instead(folder: Path) -> str | None:
+    """How to name a folder that has an ONNX file and no weights to train."""
+    return f"model: {{onnx: {folder}}}" if any(folder.glob("*.onnx")) else None
+
+
 def weight_problems(folder: Path) -> list[Problem]:
     """Weights that are missing, cut short or not what their name says."""
     files = _weight_files(folder)
     if isinstance(files, Problem):
         return [files]
     if not files and not any(folder.glob("pytorch_model*.bin")):
-        return [Problem(f"model: {str(folder)!r} holds no weights ({WEIGHTS} or {PICKLE})", AGAIN)]
+        return [Problem(f"model: {str(folder)!r} holds no weights ({WEIGHTS} or {PICKLE})", _instead(folder) or AGAIN)]
     return [found for file in files if isinstance(found := tensor_shapes(file), Problem)]
 
 
@@ -190,7 +195,7 @@ def label_problems(folder: Path, labels: Sequence[str], heads: Collection[str]) 
         message = f"{str(folder)!r} must already be fine-tuned for this task, got a model without its head"
         return [Problem(message, "put a finetune stage first, or name a checkpoint that was fine-tuned for it")]
     stored = [str(label) for label in (config.get("id2label") or {}).values()]
-    named = not all(_UNNAMED.fullmatch(label) for label in stored)
+    named = not all(UNNAMED.fullmatch(label) for label in stored)
     if head is None:  # A pickle, which is not opened: only names can tell.
         head = len(stored) == len(labels)
     if head and (not named or set(stored) == set(labels)):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,6 +12,7 @@ from edgesft.data import checks
 from edgesft.errors import InputError, Problem
 from edgesft.tasks import calibration, evaluation, metrics
 from edgesft.tasks.base import Contract, Example, Row, Task
+from edgesft.tasks.brought import CLASSES
 
 if TYPE_CHECKING:
     import torch
@@ -34,9 +35,14 @@ class Classes(Task, ABC):
         """
         return checks.labelled(splits, "label", train)
 
-    def labels(self, train: Sequence[Row]) -> tuple[tuple[str, ...], dict[str, Any]]:
-        """Labels in a stable order (numeric where all are whole numbers), and options of the contract about them."""
-        return tuple(checks.ordered({checks.label_name(row["label"]) for row in train})), {}
+    def labels(self, train: Sequence[Row], options: Mapping[str, Any]) -> tuple[tuple[str, ...], dict[str, Any]]:
+        """Labels in a stable order (numeric where all are whole numbers), and options of the contract about them.
+
+        Args:
+            train: Training rows.
+            options: What the contract is made from.
+        """
+        return named({checks.label_name(row["label"]) for row in train}, options), {}
 
     def labeller(self, contract: Contract) -> Callable[[Row], np.ndarray]:
         """Gives what is learned of a row that has a label: its index, an int64 without axes."""
@@ -89,6 +95,24 @@ class Classes(Task, ABC):
     def unknown(self, predictions: np.ndarray, others: np.ndarray, contract: Contract) -> dict[str, Any]:
         """AUROC, FPR@95, and what the contract's threshold accepts: `calibration.open_world`."""
         return calibration.open_world(predictions, others, contract.options[calibration.ACCEPT])
+
+
+def named(labels: Iterable[str], options: Mapping[str, Any]) -> tuple[str, ...]:
+    """The classes in the order of the scores: as a file of others has them, else in a stable one.
+
+    Args:
+        labels: Of the training rows.
+        options: What a contract is made from.
+
+    Raises:
+        InputError: The file does not have a label of the rows.
+    """
+    seen = set(labels)
+    classes = tuple(options.get(CLASSES) or checks.ordered(seen))
+    if strange := checks.ordered(seen - set(classes)):
+        message = f"data.train: labels must be those of the model's file ({checks.listed(classes)}), got {strange[0]!r}"
+        raise InputError(message, "call them alike: in the rows, or in the file's order by model.labels")
+    return classes
 
 
 def scored(contract: Contract, kind: str, axis: int) -> dict[str, Any]:

@@ -14,8 +14,9 @@ from edgesft.data.hashing import identity
 from edgesft.data.media import medium
 from edgesft.errors import InputError, Problem
 from edgesft.spec.base import Spec
-from edgesft.tasks import checkpoint, factory, metrics, pretrained
+from edgesft.tasks import checkpoint, factory, metrics, preprocessor, pretrained
 from edgesft.tasks.base import Batch, Contract, Example, Graph, Row, Run, Task
+from edgesft.tasks.brought import Brought
 from edgesft.tasks.classes import LABELS, Classes
 from edgesft.tasks.factory import Factory
 from edgesft.tasks.source import Source
@@ -117,11 +118,23 @@ class MediaTask(Task, ABC):
         if isinstance(source, Factory):
             return {**options, INPUT: source.inputs[0], role: given}
         folder = local_folder(source)
-        config = checkpoint.read_config(folder)
         own = self._shipped(folder)
         if own is None:
-            own = {} if isinstance(config, Problem) else self.own_options(folder, config, given)
-        return {**options, INPUT: own.pop(INPUT, self.input), role: {**own, **given}}
+            own = self._declared(source, folder, given)
+        rest = source.options if isinstance(source, Brought) else {}
+        return {**options, **rest, INPUT: own.pop(INPUT, self.input), role: {**own, **given}}
+
+    def _declared(self, source: Source, folder: Path, given: Mapping[str, Any]) -> dict[str, Any]:
+        """How a model reads its input, by its own files."""
+        if isinstance(source, Brought):
+            said = {**self.shaped(source), **source.config}
+            return self.own_options(folder, said, given) if said or (folder / preprocessor.FILE).is_file() else {}
+        config = checkpoint.read_config(folder)
+        return {} if isinstance(config, Problem) else self.own_options(folder, config, given)
+
+    def shaped(self, source: Brought) -> dict[str, Any]:
+        """What the input of a file of others tells of how it is read, as a configuration would say it."""
+        return {}
 
     def _shipped(self, folder: Path) -> dict[str, Any] | None:
         """The options of a contract that lies beside the model, where it is one of ours."""
@@ -139,6 +152,8 @@ class MediaTask(Task, ABC):
         """Damaged or missing files, remote code, no head of this kind, another size of the input."""
         if isinstance(source, Factory):
             return [*source.problems(), *_meaningless(source)]
+        if isinstance(source, Brought):
+            return source.problems() or source.misfits(*self.names(contract)) or self.unlike(source, contract)
         folder = local_folder(source)
         config = checkpoint.read_config(folder)
         if isinstance(config, Problem):
@@ -152,10 +167,16 @@ class MediaTask(Task, ABC):
             return [Problem(message, f"{self.advice}; or a model of your own: {factory.WHERE}")]
         return [*checkpoint.weight_problems(folder), *self.misfits(config, contract)]
 
+    def unlike(self, source: Brought, contract: Contract) -> list[Problem]:
+        """Why a file of others cannot take what the contract's options make."""
+        return []
+
     def check_head(self, source: Source, contract: Contract) -> list[Problem]:
         """A checkpoint without this task's head, or with one for other labels; what a factory gives is not known."""
         if isinstance(source, Factory):
             return []
+        if isinstance(source, Brought):
+            return source.head_problems(contract.labels, self.outputs[0])
         return checkpoint.label_problems(local_folder(source), contract.labels, self.head)
 
     def load_model(self, source: Source, contract: Contract, *, trust_remote_code: bool = False) -> nn.Module:
@@ -218,6 +239,10 @@ class MediaTask(Task, ABC):
         inputs = {name: torch.from_numpy(value) for name, value in sent.items()}
         return [Graph("model", module, inputs, {processor.input: {0: "batch"}}, self.outputs)]
 
+    def names(self, contract: Contract) -> tuple[Sequence[str], Sequence[str]]:
+        """The one input, and the head's outputs."""
+        return (contract.options[INPUT],), self.outputs
+
     def requests(self, examples: Sequence[Example], processor: Reading) -> list[Batch]:
         """The input of each example with a batch axis of 1."""
         return [self._sent([example], processor) for example in examples]
@@ -231,6 +256,7 @@ class MediaClasses(MediaTask, Classes):
     """A label for a picture or a sound."""
 
     metrics: tuple[str, ...] = (*Classes.metrics, "top5")
+    takes_files: ClassVar[bool] = True
 
     def check(self, splits: Mapping[str, Sequence[Row]], options: Mapping[str, Any] | None = None) -> list[Problem]:
         """Empty splits; bad, single or unseen labels. What files hold was looked at when the rows were read."""
@@ -251,7 +277,7 @@ class MediaClasses(MediaTask, Classes):
 
     def contract(self, train: Sequence[Row], options: Mapping[str, Any]) -> Contract:
         """Labels, and how files are read."""
-        labels, said = self.labels(train)
+        labels, said = self.labels(train, options)
         given = options.get(self.medium.role, {})
         return Contract(self.name, labels, {INPUT: options.get(INPUT, self.input), **self.settled(given), **said})
 

@@ -34,6 +34,7 @@ class Heads(Classes, ABC):
     row teaches its own head alone. Training draws rows of each head as the setting `sampling` says.
     """
 
+    takes_files: ClassVar[bool] = False
     by_row: ClassVar[bool] = False
     metrics: tuple[str, ...] = ("accuracy", "accuracy_lowest", "f1_macro")
 
@@ -53,7 +54,7 @@ class Heads(Classes, ABC):
                     found.append(Problem(message, f"the heads are {checks.listed(train)}"))
         return found
 
-    def labels(self, train: Sequence[Row]) -> tuple[tuple[str, ...], dict[str, Any]]:
+    def labels(self, train: Sequence[Row], options: Mapping[str, Any]) -> tuple[tuple[str, ...], dict[str, Any]]:
         """Labels as `head/label`, head by head in the order of the rows; under `heads` how many each has."""
         found: dict[str, set[str]] = {}
         for row in train:

@@ -17,6 +17,7 @@ from edgesft.errors import Problem
 from edgesft.spec.media import ImageSpec
 from edgesft.tasks import distortion, preprocessor
 from edgesft.tasks.base import Contract
+from edgesft.tasks.brought import Brought
 from edgesft.tasks.media import INPUT, MediaTask
 
 FEED = {"layout": "NCHW", "dtype": "float32"}
@@ -114,6 +115,27 @@ class PictureTask(MediaTask, ABC):
                 message = f"data.image: must give pictures of {sides}, the one size of this model, got {got}"
                 found.append(Problem(message, f"data.image.resize={sides}"))
         return found
+
+    def shaped(self, source: Brought) -> dict[str, Any]:
+        """Channels and size, where the file says them."""
+        axes = source.inputs[source.called([self.input], [])[self.input]]
+        _, channels, height, width = axes if len(axes) == len(FEED["layout"]) else (None,) * 4
+        said = {"num_channels": channels} if channels else {}
+        return {**said, **({"image_size": [height, width]} if height and width else {})}
+
+    def unlike(self, source: Brought, contract: Contract) -> list[Problem]:
+        """Another layout than ours, other channels, another size."""
+        name = contract.options[INPUT]
+        axes = source.inputs[source.called([name], [])[name]]
+        size = contract.options["crop"] or contract.options["resize"]
+        sides = size if isinstance(size, list) else [None, None]
+        fed = (1 if contract.options["colour"] == "L" else 3, *sides)
+        if len(axes) == 1 + len(fed) and not any(
+            one and other and one != other for one, other in zip(axes[1:], fed, strict=True)
+        ):
+            return []
+        message = f"model: must take pictures of [rows, channels, height, width] as data.image makes them, {list(fed)}"
+        return [Problem(f"{message}; got {[axis or 'any' for axis in axes]}", "data.image={resize: [height, width]}")]
 
     def preparation(self, contract: Contract) -> dict[str, Any]:
         """A picture's pixels, as they were read in training."""

@@ -37,6 +37,7 @@ class QuestionAnswering(TextTask):
     name: ClassVar[str] = "question-answering"
     roles: tuple[str, ...] = ("context", "question", "answers")
     metrics: tuple[str, ...] = ("f1", "exact_match")
+    takes_files: ClassVar[bool] = True
     kind: ClassVar[str] = "question-answering"
     heads: ClassVar[str] = "MODEL_FOR_QUESTION_ANSWERING_MAPPING_NAMES"
     outputs: ClassVar[tuple[str, ...]] = ("start_logits", "end_logits")

@@ -59,7 +59,7 @@ def resolve(source: ModelSpec, base: Path = Path()) -> Source:
     if isinstance(source, FactorySpec):
         return factory.resolve(source, base)
     if isinstance(source, OnnxSpec):
-        return brought.resolve(source, base)
+        return brought.resolve(source, base, folder(resolve(source.processor, base)) if source.processor else None)
     if source.startswith(PACKAGE):
         return _in_package(source)
     path = files.place(source, base)
@@ -91,8 +91,7 @@ def folder(source: Source) -> Path:
         message = f"model: must be a folder, a hub id or pkg://package/path for this task, got {source.name!r}"
         raise InputError(message, "task: arrays, for a model of your own")
     if isinstance(source, Brought):
-        message = f"model: must be a folder, a hub id or pkg://package/path for this task, got '{source.path}'"
-        raise InputError(message, "edgesft bench and edgesft check measure and gate any ONNX file")
+        return source.folder
     resolved = resolve(source)
     return resolved if isinstance(resolved, Path) else _from_hub(str(resolved))
 

@@ -35,6 +35,7 @@ class SpeechEnhancement(Streaming):
     metrics: tuple[str, ...] = ("si_sdr", "si_sdr_gain", "stoi")
     training: frozenset[str] = frozenset(("snr",))
     medium = Recordings()
+    heard: ClassVar[str] = "noisy"
     whole: ClassVar[bool] = True
 
     def check(self, splits: Mapping[str, Sequence[Row]], options: Mapping[str, Any] | None = None) -> list[Problem]:

@@ -103,6 +103,9 @@ class Streaming(Task, ABC):
     patience: ClassVar[float] = 3.0
     learning_rates: ClassVar[tuple[float, ...]] = (3e-4, 1e-3)
     unpruned: ClassVar[str] = "what goes from frame to frame has the shapes that model.states says"
+    takes_files: ClassVar[bool] = True
+    heard: ClassVar[str]
+    """Column of a row that the model hears."""
     whole: ClassVar[bool]
     """Whether frames follow a sound's end until its last sample's answer is complete."""
 
@@ -231,7 +234,7 @@ class Streaming(Task, ABC):
     def preparation(self, contract: Contract) -> dict[str, Any]:
         """Frames of a stream, as they were cut in training."""
         steps = {name: contract.options[name] for name in ("rate", "window", "hop", "taper", "features")}
-        return {"kind": "frames", "columns": [], "input": contract.options[INPUT], **steps}
+        return {"kind": "frames", "columns": [self.heard], "input": contract.options[INPUT], **steps}
 
     def period_ns(self, contract: Contract) -> int:
         """From one frame to the next."""
@@ -252,6 +255,11 @@ class Streaming(Task, ABC):
         inputs = {name: torch.from_numpy(np.concatenate([each[name] for each in requests])) for name in requests[0]}
         outputs = (processor.output, *processor.outputs.values())
         return [Graph("model", module, inputs, {name: {0: "batch"} for name in inputs}, outputs)]
+
+    def names(self, contract: Contract) -> tuple[Sequence[str], Sequence[str]]:
+        """Those of the frame and the states, which are the model's own."""
+        options, back = contract.options, self.fed_back(contract)
+        return (options[INPUT], *back), (options[OUTPUT], *back.values())
 
     def requests(self, examples: Sequence[Example], processor: Cutting) -> list[Batch]:
         """One frame of each sound, from anywhere in it."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -12,6 +13,7 @@ from edgesft.errors import InputError, Problem
 from edgesft.spec.training import NOISE, ResolvedTraining
 from edgesft.tasks import augmentation, checkpoint, pretrained
 from edgesft.tasks.base import Batch, Contract, Example, Graph, Run, Task
+from edgesft.tasks.brought import Brought
 from edgesft.tasks.source import Source
 from edgesft.tasks.source import folder as local_folder
 
@@ -49,22 +51,14 @@ class TextTask(Task):
     def check_model(self, source: Source, contract: Contract, *, trust_remote_code: bool = False) -> list[Problem]:
         """Damaged or missing files, remote code, no head of this kind, inputs longer than the model takes."""
         folder = local_folder(source)
-        config = checkpoint.read_config(folder)
+        config = source.config if isinstance(source, Brought) else checkpoint.read_config(folder)
         if isinstance(config, Problem):
             return [config]
-        remote = checkpoint.remote_code_problem(config, trusted=trust_remote_code)
-        found = [*checkpoint.weight_problems(folder), *checkpoint.tokenizer_problems(folder, config)]
-        model_type = config.get("model_type")
-        if remote:
-            found.append(remote)
-        elif model_type not in checkpoint.heads(self.heads):
-            head = self.kind.replace("text-", "sequence-")
-            found.append(
-                Problem(
-                    f"model: must have a {head} head in transformers, got model_type {model_type!r}",
-                    self.suits,
-                )
-            )
+        found = checkpoint.tokenizer_problems(folder, config)
+        if isinstance(source, Brought):
+            found += source.problems() or source.misfits(*self.names(contract))
+        else:
+            found += self._own_problems(folder, config, trusted=trust_remote_code)
         limit, asked = checkpoint.longest_input(folder, config), contract.options["max_length"]
         if isinstance(limit, Problem):
             found.append(limit)
@@ -77,8 +71,22 @@ class TextTask(Task):
             )
         return found
 
+    def _own_problems(self, folder: Path, config: Mapping[str, Any], *, trusted: bool) -> list[Problem]:
+        """What is wrong with a checkpoint's weights, or its kind."""
+        found = checkpoint.weight_problems(folder)
+        model_type = config.get("model_type")
+        if remote := checkpoint.remote_code_problem(config, trusted=trusted):
+            found.append(remote)
+        elif model_type not in checkpoint.heads(self.heads):
+            head = self.kind.replace("text-", "sequence-")
+            message = f"model: must have a {head} head in transformers, got model_type {model_type!r}"
+            found.append(Problem(message, self.suits))
+        return found
+
     def check_head(self, source: Source, contract: Contract) -> list[Problem]:
         """A checkpoint without this task's head, or with one for other labels."""
+        if isinstance(source, Brought):
+            return source.head_problems(contract.labels, self.outputs[0])
         return checkpoint.label_problems(local_folder(source), contract.labels, self.head)
 
     def load_model(self, source: Source, contract: Contract, *, trust_remote_code: bool = False) -> nn.Module:
@@ -99,17 +107,20 @@ class TextTask(Task):
 
             # An unset trust_remote_code makes transformers ask on stdin.
             tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
-            accepted = pretrained.accepted_inputs(folder, checkpoint.heads(self.heads))
-        names = (
-            tokenizer.model_input_names
-            if accepted is None
-            else [name for name in tokenizer.model_input_names if name in accepted]
-        )
+            names = self._taken(source, contract, tokenizer.model_input_names)
         if tokenizer.pad_token_id is None:
             raise InputError("model: its tokenizer must have a padding token, got none", "choose an encoder")
         # init_kwargs is what save_pretrained writes, so that a saved folder without config.json still knows.
         tokenizer.model_input_names = tokenizer.init_kwargs["model_input_names"] = list(names)
         return tokenizer
+
+    def _taken(self, source: Source, contract: Contract, made: Sequence[str]) -> list[str]:
+        """The inputs that a model takes: of those that its tokenizer makes; of a file of others all that it names."""
+        if isinstance(source, Brought):
+            called = source.called(*self.names(contract))
+            return [name for name in INPUTS if name in called]
+        accepted = pretrained.accepted_inputs(local_folder(source), checkpoint.heads(self.heads))
+        return [name for name in made if accepted is None or name in accepted]
 
     def preparation(self, contract: Contract) -> dict[str, Any]:
         """A text's tokens, cut to the longest input."""
@@ -191,6 +202,10 @@ class TextTask(Task):
         inputs = {name: torch.from_numpy(batch[name]) for name in INPUTS if name in batch and name in taken}
         dynamic = {name: {0: "batch", 1: "sequence"} for name in inputs}
         return [Graph("model", model, inputs, dynamic, self.outputs)]
+
+    def names(self, contract: Contract) -> tuple[Sequence[str], Sequence[str]]:
+        """What tokenizers make, and the head's outputs."""
+        return INPUTS, self.outputs
 
     def requests(self, examples: Sequence[Example], processor: Any) -> list[Batch]:
         """The inputs of each example with a batch axis of 1."""

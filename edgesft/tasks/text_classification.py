@@ -20,6 +20,7 @@ class TextClassification(Classes, TextTask):
     name: ClassVar[str] = "text-classification"
     roles: tuple[str, ...] = ("text", "label")
     training: frozenset[str] = TextTask.training | {"class_weights"}
+    takes_files: ClassVar[bool] = True
     kind: ClassVar[str] = "text-classification"
     heads: ClassVar[str] = "MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING_NAMES"
 
@@ -37,7 +38,7 @@ class TextClassification(Classes, TextTask):
 
     def contract(self, train: Sequence[Row], options: Mapping[str, Any]) -> Contract:
         """Labels and the longest input in tokens."""
-        labels, said = self.labels(train)
+        labels, said = self.labels(train, options)
         return Contract(self.name, labels, {"max_length": int(options["max_length"]), **said})
 
     def encode(self, rows: Sequence[Row], processor: Any, contract: Contract) -> list[Example]:

@@ -11,7 +11,7 @@ from edgesft.data import checks
 from edgesft.errors import Problem
 from edgesft.tasks import entities, evaluation
 from edgesft.tasks.base import Contract, Example, Row, Run
-from edgesft.tasks.classes import known, scored
+from edgesft.tasks.classes import known, named, scored
 from edgesft.tasks.text import IGNORED, LABELS, TextTask, tokens_of
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ class TokenClassification(TextTask):
     roles: tuple[str, ...] = ("tokens", "tags")
     metrics: tuple[str, ...] = ("f1", "precision", "recall", "accuracy")
     training: frozenset[str] = TextTask.training | {"class_weights"}
+    takes_files: ClassVar[bool] = True
     kind: ClassVar[str] = "token-classification"
     heads: ClassVar[str] = "MODEL_FOR_TOKEN_CLASSIFICATION_MAPPING_NAMES"
     by_token: ClassVar[bool] = True
@@ -47,8 +48,8 @@ class TokenClassification(TextTask):
 
     def contract(self, train: Sequence[Row], options: Mapping[str, Any]) -> Contract:
         """Tags in a stable order and the longest input in tokens."""
-        tags = checks.ordered({tag for row in train for tag in words(row["tags"])})
-        return Contract(self.name, tuple(tags), {"max_length": int(options["max_length"])})
+        tags = named({tag for row in train for tag in words(row["tags"])}, options)
+        return Contract(self.name, tags, {"max_length": int(options["max_length"])})
 
     def encode(self, rows: Sequence[Row], processor: Any, contract: Contract) -> list[Example]:
         """Tokens of all words, cut to `max_length`; labels of each word's first token, the others `IGNORED`."""

@@ -41,6 +41,7 @@ class VoiceActivity(Streaming):
     metrics: tuple[str, ...] = ("auroc",)
     labels: ClassVar[tuple[str, ...]] = ("speech",)
     medium = Sounds()
+    heard: ClassVar[str] = "audio"
     whole: ClassVar[bool] = False
 
     def check(self, splits: Mapping[str, Sequence[Row]], options: Mapping[str, Any] | None = None) -> list[Problem]:

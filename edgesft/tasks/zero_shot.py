@@ -32,6 +32,7 @@ class ZeroShot(TextClassification):
     """
 
     name: ClassVar[str] = "zero-shot-classification"
+    takes_files: ClassVar[bool] = False
     kind: ClassVar[str] = "feature-extraction"
     heads: ClassVar[str] = "MODEL_MAPPING_NAMES"
     by_row: ClassVar[bool] = False

@@ -17,7 +17,7 @@ import { refused } from "./refused.js";
  * @property {string[]} providers As ONNX Runtime spells them, the best first.
  * @property {string} runtime Version of its ONNX Runtime.
  * @property {string} architecture `x86_64`, `aarch64`, … or "" where that is not known.
- * @property {number | null} memoryBytes What the application may use.
+ * @property {number | null} memoryBytes What the application may still take; null where that is not known.
  */
 
 const ANY = "*";

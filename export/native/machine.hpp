@@ -189,6 +189,15 @@ inline std::vector<std::int64_t> numbers(const fs::path& folder, std::string_vie
     return found;
 }
 
+/// Bytes that programs may still take; nothing where the system does not tell.
+inline std::optional<std::int64_t> memory_free(const fs::path& root = "/") {
+#ifdef __APPLE__
+    return static_cast<std::int64_t>(os_proc_available_memory());
+#else
+    return bytes_in(root / "proc/meminfo", "MemAvailable");
+#endif
+}
+
 /// What may slow this machine just now: load average, hottest sensor, fastest core's clock, throttling so far.
 inline Json::Map conditions(const fs::path& root = "/") {
     fs::path cpus = root / "sys/devices/system/cpu";
@@ -200,17 +209,12 @@ inline Json::Map conditions(const fs::path& root = "/") {
         throttles = each + (throttles.is_null() ? 0 : *throttles.as<std::int64_t>());
     }
     std::optional<std::string> load = text_of(root / "proc/loadavg");
-#ifdef __APPLE__
-    std::optional<std::int64_t> memory = static_cast<std::int64_t>(os_proc_available_memory());
-#else
-    std::optional<std::int64_t> memory = bytes_in(root / "proc/meminfo", "MemAvailable");
-#endif
     return {
         {"load", load ? Json(std::strtod(load->c_str(), nullptr)) : Json()},
         {"temperature_mc", most(numbers(root / "sys/class/thermal", "thermal_zone", "temp"))},
         {"frequency_khz", most(numbers(cpus, "cpu", "cpufreq/scaling_cur_freq"))},
         {"throttles", throttles},
-        {"memory_free_bytes", memory},
+        {"memory_free_bytes", memory_free(root)},
     };
 }
 

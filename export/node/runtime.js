@@ -40,7 +40,7 @@ export async function nodeRuntime(provider = "cpu") {
       providers: [PROVIDERS[name]],
       runtime: version,
       architecture: here.architecture,
-      memoryBytes: null,
+      memoryBytes: here.state().memory_free_bytes,
     }),
     session: ({ bundle, variant, threads }) =>
       unpacked(bundle.source, variant.files, (folder) =>

@@ -25,6 +25,7 @@ from edgesft.pipeline.preflight import preflight
 from edgesft.progress import Progress
 from edgesft.store.store import Store
 from tests import tiny
+from tests.tasks import test_brought
 
 NETS = Path(__file__).parents[1] / "tasks" / "nets.py"
 
@@ -283,3 +284,19 @@ def test_empty_answers_take_what_is_usual(tmp_path: Path) -> None:
     wishes, _ = asked(Wishes([]), lambda question: next(said))
     assert wishes.model == "sentence-transformers/all-MiniLM-L6-v2"
     assert wishes.budget == {"latency_ratio": {"p50": 0.5}, "max_drop": 0.01}
+
+
+def test_a_file_of_others_is_compressed_and_not_trained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EDGESFT_STORE", str(tmp_path / "store"))
+    file = test_brought.pictures(tmp_path / "net")
+    pictures(tmp_path)
+    target = tmp_path / "recipe.yaml"
+    made = draft(Wishes((str(tmp_path / "signs"),), model=str(file)), target)
+    recipe = yaml.safe_load(made.text)
+    assert recipe["model"] == {"onnx": "net/net.onnx", "labels": ["lying", "standing"]}
+    assert "EDIT: the labels must stand in the order of the file's scores" in made.text
+    assert [stage["stage"] for stage in recipe["stages"]] == ["optimize", "quantize"]
+    target.write_text(made.text, "utf-8")
+    with pytest.raises(InputError, match="model: must give logits, got probs, features"):
+        check(target)
+    check(target, ["model.names={logits: probs}"])

@@ -62,7 +62,7 @@ CONTRACTS = {
 def test_ways(name: str) -> None:
     task, contract = registry.task(name), CONTRACTS[name]
     before, after = task.preparation(contract), task.decoding(contract)
-    assert before["kind"] in PREPARATIONS and set(before["columns"]) <= set(task.roles)
+    assert before["kind"] in PREPARATIONS and set(before["columns"]) <= {*task.roles, *task.optional}
     assert after["kind"] in DECODINGS
     assert after.get("classes", 0) == (0 if after["kind"] == "probability" else len(contract.labels))
     if before["kind"] in ("image", "audio", "frames"):

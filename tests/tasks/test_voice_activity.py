@@ -112,6 +112,7 @@ def test_a_file_of_others_goes_through_the_chain(tmp_path: Path, monkeypatch: py
     assert api.verify(packed.path).holds
     contract = json.loads((tmp_path / "bundle" / "contract.json").read_bytes())
     assert [each["name"] for each in contract["inputs"]] == ["input", "state"] and contract["labels"] == ["speech"]
+    assert contract["preparation"]["columns"] == ["audio"], "what a device calls the sound in a row"
     assert contract["decoding"]["kind"] == "probability" and 0 < contract["decoding"]["threshold"] < 1
 
 
@@ -124,7 +125,7 @@ def test_installed_it_answers_as_it_did(tmp_path: Path) -> None:
     contract = TASK.contract([], TASK.implied(source, {}))
     processor = TASK.load_processor(source, contract)
     examples = TASK.encode(spoken(2), processor, contract)
-    install(source, TASK, processor, examples, tmp_path / "ours.onnx")
+    install(source, TASK, processor, contract, examples, tmp_path / "ours.onnx")
     graph = onnx.load(str(tmp_path / "ours.onnx")).graph
     assert [value.name for value in graph.input] == ["input", "state"]
     assert "Concat" not in {node.op_type for node in graph.node} and "Cast" not in {node.op_type for node in graph.node}
@@ -168,7 +169,10 @@ def _with_rate(source: brought.Brought) -> brought.Brought:
         (["model.constants={rate: 1}"], "model.constants: must be of input, state, sr, got 'rate'"),
         (["model.onnx=none.onnx"], "none.onnx"),
         (["model=vad.onnx"], "must say what the file is"),
-        (["task=text-classification", "data.columns={text: audio, label: speech}"], "for this task, got"),
+        (
+            ["task=text-classification", "data.columns={text: audio, label: speech}"],
+            "must give logits, got output",
+        ),
         (["stages=[{stage: finetune}]"], "'finetune' must start from a torch model. Got onnx from 'model'"),
         (["stages=[{stage: prune, parameters: 0.5}]"], "'prune' must start from a torch model"),
     ],

@@ -1,6 +1,7 @@
 """Sound in frames, in training and on the device alike: cut, tapered, transformed; answers overlap and are added up.
 
-Also runs on devices: imports nothing of edgesft. Computed in float64, fed as float32.
+Also runs on devices: imports nothing of edgesft. Computed in float64, fed as float32. `export/BUNDLE.md`, "Frames", has
+it in words: `Frames` is of whole sounds, `Framer` and `Adder` are of sound as it comes.
 """
 
 from __future__ import annotations
@@ -116,6 +117,57 @@ class Frames:
         padded = np.pad(self.taper**2, (0, -self.window % self.hop))
         sums = padded.reshape(-1, self.hop).sum(0)
         return bool(np.allclose(sums, self.gain, rtol=1e-9))
+
+
+class Framer:
+    """Makes a frame of each `hop` new samples."""
+
+    def __init__(self, said: Mapping[str, Any]) -> None:
+        """Takes `window`, `hop`, `taper` and `features` of a preparation; nothing was heard before."""
+        self._frames = Frames({**said, "answers": said["features"]})
+        self.hop, self._heard = self._frames.hop, np.zeros(self._frames.window)
+
+    def __call__(self, samples: np.ndarray) -> np.ndarray:
+        """The next frame, float32: [window], or of a spectrum [frequencies, 2].
+
+        Args:
+            samples: `hop` of them.
+        """
+        self._heard = np.concatenate([self._heard[self.hop :], samples])
+        return self._frames.framed(self._heard)
+
+
+class Adder:
+    """Makes sound of answers that overlap."""
+
+    def __init__(self, said: Mapping[str, Any]) -> None:
+        """Takes `window`, `hop`, `taper`, `features` and `gain` of a decoding."""
+        self._frames = Frames({**said, "answers": said["features"]})
+        self._gain, self._sum = said["gain"], np.zeros(self._frames.window)
+
+    def __call__(self, frame: np.ndarray) -> np.ndarray:
+        """`hop` samples that are complete, `window` - `hop` behind what was heard last, float32.
+
+        Args:
+            frame: What the model answered to the next frame.
+        """
+        hop = self._frames.hop
+        self._sum += self._frames.sounded(frame.reshape(self._frames.answered))
+        done = self._sum[:hop] / self._gain
+        self._sum = np.concatenate([self._sum[hop:], np.zeros(hop)])
+        return done.astype(np.float32)
+
+
+def hops(samples: np.ndarray, hop: int, lag: int) -> np.ndarray:
+    """Samples in rows of `hop`, with zeros behind them until the last one's answer is complete.
+
+    Args:
+        samples: Shape [samples].
+        hop: Of a frame.
+        lag: How far answers come behind.
+    """
+    count = -(-(len(samples) + lag) // hop)
+    return np.pad(samples, (0, count * hop - len(samples))).reshape(count, hop)
 
 
 def taper(name: str, window: int) -> np.ndarray:

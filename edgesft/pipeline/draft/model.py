@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from edgesft.data import files
 from edgesft.errors import EdgesftError, InputError, Problem
-from edgesft.spec.model import NAME, FactorySpec
-from edgesft.tasks import checkpoint, source
+from edgesft.spec.model import NAME, FactorySpec, OnnxSpec
+from edgesft.tasks import brought, checkpoint, companions, source
 
 TOKENIZER = "tokenizer.json"
 
@@ -33,10 +34,11 @@ class Model:
 
     Attributes:
         written: As a recipe names it.
-        place: Where it is; None where it could not be looked at.
+        place: Where it is, of a file of others what lies around it; None where it could not be looked at.
         config: Its `config.json`.
         parameters: How many, or None where its files do not tell.
         problem: Why it could not be looked at.
+        labels: Classes in the order of the scores that a file of others has, as far as something names them.
     """
 
     written: Any
@@ -44,11 +46,17 @@ class Model:
     config: dict[str, Any]
     parameters: int | None = None
     problem: str = ""
+    labels: tuple[str, ...] = ()
 
     @property
     def own(self) -> bool:
         """Whether it is a factory of the user's."""
-        return not isinstance(self.written, str)
+        return not isinstance(self.written, str) and "factory" in self.written
+
+    @property
+    def brought(self) -> bool:
+        """Whether it is an ONNX file of others."""
+        return not isinstance(self.written, str) and "onnx" in self.written
 
     @property
     def about(self) -> str:
@@ -80,7 +88,7 @@ def look(text: str, base: Path, inputs: Sequence[str] = ("x",)) -> Model:
     """What a model is.
 
     Args:
-        text: A folder, a hub id, `pkg://package/path`, or `module:function` of one's own.
+        text: A folder, a hub id, `pkg://package/path`, `module:function` of one's own, or an ONNX file of others.
         base: Folder that relative paths start from.
         inputs: Names of the inputs of one's own.
 
@@ -90,6 +98,9 @@ def look(text: str, base: Path, inputs: Sequence[str] = ("x",)) -> Model:
     if re.fullmatch(NAME, text):
         written = {"factory": text} | ({"inputs": list(inputs)} if tuple(inputs) != ("x",) else {})
         return Model(written, source.resolve(FactorySpec.model_validate(written), base), {})
+    if companions.is_file(files.place(text, base)):
+        found = brought.resolve(OnnxSpec(onnx=text), base)
+        return Model({"onnx": text}, found.folder, found.config, labels=found.labels)
     place = source.resolve(text, base)
     try:
         folder = source.folder(place)

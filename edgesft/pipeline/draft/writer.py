@@ -15,6 +15,7 @@ from edgesft.pipeline.draft.rows import CARVED, FEWEST, Found
 from edgesft.pipeline.draft.wishes import Wishes
 from edgesft.spec import auto
 from edgesft.spec.hub import PREFIX
+from edgesft.stages.registry import KINDS
 from edgesft.tasks import registry
 from edgesft.tasks.base import PARTICULAR, Contract, Task
 
@@ -50,11 +51,25 @@ class Writer:
                 line(f"model: {flow(self.path(written))}", self._model.about),
                 f"task: {self._found.task}",
             ]
+        if self._model.brought:
+            return self._brought()
         if self._found.task == "arrays" and self._numbers():
             written = {**written, "loss": "mse", "metric": "r2"}
         if (folder := self.path(".")) != ".":
             written = {**written, "path": folder}
         return [line(f"model: {flow(written)}", "a function that returns an nn.Module"), f"task: {self._found.task}"]
+
+    def _brought(self) -> list[str]:
+        """A file of others, and the order of its classes where nothing around it says that."""
+        written: dict[str, Any] = {"onnx": self.path(self._model.written["onnx"])}
+        note = "a file that others made: measured, compressed and gated, not trained"
+        if self._found.task == "arrays" and self._numbers():
+            written["metric"] = "r2"
+        elif self._found.labels and not self._model.labels:
+            written["labels"] = sorted(self._found.labels)
+            note = "EDIT: the labels must stand in the order of the file's scores"
+            self.told.append("model.labels: nothing says in which order the file has its classes: see the recipe")
+        return [line(f"model: {flow(written)}", note), f"task: {self._found.task}"]
 
     def data(self) -> list[str]:
         """Where the rows are, and how they are read."""
@@ -124,6 +139,8 @@ class Writer:
         lines.append("stages:")
         for stage in auto.stages():
             kind = stage.pop("stage")
+            if self._model.brought and "onnx" not in KINDS[kind].takes:
+                continue
             lines.append(line(f"  - stage: {kind}", notes[kind]))
             lines += [f"    {name}: {flow(value)}" for name, value in stage.items() if self._means(name)]
         return lines
@@ -141,7 +158,8 @@ class Writer:
         return isinstance(self._found.rows[0].get("label"), float | list)
 
     def _answers_already(self) -> bool:
-        if not isinstance(self._model.place, Path) or not self._found.labels or self._model.own:
+        named = isinstance(self._model.written, str)
+        if not isinstance(self._model.place, Path) or not self._found.labels or not named:
             return False
         contract = Contract(self._found.task, tuple(sorted(self._found.labels)))
         return not self._task.check_head(self._model.place, contract)

@@ -44,7 +44,7 @@ class Kit {
         uname(&system);
         // It sends what it is asked to a server: no device has it of its own.
         there.erase(std::remove(there.begin(), there.end(), "AzureExecutionProvider"), there.end());
-        device_ = {providers.empty() ? there : providers, runtime_->version, system.machine};
+        device_ = {providers.empty() ? there : providers, runtime_->version, system.machine, memory_free()};
         load();
         prepare_ = std::make_unique<Preparation>(bundle_);
         decode_ = std::make_unique<Decoding>(bundle_);

@@ -23,7 +23,6 @@ class Preparation {
         Fields said("preparation", said_);
         kind_ = said.text("kind");
         columns_ = said.words("columns");
-        if (columns_.empty()) columns_ = {"audio"};  // sound as it comes has no rows
         if (kind_ == "text" || kind_ == "words" || kind_ == "text-pair") {
             if (!said.given("tokenizer")) throw Broken("contract.json: preparation.tokenizer must name a file, got none");
             Json tokenizer = bundle.json(said.text("tokenizer"));

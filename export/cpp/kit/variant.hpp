@@ -23,6 +23,8 @@ struct Device {
     /// The best first.
     std::vector<std::string> providers;
     std::string runtime, architecture;
+    /// What the application may still take; nothing where that is not known.
+    std::optional<std::int64_t> memory_bytes = {};
 };
 
 /// A version as numbers that compare; what follows them (`rc1`, `+cpu`) does not count.
@@ -49,8 +51,9 @@ inline bool fits(const Json& json, const Device& device, const std::string& prov
     std::vector<std::string> for_ = variant.words("providers"), architectures = variant.words("architectures");
     bool fixed = std::find(std::begin(STATIC), std::end(STATIC), provider) == std::end(STATIC);
     std::string form = variant.text("form");
+    bool roomy = !device.memory_bytes || *device.memory_bytes >= variant.whole("memory_bytes", 0);
     return (has(for_, provider) || has(for_, "*")) && (form == "onnx" || form == "ort" || form == "context") &&
-           version_of(device.runtime) >= version_of(variant.text("runtime")) &&
+           version_of(device.runtime) >= version_of(variant.text("runtime")) && roomy &&
            (architectures.empty() || has(architectures, device.architecture)) && (fixed || variant.flag("static"));
 }
 

@@ -60,7 +60,7 @@ def rows(preparation: Mapping[str, Any], options: argparse.Namespace) -> Iterato
 
 def _of_file(file: Path, kind: str, columns: Sequence[str]) -> Iterator[Mapping[str, Any]]:
     if kind not in (*TEXTS, "arrays"):
-        yield {(columns or ["audio"])[0]: str(file)}
+        yield {columns[0]: str(file)}
         return
     try:
         if kind == "arrays":

@@ -7,6 +7,7 @@ import platform
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # newer runtimes report the
 import numpy as np
 import onnxruntime
 
+from kit import agent
 from kit.bundle import Bundle
 from kit.errors import BrokenError, InputError, UnavailableError
 from kit.variant import Device, fits, select
@@ -119,9 +121,9 @@ def device(providers: Sequence[str] = ()) -> Device:
     there = onnxruntime.get_available_providers()
     if lacking := [name for name in providers if name not in there]:
         raise UnavailableError(f"provider must be one of {', '.join(there)}, got {lacking[0]}")
-    return Device(
-        list(providers) or [name for name in there if name != ELSEWHERE], onnxruntime.__version__, platform.machine()
-    )
+    wanted = list(providers) or [name for name in there if name != ELSEWHERE]
+    free = agent.conditions()["memory_free_bytes"]
+    return Device(wanted, onnxruntime.__version__, platform.machine(), free)
 
 
 def load(bundle: Bundle, here: Device, threads: int) -> Model:
@@ -131,7 +133,7 @@ def load(bundle: Bundle, here: Device, threads: int) -> Model:
         UnavailableError: There is none for this device.
     """
     left, reasons = list(here.providers), list[str]()
-    while found := select(bundle.manifest["variants"], Device(left, here.runtime, here.architecture)):
+    while found := select(bundle.manifest["variants"], replace(here, providers=left)):
         try:
             return Model(bundle, *found, threads)
         except UnavailableError as error:

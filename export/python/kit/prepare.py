@@ -191,7 +191,7 @@ class _Frames:
     """Sound as it comes: a file's, or samples at the rate, frame after frame."""
 
     def __init__(self, bundle: Bundle, said: Mapping[str, Any]) -> None:
-        self._said, self._column = said, (said["columns"] or ["audio"])[0]
+        self._said, self._column = said, said["columns"][0]
         shape = next(each["shape"] for each in bundle.contract["inputs"] if each["name"] == said["input"])
         self._shape = [axis if isinstance(axis, int) else 1 for axis in shape]
         overlaps = bundle.contract["decoding"]["kind"] == "frames"

@@ -19,7 +19,7 @@ class Device:
         providers: Execution providers, the best first.
         runtime: Version of its ONNX Runtime.
         architecture: Of its processor, as its system names it.
-        memory_bytes: What the application may use; None where nobody knows.
+        memory_bytes: What the application may still take; None where nobody knows.
         forms: What its ONNX Runtime reads.
     """
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import edgesft.data.media.frames
 from edgesft.data.media.frames import Frames
 
 HANN = {"window": 16, "hop": 8, "taper": "sqrt-hann", "features": "spectrum", "answers": "spectrum"}
@@ -38,10 +39,12 @@ def test_samples_may_answer_spectra() -> None:
 
 @pytest.mark.parametrize("options", [HANN, PLAIN])
 def test_bit_by_bit_is_the_same(options: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
-    """As the kit for devices does it, which has code of its own."""
+    """As the kit for devices does it, from the one file that both have."""
     monkeypatch.syspath_prepend(str(Path(__file__).parents[3] / "export" / "python"))
+    import kit.frames as kit
     from kit.frames import Adder, Framer
 
+    assert Path(str(kit.__file__)).resolve() == Path(str(edgesft.data.media.frames.__file__)).resolve()
     frames, sound = Frames(options), noise(41)
     count, gain = frames.count(41, whole=True), frames.gain
     framer, adder, said = Framer(options), Adder({**options, "features": options["answers"], "gain": gain}), []
