@@ -26,6 +26,12 @@ def llama(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def t5(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of a tiny encoder-decoder; read only."""
+    return tiny.save_t5(tmp_path_factory.mktemp("t5"))
+
+
+@pytest.fixture(scope="session")
 def spoken(llama: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What a run with that decoder leaves: its export with contract and tokenizer; read only."""
     from edgesft.stages.export import export_onnx
