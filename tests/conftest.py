@@ -46,6 +46,20 @@ def spoken(llama: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def put(t5: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What a run with that encoder-decoder leaves: its export with contract and tokenizer; read only."""
+    from edgesft.stages.export import export_onnx
+    from edgesft.tasks.text_to_text import TextToText
+
+    task, folder = TextToText(), tmp_path_factory.mktemp("put")
+    contract = task.contract(tiny.translated(4), task.implied(t5, {"max_length": 32}))
+    processor = task.load_processor(t5, contract)
+    rows = task.encode(tiny.translated(4), processor, contract)
+    export_onnx(task.load_model(t5, contract), task, processor, rows, contract, folder, opset=20)
+    return folder
+
+
+@pytest.fixture(scope="session")
 def resnet(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Folder of a tiny net for pictures; read only."""
     return tiny.save_resnet(tmp_path_factory.mktemp("resnet"))

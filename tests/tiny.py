@@ -115,7 +115,7 @@ def asked(count: int) -> list[dict[str, str]]:
 
 
 def save_t5(folder: Path, kind: str = "t5") -> Path:
-    """A randomly initialised encoder-decoder, with a tokenizer of bytes."""
+    """A randomly initialised encoder-decoder that says different things, with a tokenizer of bytes."""
     import torch
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors
     from transformers import AutoConfig, AutoModelForSeq2SeqLM, PreTrainedTokenizerFast
@@ -130,7 +130,12 @@ def save_t5(folder: Path, kind: str = "t5") -> Path:
     torch.manual_seed(0)
     widths = {"d_model": 32, "d_kv": 8, "d_ff": 64, "num_heads": 4, "num_layers": 2, "num_decoder_layers": 1}
     config = AutoConfig.for_model(kind, vocab_size=len(symbols), decoder_start_token_id=0, dropout_rate=0.0, **widths)
-    AutoModelForSeq2SeqLM.from_config(config).save_pretrained(folder)
+    model = AutoModelForSeq2SeqLM.from_config(config)
+    with torch.no_grad():
+        for name, weights in model.named_parameters():
+            if "layer" in name:  # As they come they say one token again and again.
+                weights.add_(torch.randn(weights.shape) * 0.5)
+    model.save_pretrained(folder)
     return folder
 
 

@@ -32,8 +32,9 @@ def reading(task: Task, rows: Sequence[Row], processor: Any, contract: Contract)
         contract: Has the longest input.
 
     Returns:
-        JSON values: `rows`, `tokens` (percentiles of a row's longest text), `cut` (rows that are longer than the model reads; None
-        where they are read in windows) and `unknown_tokens` (share); `rows` alone where there is no tokenizer.
+        JSON values: `rows`, `tokens` (percentiles of a row's longest text), `cut` (rows that are longer than the model
+        reads; None where they are read in windows) and `unknown_tokens` (share); `rows` alone where there is no
+        tokenizer.
     """
     if not callable(processor):
         return {"rows": len(rows), "tokens": None, "cut": None, "unknown_tokens": None}

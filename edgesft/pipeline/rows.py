@@ -222,7 +222,9 @@ class Measurer:
             with costs.taken(job, costs.LATENCY, len(subjects) * settings.seconds):
                 named = {_called(*place): subject for place, subject in subjects.items()}
                 each = measure(named, settings, progress=job.progress, loads=loads)
-            measured = {name: _whole([each[_called(*place)] for place in subjects if place[0] == name]) for name in models}
+            measured = {
+                name: _whole([each[_called(*place)] for place in subjects if place[0] == name]) for name in models
+            }
             whole = {name: each.to_json() for name, each in measured.items() if isinstance(each, Measurement)}
             if len(whole) < len(measured):
                 raise _Incomplete(measured)

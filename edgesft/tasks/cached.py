@@ -100,6 +100,7 @@ class Reader(nn.Module):
             _plant(self, place, model.get_submodule(place))
 
     def forward(self, input_ids: torch.Tensor) -> dict[str, torch.Tensor]:
+        """Keys and values, shape [rows, heads, tokens, width], of token ids, shape [rows, tokens]."""
         read = self.encoder(input_ids=input_ids).last_hidden_state
         split = (*read.shape[:2], self._shape["heads"], self._shape["width"])
         given = [self.get_submodule(place)(read).view(split).transpose(1, 2) for place in self._places]

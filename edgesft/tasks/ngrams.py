@@ -86,6 +86,24 @@ def rouge_l(said: Sequence[str], truth: Sequence[str]) -> float:
     return 2 * row[-1] / (len(said) + len(truth)) if row[-1] else 0.0
 
 
+def numbered(texts: Sequence[str | None]) -> np.ndarray:
+    """Texts as float64 of shape [texts, any]: how many characters, -1 for no text, and their code points, zeros behind
+    them.
+    """
+    found = np.zeros((len(texts), 1 + max((len(text or "") for text in texts), default=0)))
+    for row, text in zip(found, texts, strict=True):
+        row[0] = -1 if text is None else len(text)
+        row[1 : 1 + len(text or "")] = list(map(ord, text or ""))
+    return found
+
+
+@functools.lru_cache(maxsize=1 << 14)
+def worded(row: bytes) -> str:
+    """Inverse of `numbered`, of the bytes of a row that has a text."""
+    length, *codes = np.frombuffer(row).astype(int).tolist()
+    return "".join(map(chr, codes[:length]))
+
+
 def _words(text: str, tokenizer: Any) -> list[str]:
     found: list[str] = tokenizer(text.lower()).split()
     return found

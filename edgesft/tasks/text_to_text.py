@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 
-from edgesft.errors import Problem
+from edgesft.errors import InputError, Problem
 from edgesft.tasks import cache, checkpoint, conversation, ngrams
 from edgesft.tasks.base import Batch, Contract, Example, Graph, Row, Run
 from edgesft.tasks.cache import LOGITS, TOKENS
@@ -127,8 +126,15 @@ class TextToText(TextGeneration):
         return Contract(self.name, (), {"max_length": longest, "context": longest // 2, "words": words, **told})
 
     def prompt(self, said: Sequence[conversation.Message], processor: Writer) -> list[int]:
-        """The tokens that are read of what was last said."""
-        return self._read(str(said[-1]["content"]), processor).tolist()
+        """The tokens that are read of what was last said.
+
+        Raises:
+            InputError: They are more than training read.
+        """
+        found: list[int] = processor(processor.prefix + str(said[-1]["content"]), verbose=False)["input_ids"]
+        if (most := processor.max_length) < len(found):
+            raise InputError(f"prompt must be at most {most} tokens, as in training, got {len(found)}", "a part of it")
+        return found
 
     def encode(self, rows: Sequence[Row], processor: Writer, contract: Contract) -> list[Example]:
         """Token ids of the input, int64 of shape [tokens], and as labels those of all targets, [targets, tokens], both
@@ -184,7 +190,7 @@ class TextToText(TextGeneration):
             answers = self._said(run, _chosen(read, asked), processor) if asked else []
             for place, ids in zip(asked, answers, strict=True):
                 said[rows[place]] = processor.decode(ids, skip_special_tokens=True)
-        return np.concatenate([worths, _characters([said.get(row) for row in range(last + 1)])], axis=1)
+        return np.concatenate([worths, ngrams.numbered([said.get(row) for row in range(last + 1)])], axis=1)
 
     def _worth(
         self, run: Run, read: Batch, labels: Sequence[np.ndarray], processor: Writer, batch_size: int
@@ -240,7 +246,7 @@ class TextToText(TextGeneration):
         """Means over all tokens, as of text generation; and chrF, BLEU and ROUGE-L of the answers in words."""
         words = contract.options["words"]
         each = [
-            ngrams.counted(_spoken(row[3:].tobytes()), truth, words)
+            ngrams.counted(ngrams.worded(row[3:].tobytes()), truth, words)
             for row, truth in zip(predictions, references, strict=True)
             if row[3] >= 0
         ]
@@ -332,19 +338,3 @@ def _later(wanted: np.ndarray, processor: Writer) -> np.ndarray:
     """What a decoder is fed to say what is wanted: what begins an answer, then all but the last token."""
     started = np.insert(wanted[:, :-1], 0, processor.start, axis=1)
     return np.where(started == IGNORED, BLANKS[TOKENS], started)
-
-
-def _characters(texts: Sequence[str | None]) -> np.ndarray:
-    """Texts as numbers: how many characters, -1 for no text, and their code points, zeros behind them."""
-    found = np.zeros((len(texts), 1 + max((len(text or "") for text in texts), default=0)))
-    for row, text in zip(found, texts, strict=True):
-        row[0] = -1 if text is None else len(text)
-        row[1 : 1 + len(text or "")] = list(map(ord, text or ""))
-    return found
-
-
-@functools.lru_cache(maxsize=1 << 14)
-def _spoken(row: bytes) -> str:
-    """Inverse of `_characters`, of the bytes of a row."""
-    length, *codes = np.frombuffer(row).astype(int).tolist()
-    return "".join(map(chr, codes[:length]))

@@ -35,7 +35,9 @@ def runner(model: nn.Module, graphs: Graphs = _whole) -> Run:
             with torch.inference_mode():
                 # What a cache has at its start is nothing, which models of transformers make themselves.
                 given = {name: value for name, value in feeds.items() if value.size}
-                outputs = modules[graph](**{name: torch.as_tensor(value, device=device) for name, value in given.items()})
+                outputs = modules[graph](
+                    **{name: torch.as_tensor(value, device=device) for name, value in given.items()}
+                )
         finally:
             model.train(training)
         return {name: _array(value) for name, value in outputs.items() if isinstance(value, torch.Tensor)}

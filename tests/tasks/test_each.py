@@ -115,9 +115,7 @@ def test_learns_and_exports(name: str, request: pytest.FixtureRequest, tmp_path:
     assert scored()[task.metrics[0]] > score[task.metrics[0]] + 0.2
     checkpoint.save(model, tmp_path / "model", processor, contract)
     again = checkpoint.load(tmp_path / "model", task)
-    predicted, again_predicted = (
-        task.predict(runner(each, task.modules), held, processor) for each in (model, again)
-    )
+    predicted, again_predicted = (task.predict(runner(each, task.modules), held, processor) for each in (model, again))
     np.testing.assert_allclose(predicted, again_predicted, atol=1e-6)
     graphs = export_onnx(again, task, processor, held, contract, tmp_path / "onnx", opset=OPSET)
     files = {graph.name: file_of(graph, tmp_path / "onnx") for graph in graphs}
