@@ -93,7 +93,7 @@ def baseline(source: Path) -> None:
     counted = np.stack(
         [ngrams.counted(text, tuple(row[TARGETS]), ngrams.WESTERN) for text, row in zip(said, dev, strict=True)]
     )
-    found = levels(lambda counts, _: ngrams.scores(counts.sum(0), ngrams.WESTERN), counted, 0.975)
+    found = levels(lambda counts, _: ngrams.scores(counts, ngrams.WESTERN), counted, 0.975)
     for name, each in found.items():
         print(f"{name} {each.value:.4f} [{each.lower:.4f}, {each.upper:.4f}], n = {len(dev)}")
 

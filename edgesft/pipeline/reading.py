@@ -41,7 +41,7 @@ def reading(task: Task, rows: Sequence[Row], processor: Any, contract: Contract)
     unknown = getattr(processor, "unk_token_id", None)
     lengths, tokens, lacking = list[int](), 0, 0
     for chunk in chunks(rows):
-        texts = [task.read(row) for row in chunk]
+        texts = [task.texts(row) for row in chunk]
         flat = [text for each in texts for text in each]
         encoded = iter(processor(flat, truncation=False, padding=False, verbose=False)["input_ids"])
         for read in texts:

@@ -157,8 +157,8 @@ class Task(ABC):
     def text(self, row: Row) -> str:
         """A row's input in words: what is compared and counted where rows are looked at."""
 
-    def read(self, row: Row) -> Sequence[str]:
-        """The texts of a row, each of which is cut at the longest input."""
+    def texts(self, row: Row) -> Sequence[str]:
+        """Those of a row, each of which is cut at the longest input."""
         return (self.text(row),)
 
     def gathered(self, rows: Sequence[Row]) -> Sequence[Row]:

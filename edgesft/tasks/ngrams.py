@@ -57,20 +57,22 @@ def counted(said: str, truth: tuple[str, ...], words: str) -> np.ndarray:
     return np.asarray([*of_chrf, *of_bleu, max(rouge_l(own, each) for each in others), 1.0], np.float64)
 
 
-def scores(counts: np.ndarray, words: str) -> dict[str, float]:
-    """The metrics of a corpus, as shares.
+def scores(rows: Sequence[np.ndarray], words: str) -> dict[str, float]:
+    """The metrics of a corpus, as shares; of no rows all are 0.
 
     Args:
-        counts: Sum of its rows' `counted`.
+        rows: Of each row what it adds.
         words: How words were told apart.
     """
+    if not len(rows):
+        return dict.fromkeys(METRICS, 0.0)
     chrf, bleu = _chrf(), _bleu(words)
-    size = 3 * chrf.order
-    whole = [int(count) for count in counts[:-2]]
+    *counts, nearness, number = np.sum(rows, axis=0).tolist()
+    size, whole = 3 * chrf.order, list(map(int, counts))
     return {
         "chrf": chrf._compute_score_from_stats(whole[:size]).score / 100,
         "bleu": bleu._compute_score_from_stats(whole[size:]).score / 100,
-        "rouge_l": float(counts[-2] / counts[-1]) if counts[-1] else 0.0,
+        "rouge_l": nearness / number,
     }
 
 

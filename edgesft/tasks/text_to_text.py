@@ -79,7 +79,7 @@ class TextToText(TextGeneration):
         """What is read."""
         return str(row["input"])
 
-    def read(self, row: Row) -> Sequence[str]:
+    def texts(self, row: Row) -> Sequence[str]:
         """What is read, and what is to be said."""
         return str(row["input"]), str(row["target"])
 
@@ -229,7 +229,7 @@ class TextToText(TextGeneration):
         found: list[Example] = [{} for _ in examples]
         for rows in alike([example[TOKENS] for example in examples], BATCH):
             sources = np.stack([examples[row][TOKENS] for row in rows])
-            answers = said(teacher, sources, int(processor.start or 0), processor.max_length, processor.stop)
+            answers = said(teacher, sources, processor.start, processor.max_length, processor.stop)
             for row, ids in zip(rows, answers, strict=True):
                 found[row] = {TOKENS: examples[row][TOKENS], LABELS: np.asarray([ids], np.int64)}
             told(len(rows))
@@ -250,7 +250,7 @@ class TextToText(TextGeneration):
             for row, truth in zip(predictions, references, strict=True)
             if row[3] >= 0
         ]
-        return {**super().score(predictions[:, :3], references, contract), **ngrams.scores(sum(each), words)}
+        return {**super().score(predictions[:, :3], references, contract), **ngrams.scores(each, words)}
 
     def evaluate(self, predictions: np.ndarray, references: np.ndarray, contract: Contract) -> dict[str, Any]:
         """Perplexity, over how many tokens, and how many rows were answered in words."""

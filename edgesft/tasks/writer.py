@@ -19,7 +19,7 @@ class Writer:
         self.stop: tuple[int, ...] = tuple(options["stop"])
         self.context: int = options["context"]
         self.max_length: int = options["max_length"]
-        self.start: int | None = options.get("start")
+        self.start: int = options.get("start", 0)
         self.prefix: str = options.get("prefix", "")
         if "template" in options:
             tokenizer.chat_template = options["template"]
