@@ -89,8 +89,8 @@ class Speaker:
         sampling: Sampling | None = None,
         told: Callable[[str], None] = lambda _: None,
     ) -> Said:
-        """Answers a prompt, or goes on with a conversation, as training laid them out. What puts a text into another one
-        reads what was said last.
+        """Answers a prompt, or goes on with a conversation, as training laid them out. Where texts become others,
+        what was said last is read.
 
         Args:
             said: What is asked, or messages of {role, content}.
