@@ -49,6 +49,7 @@ class TextGeneration(TextTask):
     """
 
     name: ClassVar[str] = "text-generation"
+    roles: tuple[str, ...] = FORMS[0]
     metrics: tuple[str, ...] = ("log_likelihood", "token_accuracy")
     training: frozenset[str] = frozenset(("packing",))
     kind: ClassVar[str] = "text-generation"

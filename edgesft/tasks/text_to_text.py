@@ -59,6 +59,7 @@ class TextToText(TextGeneration):
     """
 
     name: ClassVar[str] = "text-to-text"
+    roles: tuple[str, ...] = ("input", "target")
     metrics: tuple[str, ...] = ("log_likelihood", "token_accuracy", *ngrams.METRICS)
     training: frozenset[str] = frozenset()
     kind: ClassVar[str] = "text2text-generation"
@@ -68,7 +69,7 @@ class TextToText(TextGeneration):
     beside: ClassVar[tuple[str, ...]] = (ENCODER,)
 
     def __init__(self) -> None:
-        super().__init__(("input", "target"))
+        super().__init__(self.roles)
 
     @classmethod
     def of_recipe(cls, recipe: RecipeSpec, base: Path) -> Self:
