@@ -26,6 +26,12 @@ def llama(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def t5(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of a tiny encoder-decoder; read only."""
+    return tiny.save_t5(tmp_path_factory.mktemp("t5"))
+
+
+@pytest.fixture(scope="session")
 def spoken(llama: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What a run with that decoder leaves: its export with contract and tokenizer; read only."""
     from edgesft.stages.export import export_onnx
@@ -36,6 +42,20 @@ def spoken(llama: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     processor = task.load_processor(llama, contract)
     rows = task.encode(tiny.asked(4), processor, contract)
     export_onnx(task.load_model(llama, contract), task, processor, rows, contract, folder, opset=20)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def put(t5: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What a run with that encoder-decoder leaves: its export with contract and tokenizer; read only."""
+    from edgesft.stages.export import export_onnx
+    from edgesft.tasks.text_to_text import TextToText
+
+    task, folder = TextToText(), tmp_path_factory.mktemp("put")
+    contract = task.contract(tiny.translated(4), task.implied(t5, {"max_length": 32}))
+    processor = task.load_processor(t5, contract)
+    rows = task.encode(tiny.translated(4), processor, contract)
+    export_onnx(task.load_model(t5, contract), task, processor, rows, contract, folder, opset=20)
     return folder
 
 

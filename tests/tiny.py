@@ -114,6 +114,36 @@ def asked(count: int) -> list[dict[str, str]]:
     return [{"prompt": f"what is {n} and {n}?", "answer": f"it is {n + n}" + "!" * (n % 3)} for n in range(count)]
 
 
+def save_t5(folder: Path, kind: str = "t5") -> Path:
+    """A randomly initialised encoder-decoder that says different things, with a tokenizer of bytes."""
+    import torch
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors
+    from transformers import AutoConfig, AutoModelForSeq2SeqLM, PreTrainedTokenizerFast
+
+    special = ["<pad>", "</s>", "<unk>"]
+    symbols = [*special, *sorted(pre_tokenizers.ByteLevel.alphabet())]
+    made = Tokenizer(models.BPE({symbol: index for index, symbol in enumerate(symbols)}, []))
+    made.pre_tokenizer, made.decoder = pre_tokenizers.ByteLevel(False), decoders.ByteLevel()
+    made.post_processor = processors.TemplateProcessing(single="$A </s>", special_tokens=[("</s>", 1)])
+    names = dict(zip(("pad_token", "eos_token", "unk_token"), special, strict=True))
+    PreTrainedTokenizerFast(tokenizer_object=made, **names).save_pretrained(folder)
+    torch.manual_seed(0)
+    widths = {"d_model": 32, "d_kv": 8, "d_ff": 64, "num_heads": 4, "num_layers": 2, "num_decoder_layers": 1}
+    config = AutoConfig.for_model(kind, vocab_size=len(symbols), decoder_start_token_id=0, dropout_rate=0.0, **widths)
+    model = AutoModelForSeq2SeqLM.from_config(config)
+    with torch.no_grad():
+        for name, weights in model.named_parameters():
+            if "layer" in name:  # As they come they say one token again and again.
+                weights.add_(torch.randn(weights.shape) * 0.5)
+    model.save_pretrained(folder)
+    return folder
+
+
+def translated(count: int) -> list[dict[str, str]]:
+    """Short texts and what is to be said of them, of different lengths."""
+    return [{"input": f"say {n}", "target": f"it is {n}" + "!" * (n % 3)} for n in range(count)]
+
+
 def tagged(count: int, seed: int = 0) -> list[dict[str, list[str]]]:
     """The same sentences with their telling word tagged, and the word behind it where it is `story`."""
     found = []

@@ -174,7 +174,7 @@ def generate(
     told: Callable[[str], None] = lambda _: None,
     **sampling: Any,
 ) -> Said:
-    """Lets the model that a run of text-generation left answer; greedily unless `sampling` says otherwise.
+    """Lets the model of a run of text-generation or text-to-text answer; greedily unless `sampling` says otherwise.
 
     Args:
         run: Folder that the run left.

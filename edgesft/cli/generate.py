@@ -10,7 +10,8 @@ from pathlib import Path
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the command's arguments."""
-    parser.add_argument("run", type=Path, metavar="RUN", help="folder that a run of text-generation left")
+    told = "folder that a run of text-generation or text-to-text left"
+    parser.add_argument("run", type=Path, metavar="RUN", help=told)
     parser.add_argument("--prompt", required=True, help="what is asked; - reads it from standard input")
     parser.add_argument("--system", help="what is said before it")
     parser.add_argument("--max-tokens", type=int, default=128, metavar="N", help="of the answer (default: 128)")

@@ -26,7 +26,7 @@ from edgesft.gate.artefact import GateArtefact
 from edgesft.gate.rows import LABELS, NPZ, SAVEZ, labelled
 from edgesft.gate.rows import rows as labelled_rows
 from edgesft.measure.devices import HERE, Device
-from edgesft.measure.driver import Agent, MeasureError, loaded, runner
+from edgesft.measure.driver import Agent, MeasureError, answering, runner
 from edgesft.progress import Progress
 from edgesft.spec.profile import ProfileSpec
 from edgesft.tasks import registry
@@ -202,10 +202,11 @@ def _answered(
     task = registry.task(contract.task)
     try:
         processor = task.load_processor(given.folder or given.model.parent, contract)
-        examples = task.encode(rows, processor, contract)
+        examples = task.encode(task.gathered(rows), processor, contract)
     except KeyError as error:
         raise InputError(f"contract.json of '{given.name}' must tell {error} for {task.name}, got nothing") from None
-    with loaded(given.model, profile, device) as agent, _asking(given, agent, len(rows), progress) as ask:
+    files = task.files(given.model)
+    with answering(files, profile, device) as answer, _asking(given, answer, len(examples), progress) as ask:
         predictions = task.predict(ask, examples, processor)
     _check_numbers(given, predictions)
     scorer = partial(task.score, contract=contract)
@@ -220,7 +221,7 @@ def _classified(
         told = agent.load(given.model, profile.providers, profile.threads)
         requests, references = labelled(rows, told.inputs)
         output, answers = told.outputs[0].name, list[np.ndarray]()
-        with _asking(given, agent, len(references), progress) as ask:
+        with _asking(given, runner({"model": agent}), len(references), progress) as ask:
             for feeds in requests.feeds:
                 answers.append(_scores(output, ask(feeds)[output], answers))
     predictions = np.stack(answers)
@@ -262,9 +263,9 @@ def _check_numbers(given: GateArtefact, predictions: np.ndarray) -> None:
 
 
 @contextmanager
-def _asking(given: GateArtefact, agent: Agent, count: int, progress: Progress) -> Iterator[Run]:
+def _asking(given: GateArtefact, answer: Run, count: int, progress: Progress) -> Iterator[Run]:
     """What is called for each row; that the model refuses one is the rows' fault."""
-    answer, asked = runner(agent), 0
+    asked = 0
     with progress.bar(f"{given.name} rows", count) as advance:
 
         def ask(feeds: Mapping[str, np.ndarray], graph: str = "model") -> dict[str, np.ndarray]:

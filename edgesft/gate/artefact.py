@@ -155,6 +155,8 @@ def _model(folder: Path) -> Path:
     models = [entry for entry in entries if entry.suffix in MODELS and entry.is_file()]
     if len(models) == 1:
         return models[0]
+    if (main := folder / "model.onnx") in models and (folder / RESULTS).is_file():
+        return main  # Of a run whose model has graphs beside it.
     if models:
         got = ", ".join(model.name for model in models)
         raise InputError(f"'{folder}' must hold one model, got {got}", f"name the file: '{models[0]}'")

@@ -8,7 +8,7 @@ import subprocess
 import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -385,15 +385,32 @@ def loaded(model: Path, profile: ProfileSpec, device: Device = HERE) -> Iterator
         yield agent
 
 
-def runner(agent: Agent) -> Run:
-    """What a task's `predict` calls, answered by the agent's model.
+def runner(agents: Mapping[str, Agent]) -> Run:
+    """What a task's `predict` calls, answered by the agents' models.
 
     One call costs about a tenth of a millisecond beyond the inference for inputs of a few kilobytes.
+
+    Args:
+        agents: Graph → the agent that has loaded it.
     """
 
     def run(feeds: Mapping[str, np.ndarray], graph: str = "model") -> dict[str, np.ndarray]:
-        if graph != "model":
-            raise MeasureError(f"graph must be 'model', the only one this agent has loaded, got {graph!r}")
-        return agent.run(feeds)
+        return agents[graph].run(feeds)
 
     return run
+
+
+@contextmanager
+def answering(files: Mapping[str, Path], profile: ProfileSpec, device: Device = HERE) -> Iterator[Run]:
+    """What a task's `predict` calls, each graph in a process of its own.
+
+    Args:
+        files: Graph → its file.
+        profile: Says on which provider and threads.
+        device: Where.
+
+    Raises:
+        MeasureError: A file cannot be loaded, or not on that provider.
+    """
+    with ExitStack() as stack:
+        yield runner({name: stack.enter_context(loaded(file, profile, device)) for name, file in files.items()})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -193,3 +193,40 @@ class Measurement:
             warmup_samples=data["warmup"]["samples"],
             warmup_stable=data["warmup"]["stable"],
         )
+
+
+def in_turn(parts: Sequence[Measurement]) -> Measurement:
+    """What runs one behind the other for one answer, each measured in a process of its own.
+
+    Models that are measured together take the same requests in each round, so that samples of one place are of one
+    request: they are added.
+
+    Args:
+        parts: In the order in which they run, at least one; the last one's facts stand for all.
+    """
+    *before, last = parts
+    if not before:
+        return last
+    return replace(
+        last,
+        rounds=tuple(_summed(taken) for taken in zip(*(each.rounds for each in parts), strict=True)),
+        loads_ns=_summed([each.loads_ns for each in parts]),
+        firsts_ns=_summed([each.firsts_ns for each in parts]),
+        peak_memory_bytes=_peak(before, last),
+        lengths=None,
+        axis=None,
+    )
+
+
+def _summed(taken: Sequence[Sequence[int]]) -> tuple[int, ...]:
+    return tuple(map(sum, zip(*taken, strict=False)))
+
+
+def _peak(before: Sequence[Measurement], last: Measurement) -> int | None:
+    """Of one process that holds them all: what each added to its own."""
+    peak = last.peak_memory_bytes
+    for each in before:
+        if peak is None or each.peak_memory_bytes is None or each.baseline_memory_bytes is None:
+            return None
+        peak += each.peak_memory_bytes - each.baseline_memory_bytes
+    return peak

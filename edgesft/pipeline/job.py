@@ -125,12 +125,12 @@ class Job:
     @cached_property
     def validation(self) -> Sequence[Example]:
         """Encoded validation rows."""
-        return self._encoded("validation", self.splits.validation)
+        return self._encoded("validation", self.task.gathered(self.splits.validation))
 
     @cached_property
     def test(self) -> Sequence[Example]:
         """Encoded test rows; empty where the recipe has no test split."""
-        return self._encoded("test", self.splits.test or ())
+        return self._encoded("test", self.task.gathered(self.splits.test or ()))
 
     def _encoded(self, split: str, rows: Sequence[Row]) -> Sequence[Example]:
         """Encoded rows: in memory, or where the recipe says so in the store, which then has them once for all."""

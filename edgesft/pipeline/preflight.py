@@ -115,14 +115,16 @@ def _rehearse(job: Job) -> None:
         _rehearse_quantizing(job, Path(folder) / "model.onnx")
 
 
-def _rehearse_quantizing(job: Job, file: Path) -> None:
+def _rehearse_quantizing(job: Job, model: Path) -> None:
+    files = job.task.files(model)
     for spec in job.recipe.stages:
         if isinstance(spec, QuantizeSpec):
-            from edgesft.stages.quantize import make_plan
+            from edgesft.stages.quantize import by_graph, make_plan
 
             # Of all schemes this one covers whatever has weights; another one may cover nothing of this model.
             scheme = "fp16" if spec.scheme == "auto" else spec.scheme
-            make_plan(file, scheme, per_channel=spec.per_channel, exclude=spec.exclude)
+            for graph, exclude in by_graph(spec.exclude, files).items():
+                make_plan(files[graph], scheme, per_channel=spec.per_channel, exclude=exclude)
 
 
 def _rehearse_pruning(job: Job, spec: PruneSpec, model: nn.Module, batch: dict[str, Any]) -> None:

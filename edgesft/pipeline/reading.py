@@ -26,30 +26,35 @@ def reading(task: Task, rows: Sequence[Row], processor: Any, contract: Contract)
     """What the tokenizer makes of rows.
 
     Args:
-        task: Says what of a row is read.
+        task: Says which texts of a row are read.
         rows: At least one.
         processor: The tokenizer; of what is none nothing is told.
         contract: Has the longest input.
 
     Returns:
-        JSON values: `rows`, `tokens` (percentiles of a row's), `cut` (rows that are longer than the model reads; None
-        where they are read in windows) and `unknown_tokens` (share); `rows` alone where there is no tokenizer.
+        JSON values: `rows`, `tokens` (percentiles of a row's longest text), `cut` (rows that are longer than the model
+        reads; None where they are read in windows) and `unknown_tokens` (share); `rows` alone where there is no
+        tokenizer.
     """
     if not callable(processor):
         return {"rows": len(rows), "tokens": None, "cut": None, "unknown_tokens": None}
     unknown = getattr(processor, "unk_token_id", None)
-    lengths, lacking = list[np.ndarray](), 0
+    lengths, tokens, lacking = list[int](), 0, 0
     for chunk in chunks(rows):
-        texts = [task.text(row) for row in chunk]
-        encoded = processor(texts, truncation=False, padding=False, verbose=False)["input_ids"]
-        lengths.append(np.asarray([len(ids) for ids in encoded]))
-        lacking += sum(ids.count(unknown) for ids in encoded) if unknown is not None else 0
-    each = np.concatenate(lengths)
+        texts = [task.texts(row) for row in chunk]
+        flat = [text for each in texts for text in each]
+        encoded = iter(processor(flat, truncation=False, padding=False, verbose=False)["input_ids"])
+        for read in texts:
+            found = [next(encoded) for _ in read]
+            lengths.append(max(map(len, found)))
+            tokens += sum(map(len, found))
+            lacking += sum(ids.count(unknown) for ids in found)
+    each = np.asarray(lengths)
     return {
         "rows": len(each),
         "tokens": percentiles(each),
         "cut": None if "stride" in contract.options else int((each > contract.options["max_length"]).sum()),
-        "unknown_tokens": lacking / max(1, int(each.sum())),
+        "unknown_tokens": lacking / max(1, tokens),
     }
 
 

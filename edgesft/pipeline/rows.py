@@ -15,9 +15,9 @@ from edgesft.budget.drop import drops, levels
 from edgesft.budget.percentile import Interval
 from edgesft.measure.agent import CPU
 from edgesft.measure.devices import HERE
-from edgesft.measure.driver import MeasureError, loaded, runner
+from edgesft.measure.driver import MeasureError, answering
 from edgesft.measure.inputs import Requests
-from edgesft.measure.measurement import Measurement
+from edgesft.measure.measurement import Measurement, in_turn
 from edgesft.measure.protocol import measure
 from edgesft.measure.subject import Subject
 from edgesft.pipeline import costs
@@ -55,6 +55,16 @@ def required(measured: Measurement | MeasureError) -> Measurement:
     if isinstance(measured, MeasureError):
         raise measured
     return measured
+
+
+def _called(name: str, graph: str) -> str:
+    return name if graph == "model" else f"{name}, {graph}"
+
+
+def _whole(parts: Sequence[Measurement | MeasureError]) -> Measurement | MeasureError:
+    """What graphs take that run one behind the other, or why one of them could not be measured."""
+    failed = [each for each in parts if isinstance(each, MeasureError)]
+    return failed[0] if failed else in_turn([required(each) for each in parts])
 
 
 class Measurer:
@@ -205,10 +215,16 @@ class Measurer:
 
         def compute() -> dict[str, Any]:
             subjects = {
-                name: Measurer(job.reading(onnx))._subject(onnx.model, opening=opening) for name, onnx in models.items()
+                (name, graph): subject
+                for name, onnx in models.items()
+                for graph, subject in Measurer(job.reading(onnx))._subjects(onnx.model, opening=opening).items()
             }
             with costs.taken(job, costs.LATENCY, len(subjects) * settings.seconds):
-                measured = measure(subjects, settings, progress=job.progress, loads=loads)
+                named = {_called(*place): subject for place, subject in subjects.items()}
+                each = measure(named, settings, progress=job.progress, loads=loads)
+            measured = {
+                name: _whole([each[_called(*place)] for place in subjects if place[0] == name]) for name in models
+            }
             whole = {name: each.to_json() for name, each in measured.items() if isinstance(each, Measurement)}
             if len(whole) < len(measured):
                 raise _Incomplete(measured)
@@ -233,16 +249,23 @@ class Measurer:
         measured = measure(subjects, self._job.quick, progress=self._job.progress, loads=1)
         return [int(np.median(required(measured[name]).samples)) for name in names]
 
-    def _subject(self, file: Path, *, opening: bool = False) -> Subject:
+    def _subjects(self, file: Path, *, opening: bool) -> dict[str, Subject]:
+        """What is timed, by graph: each that an opening takes, else `model`."""
+        if not opening:
+            return {"model": self._subject(file)}
+        files = self._job.task.files(file)
+        return {graph: self._subject(files[graph], requests) for graph, requests in self._openings.items()}
+
+    def _subject(self, file: Path, requests: Requests | None = None) -> Subject:
         job = self._job
         profile, states = job.profile, job.task.fed_back(job.contract)
-        requests = self._openings if opening else self._requests
-        return Subject(file, profile.providers, profile.threads, requests, states, device=job.device)
+        return Subject(file, profile.providers, profile.threads, requests or self._requests, states, device=job.device)
 
     @cached_property
-    def _openings(self) -> Requests:
+    def _openings(self) -> dict[str, Requests]:
         job = self._job
-        return Requests(tuple(job.task.openings(job.validation, job.processor)), "real rows")
+        found = job.task.openings(job.validation, job.processor)
+        return {graph: Requests(tuple(requests), "real rows") for graph, requests in found.items()}
 
     @cached_property
     def _requests(self) -> Requests:
@@ -257,11 +280,16 @@ class Measurer:
 
     def _answers(self, file: Path, examples: Sequence[Example], label: str) -> np.ndarray:
         job = self._job
-        with loaded(file, job.profile, job.device) as agent, job.progress.bar(label, len(examples)) as advance:
-            answer = runner(agent)
+        files = job.task.files(file)
+        first = next(iter(files))
+        with (
+            answering(files, job.profile, job.device) as answer,
+            job.progress.bar(label, len(examples)) as advance,
+        ):
 
             def run(feeds: Mapping[str, np.ndarray], graph: str = "model") -> dict[str, np.ndarray]:
-                advance()
+                if graph == first:
+                    advance()
                 return answer(feeds, graph)
 
             # Row by row: the ranges of dynamic quantization depend on what else is in the batch.

@@ -182,11 +182,13 @@ class _Run:
     def _facts(self, final: Row, original: Row, agreement: float | None) -> Facts:
         """What the budget is judged by."""
         base = original.measurement
+        peaks = [each.peak_memory_bytes for each in (final.measurement, final.opening) if each]
         return replace(
             facts(self._job.profile, inspect(final.onnx.model), final.measurement),
             size_bytes=final.size_bytes,
             original_size_bytes=original.size_bytes,
             original_rounds=base.rounds if base else (),
+            peak_memory_bytes=max((peak for peak in peaks if peak is not None), default=None),
             metrics=final.levels,
             drops=final.drops,
             agreement=agreement,

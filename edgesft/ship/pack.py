@@ -152,6 +152,10 @@ def _check(order: Order, name: str, target: Path) -> None:
 def _fill(order: Order, given: _Given, out: Path, work: Path, progress: Progress) -> tuple[Manifest, Mapping[str, str]]:
     """Writes every file of a bundle into a folder."""
     job = rows.job(given, Store(order.store), progress)
+    if job.task.beside:
+        got = " and ".join(file.name for file in job.task.files(given.model).values())
+        message = f"run must be of a model in one file to be packed, got {got}, of the task {job.task.name}"
+        raise InputError(message, f"copy the folder '{given.folder}' as it is; edgesft generate runs it")
     told = graph.read(memoryview(given.model.read_bytes()), given.model.name)
     described = describe.describe(job.task, given.contract, told, given.folder)
     if wrong := contracts.problems(described):

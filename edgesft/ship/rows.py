@@ -80,7 +80,7 @@ def chosen(job: Job, contract: Contract, folder: Path, count: int) -> Rows:
     row_of = {id(example): row for example, row in zip(examples, candidates, strict=True)}
     way = job.task.preparation(contract)
     requests, raw = list[Batch](), list[dict[str, Any] | None]()
-    run = late_run(folder / "model.onnx")
+    run = late_run(job.task.files(folder / "model.onnx"))
     for example in spread(examples, count):
         own = job.task.reached([example], processor, run)
         told = {name: row_of[id(example)].get(name) for name in way["columns"]} if way["kind"] in TEXTS else {}

@@ -57,6 +57,8 @@ class DataSpec(Spec):
     template: str | None = Field(None, min_length=1)
     """Text generation: how conversations are written, in Jinja; `plain` is a line for each message, `tokenizer` what
     the model's tokenizer has, which is the default where it has one."""
+    prefix: str | None = Field(None, min_length=1)
+    """Text to text: what is written before each input, such as `translate English to Chinese: `."""
     labels: tuple[str, ...] | dict[str, str] = ()
     """Zero-shot: labels that need no training rows, perhaps each with a description, which is then its text."""
     allow_overlap: bool = False
@@ -95,7 +97,7 @@ class DataSpec(Spec):
     def options(self) -> dict[str, Any]:
         """What of this is the task's to know; what is not set is left out."""
         found: dict[str, Any] = {"max_length": self.max_length, "stride": self.stride, "labels": self.labels}
-        found["template"] = self.template
+        found |= {"template": self.template, "prefix": self.prefix}
         given = {"image": self.image, "audio": self.audio, "frames": self.frames, "boxes": self.boxes}
         for name, spec in given.items():
             found[name] = spec and spec.model_dump(mode="json", exclude_unset=True)

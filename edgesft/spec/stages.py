@@ -115,8 +115,8 @@ class DistillSpec(LessonSpec):
     layers: tuple[int, ...] | int | None = None
     """Layers of the present model that the student keeps: their indices, or how many, evenly spaced."""
     sequences: bool = False
-    """Text generation: answers are what the teacher says, in place of the rows' own (Kim and Rush 2016, arXiv
-    1606.07947)."""
+    """Text generation, text to text: answers are what the teacher says, in place of the rows' own (Kim and Rush 2016,
+    arXiv 1606.07947)."""
 
 
 class QuantizeSpec(Spec):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import shutil
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -28,8 +29,8 @@ class Artefact:
     """A model with its contract, in a folder.
 
     A torch folder holds `config.json`, `model.safetensors`, the processor's files, `contract.json` and, where widths
-    differ from what the configuration says, `widths.json`. An ONNX folder holds `model.onnx`, the processor's
-    files and `contract.json`, which is all that the device loads.
+    differ from what the configuration says, `widths.json`. An ONNX folder holds `model.onnx`, perhaps
+    graphs beside it (`Task.beside`), the processor's files and `contract.json`, which is all that the device loads.
 
     Attributes:
         form: What the folder holds.
@@ -75,13 +76,12 @@ class Artefact:
         return sum(math.prod(tensor["shape"]) for name, tensor in header.items() if name != "__metadata__")
 
 
-def refill(out: Path, model: Path, artefact: Artefact) -> None:
-    """Fills a folder with a model that was made of an ONNX artefact's, and with the files that lie beside that one."""
+def refill(out: Path, files: Iterable[Path], artefact: Artefact) -> None:
+    """Fills a folder with graphs that were made of an ONNX artefact's, and with the files that lie beside those."""
     out.mkdir(parents=True, exist_ok=True)
-    replaced = artefact.model.name
-    for place in sorted(artefact.path.iterdir()):
-        if place.is_file() and place.name not in (replaced, f"{replaced}.data"):
-            shutil.copy2(place, out / place.name)
-    for place in (model, model.with_name(f"{model.name}.data")):
+    made = [place for file in files for place in (file, file.with_name(f"{file.name}.data"))]
+    replaced = {place.name for place in made}
+    kept = [place for place in sorted(artefact.path.iterdir()) if place.name not in replaced]
+    for place in (*kept, *made):
         if place.is_file():
             shutil.copy2(place, out / place.name)

@@ -71,7 +71,8 @@ def keep_ranges(report: FitReport, out: Path) -> None:
 
 def score(model: nn.Module, context: StageContext) -> float:
     """The deciding metric of a torch model on the validation rows."""
-    answers = context.task.predict(runner(model), context.validation, context.processor, batch_size=BATCH)
+    run = runner(model, context.task.modules)
+    answers = context.task.predict(run, context.validation, context.processor, batch_size=BATCH)
     references = context.task.references(context.validation)
     return context.task.score(answers, references, context.contract)[context.task.metrics[0]]
 
@@ -85,7 +86,7 @@ def answers(teacher: nn.Module, context: StageContext, stage: str) -> nn.Module 
         return teacher
     if not place.is_file():
         with context.progress.bar(f"{stage}: the teacher's answers", len(context.train)) as advance:
-            ask = runner(teacher)
+            ask = runner(teacher, context.task.modules)
 
             def told(batch: Batch, graph: str = "model") -> dict[str, np.ndarray]:
                 advance(len(next(iter(batch.values()))))

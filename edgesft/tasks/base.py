@@ -8,7 +8,8 @@ Streaming audio fits so: the graph has state tensors as inputs and outputs (`fed
 feeding the state back; `requests` gives one frame with its state.
 
 Generation fits so: one graph takes a cache of any length and the tokens that follow; `requests` gives one token behind
-a cache of a stated length, `openings` whole prompts.
+a cache of a stated length, `openings` whole prompts. Where what is asked is read by a graph of its own, that lies
+`beside`, and runs once an answer.
 
 Importing a task imports neither torch nor transformers: only what loads or trains does, inside the functions.
 """
@@ -138,6 +139,8 @@ class Task(ABC):
     """Whether `predict` gives each row what `distributions` has of it, whatever other rows there are."""
     stepwise: ClassVar[bool] = False
     """Whether an answer takes many requests, a token each, after those that `openings` gives."""
+    beside: ClassVar[tuple[str, ...]] = ()
+    """Graphs beside `model`, each a file of its own: what runs once, where an answer begins."""
     training: frozenset[str] = frozenset()
     """Training settings of `PARTICULAR` that mean something here."""
     takes_files: ClassVar[bool] = False
@@ -153,6 +156,14 @@ class Task(ABC):
     @abstractmethod
     def text(self, row: Row) -> str:
         """A row's input in words: what is compared and counted where rows are looked at."""
+
+    def texts(self, row: Row) -> Sequence[str]:
+        """Those of a row, each of which is cut at the longest input."""
+        return (self.text(row),)
+
+    def gathered(self, rows: Sequence[Row]) -> Sequence[Row]:
+        """Rows as answers are held against them, where several may say what is right of one input."""
+        return rows
 
     def classes(self, row: Row) -> list[str]:
         """The labels that a row has: what is counted where rows are looked at."""
@@ -366,9 +377,17 @@ class Task(ABC):
         """The same requests with the states that a model has reached before them."""
         return self.requests(examples, processor)
 
-    def openings(self, examples: Sequence[Example], processor: Any) -> list[Batch]:
-        """What the device sends first, where an answer takes many requests."""
-        return []
+    def openings(self, examples: Sequence[Example], processor: Any) -> dict[str, list[Batch]]:
+        """What the device sends first, where an answer takes many requests: graph → a request an example."""
+        return {}
+
+    def files(self, model: Path) -> dict[str, Path]:
+        """Graph → its file, from that of `model`; in the order in which they run."""
+        return {**{name: model.with_name(f"{name}.onnx") for name in self.beside}, "model": model}
+
+    def modules(self, model: nn.Module) -> dict[str, nn.Module]:
+        """Graph → what computes it on torch."""
+        return {"model": model}
 
     def fed_back(self, contract: Contract) -> dict[str, str]:
         """Input → the output that becomes its value at the next inference; empty where the model keeps nothing."""

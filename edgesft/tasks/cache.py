@@ -4,15 +4,19 @@ The graph is one for all there is to do. `past_key_0` … are the cache, shape [
 the start. `input_ids` are the tokens that follow, one or many; `present_key_0` … are the cache with them in it, which
 the next inference takes. `logits_to_keep` are the places, among the tokens fed, whose next token is asked for: of a
 prompt the last alone, so that no scores are computed that nobody reads.
+
+A decoder with an encoder before it takes, too, `cross_key_0` …: keys and values of what the encoder read, shape
+[batch, heads, source, width], which stay as they are; a graph of their own gives them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
+from edgesft.errors import InputError
 from edgesft.tasks.base import Batch
 
 TOKENS, KEPT = "input_ids", "logits_to_keep"
@@ -22,33 +26,68 @@ KINDS = ("key", "value")
 Shape = Mapping[str, int]
 """`layers`, `heads`, `width` of a cache."""
 
+LAYERS = ("num_decoder_layers", "num_hidden_layers", "num_layers", "n_layer")
+HEADS = ("num_key_value_heads", "num_attention_heads", "num_heads", "n_head")
+WIDTH = ("head_dim", "d_kv")
+"""What configurations call them; GPT-2's and T5's names are their own. The first that is told counts."""
+
 
 def shape_of(config: Mapping[str, Any]) -> dict[str, int]:
-    """The cache that a transformers configuration implies; GPT-2's names are its own.
+    """The cache that a transformers configuration implies.
 
     Raises:
         KeyError: It tells no layers, heads or width.
     """
-    layers = config["num_hidden_layers"] if "num_hidden_layers" in config else config["n_layer"]
-    heads = config["num_attention_heads"] if "num_attention_heads" in config else config["n_head"]
-    width = config["hidden_size"] if "hidden_size" in config else config["n_embd"]
-    return {
-        "layers": int(layers),
-        "heads": int(config.get("num_key_value_heads") or heads),
-        "width": int(config.get("head_dim") or width // heads),
-    }
+    told = {name: config[name] for name in config if config[name]}
+
+    def first(names: Sequence[str]) -> int:
+        return int(told[next((name for name in names if name in told), names[-1])])
+
+    width = first(WIDTH) if told.keys() & {*WIDTH} else first(("hidden_size", "n_embd")) // first(HEADS[1:])
+    return {"layers": first(LAYERS), "heads": first(HEADS), "width": width}
+
+
+def require(config: Mapping[str, Any], shape: Shape) -> None:
+    """That a model's cache is the one that it came with.
+
+    Args:
+        config: The model's.
+        shape: Of the cache that it came with.
+
+    Raises:
+        InputError: It is not.
+    """
+    if (got := shape_of(config)) != shape:
+        message = f"stages: must leave the cache as it was, {dict(shape)}, got {got}"
+        raise InputError(message, "leave out distill.layers: a smaller model of its own is the student")
 
 
 def states(shape: Shape) -> dict[str, str]:
     """Input → the output that becomes its value at the next inference."""
-    names = [f"{kind}_{layer}" for layer in range(shape["layers"]) for kind in KINDS]
-    return {f"past_{name}": f"present_{name}" for name in names}
+    return {f"past_{name}": f"present_{name}" for name in _names(shape)}
+
+
+def crossed(shape: Shape) -> tuple[str, ...]:
+    """What an encoder gives and its decoder takes."""
+    return tuple(f"cross_{name}" for name in _names(shape))
+
+
+def _names(shape: Shape) -> list[str]:
+    return [f"{kind}_{layer}" for layer in range(shape["layers"]) for kind in KINDS]
 
 
 def zeros(shape: Shape, rows: int, past: int) -> Batch:
     """A cache of so many tokens, all of one array."""
-    blank = np.zeros((rows, shape["heads"], past, shape["width"]), np.float32)
-    return dict.fromkeys(states(shape), blank)
+    return dict.fromkeys(states(shape), _blank(shape, rows, past))
+
+
+def unread(shape: Shape, rows: int, source: int) -> Batch:
+    """What an encoder gives of so many tokens, in shape: all zeros."""
+    return dict.fromkeys(crossed(shape), _blank(shape, rows, source))
+
+
+def _blank(shape: Shape, rows: int, tokens: int) -> np.ndarray:
+    return np.zeros((rows, shape["heads"], tokens, shape["width"]), np.float32)
 
 
 def after(outputs: Mapping[str, np.ndarray], shape: Shape) -> Batch:

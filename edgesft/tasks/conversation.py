@@ -123,7 +123,7 @@ def wrong(row: Row) -> Problem | None:
     """What is wrong with a row, and what to try."""
     if "messages" in row:
         return _wrong_messages(row["messages"])
-    for name in ("text", "prompt", "answer"):
+    for name in ("text", "prompt", "answer", "input", "target"):
         if name in row and not (isinstance(row[name], str) and row[name].strip()):
             got = "nothing" if row[name] is None or isinstance(row[name], str) else f"{row[name]!r:.40}"
             return Problem(f"must have words as {name}, got {got}", "remove such rows, or fill them in")

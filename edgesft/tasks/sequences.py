@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import itertools
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from edgesft.tasks.base import Example
 from edgesft.tasks.cache import TOKENS
 from edgesft.tasks.text import IGNORED, LABELS
+
+if TYPE_CHECKING:
+    import torch
 
 POSITIONS = "position_ids"
 
@@ -54,6 +59,34 @@ def packed(examples: Sequence[Example], longest: int) -> list[Example]:
         }
         for held in bins
     ]
+
+
+def entropy(scores: torch.Tensor, wanted: torch.Tensor, smoothing: float) -> torch.Tensor:
+    """Mean cross entropy over the tokens that are wanted.
+
+    Args:
+        scores: Before softmax, shape [rows, tokens, vocabulary].
+        wanted: Shape [rows, tokens]; `IGNORED` where nothing is.
+        smoothing: Share of the target spread over all tokens.
+    """
+    from torch.nn import functional
+
+    total = functional.cross_entropy(
+        scores.flatten(0, 1).float(),
+        wanted.flatten(),
+        ignore_index=IGNORED,
+        label_smoothing=smoothing,
+        reduction="sum",
+    )
+    return total / (wanted != IGNORED).sum().clamp(min=1)
+
+
+def alike(rows: Sequence[np.ndarray], count: int) -> Iterator[list[int]]:
+    """Places of rows that are equally long, at most so many at once, the shortest first: none needs padding."""
+    order = sorted(range(len(rows)), key=lambda place: len(rows[place]))
+    for _, group in itertools.groupby(order, lambda place: len(rows[place])):
+        places = list(group)
+        yield from (places[start : start + count] for start in range(0, len(places), count))
 
 
 def worth(logits: np.ndarray, wanted: np.ndarray) -> np.ndarray:

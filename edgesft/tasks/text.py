@@ -78,7 +78,7 @@ class TextTask(Task):
         if remote := checkpoint.remote_code_problem(config, trusted=trusted):
             found.append(remote)
         elif model_type not in checkpoint.heads(self.heads):
-            head = self.kind.replace("text-", "sequence-")
+            head = self.kind.replace("text-classification", "sequence-classification")
             message = f"model: must have a {head} head in transformers, got model_type {model_type!r}"
             found.append(Problem(message, self.suits))
         return found

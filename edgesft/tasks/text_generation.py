@@ -13,7 +13,7 @@ from edgesft.spec.training import ResolvedTraining
 from edgesft.tasks import cache, checkpoint, conversation, pretrained
 from edgesft.tasks.base import Batch, Contract, Example, Graph, Row, Run
 from edgesft.tasks.cache import KEPT, LOGITS, TOKENS
-from edgesft.tasks.sequences import BLANKS, POSITIONS, last_answer, packed, padded, worth
+from edgesft.tasks.sequences import BLANKS, POSITIONS, entropy, last_answer, packed, padded, worth
 from edgesft.tasks.source import Source
 from edgesft.tasks.source import folder as local_folder
 from edgesft.tasks.text import IGNORED, LABELS, TextTask
@@ -49,11 +49,13 @@ class TextGeneration(TextTask):
     """
 
     name: ClassVar[str] = "text-generation"
+    roles: tuple[str, ...] = FORMS[0]
     metrics: tuple[str, ...] = ("log_likelihood", "token_accuracy")
     training: frozenset[str] = frozenset(("packing",))
     kind: ClassVar[str] = "text-generation"
     heads: ClassVar[str] = "MODEL_FOR_CAUSAL_LM_MAPPING_NAMES"
     suits: ClassVar[str] = f"a decoder: {', '.join(DECODERS)}"
+    known: ClassVar[tuple[str, ...]] = DECODERS
     by_token: ClassVar[bool] = True
     stepwise: ClassVar[bool] = True
     patience: ClassVar[float] = 2.0
@@ -95,7 +97,7 @@ class TextGeneration(TextTask):
         """
         folder = local_folder(source)
         config = checkpoint.read_config(folder)
-        if isinstance(config, Problem) or config.get("model_type") not in DECODERS:
+        if isinstance(config, Problem) or config.get("model_type") not in self.known:
             return dict(options)
         generation = checkpoint.read_json(folder / "generation_config.json")
         end = generation.get("eos_token_id", config.get("eos_token_id"))
@@ -129,11 +131,15 @@ class TextGeneration(TextTask):
 
     def load_model(self, source: Source, contract: Contract, *, trust_remote_code: bool = False) -> nn.Module:
         """A pretrained decoder."""
-        return _cacheless(super().load_model(source, contract, trust_remote_code=trust_remote_code))
+        from edgesft.tasks.cached import cacheless
+
+        return cacheless(super().load_model(source, contract, trust_remote_code=trust_remote_code))
 
     def build_model(self, config: Mapping[str, Any], contract: Contract) -> nn.Module:
         """The architecture of a transformers configuration, weights uninitialised."""
-        return _cacheless(super().build_model(config, contract))
+        from edgesft.tasks.cached import cacheless
+
+        return cacheless(super().build_model(config, contract))
 
     def load_processor(self, source: Source, contract: Contract) -> Writer:
         """The tokenizer with the contract's template."""
@@ -144,6 +150,10 @@ class TextGeneration(TextTask):
             tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
         tokenizer.model_input_names = tokenizer.init_kwargs["model_input_names"] = [TOKENS]
         return Writer(tokenizer, contract.options)
+
+    def prompt(self, said: Sequence[conversation.Message], processor: Writer) -> list[int]:
+        """Tokens that ask for what follows a conversation."""
+        return conversation.tokens({"messages": list(said)}, processor, ())[0]
 
     def encode(self, rows: Sequence[Row], processor: Writer, contract: Contract) -> list[Example]:
         """Token ids, int64 of shape [tokens], cut to `max_length`; as labels those to be said, else `IGNORED`."""
@@ -197,17 +207,11 @@ class TextGeneration(TextTask):
         class_weights: torch.Tensor | None = None,
     ) -> torch.Tensor:
         """Mean cross entropy over the tokens that are to be said."""
-        from torch.nn import functional
+        return entropy(*self.asked(outputs, labels), label_smoothing)
 
-        wanted = labels[:, 1:]
-        total = functional.cross_entropy(
-            outputs[LOGITS][:, :-1].flatten(0, 1).float(),
-            wanted.flatten(),
-            ignore_index=IGNORED,
-            label_smoothing=label_smoothing,
-            reduction="sum",
-        )
-        return total / (wanted != IGNORED).sum().clamp(min=1)
+    def asked(self, outputs: Any, labels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Scores, shape [rows, tokens, vocabulary], and the token that is to be said there."""
+        return outputs[LOGITS][:, :-1], labels[:, 1:]
 
     def logits(self, outputs: Any) -> torch.Tensor:
         """None that pruning could follow.
@@ -215,12 +219,12 @@ class TextGeneration(TextTask):
         Raises:
             InputError: Always: a cache has the shape that the model had as it came.
         """
-        raise InputError("stages: must not prune for text-generation, whose cache keeps its shape", "quantize, distill")
+        raise InputError(f"stages: must not prune for {self.name}, whose cache keeps its shape", "quantize, distill")
 
     def distributions(self, outputs: Any, batch: Mapping[str, Any]) -> torch.Tensor:
         """Scores of the tokens that are to be said, shape [tokens, vocabulary]."""
-        scores: torch.Tensor = outputs[LOGITS][:, :-1][batch[LABELS][:, 1:] != IGNORED]
-        return scores
+        scores, wanted = self.asked(outputs, batch[LABELS])
+        return scores[wanted != IGNORED]
 
     def predict(self, run: Run, examples: Sequence[Example], processor: Writer, *, batch_size: int = 1) -> np.ndarray:
         """What each row's answer is worth, float64 of shape [rows, 3]: log-probability, tokens, tokens that are right.
@@ -297,7 +301,7 @@ class TextGeneration(TextTask):
         Raises:
             InputError: Always: it is asked for where shapes must be fixed.
         """
-        raise InputError("profile: must leave shapes free for text-generation, got static_shapes", "a profile of a CPU")
+        raise InputError(f"profile: must leave shapes free for {self.name}, got static_shapes", "a profile of a CPU")
 
     def graphs(self, model: nn.Module, processor: Writer, examples: Sequence[Example]) -> list[Graph]:
         """One graph, `model`, for prompts and for single tokens; batch, tokens, cache and what is asked for vary.
@@ -309,9 +313,7 @@ class TextGeneration(TextTask):
 
         from edgesft.tasks.cached import Cached
 
-        if (got := cache.shape_of(model.config.to_dict())) != processor.cache:  # type: ignore[union-attr, operator]
-            message = f"stages: must leave the cache as it was, {dict(processor.cache)}, got {got}"
-            raise InputError(message, "leave out distill.layers: a smaller model of its own is the student")
+        cache.require(model.config.to_dict(), processor.cache)  # type: ignore[union-attr, operator]
         ids = [np.resize(example[TOKENS], SAMPLE_TOKENS) for example in (examples[0], examples[-1])]
         feeds = {TOKENS: np.stack(ids), KEPT: np.asarray([0, 2, 3]), **cache.zeros(processor.cache, 2, SAMPLE_PAST)}
         inputs = {name: torch.from_numpy(array.copy()) for name, array in feeds.items()}
@@ -334,17 +336,12 @@ class TextGeneration(TextTask):
             found.append({TOKENS: example[TOKENS][np.newaxis, -1:], **kept})
         return found
 
-    def openings(self, examples: Sequence[Example], processor: Writer) -> list[Batch]:
+    def openings(self, examples: Sequence[Example], processor: Writer) -> dict[str, list[Batch]]:
         """Prompts up to where the first answer begins, which give its first token."""
         empty = cache.zeros(processor.cache, 1, 0)
         ends = [max(1, int(np.argmax(example[LABELS] != IGNORED))) for example in examples]
-        return [{**self._opening(example[TOKENS][:end]), **empty} for example, end in zip(examples, ends, strict=True)]
+        prompts = (example[TOKENS][:end] for example, end in zip(examples, ends, strict=True))
+        return {"model": [{**self._opening(prompt), **empty} for prompt in prompts]}
 
     def _opening(self, tokens: np.ndarray) -> Batch:
         return {TOKENS: tokens[np.newaxis], KEPT: np.asarray([len(tokens) - 1])}
-
-
-def _cacheless(model: nn.Module) -> nn.Module:
-    """Keeps no cache unless it is asked to: with one, transformers would let packed rows see each other."""
-    model.config.use_cache = False  # type: ignore[union-attr]
-    return model

@@ -19,7 +19,10 @@ class Writer:
         self.stop: tuple[int, ...] = tuple(options["stop"])
         self.context: int = options["context"]
         self.max_length: int = options["max_length"]
-        tokenizer.chat_template = options["template"]
+        self.start: int = options.get("start", 0)
+        self.prefix: str = options.get("prefix", "")
+        if "template" in options:
+            tokenizer.chat_template = options["template"]
 
     def __call__(self, *texts: Any, **options: Any) -> Any:
         """Encodes, as the tokenizer does."""

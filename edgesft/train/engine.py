@@ -125,7 +125,9 @@ def fit(
         record = checkpoints.latest()
 
         def evaluate() -> dict[str, float]:
-            predictions = task.predict(runner(model), validation, processor, batch_size=settings.batch_size)
+            predictions = task.predict(
+                runner(model, task.modules), validation, processor, batch_size=settings.batch_size
+            )
             return task.score(predictions, task.references(validation), contract)
 
         if processes.count() > 1:

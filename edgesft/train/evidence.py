@@ -55,7 +55,7 @@ def gather(
         chosen = np.sort(np.random.default_rng(seed).choice(len(train), SAMPLE, replace=False))
 
     def answers(split: str, rows: Sequence[int], examples: Sequence[Example]) -> Answers:
-        logits = task.predict(runner(model), examples, processor, batch_size=BATCH)
+        logits = task.predict(runner(model, task.modules), examples, processor, batch_size=BATCH)
         return Answers(split, rows, logits, task.references(examples), [_identity(each) for each in examples])
 
     sample = answers("train", chosen.tolist(), [train[int(row)] for row in chosen])

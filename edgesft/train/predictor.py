@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+
 import numpy as np
 import torch
 from torch import nn
 
 from edgesft.tasks.base import Batch, Run
 
+Graphs = Callable[[nn.Module], Mapping[str, nn.Module]]
+"""A model → what computes each of its graphs, as `Task.modules` has it."""
 
-def runner(model: nn.Module) -> Run:
+
+def _whole(model: nn.Module) -> Mapping[str, nn.Module]:
+    return {"model": model}
+
+
+def runner(model: nn.Module, graphs: Graphs = _whole) -> Run:
     """`run(feeds, graph="model")` on a torch model: arrays in, arrays out by name, in evaluation mode.
 
     Args:
-        model: Returns a mapping of names to tensors, as transformers' models do; runs where its weights are.
+        model: Runs where its weights are.
+        graphs: What computes its graphs; each returns a mapping of names to tensors, as transformers' models do.
     """
+    modules = graphs(model)
 
     def run(feeds: Batch, graph: str = "model") -> dict[str, np.ndarray]:
         device = next(model.parameters()).device
@@ -24,7 +35,9 @@ def runner(model: nn.Module) -> Run:
             with torch.inference_mode():
                 # What a cache has at its start is nothing, which models of transformers make themselves.
                 given = {name: value for name, value in feeds.items() if value.size}
-                outputs = model(**{name: torch.as_tensor(value, device=device) for name, value in given.items()})
+                outputs = modules[graph](
+                    **{name: torch.as_tensor(value, device=device) for name, value in given.items()}
+                )
         finally:
             model.train(training)
         return {name: _array(value) for name, value in outputs.items() if isinstance(value, torch.Tensor)}

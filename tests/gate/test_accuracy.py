@@ -16,9 +16,9 @@ from edgesft.gate import accuracy
 from edgesft.gate.accuracy import Evaluation, evaluate, evaluate_both, fallen, judge, paired
 from edgesft.gate.artefact import GateArtefact, artefact
 from edgesft.measure.devices import HERE, Device
-from edgesft.measure.driver import Loaded, MeasureError, Value
+from edgesft.measure.driver import Loaded, MeasureError, Value, runner
 from edgesft.progress import Progress
-from edgesft.tasks.base import Contract
+from edgesft.tasks.base import Contract, Run
 from tests import tiny
 from tests.gate.test_artefact import CONTRACT, save_moods
 from tests.measure import models
@@ -144,10 +144,10 @@ class TestRecipe:
         clerk = Clerk()
 
         @contextmanager
-        def load(*given: Any) -> Iterator[Clerk]:
-            yield clerk
+        def answering(*given: Any) -> Iterator[Run]:
+            yield runner({"model": clerk})
 
-        monkeypatch.setattr(accuracy, "loaded", load)
+        monkeypatch.setattr(accuracy, "answering", answering)
         return clerk
 
     @pytest.fixture

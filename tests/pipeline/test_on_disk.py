@@ -53,14 +53,14 @@ FACTORIES: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize("name", sorted(ROWS))
 def test_the_same_examples_of_every_task(
-    name: str, bert: Path, llama: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    name: str, bert: Path, llama: Path, t5: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(chunks, "CHUNK", 64)
     rows, changes = ROWS[name](500), dict[str, Any]()
     if name in FACTORIES:
         rows = tiny.filed(rows, tmp_path / "files")
         changes = {"model": {**FACTORIES[name], "path": str(Path(nets.__file__).parent)}}
-    model = llama if name == "text-generation" else bert
+    model = {"text-generation": llama, "text-to-text": t5}.get(name, bert)
     if name == "speech-enhancement":
         changes["stages"] = [{"stage": "finetune", "epochs": 0.1}]
     recipe = chain.write(tmp_path, model, rows=rows, task=name, budget={"size_ratio": 0.95}, **changes)

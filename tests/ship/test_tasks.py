@@ -52,6 +52,7 @@ CONTRACTS = {
             "cache": {"layers": 1, "heads": 2, "width": 4},
         },
     ),
+    "text-to-text": Contract("text-to-text", (), {"max_length": 8, "words": "13a", "start": 0, "stop": [1]}),
     "arrays": Contract(
         "arrays", ("a", "b"), {"inputs": {"x": {"shape": [3], "dtype": "float32"}}, "metric": "accuracy"}
     ),

@@ -36,6 +36,7 @@ ROWS: dict[str, Callable[[int], list[dict[str, Any]]]] = {
     "object-detection": tiny.boxed,
     "speech-enhancement": tiny.mixed,
     "text-generation": tiny.asked,
+    "text-to-text": tiny.translated,
 }
 MODELS = {
     "image-classification": "resnet",
@@ -45,6 +46,7 @@ MODELS = {
     "object-detection": "detector",
     "speech-enhancement": "enhancer",
     "text-generation": "llama",
+    "text-to-text": "t5",
 }
 """Fixtures of models for what is no text."""
 
@@ -99,7 +101,7 @@ def test_learns_and_exports(name: str, request: pytest.FixtureRequest, tmp_path:
     score = dict[str, float]()
 
     def scored() -> dict[str, float]:
-        predictions = task.predict(runner(model), held, processor, batch_size=8)
+        predictions = task.predict(runner(model, task.modules), held, processor, batch_size=8)
         assert len(predictions) == len(held)
         return task.score(predictions, task.references(held), contract)
 
@@ -113,8 +115,8 @@ def test_learns_and_exports(name: str, request: pytest.FixtureRequest, tmp_path:
     assert scored()[task.metrics[0]] > score[task.metrics[0]] + 0.2
     checkpoint.save(model, tmp_path / "model", processor, contract)
     again = checkpoint.load(tmp_path / "model", task)
-    again_predicted = task.predict(runner(again), held, processor)
-    np.testing.assert_allclose(task.predict(runner(model), held, processor), again_predicted, atol=1e-6)
+    predicted, again_predicted = (task.predict(runner(each, task.modules), held, processor) for each in (model, again))
+    np.testing.assert_allclose(predicted, again_predicted, atol=1e-6)
     graphs = export_onnx(again, task, processor, held, contract, tmp_path / "onnx", opset=OPSET)
     files = {graph.name: file_of(graph, tmp_path / "onnx") for graph in graphs}
     for graph in graphs:

@@ -103,7 +103,7 @@ def test_requests_say_one_token_at_the_stated_context(examples: Any, processor: 
     request = TASK.requests(examples, processor)[0]
     assert request["input_ids"].shape == (1, 1)
     assert request["past_key_0"].shape == (1, 2, 20, 8)
-    opening = TASK.openings(examples, processor)[0]
+    opening = TASK.openings(examples, processor)["model"][0]
     assert opening["past_key_0"].shape == (1, 2, 0, 8)
     assert processor.decode(opening["input_ids"][0]).endswith("what is 0 and 0?\n")
 

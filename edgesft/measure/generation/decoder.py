@@ -1,4 +1,6 @@
-"""Answers of a decoder's ONNX file, its cache handed from one inference to the next without a copy."""
+"""Answers of a decoder's ONNX file, its cache handed from one inference to the next without a copy; where an encoder
+reads what is asked, it does so once.
+"""
 
 from __future__ import annotations
 
@@ -46,23 +48,29 @@ class Answer:
         return len(self.step_ns) / sum(self.step_ns) * 1e9 if self.step_ns else None
 
 
+def _session(file: Path, threads: int) -> onnxruntime.InferenceSession:
+    import onnxruntime
+
+    settings = onnxruntime.SessionOptions()
+    settings.intra_op_num_threads = threads
+    settings.log_severity_level = 3
+    return onnxruntime.InferenceSession(str(file), settings, providers=[CPU])
+
+
 class Decoder:
     """A decoder's file with what its contract says of it."""
 
-    def __init__(self, model: Path, options: Mapping[str, Any], threads: int = 1) -> None:
+    def __init__(self, files: Mapping[str, Path], options: Mapping[str, Any], threads: int = 1) -> None:
         """Loads the model on the CPU provider.
 
         Args:
-            model: ONNX file.
-            options: Of the contract: `cache`, `stop`, `positions`.
+            files: Graph → its ONNX file; beside `model` perhaps what reads the prompt.
+            options: Of the contract: `cache`, `stop`, `positions` and, where something reads the prompt, `start`.
             threads: Intra-op threads.
         """
-        import onnxruntime
-
-        settings = onnxruntime.SessionOptions()
-        settings.intra_op_num_threads = threads
-        settings.log_severity_level = 3
-        self._session = onnxruntime.InferenceSession(str(model), settings, providers=[CPU])
+        *readers, self._session = (_session(file, threads) for file in files.values())
+        self._readers, self._start = readers, options.get("start")
+        self._takes = frozenset(value.name for value in self._session.get_inputs())
         self._shape: cache.Shape = options["cache"]
         self._states = cache.states(self._shape)
         self._stop = frozenset(options["stop"])
@@ -90,13 +98,16 @@ class Decoder:
         self._check(prompt, most)
         rng, tokens, times = sampling.generator(), list[int](), list[int]()
         fed, past = np.asarray([prompt], np.int64), self._empty()
+        read: dict[str, onnxruntime.OrtValue] = {}
         end: End = "length"
         while len(tokens) < most:
             if self._positions is not None and len(prompt) + len(tokens) > self._positions:
                 end = "cache"
                 break
             began = time.perf_counter_ns()
-            scores, past = self._infer(fed, past)
+            if not times and self._readers:
+                read, fed = self._read(fed), np.asarray([[self._start]], np.int64)
+            scores, past = self._infer(fed, past, read)
             token = choose(scores, sampling, rng)
             times.append(time.perf_counter_ns() - began)
             if token in self._stop:
@@ -122,17 +133,34 @@ class Decoder:
         blank = cache.zeros(self._shape, 1, 0)
         return {name: onnxruntime.OrtValue.ortvalue_from_numpy(array) for name, array in blank.items()}
 
+    def _read(self, prompt: np.ndarray) -> dict[str, onnxruntime.OrtValue]:
+        """What the decoder looks up at each step."""
+        found: dict[str, onnxruntime.OrtValue] = {}
+        for session in self._readers:
+            names = [value.name for value in session.get_outputs()]
+            binding = session.io_binding()
+            binding.bind_cpu_input(TOKENS, prompt)
+            for name in names:
+                binding.bind_output(name)
+            session.run_with_iobinding(binding)
+            found |= dict(zip(names, binding.get_outputs(), strict=True))
+        return found
+
     def _infer(
-        self, tokens: np.ndarray, past: Mapping[str, onnxruntime.OrtValue]
+        self,
+        tokens: np.ndarray,
+        past: Mapping[str, onnxruntime.OrtValue],
+        read: Mapping[str, onnxruntime.OrtValue],
     ) -> tuple[np.ndarray, dict[str, onnxruntime.OrtValue]]:
         """The scores of the token that follows, and the cache with these tokens in it."""
         binding = self._session.io_binding()
         binding.bind_cpu_input(TOKENS, tokens)
-        binding.bind_cpu_input(KEPT, np.asarray([tokens.shape[1] - 1]))
-        for name, value in past.items():
+        if KEPT in self._takes:
+            binding.bind_cpu_input(KEPT, np.asarray([tokens.shape[1] - 1]))
+        for name, value in (*past.items(), *read.items()):
             binding.bind_ortvalue_input(name, value)
         for name in (LOGITS, *self._states.values()):
             binding.bind_output(name)
         self._session.run_with_iobinding(binding)
         logits, *present = binding.get_outputs()
-        return logits.numpy()[0, 0], dict(zip(self._states, present, strict=True))
+        return logits.numpy()[0, -1], dict(zip(self._states, present, strict=True))

@@ -1,4 +1,4 @@
-"""Words in, words out: the folder of a run that ended with a decoder."""
+"""Words in, words out: the folder of a run whose model says token by token."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 from edgesft.errors import InputError
 from edgesft.measure.generation.decoder import Answer, Decoder
 from edgesft.measure.generation.sampling import Sampling
-from edgesft.tasks import conversation
+from edgesft.tasks import registry
 from edgesft.tasks.base import Contract
 from edgesft.tasks.text_generation import TextGeneration
 
@@ -45,11 +45,13 @@ class Speaker:
     Attributes:
         folder: That the run left.
         contract: Of its model.
+        task: Of its model.
         threads: That it runs on.
     """
 
     folder: Path
     contract: Contract
+    task: TextGeneration
     threads: int = 1
 
     @classmethod
@@ -63,17 +65,22 @@ class Speaker:
             if not (folder / name).is_file():
                 raise InputError(f"run must be a folder with {name}, got '{folder}'", "the folder that a run left")
         contract = Contract.from_json(json.loads((folder / CONTRACT).read_text("utf-8")))
-        if contract.task != TextGeneration.name:
-            raise InputError(f"run must be of the task {TextGeneration.name}, got {contract.task}")
-        return cls(folder, contract, threads)
+        task = registry.task(contract.task)
+        if not isinstance(task, TextGeneration):
+            names = " or ".join(name for name, each in registry.TASKS.items() if issubclass(each, TextGeneration))
+            raise InputError(f"run must be of the task {names}, got {contract.task}")
+        files = task.files(folder / MODEL)
+        if missing := [file.name for file in files.values() if not file.is_file()]:
+            raise InputError(f"run must be a folder with {', '.join(missing)}, got '{folder}'", "the whole folder")
+        return cls(folder, contract, task, threads)
 
     @cached_property
     def _writer(self) -> Any:
-        return TextGeneration().load_processor(self.folder, self.contract)
+        return self.task.load_processor(self.folder, self.contract)
 
     @cached_property
     def _decoder(self) -> Decoder:
-        return Decoder(self.folder / MODEL, self.contract.options, self.threads)
+        return Decoder(self.task.files(self.folder / MODEL), self.contract.options, self.threads)
 
     def say(
         self,
@@ -82,7 +89,8 @@ class Speaker:
         sampling: Sampling | None = None,
         told: Callable[[str], None] = lambda _: None,
     ) -> Said:
-        """Answers a prompt, or goes on with a conversation, as training laid them out.
+        """Answers a prompt, or goes on with a conversation, as training laid them out. Where texts become others,
+        what was said last is read.
 
         Args:
             said: What is asked, or messages of {role, content}.
@@ -96,7 +104,7 @@ class Speaker:
         messages = [{"role": "user", "content": said}] if isinstance(said, str) else list(said)
         if not messages or not all(str(each.get("content") or "").strip() for each in messages):
             raise InputError("prompt must hold words, got none", "write something")
-        ids, _ = conversation.tokens({"messages": messages}, self._writer, ())
+        ids = self.task.prompt(messages, self._writer)
         tokens, shown = list[int](), ""
 
         def grown(token: int) -> None:

@@ -221,9 +221,9 @@ def file_run(files: Mapping[str, Path]) -> Run:
     return run
 
 
-def late_run(file: Path) -> Run:
-    """`file_run` of one file, which is opened when it is first run."""
-    opened = functools.cache(lambda: file_run({"model": file}))
+def late_run(files: Mapping[str, Path]) -> Run:
+    """`file_run` of files that are opened when the first of them is run."""
+    opened = functools.cache(lambda: file_run(files))
     return lambda feeds, graph="model": opened()(feeds, graph=graph)
 
 

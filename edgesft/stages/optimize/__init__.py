@@ -79,7 +79,7 @@ def run(spec: OptimizeSpec, artefact: Artefact, out: Path, context: StageContext
         rows.append(row)
         if row["verdict"] == "kept":
             model = target
-    refill(out, model, artefact)
+    refill(out, [model], artefact)
     kept = [f"{row['places']} {row['name']} × {row['ratio']:.2f}" for row in rows if row["verdict"] == "kept"]
     details = {"precision": precision, "rewritings": rows}
     return StageReport(", ".join(kept) or "nothing that pays", details)

@@ -10,9 +10,9 @@ from edgesft.stages.context import StageContext, StageReport
 from edgesft.stages.quantize.auto import Trials
 from edgesft.stages.quantize.candidates import build, shrunk, wanted
 from edgesft.stages.quantize.ort import dynamic, fp16, int4, static
-from edgesft.stages.quantize.plan import QuantizePlan, make_plan
+from edgesft.stages.quantize.plan import QuantizePlan, by_graph, make_plan
 
-__all__ = ["QuantizePlan", "dynamic", "fp16", "int4", "make_plan", "run", "static"]
+__all__ = ["QuantizePlan", "by_graph", "dynamic", "fp16", "int4", "make_plan", "run", "static"]
 
 
 def run(spec: QuantizeSpec, artefact: Artefact, out: Path, context: StageContext) -> StageReport:
@@ -30,7 +30,7 @@ def run(spec: QuantizeSpec, artefact: Artefact, out: Path, context: StageContext
     (candidate,) = wanted(spec, context.profile)
     target = context.work / "candidates" / candidate.name / artefact.model.name
     facts = build(candidate, spec, artefact, target, context)
-    refill(out, target, artefact)
+    refill(out, context.task.files(target).values(), artefact)
     row = {"name": candidate.name, "verdict": "asked for", **facts}
-    summary = f"{candidate.name}: {shrunk(facts, artefact)}"
+    summary = f"{candidate.name}: {shrunk(facts, context.task.files(artefact.model).values())}"
     return StageReport(summary, {"chosen": candidate.name, "candidates": [row]})

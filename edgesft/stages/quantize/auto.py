@@ -14,9 +14,9 @@ from edgesft.measure.driver import MeasureError
 from edgesft.spec.stages import QuantizeSpec
 from edgesft.stages.artefact import Artefact, refill
 from edgesft.stages.context import StageContext, StageReport
-from edgesft.stages.quantize.candidates import PRECISION, Candidate, build, shrunk, wanted
+from edgesft.stages.quantize.candidates import PRECISION, Candidate, build, shrunk, wanted, weight
 from edgesft.stages.quantize.choose import ROUNDING, Choice, Figures, choose
-from edgesft.stages.quantize.plan import matched
+from edgesft.stages.quantize.plan import by_graph
 from edgesft.store.store import Store
 
 RESCUED = 0.95
@@ -66,14 +66,11 @@ class Trials:
             timed = self._latency("latency-rescued")
             figures = self._figures(timed, reference)
         choice = choose(figures, self.context.allowance, timed[SOURCE], self._room())
-        refill(out, self._place(choice.name), self.artefact)
+        refill(out, self.context.task.files(self._place(choice.name)).values(), self.artefact)
         return self._report(figures, choice, timed[SOURCE], reference)
 
     def _wanted(self) -> Sequence[Candidate]:
-        import onnx
-
-        graph = onnx.load(str(self.artefact.model), load_external_data=False).graph
-        matched(self.spec.exclude, [node.name for node in graph.node])  # is the user's error, not a candidate's
+        by_graph(self.spec.exclude, self._files)  # What matches nothing is the user's error, not a candidate's.
         profile = self.context.profile
         candidates = wanted(self.spec, profile)
         if not candidates:
@@ -142,7 +139,11 @@ class Trials:
         """Bytes that the budget leaves the model beside what else ships."""
         if self.context.size_limit is None:
             return math.inf
-        return self.context.size_limit - (self.artefact.size_bytes - self.artefact.model.stat().st_size)
+        return self.context.size_limit - (self.artefact.size_bytes - weight(self._files.values()))
+
+    @property
+    def _files(self) -> dict[str, Path]:
+        return self.context.task.files(self.artefact.model)
 
     @property
     def _made(self) -> list[str]:
@@ -186,7 +187,7 @@ class Trials:
     def _nothing(self, out: Path) -> StageReport:
         reasons = "; ".join(f"{name}: {row['error']}" for name, row in self.rows.items())
         self.context.progress.say(f"quantize: no way works here: {reasons}")
-        refill(out, self.artefact.model, self.artefact)  # a run that got so far is worth more than the bytes lost
+        refill(out, (), self.artefact)  # a run that got so far is worth more than the bytes lost
         failed = [{"name": name, **row} for name, row in self.rows.items()]
         return StageReport(f"nothing: no way works here: {reasons}", {"chosen": None, "candidates": failed})
 
@@ -208,7 +209,7 @@ class Trials:
         best = by_name[choice.name]
         pace = "not timed" if self.context.untimed else f"p50 × {best.p50_ns / source_p50_ns:.2f}"
         summary = (
-            f"{best.name}: {shrunk(self.rows[best.name], self.artefact)}, {pace}, "
+            f"{best.name}: {shrunk(self.rows[best.name], self._files.values())}, {pace}, "
             f"{self.context.task.metrics[0]} {0.0 - best.drop:+.4f}"
         )
         if not choice.qualified:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import glob
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,12 +23,12 @@ from edgesft.stages.context import StageContext
 from edgesft.stages.export.checks import late_run, spread
 from edgesft.stages.quantize import neural, ort
 from edgesft.stages.quantize.ort import Algorithm, Form
-from edgesft.stages.quantize.plan import Backend, Bits, QuantizePlan, Scheme, make_plan
+from edgesft.stages.quantize.plan import Backend, Bits, QuantizePlan, Scheme, by_graph, make_plan
 from edgesft.stages.quantize.smooth import smooth
 from edgesft.stages.quantize.untie import untied
 from edgesft.stages.quantize.verify import verify
 from edgesft.stages.quantize.whole import WHOLE
-from edgesft.tasks.base import Batch
+from edgesft.tasks.base import Batch, Example
 
 VERIFY_ROWS = 16
 """Validation rows that a quantized file is run on before it is evaluated."""
@@ -118,43 +118,93 @@ def _suits(candidate: Candidate, provider: Provider) -> bool:
 def build(
     candidate: Candidate, spec: QuantizeSpec, artefact: Artefact, target: Path, context: StageContext
 ) -> dict[str, Any]:
-    """Makes one candidate's file and verifies it.
+    """Makes one candidate's files, a graph each, and verifies them.
+
+    Args:
+        candidate: The way.
+        spec: The stage.
+        artefact: The float model.
+        target: File of `model` to write; graphs beside it go beside it.
+        context: Has the rows.
 
     Returns:
-        JSON facts: the plan and what was verified.
+        JSON facts: the plan and what was verified; of graphs beside `model` the same, and bytes of all.
 
     Raises:
         InputError: An exclude pattern matches no node.
         StageError: It could not be made, or is not what it should be.
         UnavailableError: Its backend is not installed.
     """
-    whole = artefact.model if candidate.scheme == "fp16" else untied(artefact.model, target.with_name("untied.onnx"))
-    source = _smoothed(candidate, spec, whole, target, context) if candidate.smooth else whole
-    plan = _quantize(candidate, spec, artefact, source, target, context)
-    rows = context.task.requests(spread(context.validation, VERIFY_ROWS), context.processor)
+    sources, targets = (context.task.files(file) for file in (artefact.model, target))
+    excluded = by_graph((*spec.exclude, *map(glob.escape, candidate.kept)), sources)
+    work = {
+        graph: _Work(candidate, spec, artefact, context, graph, file, targets[graph], excluded[graph])
+        for graph, file in sources.items()
+    }
+    facts = {graph: _built(each) for graph, each in work.items()}
     proven = {"instructions": proof(context.machine)} if PRECISION[candidate.scheme] == "int8" else {}
-    return {"plan": plan.to_json(), **verify(target, whole, plan, rows), **proven}
+    found = {**facts.pop("model"), **proven}
+    if not facts:
+        return found
+    size = found["size_bytes"] + sum(each["size_bytes"] for each in facts.values())
+    return {**found, "beside": facts, "size_bytes": size, "size_ratio": round(size / weight(sources.values()), 4)}
 
 
-def _smoothed(candidate: Candidate, spec: QuantizeSpec, source: Path, target: Path, context: StageContext) -> Path:
+@dataclass(frozen=True)
+class _Work:
+    """What is to be done to one graph: `source` becomes `target`, but for the nodes that are excluded."""
+
+    candidate: Candidate
+    spec: QuantizeSpec
+    artefact: Artefact
+    context: StageContext
+    graph: str
+    source: Path
+    target: Path
+    exclude: tuple[str, ...]
+
+    @property
+    def calibration(self) -> list[Batch]:
+        """Requests made of training rows."""
+        return calibration_requests(self.spec, self.artefact.model, self.context, self.graph)
+
+
+def _built(work: _Work) -> dict[str, Any]:
+    context, target = work.context, work.target
+    plain = work.candidate.scheme == "fp16"
+    whole = work.source if plain else untied(work.source, target.with_name(f"untied-{target.name}"))
+    source = _smoothed(work, whole) if work.candidate.smooth else whole
+    plan = _quantize(work, source)
+    rows = requests_of(work.graph, spread(context.validation, VERIFY_ROWS), context)
+    return {"plan": plan.to_json(), **verify(target, whole, plan, rows)}
+
+
+def requests_of(graph: str, rows: Sequence[Example], context: StageContext) -> list[Batch]:
+    """What the device sends to a graph, made of rows."""
+    if graph == "model":
+        return context.task.requests(rows, context.processor)
+    return context.task.openings(rows, context.processor)[graph]
+
+
+def weight(files: Iterable[Path]) -> int:
+    """Bytes of files together."""
+    return sum(file.stat().st_size for file in files)
+
+
+def _smoothed(work: _Work, source: Path) -> Path:
     """A float file that is easier to quantize."""
-    place = target.with_name(f"smooth-{target.name}")
+    place = work.target.with_name(f"smooth-{work.target.name}")
     place.parent.mkdir(parents=True, exist_ok=True)
-    nodes = make_plan(source, candidate.scheme, exclude=_exclude(candidate, spec)).quantized
-    requests = calibration_requests(spec, source, context)
-    if not smooth(source, place, requests, nodes, strength=candidate.smooth):
+    nodes = make_plan(source, work.candidate.scheme, exclude=work.exclude).quantized
+    if not smooth(source, place, work.calibration, nodes, strength=work.candidate.smooth):
         raise StageError("smoothing must find values that weights can take scales from. Got none")
     return place
 
 
-def _exclude(candidate: Candidate, spec: QuantizeSpec) -> tuple[str, ...]:
-    return (*spec.exclude, *map(glob.escape, candidate.kept))
-
-
-def _quantize(
-    candidate: Candidate, spec: QuantizeSpec, artefact: Artefact, source: Path, target: Path, context: StageContext
-) -> QuantizePlan:
-    per_channel, reduced, exclude = spec.per_channel, saturates(context.machine), _exclude(candidate, spec)
+def _quantize(work: _Work, source: Path) -> QuantizePlan:
+    candidate, spec, artefact, context = work.candidate, work.spec, work.artefact, work.context
+    target, exclude = work.target, work.exclude
+    per_channel, reduced = spec.per_channel, saturates(context.machine)
     if candidate.scheme == "int8-dynamic":
         bits = candidate.table_bits
         return ort.dynamic(source, target, per_channel=per_channel, table_bits=bits, reduced=reduced, exclude=exclude)
@@ -162,7 +212,7 @@ def _quantize(
         return ort.fp16(source, target, exclude=exclude)
     if candidate.scheme == "int4":
         return ort.int4(source, target, algorithm=candidate.algorithm, exclude=exclude)
-    requests = calibration_requests(spec, artefact.model, context)
+    requests = work.calibration
     if candidate.backend == "onnxruntime":
         calibration = spec.calibration
         return ort.static(
@@ -198,20 +248,23 @@ def _learned(artefact: Artefact) -> dict[str, list[float]]:
     return json.loads(place.read_text("utf-8")) if place and place.is_file() else {}
 
 
-def shrunk(facts: Mapping[str, Any], artefact: Artefact) -> str:
-    """Sizes before and after, in words."""
-    return f"{artefact.model.stat().st_size / 1e6:.1f} → {facts['size_bytes'] / 1e6:.1f} MB"
+def shrunk(facts: Mapping[str, Any], files: Iterable[Path]) -> str:
+    """Sizes before, of the files, and after, in words."""
+    return f"{weight(files) / 1e6:.1f} → {facts['size_bytes'] / 1e6:.1f} MB"
 
 
-def calibration_requests(spec: QuantizeSpec, source: Path, context: StageContext) -> list[Batch]:
+def calibration_requests(spec: QuantizeSpec, source: Path, context: StageContext, graph: str) -> list[Batch]:
     """Requests made of training rows drawn by the seed: what the device sends, so nothing is padded.
 
     Args:
         spec: Says how many.
         source: The float model, whose states they have.
         context: Has the rows.
+        graph: That they are for.
     """
     count = min(spec.calibration_rows, len(context.train))
     drawn = np.random.default_rng(context.seed).choice(len(context.train), count, replace=False)
     rows = [context.train[index] for index in sorted(drawn)]
-    return context.task.reached(rows, context.processor, late_run(source))
+    if graph != "model":
+        return requests_of(graph, rows, context)
+    return context.task.reached(rows, context.processor, late_run(context.task.files(source)))

@@ -190,6 +190,23 @@ def matched(patterns: Sequence[str], names: Sequence[str]) -> dict[str, str]:
     return found
 
 
+def by_graph(patterns: Sequence[str], files: Mapping[str, Path]) -> dict[str, tuple[str, ...]]:
+    """Graph → the patterns that match a node of it.
+
+    Raises:
+        InputError: A pattern matches nothing in any of them.
+    """
+    import onnx
+
+    graphs = {name: onnx.load(str(file), load_external_data=False).graph for name, file in files.items()}
+    names = {name: [node.name for node in graph.node] for name, graph in graphs.items()}
+    matched(patterns, [each for found in names.values() for each in found])
+    return {
+        graph: tuple(pattern for pattern in patterns if any(fnmatch.fnmatchcase(each, pattern) for each in found))
+        for graph, found in names.items()
+    }
+
+
 def _near(pattern: str, names: Sequence[str]) -> list[str]:
     """Names that resemble the pattern's letters, best first."""
     plain = pattern.replace("*", "").replace("?", "")

@@ -30,27 +30,44 @@ def test_greedy_answers_are_those_of_torch_token_for_token(prompt: list[int], ll
     model = LlamaForCausalLM.from_pretrained(llama, dtype=torch.float32).eval()
     model.generation_config.eos_token_id = None
     whole = model.generate(torch.tensor([prompt]), do_sample=False, max_new_tokens=40, pad_token_id=0)[0].tolist()
-    answer = Decoder(spoken / "model.onnx", {**options(spoken), "stop": []}).answer(prompt, 40)
+    answer = Decoder({"model": spoken / "model.onnx"}, {**options(spoken), "stop": []}).answer(prompt, 40)
     assert answer.tokens == whole[len(prompt) :]
     assert len(set(answer.tokens)) > 5
     assert (answer.end, len(answer.step_ns)) == ("length", 39)
 
 
+def test_an_encoder_decoder_says_what_it_says_on_torch(t5: Path, put: Path) -> None:
+    import torch
+    from transformers import T5ForConditionalGeneration
+
+    model = T5ForConditionalGeneration.from_pretrained(t5, dtype=torch.float32).eval()
+    model.generation_config.eos_token_id = None
+    files = Speaker.of(put).task.files(put / "model.onnx")
+    decoder, different = Decoder(files, {**options(put), "stop": []}), list[int]()
+    for prompt in ([40, 50, 60, 70, 80, 90, 1], [91, 1], [1], [3] * 32):
+        whole = model.generate(torch.tensor([prompt]), do_sample=False, max_new_tokens=30)[0].tolist()
+        answer = decoder.answer(prompt, 30)
+        assert answer.tokens == whole[1:]
+        assert (answer.end, len(answer.step_ns)) == ("length", 29)
+        different.append(len(set(answer.tokens)))
+    assert max(different) > 5
+
+
 def test_an_answer_ends_at_a_stop_token(spoken: Path) -> None:
-    free = Decoder(spoken / "model.onnx", {**options(spoken), "stop": []}).answer(PROMPTS[0], 20)
+    free = Decoder({"model": spoken / "model.onnx"}, {**options(spoken), "stop": []}).answer(PROMPTS[0], 20)
     last = free.tokens[5]
-    answer = Decoder(spoken / "model.onnx", {**options(spoken), "stop": [last]}).answer(PROMPTS[0], 20)
+    answer = Decoder({"model": spoken / "model.onnx"}, {**options(spoken), "stop": [last]}).answer(PROMPTS[0], 20)
     assert answer.end == "stop"
     assert answer.tokens == free.tokens[: free.tokens.index(last)]
 
 
 def test_an_answer_that_never_stops_ends_where_the_cache_does(spoken: Path) -> None:
-    answer = Decoder(spoken / "model.onnx", {**options(spoken), "stop": []}).answer([1] * 90, 1000)
+    answer = Decoder({"model": spoken / "model.onnx"}, {**options(spoken), "stop": []}).answer([1] * 90, 1000)
     assert (answer.end, len(answer.tokens)) == ("cache", 7)
 
 
 def test_prompts_that_cannot_be_answered(spoken: Path) -> None:
-    decoder = Decoder(spoken / "model.onnx", options(spoken))
+    decoder = Decoder({"model": spoken / "model.onnx"}, options(spoken))
     with pytest.raises(InputError, match="at least one token"):
         decoder.answer([], 4)
     with pytest.raises(InputError, match="at most 96 tokens, all that this model can remember, got 97"):
@@ -60,7 +77,7 @@ def test_prompts_that_cannot_be_answered(spoken: Path) -> None:
 
 
 def test_chance_follows_the_seed(spoken: Path) -> None:
-    decoder = Decoder(spoken / "model.onnx", options(spoken))
+    decoder = Decoder({"model": spoken / "model.onnx"}, options(spoken))
     one, same, other = (decoder.answer(PROMPTS[0], 20, Sampling(1.5, seed=seed)).tokens for seed in (1, 1, 2))
     assert one == same != other
 
@@ -95,6 +112,19 @@ def test_the_command(spoken: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert len(json.loads(capsys.readouterr().out)["tokens"]) <= 3
     assert main(["generate", str(spoken), "--prompt", " "]) == 2
     assert "prompt must hold words" in capsys.readouterr().err
+
+
+def test_texts_that_are_put_into_others(put: Path, tmp_path: Path) -> None:
+    said = edgesft.generate(put, "say 3", 5)
+    assert said.prompt == len("say 3") + len(["</s>"]) and len(said.answer.tokens) <= 5
+    with pytest.raises(InputError, match="at most 32 tokens, as in training, got 41"):
+        edgesft.generate(put, "x" * 40)
+    with pytest.raises(InputError, match="must hold words"):
+        edgesft.generate(put, " ")
+    for name in ("model.onnx", "contract.json"):
+        (tmp_path / name).write_bytes((put / name).read_bytes())
+    with pytest.raises(InputError, match=r"folder with encoder\.onnx"):
+        Speaker.of(tmp_path)
 
 
 def test_folders_without_a_decoder(bert: Path, tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from edgesft.errors import InputError, StageError
 from edgesft.stages.artefact import Artefact
-from edgesft.stages.quantize.plan import QuantizePlan, make_plan
+from edgesft.stages.quantize.plan import QuantizePlan, by_graph, make_plan
 
 
 def test_says_what_is_quantized_and_why_the_rest_is_not(artefact: Artefact) -> None:
@@ -64,3 +64,11 @@ def test_a_scaled_gemm_stays(tmp_path: Path) -> None:
     with pytest.raises(StageError, match="alpha"):
         make_plan(place, "int8-dynamic")
     assert make_plan(place, "fp16").quantized == ("gemm",)
+
+
+def test_a_pattern_may_be_of_one_of_several_graphs(artefact: Artefact, put: Path) -> None:
+    files = {"encoder": put / "encoder.onnx", "model": put / "model.onnx"}
+    found = by_graph(("encoder.*", "lm_head.*", "*EncDecAttention.*"), files)
+    assert found == {"encoder": ("encoder.*", "*EncDecAttention.*"), "model": ("lm_head.*", "*EncDecAttention.*")}
+    with pytest.raises(InputError, match="must match a node"):
+        by_graph(("nothing.*",), files)

@@ -1,0 +1,341 @@
+"""Text to text: a translation, a sentence of facts, by an encoder that reads and a decoder that says token by token."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+import numpy as np
+
+from edgesft.errors import InputError, Problem
+from edgesft.tasks import cache, checkpoint, conversation, ngrams
+from edgesft.tasks.base import Batch, Contract, Example, Graph, Row, Run
+from edgesft.tasks.cache import LOGITS, TOKENS
+from edgesft.tasks.sequences import BLANKS, alike, padded, worth
+from edgesft.tasks.source import Source
+from edgesft.tasks.source import folder as local_folder
+from edgesft.tasks.text import IGNORED, LABELS
+from edgesft.tasks.text_generation import SAMPLE_PAST, SAMPLE_TOKENS, TextGeneration
+from edgesft.tasks.writer import Writer
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import torch
+    from torch import nn
+
+    from edgesft.spec.recipe import RecipeSpec
+
+ENCODER = "encoder"
+"""The graph that reads."""
+
+TARGETS, TRUTH = "targets", "references"
+"""All that is right of an input: in a row that several were gathered to, and in an example."""
+
+KNOWN = ("mt5", "t5", "umt5")
+"""Types of transformers that are laid out as T5 is."""
+
+SAMPLE_SOURCE = 6
+"""Of the sample inputs, beside those of text generation."""
+
+ANSWERED = 512
+"""Rows that are answered in words where a model is scored, evenly spaced: each takes as many inferences as it has
+tokens. The likelihood is that of all rows."""
+
+BATCH = 32
+"""Rows that a teacher answers at once."""
+
+LOOKED = 1000
+"""Training rows that tell how words are told apart."""
+
+
+class TextToText(TextGeneration):
+    """Text of another text, by an encoder-decoder of transformers (T5 and its kin).
+
+    A row has `input` and `target`. Rows with the same input are further references where answers are judged: they are
+    one row there. Predictions are, of each row, the sum of the log-probabilities of what is to be said, how many tokens
+    that is, how many of them are the most probable one, how many characters the answer has (-1 where it was not asked
+    for), and these.
+    """
+
+    name: ClassVar[str] = "text-to-text"
+    roles: tuple[str, ...] = ("input", "target")
+    metrics: tuple[str, ...] = ("log_likelihood", "token_accuracy", *ngrams.METRICS)
+    training: frozenset[str] = frozenset()
+    kind: ClassVar[str] = "text2text-generation"
+    heads: ClassVar[str] = "MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING_NAMES"
+    suits: ClassVar[str] = f"an encoder-decoder: {', '.join(KNOWN)}"
+    known: ClassVar[tuple[str, ...]] = KNOWN
+    beside: ClassVar[tuple[str, ...]] = (ENCODER,)
+
+    def __init__(self) -> None:
+        super().__init__(self.roles)
+
+    @classmethod
+    def of_recipe(cls, recipe: RecipeSpec, base: Path) -> Self:
+        """The same for every recipe."""
+        return cls()
+
+    def text(self, row: Row) -> str:
+        """What is read."""
+        return str(row["input"])
+
+    def texts(self, row: Row) -> Sequence[str]:
+        """What is read, and what is to be said."""
+        return str(row["input"]), str(row["target"])
+
+    def gathered(self, rows: Sequence[Row]) -> Sequence[Row]:
+        """A row an input, with all that is right of it."""
+        found: dict[str, dict[str, Any]] = {}
+        for row in rows:
+            found.setdefault(str(row["input"]), {**row, TARGETS: []})[TARGETS].append(str(row["target"]))
+        return list(found.values())
+
+    def check(self, splits: Mapping[str, Sequence[Row]], options: Mapping[str, Any] | None = None) -> list[Problem]:
+        """Empty splits, blank inputs and targets.
+
+        Raises:
+            UnavailableError: What counts how near answers are is not installed.
+        """
+        if found := super().check(splits, options):
+            return found
+        ngrams.require()
+        return []
+
+    def implied(self, source: Source, options: Mapping[str, Any]) -> dict[str, Any]:
+        """With the shape of the decoder's cache, what begins an answer and what ends it.
+
+        Raises:
+            InputError: A file is damaged.
+        """
+        found = super().implied(source, options)
+        if "cache" not in found:
+            return found
+        folder = local_folder(source)
+        config, generation = (checkpoint.read_json(folder / name) for name in ("config.json", "generation_config.json"))
+        said = {**config, **{name: value for name, value in generation.items() if value is not None}}
+        start = said.get("decoder_start_token_id")
+        # Positions are relative: what the decoder remembers has no end.
+        return {**found, "positions": None, "start": said.get("pad_token_id", 0) if start is None else start}
+
+    def contract(self, train: Sequence[Row], options: Mapping[str, Any]) -> Contract:
+        """No labels; lengths, the cache, what begins and ends an answer, and how words are told apart."""
+        longest = int(options["max_length"])
+        words = ngrams.words_of([str(row["target"]) for row in train[:LOOKED]])
+        names = ("cache", "positions", "prefix", "start", "stop")
+        told = {name: options[name] for name in names if name in options}
+        return Contract(self.name, (), {"max_length": longest, "context": longest // 2, "words": words, **told})
+
+    def prompt(self, said: Sequence[conversation.Message], processor: Writer) -> list[int]:
+        """The tokens that are read of what was last said.
+
+        Raises:
+            InputError: They are more than training read.
+        """
+        found: list[int] = processor(processor.prefix + str(said[-1]["content"]), verbose=False)["input_ids"]
+        if (most := processor.max_length) < len(found):
+            raise InputError(f"prompt must be at most {most} tokens, as in training, got {len(found)}", "a part of it")
+        return found
+
+    def encode(self, rows: Sequence[Row], processor: Writer, contract: Contract) -> list[Example]:
+        """Token ids of the input, int64 of shape [tokens], and as labels those of all targets, [targets, tokens], both
+        cut to `max_length`; what ends an answer is one of them.
+        """
+        found = []
+        for row in rows:
+            texts = row.get(TARGETS) or [str(row["target"])]
+            said = [[*processor(text, add_special_tokens=False, verbose=False)["input_ids"]] for text in texts]
+            cut = [np.asarray([*ids, *processor.stop[:1]], np.int64)[: processor.max_length] for ids in said]
+            labels = padded(cut, max(map(len, cut)), IGNORED)
+            read = self._read(str(row["input"]), processor)
+            found.append({TOKENS: read, LABELS: labels, TRUTH: np.asarray(texts)})
+        return found
+
+    def _read(self, text: str, processor: Writer) -> np.ndarray:
+        encoded = processor(processor.prefix + text, truncation=True, max_length=processor.max_length)
+        return np.asarray(encoded["input_ids"], np.int64)
+
+    def length(self, example: Example) -> int:
+        """Tokens that are read and said."""
+        return len(example[TOKENS]) + example[LABELS].shape[-1]
+
+    def collate(self, examples: Sequence[Example], processor: Writer) -> Batch:
+        """A row a target, padded at the end: what is read with its mask, and what is said a token later."""
+        sources = [example[TOKENS] for example in examples for _ in example[LABELS]]
+        wanted = _joined([example[LABELS] for example in examples])
+        lengths = np.asarray([len(source) for source in sources])
+        longest = int(lengths.max())
+        return {
+            TOKENS: padded(sources, longest, BLANKS[TOKENS]),
+            "attention_mask": (np.arange(longest) < lengths[:, None]).astype(np.int64),
+            "decoder_input_ids": _later(wanted, processor),
+            LABELS: wanted,
+        }
+
+    def asked(self, outputs: Any, labels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Scores, shape [rows, tokens, vocabulary], and the token that is to be said there."""
+        return outputs[LOGITS], labels
+
+    def predict(self, run: Run, examples: Sequence[Example], processor: Writer, *, batch_size: int = 1) -> np.ndarray:
+        """What each row's targets are worth, and what is said, float64 of shape [rows, any]; see the class.
+
+        Rows are read together where they are equally long, so that nothing is padded and no graph needs a mask.
+        """
+        worths, said = np.zeros((len(examples), 3)), dict[int, str]()
+        last = len(examples) - 1
+        answered = {*np.linspace(0, last, min(last + 1, ANSWERED)).round().astype(int).tolist()}
+        for rows in alike([example[TOKENS] for example in examples], batch_size):
+            read = run({TOKENS: np.stack([examples[row][TOKENS] for row in rows])}, graph=ENCODER)
+            worths[rows] = self._worth(run, read, [examples[row][LABELS] for row in rows], processor, batch_size)
+            asked = [place for place, row in enumerate(rows) if row in answered]
+            answers = self._said(run, _chosen(read, asked), processor) if asked else []
+            for place, ids in zip(asked, answers, strict=True):
+                said[rows[place]] = processor.decode(ids, skip_special_tokens=True)
+        return np.concatenate([worths, ngrams.numbered([said.get(row) for row in range(last + 1)])], axis=1)
+
+    def _worth(
+        self, run: Run, read: Batch, labels: Sequence[np.ndarray], processor: Writer, batch_size: int
+    ) -> np.ndarray:
+        """What the targets of rows are worth that were read together, shape [rows, 3]."""
+        found = np.zeros((len(labels), 3))
+        pairs = [(place, target) for place, targets in enumerate(labels) for target in targets]
+        for start in range(0, len(pairs), batch_size):
+            part = pairs[start : start + batch_size]
+            places, wanted = [place for place, _ in part], _joined([target[None] for _, target in part])
+            feeds = {TOKENS: _later(wanted, processor), **cache.zeros(processor.cache, len(part), 0)}
+            np.add.at(found, places, worth(run({**feeds, **_chosen(read, places)})[LOGITS], wanted))
+        return found
+
+    def _said(self, run: Run, read: Batch, processor: Writer) -> list[list[int]]:
+        """What is likeliest, token by token, without what ends it, of rows that were read together."""
+        count = len(next(iter(read.values())))
+        found, going = [list[int]() for _ in range(count)], set(range(count))
+        fed, past = np.full((count, 1), processor.start, np.int64), cache.zeros(processor.cache, count, 0)
+        for _ in range(processor.max_length):
+            outputs = run({TOKENS: fed, **past, **read})
+            fed, past = outputs[LOGITS].argmax(-1), cache.after(outputs, processor.cache)
+            going -= {row for row in going if fed[row, 0] in processor.stop}
+            if not going:
+                break
+            for row in going:
+                found[row].append(int(fed[row, 0]))
+        return found
+
+    def retold(
+        self, teacher: nn.Module, examples: Sequence[Example], processor: Writer, told: Callable[[int], None]
+    ) -> list[Example]:
+        """What the teacher finds likeliest of each row's input, in place of its target."""
+        from edgesft.tasks.cached import said
+
+        found: list[Example] = [{} for _ in examples]
+        for rows in alike([example[TOKENS] for example in examples], BATCH):
+            sources = np.stack([examples[row][TOKENS] for row in rows])
+            answers = said(teacher, sources, processor.start, processor.max_length, processor.stop)
+            for row, ids in zip(rows, answers, strict=True):
+                found[row] = {TOKENS: examples[row][TOKENS], LABELS: np.asarray([ids], np.int64)}
+            told(len(rows))
+        return found
+
+    def references(self, examples: Sequence[Example]) -> np.ndarray:
+        """Of each row the texts that are right, a tuple."""
+        found = np.empty(len(examples), object)
+        for index, example in enumerate(examples):
+            found[index] = tuple(map(str, example[TRUTH]))
+        return found
+
+    def score(self, predictions: np.ndarray, references: np.ndarray, contract: Contract) -> dict[str, float]:
+        """Means over all tokens, as of text generation; and chrF, BLEU and ROUGE-L of the answers in words."""
+        words = contract.options["words"]
+        each = [
+            ngrams.counted(ngrams.worded(row[3:].tobytes()), truth, words)
+            for row, truth in zip(predictions, references, strict=True)
+            if row[3] >= 0
+        ]
+        return {**super().score(predictions[:, :3], references, contract), **ngrams.scores(each, words)}
+
+    def evaluate(self, predictions: np.ndarray, references: np.ndarray, contract: Contract) -> dict[str, Any]:
+        """Perplexity, over how many tokens, and how many rows were answered in words."""
+        told = super().evaluate(predictions, references, contract)
+        return {**told, "averages": {**told["averages"], "answers": int((predictions[:, 3] >= 0).sum())}}
+
+    def preparation(self, contract: Contract) -> dict[str, Any]:
+        """An input's tokens."""
+        return {"kind": "text", "columns": ["input"], "max_length": contract.options["max_length"]}
+
+    def decoding(self, contract: Contract) -> dict[str, Any]:
+        """None: bundles hold a graph, and this takes two."""
+        return {"kind": "none"}
+
+    def modules(self, model: nn.Module) -> dict[str, nn.Module]:
+        """What reads, and what says the next tokens."""
+        from edgesft.tasks.cached import Crossed, Reader
+
+        shape = cache.shape_of(model.config.to_dict())  # type: ignore[union-attr, operator]
+        return {ENCODER: Reader(model, shape), "model": Crossed(model, shape)}
+
+    def graphs(self, model: nn.Module, processor: Writer, examples: Sequence[Example]) -> list[Graph]:
+        """Two graphs: `encoder` reads, `model` says the tokens behind those it is fed; batch and lengths vary.
+
+        Raises:
+            InputError: The model's cache is not the one that it came with.
+        """
+        import torch
+
+        cache.require(model.config.to_dict(), processor.cache)  # type: ignore[union-attr, operator]
+        shape, modules = processor.cache, self.modules(model)
+        ids = [np.resize(example[TOKENS], SAMPLE_SOURCE) for example in (examples[0], examples[-1])]
+        read = {TOKENS: torch.from_numpy(np.stack(ids))}
+        fed = np.stack([each[:SAMPLE_TOKENS] for each in ids])
+        feeds = {TOKENS: fed, **cache.unread(shape, 2, SAMPLE_SOURCE), **cache.zeros(shape, 2, SAMPLE_PAST)}
+        inputs = {name: torch.from_numpy(array.copy()) for name, array in feeds.items()}
+        tokens = {TOKENS: {0: "batch", 1: "sequence"}}
+        free = {name: {0: "batch", 2: "source"} for name in cache.crossed(shape)}
+        free |= {name: {0: "batch", 2: "past"} for name in cache.states(shape)}
+        said = (LOGITS, *cache.states(shape).values())
+        return [
+            Graph(ENCODER, modules[ENCODER], read, tokens, cache.crossed(shape)),
+            Graph("model", modules["model"], inputs, {**tokens, **free}, said, prefix="model."),
+        ]
+
+    def requests(self, examples: Sequence[Example], processor: Writer) -> list[Batch]:
+        """The step that says one token, at the contract's context: a token of each row, its cache all zeros."""
+        past = cache.zeros(processor.cache, 1, processor.context)
+        return [{TOKENS: example[LABELS][:1, :1], **past, **_unread(example, processor)} for example in examples]
+
+    def reached(self, examples: Sequence[Example], processor: Writer, run: Run) -> list[Batch]:
+        """The step behind each row's first target, with the cache of all of it and what was read."""
+        found = []
+        for example in examples:
+            read = run({TOKENS: example[TOKENS][None]}, graph=ENCODER)
+            said = _joined([example[LABELS][:1]])
+            outputs = run({TOKENS: _later(said, processor), **cache.zeros(processor.cache, 1, 0), **read})
+            found.append({TOKENS: said[:, -1:], **cache.after(outputs, processor.cache), **read})
+        return found
+
+    def openings(self, examples: Sequence[Example], processor: Writer) -> dict[str, list[Batch]]:
+        """What is read, and the step that then says the first token."""
+        first = {TOKENS: np.full((1, 1), processor.start, np.int64), **cache.zeros(processor.cache, 1, 0)}
+        return {
+            ENCODER: [{TOKENS: example[TOKENS][None]} for example in examples],
+            "model": [{**first, **_unread(example, processor)} for example in examples],
+        }
+
+
+def _unread(example: Example, processor: Writer) -> Batch:
+    return cache.unread(processor.cache, 1, len(example[TOKENS]))
+
+
+def _chosen(read: Batch, places: Sequence[int]) -> Batch:
+    return {name: array[list(places)] for name, array in read.items()}
+
+
+def _joined(labels: Sequence[np.ndarray]) -> np.ndarray:
+    """Targets below each other, no wider than the longest, int64 of shape [targets, tokens]."""
+    rows = [target[target != IGNORED] for targets in labels for target in targets]
+    return padded(rows, max(map(len, rows)), IGNORED)
+
+
+def _later(wanted: np.ndarray, processor: Writer) -> np.ndarray:
+    """What a decoder is fed to say what is wanted: what begins an answer, then all but the last token."""
+    started = np.insert(wanted[:, :-1], 0, processor.start, axis=1)
+    return np.where(started == IGNORED, BLANKS[TOKENS], started)
