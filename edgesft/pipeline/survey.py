@@ -46,7 +46,8 @@ def survey(path: Path, settings: Sequence[str] = ()) -> dict[str, Any]:
     if recipe is None or problems:
         raise InputError(problems)
     task, base = registry.of(recipe, path.parent), path.parent
-    rows = splits.load(recipe.data, task.roles, base, recipe.seed, medium=task.medium, optional=task.optional).rows()
+    read = {"medium": task.medium, "optional": task.optional, "by_user": task.by_user}
+    rows = splits.load(recipe.data, task.roles, base, recipe.seed, **read).rows()
     found: list[Problem] = task.check(rows, recipe.data.options())
     found += [] if found else [Problem(message) for message in task.warnings(rows)]
     read = _readings(recipe, rows, task, base)

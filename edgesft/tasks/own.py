@@ -71,13 +71,18 @@ class OwnModel(nn.Module):
         )
 
 
-def load(given: Factory) -> OwnModel:
+def load(given: Factory, kind: type[OwnModel] = OwnModel, told: Mapping[str, Any] | None = None) -> OwnModel:
     """The model that a factory makes, with its weights.
+
+    Args:
+        given: The factory.
+        kind: What calls the module that it makes.
+        told: Arguments that the task knows, besides the recipe's.
 
     Raises:
         InputError: The factory fails, or the weights are damaged or of another model.
     """
-    model = OwnModel(OwnConfig(given.name, str(given.path), given.arguments))
+    model = kind(OwnConfig(given.name, str(given.path), {**given.arguments, **(told or {})}))
     if given.weights is not None:
         from safetensors.torch import load_file
 
