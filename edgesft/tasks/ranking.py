@@ -36,7 +36,7 @@ def standings(scores: np.ndarray, wanted: np.ndarray) -> np.ndarray:
         level = own == own[index]
         row[HIGHER] = (own > own[index]).sum()
         row[BEFORE], row[AFTER] = level[:index].sum(), level[index + 1 :].sum()
-        row[LOWER] = answered.sum() - row[: LOWER].sum() - 1
+        row[LOWER] = answered.sum() - row[:LOWER].sum() - 1
     return found
 
 

@@ -142,7 +142,11 @@ def parity(
         expected, got = on_torch(feeds, graph=graph), on_file(feeds, graph=graph)
         for name, own in expected.items():
             among = expected.get(chosen[graph].get(name, ""))
-            pair = (own, got[name]) if among is None else (np.take_along_axis(among, each, -1) for each in (own, got[name]))
+            pair = (
+                (own, got[name])
+                if among is None
+                else (np.take_along_axis(among, each, -1) for each in (own, got[name]))
+            )
             differences.append(difference(*pair))
         return got
 
