@@ -55,7 +55,7 @@ NATS = Scale("nats", "nats", 1, 3, -math.inf, 0.0, 0.02)
 """Mean logarithms of probabilities: 0.02 below is a perplexity 2 % higher."""
 
 GAIN = Scale("%", "points", 100, 2, 0.0, 1.0, 0.001)
-"""Of the best there could be. That of one item among thousands is a few percent, and a tenth of a point some 2 % of it."""
+"""Of the best there could be: of one item among thousands a few percent, of which a tenth of a point is some 2 %."""
 
 SCALES = {
     "si_sdr": DECIBELS,

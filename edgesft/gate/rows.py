@@ -71,8 +71,9 @@ def rows(given: Sequence[GateArtefact], contract: Contract, path: Path | None) -
         split = "validation" if data.test is None else "test"
         where = data.files().get(split)
         if not isinstance(where, str):
-            read = {"medium": task.medium, "optional": task.optional, "by_user": task.by_user}
-            return splits.load(data, task.roles, told.folder, recipe.seed, **read).rows()[split]
+            return splits.load(
+                data, task.roles, told.folder, recipe.seed, None, task.medium, task.optional, task.by_user
+            ).rows()[split]
         place, field = sources.find(where, told.folder, split, column), f"data.{split} of '{told.folder / RECIPE}'"
     if (problem := place.missing(field)) is not None:
         raise InputError(problem if field == "rows" else replace(problem, hint="--rows test.jsonl"))

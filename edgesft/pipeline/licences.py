@@ -11,8 +11,8 @@ from typing import Any
 
 import yaml
 
-from edgesft.spec.interactions import LAST
 from edgesft.spec.hub import PREFIX, HubAddress
+from edgesft.spec.interactions import LAST
 from edgesft.tasks.source import PACKAGE
 
 CARD = "README.md"

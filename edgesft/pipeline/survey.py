@@ -46,8 +46,9 @@ def survey(path: Path, settings: Sequence[str] = ()) -> dict[str, Any]:
     if recipe is None or problems:
         raise InputError(problems)
     task, base = registry.of(recipe, path.parent), path.parent
-    read = {"medium": task.medium, "optional": task.optional, "by_user": task.by_user}
-    rows = splits.load(recipe.data, task.roles, base, recipe.seed, **read).rows()
+    rows = splits.load(
+        recipe.data, task.roles, base, recipe.seed, None, task.medium, task.optional, task.by_user
+    ).rows()
     found: list[Problem] = task.check(rows, recipe.data.options())
     found += [] if found else [Problem(message) for message in task.warnings(rows)]
     read = _readings(recipe, rows, task, base)

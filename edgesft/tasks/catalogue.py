@@ -6,6 +6,7 @@ than what the model reads. So the latest item is always last.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -73,7 +74,7 @@ def pieces(length: int, most: int, rng: np.random.Generator) -> list[tuple[int, 
     """Where a row's pieces begin and end, of at most so many values; where the first one ends is drawn."""
     first = int(rng.integers(1, most, endpoint=True)) if length > most else length
     cuts = [0, *range(first, length, most), length]
-    return list(zip(cuts, cuts[1:], strict=False))
+    return list(itertools.pairwise(cuts))
 
 
 def sampled(labels: np.ndarray, drawn: Sequence[np.ndarray], ignored: int, items: int) -> tuple[np.ndarray, Batch]:

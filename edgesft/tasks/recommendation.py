@@ -96,18 +96,16 @@ class Recommendation(Task):
         told = []
         for name, rows in splits.items():
             if name != "train" and (count := sum(row[NEXT] not in known for row in rows)):
-                told.append(
-                    f"data.{name}: what came next in {count} of {len(rows)} rows is no item of train; it counts as missed"
-                )
+                message = f"data.{name}: what came next in {count} of {len(rows)} rows is no item of train"
+                told.append(f"{message}; it counts as missed")
         return told
 
     def contract(self, train: Sequence[Row], options: Mapping[str, Any]) -> Contract:
         """The catalogue, the most frequent item first; what is read and answered."""
         spec = _spec(options)
         said = spec.model_dump(include={"repeats", "history", "answers"})
-        return Contract(
-            self.name, tuple(catalogue(train, spec.least)), {"max_length": int(options["max_length"]), **said}
-        )
+        items = tuple(catalogue(train, spec.least))
+        return Contract(self.name, items, {"max_length": int(options["max_length"]), **said})
 
     def check_model(self, source: Source, contract: Contract, *, trust_remote_code: bool = False) -> list[Problem]:
         """A model that no factory makes; a module or weights that are not there."""
@@ -153,14 +151,8 @@ class Recommendation(Task):
 
     def decoding(self, contract: Contract) -> dict[str, Any]:
         """The graph ranks; its answers are places among the labels."""
-        return {
-            "kind": "ranking",
-            "output": LOGITS,
-            "axis": 1,
-            "classes": len(contract.labels),
-            "items": CHOSEN,
-            "scores": SCORES,
-        }
+        scored = {"output": LOGITS, "axis": 1, "classes": len(contract.labels)}
+        return {"kind": "ranking", **scored, "items": CHOSEN, "scores": SCORES}
 
     def encode(self, rows: Sequence[Row], processor: Catalogue, contract: Contract) -> list[Example]:
         """Ids of what came first, int64, items outside of the catalogue passed over; as labels ids of what came after
@@ -277,7 +269,7 @@ class Recommendation(Task):
         return found
 
     def evaluate(self, predictions: np.ndarray, references: np.ndarray, contract: Contract) -> dict[str, Any]:
-        """How many items there are, how many came next that the catalogue lacks, and how many are ever answered first."""
+        """How many items there are, how many came next that are none of them, and how many are ever answered first."""
         averages = {
             "items": len(contract.labels),
             "unknown": int((references == 0).sum()),
@@ -300,18 +292,9 @@ class Recommendation(Task):
             feeds[EXCLUDED] = np.pad(feeds[EXCLUDED], ((0, 0), (0, 2)))
         inputs = {name: torch.from_numpy(array) for name, array in feeds.items()}
         free = {READ: {0: "batch"}, EXCLUDED: {0: "batch", 1: EXCLUDED}}
-        outputs = (CHOSEN, SCORES, LOGITS)
-        return [
-            Graph(
-                "model",
-                Ranked(model, processor.answers),
-                inputs,
-                {name: free[name] for name in inputs},
-                outputs,
-                prefix="recommender.model.",
-                chosen={CHOSEN: LOGITS},
-            )
-        ]
+        module, dynamic = Ranked(model, processor.answers), {name: free[name] for name in inputs}
+        told = {"prefix": "recommender.model.", "chosen": {CHOSEN: LOGITS}}
+        return [Graph("model", module, inputs, dynamic, (CHOSEN, SCORES, LOGITS), **told)]
 
     def requests(self, examples: Sequence[Example], processor: Catalogue) -> list[Batch]:
         """Each history with a batch axis of 1."""

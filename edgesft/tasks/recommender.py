@@ -16,7 +16,7 @@ class Recommender(OwnModel):
         InputError: The factory raises, or returns something else than a module.
     """
 
-    def forward(
+    def forward(  # type: ignore[override]
         self,
         items: torch.Tensor,
         candidates: torch.Tensor | None = None,

@@ -164,7 +164,8 @@ def test_the_sampled_loss_is_that_of_the_whole_catalogue_on_average(examples: An
     import torch
 
     def loss(negatives: int, seed: int) -> float:
-        drawn = TASK.disturb(examples[:8], processor, ResolvedTraining(negatives=negatives), np.random.default_rng(seed))
+        settings, rng = ResolvedTraining(negatives=negatives), np.random.default_rng(seed)
+        drawn = TASK.disturb(examples[:8], processor, settings, rng)
         batch = {name: torch.as_tensor(values) for name, values in TASK.collate(drawn, processor).items()}
         labels = batch.pop("labels")
         with torch.no_grad():
