@@ -23,6 +23,16 @@ class OwnConfig:
     def __init__(self, factory: str, path: str, arguments: Mapping[str, Any]) -> None:
         self.factory, self.path, self.arguments = factory, path, dict(arguments)
 
+    @property
+    def num_hidden_layers(self) -> int | None:
+        """The factory's argument `layers`, as transformers call it; None where it has none."""
+        found: int | None = self.arguments.get("layers")
+        return found
+
+    @num_hidden_layers.setter
+    def num_hidden_layers(self, count: int) -> None:
+        self.arguments["layers"] = count
+
     def to_dict(self) -> dict[str, Any]:
         """JSON values, which the constructor takes."""
         return {"factory": self.factory, "path": self.path, "arguments": self.arguments}

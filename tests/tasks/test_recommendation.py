@@ -16,6 +16,8 @@ from edgesft.spec.training import ResolvedTraining
 from edgesft.tasks import factory, ranking
 from edgesft.tasks.catalogue import NEVER, pieces, sampled
 from edgesft.tasks.recommendation import IGNORED, READY, Recommendation
+from edgesft.train import checkpoint
+from edgesft.train.layers import chosen_layers, keep_layers, layer_count
 from edgesft.train.predictor import runner
 from tests import tiny
 
@@ -227,6 +229,18 @@ def test_models_that_cannot_recommend(contract: Any, bert: Path) -> None:
     assert TASK.check_model(made(), contract) == []
     with pytest.raises(InputError, match="heads must divide the width"):
         TASK.load_model(made(heads=3), contract)
+
+
+def test_layers_can_be_dropped(contract: Any, processor: Any, tmp_path: Path) -> None:
+    model = TASK.load_model(made(layers=3), contract)
+    keep_layers(model, chosen_layers((0, 2), layer_count(model)))
+    checkpoint.save(model, tmp_path, processor, contract)
+    again = checkpoint.load(tmp_path, TASK)
+    items = np.array([[3, 9, 1]])
+    assert len(again.model.layers) == 2
+    assert np.array_equal(answered(again, items=items), answered(model.eval(), items=items))
+    with pytest.raises(InputError, match="needs a model whose configuration has num_hidden_layers"):
+        layer_count(TASK.load_model(made(), contract))
 
 
 def test_a_hashed_table_is_smaller(contract: Any) -> None:
