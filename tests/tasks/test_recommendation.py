@@ -13,7 +13,13 @@ from edgesft.errors import InputError
 from edgesft.spec.interactions import InteractionsSpec
 from edgesft.spec.model import FactorySpec
 from edgesft.spec.training import ResolvedTraining
+from edgesft.stages.export import export_onnx, file_of
+from edgesft.stages.export.checks import file_run
+from edgesft.stages.quantize import ort
+from edgesft.stages.quantize.untie import untied
+from edgesft.stages.quantize.verify import verify
 from edgesft.tasks import factory, ranking
+from edgesft.tasks.base import Contract
 from edgesft.tasks.catalogue import NEVER, pieces, sampled
 from edgesft.tasks.recommendation import IGNORED, READY, Recommendation
 from edgesft.train import checkpoint
@@ -229,6 +235,30 @@ def test_models_that_cannot_recommend(contract: Any, bert: Path) -> None:
     assert TASK.check_model(made(), contract) == []
     with pytest.raises(InputError, match="heads must divide the width"):
         TASK.load_model(made(heads=3), contract)
+
+
+@pytest.mark.parametrize(("scheme", "share"), [("int8-dynamic", 0.55), ("4-bit-tables", 0.45)])
+def test_the_catalogue_shrinks_and_still_ranks(scheme: str, share: float, tmp_path: Path) -> None:
+    contract = Contract(TASK.name, tuple(map(str, range(2000))), {**contract_of(repeats="kept").options})
+    source = made(width=64, layers=1)
+    processor, rng = TASK.load_processor(source, contract), np.random.default_rng(0)
+    examples = [{"items": rng.choice(2000, count) + 1, "labels": rng.choice(2000, count) + 1} for count in range(1, 17)]
+    (graph,) = export_onnx(
+        TASK.load_model(source, contract), TASK, processor, examples, contract, tmp_path / "onnx", opset=20
+    )
+    float_file, small = file_of(graph, tmp_path / "onnx"), tmp_path / "small.onnx"
+    whole = untied(float_file, tmp_path / "untied.onnx")
+    plan = ort.dynamic(whole, small, table_bits=8 if scheme == "int8-dynamic" else 4)
+    verify(small, whole, plan, TASK.requests(examples, processor))
+    assert small.stat().st_size < share * float_file.stat().st_size
+    asked = TASK.requests(examples, processor)
+    theirs, ours = ([file_run({"model": file})(each) for each in asked] for file in (float_file, small))
+    assert list(graph.inputs) == ["items"] and list(ours[0]) == ["chosen", "scores", "logits"]
+    alike = [len({*one["chosen"][0]} & {*other["chosen"][0]}) for one, other in zip(theirs, ours, strict=True)]
+    assert np.mean(alike) > 7
+    for each in ours:
+        assert np.array_equal(each["scores"][0], each["logits"][0][each["chosen"][0]])
+        assert np.array_equal(each["chosen"][0], np.argsort(-each["logits"][0], kind="stable")[:10])
 
 
 def test_layers_can_be_dropped(contract: Any, processor: Any, tmp_path: Path) -> None:
