@@ -80,7 +80,7 @@ def interactions(examples: Sequence[Example], items: int) -> np.ndarray:
 def popular(seen: np.ndarray, catalogue: Catalogue) -> Run:
     """As many scores as people who did it."""
     counts = seen.sum(0)
-    return ranked(lambda history: counts, catalogue)
+    return ranked(lambda _: counts, catalogue)
 
 
 def neighbours(seen: np.ndarray, count: int, shrunk: float, catalogue: Catalogue) -> Run:

@@ -255,8 +255,8 @@ class Recommendation(Task):
         return np.concatenate(found)
 
     def references(self, examples: Sequence[Example]) -> np.ndarray:
-        """What came next: ids, 0 of what the catalogue lacks; int64 of shape [rows]."""
-        return np.asarray([example[LABELS][-1] for example in examples], np.int64)
+        """1 where the catalogue has what came next, else 0, float64 of shape [rows]: the rest predictions have."""
+        return np.asarray([float(example[LABELS][-1] > 0) for example in examples])
 
     def score(self, predictions: np.ndarray, references: np.ndarray, contract: Contract) -> dict[str, float]:
         """Means over rows of gain, hit and area, all items being ranked that are not excluded."""
