@@ -115,11 +115,12 @@ def gather(rows: Iterable[Row], spec: InteractionsSpec, place: object) -> Histor
     if not who:
         message = f"{place}: must have interactions rated {spec.threshold:g} or better, got none"
         raise InputError(message, "a lower data.interactions.threshold")
-    return _ordered(tuple(users), tuple(items), *map(np.asarray, (who, what, when)), spec.repeats == "excluded")
+    done = (np.asarray(who), np.asarray(what), np.asarray(when))
+    return _ordered(tuple(users), tuple(items), *done, once=spec.repeats == "excluded")
 
 
 def _ordered(
-    users: tuple[str, ...], items: tuple[str, ...], who: np.ndarray, what: np.ndarray, when: np.ndarray, once: bool
+    users: tuple[str, ...], items: tuple[str, ...], who: np.ndarray, what: np.ndarray, when: np.ndarray, *, once: bool
 ) -> Histories:
     order = np.lexsort((when, who))
     who, what, when = who[order], what[order], when[order]

@@ -125,7 +125,8 @@ def load(
 
 def _by_user(found: Mapping[str, Sequence[Row]], data: DataSpec) -> tuple[dict[str, Sequence[Row]], list[str]]:
     """A row a user, and what to say of it. Of train come the latest ones first to test, then to validation."""
-    spec, made, warnings, problems = data.interactions or InteractionsSpec(), {}, list[str](), list[Problem]()
+    spec, made = data.interactions or InteractionsSpec(), dict[str, Sequence[Row]]()
+    warnings, problems = list[str](), list[Problem]()
     for name, each in found.items():
         try:
             gathered = histories.gather(each, spec, f"data.{name}")

@@ -105,8 +105,8 @@ class DataSpec(Spec):
         """What of this is the task's to know; what is not set is left out."""
         found: dict[str, Any] = {"max_length": self.max_length, "stride": self.stride, "labels": self.labels}
         found["template"] = self.template
-        given = {"image": self.image, "audio": self.audio, "frames": self.frames, "boxes": self.boxes}
-        given["interactions"] = self.interactions
+        given: dict[str, Spec | None] = {"image": self.image, "audio": self.audio, "frames": self.frames}
+        given |= {"boxes": self.boxes, "interactions": self.interactions}
         for name, spec in given.items():
             found[name] = spec and spec.model_dump(mode="json", exclude_unset=True)
         return {name: value for name, value in found.items() if value}

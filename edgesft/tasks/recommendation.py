@@ -293,8 +293,8 @@ class Recommendation(Task):
         inputs = {name: torch.from_numpy(array) for name, array in feeds.items()}
         free = {READ: {0: "batch"}, EXCLUDED: {0: "batch", 1: EXCLUDED}}
         module, dynamic = Ranked(model, processor.answers), {name: free[name] for name in inputs}
-        told = {"prefix": "recommender.model.", "chosen": {CHOSEN: LOGITS}}
-        return [Graph("model", module, inputs, dynamic, (CHOSEN, SCORES, LOGITS), **told)]
+        outputs, prefix = (CHOSEN, SCORES, LOGITS), "recommender.model."
+        return [Graph("model", module, inputs, dynamic, outputs, prefix, chosen={CHOSEN: LOGITS})]
 
     def requests(self, examples: Sequence[Example], processor: Catalogue) -> list[Batch]:
         """Each history with a batch axis of 1."""
