@@ -62,13 +62,13 @@ class Block(nn.Module):
 
         Args:
             states: Shape [rows, length, width].
-            hidden: Added to attention, [rows, 1, length, length].
+            hidden: Added to attention, [rows, 1, length, length], with `last` [rows, 1, 1, length].
             last: Whether the others are asked for no more.
         """
         normed = self.before(states)
         keys, values = self._split(self.key(normed)), self._split(self.value(normed))
         if last:
-            states, normed, hidden = states[:, -1:], normed[:, -1:], hidden[:, :, -1:]
+            states, normed = states[:, -1:], normed[:, -1:]
         queries = self._split(self.query(normed))
         scores = queries @ keys.transpose(2, 3) / math.sqrt(queries.shape[-1]) + hidden
         found = (scores.softmax(-1) @ values).transpose(1, 2).flatten(2)
@@ -105,10 +105,12 @@ class SASRec(nn.Module):
         count = items.shape[1]
         # Counted from the latest item, so that a shorter history needs nothing before it.
         states = self.dropout(self.table(items) + self.places.weight[-count:])
-        later = torch.ones(count, count, dtype=torch.bool, device=items.device).triu(1)
-        hidden = (later | (items == 0)[:, None, None]).to(states.dtype) * HIDDEN
+        none = (items == 0)[:, None, None].to(states.dtype) * HIDDEN
+        later = torch.full((count, count), HIDDEN, dtype=states.dtype, device=items.device).triu(1)
         for number, layer in enumerate(self.layers, 1):
-            states = layer(states, hidden, last=candidates is None and number == len(self.layers))
+            # Nothing comes later than the last one.
+            last = candidates is None and number == len(self.layers)
+            states = layer(states, none if last else none + later, last)
         states = self.norm(states)
         if candidates is None:
             return self.table.scores(states[:, -1]) + self.bias
