@@ -26,7 +26,7 @@ from edgesft.tasks.catalogue import EXCLUDED, LOGITS, READ, Catalogue
 
 Run = Callable[..., dict[str, np.ndarray]]
 
-NEIGHBOURS = (20, 100, 500, 0)
+NEIGHBOURS = (20, 100, 0)
 """How many of an item's; 0 is all of them."""
 
 SHRINKAGE = (0.0, 10.0)
