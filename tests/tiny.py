@@ -346,3 +346,14 @@ def save_resnet(folder: Path, **changes: object) -> Path:
     reading |= {"image_mean": [0.4, 0.4, 0.4], "image_std": [0.3, 0.3, 0.3]}
     (folder / "preprocessor_config.json").write_text(json.dumps(reading), "utf-8")
     return folder
+
+
+def visited(count: int, seed: int = 0) -> list[dict[str, object]]:
+    """What so many people did: they walk along a ring of places from somewhere on, told in no order."""
+    rng = random.Random(seed)
+    found: list[dict[str, object]] = []
+    for user in range(count):
+        start, steps = rng.randrange(24), rng.randint(4, 9)
+        found += [{"user": user, "item": f"place {(start + step) % 24}", "time": 60 * step} for step in range(steps)]
+    rng.shuffle(found)
+    return found

@@ -54,11 +54,15 @@ DECIBELS = Scale("dB", "dB", 1, 2, -math.inf, math.inf, 0.3)
 NATS = Scale("nats", "nats", 1, 3, -math.inf, 0.0, 0.02)
 """Mean logarithms of probabilities: 0.02 below is a perplexity 2 % higher."""
 
+GAIN = Scale("%", "points", 100, 2, 0.0, 1.0, 0.001)
+"""Of the best there could be: of one item among thousands a few percent, of which a tenth of a point is some 2 %."""
+
 SCALES = {
     "si_sdr": DECIBELS,
     "si_sdr_gain": DECIBELS,
     "psnr": DECIBELS,
     "log_likelihood": NATS,
+    "ndcg10": GAIN,
 }
 
 

@@ -12,12 +12,13 @@ from typing import Any
 
 import numpy as np
 
-from edgesft.data import carve, files, rows, sources
+from edgesft.data import carve, files, histories, rows, sources
 from edgesft.data.carve import HEAD
 from edgesft.data.columns import Columns
 from edgesft.data.media.medium import FileColumn, Looked, Medium, look, unreadable
 from edgesft.data.sources import Source
 from edgesft.errors import InputError, Problem
+from edgesft.spec.interactions import LAST, InteractionsSpec
 from edgesft.spec.recipe import DataSpec, Files
 from edgesft.store.disk import guarded
 from edgesft.store.keys import key
@@ -66,11 +67,13 @@ def load(
     store: Store | None = None,
     medium: Medium | None = None,
     optional: Sequence[str] = (),
+    by_user: bool = False,
 ) -> Splits:
     """Reads and splits.
 
     A share is carved from train, label by label where there is a `label` role. Rows with the same input, the first
-    role, are never torn apart, so that no carved row was trained on.
+    role, are never torn apart, so that no carved row was trained on. Where rows are made by user, `last` takes what
+    each did last, and train has what comes before.
 
     Args:
         data: The recipe's `data`.
@@ -80,13 +83,14 @@ def load(
         store: Where the rows lie that are to be on the disk; by default the usual one.
         medium: What the first role is, where its values are files.
         optional: Further roles, of columns that rows may lack.
+        by_user: Whether the files hold interactions, of which rows are made (`data.histories`).
 
     Raises:
         InputError: Everything wrong with the files, columns and shares; more files that cannot be read than allowed.
         UnavailableError: A format's library is not installed, or the store cannot be written.
     """
     places, shares = _places(data, base, medium), _shares(data)
-    problems = _role_problems(data, (*roles, *optional), medium)
+    problems = _role_problems(data, (*roles, *optional), medium) + _user_problems(data, by_user)
     total = sum(shares.values())
     if total >= 1:
         problems.append(
@@ -99,6 +103,8 @@ def load(
         raise InputError(problems)
     found = _read(places, data, roles, store, medium, optional)
     looked, warnings = dict[str, Looked](), list[str]()
+    if by_user:
+        found, warnings = _by_user(found, data)
     if medium is not None:
         found, looked, warnings = _readable(found, medium, data.unreadable)
     if shares:
@@ -115,6 +121,35 @@ def load(
     if data.group is not None:
         found = {name: rows.seen(each, (*roles, *optional)) for name, each in found.items()}
     return Splits(found["train"], found["validation"], found.get("test"), looked, tuple(warnings))
+
+
+def _by_user(found: Mapping[str, Sequence[Row]], data: DataSpec) -> tuple[dict[str, Sequence[Row]], list[str]]:
+    """A row a user, and what to say of it. Of train come the latest ones first to test, then to validation."""
+    spec, made = data.interactions or InteractionsSpec(), dict[str, Sequence[Row]]()
+    warnings, problems = list[str](), list[Problem]()
+    for name, each in found.items():
+        try:
+            gathered = histories.gather(each, spec, f"data.{name}")
+        except InputError as error:
+            problems += error.problems
+            continue
+        warnings += histories.warnings(name, gathered)
+        taken = [other for other in ("test", "validation") if name == "train" and getattr(data, other) == LAST]
+        made |= {other: gathered.rows(place) for place, other in enumerate(taken)} | {name: gathered.rows(len(taken))}
+    if problems:
+        raise InputError(problems)
+    return made, warnings
+
+
+def _user_problems(data: DataSpec, by_user: bool) -> list[Problem]:
+    if by_user:
+        alone = f"data.group: must be left out where rows are users, got {data.group!r}"
+        return [] if data.group is None else [Problem(alone, "a share takes whole users")]
+    return [
+        Problem(f"data.{name}: must not be {LAST!r} but where rows are users: recommendation", "a share, or a file")
+        for name in SPLITS
+        if getattr(data, name) == LAST
+    ]
 
 
 def _readable(
@@ -186,6 +221,7 @@ def digest(data: DataSpec, base: Path, medium: Medium | None = None) -> str:
         **data.options(),
         # What is not set leaves the key as it was before there was such a setting.
         **{name: value for name in ("group", "per_class", "fold") if (value := getattr(data, name)) is not None},
+        **{name: LAST for name in SPLITS if getattr(data, name) == LAST},
     }
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
@@ -198,9 +234,9 @@ def _content(found: Mapping[str, Source]) -> Any:
 
 def _places(data: DataSpec, base: Path, medium: Medium | None) -> dict[str, dict[str, Source]]:
     """Where the rows are, by split, then by head; all that are missing are reported at once."""
-    named = {name: getattr(data, name) for name in SPLITS if not (name == "validation" and data.fold)}
+    named = {name: value for name, value in data.files().items() if not (name == "validation" and data.fold)}
     of = column(data, medium, base)
-    places = {name: located(value, base, name, of) for name, value in named.items() if isinstance(value, str | dict)}
+    places = {name: located(value, base, name, of) for name, value in named.items()}
     problems = [
         problem
         for name, found in places.items()

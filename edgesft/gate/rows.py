@@ -18,6 +18,7 @@ import numpy as np
 from pydantic import BaseModel, ValidationError
 
 from edgesft.data import files, sources, splits
+from edgesft.data.histories import gather
 from edgesft.data.sources import Source
 from edgesft.errors import InputError
 from edgesft.gate.artefact import RECIPE, GateArtefact
@@ -25,6 +26,7 @@ from edgesft.measure.driver import Value
 from edgesft.measure.inputs import Requests, load_npz
 from edgesft.measure.inputs.npzfile import UNREADABLE
 from edgesft.spec.document import Document
+from edgesft.spec.interactions import InteractionsSpec
 from edgesft.spec.problems import problems
 from edgesft.spec.recipe import DataSpec
 from edgesft.tasks import registry
@@ -67,15 +69,17 @@ def rows(given: Sequence[GateArtefact], contract: Contract, path: Path | None) -
         if told is None or told.folder is None or data is None:
             raise InputError("rows must be given where no recipe.yaml tells of some, got none", "--rows test.jsonl")
         split = "validation" if data.test is None else "test"
-        where = getattr(data, split)
+        where = data.files().get(split)
         if not isinstance(where, str):
             return splits.load(
-                data, task.roles, told.folder, recipe.seed, medium=task.medium, optional=task.optional
+                data, task.roles, told.folder, recipe.seed, None, task.medium, task.optional, task.by_user
             ).rows()[split]
         place, field = sources.find(where, told.folder, split, column), f"data.{split} of '{told.folder / RECIPE}'"
     if (problem := place.missing(field)) is not None:
         raise InputError(problem if field == "rows" else replace(problem, hint="--rows test.jsonl"))
-    found = _renamed(place, list(place.rows()), task, data.columns if data else {})
+    found: Sequence[Row] = _renamed(place, list(place.rows()), task, data.columns if data else {})
+    if task.by_user:
+        found = gather(found, (data and data.interactions) or InteractionsSpec(), place).rows()
     if wrong := task.check({"rows": found}):
         raise InputError(wrong)
     return found

@@ -217,7 +217,7 @@ def _rows(
 ) -> Splits | None:
     where = document.where(("data",))
     try:
-        rows = splits.load(recipe.data, task.roles, base, recipe.seed, store, task.medium, task.optional)
+        rows = splits.load(recipe.data, task.roles, base, recipe.seed, store, task.medium, task.optional, task.by_user)
         splits.unknown(recipe.data, task.roles[0], base, task.medium)
     except InputError as error:
         problems += _placed(error, where)

@@ -84,7 +84,9 @@ class Job:
     def splits(self) -> Splits:
         """The labelled rows."""
         data, task = self.recipe.data, self.task
-        return splits.load(data, task.roles, self.base, self.recipe.seed, self.store, task.medium, task.optional)
+        return splits.load(
+            data, task.roles, self.base, self.recipe.seed, self.store, task.medium, task.optional, task.by_user
+        )
 
     @cached_property
     def contract(self) -> Contract:
@@ -181,11 +183,10 @@ class Job:
         recipe["data"]["folders"] = {
             role: str(files.place(text, self.base).absolute()) for role, text in data.folders.items()
         }
-        for split in splits.SPLITS:
-            if isinstance(value := getattr(data, split), str | dict):
-                located = splits.located(value, self.base, split, column)
-                places = {head: place.resolved for head, place in located.items()}
-                recipe["data"][split] = places.get(splits.ALONE, places)
+        for split, value in data.files().items():
+            located = splits.located(value, self.base, split, column)
+            places = {head: place.resolved for head, place in located.items()}
+            recipe["data"][split] = places.get(splits.ALONE, places)
         if data.unknown is not None:
             recipe["data"]["unknown"] = sources.find(data.unknown, self.base, "test", column).resolved
         if isinstance(model := self.recipe.model, FactorySpec):
@@ -261,7 +262,7 @@ class Job:
             "trust_remote_code": self.recipe.trust_remote_code,
             # The test rows are read for the report alone: other ones make the same model.
             "data": splits.digest(
-                data.model_copy(update={"test": None}) if isinstance(data.test, str | dict) else data,
+                data.model_copy(update={"test": None}) if "test" in data.files() else data,
                 self.base,
                 self.task.medium,
             ),

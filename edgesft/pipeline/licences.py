@@ -12,6 +12,7 @@ from typing import Any
 import yaml
 
 from edgesft.spec.hub import PREFIX, HubAddress
+from edgesft.spec.interactions import LAST
 from edgesft.tasks.source import PACKAGE
 
 CARD = "README.md"
@@ -45,7 +46,8 @@ def licences(recipe: Mapping[str, Any]) -> list[dict[str, str | None]]:
         the file or package that says so; both None where nothing does.
     """
     data = recipe.get("data") or {}
-    named = [("model", recipe.get("model")), *((f"data.{split}", data.get(split)) for split in SPLITS)]
+    told = [(f"data.{split}", value) for split in SPLITS if (value := data.get(split)) != LAST]
+    named = [("model", recipe.get("model")), *told]
     found = []
     for of, value in named:
         for name in _names(value):

@@ -46,12 +46,16 @@ def survey(path: Path, settings: Sequence[str] = ()) -> dict[str, Any]:
     if recipe is None or problems:
         raise InputError(problems)
     task, base = registry.of(recipe, path.parent), path.parent
-    rows = splits.load(recipe.data, task.roles, base, recipe.seed, medium=task.medium, optional=task.optional).rows()
+    rows = splits.load(
+        recipe.data, task.roles, base, recipe.seed, None, task.medium, task.optional, task.by_user
+    ).rows()
     found: list[Problem] = task.check(rows, recipe.data.options())
     found += [] if found else [Problem(message) for message in task.warnings(rows)]
     read = _readings(recipe, rows, task, base)
     told = {name: _split(each, task) | read[name] for name, each in rows.items()}
-    across = {name: _across(rows["train"], each, task, recipe.seed) for name, each in rows.items() if name != "train"}
+    # What a user did is in all splits, and goes on in each.
+    held = {name: each for name, each in rows.items() if name != "train" and not task.by_user}
+    across = {name: _across(rows["train"], each, task, recipe.seed) for name, each in held.items()}
     findings = found + _findings(told, across) + reading_findings(read, recipe.data.max_length)
     return {
         "recipe": str(path),

@@ -41,6 +41,7 @@ PREPARATIONS: Mapping[str, Mapping[str, Any]] = {
         "taper": {"none", "sqrt-hann"},
         "features": {"spectrum", "samples"},
     },
+    "items": {"columns": [str], "input": str, "max_length": POSITIVE, "excluded?": str, "history?": POSITIVE},
     "arrays": {"columns": [str], "arrays?": Each({"shape": [NATURAL], "dtype": str})},
     "image": {
         "columns": [str],
@@ -104,6 +105,7 @@ DECODINGS: Mapping[str, Mapping[str, Any]] = {
         "least_score": float,
         "kept?": str,
     },
+    "ranking": {**SCORED, "items": str, "scores": str},
     "numbers": {"output": str},
     "none": {},
 }
@@ -163,13 +165,16 @@ def _contradictions(said: Mapping[str, Any]) -> Iterator[str]:
             yield f"head '{head['name']}' must have labels, got {head} of {len(labels)}"
     if decoding.get("temperature", 1) <= 0:
         yield f"decoding.temperature must be above 0, got {decoding['temperature']}"
-    for key in ("output", "start", "end", "boxes", "kept"):
+    for key in ("output", "start", "end", "boxes", "kept", "items", "scores"):
         if key in decoding and decoding[key] not in names["outputs"]:
             yield f"decoding.{key} must be one of {', '.join(names['outputs'])}, got '{decoding[key]}'"
     pairs = [(f"states.{name}", name, "inputs") for name in said["states"]]
     pairs += [(f"states.{name}", output, "outputs") for name, output in said["states"].items()]
-    if "input" in said["preparation"]:
-        pairs.append(("preparation.input", said["preparation"]["input"], "inputs"))
+    pairs += [
+        (f"preparation.{key}", said["preparation"][key], "inputs")
+        for key in ("input", "excluded")
+        if key in said["preparation"]
+    ]
     pairs += [(f"preparation.fields.{name}", name, "inputs") for name in said["preparation"].get("fields", ())]
     for name, output in decoding.get("cache", {}).items():
         pairs += [(f"decoding.cache.{name}", name, "inputs"), (f"decoding.cache.{name}", output, "outputs")]

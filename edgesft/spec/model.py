@@ -17,7 +17,8 @@ class FactorySpec(Spec):
     factory: str = Field(pattern=NAME)
     """`module:function`; the function returns an `nn.Module` that takes the inputs by name and returns scores."""
     arguments: dict[str, Any] = {}
-    """Keyword arguments of the function."""
+    """Keyword arguments of the function. One called `layers`, the length of an `nn.ModuleList`, lets `distill` keep
+    some of them."""
     weights: str | None = None
     """Its weights, a safetensors file; left out, those that the function gives it are trained from."""
     path: str | None = None

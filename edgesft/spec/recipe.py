@@ -10,6 +10,7 @@ from edgesft.spec.auto import AUTO
 from edgesft.spec.base import Spec
 from edgesft.spec.budget import BudgetSpec
 from edgesft.spec.hub import PREFIX, HubAddress
+from edgesft.spec.interactions import LAST, InteractionsSpec
 from edgesft.spec.media import AudioSpec, BoxesSpec, FramesSpec, ImageSpec
 from edgesft.spec.model import ModelSpec
 from edgesft.spec.stages import StageSpec
@@ -35,9 +36,10 @@ class DataSpec(Spec):
     sounds a folder or zip archive with a folder a class; of boxes COCO's json, beside its pictures or their folder
     `images`; for several heads one each, by the head's name."""
     validation: Split = 0.1
-    """File, or the share that is carved from train by the seed. Every decision of a run is taken on it."""
+    """File, or the share that is carved from train by the seed. Every decision of a run is taken on it.
+    Recommendation: `last` is what each user of train did last, or last but one where `test` says so, too."""
     test: Split | None = None
-    """File, or a share of train. Read only for the report and the verdict."""
+    """File, or a share of train, or `last`. Read only for the report and the verdict."""
     unknown: str | None = None
     """File of inputs that are of no known class. Read only for the report: how well they are told from the others."""
     group: str | None = None
@@ -71,6 +73,8 @@ class DataSpec(Spec):
     """Sound that comes bit by bit: how it is cut into frames, and put together again."""
     boxes: BoxesSpec | None = None
     """Detection: how boxes are made of what the model says."""
+    interactions: InteractionsSpec | None = None
+    """Recommendation: which of a file's interactions count, and what is answered."""
     unreadable: float = Field(0.01, ge=0, lt=1)
     """Pictures and sounds: the largest share of a file's rows that may be left out because their files do not open."""
     on_disk: bool = False
@@ -94,11 +98,17 @@ class DataSpec(Spec):
                 HubAddress.parse(text)
         return value
 
+    def files(self) -> dict[str, Files]:
+        """The splits that are files, by name."""
+        named = {"train": self.train, "validation": self.validation, "test": self.test}
+        return {name: value for name, value in named.items() if isinstance(value, str | dict) and value != LAST}
+
     def options(self) -> dict[str, Any]:
         """What of this is the task's to know; what is not set is left out."""
         found: dict[str, Any] = {"max_length": self.max_length, "stride": self.stride, "labels": self.labels}
         found |= {"template": self.template, "prefix": self.prefix}
-        given = {"image": self.image, "audio": self.audio, "frames": self.frames, "boxes": self.boxes}
+        given: dict[str, Spec | None] = {"image": self.image, "audio": self.audio, "frames": self.frames}
+        given |= {"boxes": self.boxes, "interactions": self.interactions}
         for name, spec in given.items():
             found[name] = spec and spec.model_dump(mode="json", exclude_unset=True)
         return {name: value for name, value in found.items() if value}

@@ -82,6 +82,9 @@ class TrainingSpec(Spec):
     epoch, 0 as many of each head."""
     packing: bool | None = None
     """Text generation: rows of a batch are put behind each other, so that less is padding; each sees itself alone."""
+    negatives: int | None = Field(None, ge=0)
+    """Recommendation: items, drawn anew for each row, that what came next is told from in training, each standing for
+    many others; 0 is the whole catalogue, which is exact and slow where it is large."""
     token_dropout: float | None = Field(None, ge=0, lt=1)
     """Share of input tokens replaced by any at random in training (text tasks)."""
     token_substitution: Annotated[float, Field(ge=0, lt=1)] | Literal["auto"] | None = None
@@ -190,6 +193,7 @@ class ResolvedTraining(Spec):
     l2: float = 0.0
     sampling: float = 1.0
     packing: bool = False
+    negatives: int = 0
     token_dropout: float = 0.0
     token_substitution: float = 0.0
     mixup: float | Literal["auto"] = 0.0

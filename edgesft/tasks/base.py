@@ -52,7 +52,7 @@ Run = Callable[..., dict[str, np.ndarray]]
 """`run(feeds, graph="model") -> outputs by name`: one call of a model on torch or on a runtime."""
 
 
-PARTICULAR = ("class_weights", "sampling", "packing", *NOISE)
+PARTICULAR = ("class_weights", "sampling", "packing", "negatives", *NOISE)
 """Training settings that mean something to some tasks alone."""
 
 
@@ -101,6 +101,8 @@ class Graph:
         prefix: Start of the names of modules that a wrapper added. What is in its module `front` makes features, and
             stays in float.
         operators: The module's own operators → functions that write them in ONNX (torch's `custom_translation_table`).
+        chosen: Output of places along the last axis of another → that other one: of two that score alike either may be
+            chosen.
     """
 
     name: str
@@ -110,6 +112,7 @@ class Graph:
     outputs: tuple[str, ...]
     prefix: str = ""
     operators: Mapping[Any, Any] = field(default_factory=dict)
+    chosen: Mapping[str, str] = field(default_factory=dict)
 
 
 FRONT = "front."
@@ -137,6 +140,8 @@ class Task(ABC):
     """Why no width of its models may change; empty where they may."""
     by_row: ClassVar[bool] = False
     """Whether `predict` gives each row what `distributions` has of it, whatever other rows there are."""
+    by_user: ClassVar[bool] = False
+    """Whether a file's rows are what users did, one thing each, of which `data.histories` makes a row a user."""
     stepwise: ClassVar[bool] = False
     """Whether an answer takes many requests, a token each, after those that `openings` gives."""
     beside: ClassVar[tuple[str, ...]] = ()

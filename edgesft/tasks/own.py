@@ -23,6 +23,16 @@ class OwnConfig:
     def __init__(self, factory: str, path: str, arguments: Mapping[str, Any]) -> None:
         self.factory, self.path, self.arguments = factory, path, dict(arguments)
 
+    @property
+    def num_hidden_layers(self) -> int | None:
+        """The factory's argument `layers`, as transformers call it; None where it has none."""
+        found: int | None = self.arguments.get("layers")
+        return found
+
+    @num_hidden_layers.setter
+    def num_hidden_layers(self, count: int) -> None:
+        self.arguments["layers"] = count
+
     def to_dict(self) -> dict[str, Any]:
         """JSON values, which the constructor takes."""
         return {"factory": self.factory, "path": self.path, "arguments": self.arguments}
@@ -71,13 +81,18 @@ class OwnModel(nn.Module):
         )
 
 
-def load(given: Factory) -> OwnModel:
+def load(given: Factory, kind: type[OwnModel] = OwnModel, told: Mapping[str, Any] | None = None) -> OwnModel:
     """The model that a factory makes, with its weights.
+
+    Args:
+        given: The factory.
+        kind: What calls the module that it makes.
+        told: Arguments that the task knows, besides the recipe's.
 
     Raises:
         InputError: The factory fails, or the weights are damaged or of another model.
     """
-    model = OwnModel(OwnConfig(given.name, str(given.path), given.arguments))
+    model = kind(OwnConfig(given.name, str(given.path), {**given.arguments, **(told or {})}))
     if given.weights is not None:
         from safetensors.torch import load_file
 

@@ -14,6 +14,7 @@ from edgesft.tasks.image_classification import ImageClassification
 from edgesft.tasks.multi_task import AudioMultiTask, ImageMultiTask, MultiTask
 from edgesft.tasks.object_detection import ObjectDetection
 from edgesft.tasks.question_answering import QuestionAnswering
+from edgesft.tasks.recommendation import Recommendation
 from edgesft.tasks.speech_enhancement import SpeechEnhancement
 from edgesft.tasks.text_classification import TextClassification
 from edgesft.tasks.text_generation import TextGeneration
@@ -39,6 +40,7 @@ TASKS: dict[str, type[Task]] = {
         AudioMultiTask,
         SpeechEnhancement,
         VoiceActivity,
+        Recommendation,
         Arrays,
     )
 }

@@ -17,6 +17,7 @@ from edgesft.pipeline.plan import plan
 from edgesft.progress import Progress
 from edgesft.store.store import Store
 from edgesft.tasks import chunked
+from edgesft.tasks.recommendation import READY
 from tests import chain, tiny
 from tests.tasks import nets
 from tests.tasks.test_each import ROWS
@@ -47,6 +48,7 @@ FACTORIES: dict[str, dict[str, Any]] = {
         "inputs": ["frames"],
         "states": {"hidden": [24], "cell": [24]},
     },
+    "recommendation": {"factory": READY, "arguments": {"width": 16}},
 }
 """Models for what is no text."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from edgesft.data.histories import ITEMS
 from edgesft.ship.contract import DECODINGS, PREPARATIONS
 from edgesft.ship.shape import wrong
 from edgesft.spec.media import AudioSpec, BoxesSpec, ImageSpec
@@ -53,6 +54,9 @@ CONTRACTS = {
         },
     ),
     "text-to-text": Contract("text-to-text", (), {"max_length": 8, "words": "13a", "start": 0, "stop": [1]}),
+    "recommendation": Contract(
+        "recommendation", ("a", "b"), {"max_length": 8, "repeats": "excluded", "history": 9, "answers": 10}
+    ),
     "arrays": Contract(
         "arrays", ("a", "b"), {"inputs": {"x": {"shape": [3], "dtype": "float32"}}, "metric": "accuracy"}
     ),
@@ -63,7 +67,9 @@ CONTRACTS = {
 def test_ways(name: str) -> None:
     task, contract = registry.task(name), CONTRACTS[name]
     before, after = task.preparation(contract), task.decoding(contract)
-    assert before["kind"] in PREPARATIONS and set(before["columns"]) <= {*task.roles, *task.optional}
+    # Of what users did a row is made, which has another column.
+    roles = {ITEMS} if task.by_user else {*task.roles, *task.optional}
+    assert before["kind"] in PREPARATIONS and set(before["columns"]) <= roles
     assert after["kind"] in DECODINGS
     assert after.get("classes", 0) == (0 if after["kind"] == "probability" else len(contract.labels))
     if before["kind"] in ("image", "audio", "frames"):

@@ -10,12 +10,15 @@ import numpy as np
 import pytest
 import torch
 
+from edgesft.data.histories import gather
 from edgesft.progress import Progress
+from edgesft.spec.interactions import InteractionsSpec
 from edgesft.spec.model import FactorySpec
 from edgesft.spec.training import ResolvedTraining
 from edgesft.stages.export import export_onnx, file_of
 from edgesft.stages.export.checks import check_file, parity
 from edgesft.tasks import factory, registry
+from edgesft.tasks.recommendation import READY
 from edgesft.tasks.source import Source
 from edgesft.train import checkpoint
 from edgesft.train.engine import fit, runner
@@ -37,6 +40,7 @@ ROWS: dict[str, Callable[[int], list[dict[str, Any]]]] = {
     "speech-enhancement": tiny.mixed,
     "text-generation": tiny.asked,
     "text-to-text": tiny.translated,
+    "recommendation": tiny.visited,
 }
 MODELS = {
     "image-classification": "resnet",
@@ -47,6 +51,7 @@ MODELS = {
     "speech-enhancement": "enhancer",
     "text-generation": "llama",
     "text-to-text": "t5",
+    "recommendation": "sasrec",
 }
 """Fixtures of models for what is no text."""
 
@@ -87,10 +92,18 @@ def detector() -> Source:
     return factory.resolve(FactorySpec(factory="nets:detector", path=str(Path(__file__).parent)), Path())
 
 
+@pytest.fixture
+def sasrec() -> Source:
+    """A small one of the nets that come along."""
+    return factory.resolve(FactorySpec(factory=READY, arguments={"width": 32, "layers": 2, "dropout": 0.1}), Path())
+
+
 @pytest.mark.parametrize("name", ROWS)
 def test_learns_and_exports(name: str, request: pytest.FixtureRequest, tmp_path: Path) -> None:
     place: Source = request.getfixturevalue(MODELS.get(name, "bert"))
     task, rows = registry.task(name), ROWS[name](200)
+    if task.by_user:
+        rows = [*gather(rows, InteractionsSpec(), "rows").rows()]
     assert task.check({"train": rows[40:], "validation": rows[:40]}) == []
     contract = task.contract(rows, task.implied(place, {"max_length": 32, **OPTIONS.get(name, {})}))
     assert task.check_model(place, contract) == []

@@ -17,6 +17,9 @@ from kit.errors import InputError, KitError
 
 TEXTS = ("text", "words", "text-pair")
 
+LINES = (*TEXTS, "items")
+"""Kinds whose rows are JSON lines."""
+
 
 def arguments() -> argparse.ArgumentParser:
     """The command line; what concerns measuring is as `agent.py` has it."""
@@ -59,7 +62,7 @@ def rows(preparation: Mapping[str, Any], options: argparse.Namespace) -> Iterato
 
 
 def _of_file(file: Path, kind: str, columns: Sequence[str]) -> Iterator[Mapping[str, Any]]:
-    if kind not in (*TEXTS, "arrays"):
+    if kind not in (*LINES, "arrays"):
         yield {columns[0]: str(file)}
         return
     try:

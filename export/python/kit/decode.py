@@ -124,6 +124,16 @@ def _boxes(contract: Mapping[str, Any], answers: Sequence[tuple[Request, Arrays]
     return {"boxes": seen(contract["decoding"], contract["labels"], answers[0][1])}
 
 
+def _ranking(contract: Mapping[str, Any], answers: Sequence[tuple[Request, Arrays]]) -> Any:
+    """The best items and their scores; and how many of the row's own the model does not know."""
+    decoding, (request, outputs) = contract["decoding"], answers[0]
+    scores = outputs[decoding["scores"]][0].astype(np.float32)
+    # What is excluded fills up the answer where nothing else is left.
+    some = np.isfinite(scores)
+    items = [contract["labels"][int(place)] for place in outputs[decoding["items"]][0][some]]
+    return {"items": items, "scores": [float(score) for score in scores[some]], **request.details}
+
+
 def _frames(contract: Mapping[str, Any], answers: Sequence[tuple[Request, Arrays]]) -> Any:
     """The sound that a stream's answers make; its samples are an array."""
     decoding, details = contract["decoding"], answers[0][0].details
@@ -154,6 +164,7 @@ KINDS: Mapping[str, Decode] = {
     "heads": _heads,
     "span": _span,
     "boxes": _boxes,
+    "ranking": _ranking,
     "frames": _frames,
     "probability": _probability,
     "numbers": _numbers,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -209,6 +209,26 @@ class _Frames:
             yield Request({self._said["input"]: framer(samples).reshape(self._shape)}, details)
 
 
+class _Items:
+    """What somebody did, the latest last."""
+
+    def __init__(self, bundle: Bundle, said: Mapping[str, Any]) -> None:
+        self._said = said
+        self._ids = {name: place for place, name in enumerate(bundle.contract["labels"], 1)}
+
+    def __call__(self, row: Row) -> Iterator[Request]:
+        items = value_of(row, self._said["columns"][0])
+        if isinstance(items, str) or not isinstance(items, Sequence):
+            raise InputError(f"'{self._said['columns'][0]}' must be a list of items, got {type(items).__name__}")
+        known = [self._ids[str(item)] for item in items if str(item) in self._ids]
+        length = self._said["max_length"]
+        read = known[-length:]
+        feeds = {self._said["input"]: np.asarray([[0] * (length - len(read)) + read], np.int64)}
+        if "excluded" in self._said:
+            feeds[self._said["excluded"]] = np.asarray([known[-self._said["history"] :] or [0]], np.int64)
+        yield Request(feeds, {"unknown": len(items) - len(known)})
+
+
 class _Arrays:
     """Arrays as they are, with or without a batch axis; of a model with states several at once, one after another."""
 
@@ -244,5 +264,6 @@ KINDS: Mapping[str, Callable[[Bundle, Mapping[str, Any]], Preparation]] = {
     "image": _Images,
     "audio": _Sounds,
     "frames": _Frames,
+    "items": _Items,
     "arrays": _Arrays,
 }

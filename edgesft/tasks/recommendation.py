@@ -1,0 +1,305 @@
+"""Recommendation: what somebody does next, by what they did before, among all items that there are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+
+from edgesft.data.histories import ITEMS, NEXT, OPTIONAL, ROLES, catalogue
+from edgesft.errors import InputError, Problem
+from edgesft.spec.interactions import InteractionsSpec
+from edgesft.spec.training import ResolvedTraining
+from edgesft.tasks import factory, ranking
+from edgesft.tasks.base import Batch, Contract, Example, Graph, Row, Run, Task
+from edgesft.tasks.catalogue import (
+    CANDIDATES,
+    CHOSEN,
+    EXCLUDED,
+    LOGITS,
+    READ,
+    SCORES,
+    Catalogue,
+    before,
+    pieces,
+    sampled,
+)
+from edgesft.tasks.factory import Factory
+from edgesft.tasks.source import Source
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
+LABELS = "labels"
+
+IGNORED = -100
+"""Label of positions that nothing is learned at, as torch's cross entropy has it."""
+
+DRAWN = "drawn"
+"""Of a training example: ids that are drawn from the whole catalogue."""
+
+READY = "edgesft.tasks.sasrec:sasrec"
+
+OURS = ("items", "length")
+"""Arguments of factories that the rows and the recipe say."""
+
+
+class Recommendation(Task):
+    """What somebody does next, of all items of a catalogue, by what they did before.
+
+    A row of a file is one interaction: `user`, `item`, and perhaps `time` and `rating`. Of all of a user's a row of the
+    task is made, `items` in order of time and `next`, the one after them.
+
+    The model is a factory's: called with `items`, how many there are, and `length`, how many are read, besides the
+    recipe's arguments, it returns a module with `forward(items, candidates=None)`. `items` are ids of shape [rows,
+    length], from 1 on, the latest last, 0 before shorter histories. Without candidates the module scores all items
+    after the last one: [rows, items + 1], first the column of id 0. With candidates, ids of shape [rows, some], it
+    scores these after each item, [rows, length, some], or all ids where there are none of them: [rows, length, items +
+    1]. `edgesft.tasks.sasrec:sasrec` makes such a one.
+
+    Predictions are where the item that came next stands (`ranking.standings`).
+    """
+
+    name: ClassVar[str] = "recommendation"
+    roles: tuple[str, ...] = ROLES
+    optional: tuple[str, ...] = OPTIONAL
+    by_user: ClassVar[bool] = True
+    metrics: tuple[str, ...] = ("ndcg10", "hr10", "auroc")
+    training: frozenset[str] = frozenset(("negatives",))
+    learning_rates: ClassVar[tuple[float, ...]] = (1e-3, 3e-3)
+    patience: ClassVar[float] = 3.0
+
+    def text(self, row: Row) -> str:
+        """All that its user did."""
+        return " ".join(map(str, (*row[ITEMS], row[NEXT])))
+
+    def check(self, splits: Mapping[str, Sequence[Row]], options: Mapping[str, Any] | None = None) -> list[Problem]:
+        """Splits in which nobody did two things; a catalogue that is smaller than what is answered."""
+        found = []
+        for name, rows in splits.items():
+            if not len(rows):
+                message = f"data.{name}: must have a user with as many interactions as the splits take, got none"
+                found.append(Problem(message, "two, one more for each `last`; or is data.columns.user right?"))
+        if found or "train" not in splits:
+            return found
+        spec = _spec(options or {})
+        if (count := len(catalogue(splits["train"], spec.least))) <= spec.answers:
+            message = f"data.train: must have more items than are answered, {spec.answers}, got {count}"
+            found.append(Problem(message, "more rows, or a lower data.interactions.least"))
+        return found
+
+    def warnings(self, splits: Mapping[str, Sequence[Row]]) -> list[str]:
+        """What came next and is not in the catalogue, which no model can answer."""
+        known = set(catalogue(splits["train"]))
+        told = []
+        for name, rows in splits.items():
+            if name != "train" and (count := sum(row[NEXT] not in known for row in rows)):
+                message = f"data.{name}: what came next in {count} of {len(rows)} rows is no item of train"
+                told.append(f"{message}; it counts as missed")
+        return told
+
+    def contract(self, train: Sequence[Row], options: Mapping[str, Any]) -> Contract:
+        """The catalogue, the most frequent item first; what is read and answered."""
+        spec = _spec(options)
+        said = spec.model_dump(include={"repeats", "history", "answers"})
+        items = tuple(catalogue(train, spec.least))
+        return Contract(self.name, items, {"max_length": int(options["max_length"]), **said})
+
+    def check_model(self, source: Source, contract: Contract, *, trust_remote_code: bool = False) -> list[Problem]:
+        """A model that no factory makes; a module or weights that are not there."""
+        if not isinstance(source, Factory):
+            message = f"model: must be {{factory: module:function}} for {self.name}, got a name"
+            return [Problem(message, f"model: {{factory: {READY!r}}}, or your own: {factory.WHERE}")]
+        if said := sorted(source.arguments.keys() & {*OURS}):
+            message = f"model.arguments: must leave out {', '.join(said)}, which the rows and data.max_length say"
+            return [Problem(message, "leave it out")]
+        return source.problems()
+
+    def check_head(self, source: Source, contract: Contract) -> list[Problem]:
+        """Nothing without weights: what a factory gives is the user's to know."""
+        return []
+
+    def load_model(self, source: Source, contract: Contract, *, trust_remote_code: bool = False) -> nn.Module:
+        """What the factory makes for the contract's catalogue, with its weights."""
+        from edgesft.tasks import own
+        from edgesft.tasks.recommender import Recommender
+
+        if not isinstance(source, Factory):
+            raise InputError(self.check_model(source, contract))
+        told = dict(zip(OURS, (len(contract.labels), contract.options["max_length"]), strict=True))
+        return own.load(source, Recommender, told)
+
+    def build_model(self, config: Mapping[str, Any], contract: Contract) -> nn.Module:
+        """What the factory makes."""
+        from edgesft.tasks.own import OwnConfig
+        from edgesft.tasks.recommender import Recommender
+
+        return Recommender(OwnConfig(config["factory"], config["path"], config["arguments"]))
+
+    def load_processor(self, source: Source, contract: Contract) -> Catalogue:
+        """What makes ids of items."""
+        return Catalogue(contract)
+
+    def preparation(self, contract: Contract) -> dict[str, Any]:
+        """The latest ids of a history, zeros before them; all of its ids where they are not answered again."""
+        told = {"input": READ, "max_length": contract.options["max_length"]}
+        if contract.options["repeats"] == "excluded":
+            told |= {"excluded": EXCLUDED, "history": contract.options["history"]}
+        return {"kind": "items", "columns": [ITEMS], **told}
+
+    def decoding(self, contract: Contract) -> dict[str, Any]:
+        """The graph ranks; its answers are places among the labels."""
+        scored = {"output": LOGITS, "axis": 1, "classes": len(contract.labels)}
+        return {"kind": "ranking", **scored, "items": CHOSEN, "scores": SCORES}
+
+    def encode(self, rows: Sequence[Row], processor: Catalogue, contract: Contract) -> list[Example]:
+        """Ids of what came first, int64, items outside of the catalogue passed over; as labels ids of what came after
+        each, the last being `next`, or 0 where the catalogue lacks it.
+        """
+        found = []
+        for row in rows:
+            ids = processor.known(row[ITEMS])
+            example = {READ: ids}
+            if NEXT in row:
+                last = processor.known([row[NEXT]])
+                example[LABELS] = np.concatenate([ids[1:], last if len(last) else [0]]).astype(np.int64)
+                # Of a history of strangers nothing is known, and something came after it all the same.
+                example[READ] = ids if len(ids) else np.zeros(1, np.int64)
+            found.append(example)
+        return found
+
+    def collate(self, examples: Sequence[Example], processor: Catalogue) -> Batch:
+        """The latest items of each row, as far as the longest goes, behind zeros; and what came after each, among the
+        candidates where some were drawn.
+        """
+        longest = min(processor.length, max(len(example[READ]) for example in examples))
+        batch = {READ: before([example[READ] for example in examples], longest)}
+        if LABELS not in examples[0]:
+            return batch
+        labels = before([example[LABELS] for example in examples], longest)
+        labels[labels == 0] = IGNORED
+        if DRAWN not in examples[0]:
+            return {**batch, CANDIDATES: np.zeros((len(examples), 0), np.int64), LABELS: labels}
+        drawn = [example[DRAWN] for example in examples]
+        places, told = sampled(labels, drawn, IGNORED, len(processor.ids))
+        return {**batch, **told, LABELS: places}
+
+    def disturb(
+        self, examples: Sequence[Example], processor: Catalogue, settings: ResolvedTraining, rng: np.random.Generator
+    ) -> Sequence[Example]:
+        """All of each history, in pieces that a model can read, cut elsewhere each time; and for each some items drawn
+        from the catalogue, where the settings say so.
+        """
+        found = [
+            {name: values[start:end] for name, values in example.items()}
+            for example in examples
+            for start, end in pieces(len(example[READ]), processor.length, rng)
+        ]
+        if not 0 < settings.negatives < len(processor.ids):
+            return found
+        count = len(processor.ids)
+        return [{**each, DRAWN: 1 + rng.choice(count, settings.negatives, replace=False)} for each in found]
+
+    def augment(
+        self,
+        batch: Batch,
+        processor: Any,
+        settings: ResolvedTraining,
+        rng: np.random.Generator,
+        neighbours: np.ndarray | None = None,
+    ) -> Batch:
+        """Nothing."""
+        return batch
+
+    def loss(
+        self,
+        outputs: Any,
+        labels: torch.Tensor,
+        *,
+        label_smoothing: float = 0.0,
+        class_weights: torch.Tensor | None = None,
+    ) -> torch.Tensor:
+        """Mean cross entropy of what came next, at all positions (Klenitskiy and Vasilev 2023, "Turning Dross Into Gold
+        Loss").
+        """
+        from torch.nn import functional
+
+        return functional.cross_entropy(
+            self.logits(outputs).float().flatten(0, -2),
+            labels.flatten(),
+            ignore_index=IGNORED,
+            label_smoothing=label_smoothing,
+        )
+
+    def logits(self, outputs: Any) -> torch.Tensor:
+        """Scores of candidates, or of all items after the last one."""
+        scores: torch.Tensor = outputs[LOGITS]
+        return scores
+
+    def distributions(self, outputs: Any, batch: Mapping[str, Any]) -> torch.Tensor:
+        """Scores where something came next, shape [positions, candidates]."""
+        scores: torch.Tensor = self.logits(outputs)[batch[LABELS] != IGNORED]
+        return scores
+
+    def predict(
+        self, run: Run, examples: Sequence[Example], processor: Catalogue, *, batch_size: int = 1
+    ) -> np.ndarray:
+        """Where the item that came next stands, float64 of shape [rows, 5] (`ranking.standings`)."""
+        found = []
+        for start in range(0, len(examples), batch_size):
+            rows = examples[start : start + batch_size]
+            scores = run(processor.fed([example[READ] for example in rows]))[LOGITS]
+            found.append(ranking.standings(scores, np.asarray([example[LABELS][-1] - 1 for example in rows])))
+        return np.concatenate(found)
+
+    def references(self, examples: Sequence[Example]) -> np.ndarray:
+        """1 where the catalogue has what came next, else 0, float64 of shape [rows]: the rest predictions have."""
+        return np.asarray([float(example[LABELS][-1] > 0) for example in examples])
+
+    def score(self, predictions: np.ndarray, references: np.ndarray, contract: Contract) -> dict[str, float]:
+        """Means over rows of gain, hit and area, all items being ranked that are not excluded."""
+        found = (ranking.gains(predictions), ranking.hits(predictions), ranking.areas(predictions))
+        return {name: float(each.mean()) for name, each in zip(self.metrics, found, strict=True)}
+
+    def agree(self, predictions: np.ndarray, others: np.ndarray) -> np.ndarray:
+        """Whether the item that is answered first is the same."""
+        found: np.ndarray = predictions[:, ranking.FIRST] == others[:, ranking.FIRST]
+        return found
+
+    def evaluate(self, predictions: np.ndarray, references: np.ndarray, contract: Contract) -> dict[str, Any]:
+        """How many items there are, how many came next that are none of them, and how many are ever answered first."""
+        averages = {
+            "items": len(contract.labels),
+            "unknown": int((references == 0).sum()),
+            "first": len(np.unique(predictions[:, ranking.FIRST])),
+        }
+        return {"rows": len(predictions), "averages": averages, "classes": []}
+
+    def longest(self, contract: Contract) -> dict[str, int]:
+        """Items that are not answered again."""
+        return {EXCLUDED: contract.options["history"]}
+
+    def graphs(self, model: nn.Module, processor: Catalogue, examples: Sequence[Example]) -> list[Graph]:
+        """One graph, `model`, which ranks the whole catalogue: all scores, and the best items with theirs."""
+        import torch
+
+        from edgesft.tasks.recommender import Ranked
+
+        feeds = processor.fed([examples[0][READ], examples[-1][READ]])
+        if EXCLUDED in feeds:  # torch.export would take an axis of 1 for fixed.
+            feeds[EXCLUDED] = np.pad(feeds[EXCLUDED], ((0, 0), (0, 2)))
+        inputs = {name: torch.from_numpy(array) for name, array in feeds.items()}
+        free = {READ: {0: "batch"}, EXCLUDED: {0: "batch", 1: EXCLUDED}}
+        module, dynamic = Ranked(model, processor.answers), {name: free[name] for name in inputs}
+        outputs, prefix = (CHOSEN, SCORES, LOGITS), "recommender.model."
+        return [Graph("model", module, inputs, dynamic, outputs, prefix, chosen={CHOSEN: LOGITS})]
+
+    def requests(self, examples: Sequence[Example], processor: Catalogue) -> list[Batch]:
+        """Each history with a batch axis of 1."""
+        return [processor.fed([example[READ]]) for example in examples]
+
+
+def _spec(options: Mapping[str, Any]) -> InteractionsSpec:
+    return InteractionsSpec(**options.get("interactions", {}))

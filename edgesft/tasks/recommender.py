@@ -1,0 +1,57 @@
+"""A model of a catalogue's items as it is trained, and as the graph that is exported. Imports torch."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from edgesft.tasks.catalogue import CHOSEN, LOGITS, SCORES
+from edgesft.tasks.own import OwnModel
+
+
+class Recommender(OwnModel):
+    """What a factory made, in training among candidates, else among all items that are not excluded.
+
+    Raises:
+        InputError: The factory raises, or returns something else than a module.
+    """
+
+    def forward(  # type: ignore[override]
+        self,
+        items: torch.Tensor,
+        candidates: torch.Tensor | None = None,
+        offsets: torch.Tensor | None = None,
+        excluded: torch.Tensor | None = None,
+    ) -> dict[str, torch.Tensor]:
+        """Scores as `logits`.
+
+        Args:
+            items: Ids, [rows, length]; 0 before shorter histories.
+            candidates: Ids that are scored after each item, [rows, some]; none of them means all.
+            offsets: Added to the candidates' scores, [rows, some].
+            excluded: Ids whose score is minus infinity, [rows, any]; 0 is none.
+
+        Returns:
+            [rows, length, candidates]; without candidates those of all items after the last one, [rows, items].
+        """
+        if candidates is not None:
+            found: torch.Tensor = super().forward(items=items, candidates=candidates)[LOGITS]
+            return {LOGITS: found if offsets is None else found + offsets[:, None]}
+        found = super().forward(items=items)[LOGITS]
+        if excluded is not None:
+            found = found.scatter(1, excluded, float("-inf"))
+        return {LOGITS: found[:, 1:]}
+
+
+class Ranked(nn.Module):
+    """All scores, and the best items: a device that wants these reads no others."""
+
+    def __init__(self, recommender: nn.Module, answers: int) -> None:
+        super().__init__()
+        self.recommender, self._answers = recommender, answers
+
+    def forward(self, items: torch.Tensor, excluded: torch.Tensor | None = None) -> dict[str, torch.Tensor]:
+        """Places of the best items and their scores, [rows, answers], and all scores, [rows, items]."""
+        logits = self.recommender(items=items, excluded=excluded)[LOGITS]
+        scores, chosen = logits.topk(self._answers)
+        return {CHOSEN: chosen, SCORES: scores, LOGITS: logits}

@@ -1,0 +1,155 @@
+"""What users did, in order of time, and what each split has of it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from edgesft.data import digest, load
+from edgesft.data.histories import OPTIONAL, ROLES, Histories, catalogue, gather, warnings
+from edgesft.errors import InputError
+from edgesft.spec.interactions import InteractionsSpec
+from edgesft.spec.recipe import DataSpec
+from tests import tiny
+
+DONE = [
+    {"user": "ann", "item": "c", "time": 30, "rating": 4.0},
+    {"user": "ann", "item": "a", "time": 10, "rating": 5.0},
+    {"user": "bob", "item": "a", "time": 5, "rating": 1.0},
+    {"user": "ann", "item": "b", "time": 20, "rating": 2.0},
+    {"user": "ann", "item": "d", "time": 40, "rating": 4.5},
+    {"user": "cem", "item": "b", "time": 1, "rating": 4.0},
+    {"user": "cem", "item": "a", "time": 2, "rating": 4.0},
+]
+
+
+def gathered(rows: list[dict[str, Any]], **said: Any) -> Histories:
+    return gather(rows, InteractionsSpec(**said), "rows")
+
+
+def told(rows: list[dict[str, Any]], **said: Any) -> list[tuple[str, str]]:
+    return [("".join(row["items"]), row["next"]) for row in gathered(rows, **said).rows()]
+
+
+def complaint(rows: list[dict[str, Any]], **said: Any) -> str:
+    with pytest.raises(InputError) as caught:
+        gathered(rows, **said)
+    return str(caught.value)
+
+
+def changed(row: int, **values: Any) -> list[dict[str, Any]]:
+    return [{**each, **values} if number == row else each for number, each in enumerate(DONE)]
+
+
+def test_order_is_that_of_time_and_of_the_file_where_times_are_the_same() -> None:
+    assert told(DONE) == [("abc", "d"), ("b", "a")]
+    assert told([{**row, "time": 0} for row in DONE]) == [("cab", "d"), ("b", "a")]
+    assert told([{key: row[key] for key in ("user", "item")} for row in DONE]) == [("cab", "d"), ("b", "a")]
+
+
+def test_dates_and_numbers_in_text_are_times() -> None:
+    days = {10: "2024-01-01", 20: "2024-01-02T10:00:00", 30: "2024-01-02T09:30:00-03:00", 40: datetime(2024, 2, 1)}
+    assert told([{**row, "time": days.get(row["time"], "2023-01-01")} for row in DONE]) == [("abc", "d"), ("b", "a")]
+    assert told([{**row, "time": str(row["time"])} for row in DONE]) == told(DONE)
+
+
+def test_who_did_one_thing_is_left_out_and_counted() -> None:
+    found = gathered(DONE)
+    assert len(found.rows()) == 2 and found.single == 1
+    assert "1 of 3 users did one thing only" in warnings("train", found)[0]
+
+
+def test_the_latest_are_left_out() -> None:
+    found = gathered(DONE)
+    assert [row["next"] for row in found.rows(1)] == ["c"]
+    assert [row["next"] for row in found.rows(2)] == ["b"]
+    assert list(found.rows(3)) == []
+
+
+def test_the_threshold_leaves_out_lower_ratings() -> None:
+    assert told(DONE, threshold=4) == [("ac", "d"), ("b", "a")]
+    assert "must have interactions rated 6 or better" in complaint(DONE, threshold=6)
+    assert "rating must be a number, got None in row 1, and 6 more" in complaint(
+        [{key: row[key] for key in ("user", "item")} for row in DONE], threshold=4
+    )
+
+
+def test_repeats() -> None:
+    again = [*DONE, {**DONE[1], "time": 50}, DONE[0]]
+    assert told(again) == told(DONE) and gathered(again).repeated == 2
+    assert told(again, repeats="kept")[0] == ("abcd", "a") and gathered(again, repeats="kept").repeated == 1
+    assert "2 of 9 interactions repeat" in " ".join(warnings("train", gathered(again)))
+
+
+def test_users_and_items_are_names_or_whole_numbers() -> None:
+    assert told([{**row, "user": {"ann": 1, "bob": 2}.get(row["user"], 3)} for row in DONE]) == told(DONE)
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ({"user": ""}, "user must be a name or a whole number, got '' in row 3"),
+        ({"item": 2.5}, "item must be a name or a whole number, got 2.5 in row 3"),
+        ({"rating": "good"}, "rating must be a number, got 'good' in row 3"),
+        ({"time": "soon"}, "time must be a number or an ISO date in every row, or in none, got 'soon' in row 3"),
+        ({"time": None}, "got None in row 3"),
+        ({"time": float("nan")}, "time must be a number"),
+    ],
+)
+def test_rows_that_cannot_be_used(values: dict[str, Any], words: str) -> None:
+    assert words in complaint(changed(2, **values))
+
+
+def test_all_kinds_of_wrong_rows_are_told_at_once() -> None:
+    said = complaint([*changed(0, rating=""), {**DONE[0], "user": None}, {**DONE[0], "user": None}])
+    assert "rating must be a number" in said and "got None in row 8, and 1 more such rows" in said
+
+
+def test_the_catalogue_has_the_most_frequent_first() -> None:
+    rows = gathered(DONE).rows()
+    assert catalogue(rows) == ["a", "b", "c", "d"]
+    assert catalogue(rows, 2) == ["a", "b"]
+
+
+@pytest.fixture
+def base(tmp_path: Path) -> Path:
+    tiny.write_rows(tmp_path / "train.jsonl", DONE)
+    tiny.write_rows(tmp_path / "test.jsonl", [{"user": "eve", "item": item, "time": 1} for item in "dc"])
+    return tmp_path
+
+
+def spec(**values: Any) -> DataSpec:
+    return DataSpec.model_validate({"train": "train.jsonl", **values})
+
+
+def split(base: Path, **values: Any) -> dict[str, list[str]]:
+    found = load(spec(**values), ROLES, base, 0, optional=OPTIONAL, by_user=True).rows()
+    return {name: ["".join(row["items"]) + ">" + row["next"] for row in rows] for name, rows in found.items()}
+
+
+@pytest.mark.parametrize("on_disk", [False, True])
+def test_the_last_is_test_and_the_one_before_validation(base: Path, on_disk: bool) -> None:
+    told = {"train": ["a>b"], "validation": ["ab>c"], "test": ["abc>d", "b>a"]}
+    assert split(base, validation="last", test="last", on_disk=on_disk) == told
+    assert split(base, validation="last") == {"train": ["ab>c"], "validation": ["abc>d", "b>a"]}
+
+
+def test_files_of_their_own_and_shares_of_users(base: Path) -> None:
+    assert split(base, validation="last", test="test.jsonl")["test"] == ["d>c"]
+    found = split(base, validation=0.5)
+    assert sorted(found["train"] + found["validation"]) == ["abc>d", "b>a"] and len(found["train"]) == 1
+
+
+def test_last_is_for_users_alone(base: Path) -> None:
+    with pytest.raises(InputError, match=r"data\.test: must not be 'last' but where rows are users"):
+        load(spec(test="last"), ROLES, base, 0)
+    with pytest.raises(InputError, match=r"data\.group: must be left out where rows are users"):
+        load(spec(group="user"), ROLES, base, 0, by_user=True)
+
+
+def test_what_is_taken_is_part_of_the_digest(base: Path) -> None:
+    found = {digest(spec(**each), base) for each in ({}, {"validation": "last"}, {"interactions": {"threshold": 3}})}
+    assert len(found) == 3
