@@ -54,10 +54,15 @@ DECIBELS = Scale("dB", "dB", 1, 2, -math.inf, math.inf, 0.3)
 NATS = Scale("nats", "nats", 1, 3, -math.inf, 0.0, 0.02)
 """Mean logarithms of probabilities: 0.02 below is a perplexity 2 % higher."""
 
+APART = Scale("negative distance", "of the distance", 1, 2, -math.inf, 0.0, 0.0)
+"""Distances, negative. Their size hangs on what they are measured by, so that there is no usual allowance."""
+
 SCALES = {
     "si_sdr": DECIBELS,
     "si_sdr_gain": DECIBELS,
     "psnr": DECIBELS,
+    "denoising_snr": DECIBELS,
+    "frechet": APART,
     "log_likelihood": NATS,
 }
 

@@ -9,6 +9,7 @@ from pydantic import Field, field_validator
 from edgesft.spec.auto import AUTO
 from edgesft.spec.base import Spec
 from edgesft.spec.budget import BudgetSpec
+from edgesft.spec.generation import GenerationSpec
 from edgesft.spec.hub import PREFIX, HubAddress
 from edgesft.spec.media import AudioSpec, BoxesSpec, FramesSpec, ImageSpec
 from edgesft.spec.model import ModelSpec
@@ -69,6 +70,8 @@ class DataSpec(Spec):
     """Sound that comes bit by bit: how it is cut into frames, and put together again."""
     boxes: BoxesSpec | None = None
     """Detection: how boxes are made of what the model says."""
+    generation: GenerationSpec | None = None
+    """Image generation: how pictures are made, and by what they are compared with the rows."""
     unreadable: float = Field(0.01, ge=0, lt=1)
     """Pictures and sounds: the largest share of a file's rows that may be left out because their files do not open."""
     on_disk: bool = False
@@ -96,7 +99,8 @@ class DataSpec(Spec):
         """What of this is the task's to know; what is not set is left out."""
         found: dict[str, Any] = {"max_length": self.max_length, "stride": self.stride, "labels": self.labels}
         found["template"] = self.template
-        given = {"image": self.image, "audio": self.audio, "frames": self.frames, "boxes": self.boxes}
+        given: dict[str, Spec | None] = {"image": self.image, "audio": self.audio, "frames": self.frames}
+        given |= {"boxes": self.boxes, "generation": self.generation}
         for name, spec in given.items():
             found[name] = spec and spec.model_dump(mode="json", exclude_unset=True)
         return {name: value for name, value in found.items() if value}
