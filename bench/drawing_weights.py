@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import tempfile
 from pathlib import Path
 
 import torch
@@ -41,8 +40,8 @@ def rows_of(name: str, task: Task) -> Splits:
     return splits.load(DataSpec(train=str(place), **SHARES), task.roles, Path(), 0, medium=task.medium)
 
 
-def learned(task: Task, net: str, data: str, epochs: float, inputs: tuple[str, ...]) -> nn.Module:
-    """A module after learning from a data set, as it was best on the validation rows."""
+def learned(task: Task, net: str, data: str, epochs: float, inputs: tuple[str, ...], work: Path) -> nn.Module:
+    """A module after learning from a data set, as it was best on the validation rows; goes on where it was."""
     source = factory.resolve(FactorySpec(factory=f"drawing:{net}", inputs=inputs), Path(__file__).parent)
     rows = rows_of(data, task)
     contract = task.contract(rows.train, task.implied(source, {"image": IMAGE}))
@@ -50,12 +49,14 @@ def learned(task: Task, net: str, data: str, epochs: float, inputs: tuple[str, .
     train, held = (task.encode(each, processor, contract) for each in (rows.train, rows.validation))
     torch.manual_seed(0)
     model = task.load_model(source, contract)
-    settings = ResolvedTraining(epochs=epochs, learning_rate=2e-3, batch_size=128, average=0.99, evaluations=2)
-    with tempfile.TemporaryDirectory() as work:
-        report = fit(
-            model, task=task, processor=processor, contract=contract, train=train, validation=held, settings=settings,
-            seed=0, work=Path(work), progress=Progress(), label=net,
-        )  # fmt: skip
+    settings = ResolvedTraining(
+        epochs=epochs, learning_rate=2e-3, batch_size=128, average=0.99, evaluations=2, checkpoint_minutes=1
+    )
+    (work / net).mkdir(parents=True, exist_ok=True)
+    report = fit(
+        model, task=task, processor=processor, contract=contract, train=train, validation=held, settings=settings,
+        seed=0, work=work / net, progress=Progress(), label=net,
+    )  # fmt: skip
     print(f"{net}, {epochs} epochs of {data}: {dict(report.best)}, {report.seconds:.0f} s in {report.arithmetic}")
     return model.model.eval()  # type: ignore[union-attr, operator, return-value]
 
@@ -66,14 +67,15 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     folder = parser.parse_args().folder
     folder.mkdir(parents=True, exist_ok=True)
-    net = learned(ImageClassification(), "classifier", "image_notmnist", 4, ("x",))
+    work = folder / "work"
+    net = learned(ImageClassification(), "classifier", "image_notmnist", 4, ("x",), work)
     file = edgesft.export(net.body, {"input": torch.zeros(2, 1, 28, 28)}, folder / "features.onnx")
     print(f"{file}: sha256 {sha256(file)}")
     inputs = ("noisy", "time", "label")
-    net = learned(ImageGeneration(GenerationSpec(predicts="v"), inputs), "unet", "image_mnist", 12, inputs)
+    net = learned(ImageGeneration(GenerationSpec(predicts="v"), inputs), "unet", "image_mnist", 8, inputs, work)
     save_file(net.state_dict(), folder / "unet.safetensors")
     inputs = ("pixels",)
-    net = learned(ImageGeneration(GenerationSpec(method="autoencoder"), inputs), "vae", "image_mnist", 12, inputs)
+    net = learned(ImageGeneration(GenerationSpec(method="autoencoder"), inputs), "vae", "image_mnist", 8, inputs, work)
     save_file(net.state_dict(), folder / "vae.safetensors")
 
 

@@ -1,4 +1,4 @@
-"""`edgesft generate RUN --prompt …`, and for pictures `edgesft generate RUN --output grid.png`."""
+"""`edgesft generate RUN --prompt …`."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from pathlib import Path
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the command's arguments."""
-    parser.add_argument("run", type=Path, metavar="RUN", help="folder that a run of text- or image-generation left")
-    parser.add_argument("--prompt", help="text: what is asked; - reads it from standard input")
+    parser.add_argument("run", type=Path, metavar="RUN", help="folder that a run of text-generation left")
+    parser.add_argument("--prompt", required=True, help="what is asked; - reads it from standard input")
     parser.add_argument("--system", help="what is said before it")
     parser.add_argument("--max-tokens", type=int, default=128, metavar="N", help="of the answer (default: 128)")
     parser.add_argument(
@@ -21,49 +21,13 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--top-p", type=float, default=1.0, metavar="P", help="draw from the likeliest with this share (default: 1)"
     )
-    parser.add_argument("--seed", type=int, default=0, help="the same one draws the same (default: 0)")
-    parser.add_argument("--output", type=Path, metavar="FILE", help="pictures: file that they are written to")
-    parser.add_argument("--count", type=int, default=16, metavar="N", help="pictures (default: 16)")
-    parser.add_argument("--label", metavar="NAME", help="pictures: class of all of them (default: each in turn)")
-    parser.add_argument("--steps", type=int, metavar="N", help="pictures: inferences of each (default: the recipe's)")
+    parser.add_argument("--seed", type=int, default=0, help="the same one draws the same tokens (default: 0)")
     parser.add_argument("--threads", type=int, default=1, metavar="N", help="of the runtime (default: 1)")
     parser.add_argument("--format", choices=("text", "json"), default="text", help="what to print")
 
 
 def main(options: argparse.Namespace) -> int:
-    """Says or draws what is asked for, and tells on standard error how fast.
-
-    Raises:
-        InputError: Neither is asked for, or both are.
-    """
-    from edgesft.errors import InputError
-
-    if (options.prompt is None) == (options.output is None):
-        raise InputError("--prompt or --output must be given", "--prompt for text, --output grid.png for pictures")
-    return _draw(options) if options.prompt is None else _say(options)
-
-
-def _draw(options: argparse.Namespace) -> int:
-    """Writes pictures."""
-    from statistics import median
-
-    from edgesft.measure.generation import Painter
-
-    painter = Painter(options.run, options.threads)
-    drawn = painter.draw(options.count, options.seed, label=options.label, steps=options.steps)
-    drawn.save(options.output)
-    if options.format == "json":
-        found = {"labels": drawn.labels, "picture_ns": drawn.picture_ns, "step_ns": drawn.step_ns}
-        print(json.dumps({"output": str(options.output), **found}, ensure_ascii=False, indent=1))
-        return 0
-    times = [median(each) / 1e6 for each in (drawn.picture_ns, drawn.step_ns)]
-    told = f"{len(drawn.pictures)} pictures, each {times[0]:.1f} ms, a step {times[1]:.2f} ms (medians)"
-    print(f"{options.output}: {told}", file=sys.stderr)
-    return 0
-
-
-def _say(options: argparse.Namespace) -> int:
-    """Prints the answer as it comes."""
+    """Prints the answer as it comes, and on standard error how fast it came."""
     from edgesft.measure.generation import Sampling, Speaker
 
     sampling = Sampling(options.temperature, options.top_k, options.top_p, options.seed)

@@ -1,7 +1,7 @@
 """Variational autoencoders: pictures become latents of a known distribution, and any latent becomes a picture.
 
 Kingma and Welling 2014, Auto-Encoding Variational Bayes, arXiv 1312.6114. The exported graph is one for all there is to
-do: it encodes the pictures that it is given, perhaps none, and decodes their latents and those that it is given besides.
+do: it encodes the pictures that it is given, perhaps none, and decodes their latents and those given besides.
 """
 
 from __future__ import annotations

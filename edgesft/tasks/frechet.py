@@ -48,8 +48,8 @@ class Features:
 
     @cached_property
     def digest(self) -> str:
-        """Of its bytes."""
-        return sha256(self.path)
+        """Of its bytes; empty where it is not there, which the task's `check` says."""
+        return sha256(self.path) if self.path.is_file() else ""
 
     def of(self, pictures: np.ndarray) -> np.ndarray:
         """Features, float64 of shape [rows, features].

@@ -50,6 +50,9 @@ class ImageGeneration(PictureTask):
     """
 
     name: ClassVar[str] = "image-generation"
+    roles: tuple[str, ...] = ("image",)
+    optional: tuple[str, ...] = (LABEL,)
+    metrics: tuple[str, ...] = (Noising.metric,)
 
     def __init__(
         self,
@@ -67,9 +70,8 @@ class ImageGeneration(PictureTask):
         self.generation, self._features = generation or GenerationSpec(), features
         self._method = METHODS[self.generation.method]
         self._inputs = tuple(inputs or self._method.inputs[0])
-        by_class = (LABEL,) if LABEL in self._inputs else ()
-        self.roles = ("image", *by_class)
-        self.optional = () if by_class else (LABEL,)
+        if LABEL in self._inputs:
+            self.roles, self.optional = (*type(self).roles, LABEL), ()
         self.costly = (FRECHET,) if features else ()
         self.metrics = (self._method.metric, *self.costly)
 
@@ -275,6 +277,10 @@ class ImageGeneration(PictureTask):
     def requests(self, examples: Sequence[Example], processor: Any) -> list[Batch]:
         """One inference of a picture that is made, for each example."""
         return [processor.requests(example) for example in examples]
+
+    def reached(self, examples: Sequence[Example], processor: Any, run: Run) -> list[Batch]:
+        """One inference of each example's own picture, which goes through all of the model."""
+        return [processor.sample([example]) for example in examples]
 
 
 def _shape(row: Row, pictures: Pictures) -> list[int]:

@@ -69,7 +69,7 @@ class Making(Pictures, ABC):
         """What the graph is fed of such a batch."""
 
     def sample(self, examples: Sequence[Example]) -> Batch:
-        """What the graph is exported with."""
+        """What the graph is fed to go through all of it."""
         return self.asked(self.batch(examples))
 
     @abstractmethod
