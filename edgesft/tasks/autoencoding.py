@@ -62,7 +62,7 @@ class Coding(Making):
 
     def error(self, outputs: Mapping[str, np.ndarray], batch: Batch) -> np.ndarray:
         """Mean squared error of what comes out, where black to white is 1, one a row."""
-        return squared(self.shown(outputs[PICTURE] - batch[LABELS]) / 255)
+        return squared((self.shown(outputs[PICTURE]) - self.shown(batch[LABELS])) / 255)
 
     def _decoded(self, latents: np.ndarray) -> Batch:
         return {PIXELS: np.zeros((0, *self.shape), np.float32), LATENT: latents}

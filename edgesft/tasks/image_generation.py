@@ -265,6 +265,17 @@ class ImageGeneration(PictureTask):
         told = {LABEL: LABEL} if contract.labels else {}
         return {**self.load_processor(None, contract).decoding(), **told}
 
+    def longest(self, contract: Contract) -> dict[str, int]:
+        """Nothing besides the batch.
+
+        Raises:
+            InputError: An autoencoder's graph takes pictures or latents, as many of each as there are.
+        """
+        if self.generation.method == "autoencoder":
+            message = f"profile: must leave shapes free for {self.name} by an autoencoder, got static_shapes"
+            raise InputError(message, "a profile of a CPU")
+        return {}
+
     def graphs(self, model: nn.Module, processor: Any, examples: Sequence[Example]) -> list[Graph]:
         """One graph, `model`, of one inference."""
         import torch

@@ -28,6 +28,7 @@ from edgesft.spec.model import FactorySpec
 from edgesft.spec.training import ResolvedTraining
 from edgesft.stages.export import export_onnx
 from edgesft.stages.export.checks import file_run
+from edgesft.stages.quantize.ort import static
 from edgesft.store.store import Store
 from edgesft.tasks import factory
 from edgesft.tasks.base import Contract, Example
@@ -84,18 +85,33 @@ def recipe(folder: Path, way: str, features: Path | None = None, **changes: Any)
         "model": {**model, "inputs": list(model["inputs"]), "path": str(HERE)},
         "data": {**splits, "generation": generation},
         "budget": {"picture_ms": 1000, "size_ratio": 0.95},
-        "stages": ({**chain.STAGES[0], "epochs": 6}, {"stage": "quantize", "scheme": "int8-static", "keep": "always"}),
+        "stages": ({**chain.STAGES[0], "epochs": 6},),
     }
     return chain.write(folder, HERE, rows=rows, task="image-generation", **{**plain, **changes})
 
 
-@pytest.mark.parametrize("way", ["v, told the class", "autoencoder"])
-def test_the_whole_chain(way: str, features: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    place = recipe(tmp_path, way, features)
+PRUNE = {"stage": "prune", "parameters": 0.7, "epochs": 2, "keep": "always", "channel_multiple": 4}
+DISTILL = {"stage": "distill", "epochs": 1, "keep": "always"}
+QUANTIZE = {"stage": "quantize", "scheme": "int8-static", "keep": "always"}
+
+
+@pytest.mark.parametrize(
+    ("way", "further"),
+    [("v, told the class", (PRUNE, DISTILL)), ("autoencoder", (QUANTIZE,))],
+    ids=["diffusion", "vae"],
+)
+def test_the_whole_chain(
+    way: str,
+    further: tuple[dict[str, Any], ...],
+    features: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    place = recipe(tmp_path, way, features, stages=({**chain.STAGES[0], "epochs": 6}, *further))
     quiet = Progress(quiet=True)
     found = edgesft.run(place, output=tmp_path / "run", store=tmp_path / "store", progress=quiet)
     results = json.loads((tmp_path / "run" / "results.json").read_text("utf-8"))
-    tuned, small = (row["metrics"]["test"] for row in results["stages"])
+    tuned, *_, small = (row["metrics"]["test"] for row in results["stages"])
     metric = results["metric"]
     assert metric == ("psnr" if way == "autoencoder" else "denoising_snr")
     assert tuned[metric] > 3 and small[metric] > tuned[metric] - 1
@@ -151,6 +167,21 @@ def test_the_same_pictures_on_torch_and_on_onnx_runtime(way: str, exported: Call
     assert np.array_equal(one, same) and not np.array_equal(one, other)
     alone = processor.made(runner(model), processor.starts([(4, 1)]), None if told is None else np.zeros(1, np.int64))
     assert np.abs(processor.drawn(alone)[0].astype(int) - one[1]).max() <= 1
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_int8_says_much_the_same(way: str, exported: Callable[[str], Path], tmp_path: Path) -> None:
+    task, model, processor, examples, _ = set_up(way)
+    file = exported(way) / "model.onnx"
+    calibrating = task.reached(examples, processor, file_run({"model": file}))
+    plan = static(file, tmp_path / "int8.onnx", calibrating)
+    assert any("Conv" in name for name in plan.quantized)
+    batch = processor.batch(examples)
+    ours, theirs = (
+        run(processor.asked(batch))[processor.answer]
+        for run in (runner(model), file_run({"model": tmp_path / "int8.onnx"}))
+    )
+    assert 0 < np.abs(ours - theirs).max() < 0.05 * np.abs(ours).max()
 
 
 @pytest.mark.parametrize("kind", ["cosine", "linear"])
@@ -227,6 +258,24 @@ def test_an_autoencoder_has_the_evidence_lower_bound() -> None:
     constant = labels[0].numel() * float(np.log(deviation * np.sqrt(2 * np.pi)))
     wanted = 2 * deviation**2 / labels[0].numel() * (apart - likely - constant).mean()
     assert task.loss(outputs, labels).item() == pytest.approx(wanted.item(), rel=1e-4)
+
+
+def test_an_autoencoder_with_fixed_shapes() -> None:
+    task, _, _, _, contract = set_up("autoencoder")
+    with pytest.raises(InputError, match="must leave shapes free"):
+        task.longest(contract)
+
+
+def test_what_is_measured() -> None:
+    task, _, processor, examples, contract = set_up("autoencoder")
+    batch = processor.batch(examples)
+    greyer = processor.error({"picture": batch["labels"] + 0.2}, batch)
+    # From -1 to 1, 0.2 is a tenth of what is between black and white.
+    assert task.score(greyer[:, np.newaxis], np.zeros(20), contract) == {"psnr": pytest.approx(20, abs=1e-3)}
+    task, _, processor, examples, contract = set_up("noise")
+    batch = processor.batch(examples)
+    silent = processor.error({"prediction": np.zeros_like(batch["labels"])}, batch)
+    assert task.score(silent[:, np.newaxis], np.zeros(20), contract)["denoising_snr"] == pytest.approx(0, abs=0.2)
 
 
 def wrong(place: Path) -> str:
