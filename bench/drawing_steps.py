@@ -1,21 +1,23 @@
-"""What a run of image-generation makes of fewer steps: distance, and time of a picture; and what it began with.
+"""What models of a recipe of image-generation make of fewer steps: how far their pictures are from the test rows, and
+what a picture takes; and what the recipe begins with.
 
-    python bench/drawing_steps.py runs/tasks/letters
+    python bench/drawing_steps.py bench/tasks/letters.yaml FOLDER …       (each with model.onnx and its contract.json)
 
 Distances are of as many pictures as there are test rows, each of the class and of the chance of its row; times are of
-one picture after another, alone, on one thread, the numbers of steps in turn.
+one picture after another, alone, on one thread, the models in turn.
 """
 
 from __future__ import annotations
 
 import statistics
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from edgesft.data.files import place
 from edgesft.measure.generation import Painter
 from edgesft.pipeline.check import check
 from edgesft.pipeline.job import Job
@@ -46,33 +48,45 @@ def made(run: Run, processor: Making, examples: Sequence[Example]) -> np.ndarray
 
 def main() -> None:
     """Prints a row a number of steps."""
-    folder = Path(sys.argv[1])
-    checked = check(folder / "recipe.yaml")
+    recipe, *folders = map(Path, sys.argv[1:])
+    checked = check(recipe)
     job = Job(checked.recipe, checked.base, checked.profiles[0], Store(), Progress(quiet=True))
     spec: Any = checked.recipe.data.generation
-    features, test = Features(Path(spec.features)), job.test
+    features, test = Features(place(spec.features, checked.base)), job.test
+    print(f"features {features.digest}; n = {len(test)} pictures")
     real = features.of(job.processor.pictures(test))
     some = np.random.default_rng(0).choice(len(job.train), len(test), replace=False)
     others = features.of(job.processor.pictures([job.train[int(row)] for row in some]))
-    print(f"n = {len(test)} pictures; as many of the training rows are {distance(others, real):.2f} apart from them")
+    print(f"as many training rows are {distance(others, real):.2f} apart from those of the test")
     model = job.task.load_model(job.model, job.contract)
-    before = job.task.score(job.task.predict(runner(model), test, job.processor, batch_size=BATCH), real, job.contract)
-    apart = distance(features.of(made(runner(model), job.processor, test)), real)
-    print(f"before fine-tuning: {before}, distance {apart:.2f}")
-    run, painter = file_run({"model": folder / "model.onnx"}), Painter(folder)
-    if spec.method != "diffusion":
-        print(f"after it: distance {distance(features.of(made(run, job.processor, test)), real):.2f}")
-        return
-    times: dict[int, list[int]] = {steps: [] for steps in STEPS}
-    for _ in range(ROUNDS):
-        for steps, found in times.items():
-            found += painter.draw(TIMED, steps=steps).picture_ns
-    print("| steps | distance | ms a picture, p50 |\n|---|---|---|")
-    for steps, found in times.items():
-        said = {**job.contract.options[GENERATION], "steps": steps}
+    runs = {"before": runner(model), **{str(each): file_run({"model": each / "model.onnx"}) for each in folders}}
+    painters = {str(each): Painter(each) for each in folders}
+    for name, run in runs.items():
+        reached = job.task.score(job.task.predict(run, test, job.processor), np.zeros(len(test)), job.contract)
+        print(f"{name}: {reached}", flush=True)
+    ways = STEPS if spec.method == "diffusion" else (None,)
+    times = timed(painters, ways)
+    print("| model | steps | distance | ms a step, p50 | ms a picture, p50 |\n|---|---|---|---|---|")
+    for steps in ways:
+        said = {**job.contract.options[GENERATION], **({"steps": steps} if steps else {})}
         processor = job.task.load_processor(None, job.contract.extended({GENERATION: said}))
-        apart = distance(features.of(made(run, processor, test)), real)
-        print(f"| {steps} | {apart:.2f} | {statistics.median(found) / 1e6:.1f} |", flush=True)
+        for name, run in runs.items():
+            apart = distance(features.of(made(run, processor, test)), real)
+            told = [f"{statistics.median(each) / 1e6:.2f}" for each in times.get((name, steps), ())] or ["–", "–"]
+            print(f"| {name} | {steps} | {apart:.2f} | {' | '.join(told)} |", flush=True)
+
+
+def timed(painters: Mapping[str, Painter], ways: Sequence[int | None]) -> dict[tuple[str, int | None], Any]:
+    """Nanoseconds of each inference and of each picture, the models in turn, by model and steps."""
+    found: dict[tuple[str, int | None], Any] = {}
+    for _ in range(ROUNDS):
+        for steps in ways:
+            for name, painter in painters.items():
+                drawn = painter.draw(TIMED, steps=steps)
+                both = found.setdefault((name, steps), ([], []))
+                both[0].extend(drawn.step_ns)
+                both[1].extend(drawn.picture_ns)
+    return found
 
 
 if __name__ == "__main__":

@@ -61,22 +61,27 @@ def learned(task: Task, net: str, data: str, epochs: float, inputs: tuple[str, .
     return model.model.eval()  # type: ignore[union-attr, operator, return-value]
 
 
+def generator(net: str, spec: GenerationSpec, inputs: tuple[str, ...], folder: Path) -> None:
+    """Weights of a model that makes digits; those that are there are kept."""
+    file = folder / f"{net}.safetensors"
+    if not file.is_file():
+        made = learned(ImageGeneration(spec, inputs), net, "image_mnist", 8, inputs, folder / "work")
+        save_file(made.state_dict(), file)
+
+
 def main() -> None:
     """Writes all three."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
     folder = parser.parse_args().folder
     folder.mkdir(parents=True, exist_ok=True)
-    work = folder / "work"
-    net = learned(ImageClassification(), "classifier", "image_notmnist", 4, ("x",), work)
-    file = edgesft.export(net.body, {"input": torch.zeros(2, 1, 28, 28)}, folder / "features.onnx")
+    file = folder / "features.onnx"
+    if not file.is_file():
+        net = learned(ImageClassification(), "classifier", "image_notmnist", 4, ("x",), folder / "work")
+        edgesft.export(net.body, {"input": torch.zeros(2, 1, 28, 28)}, file)
     print(f"{file}: sha256 {sha256(file)}")
-    inputs = ("noisy", "time", "label")
-    net = learned(ImageGeneration(GenerationSpec(predicts="v"), inputs), "unet", "image_mnist", 8, inputs, work)
-    save_file(net.state_dict(), folder / "unet.safetensors")
-    inputs = ("pixels",)
-    net = learned(ImageGeneration(GenerationSpec(method="autoencoder"), inputs), "vae", "image_mnist", 8, inputs, work)
-    save_file(net.state_dict(), folder / "vae.safetensors")
+    generator("unet", GenerationSpec(predicts="v"), ("noisy", "time", "label"), folder)
+    generator("vae", GenerationSpec(method="autoencoder"), ("pixels",), folder)
 
 
 if __name__ == "__main__":

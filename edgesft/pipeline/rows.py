@@ -188,9 +188,9 @@ class Measurer:
 
     @property
     def _scored(self) -> dict[str, Any]:
-        """What is told of reported models: the metrics, and what the costly ones are taken by, as the contract says."""
+        """What is told of reported models: the metrics, and what the costly ones are taken by."""
         task = self._job.task
-        return {"metrics": task.metrics, **({"by": self._job.contract.to_json()} if task.costly else {})}
+        return {"metrics": task.metrics, "costly": dict(task.costly)}
 
     def scores(self, file: Path) -> dict[str, float]:
         """What a file that a stage is still working on scores on the validation rows."""

@@ -102,7 +102,9 @@ class DataSpec(Spec):
         given: dict[str, Spec | None] = {"image": self.image, "audio": self.audio, "frames": self.frames}
         given |= {"boxes": self.boxes, "generation": self.generation}
         for name, spec in given.items():
-            found[name] = spec and spec.model_dump(mode="json", exclude_unset=True)
+            # What models are only judged by is no part of them.
+            beside = {"features"} if name == "generation" else None
+            found[name] = spec and spec.model_dump(mode="json", exclude_unset=True, exclude=beside)
         return {name: value for name, value in found.items() if value}
 
 

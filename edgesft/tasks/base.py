@@ -20,6 +20,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
@@ -134,9 +135,9 @@ class Task(ABC):
     """How many times as long as a small encoder of text a student has to train until it is as good as it gets."""
     unpruned: ClassVar[str] = ""
     """Why no width of its models may change; empty where they may."""
-    costly: tuple[str, ...] = ()
-    """Of the metrics, those that take many inferences a row: `examine` has them, of models that are reported alone, and
-    no stage is decided by them."""
+    costly: Mapping[str, str] = MappingProxyType({})
+    """Of the metrics, those that take many inferences a row, each with the digest of what it is taken by: `examine` has
+    them, of models that are reported alone, and no stage is decided by them."""
     by_row: ClassVar[bool] = False
     """Whether `predict` gives each row what `distributions` has of it, whatever other rows there are."""
     stepwise: ClassVar[bool] = False

@@ -72,7 +72,7 @@ class ImageGeneration(PictureTask):
         self._inputs = tuple(inputs or self._method.inputs[0])
         if LABEL in self._inputs:
             self.roles, self.optional = (*type(self).roles, LABEL), ()
-        self.costly = (FRECHET,) if features else ()
+        self.costly = {FRECHET: features.digest} if features else {}
         self.metrics = (self._method.metric, *self.costly)
 
     @classmethod
@@ -100,12 +100,10 @@ class ImageGeneration(PictureTask):
         return {**options, "image": {**CENTRED, **options.get("image", {})}}
 
     def contract(self, train: Sequence[Row], options: Mapping[str, Any]) -> Contract:
-        """Classes that the model is told; how pictures are read and made, their shape, and by what features they are
-        compared.
-        """
+        """Classes that the model is told; how pictures are read and made, and their shape."""
         labels = checks.ordered({checks.label_name(row[LABEL]) for row in train}) if LABEL in self.roles else ()
-        said = {**self.settled(options.get("image", {})), GENERATION: self.generation.model_dump(mode="json")}
-        said[GENERATION]["features"] = self._features and self._features.digest
+        made = self.generation.model_dump(mode="json", exclude={"features"})
+        said = {**self.settled(options.get("image", {})), GENERATION: made}
         shape = _shape(train[0], Pictures({**said, "input": ""})) if train else []
         return Contract(self.name, tuple(labels), {**said, SHAPE: shape})
 
@@ -250,7 +248,7 @@ class ImageGeneration(PictureTask):
         if predictions.shape[1] == 1:
             return told
         averages["frechet_distance"] = -self.score(predictions, references, contract)[FRECHET]
-        return {**told, "features_sha256": contract.options[GENERATION]["features"]}
+        return {**told, "features_sha256": self.costly[FRECHET]}
 
     def inferences(self, contract: Contract) -> int:
         """That a picture takes."""
