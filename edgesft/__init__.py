@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         check,
         compare,
         draft,
+        draw,
         generate,
         pack,
         plan,
@@ -32,8 +33,8 @@ if TYPE_CHECKING:
     from edgesft.stages.functions import distill, export, prune, quantize
 
 _PLACES = {
-    "edgesft.api": ("Document", "ProfileResult", "Result", "bench", "check", "compare", "draft", "generate", "pack",
-                    "plan", "push", "run", "verify"),
+    "edgesft.api": ("Document", "ProfileResult", "Result", "bench", "check", "compare", "draft", "draw", "generate",
+                    "pack", "plan", "push", "run", "verify"),
     "edgesft.errors": ("EdgesftError", "InputError", "UnavailableError"),
     "edgesft.stages.functions": ("distill", "export", "prune", "quantize"),
 }  # fmt: skip
@@ -50,6 +51,7 @@ __all__ = [
     "compare",
     "distill",
     "draft",
+    "draw",
     "export",
     "generate",
     "pack",

@@ -2,7 +2,7 @@
 
 from edgesft.api.documents import Document
 from edgesft.api.parts import bench, check, compare, draft, plan, push
-from edgesft.api.whole import LOG, ProfileResult, Result, generate, pack, run, verify, write
+from edgesft.api.whole import LOG, ProfileResult, Result, draw, generate, pack, run, verify, write
 
 __all__ = [
     "LOG",
@@ -13,6 +13,7 @@ __all__ = [
     "check",
     "compare",
     "draft",
+    "draw",
     "generate",
     "pack",
     "plan",

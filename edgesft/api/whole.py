@@ -31,7 +31,7 @@ from edgesft.store.store import Store, write_json
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
 
-    from edgesft.measure.generation import Said
+    from edgesft.measure.generation import Drawn, Said
     from edgesft.pipeline.tune import Tune
     from edgesft.ship.pack import Packed
     from edgesft.ship.sign import Trust
@@ -190,6 +190,33 @@ def generate(
     from edgesft.measure.generation import Sampling, Speaker
 
     return Speaker.of(Path(run), threads).say(prompt, max_tokens, Sampling(**sampling), told)
+
+
+def draw(
+    run: str | Path,
+    count: int = 16,
+    seed: int = 0,
+    *,
+    label: str | None = None,
+    steps: int | None = None,
+    threads: int = 1,
+) -> Drawn:
+    """Makes pictures by the model that a run of image-generation left.
+
+    Args:
+        run: Folder that the run left.
+        count: How many.
+        seed: The same one makes the same pictures.
+        label: Class of all of them, where the model is told it; by default each in turn.
+        steps: Of a diffusion model, inferences of a picture; by default those of the recipe.
+        threads: Of the runtime.
+
+    Raises:
+        InputError: There is no such model, or it has no such class or steps.
+    """
+    from edgesft.measure.generation import Painter
+
+    return Painter(Path(run), threads).draw(count, seed, label=label, steps=steps)
 
 
 def pack(

@@ -18,6 +18,7 @@ BYTES_PER_MB = 1_000_000
 MEDIAN = 50
 
 NO_TOKENS = "answers of this task are not said token by token"
+NO_PICTURES = "this task makes no pictures"
 
 LOAD_PERCENTILE = MEDIAN
 """Loads and first inferences are judged by their median, which has an upper bound from five of them on."""
@@ -62,6 +63,7 @@ class Facts:
         period_ns: From one request to the next, where these come at a fixed rate.
         opening_rounds: Where an answer takes many inferences, one a token, nanoseconds of the first, which read a
             prompt, by round; None where it takes one.
+        inferences: Of a picture; None where none is made.
     """
 
     size_bytes: int
@@ -83,6 +85,7 @@ class Facts:
     lost: int = 0
     period_ns: int | None = None
     opening_rounds: Sequence[Sequence[int]] | None = None
+    inferences: int | None = None
 
 
 def judge(budget: BudgetSpec, facts: Facts) -> list[Line]:
@@ -104,6 +107,7 @@ def _latencies(budget: BudgetSpec, facts: Facts) -> list[Line]:
         *_percentiles("real_time_factor", budget.real_time_factor, facts.period_ns, facts),
         *_first_tokens(budget, facts),
         *_pace(budget, facts),
+        *_pictures(budget, facts),
     ]
 
 
@@ -127,6 +131,19 @@ def _pace(budget: BudgetSpec, facts: Facts) -> list[Line]:
     pace = Interval(NS_PER_S / value, upper and NS_PER_S / upper, lower and NS_PER_S / lower)
     short = _short(taken, MEDIAN, facts.confidence)
     return [verdict.at_least(name, limit, pace, short=short, differences=opened)]
+
+
+def _pictures(budget: BudgetSpec, facts: Facts) -> list[Line]:
+    """Milliseconds of a picture: the median of an inference as often as it takes."""
+    name, limit = "picture_ms", budget.picture_ms
+    if limit is None:
+        return []
+    if facts.inferences is None or not any(facts.rounds):
+        return [verdict.unknown(name, limit, NO_PICTURES if facts.inferences is None else facts.untimed)]
+    taken, opened = Rounds.of(facts.rounds), (*facts.differences, *facts.unsteady)
+    whole = _by(interval(taken, MEDIAN, facts.confidence), NS_PER_MS / facts.inferences)
+    short = _short(taken, MEDIAN, facts.confidence)
+    return [verdict.at_most(name, limit, whole, short=short, differences=opened)]
 
 
 def _percentiles(name: str, wanted: Percentiles, unit_ns: int | None, facts: Facts) -> list[Line]:
@@ -174,7 +191,7 @@ def _short(taken: Rounds, p: int, confidence: float) -> str:
     return f"it takes {rounds.FEWEST_ROUNDS} rounds to tell how samples depend on each other, got {taken.count}"
 
 
-def _by(found: Interval, unit_ns: int) -> Interval:
+def _by(found: Interval, unit_ns: float) -> Interval:
     value, lower, upper = found
     return Interval(value / unit_ns, lower and lower / unit_ns, upper and upper / unit_ns)
 

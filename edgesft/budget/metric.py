@@ -56,11 +56,15 @@ NATS = Scale("nats", "nats", 1, 3, -math.inf, 0.0, 0.02)
 
 GAIN = Scale("%", "points", 100, 2, 0.0, 1.0, 0.001)
 """Of the best there could be: of one item among thousands a few percent, of which a tenth of a point is some 2 %."""
+APART = Scale("negative distance", "of the distance", 1, 2, -math.inf, 0.0, 0.0)
+"""Distances, negative. Their size hangs on what they are measured by, so that there is no usual allowance."""
 
 SCALES = {
     "si_sdr": DECIBELS,
     "si_sdr_gain": DECIBELS,
     "psnr": DECIBELS,
+    "denoising_snr": DECIBELS,
+    "frechet": APART,
     "log_likelihood": NATS,
     "ndcg10": GAIN,
 }

@@ -23,6 +23,7 @@ TIMED = (
     "real_time_factor",
     "first_token_ms",
     "tokens_per_second",
+    "picture_ms",
     "load_ms",
     "first_inference_ms",
     "peak_memory_mb",

@@ -161,7 +161,7 @@ def _is_quantity(array: np.ndarray) -> bool:
 
 def _top1(both: Sequence[tuple[np.ndarray, np.ndarray]]) -> float | None:
     first = both[0][0]
-    if first.dtype.kind != "f" or first.ndim != 2 or first.shape[1] < 2:
+    if first.dtype.kind != "f" or first.ndim != 2 or first.shape[1] < 2 or not any(left.size for left, _ in both):
         return None
     return float(np.concatenate([left.argmax(1) == right.argmax(1) for left, right in both]).mean())
 

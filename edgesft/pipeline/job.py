@@ -187,6 +187,8 @@ class Job:
             located = splits.located(value, self.base, split, column)
             places = {head: place.resolved for head, place in located.items()}
             recipe["data"][split] = places.get(splits.ALONE, places)
+        if data.generation and data.generation.features:
+            recipe["data"]["generation"]["features"] = str(files.place(data.generation.features, self.base).absolute())
         if data.unknown is not None:
             recipe["data"]["unknown"] = sources.find(data.unknown, self.base, "test", column).resolved
         if isinstance(model := self.recipe.model, FactorySpec):
@@ -297,8 +299,11 @@ class Job:
 
     @property
     def allowances(self) -> dict[str, float]:
-        """How far each metric that the budget limits, and the deciding one, may fall below the fine-tuned original."""
-        return {self.metric: scale(self.metric).allowance, **self.recipe.budget.max_drop}
+        """How far each metric that the budget limits, and the deciding one, may fall below the fine-tuned original; but
+        for those that are taken of the models that are reported alone.
+        """
+        limits = {self.metric: scale(self.metric).allowance, **self.recipe.budget.max_drop}
+        return {name: limit for name, limit in limits.items() if name not in self.task.costly}
 
     @property
     def allowance(self) -> float:

@@ -73,22 +73,30 @@ class Measurer:
     def __init__(self, job: Job) -> None:
         self._job = job
 
-    def evaluation(self, onnx: Artefact, split: str) -> Evaluation:
-        """What an ONNX artefact scores on a split, row by row as on the device."""
+    def evaluation(self, onnx: Artefact, split: str, *, whole: bool = False) -> Evaluation:
+        """What an ONNX artefact scores on a split, row by row as on the device.
+
+        Args:
+            onnx: The artefact.
+            split: Its name.
+            whole: Whether that is to have the metrics that cost many inferences a row, too.
+        """
         job = self._job
+        whole = whole and bool(job.task.costly)
         facts = {
             "kind": "evaluation",
             "model": onnx.key,
             "split": split,
             "data": job.data_digest,
-            "metrics": job.task.metrics,
+            **(self._scored if whole else {"metrics": job.task.metrics}),
             **job.runtime,
         }
 
         def build(out: Path, work: Path) -> None:
             examples = job.validation if split == "validation" else job.test
             with costs.taken(job, costs.EVALUATION, len(examples), out):
-                predictions, metrics = Measurer(job.reading(onnx))._predict(onnx.model, split, f"{split} rows")
+                measurer = Measurer(job.reading(onnx))
+                predictions, metrics = measurer._predict(onnx.model, split, f"{split} rows", whole=whole)
             np.save(out / PREDICTIONS, predictions)
             (out / METRICS).write_text(json.dumps(metrics), "utf-8")
 
@@ -105,13 +113,13 @@ class Measurer:
             "split": split,
             "data": self._job.data_digest,
             "confidence": confidence,
-            "metrics": self._job.task.metrics,
+            **self._scored,
             **self._job.runtime,
         }
 
         def compute() -> list[dict[str, Interval]]:
             references = self._job.task.references(self._job.test if split == "test" else self._job.validation)
-            ours, theirs = (self.evaluation(onnx, split).predictions for onnx in (final, original))
+            ours, theirs = (self.evaluation(onnx, split, whole=True).predictions for onnx in (final, original))
 
             def scorer(predictions: np.ndarray, rows: np.ndarray) -> dict[str, float]:
                 return self._job.task.score(predictions, references[rows], self._job.contract)
@@ -163,7 +171,7 @@ class Measurer:
         def compute() -> dict[str, Any]:
             references = job.task.references(job.test if split == "test" else job.validation)
             contract = job.contract.extended(self.calibration(onnx))
-            predictions = self.evaluation(onnx, split).predictions
+            predictions = self.evaluation(onnx, split, whole=True).predictions
             told = job.task.evaluate(predictions, references, contract)
             if job.unknown and (found := self._unknown(onnx, predictions, contract)):
                 told["open_world"] = found
@@ -184,8 +192,15 @@ class Measurer:
             "model": onnx.key,
             "split": split,
             "data": self._job.data_digest,
+            **self._scored,
             **self._job.runtime,
         }
+
+    @property
+    def _scored(self) -> dict[str, Any]:
+        """What is told of reported models: the metrics, and what the costly ones are taken by."""
+        task = self._job.task
+        return {"metrics": task.metrics, "costly": dict(task.costly)}
 
     def scores(self, file: Path) -> dict[str, float]:
         """What a file that a stage is still working on scores on the validation rows."""
@@ -272,14 +287,17 @@ class Measurer:
         job = self._job
         return Requests(tuple(job.task.requests(job.validation, job.processor)), "real rows")
 
-    def _predict(self, file: Path, split: str, label: str) -> tuple[np.ndarray, dict[str, float]]:
+    def _predict(
+        self, file: Path, split: str, label: str, *, whole: bool = False
+    ) -> tuple[np.ndarray, dict[str, float]]:
         job = self._job
         examples = job.validation if split == "validation" else job.test
-        predictions = self._answers(file, examples, label)
+        predictions = self._answers(file, examples, label, whole=whole)
         return predictions, job.task.score(predictions, job.task.references(examples), job.contract)
 
-    def _answers(self, file: Path, examples: Sequence[Example], label: str) -> np.ndarray:
+    def _answers(self, file: Path, examples: Sequence[Example], label: str, *, whole: bool = False) -> np.ndarray:
         job = self._job
+        ask = job.task.examine if whole else job.task.predict
         files = job.task.files(file)
         first = next(iter(files))
         with (
@@ -293,4 +311,4 @@ class Measurer:
                 return answer(feeds, graph)
 
             # Row by row: the ranges of dynamic quantization depend on what else is in the batch.
-            return job.task.predict(run, examples, job.processor)
+            return ask(run, examples, job.processor)

@@ -137,7 +137,7 @@ class _Run:
                 row.problem = str(found)
             else:
                 row.measurement = found
-            row.evaluations[split] = self._measurer.evaluation(row.onnx, split)
+            row.evaluations[split] = self._measurer.evaluation(row.onnx, split, whole=True)
             row.levels, row.drops = self._measurer.intervals(row.onnx, original.onnx, split, confidence)
         final.calibration = self._measurer.calibration(final.onnx)
         agreement = None
@@ -193,6 +193,7 @@ class _Run:
             drops=final.drops,
             agreement=agreement,
             period_ns=self._job.task.period_ns(self._job.contract),
+            inferences=self._job.task.inferences(self._job.contract),
             opening_rounds=final.opening.judged if final.opening else () if self._job.task.stepwise else None,
             differences=self._job.differences,
         )

@@ -27,6 +27,9 @@ TOKENS = {
 
 NUMBERS = (float, [float], None)
 
+PIXELS = {"colour": {"RGB", "BGR", "L"}, "scale": (float, None), "mean": NUMBERS, "std": NUMBERS}
+"""How the numbers of a picture are made of whole ones from 0 to 255."""
+
 PREPARATIONS: Mapping[str, Mapping[str, Any]] = {
     "text": TOKENS,
     "words": TOKENS,
@@ -96,6 +99,17 @@ DECODINGS: Mapping[str, Mapping[str, Any]] = {
         "positions": (POSITIVE, None),
         "cache": Each(str),
     },
+    "diffusion": {
+        "input": str,
+        "output": str,
+        "time": str,
+        "next": str,
+        "label?": str,
+        "times": [POSITIVE],
+        "shape": [POSITIVE],
+        **PIXELS,
+    },
+    "latent": {"input": str, "output": str, "shape": [POSITIVE], "pictures": str, **PIXELS},
     "probability": {"output": str, "threshold": float},
     "boxes": {
         **SCORED,
@@ -130,7 +144,7 @@ SHAPE = {
     "outputs": [VALUE],
     "states": Each(str),
     "preparation": Each((str, float, bool, None, [(str, float)], Each((str, {"shape": [NATURAL], "dtype": str})))),
-    "decoding": Each((str, float, None, [(NATURAL, Each((str, NATURAL)))], Each(str))),
+    "decoding": Each((str, float, None, [(float, Each((str, NATURAL)))], Each(str))),
     "thresholds": {"unknown?": {"accept_above": float, "score": str}},
 }
 

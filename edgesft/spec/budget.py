@@ -42,6 +42,9 @@ class BudgetSpec(Spec):
     tokens_per_second: Positive | None = None
     """Text generation: least tokens a second, at the median and at the contract's context; binds where the machine is
     the profile's."""
+    picture_ms: Positive | None = None
+    """Image generation: milliseconds of a picture, all its inferences at the median; binds where the machine is the
+    profile's."""
     load_ms: Positive | None = None
     """Milliseconds to create the session; binds where the machine is the profile's."""
     first_inference_ms: Positive | None = None

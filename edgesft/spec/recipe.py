@@ -9,6 +9,7 @@ from pydantic import Field, field_validator
 from edgesft.spec.auto import AUTO
 from edgesft.spec.base import Spec
 from edgesft.spec.budget import BudgetSpec
+from edgesft.spec.generation import GenerationSpec
 from edgesft.spec.hub import PREFIX, HubAddress
 from edgesft.spec.interactions import LAST, InteractionsSpec
 from edgesft.spec.media import AudioSpec, BoxesSpec, FramesSpec, ImageSpec
@@ -75,6 +76,8 @@ class DataSpec(Spec):
     """Detection: how boxes are made of what the model says."""
     interactions: InteractionsSpec | None = None
     """Recommendation: which of a file's interactions count, and what is answered."""
+    generation: GenerationSpec | None = None
+    """Image generation: how pictures are made, and by what they are compared with the rows."""
     unreadable: float = Field(0.01, ge=0, lt=1)
     """Pictures and sounds: the largest share of a file's rows that may be left out because their files do not open."""
     on_disk: bool = False
@@ -108,9 +111,11 @@ class DataSpec(Spec):
         found: dict[str, Any] = {"max_length": self.max_length, "stride": self.stride, "labels": self.labels}
         found |= {"template": self.template, "prefix": self.prefix}
         given: dict[str, Spec | None] = {"image": self.image, "audio": self.audio, "frames": self.frames}
-        given |= {"boxes": self.boxes, "interactions": self.interactions}
+        given |= {"boxes": self.boxes, "interactions": self.interactions, "generation": self.generation}
         for name, spec in given.items():
-            found[name] = spec and spec.model_dump(mode="json", exclude_unset=True)
+            # What models are only judged by is no part of them.
+            beside = {"features"} if name == "generation" else None
+            found[name] = spec and spec.model_dump(mode="json", exclude_unset=True, exclude=beside)
         return {name: value for name, value in found.items() if value}
 
 

@@ -21,6 +21,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
@@ -138,6 +139,9 @@ class Task(ABC):
     """How many times as long as a small encoder of text a student has to train until it is as good as it gets."""
     unpruned: ClassVar[str] = ""
     """Why no width of its models may change; empty where they may."""
+    costly: Mapping[str, str] = MappingProxyType({})
+    """Of the metrics, those that take many inferences a row, each with the digest of what it is taken by: `examine` has
+    them, of models that are reported alone, and no stage is decided by them."""
     by_row: ClassVar[bool] = False
     """Whether `predict` gives each row what `distributions` has of it, whatever other rows there are."""
     by_user: ClassVar[bool] = False
@@ -305,13 +309,19 @@ class Task(ABC):
     def predict(self, run: Run, examples: Sequence[Example], processor: Any, *, batch_size: int = 1) -> np.ndarray:
         """Predictions, one a row, in the rows' order, by calling `run`."""
 
+    def examine(self, run: Run, examples: Sequence[Example], processor: Any, *, batch_size: int = 1) -> np.ndarray:
+        """Predictions of which `score` also has the metrics of `costly`, by calling `run` as often as these take."""
+        return self.predict(run, examples, processor, batch_size=batch_size)
+
     @abstractmethod
     def references(self, examples: Sequence[Example]) -> np.ndarray:
         """What `score` holds predictions against, one a row; of dtype object where rows are ragged."""
 
     @abstractmethod
     def score(self, predictions: np.ndarray, references: np.ndarray, contract: Contract) -> dict[str, float]:
-        """Each of `metrics` over rows; both arrays may be indexed alike, to score some of the rows."""
+        """Each of `metrics` over rows, those of `costly` where `examine` made the predictions; both arrays may be
+        indexed alike, to score some of the rows.
+        """
 
     def agree(self, predictions: np.ndarray, others: np.ndarray) -> np.ndarray | None:
         """Whether each row has the same answer in both, bool of shape [rows]; None where that means nothing.
@@ -332,6 +342,10 @@ class Task(ABC):
             InputError: Answers of this task are not said token by token.
         """
         raise InputError(f"distill.sequences: must be left out for {self.name}, whose answers are no sequences")
+
+    def inferences(self, contract: Contract) -> int | None:
+        """How many requests one answer takes, where that is a number of its own; else None."""
+        return None
 
     def period_ns(self, contract: Contract) -> int | None:
         """Nanoseconds from one request to the next where a stream sends them at a fixed rate; else None."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -38,8 +38,8 @@ class OwnConfig:
         return {"factory": self.factory, "path": self.path, "arguments": self.arguments}
 
 
-class OwnModel(nn.Module):
-    """Calls the module that a factory made.
+class Own(nn.Module):
+    """Holds the module that a factory made.
 
     Raises:
         InputError: The factory raises, or returns something else than a module.
@@ -58,6 +58,10 @@ class OwnModel(nn.Module):
             message = f"model.factory: {config.factory!r} must return an nn.Module, got {type(made).__name__}"
             raise InputError(message, "a function that makes the model and returns it")
         self.model = made
+
+
+class OwnModel(Own):
+    """Calls the module that a factory made."""
 
     def forward(self, **inputs: torch.Tensor) -> dict[str, torch.Tensor]:
         """The module's scores as `logits`, whether it returns them alone or by that name; of a module with `states`
@@ -81,18 +85,18 @@ class OwnModel(nn.Module):
         )
 
 
-def load(given: Factory, kind: type[OwnModel] = OwnModel, told: Mapping[str, Any] | None = None) -> OwnModel:
+def load(given: Factory, make: Callable[[OwnConfig], Own] = OwnModel, told: Mapping[str, Any] | None = None) -> Own:
     """The model that a factory makes, with its weights.
 
     Args:
         given: The factory.
-        kind: What calls the module that it makes.
+        make: What calls the module as its task wants it.
         told: Arguments that the task knows, besides the recipe's.
 
     Raises:
         InputError: The factory fails, or the weights are damaged or of another model.
     """
-    model = kind(OwnConfig(given.name, str(given.path), {**given.arguments, **(told or {})}))
+    model = make(OwnConfig(given.name, str(given.path), {**given.arguments, **(told or {})}))
     if given.weights is not None:
         from safetensors.torch import load_file
 

@@ -11,6 +11,7 @@ from edgesft.tasks.arrays import Arrays
 from edgesft.tasks.audio_classification import AudioClassification
 from edgesft.tasks.base import Task
 from edgesft.tasks.image_classification import ImageClassification
+from edgesft.tasks.image_generation import ImageGeneration
 from edgesft.tasks.multi_task import AudioMultiTask, ImageMultiTask, MultiTask
 from edgesft.tasks.object_detection import ObjectDetection
 from edgesft.tasks.question_answering import QuestionAnswering
@@ -35,6 +36,7 @@ TASKS: dict[str, type[Task]] = {
         TextToText,
         ImageClassification,
         ImageMultiTask,
+        ImageGeneration,
         ObjectDetection,
         AudioClassification,
         AudioMultiTask,

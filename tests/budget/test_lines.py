@@ -223,6 +223,16 @@ def test_first_tokens_and_pace() -> None:
     assert pace.value == pytest.approx(250, rel=0.03) and pace.lower is not None and pace.lower <= pace.value
 
 
+def test_a_picture_takes_so_many_inferences() -> None:
+    one, many = replace(FACTS, inferences=1), replace(FACTS, inferences=20)
+    (single,), (whole,) = (judge(BudgetSpec(picture_ms=1000), each) for each in (one, many))
+    assert whole.verdict == "pass" and single.value and whole.value == pytest.approx(20 * single.value)
+    assert whole.upper == pytest.approx(20 * single.upper)  # type: ignore[operator]
+    assert verdicts({"picture_ms": whole.value * 0.9}, many) == {"picture_ms": "fail"}  # type: ignore[operator]
+    (line,) = judge(BudgetSpec(picture_ms=1000), FACTS)
+    assert line.verdict == "inconclusive" and line.reason == "this task makes no pictures"
+
+
 def test_pace_of_tasks_without_tokens_is_open() -> None:
     lines = judge(BudgetSpec.model_validate({"first_token_ms": {"p50": 50}, "tokens_per_second": 200}), FACTS)
     assert [(line.verdict, line.reason) for line in lines] == [

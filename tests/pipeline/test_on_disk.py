@@ -41,6 +41,7 @@ def job(recipe: Path, store: Path, on_disk: bool) -> Job:
 
 FACTORIES: dict[str, dict[str, Any]] = {
     "image-classification": {"factory": "nets:image"},
+    "image-generation": {"factory": "nets:painter", "inputs": ["noisy", "time"]},
     "audio-classification": {"factory": "nets:image"},
     "object-detection": {"factory": "nets:detector"},
     "speech-enhancement": {

@@ -7,6 +7,7 @@ import pytest
 from edgesft.data.histories import ITEMS
 from edgesft.ship.contract import DECODINGS, PREPARATIONS
 from edgesft.ship.shape import wrong
+from edgesft.spec.generation import GenerationSpec
 from edgesft.spec.media import AudioSpec, BoxesSpec, ImageSpec
 from edgesft.tasks import registry
 from edgesft.tasks.base import Contract
@@ -23,6 +24,11 @@ CONTRACTS = {
     "image-classification": Contract("image-classification", ("a", "b"), ImageSpec().model_dump()),
     "image-multi-task": Contract("image-multi-task", ("h/a", "h/b", "g/c"), {**ImageSpec().model_dump(), **HEADS}),
     "audio-multi-task": Contract("audio-multi-task", ("h/a", "h/b", "g/c"), {**AudioSpec().model_dump(), **HEADS}),
+    "image-generation": Contract(
+        "image-generation",
+        (),
+        {**ImageSpec().model_dump(), "generation": GenerationSpec().model_dump(), "shape": [3, 8, 8]},
+    ),
     "audio-classification": Contract("audio-classification", ("a", "b"), AudioSpec().model_dump()),
     "speech-enhancement": Contract(
         "speech-enhancement",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from torch import nn
@@ -121,6 +123,53 @@ class Detector(nn.Module):
 
 def detector(classes: int = 2, width: int = 16) -> nn.Module:
     return Detector(classes, width)
+
+
+class Painter(nn.Module):
+    """Says what of a small picture is noise, told how much there is."""
+
+    def __init__(self, channels: int, width: int, classes: int) -> None:
+        super().__init__()
+        self.time, self.label = nn.Linear(1, width), nn.Embedding(max(classes, 1), width)
+        self.stem = nn.Sequential(nn.Conv2d(channels, width, 3, padding=1), nn.ReLU())
+        self.deep = nn.Sequential(nn.Conv2d(width, 2 * width, 3, padding=1), nn.BatchNorm2d(2 * width), nn.ReLU())
+        self.head = nn.Conv2d(2 * width, channels, 3, padding=1)
+
+    def forward(self, noisy: torch.Tensor, time: torch.Tensor, label: torch.Tensor | None = None) -> torch.Tensor:
+        told = self.time(time[:, None] / 1000)
+        told = told if label is None else told + self.label(label)
+        return self.head(self.deep(self.stem(noisy) + told[..., None, None]))
+
+
+def painter(channels: int = 3, width: int = 16, classes: int = 0) -> nn.Module:
+    return Painter(channels, width, classes)
+
+
+class Coder(nn.Module):
+    """An autoencoder of small pictures."""
+
+    def __init__(self, shape: tuple[int, ...], width: int, latent: int) -> None:
+        super().__init__()
+        self.shape, numbers = shape, int(np.prod(shape))
+        self.first = nn.Sequential(nn.Conv2d(shape[0], width, 3, 2, 1), nn.ReLU(), nn.Flatten())
+        self.mean, self.spread = (nn.Linear(width * shape[1] * shape[2] // 4, latent) for _ in range(2))
+        self.last = nn.Sequential(nn.Linear(latent, 4 * width), nn.ReLU(), nn.Linear(4 * width, numbers), nn.Tanh())
+
+    def encode(self, pixels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        found = self.first(pixels)
+        return self.mean(found), self.spread(found)
+
+    def decode(self, latent: torch.Tensor) -> torch.Tensor:
+        return self.last(latent).unflatten(1, self.shape)
+
+
+def coder(shape: Sequence[int] = (3, 12, 12), width: int = 16, latent: int = 16) -> nn.Module:
+    return Coder(tuple(shape), width, latent)
+
+
+def flat() -> nn.Module:
+    """No generator: it gives a number a row."""
+    return nn.Sequential(nn.Flatten(), nn.Linear(432, 1))
 
 
 def broken() -> nn.Module:

@@ -34,6 +34,7 @@ ROWS: dict[str, Callable[[int], list[dict[str, Any]]]] = {
     "zero-shot-classification": tiny.rows,
     "image-classification": tiny.pictured,
     "image-multi-task": tiny.headed_pictures,
+    "image-generation": tiny.pictured,
     "audio-classification": tiny.sounded,
     "audio-multi-task": tiny.headed_sounds,
     "object-detection": tiny.boxed,
@@ -45,6 +46,7 @@ ROWS: dict[str, Callable[[int], list[dict[str, Any]]]] = {
 MODELS = {
     "image-classification": "resnet",
     "image-multi-task": "resnet",
+    "image-generation": "painter",
     "audio-classification": "listener",
     "audio-multi-task": "headed_listener",
     "object-detection": "detector",
@@ -76,6 +78,13 @@ def headed_listener() -> Source:
     """One that answers two questions."""
     spec = FactorySpec(factory="nets:image", path=str(Path(__file__).parent), arguments={"classes": 4})
     return factory.resolve(spec, Path())
+
+
+@pytest.fixture
+def painter() -> Source:
+    """One that takes noise from pictures."""
+    inputs = ("noisy", "time")
+    return factory.resolve(FactorySpec(factory="nets:painter", path=str(Path(__file__).parent), inputs=inputs), Path())
 
 
 @pytest.fixture

@@ -1,7 +1,8 @@
-"""Text on ONNX Runtime, token by token: the loop, how the next token is chosen, and words for both ends."""
+"""What is made on ONNX Runtime in many inferences: text, token by token, and pictures, step by step."""
 
 from edgesft.measure.generation.decoder import Answer, Decoder
+from edgesft.measure.generation.painter import Drawn, Painter
 from edgesft.measure.generation.sampling import Sampling
 from edgesft.measure.generation.speaker import Said, Speaker
 
-__all__ = ["Answer", "Decoder", "Said", "Sampling", "Speaker"]
+__all__ = ["Answer", "Decoder", "Drawn", "Painter", "Said", "Sampling", "Speaker"]

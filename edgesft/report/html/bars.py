@@ -18,6 +18,7 @@ NAMES = {
     "real_time_factor": ("real-time factor", "×", 1),
     "first_token_ms": ("first token", "ms", 1),
     "tokens_per_second": ("tokens a second", "", 1),
+    "picture_ms": ("a picture", "ms", 1),
     "load_ms": ("loading", "ms", 1),
     "first_inference_ms": ("first inference", "ms", 1),
     "size_mb": ("size", "MB", 1),

@@ -1,0 +1,296 @@
+"""Image generation: pictures like those of the rows, made of noise or of a latent."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+import numpy as np
+
+from edgesft.data import checks
+from edgesft.data.files import missing, place
+from edgesft.data.media import medium
+from edgesft.errors import InputError, Problem
+from edgesft.spec.generation import GenerationSpec
+from edgesft.spec.training import ResolvedTraining
+from edgesft.tasks import factory, frechet
+from edgesft.tasks.autoencoding import Coding
+from edgesft.tasks.base import Batch, Contract, Example, Graph, Row, Run
+from edgesft.tasks.classes import known
+from edgesft.tasks.diffusion import Noising
+from edgesft.tasks.factory import Factory
+from edgesft.tasks.frechet import Features
+from edgesft.tasks.making import GENERATION, LABEL, SEED, SHAPE, Making
+from edgesft.tasks.pictures import Pictures, PictureTask
+from edgesft.tasks.source import Source
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
+    from edgesft.spec.recipe import RecipeSpec
+
+METHODS: Mapping[str, type[Making]] = {"diffusion": Noising, "autoencoder": Coding}
+
+FRECHET = "frechet"
+"""Metric: the distance's negative, so that a higher one is better."""
+
+CENTRED = {"mean": 0.5, "std": 0.5}
+"""Pixels from -1 to 1, between which noise of mean 0 lies as well: Ho et al. 2020, section 3.3."""
+
+
+class ImageGeneration(PictureTask):
+    """Pictures like those of the rows, by a model of the user's own.
+
+    A row has `image`, a path, and where the model is told the class, `label`. Predictions are, of each row, the squared
+    error of what the model says of it; of models that are reported, the features of a picture that was made, and those
+    of the row's own.
+    """
+
+    name: ClassVar[str] = "image-generation"
+    roles: tuple[str, ...] = ("image",)
+    optional: tuple[str, ...] = (LABEL,)
+    metrics: tuple[str, ...] = (Noising.metric,)
+
+    def __init__(
+        self,
+        generation: GenerationSpec | None = None,
+        inputs: Sequence[str] | None = None,
+        features: Features | None = None,
+    ) -> None:
+        """Takes what the recipe declares.
+
+        Args:
+            generation: How pictures are made.
+            inputs: Of the model; by default the method's without a class.
+            features: What pictures are compared by, if they are.
+        """
+        self.generation, self._features = generation or GenerationSpec(), features
+        self._method = METHODS[self.generation.method]
+        self._inputs = tuple(inputs or self._method.inputs[0])
+        if LABEL in self._inputs:
+            self.roles, self.optional = (*type(self).roles, LABEL), ()
+        self.costly = {FRECHET: features.digest} if features else {}
+        self.metrics = (self._method.metric, *self.costly)
+
+    @classmethod
+    def of_recipe(cls, recipe: RecipeSpec, base: Path) -> Self:
+        """With the recipe's `data.generation`, and the names of the model's inputs."""
+        spec = recipe.data.generation or GenerationSpec()
+        features = Features(place(spec.features, base)) if spec.features else None
+        return cls(spec, getattr(recipe.model, "inputs", None), features)
+
+    def check(self, splits: Mapping[str, Sequence[Row]], options: Mapping[str, Any] | None = None) -> list[Problem]:
+        """A split of less than two pictures; where the model is told classes, what is wrong with labels; a net of
+        features that is not there.
+        """
+        found = [
+            Problem(f"data.{name}: must hold at least two pictures, got {len(rows)}", "check the file or the share")
+            for name, rows in splits.items()
+            if len(rows) < frechet.FEWEST
+        ]
+        if self._features and (problem := missing(self._features.path, "data.generation.features")):
+            found.append(problem)
+        return found + (checks.labelled(splits, LABEL) if LABEL in self.roles else [])
+
+    def implied(self, source: Source, options: Mapping[str, Any]) -> dict[str, Any]:
+        """The recipe's options, with pixels from -1 to 1 where it says nothing else."""
+        return {**options, "image": {**CENTRED, **options.get("image", {})}}
+
+    def contract(self, train: Sequence[Row], options: Mapping[str, Any]) -> Contract:
+        """Classes that the model is told; how pictures are read and made, and their shape."""
+        labels = checks.ordered({checks.label_name(row[LABEL]) for row in train}) if LABEL in self.roles else ()
+        made = self.generation.model_dump(mode="json", exclude={"features"})
+        said = {**self.settled(options.get("image", {})), GENERATION: made}
+        shape = _shape(train[0], Pictures({**said, "input": ""})) if train else []
+        return Contract(self.name, tuple(labels), {**said, SHAPE: shape})
+
+    def check_model(self, source: Source, contract: Contract, *, trust_remote_code: bool = False) -> list[Problem]:
+        """A model that no factory makes; a module or weights that are not there; inputs of another method."""
+        if not isinstance(source, Factory):
+            message = f"model: must be {{factory: module:function}} for the task {self.name}, got a name"
+            return [Problem(message, factory.WHERE)]
+        found = list(source.problems())
+        if tuple(source.inputs) not in self._method.inputs:
+            able = " or ".join(f"[{', '.join(names)}]" for names in self._method.inputs)
+            message = f"model.inputs: must be {able} for {self.generation.method}, got [{', '.join(source.inputs)}]"
+            found.append(Problem(message, "data.generation.method says how pictures are made"))
+        return found
+
+    def check_head(self, source: Source, contract: Contract) -> list[Problem]:
+        """Nothing: what a factory gives is the user's to know."""
+        return []
+
+    def misfits(self, config: Mapping[str, Any], contract: Contract) -> list[Problem]:
+        """Nothing: models of transformers are none here."""
+        return []
+
+    def load_model(self, source: Source, contract: Contract, *, trust_remote_code: bool = False) -> nn.Module:
+        """What the factory makes, with its weights, as it is trained and exported."""
+        from edgesft.tasks import generators, own
+
+        if not isinstance(source, Factory):
+            raise InputError(self.check_model(source, contract))
+        return own.load(source, partial(generators.made, options=contract.options))
+
+    def build_model(self, config: Mapping[str, Any], contract: Contract) -> nn.Module:
+        """What the factory makes."""
+        from edgesft.tasks import generators, own
+
+        made = own.OwnConfig(config["factory"], config["path"], config["arguments"])
+        return generators.made(made, contract.options)
+
+    def load_processor(self, source: Any, contract: Contract) -> Making:
+        """How pictures are read and made, as the contract says."""
+        return METHODS[contract.options[GENERATION]["method"]](contract.options)
+
+    def encode(self, rows: Sequence[Row], processor: Making, contract: Contract) -> list[Example]:
+        """Pixels in whole numbers, where chance comes from, and the class where the model is told it."""
+        index_of = {label: index for index, label in enumerate(contract.labels)}
+        return [
+            processor.example(kept, known(checks.label_name(row[LABEL]), index_of) if index_of else None)
+            for row, kept in zip(rows, self.read(rows, processor), strict=True)
+        ]
+
+    def collate(self, examples: Sequence[Example], processor: Any) -> Batch:
+        """What the model learns from."""
+        return processor.batch(examples)
+
+    def disturb(
+        self, examples: Sequence[Example], processor: Making, settings: ResolvedTraining, rng: np.random.Generator
+    ) -> Sequence[Example]:
+        """The same pictures with chance of their own at every step."""
+        seeds = rng.integers(2**63, size=len(examples))
+        return [{**example, SEED: seed} for example, seed in zip(examples, seeds, strict=True)]
+
+    def augment(
+        self,
+        batch: Batch,
+        processor: Any,
+        settings: ResolvedTraining,
+        rng: np.random.Generator,
+        neighbours: np.ndarray | None = None,
+    ) -> Batch:
+        """Nothing: what pictures are changed into is what would be made."""
+        return batch
+
+    def loss(
+        self,
+        outputs: Any,
+        labels: torch.Tensor,
+        *,
+        label_smoothing: float = 0.0,
+        class_weights: torch.Tensor | None = None,
+    ) -> torch.Tensor:
+        """Mean squared error; of an autoencoder the evidence lower bound, in units of that."""
+        from torch.nn import functional
+
+        from edgesft.tasks import generators
+
+        error = functional.mse_loss(self.logits(outputs).float(), labels)
+        return error + generators.divergence(outputs, self.generation.deviation) / labels[0].numel()
+
+    def logits(self, outputs: Any) -> torch.Tensor:
+        """What the model says, of the shape of pictures."""
+        said: torch.Tensor = outputs[self._method.answer]
+        return said
+
+    def divergence(self, ours: torch.Tensor, theirs: torch.Tensor) -> torch.Tensor:
+        """Mean squared error against the teacher's answers."""
+        from torch.nn import functional
+
+        return functional.mse_loss(ours.float(), theirs.float())
+
+    def predict(self, run: Run, examples: Sequence[Example], processor: Making, *, batch_size: int = 1) -> np.ndarray:
+        """The squared error of what is said of each row, with the chance that it came with: float64, [rows, 1]."""
+        parts = []
+        for start in range(0, len(examples), batch_size):
+            batch = processor.batch(examples[start : start + batch_size])
+            parts.append(processor.error(run(processor.asked(batch)), batch))
+        return np.concatenate(parts)[:, np.newaxis]
+
+    def examine(self, run: Run, examples: Sequence[Example], processor: Making, *, batch_size: int = 1) -> np.ndarray:
+        """The same, and the features of a picture made for each row, and of the row's own: [rows, 1 + 2 · features]."""
+        error = self.predict(run, examples, processor, batch_size=batch_size)
+        if self._features is None:
+            return error
+        made, real = [], []
+        for start in range(0, len(examples), batch_size):
+            some = examples[start : start + batch_size]
+            starts = processor.starts([example[SEED] for example in some])
+            made.append(processor.made(run, starts, processor.told(some).get(LABEL)))
+            real.append(processor.pictures(some))
+        return np.hstack([error, *(self._features.of(np.concatenate(each)) for each in (made, real))])
+
+    def references(self, examples: Sequence[Example]) -> np.ndarray:
+        """Nothing that predictions do not have, float64 of shape [rows]."""
+        return np.zeros(len(examples))
+
+    def score(self, predictions: np.ndarray, references: np.ndarray, contract: Contract) -> dict[str, float]:
+        """The inverse of the mean squared error, in decibels; where pictures were made, their distance from the rows'
+        own, negative.
+        """
+        error = max(float(predictions[:, 0].mean()), np.finfo(np.float64).tiny)
+        found = {self._method.metric: float(-10 * np.log10(error))}
+        if predictions.shape[1] > 1:
+            found[FRECHET] = -frechet.distance(*np.split(predictions[:, 1:], 2, axis=1))
+        return found
+
+    def agree(self, predictions: np.ndarray, others: np.ndarray) -> None:
+        """None: a picture is no one of several things."""
+
+    def evaluate(self, predictions: np.ndarray, references: np.ndarray, contract: Contract) -> dict[str, Any]:
+        """The mean squared error; the distance, of how many pictures, and by what net."""
+        averages = {"squared_error": float(predictions[:, 0].mean())}
+        told = {"rows": len(predictions), "averages": averages, "classes": []}
+        if predictions.shape[1] == 1:
+            return told
+        averages["frechet_distance"] = -self.score(predictions, references, contract)[FRECHET]
+        return {**told, "features_sha256": self.costly[FRECHET]}
+
+    def inferences(self, contract: Contract) -> int:
+        """That a picture takes."""
+        return self.load_processor(None, contract).inferences
+
+    def preparation(self, contract: Contract) -> dict[str, Any]:
+        """Nothing is prepared: a picture begins with chance."""
+        return {"kind": "arrays", "columns": []}
+
+    def decoding(self, contract: Contract) -> dict[str, Any]:
+        """How chance becomes a picture."""
+        told = {LABEL: LABEL} if contract.labels else {}
+        return {**self.load_processor(None, contract).decoding(), **told}
+
+    def longest(self, contract: Contract) -> dict[str, int]:
+        """Nothing besides the batch.
+
+        Raises:
+            InputError: An autoencoder's graph takes pictures or latents, as many of each as there are.
+        """
+        if self.generation.method == "autoencoder":
+            message = f"profile: must leave shapes free for {self.name} by an autoencoder, got static_shapes"
+            raise InputError(message, "a profile of a CPU")
+        return {}
+
+    def graphs(self, model: nn.Module, processor: Any, examples: Sequence[Example]) -> list[Graph]:
+        """One graph, `model`, of one inference."""
+        import torch
+
+        sent = processor.sample([examples[0], examples[-1]])
+        inputs = {name: torch.from_numpy(value) for name, value in sent.items()}
+        dynamic = {name: {0: processor.free.get(name, "batch")} for name in inputs}
+        return [Graph("model", model, inputs, dynamic, processor.outputs, prefix="model.")]
+
+    def requests(self, examples: Sequence[Example], processor: Any) -> list[Batch]:
+        """One inference of a picture that is made, for each example."""
+        return [processor.requests(example) for example in examples]
+
+    def reached(self, examples: Sequence[Example], processor: Any, run: Run) -> list[Batch]:
+        """One inference of each example's own picture, which goes through all of the model."""
+        return [processor.sample([example]) for example in examples]
+
+
+def _shape(row: Row, pictures: Pictures) -> list[int]:
+    return list(pictures.kept(medium.source(row["image"])).shape)
