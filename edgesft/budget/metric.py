@@ -54,7 +54,12 @@ DECIBELS = Scale("dB", "dB", 1, 2, -math.inf, math.inf, 0.3)
 NATS = Scale("nats", "nats", 1, 3, -math.inf, 0.0, 0.02)
 """Mean logarithms of probabilities: 0.02 below is a perplexity 2 % higher."""
 
+DISTORTION = Scale("dB", "dB", 1, 2, -math.inf, 0.0, 0.12)
+"""Distances of spectra, negative. 0.12 dB are what half of the training data is worth to a synthesiser (Kominek et al.
+2008, "Synthesizer voice quality of new languages calibrated with mean mel cepstral distortion")."""
+
 SCALES = {
+    "neg_mcd": DISTORTION,
     "si_sdr": DECIBELS,
     "si_sdr_gain": DECIBELS,
     "psnr": DECIBELS,

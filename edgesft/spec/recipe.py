@@ -10,7 +10,7 @@ from edgesft.spec.auto import AUTO
 from edgesft.spec.base import Spec
 from edgesft.spec.budget import BudgetSpec
 from edgesft.spec.hub import PREFIX, HubAddress
-from edgesft.spec.media import AudioSpec, BoxesSpec, FramesSpec, ImageSpec
+from edgesft.spec.media import AudioSpec, BoxesSpec, FramesSpec, ImageSpec, SpeechSpec
 from edgesft.spec.model import ModelSpec
 from edgesft.spec.stages import StageSpec
 
@@ -71,6 +71,8 @@ class DataSpec(Spec):
     """Sound that comes bit by bit: how it is cut into frames, and put together again."""
     boxes: BoxesSpec | None = None
     """Detection: how boxes are made of what the model says."""
+    speech: SpeechSpec | None = None
+    """Text to speech: how texts are read, and what of their sounds is predicted."""
     unreadable: float = Field(0.01, ge=0, lt=1)
     """Pictures and sounds: the largest share of a file's rows that may be left out because their files do not open."""
     on_disk: bool = False
@@ -99,6 +101,7 @@ class DataSpec(Spec):
         found: dict[str, Any] = {"max_length": self.max_length, "stride": self.stride, "labels": self.labels}
         found |= {"template": self.template, "prefix": self.prefix}
         given = {"image": self.image, "audio": self.audio, "frames": self.frames, "boxes": self.boxes}
+        given |= {"speech": self.speech}
         for name, spec in given.items():
             found[name] = spec and spec.model_dump(mode="json", exclude_unset=True)
         return {name: value for name, value in found.items() if value}

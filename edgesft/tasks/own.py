@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -35,9 +35,15 @@ class OwnModel(nn.Module):
         InputError: The factory raises, or returns something else than a module.
     """
 
-    def __init__(self, config: OwnConfig) -> None:
+    def __init__(self, config: OwnConfig, answers: Sequence[str] = ("logits",)) -> None:
+        """Makes the module.
+
+        Args:
+            config: What from.
+            answers: What it must answer by name; a tensor alone is the first of them.
+        """
         super().__init__()
-        self.config = config
+        self.config, self.answers = config, tuple(answers)
         make = factory.function(config.factory, Path(config.path), "model.factory")
         try:
             made = make(**config.arguments)
@@ -50,8 +56,8 @@ class OwnModel(nn.Module):
         self.model = made
 
     def forward(self, **inputs: torch.Tensor) -> dict[str, torch.Tensor]:
-        """The module's scores as `logits`, whether it returns them alone or by that name; of a module with `states`
-        each of what it returns by the input that it follows, such as `frames_out`.
+        """The module's answers by name, and a tensor that it returns alone by the only name there is; of a module with
+        `states` each of what it returns by the input that it follows, such as `frames_out`.
 
         Raises:
             InputError: It returns neither.
@@ -60,24 +66,30 @@ class OwnModel(nn.Module):
         if isinstance(outputs, tuple) and len(outputs) == 1 + len(states := getattr(self.model, "states", ())):
             names = (next(iter(inputs)), *states)
             return {f"{name}_out": output for name, output in zip(names, outputs, strict=True)}
-        if isinstance(outputs, torch.Tensor):
-            return {"logits": outputs}
-        if isinstance(outputs, Mapping) and isinstance(outputs.get("logits"), torch.Tensor):
+        if isinstance(outputs, torch.Tensor) and len(self.answers) == 1:
+            return {self.answers[0]: outputs}
+        if isinstance(outputs, Mapping) and all(isinstance(outputs.get(each), torch.Tensor) for each in self.answers):
             return dict(outputs)
+        alone = "a tensor, or " if len(self.answers) == 1 else ""
+        names = " and ".join(map(repr, self.answers))
+        got = ", ".join(map(str, outputs)) if isinstance(outputs, Mapping) else type(outputs).__name__
         raise InputError(
-            f"model: {self.config.factory!r} must make a module that returns a tensor, or 'logits' by name, "
-            f"got {type(outputs).__name__}",
-            "return the scores of shape [rows, classes]",
+            f"model: {self.config.factory!r} must make a module that returns {alone}{names} by name, got {got}",
+            "return the scores of shape [rows, classes]" if alone else "the task says of which shapes",
         )
 
 
-def load(given: Factory) -> OwnModel:
+def load(given: Factory, answers: Sequence[str] = ("logits",)) -> OwnModel:
     """The model that a factory makes, with its weights.
+
+    Args:
+        given: The factory.
+        answers: What the model must answer by name.
 
     Raises:
         InputError: The factory fails, or the weights are damaged or of another model.
     """
-    model = OwnModel(OwnConfig(given.name, str(given.path), given.arguments))
+    model = OwnModel(OwnConfig(given.name, str(given.path), given.arguments), answers)
     if given.weights is not None:
         from safetensors.torch import load_file
 

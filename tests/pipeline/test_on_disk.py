@@ -42,6 +42,7 @@ FACTORIES: dict[str, dict[str, Any]] = {
     "image-classification": {"factory": "nets:image"},
     "audio-classification": {"factory": "nets:image"},
     "object-detection": {"factory": "nets:detector"},
+    "text-to-speech": {"factory": "nets:reader"},
     "speech-enhancement": {
         "factory": "nets:enhancer",
         "inputs": ["frames"],
