@@ -26,6 +26,7 @@ if TYPE_CHECKING:
         plan,
         push,
         run,
+        speak,
         verify,
     )
     from edgesft.errors import EdgesftError, InputError, UnavailableError
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 
 _PLACES = {
     "edgesft.api": ("Document", "ProfileResult", "Result", "bench", "check", "compare", "draft", "generate", "pack",
-                    "plan", "push", "run", "verify"),
+                    "plan", "push", "run", "speak", "verify"),
     "edgesft.errors": ("EdgesftError", "InputError", "UnavailableError"),
     "edgesft.stages.functions": ("distill", "export", "prune", "quantize"),
 }  # fmt: skip
@@ -58,6 +59,7 @@ __all__ = [
     "push",
     "quantize",
     "run",
+    "speak",
     "verify",
 ]
 __version__ = "0.1.0"

@@ -2,7 +2,7 @@
 
 from edgesft.api.documents import Document
 from edgesft.api.parts import bench, check, compare, draft, plan, push
-from edgesft.api.whole import LOG, ProfileResult, Result, generate, pack, run, verify, write
+from edgesft.api.whole import LOG, ProfileResult, Result, generate, pack, run, speak, verify, write
 
 __all__ = [
     "LOG",
@@ -18,6 +18,7 @@ __all__ = [
     "plan",
     "push",
     "run",
+    "speak",
     "verify",
     "write",
 ]

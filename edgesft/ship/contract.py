@@ -41,6 +41,18 @@ PREPARATIONS: Mapping[str, Mapping[str, Any]] = {
         "taper": {"none", "sqrt-hann"},
         "features": {"spectrum", "samples"},
     },
+    "symbols": {
+        "columns": [str],
+        "tokens": str,
+        "units": {"characters", "words"},
+        "lower": bool,
+        "unseen": {"refuse", "skip"},
+        "longest": POSITIVE,
+        "symbols": [str],
+        "speakers": [str],
+        "edge": POSITIVE,
+        "first": POSITIVE,
+    },
     "arrays": {"columns": [str], "arrays?": Each({"shape": [NATURAL], "dtype": str})},
     "image": {
         "columns": [str],
@@ -104,6 +116,17 @@ DECODINGS: Mapping[str, Mapping[str, Any]] = {
         "least_score": float,
         "kept?": str,
     },
+    "mel": {
+        "output": str,
+        "frames": str,
+        "rate": POSITIVE,
+        "frame": float,
+        "hop": float,
+        "mels": POSITIVE,
+        "low": float,
+        "high": (float, None),
+        "iterations": POSITIVE,
+    },
     "numbers": {"output": str},
     "none": {},
 }
@@ -163,13 +186,16 @@ def _contradictions(said: Mapping[str, Any]) -> Iterator[str]:
             yield f"head '{head['name']}' must have labels, got {head} of {len(labels)}"
     if decoding.get("temperature", 1) <= 0:
         yield f"decoding.temperature must be above 0, got {decoding['temperature']}"
-    for key in ("output", "start", "end", "boxes", "kept"):
+    for key in ("output", "start", "end", "boxes", "kept", "frames"):
         if key in decoding and decoding[key] not in names["outputs"]:
             yield f"decoding.{key} must be one of {', '.join(names['outputs'])}, got '{decoding[key]}'"
     pairs = [(f"states.{name}", name, "inputs") for name in said["states"]]
     pairs += [(f"states.{name}", output, "outputs") for name, output in said["states"].items()]
-    if "input" in said["preparation"]:
-        pairs.append(("preparation.input", said["preparation"]["input"], "inputs"))
+    pairs += [
+        (f"preparation.{key}", said["preparation"][key], "inputs")
+        for key in ("input", "tokens")
+        if key in said["preparation"]
+    ]
     pairs += [(f"preparation.fields.{name}", name, "inputs") for name in said["preparation"].get("fields", ())]
     for name, output in decoding.get("cache", {}).items():
         pairs += [(f"decoding.cache.{name}", name, "inputs"), (f"decoding.cache.{name}", output, "outputs")]

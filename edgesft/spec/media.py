@@ -105,6 +105,8 @@ class SpeechSpec(Spec):
     """Whether capitals are read as small letters."""
     unseen: Literal["refuse", "skip"] = "refuse"
     """What becomes of a text with units that no training row has: it is refused, or they are left out and counted."""
+    longest: int = Field(1000, ge=1, le=10_000)
+    """Most units of a text; what is longer is refused, and said sentence by sentence."""
     rate: int = Field(16000, ge=1000, le=192_000)
     """Samples a second; sounds of another rate are converted, several channels averaged."""
     frame: float = Field(0.05, gt=0, le=1)

@@ -100,9 +100,8 @@ class DataSpec(Spec):
         """What of this is the task's to know; what is not set is left out."""
         found: dict[str, Any] = {"max_length": self.max_length, "stride": self.stride, "labels": self.labels}
         found |= {"template": self.template, "prefix": self.prefix}
-        given = {"image": self.image, "audio": self.audio, "frames": self.frames, "boxes": self.boxes}
-        given |= {"speech": self.speech}
-        for name, spec in given.items():
+        for name in ("image", "audio", "frames", "boxes", "speech"):
+            spec: Spec | None = getattr(self, name)
             found[name] = spec and spec.model_dump(mode="json", exclude_unset=True)
         return {name: value for name, value in found.items() if value}
 

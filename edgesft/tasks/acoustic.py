@@ -36,6 +36,8 @@ def criterion(outputs: Mapping[str, torch.Tensor], mel: torch.Tensor) -> torch.T
         outputs: What it answers while it learns, by name.
         mel: Of the sounds, shape [rows, frames, bands].
     """
+    # Of a batch that is computed in parts none may be as long as the batch.
+    mel = mel[:, : outputs["mel"].shape[1]]
     there, lasting = present(outputs["frames"], mel), outputs["durations"]
     loss = masked_mean((outputs["mel"] - mel).abs(), there)
     spoken = (lasting > 0).to(mel.dtype)

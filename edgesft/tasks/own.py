@@ -71,10 +71,10 @@ class OwnModel(nn.Module):
         if isinstance(outputs, Mapping) and all(isinstance(outputs.get(each), torch.Tensor) for each in self.answers):
             return dict(outputs)
         alone = "a tensor, or " if len(self.answers) == 1 else ""
-        names = " and ".join(map(repr, self.answers))
+        wanted = " and ".join(map(repr, self.answers))
         got = ", ".join(map(str, outputs)) if isinstance(outputs, Mapping) else type(outputs).__name__
         raise InputError(
-            f"model: {self.config.factory!r} must make a module that returns {alone}{names} by name, got {got}",
+            f"model: {self.config.factory!r} must make a module that returns {alone}{wanted} by name, got {got}",
             "return the scores of shape [rows, classes]" if alone else "the task says of which shapes",
         )
 

@@ -58,11 +58,15 @@ class Script:
         """Numbers of a text's symbols between two edges, int64 of shape [symbols], and how many were left out.
 
         Raises:
-            InputError: The text is blank, or has symbols that no training row had and that are not to be left out.
+            InputError: The text is blank or too long, or has symbols that no training row had and that are not to be
+                left out.
         """
-        found = units(text, self._options)
+        found, longest = units(text, self._options), self._options["longest"]
         if not found:
             raise InputError("text must hold something to say, got a blank one", "write something")
+        if len(found) > longest:
+            message = f"text must be of at most {longest} {self._options['units']}, got {len(found)}"
+            raise InputError(message, "say it sentence by sentence")
         known = [self.symbols[each] for each in found if each in self.symbols]
         strange = {each for each in found if each not in self.symbols}
         if strange and (self._options["unseen"] == "refuse" or not known):

@@ -282,8 +282,9 @@ class TextToSpeech(Task):
 
     def preparation(self, contract: Contract) -> dict[str, Any]:
         """A text's symbols."""
-        told = {name: contract.options[name] for name in ("units", "lower", "unseen", "symbols", "speakers")}
-        return {"kind": "symbols", "columns": ["text"], "tokens": TOKENS, **told, "edge": EDGE, "first": FIRST}
+        told = {name: contract.options[name] for name in ("units", "lower", "unseen", "longest", "symbols", "speakers")}
+        columns = ["text", *([SPEAKER] if contract.options["speakers"] else [])]
+        return {"kind": "symbols", "columns": columns, "tokens": TOKENS, **told, "edge": EDGE, "first": FIRST}
 
     def decoding(self, contract: Contract) -> dict[str, Any]:
         """A sound that has the bands."""

@@ -6,7 +6,7 @@ import pytest
 
 from edgesft.ship.contract import DECODINGS, PREPARATIONS
 from edgesft.ship.shape import wrong
-from edgesft.spec.media import AudioSpec, BoxesSpec, ImageSpec
+from edgesft.spec.media import AudioSpec, BoxesSpec, ImageSpec, SpeechSpec
 from edgesft.tasks import registry
 from edgesft.tasks.base import Contract
 from edgesft.tasks.speech_enhancement import SpeechEnhancement
@@ -41,6 +41,9 @@ CONTRACTS = {
     "object-detection": Contract(
         "object-detection", ("a", "b"), {**ImageSpec().model_dump(), "boxes": BoxesSpec().model_dump()}
     ),
+    "text-to-speech": Contract(
+        "text-to-speech", (), {**SpeechSpec().model_dump(), "symbols": ["a", "b"], "speakers": ["x"]}
+    ),
     "text-generation": Contract(
         "text-generation",
         (),
@@ -66,7 +69,7 @@ def test_ways(name: str) -> None:
     assert before["kind"] in PREPARATIONS and set(before["columns"]) <= {*task.roles, *task.optional}
     assert after["kind"] in DECODINGS
     assert after.get("classes", 0) == (0 if after["kind"] == "probability" else len(contract.labels))
-    if before["kind"] in ("image", "audio", "frames"):
+    if before["kind"] in ("image", "audio", "frames", "symbols"):
         assert not list(wrong(before, {**PREPARATIONS[before["kind"]], "kind": {before["kind"]}}, "preparation"))
     assert not list(wrong(after, {**DECODINGS[after["kind"]], "kind": {after["kind"]}}, "decoding"))
     if name.endswith("multi-task"):
