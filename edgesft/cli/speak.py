@@ -24,11 +24,13 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def main(options: argparse.Namespace) -> int:
     """Writes the sound, and prints how long it is and how fast it was made."""
     from edgesft.measure.synthesis import Voice
-    from edgesft.store.disk import guarded
+    from edgesft.store.disk import guarded, require_writable
 
     text = sys.stdin.read() if options.text == "-" else options.text
     spoken = Voice.of(options.run, options.threads).say(text, options.speaker, options.tempo)
-    with guarded(options.output.parent):
+    folder = options.output.absolute().parent
+    require_writable(folder)
+    with guarded(folder):
         spoken.save(options.output)
     if options.format == "json":
         print(json.dumps({"output": str(options.output), **spoken.to_json()}, ensure_ascii=False, indent=1))

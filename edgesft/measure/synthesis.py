@@ -62,7 +62,7 @@ class Spoken:
         """What the whole took as a share of that."""
         return (self.model_ns + self.vocoder_ns) / 1e9 / self.seconds
 
-    def save(self, path: Path) -> None:
+    def save(self, path: str | Path) -> None:
         """Writes a WAV file of 16 bits; what is louder than full scale is cut."""
         levels = np.rint(np.clip(self.samples, -1, 1) * FULL).astype("<i2")
         with wave.open(str(path), "wb") as file:

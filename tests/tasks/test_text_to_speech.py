@@ -60,7 +60,8 @@ def wrong(place: Path, settings: tuple[str, ...] = ()) -> str:
     return str(error.value)
 
 
-def test_the_whole_chain(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.slow
+def test_the_whole_chain(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("EDGESFT_STORE", str(tmp_path / "store"))
     learning = {**chain.STAGES[0], "epochs": 20, "learning_rate": 1.0e-2}
     stages = (
@@ -85,34 +86,14 @@ def test_the_whole_chain(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys
     assert contract["preparation"]["symbols"] == ["a", "b", "c", "d"] and contract["decoding"]["kind"] == "mel"
     golden = json.loads((tmp_path / "bundle" / "golden.json").read_bytes())
     assert all(set(row["row"]) == {"text", "speaker"} for row in golden["rows"])
-    says_what_it_is_asked_to(tmp_path, capsys)
+    says_letters(tmp_path / "run")
 
 
-def says_what_it_is_asked_to(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    spoken = edgesft.speak(folder / "run", "AbC", "fast")
+def says_letters(folder: Path) -> None:
+    """The tones of a text, one after another."""
+    spoken = edgesft.speak(folder, "AbC", "fast")
     powers = [_powers(part) for part in np.array_split(spoken.samples, 3)]
     assert ["abcd"[int(each.argmax())] for each in powers] == ["a", "b", "c"]
-    assert spoken.skipped == 0 and spoken.real_time_factor > spoken.model_factor > 0
-    slower = edgesft.speak(folder / "run", "abc", "fast", tempo=0.5)
-    assert slower.seconds == pytest.approx(2 * spoken.seconds, rel=0.2)
-    for arguments, told in (
-        (("ax", "fast"), "symbols that training rows had, got 'x'"),
-        ((" ", "fast"), "got a blank one"),
-        (("a", None), "speaker must be one of fast, slow"),
-        (("a" * 1001, "fast"), "at most 1000 characters, got 1001"),
-    ):
-        with pytest.raises(InputError, match=told):
-            edgesft.speak(folder / "run", *arguments)
-    with pytest.raises(InputError, match="tempo must be from"):
-        edgesft.speak(folder / "run", "abc", "fast", tempo=9)
-    place = folder / "abc.wav"
-    order = ["speak", str(folder / "run"), "--text", "abc", "--speaker", "slow", "--output", str(place)]
-    assert main([*order, "--format", "json"]) == 0
-    said = json.loads(capsys.readouterr().out)
-    with wave.open(str(place)) as file:
-        assert file.getframerate() == 8000 and file.getnframes() == round(said["seconds"] * 8000)
-    assert main(order) == 0 and "of its length" in capsys.readouterr().out
-    assert main([*order[:-1], str(folder / "none" / "abc.wav")]) == 4
 
 
 def _powers(samples: np.ndarray) -> np.ndarray:
@@ -121,20 +102,57 @@ def _powers(samples: np.ndarray) -> np.ndarray:
     return np.asarray([spectrum[pitch - 60 : pitch + 60].max() for pitch in tiny.LETTERS.values()])
 
 
-def test_a_file_says_a_text_as_torch_does_whatever_is_beside_it(tmp_path: Path) -> None:
-    source, rows = factory.resolve(FactorySpec.model_validate(MODEL), Path()), tiny.recited(6, rate=8000)
-    contract = TASK.contract(rows, {})
+@pytest.fixture(scope="module")
+def voice(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What a run leaves of a net as it begins; read only."""
+    folder, rows = tmp_path_factory.mktemp("voice"), tiny.recited(6, rate=8000)
+    source, contract = factory.resolve(FactorySpec.model_validate(MODEL), Path()), TASK.contract(rows, {})
     torch.manual_seed(0)
     model, processor = TASK.load_model(source, contract), TASK.load_processor(source, contract)
-    examples = TASK.encode(rows, processor, contract)
-    export_onnx(model, TASK, processor, examples, contract, tmp_path, opset=20)
-    run = file_run({"model": tmp_path / "model.onnx"})
+    export_onnx(model, TASK, processor, TASK.encode(rows, processor, contract), contract, folder, opset=20)
+    return folder
+
+
+def test_what_is_beside_a_text_changes_nothing(voice: Path) -> None:
+    run = file_run({"model": voice / "model.onnx"})
     asked = {"tokens": np.asarray([[1, 2, 3, 1, 0, 0], [1, 4, 4, 5, 2, 1]]), "speaker": np.asarray([0, 1])}
     both = run({**asked, "tempo": np.ones(2, np.float32)})
     alone = run({"tokens": asked["tokens"][:1, :4], "speaker": np.asarray([0]), "tempo": np.ones(1, np.float32)})
     count = int(alone["frames"][0])
     assert both["frames"][0] == count and both["mel"].shape[1] == both["frames"].max()
     np.testing.assert_allclose(both["mel"][0, :count], alone["mel"][0], atol=1e-4)
+
+
+def test_speaking(voice: Path) -> None:
+    spoken = edgesft.speak(voice, "AbC", "fast")
+    assert spoken.skipped == 0 and spoken.real_time_factor > spoken.model_factor > 0
+    assert np.array_equal(spoken.samples, edgesft.speak(voice, " abc", "fast").samples)
+    slower = edgesft.speak(voice, "abc", "fast", tempo=0.5)
+    assert slower.seconds == pytest.approx(2 * spoken.seconds, rel=0.2)
+    for arguments, told in (
+        (("ax", "fast"), "symbols that training rows had, got 'x'"),
+        ((" ", "fast"), "got a blank one"),
+        (("a", None), "speaker must be one of fast, slow"),
+        (("a" * 1001, "fast"), "at most 1000 characters, got 1001"),
+    ):
+        with pytest.raises(InputError, match=told):
+            edgesft.speak(voice, *arguments)
+    with pytest.raises(InputError, match="tempo must be from"):
+        edgesft.speak(voice, "abc", "fast", tempo=9)
+    with pytest.raises(InputError, match=r"must be a folder with model\.onnx"):
+        edgesft.speak(voice / "none", "abc")
+
+
+def test_the_command(voice: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    place = tmp_path / "abc.wav"
+    order = ["speak", str(voice), "--text", "abc", "--speaker", "slow", "--output", str(place)]
+    assert main([*order, "--format", "json"]) == 0
+    said = json.loads(capsys.readouterr().out)
+    with wave.open(str(place)) as file:
+        assert file.getframerate() == 8000 and file.getnframes() == round(said["seconds"] * 8000)
+    assert main(order) == 0 and "of its length" in capsys.readouterr().out
+    assert main([*order[:-1], str(tmp_path / "new" / "abc.wav")]) == 0 and (tmp_path / "new" / "abc.wav").is_file()
+    assert main([*order[:-1], str(place / "abc.wav")]) == 4
 
 
 def test_texts_become_symbols() -> None:

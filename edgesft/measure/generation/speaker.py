@@ -70,11 +70,7 @@ class Speaker:
 
     @cached_property
     def _decoder(self) -> Decoder:
-<<<<<<< HEAD
-        return Decoder(self.task.files(self.folder / MODEL), self.contract.options, self.threads)
-=======
-        return Decoder(self.folder / left.MODEL, self.contract.options, self.threads)
->>>>>>> b47f642 (A voice speaks: a command, a function, bundles, documents; tests)
+        return Decoder(self.task.files(self.folder / left.MODEL), self.contract.options, self.threads)
 
     def say(
         self,
