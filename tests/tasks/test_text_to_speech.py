@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 import wave
 from pathlib import Path
 from typing import Any
@@ -28,6 +31,7 @@ from tests import chain, tiny
 soundfile = pytest.importorskip("soundfile")
 
 HERE = Path(__file__).parent
+ROOT = HERE.parent.parent
 SPEECH = {"rate": 8000, "frame": 0.04, "hop": 0.01, "mels": 20}
 MODEL = {"factory": "nets:reader", "path": str(HERE), "arguments": {"bands": 20}}
 TASK = TextToSpeech(SpeechSpec(**SPEECH))
@@ -87,6 +91,7 @@ def test_the_whole_chain(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     golden = json.loads((tmp_path / "bundle" / "golden.json").read_bytes())
     assert all(set(row["row"]) == {"text", "speaker"} for row in golden["rows"])
     says_letters(tmp_path / "run")
+    the_kit_says_it_too(tmp_path)
 
 
 def says_letters(folder: Path) -> None:
@@ -94,6 +99,23 @@ def says_letters(folder: Path) -> None:
     spoken = edgesft.speak(folder, "AbC", "fast")
     powers = [_powers(part) for part in np.array_split(spoken.samples, 3)]
     assert ["abcd"[int(each.argmax())] for each in powers] == ["a", "b", "c"]
+
+
+def the_kit_says_it_too(folder: Path) -> None:
+    """On a device the same sound is made, of the bundle alone."""
+    script = (
+        "import sys, kit, numpy\n"
+        "opened = kit.open_bundle(sys.argv[1])\n"
+        "assert not list(opened.golden())\n"
+        "numpy.save(sys.argv[2], opened.answer({'text': 'abc', 'speaker': 'fast'})['samples'])\n"
+    )
+    words = [sys.executable, "-c", script, str(folder / "bundle"), str(folder / "said.npy")]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "export" / "python")}
+    done = subprocess.run(words, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    np.testing.assert_allclose(
+        np.load(folder / "said.npy"), edgesft.speak(folder / "run", "abc", "fast").samples, atol=1e-4
+    )
 
 
 def _powers(samples: np.ndarray) -> np.ndarray:
