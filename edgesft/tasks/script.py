@@ -19,14 +19,14 @@ EDGE, FIRST = 1, 2
 SHOWN = 10
 
 
-def units(text: str, options: Mapping[str, Any]) -> list[str]:
+def units(text: Any, options: Mapping[str, Any]) -> list[str]:
     """What a text is made of: its characters with single blanks between words, or its words.
 
     Args:
-        text: Any.
+        text: What is no text is written as one.
         options: Fields of `SpeechSpec` by name.
     """
-    composed = unicodedata.normalize("NFC", text)
+    composed = unicodedata.normalize("NFC", str(text))
     words = (composed.lower() if options["lower"] else composed).split()
     return words if options["units"] == "words" else list(" ".join(words))
 

@@ -82,21 +82,36 @@ class TextToSpeech(Task):
         return identity(row["audio"])
 
     def check(self, splits: Mapping[str, Sequence[Row]], options: Mapping[str, Any] | None = None) -> list[Problem]:
-        """Empty splits, blank texts, speakers that some rows lack or train does not have, unseen symbols."""
-        found, heard = list[Problem](), {row.get(SPEAKER) for row in splits["train"]}
+        """Empty splits, blank and long texts, speakers that some rows lack or train does not have, unseen symbols."""
+        found, heard = list[Problem](), {_speaker(row) for row in splits["train"]}
         for name, rows in splits.items():
             if not rows:
-                found.append(
-                    Problem(f"data.{name}: must hold at least one row, got none", "check the file or the share")
-                )
+                found.append(Problem(f"data.{name}: must hold at least one row, got none", "check the file"))
             found += checks.texts(name, rows, "text")
-            if lacking := [number for number, row in enumerate(rows, 1) if _lacks(row, heard)]:
+            if lacking := [number for number, row in enumerate(rows, 1) if not _speaker(row) and heard != {None}]:
                 message = f"data.{name}: speaker must be named in all rows or in none, but is not in "
                 found.append(Problem(message + checks.row_numbers(lacking), "complete or remove them"))
-            elif strangers := {str(row[SPEAKER]) for row in rows if SPEAKER in row} - {*map(str, heard)}:
+            elif strangers := {str(_speaker(row)) for row in rows} - {*map(str, heard)}:
                 message = f"data.{name}: has speakers that train lacks: {script.listed(strangers)}"
                 found.append(Problem(message, "add training rows of theirs, or remove their rows"))
-        if not found and self.spec.unseen == "refuse":
+        return found or self._unsayable(splits)
+
+    def _unsayable(self, splits: Mapping[str, Sequence[Row]]) -> list[Problem]:
+        """Texts that are too long, or have symbols that are to be refused."""
+        found, known = list[Problem](), set(self._symbols(splits["train"]))
+        for name, rows in splits.items():
+            of = [script.units(row["text"], self._said) for row in rows]
+            if long := [number for number, units in enumerate(of, 1) if len(units) > self.spec.longest]:
+                message = (
+                    f"data.{name}: text must be of at most {self.spec.longest} {self.spec.units}, but is longer in "
+                )
+                found.append(Problem(message + checks.row_numbers(long), "a row for each sentence"))
+            if self.spec.unseen == "skip" and (
+                none := [number for number, units in enumerate(of, 1) if known.isdisjoint(units)]
+            ):
+                message = f"data.{name}: text must have a symbol that a text of train has, but has none in "
+                found.append(Problem(message + checks.row_numbers(none), "remove those rows"))
+        if self.spec.unseen == "refuse":
             for name, (symbols, count) in self._unseen(splits).items():
                 message = f"data.{name}: {count} texts have symbols that no text of train has: {script.listed(symbols)}"
                 hint = "add training rows with them, remove those rows, or data.speech.unseen=skip to leave them out"
@@ -129,7 +144,7 @@ class TextToSpeech(Task):
 
     def contract(self, train: Sequence[Row], options: Mapping[str, Any]) -> Contract:
         """How texts are read, which symbols and speakers there are, and how bands become a sound."""
-        speakers = sorted({str(row[SPEAKER]) for row in train if SPEAKER in row})
+        speakers = sorted({name for row in train if (name := _speaker(row))})
         return Contract(self.name, (), {**self._said, "symbols": self._symbols(train), "speakers": speakers})
 
     def check_model(self, source: Source, contract: Contract, *, trust_remote_code: bool = False) -> list[Problem]:
@@ -177,7 +192,7 @@ class TextToSpeech(Task):
         for number, row in enumerate(rows, 1):
             example = {TOKENS: processor.tokens(row["text"])[0]}
             if processor.speakers:
-                example[SPEAKER] = np.asarray(processor.speaker(str(row[SPEAKER])), np.int64)
+                example[SPEAKER] = np.asarray(processor.speaker(_speaker(row)), np.int64)
             if "audio" in row:
                 example[LABELS] = processor.mel(row["audio"])
                 if len(example[LABELS]) < len(example[TOKENS]):
@@ -326,6 +341,7 @@ def _asked(examples: Sequence[Example]) -> Batch:
     return found
 
 
-def _lacks(row: Row, heard: set[Any]) -> bool:
-    """Whether a row names no speaker where the first training rows do, or a blank one."""
-    return not str(row[SPEAKER]).strip() if row.get(SPEAKER) is not None else heard != {None}
+def _speaker(row: Row) -> str | None:
+    """Who speaks in a row; None where nobody is named."""
+    name = row.get(SPEAKER)
+    return None if name is None else str(name).strip() or None

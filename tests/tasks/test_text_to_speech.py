@@ -210,6 +210,10 @@ def test_bad_rows(tmp_path: Path) -> None:
     assert "data.speech.unseen=skip" in said
     skipped = check(place, ("data.speech.unseen=skip",)).warnings
     assert any("which are left out: 'x'" in each for each in skipped)
+    table(tmp_path, "validation", [{**rows[0], "text": "x"}, {**rows[1], "text": "a" * 1001}, *rows[2:]])
+    said = wrong(place, ("data.speech.unseen=skip",))
+    assert "must have a symbol that a text of train has, but has none in row 1" in said
+    assert "must be of at most 1000 characters, but is longer in row 2" in said
     table(tmp_path, "validation", [{**row, "text": " "} for row in rows[:1]] + rows[1:])
     assert "data.validation: text must not be blank, but is in row 1" in wrong(place)
     table(tmp_path, "validation", [{**row, "speaker": "nobody"} for row in rows])
