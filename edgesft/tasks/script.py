@@ -9,14 +9,13 @@ from typing import Any
 
 import numpy as np
 
+from edgesft.data import checks
 from edgesft.data.media import audio, medium
 from edgesft.data.media.vocoder import Vocoder
 from edgesft.errors import InputError
 
 EDGE, FIRST = 1, 2
 """Number of what stands before and after a text, and of the first symbol; 0 fills up."""
-
-SHOWN = 10
 
 
 def units(text: Any, options: Mapping[str, Any]) -> list[str]:
@@ -31,11 +30,9 @@ def units(text: Any, options: Mapping[str, Any]) -> list[str]:
     return words if options["units"] == "words" else list(" ".join(words))
 
 
-def listed(symbols: Iterable[str]) -> str:
-    """The first few, quoted."""
-    found = sorted(symbols)
-    more = f" and {len(found) - SHOWN} more" if len(found) > SHOWN else ""
-    return ", ".join(map(repr, found[:SHOWN])) + more
+def quoted(symbols: Iterable[str]) -> str:
+    """The first few of them, and how many more there are."""
+    return checks.listed(repr(symbol) for symbol in sorted(symbols))
 
 
 class Script:
@@ -70,7 +67,7 @@ class Script:
         known = [self.symbols[each] for each in found if each in self.symbols]
         strange = {each for each in found if each not in self.symbols}
         if strange and (self._options["unseen"] == "refuse" or not known):
-            message = f"text must be of symbols that training rows had, got {listed(strange)} in {text[:40]!r}"
+            message = f"text must be of symbols that training rows had, got {quoted(strange)} in {text[:40]!r}"
             raise InputError(message, "other words; or data.speech.unseen: skip before training")
         return np.asarray([EDGE, *known, EDGE], np.int64), len(found) - len(known)
 

@@ -92,7 +92,7 @@ class TextToSpeech(Task):
                 message = f"data.{name}: speaker must be named in all rows or in none, but is not in "
                 found.append(Problem(message + checks.row_numbers(lacking), "complete or remove them"))
             elif strangers := {str(_speaker(row)) for row in rows} - {*map(str, heard)}:
-                message = f"data.{name}: has speakers that train lacks: {script.listed(strangers)}"
+                message = f"data.{name}: has speakers that train lacks: {script.quoted(strangers)}"
                 found.append(Problem(message, "add training rows of theirs, or remove their rows"))
         return found or self._unsayable(splits)
 
@@ -113,7 +113,7 @@ class TextToSpeech(Task):
                 found.append(Problem(message + checks.row_numbers(none), "remove those rows"))
         if self.spec.unseen == "refuse":
             for name, (symbols, count) in self._unseen(splits).items():
-                message = f"data.{name}: {count} texts have symbols that no text of train has: {script.listed(symbols)}"
+                message = f"data.{name}: {count} texts have symbols that no text of train has: {script.quoted(symbols)}"
                 hint = "add training rows with them, remove those rows, or data.speech.unseen=skip to leave them out"
                 found.append(Problem(message, hint))
         return found
@@ -122,7 +122,7 @@ class TextToSpeech(Task):
         """Symbols that are left out."""
         return [
             f"data.{name}: {count} texts have symbols that no text of train has, which are left out: "
-            f"{script.listed(symbols)}"
+            f"{script.quoted(symbols)}"
             for name, (symbols, count) in self._unseen(splits).items()
         ]
 
