@@ -27,6 +27,7 @@ if TYPE_CHECKING:
         plan,
         push,
         run,
+        speak,
         verify,
     )
     from edgesft.errors import EdgesftError, InputError, UnavailableError
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 
 _PLACES = {
     "edgesft.api": ("Document", "ProfileResult", "Result", "bench", "check", "compare", "draft", "draw", "generate",
-                    "pack", "plan", "push", "run", "verify"),
+                    "pack", "plan", "push", "run", "speak", "verify"),
     "edgesft.errors": ("EdgesftError", "InputError", "UnavailableError"),
     "edgesft.stages.functions": ("distill", "export", "prune", "quantize"),
 }  # fmt: skip
@@ -60,6 +61,7 @@ __all__ = [
     "push",
     "quantize",
     "run",
+    "speak",
     "verify",
 ]
 __version__ = "0.1.0"

@@ -288,6 +288,29 @@ def mixed(count: int, seed: int = 0, rate: int = 16000) -> list[dict[str, object
     return found
 
 
+LETTERS = {"a": 500, "b": 1100, "c": 1900, "d": 3100}
+"""Hertz of the tone that stands for each."""
+
+
+def recited(count: int, seed: int = 0, rate: int = 16000) -> list[dict[str, object]]:
+    """Texts of three letters, each of which is a tone of its own; of two speakers one is higher and slower."""
+    import numpy as np
+
+    rng = np.random.default_rng(seed)
+    found: list[dict[str, object]] = []
+    for number in range(count):
+        slow = bool(number % 2)
+        text = "".join(rng.choice(list(LETTERS), 3))
+        tones = []
+        for letter in text:
+            times = np.arange(int(rate * rng.uniform(0.06, 0.08) * (1.4 if slow else 1))) / rate
+            tones.append(0.2 * np.sin(2 * np.pi * LETTERS[letter] * (1.15 if slow else 1) * times))
+        samples = np.concatenate(tones)
+        samples += 0.002 * rng.standard_normal(len(samples))
+        found.append({"audio": samples.astype(np.float32), "text": text, "speaker": "slow" if slow else "fast"})
+    return found
+
+
 def save_sounds(folder: Path, rows: list[dict[str, object]], rate: int = RATE) -> Path:
     """A folder a class, with a file a sound."""
     import soundfile

@@ -2,7 +2,7 @@
 
 from edgesft.api.documents import Document
 from edgesft.api.parts import bench, check, compare, draft, plan, push
-from edgesft.api.whole import LOG, ProfileResult, Result, draw, generate, pack, run, verify, write
+from edgesft.api.whole import LOG, ProfileResult, Result, draw, generate, pack, run, speak, verify, write
 
 __all__ = [
     "LOG",
@@ -19,6 +19,7 @@ __all__ = [
     "plan",
     "push",
     "run",
+    "speak",
     "verify",
     "write",
 ]

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from onnxruntime import InferenceSession
 
     from edgesft.measure.generation import Drawn, Said
+    from edgesft.measure.synthesis import Spoken
     from edgesft.pipeline.tune import Tune
     from edgesft.ship.pack import Packed
     from edgesft.ship.sign import Trust
@@ -217,6 +218,24 @@ def draw(
     from edgesft.measure.generation import Painter
 
     return Painter(Path(run), threads).draw(count, seed, label=label, steps=steps)
+
+
+def speak(run: str | Path, text: str, speaker: str | None = None, *, tempo: float = 1.0, threads: int = 1) -> Spoken:
+    """Lets the model that a run of text-to-speech left say a text; `save(path)` of what it returns writes a WAV file.
+
+    Args:
+        run: Folder that the run left.
+        text: What to say.
+        speaker: Who says it, where the model has several voices.
+        tempo: How many times as fast as usual, 0.25 to 4.
+        threads: Of the runtime.
+
+    Raises:
+        InputError: There is no such model or speaker, or the text cannot be said.
+    """
+    from edgesft.measure.synthesis import Voice
+
+    return Voice.of(Path(run), threads).say(text, speaker, tempo)
 
 
 def pack(

@@ -60,7 +60,7 @@ class Facts:
         unsteady: Why the rounds' absolute times decide nothing (`steadiness.Steadiness.problems`).
         untimed: Why there are no times, where there are none.
         lost: How many of the rounds' inferences got no answer.
-        period_ns: From one request to the next, where these come at a fixed rate.
+        period_ns: Of the sound that a request stands for: from one to the next of a stream, or what is to be heard.
         opening_rounds: Where an answer takes many inferences, one a token, nanoseconds of the first, which read a
             prompt, by round; None where it takes one.
         inferences: Of a picture; None where none is made.
@@ -150,7 +150,7 @@ def _percentiles(name: str, wanted: Percentiles, unit_ns: int | None, facts: Fac
     """A line for each percentile of the times, in a unit of its own; None where there is none."""
     limits = wanted.limits()
     if unit_ns is None or not any(facts.rounds):
-        reason = facts.untimed if unit_ns else "requests of this task do not come at a fixed rate"
+        reason = facts.untimed if unit_ns else "requests of this task stand for no sound"
         return [verdict.unknown(f"{name}.p{p}", limit, reason) for p, limit in limits.items()]
     taken, opened = Rounds.of(facts.rounds), (*facts.differences, *facts.unsteady)
     lines = [

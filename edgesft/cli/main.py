@@ -24,6 +24,7 @@ COMMANDS = {
     "schema": "print the JSON schema of recipes, profiles or budgets",
     "generate": "let a run's model answer a prompt, token by token",
     "draw": "make pictures by a run's model, all on one",
+    "speak": "let a run's model say a text, into a WAV file",
     "bench": "measure ONNX files, any ONNX files, and hold them against limits",
     "check": "hold one artefact against a budget file, and against a baseline",
     "compare": "measure a candidate against a baseline model in one job, and decide",

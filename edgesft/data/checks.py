@@ -52,7 +52,7 @@ def classification(
     for name, rows in splits.items():
         if not rows:
             found.append(Problem(f"data.{name}: must hold at least one row, got none", "check the file or the share"))
-        found += _texts(name, rows, text)
+        found += texts(name, rows, text)
     return found + labelled(splits, label, train, further)
 
 
@@ -101,15 +101,15 @@ def tagged(splits: Mapping[str, Sequence[Row]], *, tokens: str, tags: str) -> li
                 empty.append(number)
             names[name].update(said or ())
         if wrong:
-            message = f"data.{name}: {tokens} and {tags} must be lists of texts, but are not in {_row_numbers(wrong)}"
+            message = f"data.{name}: {tokens} and {tags} must be lists of texts, but are not in {row_numbers(wrong)}"
             found.append(Problem(message, f'{{"{tokens}": ["to", "Rome"], "{tags}": ["O", "B-PLACE"]}}'))
         if empty:
-            message = f"data.{name}: {tokens} must hold a word, got none in {_row_numbers(empty)}"
+            message = f"data.{name}: {tokens} must hold a word, got none in {row_numbers(empty)}"
             found.append(Problem(message, "remove those rows"))
         if uneven:
             _, count, other = uneven[0]
             message = f"data.{name}: {tags} must be as many as {tokens}, got {other} for {count} in "
-            found.append(Problem(message + _row_numbers([each[0] for each in uneven]), "a tag for each word"))
+            found.append(Problem(message + row_numbers([each[0] for each in uneven]), "a tag for each word"))
     known = names.get("train", set())
     for name, seen in names.items():
         if name != "train" and known and (unseen := ordered(seen - known)):
@@ -131,7 +131,7 @@ def answered(splits: Mapping[str, Sequence[Row]], *, passage: str, question: str
     for name, rows in splits.items():
         if not rows:
             found.append(Problem(f"data.{name}: must hold at least one row, got none", "check the file or the share"))
-        found += _texts(name, rows, passage) + _texts(name, rows, question)
+        found += texts(name, rows, passage) + texts(name, rows, question)
         for number, row in enumerate(rows, 1):
             if wrong := _answers(row[passage], row[answers]):
                 hint = f'"{answers}": {{"text": ["Rome"], "answer_start": [17]}}, the place counted in characters'
@@ -217,7 +217,8 @@ def _plain(value: Any) -> Any:
     return value if isinstance(value, np.ndarray | File | bytes) else str(value)
 
 
-def _texts(split: str, rows: Sequence[Row], role: str) -> list[Problem]:
+def texts(split: str, rows: Sequence[Row], role: str) -> list[Problem]:
+    """What is wrong with the texts of a split, which must be some and not blank."""
     wrong = [index for index, row in enumerate(rows, 1) if not isinstance(row[role], str)]
     blank = [index for index, row in enumerate(rows, 1) if isinstance(row[role], str) and not row[role].strip()]
     found = []
@@ -225,13 +226,13 @@ def _texts(split: str, rows: Sequence[Row], role: str) -> list[Problem]:
         kind = type(rows[wrong[0] - 1][role]).__name__
         found.append(
             Problem(
-                f"data.{split}: {role} must be text, got {kind} in {_row_numbers(wrong)}",
+                f"data.{split}: {role} must be text, got {kind} in {row_numbers(wrong)}",
                 f"is data.columns.{role} right?",
             )
         )
     if blank:
         found.append(
-            Problem(f"data.{split}: {role} must not be blank, but is in {_row_numbers(blank)}", "remove those rows")
+            Problem(f"data.{split}: {role} must not be blank, but is in {row_numbers(blank)}", "remove those rows")
         )
     return found
 
@@ -243,7 +244,7 @@ def _labels(split: str, rows: Sequence[Row], role: str) -> list[Problem]:
     got = rows[wrong[0] - 1][role]
     return [
         Problem(
-            f"data.{split}: {role} must be a name or a whole number, got {got!r} in {_row_numbers(wrong)}",
+            f"data.{split}: {role} must be a name or a whole number, got {got!r} in {row_numbers(wrong)}",
             "remove or label those rows",
         )
     ]
@@ -272,6 +273,6 @@ def listed(names: Iterable[str]) -> str:
     return ", ".join(names[:SHOWN]) + more
 
 
-def _row_numbers(numbers: Sequence[int]) -> str:
+def row_numbers(numbers: Sequence[int]) -> str:
     """`row 3` or `rows 3, 5, 9 and 2 more`, counted from 1 without a header."""
     return ("row " if len(numbers) == 1 else "rows ") + listed([str(number) for number in numbers])

@@ -192,7 +192,7 @@ class _Run:
             metrics=final.levels,
             drops=final.drops,
             agreement=agreement,
-            period_ns=self._job.task.period_ns(self._job.contract),
+            period_ns=self._job.task.period_ns(self._job.contract, final.evaluations["validation"].predictions),
             inferences=self._job.task.inferences(self._job.contract),
             opening_rounds=final.opening.judged if final.opening else () if self._job.task.stepwise else None,
             differences=self._job.differences,

@@ -45,6 +45,18 @@ PREPARATIONS: Mapping[str, Mapping[str, Any]] = {
         "features": {"spectrum", "samples"},
     },
     "items": {"columns": [str], "input": str, "max_length": POSITIVE, "excluded?": str, "history?": POSITIVE},
+    "symbols": {
+        "columns": [str],
+        "tokens": str,
+        "units": {"characters", "words"},
+        "lower": bool,
+        "unseen": {"refuse", "skip"},
+        "longest": POSITIVE,
+        "symbols": [str],
+        "speakers": [str],
+        "edge": POSITIVE,
+        "first": POSITIVE,
+    },
     "arrays": {"columns": [str], "arrays?": Each({"shape": [NATURAL], "dtype": str})},
     "image": {
         "columns": [str],
@@ -120,6 +132,17 @@ DECODINGS: Mapping[str, Mapping[str, Any]] = {
         "kept?": str,
     },
     "ranking": {**SCORED, "items": str, "scores": str},
+    "mel": {
+        "output": str,
+        "frames": str,
+        "rate": POSITIVE,
+        "frame": float,
+        "hop": float,
+        "mels": POSITIVE,
+        "low": float,
+        "high": (float, None),
+        "iterations": POSITIVE,
+    },
     "numbers": {"output": str},
     "none": {},
 }
@@ -179,14 +202,14 @@ def _contradictions(said: Mapping[str, Any]) -> Iterator[str]:
             yield f"head '{head['name']}' must have labels, got {head} of {len(labels)}"
     if decoding.get("temperature", 1) <= 0:
         yield f"decoding.temperature must be above 0, got {decoding['temperature']}"
-    for key in ("output", "start", "end", "boxes", "kept", "items", "scores"):
+    for key in ("output", "start", "end", "boxes", "kept", "items", "scores", "frames"):
         if key in decoding and decoding[key] not in names["outputs"]:
             yield f"decoding.{key} must be one of {', '.join(names['outputs'])}, got '{decoding[key]}'"
     pairs = [(f"states.{name}", name, "inputs") for name in said["states"]]
     pairs += [(f"states.{name}", output, "outputs") for name, output in said["states"].items()]
     pairs += [
         (f"preparation.{key}", said["preparation"][key], "inputs")
-        for key in ("input", "excluded")
+        for key in ("input", "excluded", "tokens")
         if key in said["preparation"]
     ]
     pairs += [(f"preparation.fields.{name}", name, "inputs") for name in said["preparation"].get("fields", ())]

@@ -21,7 +21,7 @@ from edgesft.store.store import Store
 from edgesft.tasks import source
 from edgesft.tasks.base import Batch, Contract, Task
 
-TEXTS = ("text", "words", "text-pair", "items")
+TEXTS = ("text", "words", "text-pair", "items", "symbols")
 """Kinds of preparation whose rows are texts; those of others are files, and their paths are no device's business."""
 
 CANDIDATES = 64

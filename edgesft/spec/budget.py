@@ -34,8 +34,8 @@ class BudgetSpec(Spec):
     latency_ratio: Percentiles = Percentiles()
     """Share of the fine-tuned original's latency, interleaved in one run; binds anywhere."""
     real_time_factor: Percentiles = Percentiles()
-    """What one frame of a stream takes as a share of the time until the next one comes; binds where the machine is the
-    profile's."""
+    """What one frame of a stream takes as a share of the time until the next one comes, or what a model takes to speak
+    as a share of how long that sounds on average; binds where the machine is the profile's."""
     first_token_ms: Percentiles = Percentiles()
     """Text generation: milliseconds from a prompt to the first token of its answer; binds where the machine is the
     profile's."""

@@ -1,4 +1,4 @@
-"""What a model reads of a picture or a sound, and what becomes of boxes that it says.
+"""What a model reads of a picture or a sound, what becomes of boxes that it says, and how texts are spoken.
 
 In a recipe, in the contract, and as options of a pipeline.
 """
@@ -93,6 +93,44 @@ class AudioSpec(Spec):
             raise ValueError("in_graph must be none where there are no features")
         if (self.coefficients or 0) > self.mels:
             raise ValueError("coefficients must be at most mels")
+        return self
+
+
+class SpeechSpec(Spec):
+    """How texts are read to be spoken, and what of the sound that says them is predicted."""
+
+    units: Literal["characters", "words"] = "characters"
+    """What a text is made of: its characters, or what blanks part, such as phonemes."""
+    lower: bool = True
+    """Whether capitals are read as small letters."""
+    unseen: Literal["refuse", "skip"] = "refuse"
+    """What becomes of a text with units that no training row has: it is refused, or they are left out and counted."""
+    longest: int = Field(1000, ge=1, le=10_000)
+    """Most units of a text; what is longer is refused, and said sentence by sentence."""
+    rate: int = Field(16000, ge=1000, le=192_000)
+    """Samples a second; sounds of another rate are converted, several channels averaged."""
+    frame: float = Field(0.05, gt=0, le=1)
+    """Seconds that a spectrum is taken of."""
+    hop: float = Field(0.0125, gt=0, le=1)
+    """Seconds from one spectrum to the next: at most a quarter of a frame, or no sound could be made of them."""
+    mels: int = Field(80, ge=2, le=512)
+    """Bands, as one hears; the logarithm of the power in each is predicted."""
+    low: float = Field(20.0, ge=0)
+    """Where the lowest band begins, in Hz."""
+    high: float | None = Field(None, gt=0)
+    """Where the highest band ends, in Hz; half of the rate where it is left out."""
+    floor: float = Field(1e-4, gt=0)
+    """Least power of a band, where full scale is 1: what is quieter need not be predicted."""
+    iterations: int = Field(32, ge=1, le=1000)
+    """Steps of the search for a sound with these bands (Griffin-Lim); more take longer and sound better."""
+
+    @model_validator(mode="after")
+    def _possible(self) -> Self:
+        half = self.rate / 2
+        if (self.high or half) > half or self.low >= (self.high or half):
+            raise ValueError(f"low and high must rise from 0 to {half:g} Hz, half of the rate")
+        if 4 * round(self.hop * self.rate) > round(self.frame * self.rate):
+            raise ValueError("hop must be at most a quarter of frame")
         return self
 
 

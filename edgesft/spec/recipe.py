@@ -12,7 +12,7 @@ from edgesft.spec.budget import BudgetSpec
 from edgesft.spec.generation import GenerationSpec
 from edgesft.spec.hub import PREFIX, HubAddress
 from edgesft.spec.interactions import LAST, InteractionsSpec
-from edgesft.spec.media import AudioSpec, BoxesSpec, FramesSpec, ImageSpec
+from edgesft.spec.media import AudioSpec, BoxesSpec, FramesSpec, ImageSpec, SpeechSpec
 from edgesft.spec.model import ModelSpec
 from edgesft.spec.stages import StageSpec
 
@@ -78,6 +78,8 @@ class DataSpec(Spec):
     """Recommendation: which of a file's interactions count, and what is answered."""
     generation: GenerationSpec | None = None
     """Image generation: how pictures are made, and by what they are compared with the rows."""
+    speech: SpeechSpec | None = None
+    """Text to speech: how texts are read, and what of their sounds is predicted."""
     unreadable: float = Field(0.01, ge=0, lt=1)
     """Pictures and sounds: the largest share of a file's rows that may be left out because their files do not open."""
     on_disk: bool = False
@@ -110,9 +112,8 @@ class DataSpec(Spec):
         """What of this is the task's to know; what is not set is left out."""
         found: dict[str, Any] = {"max_length": self.max_length, "stride": self.stride, "labels": self.labels}
         found |= {"template": self.template, "prefix": self.prefix}
-        given: dict[str, Spec | None] = {"image": self.image, "audio": self.audio, "frames": self.frames}
-        given |= {"boxes": self.boxes, "interactions": self.interactions, "generation": self.generation}
-        for name, spec in given.items():
+        for name in ("image", "audio", "frames", "boxes", "speech", "interactions", "generation"):
+            spec: Spec | None = getattr(self, name)
             # What models are only judged by is no part of them.
             beside = {"features"} if name == "generation" else None
             found[name] = spec and spec.model_dump(mode="json", exclude_unset=True, exclude=beside)

@@ -347,8 +347,13 @@ class Task(ABC):
         """How many requests one answer takes, where that is a number of its own; else None."""
         return None
 
-    def period_ns(self, contract: Contract) -> int | None:
-        """Nanoseconds from one request to the next where a stream sends them at a fixed rate; else None."""
+    def period_ns(self, contract: Contract, predictions: np.ndarray) -> int | None:
+        """Nanoseconds of sound that a request stands for; None where it stands for none.
+
+        Args:
+            contract: Of the model.
+            predictions: Its own, on the rows that requests are made of.
+        """
         return None
 
     def evaluate(self, predictions: np.ndarray, references: np.ndarray, contract: Contract) -> dict[str, Any]:

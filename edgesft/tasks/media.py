@@ -151,7 +151,7 @@ class MediaTask(Task, ABC):
     def check_model(self, source: Source, contract: Contract, *, trust_remote_code: bool = False) -> list[Problem]:
         """Damaged or missing files, remote code, no head of this kind, another size of the input."""
         if isinstance(source, Factory):
-            return [*source.problems(), *_meaningless(source)]
+            return [*source.problems(), *meaningless(source)]
         if isinstance(source, Brought):
             return source.problems() or source.misfits(*self.names(contract)) or self.unlike(source, contract)
         folder = local_folder(source)
@@ -320,7 +320,7 @@ class MediaClasses(MediaTask, Classes):
         return found
 
 
-def _meaningless(source: Factory) -> list[Problem]:
+def meaningless(source: Factory) -> list[Problem]:
     """What a recipe says of a factory's model and means nothing here."""
     found = []
     if len(source.inputs) != 1:

@@ -19,6 +19,7 @@ from edgesft.tasks.recommendation import Recommendation
 from edgesft.tasks.speech_enhancement import SpeechEnhancement
 from edgesft.tasks.text_classification import TextClassification
 from edgesft.tasks.text_generation import TextGeneration
+from edgesft.tasks.text_to_speech import TextToSpeech
 from edgesft.tasks.text_to_text import TextToText
 from edgesft.tasks.token_classification import TokenClassification
 from edgesft.tasks.voice_activity import VoiceActivity
@@ -41,6 +42,7 @@ TASKS: dict[str, type[Task]] = {
         AudioClassification,
         AudioMultiTask,
         SpeechEnhancement,
+        TextToSpeech,
         VoiceActivity,
         Recommendation,
         Arrays,

@@ -236,7 +236,7 @@ class Streaming(Task, ABC):
         steps = {name: contract.options[name] for name in ("rate", "window", "hop", "taper", "features")}
         return {"kind": "frames", "columns": [self.heard], "input": contract.options[INPUT], **steps}
 
-    def period_ns(self, contract: Contract) -> int:
+    def period_ns(self, contract: Contract, predictions: np.ndarray) -> int:
         """From one frame to the next."""
         return round(contract.options["hop"] * 1_000_000_000 / contract.options["rate"])
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from edgesft.data.media import audio, medium
-from edgesft.data.media.sounds import Sounds
+from edgesft.data.media.sounds import Streams
 from edgesft.errors import Problem
 from edgesft.spec.training import ResolvedTraining
 from edgesft.tasks import metrics, mixing
@@ -40,7 +40,7 @@ class VoiceActivity(Streaming):
     roles: tuple[str, ...] = ("audio", "speech")
     metrics: tuple[str, ...] = ("auroc",)
     labels: ClassVar[tuple[str, ...]] = ("speech",)
-    medium = Sounds()
+    medium = Streams()
     heard: ClassVar[str] = "audio"
     whole: ClassVar[bool] = False
 

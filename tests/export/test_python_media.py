@@ -228,3 +228,26 @@ def test_what_measures_and_what_hears_is_the_reference_s_own_file() -> None:
     for ours, theirs in ((hearing, audio), (measuring, agent)):
         assert Path(ours.__file__).resolve() == Path(theirs.__file__).resolve()
     assert not [link for link in conftest.KIT.parent.rglob("*") if link.is_symlink() and link.is_dir()]
+
+
+@pytest.mark.parametrize("changes", [{}, {"units": "words", "lower": False}, {"unseen": "skip"}])
+def test_texts_are_symbols_as_in_training(changes: dict[str, Any]) -> None:
+    from kit.errors import InputError as Refused
+    from kit.symbols import numbers
+
+    from edgesft.errors import InputError
+    from edgesft.spec.media import SpeechSpec
+    from edgesft.tasks.base import Contract
+    from edgesft.tasks.script import Script
+    from edgesft.tasks.text_to_speech import TextToSpeech
+
+    options = {**SpeechSpec().model_dump(), "symbols": ["AH0", "T", "a", "t", " ", "\u00e9"], "speakers": [], **changes}
+    said, script = TextToSpeech().preparation(Contract("text-to-speech", (), options)), Script(options)
+    for text in (" AH0  T", "a\tTa", "E\u0301t", "t!", "!", "", "a" * 1001):
+        try:
+            expected = script.tokens(text)[0].tolist()
+        except InputError:
+            with pytest.raises(Refused):
+                numbers(text, said)
+        else:
+            assert numbers(text, said) == expected

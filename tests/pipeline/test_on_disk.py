@@ -44,6 +44,7 @@ FACTORIES: dict[str, dict[str, Any]] = {
     "image-generation": {"factory": "nets:painter", "inputs": ["noisy", "time"]},
     "audio-classification": {"factory": "nets:image"},
     "object-detection": {"factory": "nets:detector"},
+    "text-to-speech": {"factory": "nets:reader"},
     "speech-enhancement": {
         "factory": "nets:enhancer",
         "inputs": ["frames"],

@@ -8,7 +8,7 @@ from edgesft.data.histories import ITEMS
 from edgesft.ship.contract import DECODINGS, PREPARATIONS
 from edgesft.ship.shape import wrong
 from edgesft.spec.generation import GenerationSpec
-from edgesft.spec.media import AudioSpec, BoxesSpec, ImageSpec
+from edgesft.spec.media import AudioSpec, BoxesSpec, ImageSpec, SpeechSpec
 from edgesft.tasks import registry
 from edgesft.tasks.base import Contract
 from edgesft.tasks.speech_enhancement import SpeechEnhancement
@@ -48,6 +48,9 @@ CONTRACTS = {
     "object-detection": Contract(
         "object-detection", ("a", "b"), {**ImageSpec().model_dump(), "boxes": BoxesSpec().model_dump()}
     ),
+    "text-to-speech": Contract(
+        "text-to-speech", (), {**SpeechSpec().model_dump(), "symbols": ["a", "b"], "speakers": ["x"]}
+    ),
     "text-generation": Contract(
         "text-generation",
         (),
@@ -78,7 +81,7 @@ def test_ways(name: str) -> None:
     assert before["kind"] in PREPARATIONS and set(before["columns"]) <= roles
     assert after["kind"] in DECODINGS
     assert after.get("classes", 0) == (0 if after["kind"] == "probability" else len(contract.labels))
-    if before["kind"] in ("image", "audio", "frames"):
+    if before["kind"] in ("image", "audio", "frames", "symbols"):
         assert not list(wrong(before, {**PREPARATIONS[before["kind"]], "kind": {before["kind"]}}, "preparation"))
     assert not list(wrong(after, {**DECODINGS[after["kind"]], "kind": {after["kind"]}}, "decoding"))
     if name.endswith("multi-task"):

@@ -9,6 +9,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from edgesft.tasks import alignment
+
 
 class Block(nn.Module):
     def __init__(self, width: int) -> None:
@@ -170,6 +172,43 @@ def coder(shape: Sequence[int] = (3, 12, 12), width: int = 16, latent: int = 16)
 def flat() -> nn.Module:
     """No generator: it gives a number a row."""
     return nn.Sequential(nn.Flatten(), nn.Linear(432, 1))
+
+
+class Reader(nn.Module):
+    """Says symbols in tones that it learns: what each sounds like on average, and a layer over the frames."""
+
+    def __init__(self, symbols: int, speakers: int, bands: int, width: int) -> None:
+        super().__init__()
+        self.symbols, self.speakers = nn.Embedding(symbols, width), nn.Embedding(speakers, width)
+        self.said, self.lasts = nn.Linear(width, width), nn.Linear(width, 1)
+        self.average, self.mel = nn.Linear(width, bands), nn.Linear(width, bands)
+        self.up, self.down = nn.Linear(width, 2 * width), nn.Linear(2 * width, width)
+
+    def forward(
+        self,
+        tokens: torch.Tensor,
+        tempo: torch.Tensor | None = None,
+        speaker: torch.Tensor | None = None,
+        mel: torch.Tensor | None = None,
+        frames: torch.Tensor | None = None,
+    ) -> dict[str, torch.Tensor]:
+        x = self.said(self.symbols(tokens) + (0 if speaker is None else self.speakers(speaker)[:, None])).relu()
+        logarithms, means = self.lasts(x)[..., 0] + 2.0, 4 * self.average(x) - 4
+        if mel is not None:
+            lasting = alignment.durations(alignment.likelihoods(means, mel), (tokens > 0).sum(1), frames)
+        else:
+            pace = 1.0 if tempo is None else tempo[:, None]
+            lasting = (logarithms.clamp(0.0, 4.0).exp() / pace).round().clamp(min=1).long() * (tokens > 0)
+        said, count = alignment.unrolled(torch.cat([x, means], 2), lasting)
+        said, average = said.split([x.shape[2], means.shape[2]], 2)
+        found = {"mel": 4 * self.mel(said + self.down(self.up(said).relu())) - 4, "frames": count}
+        if mel is None:
+            return found
+        return {**found, "log_durations": logarithms, "durations": lasting, "average": average}
+
+
+def reader(symbols: int = 6, speakers: int = 2, bands: int = 80, width: int = 32) -> nn.Module:
+    return Reader(symbols, speakers, bands, width)
 
 
 def broken() -> nn.Module:

@@ -39,6 +39,7 @@ ROWS: dict[str, Callable[[int], list[dict[str, Any]]]] = {
     "audio-multi-task": tiny.headed_sounds,
     "object-detection": tiny.boxed,
     "speech-enhancement": tiny.mixed,
+    "text-to-speech": tiny.recited,
     "text-generation": tiny.asked,
     "text-to-text": tiny.translated,
     "recommendation": tiny.visited,
@@ -51,6 +52,7 @@ MODELS = {
     "audio-multi-task": "headed_listener",
     "object-detection": "detector",
     "speech-enhancement": "enhancer",
+    "text-to-speech": "reader",
     "text-generation": "llama",
     "text-to-text": "t5",
     "recommendation": "sasrec",
@@ -93,6 +95,12 @@ def enhancer() -> Source:
     states = {"hidden": (24,), "cell": (24,)}
     spec = FactorySpec(factory="nets:enhancer", path=str(Path(__file__).parent), inputs=("frames",), states=states)
     return factory.resolve(spec, Path())
+
+
+@pytest.fixture
+def reader() -> Source:
+    """A net of ones own that says texts."""
+    return factory.resolve(FactorySpec(factory="nets:reader", path=str(Path(__file__).parent)), Path())
 
 
 @pytest.fixture

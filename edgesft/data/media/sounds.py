@@ -24,6 +24,8 @@ class Sounds(Medium):
     role = "audio"
     suffixes = frozenset((".wav", ".flac", ".ogg", ".mp3", ".aiff", ".aif", ".au", ".opus"))
     several = "sounds"
+    field = "audio"
+    """Of a recipe's data, which says how they are read."""
 
     def look(self, value: str | bytes | np.ndarray) -> dict[str, str]:
         """Its rate and channels, its length to a tenth of a second, and whether anything is heard."""
@@ -55,11 +57,11 @@ class Sounds(Medium):
     def findings(self, split: str, looked: Looked, options: Mapping[str, Any]) -> tuple[list[Problem], list[str]]:
         """What is converted, averaged, cut, and what is silent."""
         total = sum(count for (kind, _), count in looked.seen.items() if kind == RATE)
-        warnings, place = [], "data.audio" if "seconds" in options else "data.frames"
+        warnings = list[str]()
         for (kind, value), count in sorted(looked.seen.items()):
             told = f"data.{split}: {count} of {total} sounds"
             if kind == RATE and int(value) != (wanted := options["rate"]):
-                less = f"; no more is heard: {place}.rate={value} would do" if int(value) < wanted else ""
+                less = f"; no more is heard: data.{self.field}.rate={value} would do" if int(value) < wanted else ""
                 warnings.append(f"{told} have {value} samples a second and are converted to {wanted}{less}")
             elif kind == CHANNELS and value != "1":
                 warnings.append(f"{told} have {value} channels, which are averaged")
@@ -72,22 +74,39 @@ class Sounds(Medium):
         return [], warnings
 
 
-class Recordings(Sounds):
-    """Sounds of which one is to be made another: clean ones, and what they are heard in."""
+class Streams(Sounds):
+    """Sounds that come bit by bit."""
 
-    role = "clean"
-    further = ("noisy", "noise")
+    field = "frames"
+
+
+class Audible(Sounds):
+    """Sounds in which something must be heard."""
 
     def look(self, value: str | bytes | np.ndarray) -> dict[str, str]:
         """Its rate and channels, and its length to a tenth of a second.
 
         Raises:
-            OSError: Besides, where it is silent: nothing can be told of it in decibels.
+            OSError: Besides, where it is silent: it has no level, and says nothing.
         """
         found = super().look(value)
         if LEVEL in found:
             raise OSError("it is silent: nothing in it is above -80 dB")
         return found
+
+
+class Recordings(Audible):
+    """Sounds of which one is to be made another: clean ones, and what they are heard in."""
+
+    role = "clean"
+    further = ("noisy", "noise")
+    field = "frames"
+
+
+class Readings(Audible):
+    """Sounds in which somebody says a text."""
+
+    field = "speech"
 
 
 def _reason(error: Exception) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,9 +11,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from edgesft.errors import InputError
+from edgesft.measure import left
 from edgesft.measure.generation.decoder import CPU
-from edgesft.measure.generation.speaker import CONTRACT, MODEL
-from edgesft.tasks.base import Batch, Contract
+from edgesft.tasks.base import Batch
 from edgesft.tasks.image_generation import ImageGeneration
 from edgesft.tasks.making import GENERATION, Making
 
@@ -83,16 +82,11 @@ class Painter:
         """
         import onnxruntime
 
-        for name in (MODEL, CONTRACT):
-            if not (folder / name).is_file():
-                raise InputError(f"run must be a folder with {name}, got '{folder}'", "the folder that a run left")
-        self.contract = Contract.from_json(json.loads((folder / CONTRACT).read_text("utf-8")))
-        if self.contract.task != ImageGeneration.name:
-            raise InputError(f"run must be of the task {ImageGeneration.name}, got {self.contract.task}")
+        self.contract, _ = left.opened(folder, ImageGeneration)
         settings = onnxruntime.SessionOptions()
         settings.intra_op_num_threads = threads
         settings.log_severity_level = 3
-        self._session = onnxruntime.InferenceSession(str(folder / MODEL), settings, providers=[CPU])
+        self._session = onnxruntime.InferenceSession(str(folder / left.MODEL), settings, providers=[CPU])
 
     def draw(
         self,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -10,13 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from edgesft.errors import InputError
+from edgesft.measure import left
 from edgesft.measure.generation.decoder import Answer, Decoder
 from edgesft.measure.generation.sampling import Sampling
-from edgesft.tasks import registry
 from edgesft.tasks.base import Contract
 from edgesft.tasks.text_generation import TextGeneration
-
-MODEL, CONTRACT = "model.onnx", "contract.json"
 
 
 @dataclass(frozen=True)
@@ -61,15 +58,8 @@ class Speaker:
         Raises:
             InputError: It holds none, or one that generates nothing.
         """
-        for name in (MODEL, CONTRACT):
-            if not (folder / name).is_file():
-                raise InputError(f"run must be a folder with {name}, got '{folder}'", "the folder that a run left")
-        contract = Contract.from_json(json.loads((folder / CONTRACT).read_text("utf-8")))
-        task = registry.task(contract.task)
-        if not isinstance(task, TextGeneration):
-            names = " or ".join(name for name, each in registry.TASKS.items() if issubclass(each, TextGeneration))
-            raise InputError(f"run must be of the task {names}, got {contract.task}")
-        files = task.files(folder / MODEL)
+        contract, task = left.opened(folder, TextGeneration)
+        files = task.files(folder / left.MODEL)
         if missing := [file.name for file in files.values() if not file.is_file()]:
             raise InputError(f"run must be a folder with {', '.join(missing)}, got '{folder}'", "the whole folder")
         return cls(folder, contract, task, threads)
@@ -80,7 +70,7 @@ class Speaker:
 
     @cached_property
     def _decoder(self) -> Decoder:
-        return Decoder(self.task.files(self.folder / MODEL), self.contract.options, self.threads)
+        return Decoder(self.task.files(self.folder / left.MODEL), self.contract.options, self.threads)
 
     def say(
         self,

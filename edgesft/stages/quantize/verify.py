@@ -42,7 +42,8 @@ def verify(target: Path, source: Path, plan: QuantizePlan, requests: Sequence[Ba
         requests: Real requests to run, at least one.
 
     Returns:
-        JSON facts: those of the file, and the greatest absolute difference of its outputs from the source's.
+        JSON facts: those of the file, and the greatest absolute difference of its outputs from the source's; None where
+        they are of other shapes, as those of a model are that says how much it answers.
 
     Raises:
         StageError: One of them does not hold; the message has the figures.
@@ -54,7 +55,7 @@ def verify(target: Path, source: Path, plan: QuantizePlan, requests: Sequence[Ba
     _check_weights(before, after, plan)
     apart = _run_both(target, source, plan, requests)
     ratio = round(after.size_bytes / before.size_bytes, 4)
-    return {**after.to_json(), "max_abs_difference": apart, "size_ratio": ratio}
+    return {**after.to_json(), "max_abs_difference": apart if math.isfinite(apart) else None, "size_ratio": ratio}
 
 
 def _check_operators(facts: OnnxFacts, plan: QuantizePlan) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 import kit
 from kit.errors import InputError, KitError
 
-TEXTS = ("text", "words", "text-pair")
+TEXTS = ("text", "words", "text-pair", "symbols")
 
 LINES = (*TEXTS, "items")
 """Kinds whose rows are JSON lines."""
@@ -32,7 +32,9 @@ def arguments() -> argparse.ArgumentParser:
     parser.add_argument(
         "--file", action="append", default=[], help="picture, sound, npz of arrays, or rows as JSON lines"
     )
-    parser.add_argument("--output", type=Path, help="WAV file of what a model makes of a sound")
+    parser.add_argument("--output", type=Path, help="WAV file of what a model makes of a sound, or says")
+    parser.add_argument("--speaker", help="who says a text, where the model has several voices")
+    parser.add_argument("--tempo", type=float, default=1.0, help="how many times as fast as usual it is said")
     parser.add_argument("--golden", action="store_true", help="hold the golden rows against the answers here")
     parser.add_argument("--measure", action="store_true", help="print latency as JSON lines")
     parser.add_argument("--provider", action="append", default=[], help="as ONNX Runtime spells it, the best first")
@@ -55,8 +57,12 @@ def rows(preparation: Mapping[str, Any], options: argparse.Namespace) -> Iterato
         raise InputError(f"--text must be given to a bundle that reads text, got one that reads {kind}: --file")
     if options.text and (options.question is None) == (kind == "text-pair"):
         raise InputError(f"--question must come with a passage, and with it alone; this bundle reads {kind}")
+    who = {"speaker": options.speaker} if options.speaker else {}
     for text in options.text:
-        yield dict(zip(columns, (text,) if options.question is None else (options.question, text), strict=True))
+        if kind == "symbols":
+            yield {"text": text, "tempo": options.tempo, **who}
+        else:
+            yield dict(zip(columns, (text,) if options.question is None else (options.question, text), strict=True))
     for file in options.file:
         yield from _of_file(Path(file), kind, columns)
 

@@ -142,6 +142,21 @@ def _frames(contract: Mapping[str, Any], answers: Sequence[tuple[Request, Arrays
     return {"rate": details["rate"], "samples": samples[lag : lag + details["count"]]}
 
 
+def _mel(contract: Mapping[str, Any], answers: Sequence[tuple[Request, Arrays]]) -> Any:
+    """The sound that bands make; its samples are an array."""
+    from kit.audio import bands
+    from kit.vocoder import Vocoder
+
+    decoding, outputs = contract["decoding"], answers[0][1]
+    rate = decoding["rate"]
+    frame, hop = (round(decoding[name] * rate) for name in ("frame", "hop"))
+    points, high = 1 << (frame - 1).bit_length(), decoding["high"] or rate / 2
+    counted = bands(rate, points, decoding["mels"], decoding["low"], high)
+    mel = outputs[decoding["output"]][0, : int(outputs[decoding["frames"]][0])]
+    # The floor is of what is heard, of which nothing is here.
+    return {"rate": rate, "samples": Vocoder(counted, frame, hop, 1.0, decoding["iterations"]).sound(mel)}
+
+
 def _probability(contract: Mapping[str, Any], answers: Sequence[tuple[Request, Arrays]]) -> Any:
     """How likely each frame has it, and the share of frames that have."""
     decoding = contract["decoding"]
@@ -166,6 +181,7 @@ KINDS: Mapping[str, Decode] = {
     "boxes": _boxes,
     "ranking": _ranking,
     "frames": _frames,
+    "mel": _mel,
     "probability": _probability,
     "numbers": _numbers,
     "none": _none,

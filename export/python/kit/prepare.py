@@ -229,6 +229,28 @@ class _Items:
         yield Request(feeds, {"unknown": len(items) - len(known)})
 
 
+class _Symbols:
+    """Texts that are to be said, by a speaker where there are several, at a tempo."""
+
+    def __init__(self, bundle: Bundle, said: Mapping[str, Any]) -> None:
+        self._said = said
+
+    def __call__(self, row: Row) -> Iterator[Request]:
+        from kit.symbols import numbers
+
+        said, speakers = self._said, self._said["speakers"]
+        feeds = {said["tokens"]: np.asarray([numbers(_plain(value_of(row, "text")), said)], np.int64)}
+        feeds["tempo"] = np.asarray([row.get("tempo", 1.0)], np.float32)
+        if not feeds["tempo"] > 0:
+            raise InputError(f"tempo must be above 0, got {row['tempo']}")
+        if speakers:
+            name = value_of(row, "speaker")
+            if name not in speakers:
+                raise InputError(f"a speaker must be one of {', '.join(speakers)}, got {name!r}")
+            feeds["speaker"] = np.asarray([speakers.index(name)], np.int64)
+        yield Request(feeds)
+
+
 class _Arrays:
     """Arrays as they are, with or without a batch axis; of a model with states several at once, one after another."""
 
@@ -265,5 +287,6 @@ KINDS: Mapping[str, Callable[[Bundle, Mapping[str, Any]], Preparation]] = {
     "audio": _Sounds,
     "frames": _Frames,
     "items": _Items,
+    "symbols": _Symbols,
     "arrays": _Arrays,
 }

@@ -1,0 +1,41 @@
+"""`edgesft speak RUN --text … --output …`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Declares the command's arguments."""
+    parser.add_argument("run", type=Path, metavar="RUN", help="folder that a run of text-to-speech left")
+    parser.add_argument("--text", required=True, help="what to say; - reads it from standard input")
+    parser.add_argument("--output", type=Path, required=True, metavar="FILE", help="WAV file to write")
+    parser.add_argument("--speaker", metavar="NAME", help="who says it, where the model has several voices")
+    parser.add_argument(
+        "--tempo", type=float, default=1.0, metavar="T", help="how many times as fast as usual (default: 1)"
+    )
+    parser.add_argument("--threads", type=int, default=1, metavar="N", help="of the runtime (default: 1)")
+    parser.add_argument("--format", choices=("text", "json"), default="text", help="what to print")
+
+
+def main(options: argparse.Namespace) -> int:
+    """Writes the sound, and prints how long it is and how fast it was made."""
+    from edgesft.measure.synthesis import Voice
+    from edgesft.store.disk import guarded, require_writable
+
+    text = sys.stdin.read() if options.text == "-" else options.text
+    spoken = Voice.of(options.run, options.threads).say(text, options.speaker, options.tempo)
+    folder = options.output.absolute().parent
+    require_writable(folder)
+    with guarded(folder):
+        spoken.save(options.output)
+    if options.format == "json":
+        print(json.dumps({"output": str(options.output), **spoken.to_json()}, ensure_ascii=False, indent=1))
+        return 0
+    left_out = f"; {spoken.skipped} symbols left out, which no training row had" if spoken.skipped else ""
+    times = f"model {spoken.model_ns / 1e6:.1f} ms, sound of it {spoken.vocoder_ns / 1e6:.1f} ms"
+    print(f"{options.output}: {spoken.seconds:.2f} s; {times}, {spoken.real_time_factor:.3f} of its length{left_out}")
+    return 0

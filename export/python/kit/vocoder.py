@@ -1,0 +1,1 @@
+../../../edgesft/data/media/vocoder.py
