@@ -42,7 +42,9 @@ def job(recipe: Path, store: Path, on_disk: bool) -> Job:
 FACTORIES: dict[str, dict[str, Any]] = {
     "image-classification": {"factory": "nets:image"},
     "image-generation": {"factory": "nets:painter", "inputs": ["noisy", "time"]},
+    "image-multi-task": {"factory": "nets:image", "arguments": {"classes": 4}},
     "audio-classification": {"factory": "nets:image"},
+    "audio-multi-task": {"factory": "nets:image", "arguments": {"classes": 4}},
     "object-detection": {"factory": "nets:detector"},
     "text-to-speech": {"factory": "nets:reader"},
     "speech-enhancement": {
