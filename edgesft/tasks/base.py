@@ -261,7 +261,6 @@ class Task(ABC):
         """Training examples as they are before a batch is made of them: pieces, and noise as the settings have it."""
         return examples
 
-    @abstractmethod
     def augment(
         self,
         batch: Batch,
@@ -278,7 +277,11 @@ class Task(ABC):
             settings: Which noise, and how much.
             rng: Where the chance comes from.
             neighbours: Tokens that the model reads alike, shape [ids, any]; where the settings ask for them.
+
+        Returns:
+            The batch as it is, for tasks whose rows are not to be changed once they are batches.
         """
+        return batch
 
     @abstractmethod
     def loss(

@@ -165,17 +165,6 @@ class ImageGeneration(PictureTask):
         seeds = rng.integers(2**63, size=len(examples))
         return [{**example, SEED: seed} for example, seed in zip(examples, seeds, strict=True)]
 
-    def augment(
-        self,
-        batch: Batch,
-        processor: Any,
-        settings: ResolvedTraining,
-        rng: np.random.Generator,
-        neighbours: np.ndarray | None = None,
-    ) -> Batch:
-        """Nothing: what pictures are changed into is what would be made."""
-        return batch
-
     def loss(
         self,
         outputs: Any,

@@ -202,17 +202,6 @@ class Recommendation(Task):
         count = len(processor.ids)
         return [{**each, DRAWN: 1 + rng.choice(count, settings.negatives, replace=False)} for each in found]
 
-    def augment(
-        self,
-        batch: Batch,
-        processor: Any,
-        settings: ResolvedTraining,
-        rng: np.random.Generator,
-        neighbours: np.ndarray | None = None,
-    ) -> Batch:
-        """Nothing."""
-        return batch
-
     def loss(
         self,
         outputs: Any,

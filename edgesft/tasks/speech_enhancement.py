@@ -88,17 +88,6 @@ class SpeechEnhancement(Streaming):
         pieces = [mixing.piece(example, most, rng) for example in examples]
         return mixing.remixed(pieces, settings.snr, rng) if settings.snr else pieces
 
-    def augment(
-        self,
-        batch: Batch,
-        processor: Any,
-        settings: ResolvedTraining,
-        rng: np.random.Generator,
-        neighbours: np.ndarray | None = None,
-    ) -> Batch:
-        """Nothing: what is drawn is drawn before sounds are cut."""
-        return batch
-
     def loss(
         self,
         outputs: Any,

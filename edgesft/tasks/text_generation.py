@@ -187,17 +187,6 @@ class TextGeneration(TextTask):
         """None: any token may be said."""
         return None
 
-    def augment(
-        self,
-        batch: Batch,
-        processor: Any,
-        settings: ResolvedTraining,
-        rng: np.random.Generator,
-        neighbours: np.ndarray | None = None,
-    ) -> Batch:
-        """Nothing: what is to be said must follow from what was said."""
-        return batch
-
     def loss(
         self,
         outputs: Any,

@@ -22,7 +22,6 @@ from edgesft.data.hashing import identity
 from edgesft.data.media.sounds import Readings
 from edgesft.errors import InputError, Problem
 from edgesft.spec.media import SpeechSpec
-from edgesft.spec.training import ResolvedTraining
 from edgesft.tasks import cepstrum, factory, script
 from edgesft.tasks.base import Batch, Contract, Example, Graph, Row, Run, Task
 from edgesft.tasks.factory import Factory
@@ -219,17 +218,6 @@ class TextToSpeech(Task):
     def length(self, example: Example) -> int:
         """Frames."""
         return len(example.get(LABELS, example[TOKENS]))
-
-    def augment(
-        self,
-        batch: Batch,
-        processor: Any,
-        settings: ResolvedTraining,
-        rng: np.random.Generator,
-        neighbours: np.ndarray | None = None,
-    ) -> Batch:
-        """Nothing: a voice is to be learned as it is."""
-        return batch
 
     def loss(
         self,

@@ -99,17 +99,6 @@ class VoiceActivity(Streaming):
             found.append({**example, SAMPLES: part, LABELS: example[LABELS][start : start + most]})
         return found
 
-    def augment(
-        self,
-        batch: Batch,
-        processor: Any,
-        settings: ResolvedTraining,
-        rng: np.random.Generator,
-        neighbours: np.ndarray | None = None,
-    ) -> Batch:
-        """Nothing."""
-        return batch
-
     def loss(
         self,
         outputs: Any,
