@@ -54,7 +54,7 @@ def test_runner_evaluates_quickly(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     rows = [{"x": rng.standard_normal((1, 64), dtype=np.float32)} for _ in range(300)]
     with loaded(model, profile()) as agent:
-        run = runner(agent)
+        run = runner({"model": agent})
         started = time.perf_counter()
         outputs = [run(feeds)["y"] for feeds in rows]
         assert (time.perf_counter() - started) / len(rows) < 2e-3

@@ -128,7 +128,7 @@ def test_a_teacher_answers_once_where_rows_are_learnt_as_they_are(
     student, asked = task.artefact(task.model(), tmp_path / "untrained"), []
     plain = training.runner
 
-    def counting(model: torch.nn.Module) -> Any:
+    def counting(model: torch.nn.Module, *_: Any) -> Any:
         def run(feeds: Any, graph: str = "model") -> Any:
             asked.append(graph)
             return plain(model)(feeds)

@@ -29,5 +29,5 @@ def test_an_export_of_fixed_shapes_answers_every_row_as_before(
     answers = []
     for file in (artefact.model, tmp_path / "out" / "model.onnx"):
         with loaded(file, profile()) as agent:
-            answers.append(TASK.predict(runner(agent), tiny_model.rows, tiny_model.processor))
+            answers.append(TASK.predict(runner({"model": agent}), tiny_model.rows, tiny_model.processor))
     assert abs(answers[0] - answers[1]).max() < 1e-4
