@@ -395,6 +395,8 @@ def runner(agents: Mapping[str, Agent]) -> Run:
     """
 
     def run(feeds: Mapping[str, np.ndarray], graph: str = "model") -> dict[str, np.ndarray]:
+        if graph not in agents:
+            raise MeasureError(f"graph must be {' or '.join(map(repr, agents))}, got '{graph}'")
         return agents[graph].run(feeds)
 
     return run
