@@ -95,7 +95,7 @@ def outcome(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
         class Measurer:
             def __init__(self, *unused: Any) -> None: ...
 
-            def evaluation(self, onnx: Artefact, split: str) -> Evaluation:
+            def evaluation(self, onnx: Artefact, split: str, *, whole: bool = False) -> Evaluation:
                 return Evaluation({"accuracy": script[onnx.path.name][0]}, np.zeros((2, 2)))
 
             def latencies(self, models: Mapping[str, Artefact], settings: Any) -> dict[str, Measurement]:
