@@ -95,7 +95,7 @@ def of_files(medium: Medium) -> Recogniser:
     return found
 
 
-def _labelled(task: type[Task]) -> bool:
+def labelled(task: type[Task]) -> bool:
     """Whether rows are a file and a label."""
     return task.medium is not None and set(task.roles) == {task.medium.role, "label"}
 
@@ -121,7 +121,7 @@ def _arrays(rows: Sequence[Row]) -> Columns | None:
 RECOGNISERS: dict[str, Recogniser] = {
     "question-answering": _answered,
     "token-classification": _tagged,
-    **{name: of_files(task.medium) for name, task in TASKS.items() if task.medium and _labelled(task)},
+    **{name: of_files(task.medium) for name, task in TASKS.items() if task.medium and labelled(task)},
     "text-classification": _written,
     "zero-shot-classification": _written,
     "arrays": _arrays,

@@ -15,7 +15,7 @@ from edgesft.data.media.folders import CALLED, TABLES, Tree
 from edgesft.data.media.medium import FileColumn
 from edgesft.data.sources import SPLIT, find
 from edgesft.errors import InputError
-from edgesft.pipeline.draft.kinds import recognise
+from edgesft.pipeline.draft.kinds import labelled, recognise
 from edgesft.spec.hub import PREFIX
 from edgesft.tasks.registry import TASKS, task
 
@@ -137,7 +137,7 @@ def _table(rows: Iterator[Mapping[str, Any]], text: str, named: str | None, colu
 def _tree(place: Path, text: str, named: str | None) -> Found:
     """A folder or an archive of pictures or sounds."""
     for name, each in TASKS.items():
-        if each.medium is None or set(each.roles) != {each.medium.role, "label"} or named not in (None, name):
+        if each.medium is None or not labelled(each) or named not in (None, name):
             continue
         column = FileColumn(each.medium.role, each.medium)
         if Tree(place, column).empty:
