@@ -159,10 +159,18 @@ def test_two_profiles_train_once_and_get_a_verdict_each(
     run = ["run", str(home / "recipe.yaml"), "profile=[here.yaml, there.yaml]", "budget.latency_ms.p50=1000"]
     assert main([*run, "--quiet", "--output", str(home / "two")]) == 3
     assert set((home / "store" / "objects").iterdir()) == before, "nothing is made again for the other profile"
-    lines = json.loads((home / "two" / "there" / "results.json").read_text())["budget"]
-    (line,) = [line for line in lines if line["name"] == "latency_ms.p50"]
-    assert line["verdict"] == "inconclusive" and "model: the profile means Board" in line["reason"]
-    assert json.loads((home / "two" / "here" / "results.json").read_text())["verdict"] == "pass"
+    lines = {
+        name: {line["name"]: line for line in json.loads((home / "two" / name / "results.json").read_text())["budget"]}
+        for name in ("here", "there")
+    }
+    timed = {name: lines[name].pop("latency_ms.p50") for name in lines}
+    assert timed["there"]["verdict"] == "inconclusive"
+    assert "model: the profile means Board" in timed["there"]["reason"]
+    # So hurried a measurement decides nothing on a machine that others use as well.
+    assert timed["here"]["verdict"] == "pass" or timed["here"]["reason"].startswith(
+        ("latency wandered", "latency drifted")
+    )
+    assert {line["verdict"] for name in lines for line in lines[name].values()} == {"pass"}
     assert "verdict: inconclusive   profile: there" in capsys.readouterr().out
 
 
