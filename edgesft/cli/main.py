@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import argparse
+import atexit
 import gc
 import importlib
 import os
@@ -107,9 +108,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 @contextmanager
 def _collecting(command: str) -> Iterator[None]:
-    """Has Python look for garbage seldom where a command is brief."""
+    """Has Python look for garbage seldom where a command is brief, and not once more when the process ends."""
     usual = gc.get_threshold()
-    gc.set_threshold(SELDOM if command in BRIEF else usual[0], *usual[1:])
+    if command in BRIEF:
+        gc.set_threshold(SELDOM, *usual[1:])
+        atexit.register(gc.freeze)
     try:
         yield
     finally:
