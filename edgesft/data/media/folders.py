@@ -87,7 +87,7 @@ class Tree:
     @cached_property
     def _names(self) -> frozenset[str]:
         if not self._root.is_file():
-            return frozenset(_names(self._root))
+            return frozenset(_listed(self._root))
         try:
             with zipfile.ZipFile(self._root) as archive:
                 return frozenset(info.filename for info in archive.infolist() if not info.is_dir())
@@ -125,7 +125,7 @@ class Tree:
             yield {**row, **{name: self._file((folder / path).as_posix()) for name, path in paths.items()}}
 
 
-def _names(root: Path) -> Iterator[str]:
+def _listed(root: Path) -> Iterator[str]:
     """The files of a folder and of those in it, named from there; in about half the time of `Path.rglob`."""
     for place, _, names in os.walk(root):
         folder = Path(place)

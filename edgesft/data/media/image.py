@@ -11,9 +11,12 @@ from __future__ import annotations
 import io
 import sys
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
 
 PROBABILITIES_WITHIN = 1e-3
 """Scores that are not negative and sum to one within this are probabilities already; float16 rounds to about this."""
@@ -54,7 +57,7 @@ class Reader:
         self._layout, self._dtype = options["layout"], np.dtype(options["dtype"])
         self._mode = "L" if self._colour == "L" else "RGB"
 
-    def pixels(self, source: Any) -> np.ndarray:
+    def pixels(self, source: str | bytes | np.ndarray | Image) -> np.ndarray:
         """Decoded, converted, resized and cut.
 
         Args:
@@ -92,7 +95,7 @@ class Reader:
         found = self._typed(self._scaled(pixels))
         return np.ascontiguousarray(np.moveaxis(found, -1, -3) if self._layout == "NCHW" else found)
 
-    def _converted(self, source: Any) -> Any:
+    def _converted(self, source: str | bytes | np.ndarray | Image) -> Any:
         if isinstance(source, np.ndarray):
             return self._image.fromarray(source).convert(self._mode)
         if isinstance(source, self._image.Image):
