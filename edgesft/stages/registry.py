@@ -6,16 +6,17 @@ import importlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from edgesft.stages.artefact import Artefact, Form
-from edgesft.stages.context import StageContext, StageReport
+if TYPE_CHECKING:
+    from edgesft.stages.artefact import Artefact, Form
+    from edgesft.stages.context import StageContext, StageReport
 
 Role = Literal["origin", "speed", "recovery", "convert", "measure"]
 """How a stage is judged: `origin` never, `speed` by latency and size, `recovery` by accuracy, the others change no
 answer."""
 
-Runner = Callable[[Any, Artefact, Path, StageContext], StageReport]
+Runner = Callable[[Any, "Artefact", Path, "StageContext"], "StageReport"]
 """`run(spec, artefact, out, context)` reads the artefact and fills the folder `out`."""
 
 
