@@ -45,15 +45,39 @@ class HashedTable(nn.Module):
         return both.flatten(-2)[..., : self.ids]
 
 
+class Attention(nn.Module):
+    """Attention of several heads; pruning finds by `num_heads` what belongs to one."""
+
+    def __init__(self, width: int, heads: int) -> None:
+        super().__init__()
+        self.num_heads = heads
+        self.query, self.key, self.value = (nn.Linear(width, width) for _ in range(3))
+        self.joined = nn.Linear(width, width)
+
+    def forward(self, asking: torch.Tensor, states: torch.Tensor, hidden: torch.Tensor) -> torch.Tensor:
+        """What is found, [rows, asking, width].
+
+        Args:
+            asking: Shape [rows, asking, width].
+            states: Shape [rows, length, width].
+            hidden: Added to what positions are to each other, [rows, 1, asking or 1, length].
+        """
+        queries, keys, values = (
+            layer(read).unflatten(2, (self.num_heads, -1)).transpose(1, 2)
+            for layer, read in ((self.query, asking), (self.key, states), (self.value, states))
+        )
+        scores = queries @ keys.transpose(2, 3) / math.sqrt(queries.shape[-1]) + hidden
+        found: torch.Tensor = self.joined((scores.softmax(-1) @ values).transpose(1, 2).flatten(2))
+        return found
+
+
 class Block(nn.Module):
     """Attention to what came before, and two linears, each added to what it reads."""
 
     def __init__(self, width: int, heads: int, inner: int, dropout: float) -> None:
         super().__init__()
-        self.heads = heads
         self.before, self.between = nn.LayerNorm(width), nn.LayerNorm(width)
-        self.query, self.key, self.value = (nn.Linear(width, width) for _ in range(3))
-        self.joined = nn.Linear(width, width)
+        self.attention = Attention(width, heads)
         self.up, self.down = nn.Linear(width, inner), nn.Linear(inner, width)
         self.dropout = nn.Dropout(dropout)
 
@@ -66,18 +90,9 @@ class Block(nn.Module):
             last: Whether the others are asked for no more.
         """
         normed = self.before(states)
-        keys, values = self._split(self.key(normed)), self._split(self.value(normed))
-        if last:
-            states, normed = states[:, -1:], normed[:, -1:]
-        queries = self._split(self.query(normed))
-        scores = queries @ keys.transpose(2, 3) / math.sqrt(queries.shape[-1]) + hidden
-        found = (scores.softmax(-1) @ values).transpose(1, 2).flatten(2)
-        states = states + self.dropout(self.joined(found))
+        asking = normed[:, -1:] if last else normed
+        states = (states[:, -1:] if last else states) + self.dropout(self.attention(asking, normed, hidden))
         return states + self.dropout(self.down(self.dropout(functional.gelu(self.up(self.between(states))))))
-
-    def _split(self, states: torch.Tensor) -> torch.Tensor:
-        """[rows, heads, length, width of a head]."""
-        return states.unflatten(2, (self.heads, -1)).transpose(1, 2)
 
 
 class SASRec(nn.Module):

@@ -56,6 +56,7 @@ class TextGeneration(TextTask):
     heads: ClassVar[str] = "MODEL_FOR_CAUSAL_LM_MAPPING_NAMES"
     suits: ClassVar[str] = f"a decoder: {', '.join(DECODERS)}"
     known: ClassVar[tuple[str, ...]] = DECODERS
+    unpruned: ClassVar[str] = "its cache keeps the shape that the model came with"
     by_token: ClassVar[bool] = True
     stepwise: ClassVar[bool] = True
     patience: ClassVar[float] = 2.0
@@ -208,7 +209,7 @@ class TextGeneration(TextTask):
         Raises:
             InputError: Always: a cache has the shape that the model had as it came.
         """
-        raise InputError(f"stages: must not prune for {self.name}, whose cache keeps its shape", "quantize, distill")
+        raise InputError(f"stages: must not prune for {self.name}: {self.unpruned}", "quantize, distill")
 
     def distributions(self, outputs: Any, batch: Mapping[str, Any]) -> torch.Tensor:
         """Scores of the tokens that are to be said, shape [tokens, vocabulary]."""

@@ -78,6 +78,30 @@ def sounds(folder: Path) -> list[str]:
     return ["--data", str(tiny.save_sounds(folder / "words", tiny.sounded(40)))]
 
 
+def prompts(folder: Path) -> list[str]:
+    rows = [{"instruction": row["prompt"], "output": row["answer"]} for row in tiny.asked(60)]
+    return ["--data", str(tiny.write_rows(folder / "train.jsonl", rows))]
+
+
+def chats(folder: Path) -> list[str]:
+    rows = [{"messages": [{"role": "user", "content": row["prompt"]}, {"role": "assistant", "content": row["answer"]}]}
+            for row in tiny.asked(60)]  # fmt: skip
+    return ["--data", str(tiny.write_rows(folder / "train.jsonl", rows))]
+
+
+def translations(folder: Path) -> list[str]:
+    rows = [{"source": row["input"], "target": row["target"]} for row in tiny.translated(60)]
+    return ["--data", str(tiny.write_rows(folder / "train.jsonl", rows))]
+
+
+def ratings(folder: Path) -> list[str]:
+    with (folder / "ratings.csv").open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["userId", "movieId", "timestamp"])
+        writer.writerows([row["user"], row["item"], row["time"]] for row in tiny.visited(40))
+    return ["--data", str(folder / "ratings.csv")]
+
+
 def arrays(folder: Path) -> list[str]:
     rng = np.random.default_rng(0)
     label = np.arange(80) % 2
@@ -111,6 +135,14 @@ CASES = {
     "a folder of sounds": Case(sounds, "audio-classification", "nets:image", "words",
                                said={"audio": {"rate": tiny.RATE, "seconds": 0.3}}),
     "arrays": Case(arrays, "arrays", "nets:image", "train.npz"),
+    "prompts": Case(prompts, "text-generation", "llama",
+                    said={"columns": {"prompt": "instruction", "answer": "output"}}),
+    "conversations": Case(chats, "text-generation", "llama", said={"columns": {"messages": "messages"}}),
+    "translations": Case(translations, "text-to-text", "t5", said={"columns": {"input": "source"}}),
+    "translations for a decoder": Case(translations, "text-generation", "llama",
+                                       said={"columns": {"prompt": "source", "answer": "target"}}),
+    "ratings": Case(ratings, "recommendation", "edgesft.tasks.sasrec:sasrec", "ratings.csv", "last",
+                    {"validation": "last", "columns": {"user": "userId", "item": "movieId", "time": "timestamp"}}),
 }  # fmt: skip
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from edgesft.data.histories import gather
 from edgesft.errors import InputError
@@ -15,6 +16,7 @@ from edgesft.spec.model import FactorySpec
 from edgesft.spec.training import ResolvedTraining
 from edgesft.stages.export import export_onnx, file_of
 from edgesft.stages.export.checks import file_run
+from edgesft.stages.prune.discover import find_widths, trace
 from edgesft.stages.quantize import ort
 from edgesft.stages.quantize.untie import untied
 from edgesft.stages.quantize.verify import verify
@@ -22,6 +24,7 @@ from edgesft.tasks import factory, ranking
 from edgesft.tasks.base import Contract
 from edgesft.tasks.catalogue import NEVER, pieces, sampled
 from edgesft.tasks.recommendation import IGNORED, READY, Recommendation
+from edgesft.tasks.sasrec import sasrec
 from edgesft.train import checkpoint
 from edgesft.train.layers import chosen_layers, keep_layers, layer_count
 from edgesft.train.predictor import runner
@@ -279,3 +282,11 @@ def test_a_hashed_table_is_smaller(contract: Any) -> None:
         for buckets in (None, 5)
     ]
     assert sizes[0] - sizes[1] == (25 - 5 - 5) * 16
+
+
+def test_pruning_finds_heads_and_what_is_between_linears() -> None:
+    model = sasrec(12, 8, width=16, layers=2, heads=4).eval()
+    inputs = {"items": torch.randint(1, 13, (2, 8))}
+    widths = find_widths(model, trace(model, inputs, lambda scores: scores)).widths
+    kinds = [(width.kind, width.size, width.channels) for width in widths]
+    assert kinds.count(("heads", 4, 4)) == kinds.count(("ffn", 32, 1)) == 2

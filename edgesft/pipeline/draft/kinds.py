@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import PurePath
 from typing import Any
@@ -21,7 +22,16 @@ TEXT = ("text", "sentence", "review", "utterance", "query", "content", "message"
 LABEL = ("label", "labels", "class", "category", "target", "intent", "sentiment", "topic", "y")
 TOKENS = ("tokens", "words")
 TAGS = ("tags", "ner_tags", "pos_tags", "labels", "slots")
-"""What columns are called, the likeliest first."""
+SOURCE = ("input", "source", "src", "document", "article", "meaning_representation", "mr")
+TARGET = ("target", "output", "tgt", "summary", "translation", "reference", "human_reference", "ref")
+PROMPT = ("prompt", "instruction", "question", "query")
+ANSWER = ("answer", "output", "response", "completion", "reply")
+CONTEXT = ("context", "input")
+SPOKEN = ("text", "transcript", "transcription", "sentence", "words", "label")
+USER = ("user", "userid", "customerid", "visitorid", "reviewerid", "sessionid")
+ITEM = ("item", "itemid", "movieid", "productid", "articleid", "trackid", "songid", "bookid", "asin", "parentasin")
+TIME = ("time", "timestamp", "date", "datetime", "ts", "unixreviewtime")
+"""What columns are called, the likeliest first; of users and items without what joins words."""
 
 REPEATED = 0.5
 """A label is said of several rows: at most this share of the rows has one of its own."""
@@ -47,9 +57,10 @@ def recognise(rows: Sequence[Row], given: Mapping[str, str], task: str | None = 
         raise InputError(f"--column must name a column of the data. Got {wrong[0]!r} where there are {there}")
     if task is not None and set(given) >= set(TASKS[task].roles):
         return task, dict(given)
-    for name, by in RECOGNISERS.items():
+    known = RECOGNISERS if task is None else {task: NAMED[task]} if task in NAMED else {}
+    for name, by in known.items():
         # What the person named is what it is: the search is among the other columns.
-        if task in (None, name) and (found := by(_renamed(rows, given))) is not None:
+        if (found := by(_renamed(rows, given))) is not None:
             return name, {role: given.get(role, column) for role, column in found.items()}
     roles = f"the columns {', '.join(TASKS[task].roles)} of {task}" if task else "the columns of a task"
     hint = "--column text=NAME --column label=NAME" if task is None else f"--column {TASKS[task].roles[0]}=NAME"
@@ -82,15 +93,80 @@ def _tagged(rows: Sequence[Row]) -> Columns | None:
     return {"tokens": tokens, "tags": tags} if same else None
 
 
+def _conversed(rows: Sequence[Row]) -> Columns | None:
+    """Conversations, or prompts with answers that are no labels."""
+    for name, value in rows[0].items():
+        if isinstance(value, list) and value and all(isinstance(each, Mapping) for each in value):
+            return {"messages": name} if all({"role", "content"} <= set(each) for each in value) else None
+    prompt, answer = _pair(rows, PROMPT, ANSWER)
+    if prompt is None or answer is None:
+        return None
+    context = _called(CONTEXT, [name for name in _strings(rows) if name not in (prompt, answer)])
+    return {"prompt": prompt, "answer": answer, **({"context": context} if context else {})}
+
+
+def _prompted(rows: Sequence[Row]) -> Columns | None:
+    """The same where the person says that it is so: also of a text and another one."""
+    source, target = _pair(rows, SOURCE, TARGET)
+    return _conversed(rows) or ({"prompt": source, "answer": target} if source and target else None)
+
+
+def _transformed(rows: Sequence[Row]) -> Columns | None:
+    source, target = _pair(rows, SOURCE, TARGET)
+    return {"input": source, "target": target} if source and target else None
+
+
+def _pair(rows: Sequence[Row], names: Sequence[str], answers: Sequence[str]) -> tuple[str | None, str | None]:
+    """A text and one that is made of it, of which most rows have one of their own: labels are said of several."""
+    strings = _strings(rows)
+    own = [name for name in strings if _distinct(rows, name) > REPEATED * len(rows)]
+    first = _called(names, strings)
+    return first, _called(answers, [name for name in own if name != first])
+
+
+def _interacted(rows: Sequence[Row]) -> Columns | None:
+    joined = {re.sub(r"[ _-]", "", name.lower()): name for name in rows[0]}
+    found = {role: joined.get(next((name for name in names if name in joined), ""))
+             for role, names in (("user", USER), ("item", ITEM), ("time", TIME))}  # fmt: skip
+    told = {role: name for role, name in found.items() if name is not None}
+    return told if {"user", "item"} <= set(told) else None
+
+
+def _spoken(rows: Sequence[Row]) -> Columns | None:
+    """Sounds, and what is said in them."""
+    medium = TASKS["text-to-speech"].medium
+    audio = _of_files(rows, medium) if medium else None
+    text = _called(SPOKEN, [name for name in _strings(rows) if name != audio])
+    return {"audio": audio, "text": text} if audio and text else None
+
+
+def _drawn(rows: Sequence[Row]) -> Columns | None:
+    """Pictures, labelled or not."""
+    medium = TASKS["image-generation"].medium
+    image = _of_files(rows, medium) if medium else None
+    label = _label(rows, image) if image else None
+    return {"image": image, **({"label": label} if label else {})} if image else None
+
+
+def _of_files(rows: Sequence[Row], medium: Medium) -> str | None:
+    """The column that names files of a kind."""
+    return next(
+        (
+            name
+            for name, value in rows[0].items()
+            if isinstance(value, str) and all(_suffix(row.get(name)) in medium.suffixes for row in rows)
+        ),
+        None,
+    )
+
+
 def of_files(medium: Medium) -> Recogniser:
     """Recognises rows that name files of a kind, with their labels."""
 
     def found(rows: Sequence[Row]) -> Columns | None:
-        for name, value in rows[0].items():
-            files = isinstance(value, str) and all(_suffix(row.get(name)) in medium.suffixes for row in rows)
-            if files and (label := _label(rows, name)) is not None:
-                return {medium.role: name, "label": label}
-        return None
+        name = _of_files(rows, medium)
+        label = _label(rows, name) if name else None
+        return {medium.role: name, "label": label} if name and label else None
 
     return found
 
@@ -101,7 +177,7 @@ def labelled(task: type[Task]) -> bool:
 
 
 def _written(rows: Sequence[Row]) -> Columns | None:
-    strings = [name for name, value in rows[0].items() if isinstance(value, str)]
+    strings = _strings(rows)
     text = _called(TEXT, strings)
     if text is None:
         # Nothing is called so: texts are what is longest and hardly repeats.
@@ -121,12 +197,23 @@ def _arrays(rows: Sequence[Row]) -> Columns | None:
 RECOGNISERS: dict[str, Recogniser] = {
     "question-answering": _answered,
     "token-classification": _tagged,
+    "text-generation": _conversed,
+    "text-to-text": _transformed,
+    "recommendation": _interacted,
     **{name: of_files(task.medium) for name, task in TASKS.items() if task.medium and labelled(task)},
     "text-classification": _written,
     "zero-shot-classification": _written,
     "arrays": _arrays,
 }
 """Task → how its rows are known; the first that fits is taken, so that those with the least to mistake come first."""
+
+NAMED: dict[str, Recogniser] = {
+    **RECOGNISERS,
+    "text-generation": _prompted,
+    "text-to-speech": _spoken,
+    "image-generation": _drawn,
+}
+"""The same where the person named the task: rows that are usually for another one may be for it."""
 
 
 def _label(rows: Sequence[Row], other: str) -> str | None:
@@ -142,6 +229,10 @@ def _label(rows: Sequence[Row], other: str) -> str | None:
     named = _called(LABEL, able)
     few = [name for name in able if _distinct(rows, name) <= REPEATED * len(rows)]
     return named or (few[0] if len(few) == 1 else None)
+
+
+def _strings(rows: Sequence[Row]) -> list[str]:
+    return [name for name, value in rows[0].items() if isinstance(value, str)]
 
 
 def _called(names: Sequence[str], columns: Sequence[str]) -> str | None:

@@ -13,6 +13,7 @@ from edgesft.data import files
 from edgesft.errors import EdgesftError, InputError, Problem
 from edgesft.spec.model import NAME, FactorySpec, OnnxSpec
 from edgesft.tasks import brought, checkpoint, companions, source
+from edgesft.tasks.text_generation import DECODERS
 
 TOKENIZER = "tokenizer.json"
 
@@ -57,6 +58,11 @@ class Model:
     def brought(self) -> bool:
         """Whether it is an ONNX file of others."""
         return not isinstance(self.written, str) and "onnx" in self.written
+
+    @property
+    def writes(self) -> bool:
+        """Whether it goes on with what it reads, having no encoder."""
+        return self.config.get("model_type") in DECODERS
 
     @property
     def about(self) -> str:

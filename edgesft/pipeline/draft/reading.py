@@ -13,6 +13,9 @@ from edgesft.tasks.base import Task
 QUESTION = 384
 """Tokens of a window of a passage: the usual length of BERT's on SQuAD (Devlin et al. 2018)."""
 
+HISTORY = 50
+"""Interactions that are read (Kang and McAuley 2018, arXiv 1808.09781, on sparse data)."""
+
 MEASURED = 200
 """Files whose sizes are looked at."""
 
@@ -27,10 +30,12 @@ def reading(task: Task, found: Found, model: Model) -> tuple[list[str], list[str
     """
     if task.medium is not None:
         # A model of transformers says itself how it reads files.
-        return (_media(task.medium, found), []) if model.own else ([], [])
+        return (_media(task, task.medium, found), []) if model.own else ([], [])
     if found.task == "arrays":
         return [], []
-    lengths = model.tokens([task.text(row) for row in spread(found.rows)])
+    if task.by_user:
+        return [line(f"  max_length: {HISTORY}", "of what a user did, the latest that are read")], []
+    lengths = model.tokens([text for row in spread(found.rows) for text in task.texts(row)])
     if not lengths:
         return [line("  max_length: 128", "tokens; longer texts are cut")], []
     if found.task == "question-answering":
@@ -42,7 +47,7 @@ def reading(task: Task, found: Found, model: Model) -> tuple[list[str], list[str
     return [line(f"  max_length: {chosen}", note)], [f"data.max_length: {chosen} {note}"]
 
 
-def _media(medium: Medium, found: Found) -> list[str]:
+def _media(task: Task, medium: Medium, found: Found) -> list[str]:
     """What most of the files are, for a model of one's own."""
     rows = spread(found.rows, MEASURED)
     counted = sorted(look_at(medium, rows).seen.items(), key=lambda item: -item[1])
@@ -52,6 +57,8 @@ def _media(medium: Medium, found: Found) -> list[str]:
     if medium.role == "image":
         sides = [int(side) for side in values["size"][0].split("x")]
         return [line(f"  image: {{resize: {sides}}}", f"[height, width]; {len(values['size'])} sizes were seen")]
+    if "text" in task.roles:
+        return [line(f"  speech: {{rate: {values['rate'][0]}}}", "samples a second")]
     seconds = max(map(float, values["seconds"]))
     note = f"the longest of {len(rows)} sounds has {seconds:g} s"
     return [line(f"  audio: {{rate: {values['rate'][0]}, seconds: {seconds:g}}}", note)]

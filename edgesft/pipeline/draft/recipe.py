@@ -25,8 +25,9 @@ USUAL = {
     "multi-task": "sentence-transformers/all-MiniLM-L6-v2",
     "zero-shot-classification": "sentence-transformers/all-MiniLM-L6-v2",
     "image-classification": "google/mobilenet_v2_0.35_96",
+    "recommendation": "edgesft.tasks.sasrec:sasrec",
 }
-"""Task → a model of the hub to begin with, where there is one that everybody begins with."""
+"""Task → a model, of the hub or from nothing, to begin with, where there is one that everybody begins with."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +67,8 @@ def draft(wishes: Wishes, target: Path, found: Found | None = None) -> Draft:
         raise InputError(f"--model must be given for {found.task}: there is no model that everybody begins with", hint)
     inputs = [role for role in found.columns if role != "label"] if found.task == "arrays" else ["x"]
     model = models.look(name, here, inputs)
+    if found.task == "text-to-text" and wishes.task is None and model.writes:
+        found = data.look(wishes.data, here, "text-generation", wishes.columns)
     profile = load.profile(wishes.profile or usual_profile())
     writer = Writer(wishes, found, name, model, target)
     lines = [

@@ -17,10 +17,15 @@ from edgesft.data.sources import SPLIT, find
 from edgesft.errors import InputError
 from edgesft.pipeline.draft.kinds import labelled, recognise
 from edgesft.spec.hub import PREFIX
+from edgesft.spec.interactions import LAST
+from edgesft.tasks.base import Task
 from edgesft.tasks.registry import TASKS, task
 
 LOOKED, SAMPLED = 100_000, 5000
 """Rows that are read, all being counted where they lie here; and those of them that are looked at closely."""
+
+LEFT_OUT = {"validation": LAST, "test": LAST}
+"""Splits of what users did."""
 
 CARVED, FEWEST = 0.1, 500
 """Share of train that becomes the test rows where there are none, and rows from which on a share is enough of them."""
@@ -107,6 +112,16 @@ def _together(each: Mapping[str, Found]) -> Found:
 
 
 def _one(text: str, base: Path, named: str | None, columns: Mapping[str, str]) -> Found:
+    found = _looked(text, base, named, columns)
+    # What each user did last is not in another file, and no share of the rows.
+    return replace(found, splits={**LEFT_OUT, **found.splits}) if task(found.task).by_user else found
+
+
+def _looked(text: str, base: Path, named: str | None, columns: Mapping[str, str]) -> Found:
+    plain, _, part = text.partition("#")
+    if part and not text.startswith(PREFIX) and (whole := files.place(plain, base)).is_file() and not _packed(whole):
+        found = _table(find(text, base, "train").rows(), text, named, columns, whole.absolute().parent)
+        return replace(found, splits={"train": text})
     place = files.place(text, base)
     if text.startswith(PREFIX):
         found = _table(find(text, base, "train").rows(), text, named, columns)
@@ -116,17 +131,27 @@ def _one(text: str, base: Path, named: str | None, columns: Mapping[str, str]) -
     if place.is_dir() or place.suffix.lower() == ".zip":
         return _tree(place, text, named)
     if idx.is_idx(place):
-        return Found("image-classification", {"image": "image", "label": "label"}, {"train": text},
-                     list(itertools.islice(idx.rows(place), LOOKED)), None)  # fmt: skip
-    found = _table(loading.stream(place), text, named, columns)
+        kind = named if named and _of(TASKS[named], "image") else "image-classification"
+        looked = list(itertools.islice(idx.rows(place), LOOKED))
+        return Found(kind, {"image": "image", "label": "label"}, {"train": text}, looked, None)
+    found = _table(loading.stream(place), text, named, columns, place.absolute().parent)
     return replace(found, splits={**_beside(text, place), **found.splits})
 
 
-def _table(rows: Iterator[Mapping[str, Any]], text: str, named: str | None, columns: Mapping[str, str]) -> Found:
+def _table(
+    rows: Iterator[Mapping[str, Any]],
+    text: str,
+    named: str | None,
+    columns: Mapping[str, str],
+    folder: Path | None = None,
+) -> Found:
+    """Rows of a table; paths in it start from its folder."""
     first = list(itertools.islice(rows, LOOKED))
     count = len(first) + sum(1 for _ in rows) if not text.startswith(PREFIX) else None
     kind, found = recognise(spread(first), columns, named)
     by_role = [{role: row[column] for role, column in found.items() if column in row} for row in first]
+    if folder is not None and (medium := TASKS[kind].medium):
+        by_role = [dict(FileColumn(medium.role, medium).anchored(row, folder)) for row in by_role]
     there = Counter(str(row[SPLIT]) for row in first if row.get(SPLIT))
     splits = {name: f"{text}#{value}" for name, names in CALLED.items() for value in there if value in names}
     if "train" in splits:
@@ -137,7 +162,8 @@ def _table(rows: Iterator[Mapping[str, Any]], text: str, named: str | None, colu
 def _tree(place: Path, text: str, named: str | None) -> Found:
     """A folder or an archive of pictures or sounds."""
     for name, each in TASKS.items():
-        if each.medium is None or not labelled(each) or named not in (None, name):
+        own = labelled(each) if named is None else name == named and each.medium and _of(each, each.medium.role)
+        if each.medium is None or not own:
             continue
         column = FileColumn(each.medium.role, each.medium)
         if Tree(place, column).empty:
@@ -145,10 +171,19 @@ def _tree(place: Path, text: str, named: str | None) -> Found:
         inside = {split: Tree(place, column).within(split) for split in CALLED}
         splits = {split: text for split in CALLED if inside[split] or split == "train"}
         rows = list(Tree(place, column, inside["train"]).rows())
-        roles = {role: role for role in each.roles}
-        return Found(name, roles, splits, rows, len(rows))
+        return Found(name, {role: role for role in each.roles}, splits, rows, len(rows))
     kinds = " or ".join(each.medium.several for each in TASKS.values() if each.medium)
     raise InputError(f"'{place}' must hold {kinds}, a folder a class. Got none", "name a file of rows: csv, jsonl, …")
+
+
+def _of(task: type[Task], role: str) -> bool:
+    """Whether a task's rows are files, labelled or not."""
+    return role in task.roles and set(task.roles) <= {role, "label"}
+
+
+def _packed(place: Path) -> bool:
+    """Whether a file is an archive of files or of arrays, no table."""
+    return place.suffix.lower() == ".zip" or idx.is_idx(place)
 
 
 def _several(table: Path) -> bool:

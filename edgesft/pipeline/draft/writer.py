@@ -55,7 +55,7 @@ class Writer:
             return self._brought()
         if self._found.task == "arrays" and self._numbers():
             written = {**written, "loss": "mse", "metric": "r2"}
-        if (folder := self.path(".")) != ".":
+        if (folder := self.path(".")) != "." and not str(written["factory"]).startswith("edgesft."):
             written = {**written, "path": folder}
         return [line(f"model: {flow(written)}", "a function that returns an nn.Module"), f"task: {self._found.task}"]
 
@@ -84,11 +84,16 @@ class Writer:
         lines += [line(f"  {name}: {flow(place)}", notes[name]) for name, place in splits.items()]
         if "test" not in splits:
             lines.append("  # test: test.jsonl   # without it, the report and the verdict are of the validation rows")
-        if self._found.renamed:
-            lines.append(line(f"  columns: {flow(self._found.renamed)}", "what the task reads → what it is called"))
+        if columns := self._columns():
+            lines.append(line(f"  columns: {flow(columns)}", "what the task reads → what it is called"))
         read, told = reading(self._task, self._found, self._model)
         self.told += told
         return [*lines, *read]
+
+    def _columns(self) -> Mapping[str, str]:
+        """Those that are called otherwise than the task calls them; all, where its rows may be of another form."""
+        usual = set(self._task.roles) <= set(self._found.columns)
+        return self._found.renamed if usual else self._found.columns
 
     def _splits(self) -> dict[str, Any]:
         splits: dict[str, Any] = {"train": self._found.splits["train"]}
@@ -139,7 +144,7 @@ class Writer:
         lines.append("stages:")
         for stage in auto.stages():
             kind = stage.pop("stage")
-            if self._model.brought and "onnx" not in KINDS[kind].takes:
+            if (self._model.brought and "onnx" not in KINDS[kind].takes) or (kind == "prune" and self._task.unpruned):
                 continue
             lines.append(line(f"  - stage: {kind}", notes[kind]))
             lines += [f"    {name}: {flow(value)}" for name, value in stage.items() if self._means(name)]
