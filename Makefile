@@ -23,8 +23,9 @@ docs: $(READY)
 	$(RUN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[docs]'
 	NO_MKDOCS_2_WARNING=1 $(RUN)/python -m mkdocs build --strict --quiet
 
+# Two processes, a file of tests in one of them: most tests compute on one core.
 test: $(READY)
-	$(RUN)/python -m pytest
+	$(RUN)/python -m pytest -n 2 --dist loadfile
 
 test-slow: $(READY)
 	$(RUN)/python -m pytest -m slow
