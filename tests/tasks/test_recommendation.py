@@ -200,7 +200,7 @@ def test_the_metrics_are_those_of_a_plain_sort(examples: Any, processor: Any, co
     assert np.array_equal(found, TASK.predict(runner(model), examples, processor))
     gains, areas = [], []
     for example in examples:
-        scores = answered(model, items=processor.fed([example["items"]])["items"])[0].astype(float)
+        scores = answered(model, items=processor.fed([example])["items"])[0].astype(float)
         rest = [place for place in range(24) if place + 1 not in example["items"]]
         order = sorted(rest, key=lambda place: -scores[place])
         place = order.index(example["labels"][-1] - 1)
