@@ -241,14 +241,14 @@ class _Faults:
         self._place = place
         self._found: dict[str, list[Any]] = {}
 
-    def add(self, kind: str, wrong: str, got: Any, number: int) -> None:
-        self._found.setdefault(kind, [wrong, got, number, 0])[3] += 1
+    def add(self, kind: str, wrong: str, got: Any, row: int) -> None:
+        self._found.setdefault(kind, [wrong, got, row, 0])[3] += 1
 
     def raise_any(self) -> None:
         problems = []
-        for kind, (wrong, got, number, count) in self._found.items():
+        for kind, (wrong, got, row, count) in self._found.items():
             more = f", and {count - 1} more such rows" if count > 1 else ""
-            message = f"{self._place}: {wrong}, got {got!r} in row {number}{more}"
+            message = f"{self._place}: {wrong}, got {got!r} in row {row}{more}"
             problems.append(Problem(message, f"is data.columns.{kind} the right column? Else remove those rows"))
         if problems:
             raise InputError(problems)

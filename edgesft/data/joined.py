@@ -63,7 +63,11 @@ class JoinedSource(Source):
 
 def joined(place: Source, tables: Mapping[str, str], base: Path) -> Source:
     """The rows with what the files say that a recipe's `data.join` names, if it names some."""
-    return JoinedSource(place, {name: sources.find(text, base, "train") for name, text in tables.items()}) if tables else place
+    return (
+        JoinedSource(place, {name: sources.find(text, base, "train") for name, text in tables.items()})
+        if tables
+        else place
+    )
 
 
 def _by(column: str, table: Source) -> tuple[dict[str, dict[str, Any]], list[str]]:

@@ -254,7 +254,7 @@ def _places(data: DataSpec, base: Path, medium: Medium | None) -> dict[str, dict
         if (problem := place.missing(f"data.{name}.{head}" if head else f"data.{name}"))
     ]
     if problems:
-        raise InputError(problems)
+        raise InputError(list(dict.fromkeys(problems)))  # What is joined may be missed by every split.
     return places
 
 
@@ -292,7 +292,7 @@ def _read(
                 else:
                     read += _of(place, head, columns)
             except InputError as error:
-                problems += error.problems
+                problems += [each for each in error.problems if each not in problems]
         if not problems:
             media = frozenset((medium.role, *medium.further) if medium else ())
             found[name] = rows.Rows(kept, columns.keys, media=media) if data.on_disk else read

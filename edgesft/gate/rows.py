@@ -136,7 +136,10 @@ def _renamed(
 ) -> list[Row]:
     """The rows by the task's roles; a column has the name that the recipe gives it, or its role's."""
     present = set.intersection(*(set(row) for row in rows))
-    found = {role: next((name for name in (columns.get(role), role) if name in present), None) for role in (*needed, *optional)}
+    found = {
+        role: next((name for name in (columns.get(role), role) if name in present), None)
+        for role in (*needed, *optional)
+    }
     if lacking := [role for role in needed if found[role] is None]:
         wanted = ", ".join(" or ".join(map(repr, dict.fromkeys((columns.get(role, role), role)))) for role in lacking)
         got = ", ".join(map(repr, sorted(present))) or "no column that all of them have"

@@ -78,8 +78,8 @@ class Towers(nn.Module):
     ) -> None:
         super().__init__()
         self.table, self.heads = table, heads
-        # Half-lives of 1, 2, 4, … items to begin with, and of the last head none: a plain mean.
-        rates = [math.log(2) / 2**head for head in range(heads - 1)] + [0.0]
+        # Half-lives of 1/4, 1/2, 1, … items to begin with, the first as good as the last item; at last a plain mean.
+        rates = [math.log(2) * 4 / 2**head for head in range(heads - 1)] + [0.0]
         ages = torch.arange(length - 1, -1, -1.0)
         self.recency = nn.Parameter(-torch.tensor(rates)[:, None] * ages)
         self.rating = nn.Parameter(torch.zeros(width)) if rated else None
