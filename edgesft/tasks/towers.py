@@ -57,7 +57,7 @@ class Layer(nn.Module):
 
     def forward(self, states: torch.Tensor) -> torch.Tensor:
         """Of the same shape."""
-        return states + self.dropout(self.down(self.dropout(functional.gelu(self.up(self.norm(states))))))
+        return states + self.dropout(self.down(functional.gelu(self.up(self.norm(states)))))
 
 
 class Towers(nn.Module):
@@ -129,14 +129,15 @@ class Towers(nn.Module):
         count = read.shape[1]
         weights = self.recency[:, -count:].exp()[:, None]
         if not last:
-            # Row by row the same weights, so that what is `age` positions before a position has that of the age.
+            # What is `age` positions before a position has the weight of that age; what comes later has none.
             ages = torch.arange(count, device=read.device)
             ages = ages[:, None] - ages
             weights = weights[:, 0, (count - 1 - ages).clamp(max=count - 1)] * (ages >= 0)
-        weights = weights * there[:, None, None]
-        values = read.unflatten(2, (self.heads, -1)).transpose(1, 2)
-        found = weights @ values / weights.sum(-1, keepdim=True).clamp(min=1e-6)
-        return found.transpose(1, 2).flatten(2)
+        # [heads, length, rows · width of a head], for the weights are those of all rows.
+        values = (read * there[..., None]).unflatten(2, (self.heads, -1)).permute(2, 1, 0, 3)
+        found = (weights @ values.flatten(2)).unflatten(2, values.shape[2:]).permute(2, 1, 0, 3)
+        total = (there @ weights.transpose(1, 2)).permute(1, 2, 0)
+        return (found / total.clamp(min=1e-6)[..., None]).flatten(2)
 
     def baked(self) -> Towers:
         """The same with a table in the place of the items' tower."""
