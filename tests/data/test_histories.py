@@ -13,6 +13,7 @@ from edgesft.data.histories import OPTIONAL, ROLES, Histories, catalogue, gather
 from edgesft.errors import InputError
 from edgesft.spec.interactions import InteractionsSpec
 from edgesft.spec.recipe import DataSpec
+from edgesft.store.store import Store
 from tests import tiny
 
 DONE = [
@@ -207,3 +208,16 @@ def test_last_is_for_users_alone(base: Path) -> None:
 def test_what_is_taken_is_part_of_the_digest(base: Path) -> None:
     found = {digest(spec(**each), base) for each in ({}, {"validation": "last"}, {"interactions": {"threshold": 3}})}
     assert len(found) == 3
+
+
+def test_what_is_known_lies_on_the_disk_as_well(tmp_path: Path) -> None:
+    tiny.write_rows(tmp_path / "train.jsonl", tiny.toured(6))
+    tiny.write_rows(tmp_path / "places.jsonl", [{"item": f"place {place}", "floor": place % 3} for place in range(20)])
+    known = {"scale": [1, 5], "about": {"where": ["tags"], "floor": ["number"]}, "scenario": {"way": ["category"]}}
+    said = spec(validation="last", interactions=known, join={"item": "places.jsonl"})
+    memory, disk = (
+        load(said.model_copy(update={"on_disk": each}), ROLES, tmp_path, 0, Store(tmp_path), None, OPTIONAL, True)
+        for each in (False, True)
+    )
+    assert list(memory.train) == list(disk.train) and list(memory.validation) == list(disk.validation)
+    assert {*memory.train[0]["about"][0]} == {"where", "floor"}

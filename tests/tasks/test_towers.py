@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+import yaml
 
+from edgesft import api
 from edgesft.data.histories import gather
 from edgesft.errors import InputError
 from edgesft.progress import Progress
@@ -21,7 +24,7 @@ from edgesft.tasks import factory
 from edgesft.tasks.recommendation import READY, TWO_TOWERS, Recommendation
 from edgesft.train import checkpoint
 from edgesft.train.engine import fit, runner
-from tests import tiny
+from tests import chain, tiny
 
 TASK = Recommendation()
 SAID: dict[str, Any] = {
@@ -140,6 +143,43 @@ def test_it_learns_which_way_and_exports(processor: Any, contract: Any, tmp_path
     (request,) = TASK.requests(held[:1], processor)
     assert list(request) == ["items", "ratings", "scenario"]
     assert file_run({"model": file})(request)["chosen"].shape == (1, 10)
+
+
+def test_the_whole_chain(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EDGESFT_STORE", str(tmp_path / "store"))
+    zones = [{"item": f"place {place}", "zone": place // 6} for place in range(24)]
+    tiny.write_rows(tmp_path / "zones.jsonl", zones)
+    said = {**SAID, "about": {"zone": ["category"]}}
+    stages = (
+        {**chain.STAGES[0], "epochs": 3, "negatives": 12},
+        {"stage": "distill", "layers": 1, "epochs": 1, "keep": "always"},
+        chain.STAGES[-1],
+    )
+    recipe = chain.write(
+        tmp_path,
+        Path(),
+        rows=tiny.toured(120),
+        stages=stages,
+        task="recommendation",
+        model={"factory": TWO_TOWERS, "arguments": {"width": 32, "layers": 2}},
+        data={
+            "train": "train.jsonl",
+            "validation": "last",
+            "test": "last",
+            "join": {"item": "zones.jsonl"},
+            "max_length": 6,
+            "interactions": said,
+        },
+        budget={"size_ratio": 0.95},
+    )
+    result = api.run(recipe, output=tmp_path / "run", progress=Progress(quiet=True))
+    assert result.verdict == "pass"
+    found = json.loads((tmp_path / "run" / "results.json").read_text("utf-8"))["stages"]
+    assert [each["stage"] for each in found] == ["finetune", "distill", "quantize"]
+    levels = found[-1]["levels"]
+    assert {*levels} == {"ndcg10", "hr10", "auroc"} and levels["auroc"]["lower"] < levels["auroc"]["value"]
+    carried_out = yaml.safe_load((tmp_path / "run" / "recipe.yaml").read_text("utf-8"))
+    assert carried_out["data"]["join"] == {"item": str(tmp_path / "zones.jsonl")}
 
 
 def test_models_that_cannot_read_it(contract: Any) -> None:
