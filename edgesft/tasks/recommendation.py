@@ -241,12 +241,15 @@ class Recommendation(Task):
         """
         from torch.nn import functional
 
-        return functional.cross_entropy(
+        total = functional.cross_entropy(
             self.logits(outputs).float().flatten(0, -2),
             labels.flatten(),
             ignore_index=IGNORED,
             label_smoothing=label_smoothing,
+            reduction="sum",
         )
+        # Of a batch nothing may have been liked.
+        return total / (labels != IGNORED).sum().clamp(min=1)
 
     def logits(self, outputs: Any) -> torch.Tensor:
         """Scores of candidates, or of all items after the last one."""

@@ -136,7 +136,7 @@ class Towers(nn.Module):
         # [heads, length, rows · width of a head], for the weights are those of all rows.
         values = (read * there[..., None]).unflatten(2, (self.heads, -1)).permute(2, 1, 0, 3)
         found = (weights @ values.flatten(2)).unflatten(2, values.shape[2:]).permute(2, 1, 0, 3)
-        total = (there @ weights.transpose(1, 2)).permute(1, 2, 0)
+        total = (weights @ there.T).permute(2, 1, 0)
         return (found / total.clamp(min=1e-6)[..., None]).flatten(2)
 
     def baked(self) -> Towers:

@@ -100,6 +100,14 @@ def test_a_batch_has_them_behind_zeros(processor: Any, contract: Any) -> None:
     assert not batch["ratings"][blank].any() and not batch["scenario"][blank].any()
 
 
+def test_of_what_nobody_liked_nothing_is_learned(model: Any, processor: Any, contract: Any) -> None:
+    rows = [{**row, "liked": [False] * len(row["items"])} for row in ROWS[:3]]
+    batch = TASK.collate(TASK.encode(rows, processor, contract), processor)
+    labels = torch.as_tensor(batch.pop("labels"))
+    outputs = model(**{name: torch.as_tensor(values) for name, values in batch.items()})
+    assert float(TASK.loss(outputs, labels)) == 0
+
+
 def test_the_moment_and_the_ratings_change_the_answer(model: Any) -> None:
     items, slots = np.array([[0, 0, 0, 3, 9, 1]]), np.zeros((1, SLOTS), np.float32)
     ratings = np.zeros((1, 6), np.float32)
