@@ -5,9 +5,12 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
+from collections.abc import Set
 from pathlib import Path
 
 import pytest
+
+from edgesft.tasks.registry import PLACES
 
 PACKAGE = Path(__file__).parent.parent / "edgesft"
 
@@ -72,9 +75,13 @@ def test_no_assert_for_input() -> None:
 HEAVY = {"torch", "transformers", "onnxruntime", "onnx", "pandas", "matplotlib", "scipy", "sklearn", "PIL", "numpy.ma"}
 
 
-def loaded(code: str) -> set[str]:
-    """Heavy modules that are loaded after running some code in a fresh interpreter."""
-    probe = f"import sys\n{code}\nprint(*({HEAVY} & set(sys.modules)))"
+OTHER_TASKS = {f"edgesft.tasks.{file}" for file, _ in PLACES.values()} - {"edgesft.tasks.text_classification"}
+"""Those that a recipe for the classification of texts does not name."""
+
+
+def loaded(code: str, modules: Set[str] = HEAVY) -> set[str]:
+    """Which of some modules are loaded after running some code in a fresh interpreter; by default of the heavy ones."""
+    probe = f"import sys\n{code}\nprint(*({modules} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=True)
     return set(done.stdout.splitlines()[-1].split())
 
@@ -113,3 +120,9 @@ with contextlib.redirect_stdout(io.StringIO()):
 )
 def test_commands_that_only_look_are_light(command: str, bert: Path) -> None:
     assert loaded(RECIPE.replace("COMMANDS", command).replace("BERT", repr(str(bert)))) == set()
+
+
+@pytest.mark.parametrize("command", ["validate", "plan"])
+def test_a_recipe_has_its_own_task_imported_alone(command: str, bert: Path) -> None:
+    code = RECIPE.replace("COMMANDS", f'main(["{command}", recipe])').replace("BERT", repr(str(bert)))
+    assert loaded(code, OTHER_TASKS) == set()

@@ -21,6 +21,9 @@ one-point drops that budgets are made of."""
 SHOWN = 5
 """Names or row numbers listed in a message before it says how many more there are."""
 
+_LONG = (np.ndarray, File, bytes)
+"""What as a text would lack most of it, or say only where it lies."""
+
 _WHOLE = re.compile(r"-?\d+")
 
 
@@ -209,12 +212,12 @@ def problems(splits: Splits, roles: Sequence[str], allow_overlap: bool = False) 
 
 
 def _contents(rows: Sequence[Row]) -> np.ndarray:
+    return hashes("\n".join([f"{role} {_content(row[role])}" for role in sorted(row)]) for row in rows)
+
+
+def _content(value: Any) -> str:
     # A label is the same as a number and as a text, as files of two formats may have it.
-    return hashes(repr([(role, identity(_plain(row[role]))) for role in sorted(row)]) for row in rows)
-
-
-def _plain(value: Any) -> Any:
-    return value if isinstance(value, np.ndarray | File | bytes) else str(value)
+    return identity(value) if isinstance(value, _LONG) else repr(str(value))
 
 
 def texts(split: str, rows: Sequence[Row], role: str) -> list[Problem]:

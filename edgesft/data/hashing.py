@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from array import array
 from collections.abc import Iterable
 from typing import Any
 
@@ -24,8 +23,7 @@ def identity(value: Any) -> str:
 
 def hashes(texts: Iterable[str]) -> np.ndarray:
     """Of each text a number, uint64, the same in every process."""
-    found = array("Q")
+    found = bytearray()
     for text in texts:
-        content = hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=BYTES)
-        found.append(int.from_bytes(content.digest(), "little"))
-    return np.frombuffer(found, np.uint64) if found else np.empty(0, np.uint64)
+        found += hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=BYTES).digest()
+    return np.frombuffer(found, "<u8").astype(np.uint64, copy=False) if found else np.empty(0, np.uint64)

@@ -6,6 +6,7 @@ import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -131,7 +132,7 @@ class TreeSource(Source):
         """The full path, with what is meant in it."""
         return str(self.root.absolute()) + (f"#{self.inside}" if self.inside else "")
 
-    @property
+    @cached_property
     def _tree(self) -> Tree:
         return Tree(self.root.absolute(), self.column, self.inside)
 

@@ -26,8 +26,7 @@ from edgesft.spec.load import is_file
 from edgesft.spec.model import FactorySpec, ModelSpec, OnnxSpec
 from edgesft.spec.profile import MeasureSpec, ProfileSpec
 from edgesft.spec.recipe import RecipeSpec
-from edgesft.stages.artefact import VOCABULARY, Artefact
-from edgesft.stages.export import TOKENIZER
+from edgesft.stages.artefact import TOKENIZER, VOCABULARY, Artefact
 from edgesft.store.keys import key, versions
 from edgesft.store.store import Store
 from edgesft.tasks import chunked, factory, registry, source

@@ -17,6 +17,9 @@ Form = Literal["torch", "torch-qat", "onnx"]
 
 CONTRACT = "contract.json"
 
+TOKENIZER = "tokenizer.json"
+"""Holds a fast tokenizer's vocabulary and rules; where it is, the older formats beside it say the same again."""
+
 RANGES = "ranges.json"
 """Beside a torch model: layer → least and greatest value that it learned to read."""
 

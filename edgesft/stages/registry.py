@@ -6,16 +6,17 @@ import importlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from edgesft.stages.artefact import Artefact, Form
-from edgesft.stages.context import StageContext, StageReport
+if TYPE_CHECKING:
+    from edgesft.stages.artefact import Artefact, Form
+    from edgesft.stages.context import StageContext, StageReport
 
 Role = Literal["origin", "speed", "recovery", "convert", "measure"]
 """How a stage is judged: `origin` never, `speed` by latency and size, `recovery` by accuracy, the others change no
 answer."""
 
-Runner = Callable[[Any, Artefact, Path, StageContext], StageReport]
+Runner = Callable[[Any, "Artefact", Path, "StageContext"], "StageReport"]
 """`run(spec, artefact, out, context)` reads the artefact and fills the folder `out`."""
 
 
@@ -50,7 +51,7 @@ KINDS: dict[str, StageKind] = {
     "distill": StageKind(("torch",), "torch", "recovery", "edgesft.stages.distill", version=6),
     "optimize": StageKind(("onnx",), "onnx", "speed", "edgesft.stages.optimize", version=2),
     "quantize": StageKind(
-        ("onnx",), "onnx", "speed", "edgesft.stages.quantize", ("precisions", "providers"), version=6
+        ("onnx",), "onnx", "speed", "edgesft.stages.quantize", ("precisions", "providers"), version=7
     ),
     "export": StageKind(("torch",), "onnx", "convert", "edgesft.stages.export", ("opset", "static_shapes"), version=3),
     # Made by the pipeline itself, which alone sees every row.

@@ -259,10 +259,10 @@ def heads(mapping: str) -> Mapping[str, Any]:
     spec = importlib.util.find_spec("transformers")
     folders = list(spec.submodule_search_locations or ()) if spec else []
     for path in (Path(folder) / "models" / "auto" / "modeling_auto.py" for folder in folders):
-        for node in ast.parse(path.read_text("utf-8")).body if path.is_file() else ():
-            match node:
-                case ast.Assign(targets=[ast.Name(id=name)], value=ast.Call(args=[pairs])) if name == mapping:
-                    return dict(ast.literal_eval(pairs))
+        text = path.read_text("utf-8") if path.is_file() else ""
+        # A syntax tree of all that is there, 120 kB, would take 14 to 30 ms.
+        if written := re.search(rf"^{mapping} = OrderedDict\((.*?)^\)", text, re.MULTILINE | re.DOTALL):
+            return dict(ast.literal_eval(written[1].strip()))
     from transformers.models.auto import modeling_auto
 
     found: Mapping[str, Any] = getattr(modeling_auto, mapping)

@@ -10,7 +10,7 @@ import numpy as np
 
 from edgesft.data import checks
 from edgesft.errors import InputError, Problem
-from edgesft.tasks import calibration, evaluation, metrics
+from edgesft.tasks import calibration, metrics
 from edgesft.tasks.base import Contract, Example, Row, Task
 from edgesft.tasks.brought import CLASSES
 
@@ -85,6 +85,8 @@ class Classes(Task, ABC):
 
     def evaluate(self, predictions: np.ndarray, references: np.ndarray, contract: Contract) -> dict[str, Any]:
         """Averages, figures of each class, confusion, calibration, ROC: `evaluation.classification`."""
+        from edgesft.tasks import evaluation
+
         heat = contract.options.get(calibration.TEMPERATURE)
         return evaluation.classification(predictions, references, contract.labels, heat)
 

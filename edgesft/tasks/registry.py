@@ -3,51 +3,56 @@
 from __future__ import annotations
 
 import difflib
+import importlib
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from edgesft.errors import InputError
 from edgesft.spec.recipe import RecipeSpec
-from edgesft.tasks.arrays import Arrays
-from edgesft.tasks.audio_classification import AudioClassification
 from edgesft.tasks.base import Task
-from edgesft.tasks.image_classification import ImageClassification
-from edgesft.tasks.image_generation import ImageGeneration
-from edgesft.tasks.multi_task import AudioMultiTask, ImageMultiTask, MultiTask
-from edgesft.tasks.object_detection import ObjectDetection
-from edgesft.tasks.question_answering import QuestionAnswering
-from edgesft.tasks.recommendation import Recommendation
-from edgesft.tasks.speech_enhancement import SpeechEnhancement
-from edgesft.tasks.text_classification import TextClassification
-from edgesft.tasks.text_generation import TextGeneration
-from edgesft.tasks.text_to_speech import TextToSpeech
-from edgesft.tasks.text_to_text import TextToText
-from edgesft.tasks.token_classification import TokenClassification
-from edgesft.tasks.voice_activity import VoiceActivity
-from edgesft.tasks.zero_shot import ZeroShot
 
-TASKS: dict[str, type[Task]] = {
-    each.name: each
-    for each in (
-        TextClassification,
-        TokenClassification,
-        QuestionAnswering,
-        MultiTask,
-        ZeroShot,
-        TextGeneration,
-        TextToText,
-        ImageClassification,
-        ImageMultiTask,
-        ImageGeneration,
-        ObjectDetection,
-        AudioClassification,
-        AudioMultiTask,
-        SpeechEnhancement,
-        TextToSpeech,
-        VoiceActivity,
-        Recommendation,
-        Arrays,
-    )
+PLACES = {
+    "text-classification": ("text_classification", "TextClassification"),
+    "token-classification": ("token_classification", "TokenClassification"),
+    "question-answering": ("question_answering", "QuestionAnswering"),
+    "multi-task": ("multi_task", "MultiTask"),
+    "zero-shot-classification": ("zero_shot", "ZeroShot"),
+    "text-generation": ("text_generation", "TextGeneration"),
+    "text-to-text": ("text_to_text", "TextToText"),
+    "image-classification": ("image_classification", "ImageClassification"),
+    "image-multi-task": ("multi_task", "ImageMultiTask"),
+    "image-generation": ("image_generation", "ImageGeneration"),
+    "object-detection": ("object_detection", "ObjectDetection"),
+    "audio-classification": ("audio_classification", "AudioClassification"),
+    "audio-multi-task": ("multi_task", "AudioMultiTask"),
+    "speech-enhancement": ("speech_enhancement", "SpeechEnhancement"),
+    "text-to-speech": ("text_to_speech", "TextToSpeech"),
+    "voice-activity": ("voice_activity", "VoiceActivity"),
+    "recommendation": ("recommendation", "Recommendation"),
+    "arrays": ("arrays", "Arrays"),
 }
+"""Name → the file beside this one, and the class in it."""
+
+
+class _Tasks(Mapping[str, type[Task]]):
+    """Name → task. Its file is imported when it is asked for: a recipe has one of all of them."""
+
+    def __getitem__(self, name: str) -> type[Task]:
+        file, kind = PLACES[name]
+        found: type[Task] = getattr(importlib.import_module(f"edgesft.tasks.{file}"), kind)
+        return found
+
+    def __contains__(self, name: object) -> bool:
+        return name in PLACES
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(PLACES)
+
+    def __len__(self) -> int:
+        return len(PLACES)
+
+
+TASKS: Mapping[str, type[Task]] = _Tasks()
 
 
 def of(recipe: RecipeSpec, base: Path) -> Task:

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 import torch
 from torch import nn
+from transformers.pytorch_utils import Conv1D
 
 from edgesft.errors import InputError, UnavailableError
 from edgesft.spec.training import ResolvedTraining
@@ -44,7 +45,8 @@ def adapted(model: nn.Module, settings: ResolvedTraining, seed: int) -> Iterator
 
 
 def _linears(model: nn.Module) -> list[str]:
-    return [name for name, module in model.named_modules() if isinstance(module, nn.Linear)]
+    """Names of the linear layers; those of GPT-2 are of a class of their own, whose weights stand the other way."""
+    return [name for name, module in model.named_modules() if isinstance(module, nn.Linear | Conv1D)]
 
 
 def _inject(model: nn.Module, targets: list[str], settings: ResolvedTraining, seed: int) -> None:
@@ -56,7 +58,10 @@ def _inject(model: nn.Module, targets: list[str], settings: ResolvedTraining, se
     except ImportError as error:
         raise UnavailableError("unfreeze: lora needs PEFT", "pip install 'edgesft[lora]'") from error
     torch.manual_seed(seed)
-    options = LoraConfig(r=settings.lora_rank, lora_alpha=settings.lora_alpha, target_modules=targets)
+    turned = isinstance(model.get_submodule(targets[0]), Conv1D)
+    options = LoraConfig(
+        r=settings.lora_rank, lora_alpha=settings.lora_alpha, target_modules=targets, fan_in_fan_out=turned
+    )
     inject_adapter_in_model(options, model)
 
 

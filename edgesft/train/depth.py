@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from itertools import accumulate
 from typing import Literal
 
 import torch
@@ -16,31 +17,49 @@ Unfreeze = Literal["all", "head", "gradual", "lora"]
 SETTLED = 0.5
 """Share of the steps after which gradual unfreezing has thawed everything: the other half trains the whole model."""
 
+SECOND = 0.4
+"""A list with less than this share of the largest one's parameters is no stack of layers of its own: an encoder's
+layers have two thirds to three quarters of what a decoder's have, which also look at the encoder."""
+
 
 def depths(model: nn.Module) -> dict[str, int]:
     """Name of each parameter → its depth: 0 before the layers, 1 for the first of them, then on; the highest behind.
 
-    The layers are the `nn.ModuleList` with the most parameters, the outermost of several. What comes before it in the
-    order of the parameters are the embeddings, what comes after it pooler and head.
+    The layers are the `nn.ModuleList` with the most parameters, the outermost of several. Where an encoder and a
+    decoder have one each, those of the decoder lie behind those of the encoder, and what is between them is as deep as
+    the encoder's last. What comes before them in the order of the parameters are the embeddings, what comes after them
+    pooler and head.
 
     Raises:
         InputError: The model has no such list.
     """
-    lists = [(name, module) for name, module in model.named_modules() if isinstance(module, nn.ModuleList)]
-    if not lists:
+    stacks = _stacks(model)
+    if not stacks:
         raise InputError(
             f"layer_decay and unfreeze: must have a model with a list of layers, got {type(model).__name__}",
             "leave them out",
         )
-    place, layers = max(lists, key=lambda each: (sum(map(torch.numel, each[1].parameters())), -len(each[0])))
-    found, behind = dict[str, int](), False
+    first = dict(zip(stacks, accumulate(map(len, stacks.values()), initial=1), strict=False))
+    highest = 1 + sum(map(len, stacks.values()))
+    found, reached, behind = dict[str, int](), 0, set[str]()
     for name, _ in model.named_parameters():
-        if name.startswith(f"{place}."):
-            behind = True
-            found[name] = 1 + int(name.removeprefix(f"{place}.").partition(".")[0])
-        else:
-            found[name] = len(layers) + 1 if behind else 0
+        place = next((place for place in stacks if name.startswith(f"{place}.")), None)
+        if place is not None:
+            reached = first[place] + int(name.removeprefix(f"{place}.").partition(".")[0])
+            behind.add(place)
+        elif len(behind) == len(stacks):
+            reached = highest
+        found[name] = reached
     return found
+
+
+def _stacks(model: nn.Module) -> dict[str, nn.ModuleList]:
+    """Place of each list of layers → the list, in the order of the parameters."""
+    lists = {name: module for name, module in model.named_modules() if isinstance(module, nn.ModuleList)}
+    sizes = {name: sum(map(torch.numel, module.parameters())) for name, module in lists.items()}
+    outer = [name for name in lists if not any(name.startswith(f"{other}.") for other in lists)]
+    largest = max(sizes.values(), default=0)
+    return {name: lists[name] for name in outer if largest and sizes[name] >= SECOND * largest}
 
 
 def rates(model: nn.Module, decay: float) -> dict[str, float]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import subprocess
 import sys
@@ -141,6 +142,13 @@ def test_json_sarif_and_github(tmp_path: Path, capsys: pytest.CaptureFixture[str
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == "::error file=budget.yaml,line=2,title=edgesft::'latency_s' is not a key here. Try: 'latency_ms'"
     assert lines[-1].startswith("::error file=none.yaml,title=edgesft::the file 'none.yaml' must exist")
+
+
+def test_garbage_is_looked_for_afterwards_as_it_was_before(tmp_path: Path) -> None:
+    usual = gc.get_threshold()
+    assert main(["validate", write(tmp_path, "budget.yaml", BUDGET)]) == 0
+    assert main(["validate", str(tmp_path / "none.yaml")]) == 2
+    assert gc.get_threshold() == usual
 
 
 def test_nothing_heavy_is_imported(tmp_path: Path, bert: Path) -> None:

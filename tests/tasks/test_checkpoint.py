@@ -10,6 +10,7 @@ import pytest
 
 from edgesft.errors import Problem
 from edgesft.tasks import checkpoint
+from edgesft.tasks.registry import TASKS
 from edgesft.tasks.text_classification import TextClassification
 
 
@@ -164,8 +165,8 @@ def test_remote_code() -> None:
     assert checkpoint.remote_code_problem({}, trusted=False) is checkpoint.remote_code_problem({}, trusted=True) is None
 
 
-def test_heads_are_those_of_transformers() -> None:
+@pytest.mark.parametrize("name", sorted({kind.heads for kind in TASKS.values() if hasattr(kind, "heads")}))
+def test_heads_are_those_of_transformers(name: str) -> None:
     from transformers.models.auto import modeling_auto
 
-    name = "MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING_NAMES"
     assert checkpoint.heads(name) == dict(getattr(modeling_auto, name))

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import torch
 from torch import nn
+from transformers import AutoModelForSeq2SeqLM
 
 from edgesft.errors import InputError, StageError
 from edgesft.train.depth import depths, lowest, rates
@@ -39,6 +40,21 @@ def test_depths_go_from_the_embeddings_to_the_head(task: Mood) -> None:
     assert found["bert.pooler.dense.weight"] == found["classifier.weight"] == 3
     with pytest.raises(InputError, match="must have a model with a list of layers, got Linear"):
         depths(nn.Linear(1, 1))
+
+
+def test_a_decoder_lies_behind_its_encoder(t5: Path) -> None:
+    found = depths(AutoModelForSeq2SeqLM.from_pretrained(t5))
+    last = max(found.values())
+    assert found["shared.weight"] == 0
+    assert found["encoder.block.0.layer.0.SelfAttention.q.weight"] == 1
+    encoder = max(depth for name, depth in found.items() if name.startswith("encoder.block."))
+    assert found["encoder.final_layer_norm.weight"] == encoder
+    assert found["decoder.block.0.layer.0.SelfAttention.q.weight"] == encoder + 1
+    assert (
+        found["decoder.final_layer_norm.weight"]
+        == last
+        == 1 + max(depth for name, depth in found.items() if name.startswith("decoder.block."))
+    )
 
 
 def test_rates_fall_towards_the_embeddings(task: Mood) -> None:

@@ -11,9 +11,12 @@ from __future__ import annotations
 import io
 import sys
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
 
 PROBABILITIES_WITHIN = 1e-3
 """Scores that are not negative and sum to one within this are probabilities already; float16 rounds to about this."""
@@ -52,12 +55,14 @@ class Reader:
         self._resize, self._crop, self._colour = options["resize"], options["crop"], options["colour"]
         self._scale, self._mean, self._std = options["scale"], _numbers(options["mean"]), _numbers(options["std"])
         self._layout, self._dtype = options["layout"], np.dtype(options["dtype"])
+        self._mode = "L" if self._colour == "L" else "RGB"
 
-    def pixels(self, source: str | bytes | np.ndarray) -> np.ndarray:
+    def pixels(self, source: str | bytes | np.ndarray | Image) -> np.ndarray:
         """Decoded, converted, resized and cut.
 
         Args:
-            source: A path; what a file holds; or pixels, uint8 of shape [height, width] or [height, width, channels].
+            source: A path; what a file holds; one that Pillow has opened; or pixels, uint8 of shape [height, width] or
+                [height, width, channels].
 
         Returns:
             uint8 of shape [height, width, channels].
@@ -90,16 +95,20 @@ class Reader:
         found = self._typed(self._scaled(pixels))
         return np.ascontiguousarray(np.moveaxis(found, -1, -3) if self._layout == "NCHW" else found)
 
-    def _converted(self, source: str | bytes | np.ndarray) -> Any:
-        mode = "L" if self._colour == "L" else "RGB"
+    def _converted(self, source: str | bytes | np.ndarray | Image) -> Any:
         if isinstance(source, np.ndarray):
-            return self._image.fromarray(source).convert(mode)
+            return self._image.fromarray(source).convert(self._mode)
+        if isinstance(source, self._image.Image):
+            return self._turned(source)
         with self._image.open(io.BytesIO(source) if isinstance(source, bytes) else source) as image:
-            self._turn(image, in_place=True)
-            if image.mode.startswith("I;16"):
-                # Pillow would take every value above 255 for white.
-                return self._image.fromarray((np.asarray(image) >> 8).astype(np.uint8)).convert(mode)
-            return image.convert(mode)
+            return self._turned(image)
+
+    def _turned(self, image: Any) -> Any:
+        self._turn(image, in_place=True)
+        if image.mode.startswith("I;16"):
+            # Pillow would take every value above 255 for white.
+            return self._image.fromarray((np.asarray(image) >> 8).astype(np.uint8)).convert(self._mode)
+        return image.convert(self._mode)
 
     def _scaled(self, pixels: np.ndarray) -> np.ndarray:
         if self._scale is not None:

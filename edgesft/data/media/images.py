@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -12,6 +12,9 @@ from edgesft.data.media.image import Reader
 from edgesft.data.media.medium import Looked, Medium, facts
 from edgesft.errors import Problem, UnavailableError
 from edgesft.spec.media import ImageSpec
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
 
 SIZE, MODE = "size", "mode"
 
@@ -45,8 +48,9 @@ class Images(Medium):
                 f"must be whole numbers from 0 to 255 with two or three axes, got {value.dtype} {value.shape}"
             )
         try:
-            mode = _mode(value)
-            height, width, _ = reader.pixels(value).shape
+            with _opened(value) as image:
+                mode = str(image.mode)
+                height, width, _ = reader.pixels(image).shape
         except Exception as error:  # Pillow's plugins raise whatever a damaged file leads them to.
             told = str(error).split("'")[0].strip() if isinstance(error, FileNotFoundError) else str(error)
             raise OSError(told or type(error).__name__) from error
@@ -91,13 +95,13 @@ def reader_of(options: Mapping[str, Any]) -> Reader:
         raise UnavailableError("pictures: reading them needs pillow", "pip install 'edgesft[image]'") from error
 
 
-def _mode(value: str | bytes | np.ndarray) -> str:
+def _opened(value: str | bytes | np.ndarray) -> Image:
+    """As Pillow has it, of a file only its header read yet."""
     from PIL import Image
 
     if isinstance(value, np.ndarray):
-        return str(Image.fromarray(value).mode)
-    with Image.open(io.BytesIO(value) if isinstance(value, bytes) else value) as image:
-        return str(image.mode)
+        return Image.fromarray(value)
+    return Image.open(io.BytesIO(value) if isinstance(value, bytes) else value)
 
 
 def _sized(options: Mapping[str, Any]) -> bool:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from edgesft.errors import StageError
 from edgesft.measure.model.facts import read_facts
 from edgesft.spec.stages import ExportSpec
-from edgesft.stages.artefact import CONTRACT, Artefact
+from edgesft.stages.artefact import CONTRACT, TOKENIZER, Artefact
 from edgesft.stages.context import StageContext, StageReport
 from edgesft.stages.export.checks import PARITY_ROWS, check_file, parity, spread
 from edgesft.stages.export.graph import convert, save
@@ -22,9 +22,6 @@ if TYPE_CHECKING:
 
 SAMPLE_ROWS = 2
 """Rows that the sample inputs are made of: torch.export would take an axis of 1 for fixed."""
-
-TOKENIZER = "tokenizer.json"
-"""Holds a fast tokenizer's vocabulary and rules; where it is, the older formats beside it say the same again."""
 
 DEVICE_FILES = (TOKENIZER, "tokenizer_config.json", "preprocessor_config.json", "processor_config.json")
 """What a device reads where there is a fast tokenizer."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -13,6 +14,7 @@ from edgesft.stages.export.graph import modules_of
 from edgesft.stages.quantize.plan import Bits, QuantizePlan, make_plan, matched
 from edgesft.stages.quantize.reader import reader
 from edgesft.stages.quantize.tables import BLOCK, pack_tables
+from edgesft.stages.quantize.tie import tie
 from edgesft.stages.quantize.whole import WHOLE, quantize_whole
 from edgesft.stages.quiet import quiet
 from edgesft.stages.writing import write_model
@@ -45,7 +47,8 @@ def dynamic(
     """int8 weights; activations are quantized as they come (DynamicQuantizeLinear, MatMulInteger).
 
     Embedding tables become 8-bit too, with one scale a table, so that the file shrinks to about a quarter; or 4-bit,
-    with one scale for 32 values, of which most of a small encoder's file is made.
+    with one scale for 32 values, of which most of a small encoder's file is made. One that products read, too, is
+    stored once, with the products' scales.
 
     Args:
         source: Float ONNX file.
@@ -62,8 +65,10 @@ def dynamic(
         InputError: A pattern matches no node.
         StageError: There is nothing to quantize.
     """
+    import onnx
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
+    spared = dict[str, int]()
     plan = make_plan(
         source, "int8-dynamic", per_channel=per_channel, table_bits=table_bits, reduced=reduced, exclude=exclude
     )
@@ -79,9 +84,14 @@ def dynamic(
             op_types_to_quantize=["Gather", "LSTM", "MatMul"],
             nodes_to_quantize=[name for name in _after_gemm_is_split(model, plan) if name not in done],
         )
+        made = onnx.load(place)
+        spared.update(tie(made))
+        if spared:
+            onnx.save(made, place)
 
     _apply(source, target, quantize)
-    return plan
+    known = {tensor.name for tensor in onnx.load(str(source), load_external_data=False).graph.initializer}
+    return replace(plan, tied_bytes=4 * sum(size for name, size in spared.items() if name in known))
 
 
 def static(
@@ -300,9 +310,17 @@ def between_convolutions(model: onnx.ModelProto, plan: QuantizePlan) -> list[str
 
 def _overrides(
     model: onnx.ModelProto, plan: QuantizePlan, ranges: Mapping[str, Sequence[float]]
-) -> dict[str, list[dict[str, np.ndarray]]]:
-    """Ranges of tensors that layers of the plan read, by the nodes' names; of several readers the widest."""
+) -> dict[str, list[dict[str, Any]]]:
+    """Ranges of tensors that layers of the plan read, by the nodes' names; of several readers the widest.
+
+    Tables that products read as well are weights of one scale: rows that are looked up have their table's.
+    """
+    from onnxruntime.quantization import QuantType
+
     known = {tensor.name for tensor in model.graph.initializer}
+    looked_up = _tables(model, plan)
+    tables = {node.input[0] for node in model.graph.node if node.name in looked_up}
+    read = {name for node in model.graph.node if node.name not in looked_up for name in node.input}
     found: dict[str, list[float]] = {}
     for node in model.graph.node:
         if node.name not in plan.quantized or node.op_type == "Gather" or node.input[0] in known:
@@ -311,8 +329,11 @@ def _overrides(
             low, high = found.get(node.input[0], bounds)
             found[node.input[0]] = [min(low, bounds[0]), max(high, bounds[1])]
     return {
-        name: [{"rmin": np.array(low, np.float32), "rmax": np.array(high, np.float32)}]
-        for name, (low, high) in found.items()
+        **{name: [{"quant_type": QuantType.QInt8, "symmetric": True}] for name in sorted(tables & read)},
+        **{
+            name: [{"rmin": np.array(low, np.float32), "rmax": np.array(high, np.float32)}]
+            for name, (low, high) in found.items()
+        },
     }
 
 

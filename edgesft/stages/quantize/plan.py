@@ -55,6 +55,7 @@ class QuantizePlan:
         weight_bytes: Bytes of the float weights that only quantized nodes use: what must be gone afterwards.
         four_bit_bytes: Those of them that become 4-bit.
         reduced: Whether weights are rounded to 7 bits, whose products do not saturate.
+        tied_bytes: Those of them that are the same as others and are not stored again.
     """
 
     scheme: Scheme
@@ -65,6 +66,7 @@ class QuantizePlan:
     weight_bytes: int = 0
     four_bit_bytes: int = 0
     reduced: bool = False
+    tied_bytes: int = 0
 
     def to_json(self) -> dict[str, Any]:
         """JSON form, read back by `from_json`."""
@@ -77,6 +79,7 @@ class QuantizePlan:
             "weight_bytes": self.weight_bytes,
             "four_bit_bytes": self.four_bit_bytes,
             "reduced": self.reduced,
+            "tied_bytes": self.tied_bytes,
         }
 
     @classmethod

@@ -67,7 +67,8 @@ def _check_operators(facts: OnnxFacts, plan: QuantizePlan) -> None:
 def _check_weights(before: OnnxFacts, after: OnnxFacts, plan: QuantizePlan) -> None:
     """The planned float bytes are gone, and as many weights are there in the new type."""
     elements, small = plan.weight_bytes // 4, plan.four_bit_bytes // 4
-    types, wanted = (("FLOAT16",), 2 * elements) if plan.scheme == "fp16" else (EIGHT_BITS, elements - small // 2)
+    stored = elements - plan.tied_bytes // 4 - small // 2
+    types, wanted = (("FLOAT16",), 2 * elements) if plan.scheme == "fp16" else (EIGHT_BITS, stored)
     types = (*types, *FOUR_BITS) if small else types
     found = sum(after.constant_bytes.get(dtype, 0) for dtype in types)
     if found < SHARE * wanted:
