@@ -16,7 +16,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from edgesft.tasks.sasrec import HashedTable, Table
+from edgesft.tasks.sasrec import Table, drawn, scored, table_of
 
 
 class ItemTower(nn.Module):
@@ -116,11 +116,7 @@ class Towers(nn.Module):
         for layer in self.layers:
             states = layer(states)
         states = self.norm(states)
-        if candidates is None:
-            return self.table.scores(states[:, -1]) + self.bias
-        if not candidates.shape[1]:
-            return self.table.scores(states) + self.bias
-        return states @ self.table(candidates).transpose(1, 2) + self.bias[candidates][:, None]
+        return scored(states, self.table, self.bias, candidates)
 
     def _pooled(self, read: torch.Tensor, there: torch.Tensor, last: bool) -> torch.Tensor:
         """Means of vectors up to each position, by how long ago they were: [rows, length, width], or of the last one
@@ -181,10 +177,7 @@ def towers(
     """
     if width % heads:
         raise ValueError(f"heads must divide the width, {width}, got {heads}")
-    table = Table(items + 1, width, padding_idx=0) if buckets is None else HashedTable(items + 1, width, buckets)
+    table = table_of(items + 1, width, buckets)
     tower = ItemTower(table, about, width) if any(about) else table
     made = Towers(tower, items + 1, length, scenario, ratings, width, layers, heads, inner or 2 * width, dropout)
-    for module in made.modules():
-        if isinstance(module, nn.Embedding | nn.EmbeddingBag):
-            nn.init.normal_(module.weight, std=0.02 if buckets is None else math.sqrt(0.02))
-    return made
+    return drawn(made, buckets)

@@ -25,6 +25,7 @@ from edgesft.tasks.recommendation import READY, TWO_TOWERS, Recommendation
 from edgesft.train import checkpoint
 from edgesft.train.engine import fit, runner
 from tests import chain, tiny
+from tests.tasks.test_recommendation import answered
 
 TASK = Recommendation()
 SAID: dict[str, Any] = {
@@ -58,11 +59,6 @@ def model(contract: Any) -> Any:
     for parameter in found.parameters():
         torch.nn.init.normal_(parameter, std=0.5)
     return found
-
-
-def answered(model: Any, **inputs: Any) -> Any:
-    with torch.no_grad():
-        return model(**{name: torch.as_tensor(values) for name, values in inputs.items()})["logits"].numpy()
 
 
 def test_the_contract_has_what_is_read(contract: Any) -> None:
