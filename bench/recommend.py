@@ -4,9 +4,10 @@ Of a recipe of the task recommendation, its own rows and metrics: every item of 
 excluded. Popularity counts training interactions. Neighbours (item-kNN; Sarwar et al. 2001, "Item-based Collaborative
 Filtering") score an item by the sum of its cosines with those of the history, of each item's nearest ones where there
 is a number of them; the numbers are tried on the validation rows, and the best is what is told of the test rows. The
-exported files of runs are scored beside them:
+exported files of runs are scored beside them. Brackets are 95 % bounds of the bootstrap over users, one-sided; of a run
+they also stand around what it has more than the neighbours do, user by user:
 
-    python bench/recommend.py bench/tasks/movies.yaml runs/tasks/movies
+    python bench/recommend.py bench/tasks/movies.yaml runs/tasks/movies      (a folder that a run left, or a file)
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ from pathlib import Path
 
 import numpy as np
 
+from edgesft.budget.drop import Scorer, drops, levels
+from edgesft.budget.percentile import Interval
 from edgesft.pipeline.check import check
 from edgesft.stages.export.checks import file_run
 from edgesft.tasks import registry
@@ -37,7 +40,7 @@ def main() -> None:
     """Prints a line a recommender."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("recipe", type=Path)
-    parser.add_argument("runs", type=Path, nargs="*")
+    parser.add_argument("runs", type=Path, nargs="*", help="folders or files")
     options = parser.parse_args()
     checked = check(options.recipe)
     assert checked.rows is not None
@@ -48,25 +51,36 @@ def main() -> None:
     examples = {name: task.encode(each, whole, contract) for name, each in rows.items()}
     seen = interactions(examples["train"], len(contract.labels))
 
-    def scores(name: str, run: Run, processor: Catalogue = whole) -> Mapping[str, float]:
-        found = task.predict(run, examples[name], processor, batch_size=32)
-        return task.score(found, task.references(examples[name]), contract)
+    def asked(name: str, run: Run, processor: Catalogue = whole) -> np.ndarray:
+        return task.predict(run, examples[name], processor, batch_size=32)
+
+    def scorer(name: str) -> Scorer:
+        references = task.references(examples[name])
+        return lambda found, places: task.score(found, references[places], contract)
 
     split = "test" if "test" in examples else "validation"
     print(f"{len(contract.labels)} items, {len(examples[split])} rows of {split}")
-    tell("popularity", scores(split, popular(seen, whole)))
-    tried = {each: scores("validation", neighbours(seen, *each, whole)) for each in product(NEIGHBOURS, SHRINKAGE)}
-    best = max(tried, key=lambda each: tried[each][task.metrics[0]])
-    name = f"item-kNN, {best[0] or 'all'} neighbours, shrinkage {best[1]:g}"
-    tell(name, scores(split, neighbours(seen, *best, whole)))
+    tell("popularity", levels(scorer(split), asked(split, popular(seen, whole))))
+    metric, every = task.metrics[0], np.arange(len(examples["validation"]))
+    tried = {
+        each: scorer("validation")(asked("validation", neighbours(seen, *each, whole)), every)[metric]
+        for each in product(NEIGHBOURS, SHRINKAGE)
+    }
+    best = max(tried, key=lambda each: tried[each])
+    near = asked(split, neighbours(seen, *best, whole))
+    tell(f"item-kNN, {best[0] or 'all'} neighbours, shrinkage {best[1]:g}", levels(scorer(split), near))
     processor = task.load_processor(Path(), contract)
     for place in options.runs:
-        tell(str(place), scores(split, file_run({"model": place / "model.onnx"}), processor))
+        file = place if place.is_file() else place / "model.onnx"
+        found = asked(split, file_run({"model": file}), processor)
+        tell(str(place), levels(scorer(split), found))
+        tell("  more than the neighbours", drops(scorer(split), found, near))
 
 
-def tell(name: str, found: Mapping[str, float]) -> None:
+def tell(name: str, found: Mapping[str, Interval]) -> None:
     """A line."""
-    print(f"{name:48s} " + "  ".join(f"{metric} {value:.4f}" for metric, value in found.items()), flush=True)
+    shown = (f"{metric} {each.value:.4f} ({each.lower:.4f} to {each.upper:.4f})" for metric, each in found.items())
+    print(f"{name:48s} " + "  ".join(shown), flush=True)
 
 
 def interactions(examples: Sequence[Example], items: int) -> np.ndarray:

@@ -380,3 +380,18 @@ def visited(count: int, seed: int = 0) -> list[dict[str, object]]:
         found += [{"user": user, "item": f"place {(start + step) % 24}", "time": 60 * step} for step in range(steps)]
     rng.shuffle(found)
     return found
+
+
+def toured(count: int, seed: int = 0) -> list[dict[str, object]]:
+    """The same of people of whom each step says which way it goes, and how they liked where it led to."""
+    rng = random.Random(seed)
+    found: list[dict[str, object]] = []
+    for user in range(count):
+        place = rng.randrange(24)
+        for step in range(rng.randint(5, 9)):
+            way = rng.choice(("on", "back"))
+            place = (place + (1 if way == "on" else -1)) % 24
+            told: dict[str, object] = {"user": user, "item": f"place {place}", "time": 3600 * step, "way": way}
+            found.append({**told, "rating": rng.randint(1, 5), "where": f"zone {place // 6}|side {place // 12}"})
+    rng.shuffle(found)
+    return found

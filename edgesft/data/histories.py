@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from array import array
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from dataclasses import dataclass, field
 from typing import Any, overload
 
 import numpy as np
 
+from edgesft.data.features import WANTED, moment, number, taken
 from edgesft.errors import InputError, Problem
 from edgesft.spec.interactions import InteractionsSpec
 
@@ -24,6 +23,27 @@ ROLES, OPTIONAL = (USER, ITEM), (TIME, RATING)
 ITEMS, NEXT = "items", "next"
 """Of a history: what came first, and what came then."""
 
+RATINGS, LIKED, MOMENTS, ABOUT = "ratings", "liked", "moments", "about"
+"""How each of `items` was rated; whether what came after each was liked, and what was known when it came; what each of
+`items` and `next` is."""
+
+
+@dataclass(frozen=True)
+class Noted:
+    """What a column says of interactions.
+
+    Attributes:
+        values: The different ones.
+        places: Of each interaction the place of its value, int32.
+    """
+
+    values: tuple[Any, ...]
+    places: np.ndarray
+
+    def of(self, places: slice) -> list[Any]:
+        """Its values of some interactions."""
+        return [self.values[place] for place in self.places[places]]
+
 
 @dataclass(frozen=True)
 class Histories:
@@ -35,6 +55,10 @@ class Histories:
         starts: Where the interactions of each user start in `done`, int64 of shape [users + 1].
         done: Numbers of items, user by user, int32.
         repeated: Interactions that were left out because their user had done the same before.
+        liked: Whether each is one that may be asked for, bool; None where all are.
+        ratings: Of each, float32; None where nobody reads them.
+        scenario: By column what was known of each.
+        about: By column what is known of each item.
     """
 
     users: tuple[str, ...]
@@ -42,27 +66,43 @@ class Histories:
     starts: np.ndarray
     done: np.ndarray
     repeated: int
+    liked: np.ndarray | None = None
+    ratings: np.ndarray | None = None
+    scenario: Mapping[str, Noted] = field(default_factory=dict)
+    about: Mapping[str, Sequence[Any]] = field(default_factory=dict)
 
     def rows(self, without: int = 0) -> Sequence[Row]:
-        """A row a user: `user`, `items` and `next`, the one after them; of users who did two things at least.
+        """A row a user: `user`, `items` and `next`, the one after them, of users who did two things at least, and liked
+        what is `next`; and where they are known `ratings`, `liked`, `moments`, `about`, and by its column what was
+        known when `next` came.
 
         Args:
-            without: Latest interactions of each user that are left out.
+            without: Latest interactions of each user, of those that may be asked for, that are left out.
         """
         return _Rows(self, without)
 
+    def asked(self) -> np.ndarray:
+        """Places of the interactions that something came before and that were liked, int64, ascending."""
+        may = np.ones(len(self.done), bool) if self.liked is None else self.liked.copy()
+        may[self.starts[:-1]] = False
+        return np.flatnonzero(may)
+
     @property
     def single(self) -> int:
-        """Users who did one thing, after which nothing came."""
-        return int((np.diff(self.starts) == 1).sum())
+        """Users of whom nothing is asked: they did one thing, or liked none after the first."""
+        return len(self.users) - len(np.unique(np.searchsorted(self.starts, self.asked(), "right")))
 
 
 class _Rows(Sequence[Row]):
     """Rows that are made when they are asked for: a list of names takes many times the memory of their numbers."""
 
     def __init__(self, histories: Histories, without: int) -> None:
-        self._histories, self._without = histories, without
-        self._users = np.flatnonzero(np.diff(histories.starts) > without + 1)
+        self._histories = histories
+        places = histories.asked()
+        # Of each user the last place, or the one so many before it.
+        ends = np.searchsorted(places, histories.starts)
+        kept = np.flatnonzero(np.diff(ends) > without)
+        self._users, self._next = kept, places[ends[kept + 1] - 1 - without]
 
     def __len__(self) -> int:
         return len(self._users)
@@ -74,10 +114,22 @@ class _Rows(Sequence[Row]):
     def __getitem__(self, index: int | slice) -> Row | list[Row]:
         if isinstance(index, slice):
             return [self[place] for place in range(len(self))[index]]
-        own, user = self._histories, int(self._users[index])
-        done = own.done[own.starts[user] : own.starts[user + 1] - self._without]
-        *items, last = (own.items[number] for number in done)
-        return {USER: own.users[user], ITEMS: items, NEXT: last}
+        own, user, last = self._histories, int(self._users[index]), int(self._next[index])
+        start = int(own.starts[user])
+        done = own.done[start : last + 1]
+        *items, then = (own.items[place] for place in done)
+        row: dict[str, Any] = {USER: own.users[user], ITEMS: items, NEXT: then}
+        if own.ratings is not None:
+            row[RATINGS] = own.ratings[start:last].tolist()
+        if own.liked is not None:
+            row[LIKED] = own.liked[start + 1 : last + 1].tolist()
+        if own.scenario:
+            known = {column: noted.of(slice(start + 1, last + 1)) for column, noted in own.scenario.items()}
+            row[MOMENTS] = [dict(zip(known, each, strict=True)) for each in zip(*known.values(), strict=True)]
+            row |= row[MOMENTS][-1]
+        if own.about:
+            row[ABOUT] = [{column: each[place] for column, each in own.about.items()} for place in done]
+        return row
 
 
 def gather(rows: Iterable[Row], spec: InteractionsSpec, place: object) -> Histories:
@@ -85,51 +137,101 @@ def gather(rows: Iterable[Row], spec: InteractionsSpec, place: object) -> Histor
 
     Args:
         rows: By role; a user and an item are texts or whole numbers, a time a number or an ISO date, a rating a number.
-        spec: What counts.
+        spec: What counts, and which further columns there are.
         place: Where they are from.
 
     Raises:
-        InputError: Users or items that are none, ratings or times that are not numbers, no ratings for the threshold;
-            the first row of each kind, and how many there are.
+        InputError: Users or items that are none; ratings, times or further columns that are not what they must be; no
+            ratings where they are wanted. The first row of each kind, and how many there are.
     """
-    users, items, faults = dict[str, int](), dict[str, int](), _Faults(place)
-    who, what, when = array("q"), array("q"), array("d")
-    timed: bool | None = None
-    for number, row in enumerate(rows, 1):
-        user, item = (_name(row[role]) for role in (USER, ITEM))
-        time, rating = _moment(row.get(TIME, 0.0)), _number(row.get(RATING))
-        if timed is None:
-            timed = TIME in row
-        if user is None or item is None:
-            role = USER if user is None else ITEM
-            faults.add(role, f"{role} must be a name or a whole number", row[role], number)
-        elif time is None or timed != (TIME in row):
-            faults.add(TIME, "time must be a number or an ISO date in every row, or in none", row.get(TIME), number)
-        elif rating is None and (RATING in row or spec.threshold is not None):
-            faults.add(RATING, "rating must be a number", row.get(RATING), number)
-        elif spec.threshold is None or rating is None or rating >= spec.threshold:
-            who.append(users.setdefault(user, len(users)))
-            what.append(items.setdefault(item, len(items)))
-            when.append(time)
+    found, faults = _Gathered(spec), _Faults(place)
+    for count, row in enumerate(rows, 1):
+        if (wrong := found.wrong(row)) is not None:
+            faults.add(*wrong, count)
+        else:
+            found.add(row)
     faults.raise_any()
-    if not who:
+    if not len(found.who):
         message = f"{place}: must have interactions rated {spec.threshold:g} or better, got none"
         raise InputError(message, "a lower data.interactions.threshold")
-    done = (np.asarray(who), np.asarray(what), np.asarray(when))
-    return _ordered(tuple(users), tuple(items), *done, once=spec.repeats == "excluded")
+    return found.ordered()
 
 
-def _ordered(
-    users: tuple[str, ...], items: tuple[str, ...], who: np.ndarray, what: np.ndarray, when: np.ndarray, *, once: bool
-) -> Histories:
-    order = np.lexsort((when, who))
-    who, what, when = who[order], what[order], when[order]
-    pairs = who * len(items) + what
-    # Once for good, or once at a time: the same row twice is a mistake even where people do things again.
-    keys = [pairs] if once else [pairs, np.unique(when, return_inverse=True)[1]]
-    kept = np.sort(np.unique(np.stack(keys), axis=1, return_index=True)[1])
-    starts = np.searchsorted(who[kept], np.arange(len(users) + 1))
-    return Histories(users, items, starts, what[kept].astype(np.int32), len(who) - len(kept))
+class _Gathered:
+    """Interactions as numbers, in the file's order."""
+
+    def __init__(self, spec: InteractionsSpec) -> None:
+        self._spec = spec
+        self._users, self._items = dict[str, int](), dict[str, int]()
+        self.who, self._what, self._when, self._rated = array("q"), array("q"), array("d"), array("d")
+        self._values: dict[str, dict[Any, int]] = {column: {} for column in spec.scenario}
+        self._noted: dict[str, array[int]] = {column: array("i") for column in spec.scenario}
+        self._about: dict[str, list[Any]] = {column: [] for column in spec.about}
+        self._timed: bool | None = None
+        self._low, self._high = spec.scale or (float("-inf"), float("inf"))
+        self._rates = any(each is not None for each in (spec.threshold, spec.liked, spec.scale))
+
+    def wrong(self, row: Row) -> tuple[str, str, Any] | None:
+        """Column, what it must be, and what it is, of a row that cannot be used."""
+        if self._timed is None:
+            self._timed = TIME in row
+        for role in (USER, ITEM):
+            if _name(row[role]) is None:
+                return role, f"{role} must be a name or a whole number", row[role]
+        if moment(row.get(TIME, 0.0)) is None or self._timed != (TIME in row):
+            return TIME, "time must be a number or an ISO date in every row, or in none", row.get(TIME)
+        rating = number(row.get(RATING))
+        if rating is None and (RATING in row or self._rates):
+            return RATING, "rating must be a number", row.get(RATING)
+        if rating is not None and not self._low <= rating <= self._high:
+            return RATING, f"rating must be within data.interactions.scale, {self._low:g} to {self._high:g}", rating
+        for column, kinds in (*self._spec.about.items(), *self._spec.scenario.items()):
+            if column not in row:
+                return column, f"{column!r} must be a column of every row", None
+            for kind in kinds:
+                if taken(row[column], kind) is None:
+                    return column, f"{column!r} must be {WANTED[kind]}, or empty", row[column]
+        return None
+
+    def add(self, row: Row) -> None:
+        """A row that is not wrong; one that is rated below the threshold does not count."""
+        rating = number(row.get(RATING))
+        if self._spec.threshold is not None and rating is not None and rating < self._spec.threshold:
+            return
+        user, item = str(_name(row[USER])), str(_name(row[ITEM]))
+        if item not in self._items:
+            for column, values in self._about.items():
+                values.append(row[column])
+        self.who.append(self._users.setdefault(user, len(self._users)))
+        self._what.append(self._items.setdefault(item, len(self._items)))
+        self._when.append(moment(row.get(TIME, 0.0)) or 0.0)
+        self._rated.append(float("nan") if rating is None else rating)
+        for column, places in self._noted.items():
+            known, value = self._values[column], row[column]
+            value = tuple(value) if isinstance(value, list) else value
+            places.append(known.setdefault(value, len(known)))
+
+    def ordered(self) -> Histories:
+        """User by user, in order of time."""
+        spec, who, what, when = self._spec, *(np.asarray(each) for each in (self.who, self._what, self._when))
+        order = np.lexsort((when, who))
+        pairs = (who * len(self._items) + what)[order]
+        # Once for good, or once at a time: the same row twice is a mistake even where people do things again.
+        once = spec.repeats == "excluded"
+        keys = [pairs] if once else [pairs, np.unique(when[order], return_inverse=True)[1]]
+        kept = order[np.sort(np.unique(np.stack(keys), axis=1, return_index=True)[1])]
+        starts, rated = np.searchsorted(who[kept], np.arange(len(self._users) + 1)), np.asarray(self._rated)[kept]
+        return Histories(
+            tuple(self._users),
+            tuple(self._items),
+            starts,
+            what[kept].astype(np.int32),
+            len(who) - len(kept),
+            None if spec.liked is None else rated >= spec.liked,
+            None if spec.scale is None else rated.astype(np.float32),
+            {name: Noted(tuple(self._values[name]), np.asarray(each)[kept]) for name, each in self._noted.items()},
+            self._about,
+        )
 
 
 class _Faults:
@@ -139,14 +241,14 @@ class _Faults:
         self._place = place
         self._found: dict[str, list[Any]] = {}
 
-    def add(self, kind: str, wrong: str, got: Any, number: int) -> None:
-        self._found.setdefault(kind, [wrong, got, number, 0])[3] += 1
+    def add(self, kind: str, wrong: str, got: Any, row: int) -> None:
+        self._found.setdefault(kind, [wrong, got, row, 0])[3] += 1
 
     def raise_any(self) -> None:
         problems = []
-        for kind, (wrong, got, number, count) in self._found.items():
+        for kind, (wrong, got, row, count) in self._found.items():
             more = f", and {count - 1} more such rows" if count > 1 else ""
-            message = f"{self._place}: {wrong}, got {got!r} in row {number}{more}"
+            message = f"{self._place}: {wrong}, got {got!r} in row {row}{more}"
             problems.append(Problem(message, f"is data.columns.{kind} the right column? Else remove those rows"))
         if problems:
             raise InputError(problems)
@@ -159,33 +261,13 @@ def _name(value: Any) -> str | None:
     return str(value).strip() or None
 
 
-def _number(value: Any) -> float | None:
-    try:
-        found = float(value)
-    except (TypeError, ValueError):
-        return None
-    return found if math.isfinite(found) else None
-
-
-def _moment(value: Any) -> float | None:
-    """Seconds or whatever numbers count in; of a date since 1970."""
-    found = _number(value)
-    if found is not None or value is None:
-        return found
-    try:
-        moment = value if isinstance(value, datetime) else datetime.fromisoformat(str(value))
-    except ValueError:
-        return None
-    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
-
-
 def warnings(name: str, found: Histories) -> list[str]:
     """What a person should know of the histories of a split."""
     told = []
     if found.single:
+        did = "did one thing only" if found.liked is None else "liked nothing but what they did first"
         told.append(
-            f"data.{name}: {found.single} of {len(found.users)} users did one thing only and are left out: "
-            "nothing follows it"
+            f"data.{name}: {found.single} of {len(found.users)} users {did} and are left out: nothing follows it"
         )
     if found.repeated:
         total = found.repeated + len(found.done)

@@ -15,6 +15,7 @@ import numpy as np
 from edgesft.data import carve, files, histories, rows, sources
 from edgesft.data.carve import HEAD
 from edgesft.data.columns import Columns
+from edgesft.data.joined import joined
 from edgesft.data.media.medium import FileColumn, Looked, Medium, look, unreadable
 from edgesft.data.sources import Source
 from edgesft.errors import InputError, Problem
@@ -90,6 +91,7 @@ def load(
         UnavailableError: A format's library is not installed, or the store cannot be written.
     """
     places, shares = _places(data, base, medium), _shares(data)
+    optional = (*optional, *further(data, by_user))
     problems = _role_problems(data, (*roles, *optional), medium) + _user_problems(data, by_user)
     total = sum(shares.values())
     if total >= 1:
@@ -139,6 +141,11 @@ def _by_user(found: Mapping[str, Sequence[Row]], data: DataSpec) -> tuple[dict[s
     if problems:
         raise InputError(problems)
     return made, warnings
+
+
+def further(data: DataSpec | None, by_user: bool) -> tuple[str, ...]:
+    """Columns that the recipe itself wants of interactions, where the files hold some."""
+    return data.interactions.columns if by_user and data and data.interactions else ()
 
 
 def _user_problems(data: DataSpec, by_user: bool) -> list[Problem]:
@@ -236,7 +243,10 @@ def _places(data: DataSpec, base: Path, medium: Medium | None) -> dict[str, dict
     """Where the rows are, by split, then by head; all that are missing are reported at once."""
     named = {name: value for name, value in data.files().items() if not (name == "validation" and data.fold)}
     of = column(data, medium, base)
-    places = {name: located(value, base, name, of) for name, value in named.items()}
+    places = {
+        name: {head: joined(place, data.join, base) for head, place in located(value, base, name, of).items()}
+        for name, value in named.items()
+    }
     problems = [
         problem
         for name, found in places.items()
@@ -244,7 +254,7 @@ def _places(data: DataSpec, base: Path, medium: Medium | None) -> dict[str, dict
         if (problem := place.missing(f"data.{name}.{head}" if head else f"data.{name}"))
     ]
     if problems:
-        raise InputError(problems)
+        raise InputError(list(dict.fromkeys(problems)))  # What is joined may be missed by every split.
     return places
 
 
@@ -282,7 +292,7 @@ def _read(
                 else:
                     read += _of(place, head, columns)
             except InputError as error:
-                problems += error.problems
+                problems += [each for each in error.problems if each not in problems]
         if not problems:
             media = frozenset((medium.role, *medium.further) if medium else ())
             found[name] = rows.Rows(kept, columns.keys, media=media) if data.on_disk else read

@@ -19,6 +19,7 @@ from pydantic import BaseModel, ValidationError
 
 from edgesft.data import files, sources, splits
 from edgesft.data.histories import gather
+from edgesft.data.joined import joined
 from edgesft.data.sources import Source
 from edgesft.errors import InputError
 from edgesft.gate.artefact import RECIPE, GateArtefact
@@ -30,7 +31,7 @@ from edgesft.spec.interactions import InteractionsSpec
 from edgesft.spec.problems import problems
 from edgesft.spec.recipe import DataSpec
 from edgesft.tasks import registry
-from edgesft.tasks.base import Contract, Row, Task
+from edgesft.tasks.base import Contract, Row
 
 NPZ = ".npz"
 
@@ -77,7 +78,10 @@ def rows(given: Sequence[GateArtefact], contract: Contract, path: Path | None) -
         place, field = sources.find(where, told.folder, split, column), f"data.{split} of '{told.folder / RECIPE}'"
     if (problem := place.missing(field)) is not None:
         raise InputError(problem if field == "rows" else replace(problem, hint="--rows test.jsonl"))
-    found: Sequence[Row] = _renamed(place, list(place.rows()), task, data.columns if data else {})
+    optional = (*task.optional, *splits.further(data, task.by_user))
+    if data and told and told.folder:
+        place = joined(place, data.join, told.folder)
+    found: Sequence[Row] = _renamed(place, list(place.rows()), task.roles, optional, data.columns if data else {})
     if task.by_user:
         found = gather(found, (data and data.interactions) or InteractionsSpec(), place).rows()
     if wrong := task.check({"rows": found}):
@@ -123,12 +127,20 @@ def _recipe(given: GateArtefact) -> _Recipe:
         raise InputError(problems(error, document, _Recipe)) from None
 
 
-def _renamed(place: Source, rows: Sequence[Mapping[str, Any]], task: Task, columns: Mapping[str, str]) -> list[Row]:
+def _renamed(
+    place: Source,
+    rows: Sequence[Mapping[str, Any]],
+    needed: Sequence[str],
+    optional: Sequence[str],
+    columns: Mapping[str, str],
+) -> list[Row]:
     """The rows by the task's roles; a column has the name that the recipe gives it, or its role's."""
     present = set.intersection(*(set(row) for row in rows))
-    roles = (*task.roles, *task.optional)
-    found = {role: next((name for name in (columns.get(role), role) if name in present), None) for role in roles}
-    if lacking := [role for role in task.roles if found[role] is None]:
+    found = {
+        role: next((name for name in (columns.get(role), role) if name in present), None)
+        for role in (*needed, *optional)
+    }
+    if lacking := [role for role in needed if found[role] is None]:
         wanted = ", ".join(" or ".join(map(repr, dict.fromkeys((columns.get(role, role), role)))) for role in lacking)
         got = ", ".join(map(repr, sorted(present))) or "no column that all of them have"
         raise InputError(f"'{place}' must have in every row the column {wanted}, got {got}", "rename the columns")

@@ -182,6 +182,9 @@ class Job:
         recipe["data"]["folders"] = {
             role: str(files.place(text, self.base).absolute()) for role, text in data.folders.items()
         }
+        recipe["data"]["join"] = {
+            column: sources.find(text, self.base, "train").resolved for column, text in data.join.items()
+        }
         for split, value in data.files().items():
             located = splits.located(value, self.base, split, column)
             places = {head: place.resolved for head, place in located.items()}

@@ -30,6 +30,9 @@ NUMBERS = (float, [float], None)
 PIXELS = {"colour": {"RGB", "BGR", "L"}, "scale": (float, None), "mean": NUMBERS, "std": NUMBERS}
 """How the numbers of a picture are made of whole ones from 0 to 255."""
 
+FEATURE = {"column": str, "kind": {"category", "tags", "number", "hour", "weekday"}, "values": [(str, float)]}
+"""A column of which slots are made."""
+
 PREPARATIONS: Mapping[str, Mapping[str, Any]] = {
     "text": TOKENS,
     "words": TOKENS,
@@ -44,7 +47,17 @@ PREPARATIONS: Mapping[str, Mapping[str, Any]] = {
         "taper": {"none", "sqrt-hann"},
         "features": {"spectrum", "samples"},
     },
-    "items": {"columns": [str], "input": str, "max_length": POSITIVE, "excluded?": str, "history?": POSITIVE},
+    "items": {
+        "columns": [str],
+        "input": str,
+        "max_length": POSITIVE,
+        "excluded?": str,
+        "history?": POSITIVE,
+        "ratings?": str,
+        "scale?": [float],
+        "scenario?": str,
+        "features?": [FEATURE],
+    },
     "symbols": {
         "columns": [str],
         "tokens": str,
@@ -160,13 +173,16 @@ SHAPE = {
             bool,
             None,
             [(str, float, bool, None)],
+            [FEATURE],
             Each((str, float, bool, None, Each((str, float, [float])))),
         )
     ),
     "inputs": [VALUE],
     "outputs": [VALUE],
     "states": Each(str),
-    "preparation": Each((str, float, bool, None, [(str, float)], Each((str, {"shape": [NATURAL], "dtype": str})))),
+    "preparation": Each(
+        (str, float, bool, None, [(str, float)], [FEATURE], Each((str, {"shape": [NATURAL], "dtype": str})))
+    ),
     "decoding": Each((str, float, None, [(float, Each((str, NATURAL)))], Each(str))),
     "thresholds": {"unknown?": {"accept_above": float, "score": str}},
 }
@@ -209,7 +225,7 @@ def _contradictions(said: Mapping[str, Any]) -> Iterator[str]:
     pairs += [(f"states.{name}", output, "outputs") for name, output in said["states"].items()]
     pairs += [
         (f"preparation.{key}", said["preparation"][key], "inputs")
-        for key in ("input", "excluded", "tokens")
+        for key in ("input", "excluded", "tokens", "ratings", "scenario")
         if key in said["preparation"]
     ]
     pairs += [(f"preparation.fields.{name}", name, "inputs") for name in said["preparation"].get("fields", ())]

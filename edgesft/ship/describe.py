@@ -24,8 +24,8 @@ FIELDS = {"input_ids": "ids", "attention_mask": "attention_mask", "token_type_id
 SCORE = "max(logits) - mean(logits) + log(sum(exp(logits - max(logits))))"
 """`tasks.calibration.known`, written out."""
 
-OF_THIS_MACHINE = ("path",)
-"""Options that no device has a use for."""
+OF_NO_USE = ("path", "about")
+"""Options that no device has a use for: a folder of this machine; what is known of items, which the model has in it."""
 
 
 def describe(task: Task, contract: Contract, graph: Graph, folder: Path) -> dict[str, Any]:
@@ -37,7 +37,7 @@ def describe(task: Task, contract: Contract, graph: Graph, folder: Path) -> dict
         graph: What its model says of itself.
         folder: Of the run.
     """
-    options = {name: value for name, value in contract.options.items() if name not in OF_THIS_MACHINE}
+    options = {name: value for name, value in contract.options.items() if name not in OF_NO_USE}
     accept = options.get(ACCEPT)
     return {
         "schema": SCHEMA,

@@ -86,7 +86,7 @@ def chosen(job: Job, contract: Contract, folder: Path, count: int) -> Rows:
         told = {name: row_of[id(example)].get(name) for name in way["columns"]} if way["kind"] in TEXTS else {}
         # Of several windows of one row none is what the row alone becomes.
         requests += own
-        raw += [told if _is_text(told) and len(own) == 1 else None] * len(own)
+        raw += [told if _is_plain(told) and len(own) == 1 else None] * len(own)
     return Rows(tuple(requests), tuple(raw))
 
 
@@ -109,8 +109,11 @@ def longest(task: Task, contract: Contract) -> int | None:
     return task.preparation(contract).get("max_length")
 
 
-def _is_text(told: dict[str, Any]) -> bool:
-    def text(value: Any) -> bool:
-        return isinstance(value, str) or (isinstance(value, Sequence) and all(isinstance(each, str) for each in value))
+def _is_plain(told: dict[str, Any]) -> bool:
+    """Whether all of it can be written into JSON as it is."""
 
-    return bool(told) and all(text(value) for value in told.values())
+    def plain(value: Any) -> bool:
+        listed = not isinstance(value, str) and isinstance(value, Sequence)
+        return all(map(plain, value)) if listed else isinstance(value, str | int | float | None)
+
+    return bool(told) and all(map(plain, told.values()))

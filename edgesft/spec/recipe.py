@@ -51,6 +51,8 @@ class DataSpec(Spec):
     """Few-shot: so many training rows of each label are drawn by the seed, the others left out."""
     columns: dict[str, str] = {}
     """Role → column name; by default a column has its role's name (`text`, `label`)."""
+    join: dict[str, str] = {}
+    """Column → file with more about its values, each of which it has once: its other columns are added to the rows."""
     folders: dict[str, str] = {}
     """Role of files → folder that their relative paths start from; by default that of the table."""
     max_length: int = Field(128, ge=4, le=8192)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 import numpy as np
 
-from edgesft.data.histories import ITEMS, NEXT, OPTIONAL, ROLES, catalogue
+from edgesft.data.features import Features
+from edgesft.data.histories import ABOUT, ITEMS, LIKED, MOMENTS, NEXT, OPTIONAL, ROLES, catalogue
 from edgesft.errors import InputError, Problem
 from edgesft.spec.interactions import InteractionsSpec
 from edgesft.spec.training import ResolvedTraining
@@ -18,7 +19,9 @@ from edgesft.tasks.catalogue import (
     CHOSEN,
     EXCLUDED,
     LOGITS,
+    RATINGS,
     READ,
+    SCENARIO,
     SCORES,
     Catalogue,
     before,
@@ -42,15 +45,17 @@ DRAWN = "drawn"
 
 READY = "edgesft.tasks.sasrec:sasrec"
 
-OURS = ("items", "length")
+OURS = ("items", "length", RATINGS, SCENARIO, ABOUT)
 """Arguments of factories that the rows and the recipe say."""
+
+TWO_TOWERS = "edgesft.tasks.towers:towers"
 
 
 class Recommendation(Task):
     """What somebody does next, of all items of a catalogue, by what they did before.
 
-    A row of a file is one interaction: `user`, `item`, and perhaps `time` and `rating`. Of all of a user's a row of the
-    task is made, `items` in order of time and `next`, the one after them.
+    A row of a file is one interaction: `user`, `item`, and perhaps `time`, `rating` and further columns that the recipe
+    names. Of all of a user's a row of the task is made, `items` in order of time and `next`, the one after them.
 
     The model is a factory's: called with `items`, how many there are, and `length`, how many are read, besides the
     recipe's arguments, it returns a module with `forward(items, candidates=None)`. `items` are ids of shape [rows,
@@ -58,6 +63,12 @@ class Recommendation(Task):
     after the last one: [rows, items + 1], first the column of id 0. With candidates, ids of shape [rows, some], it
     scores these after each item, [rows, length, some], or all ids where there are none of them: [rows, length, items +
     1]. `edgesft.tasks.sasrec:sasrec` makes such a one.
+
+    Where the recipe has them, the factory is also called with `about`, for each item the slots that it has; with
+    `scenario`, how many slots moments have; and with `ratings`, which is true. Then `forward` takes `ratings`, from -1
+    to 1, of `items` each, and `scenario`, 1 for each slot and else 0, [rows, length, slots], of what comes after each,
+    or [rows, 1, slots] without candidates. `edgesft.tasks.towers:towers` takes all of them. A module with `baked()`
+    gives what is exported in its place: what no request changes is computed once.
 
     Predictions are where the item that came next stands (`ranking.standings`).
     """
@@ -103,8 +114,14 @@ class Recommendation(Task):
     def contract(self, train: Sequence[Row], options: Mapping[str, Any]) -> Contract:
         """The catalogue, the most frequent item first; what is read and answered."""
         spec = _spec(options)
-        said = spec.model_dump(include={"repeats", "history", "answers"})
+        said: dict[str, Any] = spec.model_dump(include={"repeats", "history", "answers"})
         items = tuple(catalogue(train, spec.least))
+        if spec.scale:
+            said["scale"] = list(spec.scale)
+        if spec.scenario:
+            said[SCENARIO] = Features.learned(spec.scenario, (each for row in train for each in row[MOMENTS])).to_json()
+        if spec.about:
+            said[ABOUT] = _described(items, train, spec)
         return Contract(self.name, items, {"max_length": int(options["max_length"]), **said})
 
     def check_model(self, source: Source, contract: Contract, *, trust_remote_code: bool = False) -> list[Problem]:
@@ -128,7 +145,14 @@ class Recommendation(Task):
 
         if not isinstance(source, Factory):
             raise InputError(self.check_model(source, contract))
-        told = dict(zip(OURS, (len(contract.labels), contract.options["max_length"]), strict=True))
+        said = contract.options
+        told: dict[str, Any] = {"items": len(contract.labels), "length": said["max_length"]}
+        if "scale" in said:
+            told[RATINGS] = True
+        if SCENARIO in said:
+            told[SCENARIO] = Features.from_json(said[SCENARIO]).size
+        if ABOUT in said:
+            told[ABOUT] = said[ABOUT]
         return own.load(source, Recommender, told)
 
     def build_model(self, config: Mapping[str, Any], contract: Contract) -> nn.Module:
@@ -147,7 +171,14 @@ class Recommendation(Task):
         told = {"input": READ, "max_length": contract.options["max_length"]}
         if contract.options["repeats"] == "excluded":
             told |= {"excluded": EXCLUDED, "history": contract.options["history"]}
-        return {"kind": "items", "columns": [ITEMS], **told}
+        columns = [ITEMS]
+        if "scale" in contract.options:
+            told |= {"ratings": RATINGS, "scale": contract.options["scale"]}
+            columns.append(RATINGS)
+        if said := contract.options.get(SCENARIO):
+            told |= {"scenario": SCENARIO, "features": said}
+            columns += Features.from_json(said).columns
+        return {"kind": "items", "columns": columns, **told}
 
     def decoding(self, contract: Contract) -> dict[str, Any]:
         """The graph ranks; its answers are places among the labels."""
@@ -156,29 +187,24 @@ class Recommendation(Task):
 
     def encode(self, rows: Sequence[Row], processor: Catalogue, contract: Contract) -> list[Example]:
         """Ids of what came first, int64, items outside of the catalogue passed over; as labels ids of what came after
-        each, the last being `next`, or 0 where the catalogue lacks it.
+        each, the last being `next`, or 0 where the catalogue lacks it, or it was not liked. Where the contract has
+        them, ratings of the former, and slots of the moments of the latter.
         """
-        found = []
-        for row in rows:
-            ids = processor.known(row[ITEMS])
-            example = {READ: ids}
-            if NEXT in row:
-                last = processor.known([row[NEXT]])
-                example[LABELS] = np.concatenate([ids[1:], last if len(last) else [0]]).astype(np.int64)
-                # Of a history of strangers nothing is known, and something came after it all the same.
-                example[READ] = ids if len(ids) else np.zeros(1, np.int64)
-            found.append(example)
-        return found
+        return [_example(row, processor) for row in rows]
 
     def collate(self, examples: Sequence[Example], processor: Catalogue) -> Batch:
         """The latest items of each row, as far as the longest goes, behind zeros; and what came after each, among the
         candidates where some were drawn.
         """
         longest = min(processor.length, max(len(example[READ]) for example in examples))
-        batch = {READ: before([example[READ] for example in examples], longest)}
-        if LABELS not in examples[0]:
+        batch = {
+            name: before([example[name] for example in examples], longest)
+            for name in (READ, RATINGS, SCENARIO, LABELS)
+            if name in examples[0]
+        }
+        if LABELS not in batch:
             return batch
-        labels = before([example[LABELS] for example in examples], longest)
+        labels = batch.pop(LABELS)
         labels[labels == 0] = IGNORED
         if DRAWN not in examples[0]:
             return {**batch, CANDIDATES: np.zeros((len(examples), 0), np.int64), LABELS: labels}
@@ -215,12 +241,15 @@ class Recommendation(Task):
         """
         from torch.nn import functional
 
-        return functional.cross_entropy(
+        total = functional.cross_entropy(
             self.logits(outputs).float().flatten(0, -2),
             labels.flatten(),
             ignore_index=IGNORED,
             label_smoothing=label_smoothing,
+            reduction="sum",
         )
+        # Of a batch nothing may have been liked.
+        return total / (labels != IGNORED).sum().clamp(min=1)
 
     def logits(self, outputs: Any) -> torch.Tensor:
         """Scores of candidates, or of all items after the last one."""
@@ -239,7 +268,7 @@ class Recommendation(Task):
         found = []
         for start in range(0, len(examples), batch_size):
             rows = examples[start : start + batch_size]
-            scores = run(processor.fed([example[READ] for example in rows]))[LOGITS]
+            scores = run(processor.fed(rows))[LOGITS]
             found.append(ranking.standings(scores, np.asarray([example[LABELS][-1] - 1 for example in rows])))
         return np.concatenate(found)
 
@@ -274,20 +303,48 @@ class Recommendation(Task):
         """One graph, `model`, which ranks the whole catalogue: all scores, and the best items with theirs."""
         import torch
 
-        from edgesft.tasks.recommender import Ranked
+        from edgesft.tasks.recommender import Ranked, Recommender
 
-        feeds = processor.fed([examples[0][READ], examples[-1][READ]])
+        feeds = processor.fed([examples[0], examples[-1]])
         if EXCLUDED in feeds:  # torch.export would take an axis of 1 for fixed.
             feeds[EXCLUDED] = np.pad(feeds[EXCLUDED], ((0, 0), (0, 2)))
         inputs = {name: torch.from_numpy(array) for name, array in feeds.items()}
-        free = {READ: {0: "batch"}, EXCLUDED: {0: "batch", 1: EXCLUDED}}
-        module, dynamic = Ranked(model, processor.answers), {name: free[name] for name in inputs}
+        module = Ranked(cast("Recommender", model).baked(), processor.answers)
+        dynamic = {name: {0: "batch"} | ({1: EXCLUDED} if name == EXCLUDED else {}) for name in inputs}
         outputs, prefix = (CHOSEN, SCORES, LOGITS), "recommender.model."
         return [Graph("model", module, inputs, dynamic, outputs, prefix, chosen={CHOSEN: LOGITS})]
 
     def requests(self, examples: Sequence[Example], processor: Catalogue) -> list[Batch]:
         """Each history with a batch axis of 1."""
-        return [processor.fed([example[READ]]) for example in examples]
+        return [processor.fed([example]) for example in examples]
+
+
+def _example(row: Row, processor: Catalogue) -> Example:
+    """A row as numbers, with labels where it has what came next."""
+    ids, places = processor.known(row[ITEMS])
+    # Of each item that is known the one after it, whose moments begin with that of the second one.
+    after = np.append(places[1:], len(row[ITEMS])) - 1
+    example = {READ: ids}
+    if (ratings := processor.rated([row[RATINGS][place] for place in places] if RATINGS in row else ())) is not None:
+        example[RATINGS] = ratings
+    if (slots := processor.slots([row[MOMENTS][place] for place in after] if MOMENTS in row else [row])) is not None:
+        example[SCENARIO] = slots
+    if NEXT not in row:
+        return example
+    if not len(ids):  # Of a history of strangers nothing is known, and something came after it all the same.
+        example |= {name: np.zeros(1, example[name].dtype) for name in (READ, RATINGS) if name in example}
+    labels = np.append(ids[1:], processor.ids.get(str(row[NEXT]), 0))
+    if LIKED in row:
+        labels[~np.asarray(row[LIKED])[after]] = 0
+    return {**example, LABELS: labels}
+
+
+def _described(items: Sequence[str], train: Sequence[Row], spec: InteractionsSpec) -> list[list[int]]:
+    """The slots of each item, of those that the items of the catalogue have."""
+    known = {item: told for row in train for item, told in zip((*row[ITEMS], row[NEXT]), row[ABOUT], strict=True)}
+    each = [known[item] for item in items]
+    features = Features.learned(spec.about, each)
+    return [features.slots(told) for told in each]
 
 
 def _spec(options: Mapping[str, Any]) -> InteractionsSpec:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from copy import copy
+
 import torch
 from torch import nn
 
-from edgesft.tasks.catalogue import CHOSEN, LOGITS, SCORES
+from edgesft.tasks.catalogue import CHOSEN, LOGITS, RATINGS, SCENARIO, SCORES
 from edgesft.tasks.own import OwnModel
 
 
@@ -22,6 +24,8 @@ class Recommender(OwnModel):
         candidates: torch.Tensor | None = None,
         offsets: torch.Tensor | None = None,
         excluded: torch.Tensor | None = None,
+        ratings: torch.Tensor | None = None,
+        scenario: torch.Tensor | None = None,
     ) -> dict[str, torch.Tensor]:
         """Scores as `logits`.
 
@@ -30,17 +34,31 @@ class Recommender(OwnModel):
             candidates: Ids that are scored after each item, [rows, some]; none of them means all.
             offsets: Added to the candidates' scores, [rows, some].
             excluded: Ids whose score is minus infinity, [rows, any]; 0 is none.
+            ratings: How each item was rated, [rows, length]; of models that read them, as is the next.
+            scenario: Slots of the moment of what comes after each, [rows, length, slots]; without candidates of what
+                comes after the last, [rows, slots].
 
         Returns:
             [rows, length, candidates]; without candidates those of all items after the last one, [rows, items].
         """
+        known = {} if ratings is None else {RATINGS: ratings}
+        if scenario is not None:
+            known[SCENARIO] = scenario[:, None] if candidates is None else scenario
         if candidates is not None:
-            found: torch.Tensor = super().forward(items=items, candidates=candidates)[LOGITS]
+            found: torch.Tensor = super().forward(items=items, candidates=candidates, **known)[LOGITS]
             return {LOGITS: found if offsets is None else found + offsets[:, None]}
-        found = super().forward(items=items)[LOGITS]
+        found = super().forward(items=items, **known)[LOGITS]
         if excluded is not None:
             found = found.scatter(1, excluded, float("-inf"))
         return {LOGITS: found[:, 1:]}
+
+    def baked(self) -> Recommender:
+        """What answers alike and is exported in its place; itself where its module gives none."""
+        if not hasattr(self.model, "baked"):
+            return self
+        found = copy(self)
+        found._modules = {**self._modules, "model": self.model.baked()}
+        return found
 
 
 class Ranked(nn.Module):
@@ -50,8 +68,14 @@ class Ranked(nn.Module):
         super().__init__()
         self.recommender, self._answers = recommender, answers
 
-    def forward(self, items: torch.Tensor, excluded: torch.Tensor | None = None) -> dict[str, torch.Tensor]:
+    def forward(
+        self,
+        items: torch.Tensor,
+        ratings: torch.Tensor | None = None,
+        scenario: torch.Tensor | None = None,
+        excluded: torch.Tensor | None = None,
+    ) -> dict[str, torch.Tensor]:
         """Places of the best items and their scores, [rows, answers], and all scores, [rows, items]."""
-        logits = self.recommender(items=items, excluded=excluded)[LOGITS]
+        logits = self.recommender(items=items, ratings=ratings, scenario=scenario, excluded=excluded)[LOGITS]
         scores, chosen = logits.topk(self._answers)
         return {CHOSEN: chosen, SCORES: scores, LOGITS: logits}

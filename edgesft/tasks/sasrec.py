@@ -45,6 +45,36 @@ class HashedTable(nn.Module):
         return both.flatten(-2)[..., : self.ids]
 
 
+def table_of(ids: int, width: int, buckets: int | None) -> nn.Module:
+    """A table, or two small ones."""
+    return Table(ids, width, padding_idx=0) if buckets is None else HashedTable(ids, width, buckets)
+
+
+def drawn(net: nn.Module, buckets: int | None) -> nn.Module:
+    """A net whose tables are new."""
+    for module in net.modules():
+        if isinstance(module, nn.Embedding | nn.EmbeddingBag):
+            # Products of two, and scores of vectors: of the size that a linear's weights have.
+            nn.init.normal_(module.weight, std=0.02 if buckets is None else math.sqrt(0.02))
+    return net
+
+
+def scored(states: torch.Tensor, table: nn.Module, bias: torch.Tensor, candidates: torch.Tensor | None) -> torch.Tensor:
+    """What the task recommendation wants of states, [rows, length, width].
+
+    Args:
+        states: After each item.
+        table: Vectors of ids.
+        bias: Of each id.
+        candidates: Ids, [rows, some], all where there are none of them; without, all are scored after the last state.
+    """
+    if candidates is None:
+        return table.scores(states[:, -1]) + bias
+    if not candidates.shape[1]:
+        return table.scores(states) + bias
+    return states @ table(candidates).transpose(1, 2) + bias[candidates][:, None]
+
+
 class Attention(nn.Module):
     """Attention of several heads; pruning finds by `num_heads` what belongs to one."""
 
@@ -127,11 +157,7 @@ class SASRec(nn.Module):
             last = candidates is None and number == len(self.layers)
             states = layer(states, none if last else none + later, last)
         states = self.norm(states)
-        if candidates is None:
-            return self.table.scores(states[:, -1]) + self.bias
-        if not candidates.shape[1]:
-            return self.table.scores(states) + self.bias
-        return states @ self.table(candidates).transpose(1, 2) + self.bias[candidates][:, None]
+        return scored(states, self.table, self.bias, candidates)
 
 
 def sasrec(
@@ -159,10 +185,5 @@ def sasrec(
     """
     if width % heads:
         raise ValueError(f"heads must divide the width, {width}, got {heads}")
-    table = Table(items + 1, width, padding_idx=0) if buckets is None else HashedTable(items + 1, width, buckets)
-    made = SASRec(table, items + 1, length, width, layers, heads, inner or 2 * width, dropout)
-    for module in made.modules():
-        if isinstance(module, nn.Embedding):
-            # Products of two, and scores of vectors: of the size that a linear's weights have.
-            nn.init.normal_(module.weight, std=0.02 if buckets is None else math.sqrt(0.02))
-    return made
+    table = table_of(items + 1, width, buckets)
+    return drawn(SASRec(table, items + 1, length, width, layers, heads, inner or 2 * width, dropout), buckets)

@@ -13,6 +13,7 @@ from edgesft.data.histories import OPTIONAL, ROLES, Histories, catalogue, gather
 from edgesft.errors import InputError
 from edgesft.spec.interactions import InteractionsSpec
 from edgesft.spec.recipe import DataSpec
+from edgesft.store.store import Store
 from tests import tiny
 
 DONE = [
@@ -77,6 +78,27 @@ def test_the_threshold_leaves_out_lower_ratings() -> None:
     )
 
 
+def test_what_was_not_liked_is_read_and_not_asked() -> None:
+    (row,) = gathered(DONE, liked=4.5, scale=(1, 5)).rows()
+    assert ("".join(row["items"]), row["next"], row["liked"]) == ("abc", "d", [False, False, True])
+    assert row["ratings"] == [5, 2, 4]
+    found = gathered(DONE, liked=4)
+    assert [("".join(row["items"]), row["next"]) for row in found.rows()] == [("abc", "d"), ("b", "a")]
+    assert [("".join(row["items"]), row["next"]) for row in found.rows(1)] == [("ab", "c")]
+    assert list(found.rows(2)) == [] and found.single == 1
+    assert "1 of 3 users liked nothing but what they did first" in warnings("train", found)[0]
+
+
+def test_what_is_known_besides() -> None:
+    rows = [{**row, "device": f"tv {row['time']}", "genre": [row["item"], "all"]} for row in DONE]
+    first, second = gathered(rows, scenario={"device": ["category"]}, about={"genre": ["tags"]}).rows()
+    assert first["device"] == "tv 40" and first["moments"] == [{"device": f"tv {time}"} for time in (20, 30, 40)]
+    assert first["about"] == [{"genre": [item, "all"]} for item in "abcd"]
+    assert second["moments"] == [{"device": "tv 2"}] and "ratings" not in second and "liked" not in second
+    nothing = gathered([{**row, "device": None, "genre": ""} for row in rows], scenario={"device": ["category"]})
+    assert nothing.rows()[0]["moments"] == [{"device": None}] * 3
+
+
 def test_repeats() -> None:
     again = [*DONE, {**DONE[1], "time": 50}, DONE[0]]
     assert told(again) == told(DONE) and gathered(again).repeated == 2
@@ -101,6 +123,39 @@ def test_users_and_items_are_names_or_whole_numbers() -> None:
 )
 def test_rows_that_cannot_be_used(values: dict[str, Any], words: str) -> None:
     assert words in complaint(changed(2, **values))
+
+
+@pytest.mark.parametrize(
+    ("said", "words"),
+    [
+        ({"scale": (1, 4)}, "rating must be within data.interactions.scale, 1 to 4, got 5.0 in row 2, and 1 more"),
+        ({"scenario": {"device": ["category"]}}, "'device' must be a column of every row, got None in row 1"),
+        ({"scenario": {"user": ["number"]}}, "'user' must be a number, or empty, got 'ann' in row 1, and 6 more"),
+        ({"about": {"item": ["hour"]}}, "'item' must be a time: a number of seconds since 1970, or an ISO date"),
+    ],
+)
+def test_further_columns_that_cannot_be_used(said: dict[str, Any], words: str) -> None:
+    assert words in complaint(DONE, **said)
+
+
+def test_ratings_are_wanted_where_they_are_read() -> None:
+    without = [{key: row[key] for key in ("user", "item")} for row in DONE]
+    for said in ({"liked": 4}, {"scale": (1, 5)}):
+        assert "rating must be a number, got None in row 1" in complaint(without, **said)
+
+
+@pytest.mark.parametrize(
+    ("said", "words"),
+    [
+        ({"scale": (5, 1)}, "scale must be the lowest rating, then the highest"),
+        ({"scale": (1, 5), "liked": 7}, "liked must be within scale, 1 to 5, got 7"),
+        ({"scenario": {"rating": ["number"]}}, "scenario must be of what is known before the answer, got rating"),
+        ({"about": {"genre": ["words"]}}, "'category', 'tags', 'number', 'hour' or 'weekday'"),
+    ],
+)
+def test_what_cannot_be_asked_for(said: dict[str, Any], words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        InteractionsSpec(**said)
 
 
 def test_all_kinds_of_wrong_rows_are_told_at_once() -> None:
@@ -153,3 +208,16 @@ def test_last_is_for_users_alone(base: Path) -> None:
 def test_what_is_taken_is_part_of_the_digest(base: Path) -> None:
     found = {digest(spec(**each), base) for each in ({}, {"validation": "last"}, {"interactions": {"threshold": 3}})}
     assert len(found) == 3
+
+
+def test_what_is_known_lies_on_the_disk_as_well(tmp_path: Path) -> None:
+    tiny.write_rows(tmp_path / "train.jsonl", tiny.toured(6))
+    tiny.write_rows(tmp_path / "places.jsonl", [{"item": f"place {place}", "floor": place % 3} for place in range(20)])
+    known = {"scale": [1, 5], "about": {"where": ["tags"], "floor": ["number"]}, "scenario": {"way": ["category"]}}
+    said = spec(validation="last", interactions=known, join={"item": "places.jsonl"})
+    memory, disk = (
+        load(said.model_copy(update={"on_disk": each}), ROLES, tmp_path, 0, Store(tmp_path), None, OPTIONAL, True)
+        for each in (False, True)
+    )
+    assert list(memory.train) == list(disk.train) and list(memory.validation) == list(disk.validation)
+    assert {*memory.train[0]["about"][0]} == {"where", "floor"}

@@ -88,6 +88,21 @@ def test_ways(name: str) -> None:
         assert [(head["first"], head["classes"]) for head in after["heads"]] == [(0, 2), (2, 1)]
 
 
+def test_what_is_known_of_ratings_and_moments_is_said() -> None:
+    features = [
+        {"column": "device", "kind": "category", "values": ["phone", "7"]},
+        {"column": "age", "kind": "number", "values": [18, 40.5]},
+        {"column": "time", "kind": "hour", "values": []},
+    ]
+    known = {"scale": [0.5, 5], "scenario": features, "about": [[0], [0, 1]]}
+    plain = CONTRACTS["recommendation"]
+    before = registry.task(plain.task).preparation(plain.extended(known))
+    assert before["columns"] == [ITEMS, "ratings", "device", "age", "time"] and before["features"] == features
+    assert not list(wrong(before, {**PREPARATIONS["items"], "kind": {"items"}}, "preparation"))
+    odd = {**before, "features": [{**features[0], "kind": "colour"}]}
+    assert "features.0.kind must be one of category" in next(wrong(odd, {**PREPARATIONS["items"], "kind": {"items"}}))
+
+
 def test_numbers_are_no_classes() -> None:
     contract = Contract("arrays", (), {"inputs": {}, "metric": "r2"})
     assert registry.task("arrays").decoding(contract) == {"kind": "numbers", "output": "logits"}

@@ -23,7 +23,7 @@ from edgesft.stages.quantize.verify import verify
 from edgesft.tasks import factory, ranking
 from edgesft.tasks.base import Contract
 from edgesft.tasks.catalogue import NEVER, pieces, sampled
-from edgesft.tasks.recommendation import IGNORED, READY, Recommendation
+from edgesft.tasks.recommendation import IGNORED, READY, TWO_TOWERS, Recommendation
 from edgesft.tasks.sasrec import sasrec
 from edgesft.train import checkpoint
 from edgesft.train.layers import chosen_layers, keep_layers, layer_count
@@ -35,8 +35,16 @@ ROWS = list(gather(tiny.visited(60), InteractionsSpec(), "rows").rows())
 LENGTH = 6
 
 
-def made(**arguments: Any) -> factory.Factory:
-    return factory.resolve(FactorySpec(factory=READY, arguments={"width": 16, "dropout": 0.0, **arguments}), Path())
+def made(name: str = READY, **arguments: Any) -> factory.Factory:
+    return factory.resolve(FactorySpec(factory=name, arguments={"width": 16, "dropout": 0.0, **arguments}), Path())
+
+
+NETS = {
+    "table": made(),
+    "hashed": made(buckets=5),
+    "towers": made(TWO_TOWERS),
+    "hashed towers": made(TWO_TOWERS, buckets=5),
+}
 
 
 def contract_of(**said: Any) -> Any:
@@ -58,12 +66,12 @@ def examples(processor: Any, contract: Any) -> Any:
     return TASK.encode(ROWS, processor, contract)
 
 
-@pytest.fixture(scope="module", params=[None, 5], ids=["table", "hashed"])
+@pytest.fixture(scope="module", params=NETS)
 def model(request: pytest.FixtureRequest, contract: Any) -> Any:
     import torch
 
     torch.manual_seed(0)
-    found = TASK.load_model(made(buckets=request.param), contract).eval()
+    found = TASK.load_model(NETS[request.param], contract).eval()
     for parameter in found.parameters():
         torch.nn.init.normal_(parameter, std=0.5)
     return found
@@ -203,7 +211,7 @@ def test_the_metrics_are_those_of_a_plain_sort(examples: Any, processor: Any, co
     assert np.array_equal(found, TASK.predict(runner(model), examples, processor))
     gains, areas = [], []
     for example in examples:
-        scores = answered(model, items=processor.fed([example["items"]])["items"])[0].astype(float)
+        scores = answered(model, items=processor.fed([example])["items"])[0].astype(float)
         rest = [place for place in range(24) if place + 1 not in example["items"]]
         order = sorted(rest, key=lambda place: -scores[place])
         place = order.index(example["labels"][-1] - 1)

@@ -14,6 +14,7 @@ from kit.errors import BrokenError, InputError
 from kit.frames import Framer, hops
 from kit.model import Arrays
 from kit.resize import resized
+from kit.slots import slots
 
 Row = Mapping[str, Any]
 
@@ -220,13 +221,37 @@ class _Items:
         items = value_of(row, self._said["columns"][0])
         if isinstance(items, str) or not isinstance(items, Sequence):
             raise InputError(f"'{self._said['columns'][0]}' must be a list of items, got {type(items).__name__}")
-        known = [self._ids[str(item)] for item in items if str(item) in self._ids]
-        length = self._said["max_length"]
-        read = known[-length:]
-        feeds = {self._said["input"]: np.asarray([[0] * (length - len(read)) + read], np.int64)}
+        places = [place for place, item in enumerate(items) if str(item) in self._ids]
+        known = [self._ids[str(items[place])] for place in places]
+        feeds = {self._said["input"]: self._latest(known, np.int64)}
+        if "ratings" in self._said:
+            rated = self._rated(value_of(row, "ratings"), len(items))
+            feeds[self._said["ratings"]] = self._latest([rated[place] for place in places], np.float32)
+        if "scenario" in self._said:
+            feeds[self._said["scenario"]] = slots(self._said["features"], row)
         if "excluded" in self._said:
             feeds[self._said["excluded"]] = np.asarray([known[-self._said["history"] :] or [0]], np.int64)
         yield Request(feeds, {"unknown": len(items) - len(known)})
+
+    def _latest(self, values: Sequence[float], dtype: Any) -> np.ndarray:
+        """The latest ones behind zeros."""
+        length = self._said["max_length"]
+        read = values[-length:]
+        return np.asarray([[0] * (length - len(read)) + [*read]], dtype)
+
+    def _rated(self, ratings: Any, count: int) -> Sequence[float]:
+        """From -1, the lowest of the scale, to 1."""
+        low, high = self._said["scale"]
+        try:
+            found = np.asarray(ratings, np.float32)
+        except (TypeError, ValueError):
+            found = np.zeros(0)
+        if found.shape != (count,) or not ((found >= low) & (found <= high)).all():
+            raise InputError(
+                f"'ratings' must be a number from {low:g} to {high:g} for each of 'items', got {ratings!r}"
+            )
+        scaled: Sequence[float] = (2 * (found - low) / (high - low) - 1).tolist()
+        return scaled
 
 
 class _Symbols:
