@@ -242,7 +242,7 @@ def test_labels_of_a_sorted_file_are_all_seen(tmp_path: Path, bert: Path) -> Non
     ("rows", "given", "message"),
     [
         ([{"userId": 1, "rating": 2.5}], {}, "must have the columns of a task. Got 'userId', 'rating'"),
-        ([{"input": "a" * 99, "target": f"{n} {'b' * 99}"} for n in range(9)], {}, "must have the columns of a task"),
+        ([{"before": "a" * 99, "after": f"{n} {'b' * 99}"} for n in range(9)], {}, "must have the columns of a task"),
         (tiny.rows(9), {"text": "txt"}, "--column must name a column of the data. Got 'txt'"),
     ],
 )
