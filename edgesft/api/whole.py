@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from edgesft.measure.synthesis import Spoken
     from edgesft.pipeline.tune import Tune
     from edgesft.ship.pack import Packed
+    from edgesft.ship.session import Place
     from edgesft.ship.sign import Trust
     from edgesft.ship.verify import Report
 
@@ -260,13 +261,21 @@ def pack(
     return make(Order(Path(run), Path(output) if output else None, **order), progress)
 
 
-def verify(bundle: str | Path, *, trust: Trust | None = None, rows: bool = True, at_least: int = 1) -> Report:
+def verify(
+    bundle: str | Path,
+    *,
+    trust: Trust | None = None,
+    rows: bool = True,
+    place: Place | None = None,
+    at_least: int = 1,
+) -> Report:
     """Verifies a bundle; `holds` tells whether nothing is wrong, and `findings` what is.
 
     Args:
         bundle: Folder or archive.
         trust: Who must have signed it; None does not ask.
-        rows: Whether to run the golden rows, on the CPU provider.
+        rows: Whether to run the golden rows.
+        place: On which provider, with which options and of which device; by default the CPU's, here.
         at_least: Lowest version of the bundle.
 
     Raises:
@@ -275,7 +284,7 @@ def verify(bundle: str | Path, *, trust: Trust | None = None, rows: bool = True,
     """
     from edgesft.ship.verify import verify as check
 
-    return check(Path(bundle), trust=trust, rows=rows, at_least=at_least)
+    return check(Path(bundle), trust=trust, rows=rows, place=place, at_least=at_least)
 
 
 def write(

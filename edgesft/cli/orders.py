@@ -79,7 +79,7 @@ def order(options: argparse.Namespace, models: Sequence[Path], settings: Sequenc
 
     profile = _profile(options, [word for word in settings if not word.startswith(PIPELINE)], folder)
     of_profile = {provider.name: provider for provider in profile.providers}
-    asked = [_provider(text, of_profile) for text in _every(options.provider or [profile.providers[0].name])]
+    asked = [provider(text, of_profile) for text in _every(options.provider or [profile.providers[0].name])]
     if twice := [name for name in of_profile if [each.name for each in asked].count(name) > 1]:
         raise InputError(f"provider must be given once, got {', '.join(twice)} more than once")
     if options.batch < 1:
@@ -110,6 +110,18 @@ def opened(order: Order) -> Iterator[None]:
     finally:
         for device in order.devices:
             device.close()
+
+
+def device(options: argparse.Namespace) -> Device:
+    """The one device that `--device` names, of the command line or of a file; by default this interpreter.
+
+    Raises:
+        InputError: It names none.
+    """
+    from edgesft.measure.devices import HERE
+    from edgesft.measure.devices.find import find, pool
+
+    return find(options.device, *pool(options.devices)) if options.device else HERE
 
 
 def _profile(options: argparse.Namespace, settings: list[str], folder: Path) -> ProfileSpec:
@@ -144,8 +156,12 @@ def _every(texts: Sequence[str]) -> list[str]:
     return [named.get(provider.short, provider.short) for provider in PROVIDERS.values()]
 
 
-def _provider(text: str, of_profile: Mapping[str, ProviderSpec]) -> ProviderSpec:
-    """`qnn:soc_model=57`: a provider with the profile's options, and those that stand here in their place."""
+def provider(text: str, of_profile: Mapping[str, ProviderSpec]) -> ProviderSpec:
+    """`qnn:soc_model=57`: a provider with the profile's options, and those that stand here in their place.
+
+    Raises:
+        InputError: There is no such provider, or an option has no value.
+    """
     from edgesft.measure import providers
     from edgesft.spec.profile import ProviderSpec
 

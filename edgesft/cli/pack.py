@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 from edgesft.errors import InputError
 
 if TYPE_CHECKING:
+    from edgesft.measure.devices import Device
+    from edgesft.ship.pack import Order
     from edgesft.ship.sign import Signer
 
 VARIANTS = ("model", "static", "ort", "context", "fp32")
@@ -42,6 +44,19 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         help="terms of model or data; may be repeated",
     )
     parser.add_argument(
+        "--device",
+        metavar="D",
+        help="interpreter that compiles ahead, or a name of --devices (default: this one)",
+    )
+    parser.add_argument("--devices", type=Path, metavar="FILE", help="names for devices (default: devices.yaml here)")
+    parser.add_argument(
+        "--chip",
+        action="append",
+        default=[],
+        metavar="C",
+        help="to compile for, not the profile's; may be repeated",
+    )
+    parser.add_argument(
         "--min-runtime", default="1.23", metavar="V", help="least ONNX Runtime of devices (default: 1.23)"
     )
     parser.add_argument(
@@ -57,30 +72,19 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(options: argparse.Namespace) -> int:
     """Makes the bundle and says what is in it."""
+    from edgesft.cli.orders import device
     from edgesft.progress import Progress
-    from edgesft.ship import models, seal
-    from edgesft.ship.pack import Order, pack
+    from edgesft.ship import seal
+    from edgesft.ship.pack import pack
     from edgesft.ship.sign import Signer
 
     if options.sign and seal.is_bundle(options.run):
         manifest = seal.endorse(options.run, Signer(options.sign, options.certificate, options.chain))
         print(f"{options.run}: {manifest.name} {manifest.version}, signed")
         return 0
-    order = Order(
-        run=options.run,
-        output=options.output,
-        name=options.name,
-        version=options.version,
-        variants=tuple(dict.fromkeys(["model", *(options.variant or models.USUAL)])),
-        rows=options.rows,
-        inputs=options.inputs,
-        licences=options.licence,
-        runtime=options.min_runtime,
-        signer=_signer(options),
-        replace=options.replace,
-    )
     progress = Progress(quiet=options.quiet)
-    packed = pack(order, progress)
+    with device(options) as place:
+        packed = pack(_order(options, place), progress)
     for warning in packed.warnings:
         progress.say(f"warning: {warning}")
     variants = packed.manifest.variants
@@ -102,6 +106,27 @@ def main(options: argparse.Namespace) -> int:
     for kind, reason in packed.left_out.items():
         print(f"  no {kind}: {reason}")
     return 0
+
+
+def _order(options: argparse.Namespace, place: Device) -> Order:
+    from edgesft.ship import models
+    from edgesft.ship.pack import Order
+
+    return Order(
+        run=options.run,
+        output=options.output,
+        name=options.name,
+        version=options.version,
+        variants=tuple(dict.fromkeys(["model", *(options.variant or models.USUAL)])),
+        rows=options.rows,
+        inputs=options.inputs,
+        licences=options.licence,
+        runtime=options.min_runtime,
+        signer=_signer(options),
+        device=place,
+        chips=tuple(dict.fromkeys(options.chip)),
+        replace=options.replace,
+    )
 
 
 def _signer(options: argparse.Namespace) -> Signer | None:

@@ -13,7 +13,6 @@ from edgesft.errors import InputError
 
 if TYPE_CHECKING:
     from edgesft.api import Result
-    from edgesft.measure.devices import Device
 
 STOPPED = "stopped; the same command goes on where this one was"
 
@@ -39,6 +38,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def main(options: argparse.Namespace) -> int:
     """Runs the recipe, prints what came of it, and answers with the verdict's exit code."""
     from edgesft import api
+    from edgesft.cli.orders import device
     from edgesft.progress import VERBOSE, Progress
 
     limits = {"trials": options.trials, "minutes": options.tune_minutes}
@@ -53,22 +53,15 @@ def main(options: argparse.Namespace) -> int:
     if options.verbose:
         os.environ[VERBOSE] = "1"
     progress = Progress(quiet=options.quiet)
-    with _device(options) as device:
+    with device(options) as place:
         result = api.run(
-            options.recipe, options.settings, output=options.output, tune=tune, device=device, progress=progress
+            options.recipe, options.settings, output=options.output, tune=tune, device=place, progress=progress
         )
     if options.format == "json":
         print(json.dumps({name: dict(each.results) for name, each in result.profiles.items()}, indent=1))
     else:
         _print_tables(result)
     return EXIT_CODES[result.verdict]
-
-
-def _device(options: argparse.Namespace) -> Device:
-    from edgesft.measure.devices import HERE
-    from edgesft.measure.devices.find import find, pool
-
-    return find(options.device, *pool(options.devices)) if options.device else HERE
 
 
 def _print_tables(result: Result) -> None:

@@ -13,13 +13,13 @@ integer nanoseconds of a monotonic clock. End of input ends the agent. An array 
 null.
 
 op        request                                          answer
-info      –                                                protocol, runtime, build, providers, broken, machine,
-                                                           runtime_bytes
+info      –                                                protocol, runtime, build, providers, broken, plugins,
+                                                           machine, runtime_bytes
 state     –                                                load, temperature_mc, frequency_khz, throttles,
                                                            memory_free_bytes
 evict     files                                            evicted
 load      model, providers [{name, options}], threads,     load_ns, provider, threads, placement, partitions, left,
-          optimisation, allow_cpu, config                  simulated, fixed, inputs and outputs
+          optimisation, allow_cpu, config, nameless        simulated, fixed, inputs and outputs
                                                            [{name, dtype, shape}]
 feedback  states                                           count, states
 request   feeds                                            count
@@ -40,17 +40,19 @@ memory    –                                                peak_bytes, baselin
 model     –                                                name, bytes, sha256
 quit      –                                                – and the process ends
 
-`broken` maps providers whose plugin is installed, and cannot be loaded, to the reason. `evict` drops files from the
-system's cache, so that the next `load` reads them from the disk, where the system lets it. `load` creates the session
-in place of the one before; requests stay. The first provider is the one that is asked for: it is an error if the
-session does not have it or no node was placed on it, unless `allow_cpu`. The answer repeats its name as `provider`, and
-`threads`, so that answers alone tell what was measured. `placement` maps a provider to its number of nodes (null where
-the runtime does not tell, or not all), `partitions` counts the subgraphs on the asked provider, `left` maps the types
-of the operators that went elsewhere to their number. `simulated` says what stands in for the hardware: its answers are
-the hardware's, its times are not; null where nothing does. `fixed` is what the model's metadata have under
+`broken` maps providers whose plugin is installed, and cannot be loaded, to the reason, and `plugins` those that can to
+`package` (its name and version) and `sdk` (version of the vendor's libraries in it, or null). `evict` drops files from
+the system's cache, so that the next `load` reads them from the disk, where the system lets it. `load` creates the
+session in place of the one before; requests stay. The first provider is the one that is asked for: it is an error if
+the session does not have it or no node was placed on it, unless `allow_cpu`. The answer repeats its name as `provider`,
+and `threads`, so that answers alone tell what was measured. `placement` maps a provider to its number of nodes (null
+where the runtime does not tell, or not all), `partitions` counts the subgraphs on the asked provider, `left` maps the
+types of the operators that went elsewhere to their number. `simulated` says what stands in for the hardware: its
+answers are the hardware's, its times are not; null where nothing does. `fixed` is what the model's metadata have under
 `edgesft.fixed`: axes that were free before, to whose sizes requests are padded; else null. `optimisation` is `all`,
-`extended`, `basic` or `disabled`, and `config` holds further session entries; both may be left out. `feedback` maps an
-input to the output that becomes its value at the next inference; each series starts again from the request's own value.
+`extended`, `basic` or `disabled`, and `config` holds further session entries; `nameless` loads a model that is one file
+from its bytes, for providers name what they compile after its path. All three may be left out. `feedback` maps an input
+to the output that becomes its value at the next inference; each series starts again from the request's own value.
 
 `request` appends one request to those that are timed, `row` a raw row, which the pipeline makes a request of. `first`
 times one inference of the middle request. `warm_up` runs until the median is steady, at most so many seconds. The
@@ -460,6 +462,14 @@ def register_plugin(ort: Any, name: str) -> list[Any]:
     return [device for device in ort.get_ep_devices() if device.ep_name == name]
 
 
+def plugin_facts(name: str) -> dict[str, Any]:
+    """Which plugin a provider comes in, and the version of the vendor's libraries in it where it tells."""
+    module = __import__(PLUGINS[name])
+    package = PLUGINS[name].replace("_", "-")
+    told = getattr(module, "build_and_package_info", None)
+    return {"package": f"{package} {metadata.version(package)}", "sdk": getattr(told, "qnn_version", None)}
+
+
 def session_options(
     model: str, threads: int, optimisation: str = "all", config: Mapping[str, str] | None = None
 ) -> Any:
@@ -480,7 +490,12 @@ def session_options(
     return options
 
 
-def create_session(model: str, providers: list[dict[str, Any]], options: Any) -> Any:
+def _bytes(file: str) -> bytes:
+    with open(file, "rb") as opened:
+        return opened.read()
+
+
+def create_session(model: str | bytes, providers: list[dict[str, Any]], options: Any) -> Any:
     """A session on the first of the providers, with the others of them that are here behind it."""
     ort = runtime()
     asked = providers[0]
@@ -859,7 +874,7 @@ class Agent:
 
     def __init__(
         self,
-        create: Callable[[str, list[dict[str, Any]], Any], Any] = create_session,
+        create: Callable[[Any, list[dict[str, Any]], Any], Any] = create_session,
         clock: Callable[[], int] = time.perf_counter_ns,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
@@ -897,6 +912,7 @@ class Agent:
             "build": ort.get_build_info() if hasattr(ort, "get_build_info") else None,
             "providers": [*built, *plugins],
             "broken": broken,
+            "plugins": {name: plugin_facts(name) for name in plugins},
             "machine": machine(),
             "runtime_bytes": sum(map(os.path.getsize, libraries)),
         }
@@ -922,6 +938,7 @@ class Agent:
         optimisation: str = "all",
         allow_cpu: bool = False,
         config: Mapping[str, str] | None = None,
+        nameless: bool = False,
     ) -> dict[str, Any]:
         """Creates the session."""
         if not os.path.isfile(model):
@@ -933,7 +950,7 @@ class Agent:
         options = self._options()
         self.baseline_bytes = peak_bytes()
         started = self.clock()
-        session = self.create(model, providers, options)
+        session = self.create(_bytes(model) if nameless else model, providers, options)
         load_ns = self.clock() - started
         # A provider that fails during an inference is otherwise replaced by the CPU, and the call succeeds.
         session.disable_fallback()

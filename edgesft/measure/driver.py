@@ -234,6 +234,7 @@ class Agent:
         allow_cpu: bool = False,
         config: Mapping[str, str] | None = None,
         beside: Sequence[Path] = (),
+        nameless: bool = False,
     ) -> Loaded:
         """Creates the session.
 
@@ -245,6 +246,8 @@ class Agent:
             allow_cpu: Whether the CPU may take every node instead.
             config: Further entries of the session's configuration.
             beside: Further files that loading reads, in the same folder.
+            nameless: Whether to load it from its bytes, so that what a provider compiles of it does not depend on where
+                it lies; it must be one file.
         """
         names = [{"name": provider.name, "options": provider.options} for provider in providers]
         reply = self._call(
@@ -255,6 +258,7 @@ class Agent:
             optimisation=optimisation,
             allow_cpu=allow_cpu,
             config=dict(config or {}),
+            **({"nameless": True} if nameless else {}),
         )
         found = Loaded.from_json(reply)
         self._fixed = found.fixed

@@ -91,6 +91,7 @@ def _variants(variants: Sequence[Variant], sizes: Mapping[str, int], left_out: M
     lines = ["## Models", "", "| variant | form | precision | size | for |", "|---|---|---|---|---|"]
     for each in variants:
         known = [provider.removesuffix("ExecutionProvider") for provider in each.providers]
+        known += [f"chip {each.compiled['chip']}"] if each.compiled else []
         size = f"{sizes[each.name] / 1e6:.2f} MB"
         lines.append(f"| {each.name} | {each.form} | {each.precision} | {size} | {', '.join(known)} |")
     return [*lines, *(f"\nNo `{kind}`: {reason}." for kind, reason in left_out.items()), ""]

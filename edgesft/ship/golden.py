@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -49,7 +49,7 @@ class Row:
 
     Attributes:
         inputs: What is fed.
-        outputs: Precision of a variant → what it answers.
+        outputs: A variant's `golden` → what it answers: its precision, or its own name where a CPU cannot run it.
         row: What the inputs were made of, where it is text.
     """
 
@@ -64,9 +64,9 @@ class Golden:
 
     Attributes:
         rows: All of them.
-        tolerances: Precision → provider, or `*` → how far an output may be off, as a share of its largest magnitude
-            over all rows (`measure.parity`).
-        runtime: Version of ONNX Runtime that answered, on the CPU provider.
+        tolerances: A variant's `golden` → provider, or `*` → how far an output may be off, as a share of its largest
+            magnitude over all rows (`measure.parity`).
+        runtime: Version of ONNX Runtime that answered, on the CPU provider where a CPU can run the variant.
     """
 
     rows: Sequence[Row]
@@ -128,18 +128,22 @@ class Golden:
         return found
 
 
-def tolerances(precisions: Iterable[str]) -> dict[str, dict[str, float]]:
-    """Precision → provider → tolerance: that of the precision, wider where a provider computes in halves of it."""
+def tolerances(precisions: Mapping[str, str]) -> dict[str, dict[str, float]]:
+    """Provider → tolerance of some outputs: that of their precision, wider where a provider computes in halves of it.
+
+    Args:
+        precisions: Name of the outputs, a variant's `golden` → their precision.
+    """
     from edgesft.measure.parity import TOLERANCES, tolerance
     from edgesft.measure.providers import PROVIDERS
 
     halving = sorted(name for name, provider in PROVIDERS.items() if provider.halves)
     return {
-        precision: {
+        name: {
             ANY: tolerance(precision),
             **{name: max(tolerance(precision), TOLERANCES["fp16"]) for name in halving},
         }
-        for precision in precisions
+        for name, precision in precisions.items()
     }
 
 

@@ -6,8 +6,9 @@ A walk over the protobuf wire format (https://protobuf.dev/programming-guides/en
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any, NoReturn
 
 from edgesft.ship.finding import Finding, RefusedError
@@ -32,10 +33,15 @@ CHILDREN = {
 DEEPEST = 64
 """Graphs within graphs; protobuf itself reads 100 messages deep."""
 
+FIXED = "edgesft.fixed"
+"""Entry of a model's metadata, `measure.model.fixed.KEY`: numpy is not imported to look at a file."""
+
 VARINT_BYTES = 10
 
 GRAPH, METADATA, INITIALIZER, INPUT, OUTPUT, EXTERNAL, TENSOR_NAME = 7, 14, 5, 11, 12, 13, 8
 OP_TYPE, ATTRIBUTE, ATTRIBUTE_NAME, ATTRIBUTE_INT, ATTRIBUTE_TEXT = 4, 5, 1, 3, 4
+
+EMPTY = memoryview(b"")
 
 Field = tuple[int, "int | memoryview"]
 
@@ -55,6 +61,19 @@ class Value:
     shape: tuple[int | str | None, ...]
 
 
+@dataclass(frozen=True)
+class Context:
+    """A node that a provider compiled before.
+
+    Attributes:
+        source: The provider, or what it calls itself; empty where it does not say.
+        sdk: Version of the vendor's libraries that compiled it; empty where it does not say.
+    """
+
+    source: str = ""
+    sdk: str = ""
+
+
 @dataclass
 class Graph:
     """What an ONNX file says.
@@ -64,12 +83,14 @@ class Graph:
         outputs: What it answers.
         outside: Files that it reads besides itself: weights, and what a provider compiled.
         metadata: Its own entries.
+        contexts: Nodes that were compiled before.
     """
 
     inputs: list[Value] = field(default_factory=list)
     outputs: list[Value] = field(default_factory=list)
     outside: list[str] = field(default_factory=list)
     metadata: dict[str, str] = field(default_factory=dict)
+    contexts: list[Context] = field(default_factory=list)
 
 
 def read(data: memoryview, name: str) -> Graph:
@@ -94,8 +115,9 @@ def read(data: memoryview, name: str) -> Graph:
                         weights |= {_text(each) for place, each in _fields(_bytes(piece)) if place == TENSOR_NAME}
             elif number == METADATA:
                 pair = dict(_fields(_bytes(value)))
-                found.metadata[_text(pair.get(1, memoryview(b"")))] = _text(pair.get(2, memoryview(b"")))
-        found.outside = list(dict.fromkeys(_outside(data, "model", 0)))
+                found.metadata[_text(pair.get(1, EMPTY))] = _text(pair.get(2, EMPTY))
+        _walk(data, "model", found)
+        found.outside = list(dict.fromkeys(found.outside))
     except (ValueError, IndexError) as error:
         _refuse(name, str(error))
     if not seen:
@@ -104,37 +126,64 @@ def read(data: memoryview, name: str) -> Graph:
     return found
 
 
-def _outside(data: memoryview, kind: str, depth: int) -> Iterator[str]:
-    """Files that a message's tensors and compiled nodes name."""
+def fixed(told: Graph) -> dict[str, Any]:
+    """Axes of a file that were free before, as its metadata have them (`measure.model.fixed`); empty where none was."""
+    return dict(json.loads(told.metadata.get(FIXED, "{}")))
+
+
+def freed(told: Graph) -> Graph:
+    """What a file says, with the names of axes that were free in place of the sizes that they were fixed at."""
+    said = fixed(told)
+
+    def named(values: list[Value], places: Mapping[str, Mapping[str, str]]) -> list[Value]:
+        return [
+            replace(
+                each, shape=tuple(places.get(each.name, {}).get(str(at), axis) for at, axis in enumerate(each.shape))
+            )
+            for each in values
+        ]
+
+    return replace(
+        told, inputs=named(told.inputs, said.get("inputs", {})), outputs=named(told.outputs, said.get("outputs", {}))
+    )
+
+
+def _walk(data: memoryview, kind: str, found: Graph, depth: int = 0) -> None:
+    """Notes the files that a message's tensors and compiled nodes name, and those nodes."""
     if depth > DEEPEST:
         raise ValueError(f"graphs more than {DEEPEST} deep")
     if kind == "tensor":
         for number, value in _fields(data):
             if number == EXTERNAL:
                 pair = dict(_fields(_bytes(value)))
-                if _text(pair.get(1, memoryview(b""))) == "location":
-                    yield _text(pair.get(2, memoryview(b"")))
+                if _text(pair.get(1, EMPTY)) == "location":
+                    found.outside.append(_text(pair.get(2, EMPTY)))
         return
     children = CHILDREN[kind]
-    compiled = kind == "node" and any(
-        number == OP_TYPE and _text(value) == "EPContext" for number, value in _fields(data)
-    )
-    if compiled:
-        yield from _context(data)
+    if kind == "node" and any(number == OP_TYPE and _text(value) == "EPContext" for number, value in _fields(data)):
+        _context(data, found)
     for number, value in _fields(data):
         if number in children:
-            yield from _outside(_bytes(value), children[number], depth + 1)
+            _walk(_bytes(value), children[number], found, depth + 1)
 
 
-def _context(node: memoryview) -> Iterator[str]:
-    """The file of an EPContext node that does not hold what was compiled (ONNX Runtime, "EP context design")."""
+def _context(node: memoryview, found: Graph) -> None:
+    """Notes a node that was compiled, and its file where it is not in it (ONNX Runtime, "EP context design")."""
     said: dict[str, Any] = {}
     for number, value in _fields(node):
         if number == ATTRIBUTE:
             pairs = dict(_fields(_bytes(value)))
-            said[_text(pairs.get(ATTRIBUTE_NAME, memoryview(b"")))] = pairs
+            said[_text(pairs.get(ATTRIBUTE_NAME, EMPTY))] = pairs
+
+    def text(name: str) -> str:
+        return _text(said.get(name, {}).get(ATTRIBUTE_TEXT, EMPTY))
+
+    found.contexts.append(Context(text("source"), text("ep_sdk_version")))
     if said.get("embed_mode", {}).get(ATTRIBUTE_INT, 1) == 0:
-        yield _text(said.get("ep_cache_context", {}).get(ATTRIBUTE_TEXT, memoryview(b"")))
+        file = text("ep_cache_context")
+        # A partition that shares another one's binary names none.
+        if file or said.get("main_context", {}).get(ATTRIBUTE_INT, 1):
+            found.outside.append(file)
 
 
 def _value(data: memoryview) -> Value:

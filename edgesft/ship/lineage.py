@@ -12,13 +12,19 @@ MEASURED = ("latency_ns", "latency_bounds_ns", "latency_by_length", "provider", 
 """Keys of a stage that tell how fast it was."""
 
 
-def lineage(results: Mapping[str, Any], licences: Mapping[str, Any], left_out: Mapping[str, str]) -> dict[str, Any]:
+def lineage(
+    results: Mapping[str, Any],
+    licences: Mapping[str, Any],
+    left_out: Mapping[str, str],
+    compiled: Mapping[str, Mapping[str, Any]],
+) -> dict[str, Any]:
     """What `lineage.json` holds.
 
     Args:
         results: Of the run.
         licences: `licences.Licences.to_json`.
         left_out: Kind of variant → why there is none.
+        compiled: Variant that was compiled ahead → by what, and how far it is off the CPU provider's answers.
     """
     made_of = results.get("lineage", {})
     recipe = anonymous(results["recipe"])
@@ -39,6 +45,7 @@ def lineage(results: Mapping[str, Any], licences: Mapping[str, Any], left_out: M
         "versions": results["environment"].get("versions", {}),
         "licences": dict(licences),
         "left_out": dict(left_out),
+        **({"compiled": dict(compiled)} if compiled else {}),
     }
 
 

@@ -7,20 +7,24 @@ import io
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from edgesft.errors import EdgesftError, StageError
 from edgesft.measure.model.file import ModelFile, inspect
+from edgesft.measure.parity import compare
 from edgesft.measure.providers import PROVIDERS, Provider
-from edgesft.ship import graph, operators, ortfile
-from edgesft.ship.variant import ANY, Form, Variant
-from edgesft.spec.profile import ProfileSpec
+from edgesft.ship import context, graph, operators, ortfile
+from edgesft.ship.golden import tolerances
+from edgesft.ship.session import Outputs, Place, runner
+from edgesft.ship.variant import ANY, Form, Variant, version
+from edgesft.store.store import Store
 from edgesft.tasks.base import Batch
 
 KINDS = ("model", "static", "ort", "context", "fp32")
-"""The run's model; the same without free axes; in ORT's format; compiled ahead by the profile's provider; and the
-float model that it was made of."""
+"""The run's model; the same without free axes; in ORT's format; compiled ahead by the profile's provider for a chip;
+and the float model that it was made of."""
 
 USUAL = ("model", "static", "ort", "context")
 
@@ -44,11 +48,15 @@ class Models:
         variants: The best one first.
         left_out: Kind that was asked for → why there is none.
         operators: What a reduced build of ONNX Runtime must have (`required_operators.config`).
+        answers: Variant that a CPU cannot run → what it answered to the requests where it was compiled.
+        compiled: The same variants → of which one it was made, and how far it is off that one on the CPU provider.
     """
 
     variants: list[Variant] = field(default_factory=list)
     left_out: dict[str, str] = field(default_factory=dict)
     operators: str = ""
+    answers: dict[str, list[Outputs]] = field(default_factory=dict)
+    compiled: dict[str, dict[str, Any]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -59,23 +67,28 @@ class Wanted:
         kinds: Of `KINDS`.
         model: The run's.
         precision: What the run says of its numbers.
-        profile: That the run was for.
+        targets: Chips to compile ahead for.
+        store: Keeps what was compiled.
         requests: Real ones.
         longest: Longest input in tokens, or None where rows have one shape.
         reference: The float model; None where it is not to be had.
         runtime: Least version of ONNX Runtime.
         memory_bytes: What the run's model took beyond the runtime, as measured; 0 where it was not.
+        judged: Whether the run evaluated the model on the provider of the targets, so that its metric, and not the
+            distance from the CPU provider, says whether the answers are right there.
     """
 
     kinds: Sequence[str]
     model: Path
     precision: str
-    profile: ProfileSpec
+    targets: Sequence[context.Target]
+    store: Store
     requests: Sequence[Batch]
     longest: int | None = None
     reference: Path | None = None
     runtime: str = LEAST_RUNTIME
     memory_bytes: int = 0
+    judged: bool = False
 
 
 def make(wanted: Wanted, out: Path, work: Path, say: Callable[[str], None]) -> Models:
@@ -87,157 +100,168 @@ def make(wanted: Wanted, out: Path, work: Path, say: Callable[[str], None]) -> M
         work: An empty folder.
         say: Tells the person what goes on.
     """
-    found, file = Models(), inspect(wanted.model)
-    takers = _takers(wanted.precision, static=False)
-    _add(found, wanted, out, wanted.precision, file, "onnx", takers, memory_bytes=wanted.memory_bytes)
+    maker = _Maker(wanted, out, work, say)
+    maker.model()
     if "static" in wanted.kinds:
-        _left(found, "static", lambda: _static(found, wanted, file, out, work, say))
-    if "context" in wanted.kinds:
-        _left(found, "context", lambda: _context(found, wanted, file, out, work, say))
+        maker.attempt("static", maker.static)
+    for place, target in enumerate(wanted.targets if "context" in wanted.kinds else (), 1):
+        kind = "context" if len(wanted.targets) == 1 else f"context {place}"
+        maker.attempt(kind, partial(maker.context, target))
     if "fp32" in wanted.kinds:
-        _left(found, "fp32", lambda: _reference(found, wanted, out))
+        maker.attempt("fp32", maker.reference)
     say("making ORT formats and the list of operators")
-    _ort(found, wanted, out, work)
-    return found
+    maker.ort()
+    return maker.found
 
 
-def _left(found: Models, kind: str, make: Callable[[], None]) -> None:
-    """Makes a variant, or notes why there is none."""
-    try:
-        make()
-    except EdgesftError as error:
-        found.left_out[kind] = str(error).partition("\n")[0]
+class _Maker:
+    """Makes one variant after another.
+
+    Attributes:
+        found: What was made so far.
+    """
+
+    def __init__(self, wanted: Wanted, out: Path, work: Path, say: Callable[[str], None]) -> None:
+        self.found = Models()
+        self._wanted, self._out, self._work, self._say = wanted, out, work, say
+        self._file = inspect(wanted.model)
+
+    def attempt(self, kind: str, make: Callable[[], None]) -> None:
+        """Makes a variant, or notes why there is none."""
+        try:
+            make()
+        except EdgesftError as error:
+            self.found.left_out[kind] = str(error).partition("\n")[0]
+
+    def model(self) -> None:
+        """The run's own."""
+        precision, memory = self._wanted.precision, self._wanted.memory_bytes
+        takers = _takers(precision, *_kinds(self._file))
+        self._add(precision, self._file, "onnx", takers, memory_bytes=memory)
+
+    def static(self) -> None:
+        """The model with a size for each free axis, for providers that take no other."""
+        if not self._file.free:
+            raise StageError("the model has no free axis: it is static itself")
+        precision = self._wanted.precision
+        self._add(f"{precision}-static", inspect(self._fixed()), "onnx", _takers(precision, True))
+
+    def context(self, target: context.Target) -> None:
+        """What a provider compiles of the model for a chip (ONNX Runtime, "EP context design"), with its answers."""
+        wanted, chip, provider = self._wanted, target.chip, target.provider
+        known = PROVIDERS[provider.name]
+        source = self._fixed() if known.static_shapes and self._file.free else self._file.path
+        self._say(f"compiling for {provider.name}, chip {chip}")
+        made, said = context.make(source, target, wanted.requests, wanted.store)
+        name = f"{wanted.precision}-{known.short}-{chip}"
+        variant = self._add(name, inspect(made), "context", [provider.name], compiled=said)
+        # It is the first that is taken where it fits.
+        self.found.variants.insert(0, self.found.variants.pop())
+        on_cpu = runner(source, source.name, variant.fixed)
+        expected = [on_cpu(request) for request in wanted.requests]
+        with Place(provider.name, provider.options, target.device).running(self._out, variant) as (answer, simulated):
+            answers: list[Outputs] = [answer(request) for request in wanted.requests]
+        off = compare(expected, answers, wanted.precision).worst
+        limit = tolerances({name: wanted.precision})[name].get(provider.name, 0.0)
+        if off.mismatch or (not wanted.judged and off.relative > limit):
+            self.found.variants.remove(variant)
+            shutil.rmtree((self._out / variant.file).parent)
+            got = off.mismatch or f"off by {off.relative:.2g}"
+            raise StageError(
+                f"on chip {chip} '{off.name}' must be within {limit:g} of the CPU provider's, got {got}; "
+                f"a run on a profile of {provider.name} has it evaluated there instead"
+            )
+        self.found.answers[name] = answers
+        self.found.compiled[name] = {"off_cpu": off.relative, "simulated": simulated, **said}
+
+    def reference(self) -> None:
+        """The float model."""
+        if self._wanted.precision == "fp32":
+            raise StageError("the model is the float one itself")
+        if self._wanted.reference is None:
+            raise StageError("the store has the run's float model no more, or this run did not say where it was")
+        file = inspect(self._wanted.reference)
+        self._add("fp32", file, "onnx", _takers("fp32", *_kinds(file)), precision="fp32")
+
+    def ort(self) -> None:
+        """The first model in ORT's format, and the operators of all models in both formats."""
+        found, precision = self.found, self._wanted.precision
+        needed = operators.Operators()
+        for variant in found.variants:
+            needed.add_graph(self._out / variant.file)
+        folders = {each.name: (self._out / each.file).parent for each in found.variants if each.form == "onnx"}
+        try:
+            with contextlib.redirect_stdout(io.StringIO()):
+                made = operators.to_ort(folders, self._work / "ort", needed)
+        except Exception as error:  # ONNX Runtime's tools raise many types.
+            made = {}
+            if "ort" in self._wanted.kinds:
+                found.left_out["ort"] = f"ONNX Runtime's tool could not convert it: {error}"
+        found.operators = needed.text(found.variants)
+        if "ort" in self._wanted.kinds and precision in made:
+            # A reduced build reads no ONNX; it may have any provider.
+            self._add(f"{precision}-ort", inspect(made[precision]), "ort", _takers(precision, True, False))
+
+    def _fixed(self) -> Path:
+        """The model's file with a size for each free axis."""
+        from edgesft.stages.export.shapes import fix_shapes, sizes_of
+
+        wanted, path = self._wanted, self._work / "static" / MODEL
+        if not path.is_file():
+            sizes = sizes_of(wanted.model, wanted.requests)
+            if wanted.longest:
+                sizes |= {name: wanted.longest for name in sizes if any(word in name.lower() for word in SEQUENCE)}
+            self._say(f"fixing shapes at {', '.join(f'{name} {size}' for name, size in sizes.items())}")
+            fix_shapes(wanted.model, path, sizes, wanted.requests)
+        return path
+
+    def _add(
+        self,
+        name: str,
+        file: ModelFile,
+        form: Form,
+        providers: Sequence[str],
+        *,
+        precision: str | None = None,
+        compiled: Mapping[str, str] | None = None,
+        memory_bytes: int = 0,
+    ) -> Variant:
+        """Copies a model into the bundle and lists it."""
+        places = []
+        for path in file.files:
+            place = f"{MODELS}/{name}/{ORT_MODEL if form == 'ort' else MODEL if path == file.path else path.name}"
+            (self._out / place).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path, self._out / place)
+            places.append(place)
+        told = (ortfile if form == "ort" else graph).read(memoryview(file.path.read_bytes()), file.path.name)
+        said, runtime = precision or self._wanted.precision, self._wanted.runtime
+        variant = Variant(
+            name=name,
+            file=places[0],
+            files=tuple(places),
+            form=form,
+            precision=said,
+            golden=name if compiled else said,
+            providers=tuple(providers),
+            runtime=max(runtime, compiled["runtime"], key=version) if compiled else runtime,
+            memory_bytes=memory_bytes,
+            static=all(isinstance(axis, int) for value in told.inputs for axis in value.shape),
+            fixed=graph.fixed(told),
+            compiled=compiled or {},
+        )
+        self.found.variants.append(variant)
+        return variant
 
 
-def _add(
-    found: Models,
-    wanted: Wanted,
-    out: Path,
-    name: str,
-    file: ModelFile,
-    form: Form,
-    providers: Sequence[str],
-    *,
-    precision: str | None = None,
-    fixed: Mapping[str, Any] | None = None,
-    architectures: Sequence[str] = (),
-    memory_bytes: int = 0,
-) -> None:
-    """Copies a model into the bundle and lists it."""
-    places = []
-    for path in file.files:
-        place = f"{MODELS}/{name}/{ORT_MODEL if form == 'ort' else MODEL if path == file.path else path.name}"
-        (out / place).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(path, out / place)
-        places.append(place)
-    said = precision or wanted.precision
-    variant = Variant(
-        name=name,
-        file=places[0],
-        files=tuple(places),
-        form=form,
-        precision=said,
-        golden=said,
-        providers=tuple(providers),
-        runtime=wanted.runtime,
-        architectures=tuple(architectures),
-        memory_bytes=memory_bytes,
-        static=fixed is not None or not _free(out / places[0], form),
-        fixed=fixed or {},
-    )
-    found.variants.append(variant)
+def _kinds(file: ModelFile) -> tuple[bool, ...]:
+    """Kinds of providers that take a file: all but those of fixed shapes, and these, too, where no axis is free."""
+    return (False,) if file.free else (True, False)
 
 
-def _free(path: Path, form: Form) -> bool:
-    """Whether an input has a free axis."""
-    told = (ortfile if form == "ort" else graph).read(memoryview(path.read_bytes()), path.name)
-    return any(not isinstance(axis, int) for value in told.inputs for axis in value.shape)
-
-
-def _static(found: Models, wanted: Wanted, file: ModelFile, out: Path, work: Path, say: Callable[[str], None]) -> None:
-    """The model with a size for each free axis, for providers that take no other."""
-    from edgesft.stages.export.shapes import fix_shapes, sizes_of
-
-    if not file.free:
-        raise StageError("the model has no free axis: it is static itself")
-    sizes = sizes_of(wanted.model, wanted.requests)
-    if wanted.longest:
-        sizes |= {name: wanted.longest for name in sizes if any(word in name.lower() for word in SEQUENCE)}
-    say(f"fixing shapes at {', '.join(f'{name} {size}' for name, size in sizes.items())}")
-    done = fix_shapes(wanted.model, work / "static" / MODEL, sizes, wanted.requests)
-    name, takers = f"{wanted.precision}-static", _takers(wanted.precision, static=True)
-    _add(found, wanted, out, name, inspect(work / "static" / MODEL), "onnx", takers, fixed=done.to_json())
-
-
-def _context(found: Models, wanted: Wanted, file: ModelFile, out: Path, work: Path, say: Callable[[str], None]) -> None:
-    """What the profile's provider compiles of the model, inside one ONNX file (ONNX Runtime, "EP context design")."""
-    from edgesft.measure import agent
-
-    spec = wanted.profile.providers[0]
-    known = PROVIDERS.get(spec.name)
-    if known is None or not known.context:
-        raise StageError(f"{spec.name} compiles nothing ahead")
-    static = next((variant for variant in found.variants if variant.fixed), None)
-    source = out / static.file if static and known.static_shapes else file.path
-    target = work / "context" / MODEL
-    target.parent.mkdir(parents=True)
-    config = {"ep.context_enable": "1", "ep.context_file_path": str(target), "ep.context_embed_mode": "1"}
-    say(f"compiling for {spec.name}")
-    try:
-        options = agent.session_options(str(source), wanted.profile.threads, config=config)
-        agent.create_session(str(source), [spec.model_dump()], options)
-    except Exception as error:  # Refusals, and ONNX Runtime's own unrelated types.
-        raise StageError(f"{spec.name} could not compile it: {error}") from error
-    if not target.is_file():
-        raise StageError(f"{spec.name} wrote nothing that was compiled")
-    architecture = wanted.profile.machine.architecture
-    fixed = static.fixed if static and known.static_shapes else None
-    _add(
-        found,
-        wanted,
-        out,
-        f"{wanted.precision}-{known.short}",
-        inspect(target),
-        "context",
-        [spec.name],
-        fixed=fixed,
-        architectures=[architecture] if architecture else (),
-    )
-    found.variants.insert(0, found.variants.pop())
-
-
-def _reference(found: Models, wanted: Wanted, out: Path) -> None:
-    if wanted.precision == "fp32":
-        raise StageError("the model is the float one itself")
-    if wanted.reference is None:
-        raise StageError("the store has the run's float model no more, or this run did not say where it was")
-    _add(found, wanted, out, "fp32", inspect(wanted.reference), "onnx", _takers("fp32", static=False), precision="fp32")
-
-
-def _ort(found: Models, wanted: Wanted, out: Path, work: Path) -> None:
-    """The first model in ORT's format, and the operators of all models in both formats."""
-    graphs = {variant.name: out / variant.file for variant in found.variants if variant.form == "onnx"}
-    needed = operators.Operators()
-    for path in graphs.values():
-        needed.add_graph(path)
-    try:
-        with contextlib.redirect_stdout(io.StringIO()):
-            made = operators.to_ort({name: path.parent for name, path in graphs.items()}, work / "ort", needed)
-    except Exception as error:  # ONNX Runtime's tools raise many types.
-        made = {}
-        if "ort" in wanted.kinds:
-            found.left_out["ort"] = f"ONNX Runtime's tool could not convert it: {error}"
-    found.operators = needed.text(found.variants)
-    if "ort" in wanted.kinds and wanted.precision in made:
-        # A reduced build reads no ONNX; it may have any provider.
-        takers = sorted({*_takers(wanted.precision, static=False), *_takers(wanted.precision, static=True)} - {ANY})
-        _add(found, wanted, out, f"{wanted.precision}-ort", inspect(made[wanted.precision]), "ort", [*takers, ANY])
-
-
-def _takers(precision: str, *, static: bool) -> list[str]:
-    """Providers that gain from a precision, with free axes or without; and at last any other one."""
+def _takers(precision: str, *static: bool) -> list[str]:
+    """Providers of some kinds, of fixed shapes or not, that gain from a precision; and at last any other one."""
     return [
-        *sorted(name for name, each in PROVIDERS.items() if each.static_shapes == static and _gains(each, precision)),
+        *sorted(name for name, each in PROVIDERS.items() if each.static_shapes in static and _gains(each, precision)),
         ANY,
     ]
 

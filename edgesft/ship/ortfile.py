@@ -7,12 +7,12 @@ also files of others: offsets that lead nowhere are refused.
 from __future__ import annotations
 
 import struct
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from edgesft.ship.finding import Finding, RefusedError
-from edgesft.ship.graph import TYPES, Graph, Value
+from edgesft.ship.graph import TYPES, Context, Graph, Value
 
 MARK = b"ORTM"
 """File identifier, at bytes 4 to 8."""
@@ -138,20 +138,28 @@ def read(data: memoryview, name: str) -> Graph:
     for kind, out in (("inputs", found.inputs), ("outputs", found.outputs)):
         weights = {each.get("name") for each in graph.get("initializers", ())} if kind == "inputs" else set()
         out += [_value(each, values.get(each, {})) for each in graph.get(kind, ()) if each not in weights]
-    if _external(graph):
-        found.outside.append("external data")
+    for each in _graphs(graph):
+        found.outside += ["external data"] if _external(each) else []
+        found.contexts += [Context() for node in each.get("nodes", ()) if node.get("op_type") == "EPContext"]
     return found
 
 
+def _graphs(graph: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """A graph, and every graph inside its nodes."""
+    yield graph
+    for node in graph.get("nodes", ()):
+        for each in node.get("attributes", ()):
+            for inner in (*([each["g"]] if "g" in each else []), *each.get("graphs", ())):
+                yield from _graphs(inner)
+
+
 def _external(graph: Mapping[str, Any]) -> bool:
-    """Whether a tensor lies outside the file."""
+    """Whether a tensor of a graph lies outside the file."""
     tensors = [*graph.get("initializers", ())]
-    inner = list[Mapping[str, Any]]()
     for node in graph.get("nodes", ()):
         for each in node.get("attributes", ()):
             tensors += [*([each["t"]] if "t" in each else []), *each.get("tensors", ())]
-            inner += [*([each["g"]] if "g" in each else []), *each.get("graphs", ())]
-    return any(tensor.get("external_data_offset", -1) >= 0 for tensor in tensors) or any(map(_external, inner))
+    return any(tensor.get("external_data_offset", -1) >= 0 for tensor in tensors)
 
 
 def _value(name: str, said: Mapping[str, Any]) -> Value:

@@ -11,9 +11,25 @@ from typing import Any
 
 from edgesft.errors import InputError, Problem
 from edgesft.gate.artefact import BESIDE, GateArtefact, artefact
+from edgesft.measure.devices import HERE, Device
+from edgesft.measure.providers import PROVIDERS
 from edgesft.pipeline.job import Job
 from edgesft.progress import Progress
-from edgesft.ship import canonical, card, describe, golden, graph, licences, models, names, rows, seal, session, sign
+from edgesft.ship import (
+    canonical,
+    card,
+    context,
+    describe,
+    golden,
+    graph,
+    licences,
+    models,
+    names,
+    rows,
+    seal,
+    session,
+    sign,
+)
 from edgesft.ship import contract as contracts
 from edgesft.ship import lineage as lineages
 from edgesft.ship.finding import RefusedError
@@ -22,6 +38,7 @@ from edgesft.ship.manifest import Manifest
 from edgesft.ship.operators import OPERATORS
 from edgesft.ship.source import Folder
 from edgesft.ship.variant import NAME, VERSION, Variant
+from edgesft.spec.profile import ProfileSpec
 from edgesft.stages.artefact import CONTRACT
 from edgesft.store.disk import guarded
 from edgesft.store.store import Store
@@ -48,7 +65,9 @@ class Order:
         licences: Files with terms.
         runtime: Least version of ONNX Runtime.
         signer: Who signs; None for nobody.
-        store: Folder of the store that has the run's float model.
+        store: Folder of the store that has the run's float model, and what was compiled.
+        device: Where the profile's provider is that compiles ahead; None for this interpreter.
+        chips: To compile ahead for, as the provider's own option spells them; empty for the profile's.
         replace: Whether a bundle of before may go.
     """
 
@@ -63,6 +82,8 @@ class Order:
     runtime: str = models.LEAST_RUNTIME
     signer: sign.Signer | None = None
     store: Path | None = None
+    device: Device | None = None
+    chips: Sequence[str] = ()
     replace: bool = False
 
 
@@ -156,7 +177,8 @@ def _fill(order: Order, given: _Given, out: Path, work: Path, progress: Progress
         got = " and ".join(file.name for file in job.task.files(given.model).values())
         message = f"run must be of a model in one file to be packed, got {got}, of the task {job.task.name}"
         raise InputError(message, f"copy the folder '{given.folder}' as it is; edgesft generate runs it")
-    told = graph.read(memoryview(given.model.read_bytes()), given.model.name)
+    # A run for a provider of fixed shapes leaves them fixed; what a device feeds is as long as its rows are.
+    told = graph.freed(graph.read(memoryview(given.model.read_bytes()), given.model.name))
     described = describe.describe(job.task, given.contract, told, given.folder)
     if wrong := contracts.problems(described):
         raise InputError([Problem(f"contract of the run: {each}", "run the recipe again") for each in wrong])
@@ -170,24 +192,37 @@ def _fill(order: Order, given: _Given, out: Path, work: Path, progress: Progress
         kinds=order.variants,
         model=given.model,
         precision=precision,
-        profile=job.profile,
+        targets=_targets(job.profile, order),
+        store=job.store,
         requests=real.requests,
         longest=rows.longest(job.task, given.contract),
         reference=lineages.reference(given.results, job.store.root) if "fp32" in order.variants else None,
         runtime=order.runtime,
         memory_bytes=_memory(last.get("measurement") or {}),
+        judged=last.get("provider") == job.profile.providers[0].name,
     )
     made = models.make(wanted, out, work, progress.say)
     _processor(given, {given.model.name, *told.outside}, out)
     name = order.name or given.name
     _receipt(name, order, given, described, made, _base(job), out)
-    answers = _golden(real, made.variants, out)
+    answers = _golden(real, made, out)
     if lacking := answers.widths(described["decoding"]):
         raise RefusedError(lacking)
     (out / GOLDEN).write_bytes(canonical.dump(answers.to_json()))
     (out / OPERATORS).write_bytes(made.operators.encode())
     _agree(described, made.variants, out)
     return seal.seal(out, name, order.version, made.variants, order.signer), made.left_out
+
+
+def _targets(profile: ProfileSpec, order: Order) -> list[context.Target]:
+    """What the profile's provider is to compile ahead for: its own chip, or those that were asked for."""
+    spec, machine = profile.providers[0], order.device or HERE
+    known = PROVIDERS.get(spec.name)
+    named = [{**spec.options, known.chip: chip} for chip in order.chips] if known and known.chip else []
+    return [
+        context.Target(spec.model_copy(update={"options": options}), profile.threads, machine)
+        for options in named or [spec.options]
+    ]
 
 
 def _memory(measured: Mapping[str, Any]) -> int:
@@ -217,7 +252,7 @@ def _receipt(
     """Writes the contract, and what the release was made of and accepted on."""
     terms = licences.find(base, order.licences)
     terms.copy(out)
-    lineage = lineages.lineage(given.results, terms.to_json(), made.left_out)
+    lineage = lineages.lineage(given.results, terms.to_json(), made.left_out, made.compiled)
     measurements = lineages.measurements(given.results)
     sizes = {each.name: sum((out / file).stat().st_size for file in each.files) for each in made.variants}
     text = card.card(name, order.version, described, lineage, measurements, made.variants, sizes)
@@ -239,16 +274,16 @@ def _processor(given: _Given, model: set[str], out: Path) -> None:
             shutil.copyfile(path, out / name)
 
 
-def _golden(real: rows.Rows, variants: Sequence[Variant], out: Path) -> Golden:
-    """What the models answer on the CPU provider; all variants of a precision must answer alike.
+def _golden(real: rows.Rows, made: models.Models, out: Path) -> Golden:
+    """What the models answer on the CPU provider, or where they were compiled; all of a precision must answer alike.
 
     Raises:
         RefusedError: One does not.
     """
     import onnxruntime
 
-    answers: dict[str, list[Mapping[str, Any]]] = {}
-    running = [variant for variant in variants if variant.form != "context"]
+    answers: dict[str, list[session.Outputs]] = dict(made.answers)
+    running = [variant for variant in made.variants if variant.form != "context"]
     for variant in running:
         if variant.golden not in answers:
             answer = session.runner(out / variant.file, variant.file, variant.fixed)
@@ -257,7 +292,8 @@ def _golden(real: rows.Rows, variants: Sequence[Variant], out: Path) -> Golden:
         Row(request, {name: each[place] for name, each in answers.items()}, raw)
         for place, (request, raw) in enumerate(zip(real.requests, real.raw, strict=True))
     ]
-    told = Golden(found, golden.tolerances(answers), onnxruntime.__version__)
+    precisions = {variant.golden: variant.precision for variant in made.variants}
+    told = Golden(found, golden.tolerances(precisions), onnxruntime.__version__)
     for variant in running:
         apart = told.findings(variant, session.runner(out / variant.file, variant.file, variant.fixed), session.CPU)
         if apart:

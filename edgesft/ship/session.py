@@ -1,68 +1,159 @@
-"""Runs a bundle's model; onnxruntime is imported when the first one is loaded."""
+"""Runs a bundle's models; onnxruntime is imported when the first one is loaded."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgesft.errors import UnavailableError
 from edgesft.ship.finding import Finding, RefusedError
-from edgesft.ship.variant import Device
+from edgesft.ship.variant import Chip, Device, Variant
 
 if TYPE_CHECKING:
     import numpy as np
+
+    from edgesft.measure.devices import Device as Machine
 
 CPU = "CPUExecutionProvider"
 
 Feeds = Mapping[str, "np.ndarray"]
 
+Outputs = Mapping[str, "np.ndarray"]
+
 Answer = Callable[[Feeds], "dict[str, np.ndarray]"]
 
 
-def here(provider: str) -> Device:
-    """What this machine is to a selector, with one provider."""
-    import platform
+@dataclass(frozen=True)
+class Place:
+    """Where models are run: here and on the CPU, in this process; elsewhere, and on any other provider, in an agent's.
 
-    import onnxruntime
+    Attributes:
+        provider: As ONNX Runtime spells it; the CPU provider takes what it leaves.
+        options: Of the provider.
+        machine: Where it is; None for this interpreter.
+    """
 
-    from edgesft.measure.providers import PROVIDERS
+    provider: str = CPU
+    options: Mapping[str, str] = field(default_factory=dict)
+    machine: Machine | None = None
 
-    static = tuple(name for name, known in PROVIDERS.items() if known.static_shapes)
-    return Device((provider,), onnxruntime.__version__, platform.machine(), static=static)
+    def __str__(self) -> str:
+        """What a person is told of it."""
+        return self.provider if self.machine is None else f"{self.provider} of {self.machine}"
+
+    @cached_property
+    def device(self) -> Device:
+        """What it is to a selector.
+
+        Raises:
+            UnavailableError: The provider is not there.
+            MeasureError: The device cannot be reached.
+        """
+        from edgesft.measure.driver import Agent
+        from edgesft.measure.providers import PROVIDERS
+        from edgesft.measure.providers.find import lacking
+
+        static = tuple(name for name, known in PROVIDERS.items() if known.static_shapes)
+        if self._inside:
+            import platform
+
+            import onnxruntime
+
+            return Device((self.provider,), onnxruntime.__version__, platform.machine(), static=static)
+        with Agent(device=self._machine) as agent:
+            info = agent.info()
+        if why := lacking(self.provider, info):
+            raise UnavailableError(why, "--device names an interpreter that has it; edgesft doctor")
+        known, plugin = PROVIDERS.get(self.provider), info["plugins"].get(self.provider)
+        chip = self.options.get(known.chip) if known else None
+        return Device(
+            (self.provider,),
+            info["runtime"],
+            info["machine"]["architecture"],
+            # A plugin is not asked for its nodes of a model in ORT's format (ONNX Runtime 1.32, QNN 2.7: "EP_FAIL").
+            forms=("onnx",) if plugin else Device.forms,
+            static=static,
+            chips={self.provider: Chip(chip, (plugin or {}).get("sdk") or "")} if chip else {},
+        )
+
+    @contextmanager
+    def running(self, folder: Path, variant: Variant) -> Iterator[tuple[Answer, str | None]]:
+        """What answers requests by a variant, on one thread, and what stands in for the provider's hardware.
+
+        Args:
+            folder: Where the variant's files are.
+            variant: Of a bundle.
+
+        Raises:
+            RefusedError: ONNX Runtime does not load it.
+        """
+        if self._inside:
+            yield runner(folder / variant.file, variant.file, variant.fixed), None
+            return
+        from edgesft.measure.driver import Agent, MeasureError
+        from edgesft.spec.profile import ProviderSpec
+
+        spec = ProviderSpec(name=self.provider, options=dict(self.options))
+        with Agent(device=self._machine) as agent:
+            try:
+                beside = [folder / name for name in variant.files]
+                told = agent.load(folder / variant.file, [spec, ProviderSpec(name=CPU)], 1, beside=beside)
+            except MeasureError as error:
+                raise _refused(variant.file, "model", f"load on {self}", error) from error
+
+            def answer(feeds: Feeds) -> dict[str, np.ndarray]:
+                try:
+                    return agent.run(feeds)
+                except MeasureError as error:
+                    raise _refused(variant.file, "golden", f"run on {self}", error) from error
+
+            yield answer, told.simulated
+
+    @property
+    def _inside(self) -> bool:
+        return self.machine is None and self.provider == CPU
+
+    @property
+    def _machine(self) -> Machine:
+        from edgesft.measure.devices import HERE
+
+        return self.machine or HERE
 
 
-def runner(path: Path, name: str, fixed: Mapping[str, Any], provider: str = CPU) -> Answer:
-    """What answers requests by a model's file, on one thread.
+def runner(path: Path, name: str, fixed: Mapping[str, Any]) -> Answer:
+    """What answers requests by a model's file on the CPU provider, in this process and on one thread.
 
     Args:
         path: The file.
         name: What it is called in the bundle.
         fixed: Axes that were free before, as its variant has them.
-        provider: What runs it; the CPU provider takes what it leaves.
 
     Raises:
-        UnavailableError: The provider is not here.
         RefusedError: ONNX Runtime does not load it.
     """
     from edgesft.measure import agent
     from edgesft.measure.model.fixed import Fixed
 
     shapes = Fixed.from_json(fixed) if fixed else None
-    asked = [{"name": each, "options": {}} for each in dict.fromkeys((provider, CPU))]
     try:
-        session = agent.create_session(str(path), asked, agent.session_options(str(path), 1))
-    except agent.Refusal as refusal:
-        raise UnavailableError(str(refusal), "edgesft doctor") from refusal
+        session = agent.create_session(str(path), [{"name": CPU, "options": {}}], agent.session_options(str(path), 1))
     except Exception as error:  # ONNX Runtime raises its own unrelated types.
-        raise RefusedError(Finding(f"must load in ONNX Runtime, got: {error}", None, name, "model")) from error
+        raise _refused(name, "model", "load in ONNX Runtime", error) from error
     names = [value.name for value in session.get_outputs()]
 
     def answer(feeds: Feeds) -> dict[str, np.ndarray]:
         try:
             found = dict(zip(names, session.run(names, shapes.pad(feeds) if shapes else dict(feeds)), strict=True))
         except Exception as error:  # The same.
-            raise RefusedError(Finding(f"must run in ONNX Runtime, got: {error}", None, name, "golden")) from error
+            raise _refused(name, "golden", "run in ONNX Runtime", error) from error
         return shapes.crop(found, feeds) if shapes else found
 
     return answer
+
+
+def _refused(name: str, kind: Any, what: str, error: Exception) -> RefusedError:
+    return RefusedError(Finding(f"must {what}, got: {error}", None, name, kind))

@@ -36,7 +36,21 @@ SHAPE = {
     "memory_bytes": NATURAL,
     "static": bool,
     "fixed": ({}, {"sizes": Each(POSITIVE), "inputs": AXES, "outputs": AXES}),
+    "compiled?": {"chip": NAME, "sdk": str, "package": str, "runtime": VERSION},
 }
+
+
+@dataclass(frozen=True)
+class Chip:
+    """What a provider of a device runs on.
+
+    Attributes:
+        name: As the provider's own option spells it, such as `57` of QNN's `soc_model`.
+        sdk: Version of the vendor's libraries that the provider has; empty where nobody knows.
+    """
+
+    name: str
+    sdk: str = ""
 
 
 @dataclass(frozen=True)
@@ -50,6 +64,7 @@ class Device:
         memory_bytes: What the application may use.
         forms: What its ONNX Runtime reads: a reduced build reads `ort` alone.
         static: Providers that need models without free axes.
+        chips: Provider → what it runs on, for those that take what was compiled before.
     """
 
     providers: Sequence[str]
@@ -58,6 +73,7 @@ class Device:
     memory_bytes: int | None = None
     forms: Sequence[str] = ("onnx", "ort")
     static: Sequence[str] = ()
+    chips: Mapping[str, Chip] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -77,6 +93,8 @@ class Variant:
         memory_bytes: Least memory that the application may use, as measured; 0 where it was not.
         static: Whether no axis is free.
         fixed: Axes that were free, as `edgesft.fixed` in the file's metadata has them; empty where none was.
+        compiled: Of the form `context`: for which `chip`, by which version of the vendor's `sdk`, by which `package`
+            and ONNX `runtime` it was compiled; else empty.
     """
 
     name: str
@@ -91,10 +109,12 @@ class Variant:
     memory_bytes: int = 0
     static: bool = False
     fixed: Mapping[str, Any] = field(default_factory=dict)
+    compiled: Mapping[str, str] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """JSON form, read back by `from_json`."""
-        return {key: list(value) if isinstance(value, tuple) else value for key, value in vars(self).items()}
+        said = {key: list(value) if isinstance(value, tuple) else value for key, value in vars(self).items()}
+        return {key: value for key, value in said.items() if key != "compiled" or value}
 
     @classmethod
     def from_json(cls, said: Any) -> Variant:
@@ -116,19 +136,45 @@ class Variant:
         if not axes <= set(said["fixed"].get("sizes", {})) or (said["fixed"] and not said["static"]):
             message = f"variants.fixed must have a size for each axis, of a static variant, got {said['fixed']}"
             raise RefusedError(_finding(message))
+        if (said["form"] == "context") != ("compiled" in said):
+            message = f"variants.compiled must be there for the form context alone, got the form {said['form']}"
+            raise RefusedError(_finding(message))
+        if said["form"] == "context" and (len(said["providers"]) != 1 or ANY in said["providers"]):
+            message = f"variants.providers must be the one that compiled it, got {said['providers']}"
+            raise RefusedError(_finding(message))
         read: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in said.items()}
         return cls(**read)
 
     def fits(self, device: Device, provider: str) -> bool:
         """Whether a device can run it on one of its providers."""
-        return (
-            (provider in self.providers or ANY in self.providers)
-            and self.form.replace("context", "onnx") in device.forms
-            and version(device.runtime) >= version(self.runtime)
-            and (not self.architectures or device.architecture in self.architectures)
-            and (device.memory_bytes is None or device.memory_bytes >= self.memory_bytes)
-            and (self.static or provider not in device.static)
-        )
+        return self.misfit(device, provider) is None
+
+    def misfit(self, device: Device, provider: str) -> str | None:
+        """Why a device cannot run it on one of its providers; None where it can."""
+        if provider not in self.providers and ANY not in self.providers:
+            return f"it is for {', '.join(self.providers)}"
+        if self.form.replace("context", "onnx") not in device.forms:
+            return f"the runtime there reads {', '.join(device.forms)}"
+        if version(device.runtime) < version(self.runtime):
+            return f"it needs onnxruntime {self.runtime} or newer, got {device.runtime}"
+        if self.architectures and device.architecture not in self.architectures:
+            return f"it is for {', '.join(self.architectures)}, got {device.architecture or 'none'}"
+        if device.memory_bytes is not None and device.memory_bytes < self.memory_bytes:
+            return f"it needs {self.memory_bytes} bytes, got {device.memory_bytes}"
+        if not self.static and provider in device.static:
+            return f"it has free axes, which {provider} does not take"
+        return self._other_chip(device.chips.get(provider))
+
+    def _other_chip(self, chip: Chip | None) -> str | None:
+        """Why what was compiled is not for a chip; None where it is, or nothing was."""
+        if not self.compiled:
+            return None
+        wanted = f"it was compiled for chip {self.compiled['chip']}"
+        if chip is None or chip.name != self.compiled["chip"]:
+            return f"{wanted}, got {f'chip {chip.name}' if chip else 'none that was named'}"
+        if version(chip.sdk) < version(self.compiled["sdk"]):
+            return f"{wanted} by version {self.compiled['sdk']} of its libraries, got {chip.sdk or 'one not known'}"
+        return None
 
 
 def select(variants: Sequence[Variant], device: Device) -> tuple[Variant, str] | None:

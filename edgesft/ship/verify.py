@@ -10,19 +10,18 @@ from pathlib import Path
 from typing import Any
 
 from edgesft.errors import UnavailableError
-from edgesft.ship import canonical, contract, golden, graph, integrity, names, ortfile
+from edgesft.ship import canonical, context, contract, golden, graph, integrity, names, ortfile
 from edgesft.ship.contract import CONTRACT
 from edgesft.ship.finding import Finding, RefusedError
 from edgesft.ship.golden import GOLDEN
 from edgesft.ship.manifest import MANIFEST, SIGNATURE, Manifest
+from edgesft.ship.session import Place
 from edgesft.ship.sign import MOST_BYTES, Trust
 from edgesft.ship.source import Source, open_source, unpacked
 from edgesft.ship.variant import Variant
 
 NEEDED = ("MODEL_CARD.md", CONTRACT, GOLDEN, "lineage.json", "measurements.json", "required_operators.config")
 """Files that every bundle has."""
-
-CPU = "CPUExecutionProvider"
 
 
 @dataclass
@@ -33,13 +32,15 @@ class Report:
         manifest: What the bundle says it is; None where that cannot be read.
         checks: What was looked at → `holds`, `fails` or why it was not looked at.
         findings: Everything that is wrong.
-        not_run: Variants that the golden rows were not run on, because the provider does not take them here.
+        not_run: Variant that the golden rows were not run on → why not: nothing is known of its answers.
+        simulated: What stood in for the provider's hardware; None where nothing did.
     """
 
     manifest: Manifest | None = None
     checks: dict[str, str] = field(default_factory=dict)
     findings: list[Finding] = field(default_factory=list)
-    not_run: tuple[str, ...] = ()
+    not_run: dict[str, str] = field(default_factory=dict)
+    simulated: str | None = None
 
     @property
     def holds(self) -> bool:
@@ -50,12 +51,13 @@ class Report:
         """JSON form."""
         return {
             "schema": "edgesft/verify",
-            "schema_version": 1,
+            "schema_version": 2,
             "holds": self.holds,
             "name": self.manifest.name if self.manifest else None,
             "version": self.manifest.version if self.manifest else None,
             "checks": dict(self.checks),
-            "not_run": list(self.not_run),
+            "not_run": dict(self.not_run),
+            "simulated": self.simulated,
             "findings": [each.to_json() for each in self.findings],
         }
 
@@ -75,7 +77,7 @@ def verify(
     *,
     trust: Trust | None = None,
     rows: bool = True,
-    provider: str = CPU,
+    place: Place | None = None,
     at_least: int = 1,
 ) -> Report:
     """Verifies a bundle. What comes first must hold before anything is made of what comes after it.
@@ -84,14 +86,15 @@ def verify(
         bundle: Folder or archive.
         trust: Who must have signed it; None does not ask.
         rows: Whether to run the golden rows.
-        provider: That runs them.
+        place: Where to run them; by default here, on the CPU provider.
         at_least: Lowest version of the bundle.
 
     Raises:
         InputError: There is no such bundle, or a key cannot be read.
-        UnavailableError: model-signing or the provider is not here, or no variant is for it.
+        UnavailableError: model-signing or the provider is not there, or no variant is for it.
+        MeasureError: The device of the place cannot be reached.
     """
-    report, places = Report(), list[Source]()
+    report, places, place = Report(), list[Source](), place or Place()
 
     def files() -> Sequence[Finding]:
         places.append(open_source(bundle))
@@ -114,9 +117,19 @@ def verify(
     if not rows or not report.holds:
         report.checks["golden"] = "not run"
         return report
-    if report.look("golden", lambda: _golden(source, manifest, said["decoding"], provider, report)) and report.not_run:
-        report.checks["golden"] = f"holds; not for {provider} here: {', '.join(report.not_run)}"
+    if report.look("golden", lambda: _golden(source, manifest, said["decoding"], place, report)):
+        report.checks["golden"] = _held(report, len(manifest.variants), place)
     return report
+
+
+def _held(report: Report, models: int, place: Place) -> str:
+    """What the golden rows prove: of how many models, and on what."""
+    told = "holds"
+    if report.not_run:
+        told += f" for {models - len(report.not_run)} of {models} models"
+    if place != Place():
+        told += f", on {place}"
+    return f"{told}, which was {report.simulated}: no hardware" if report.simulated else told
 
 
 def _version(manifest: Manifest, at_least: int) -> Sequence[Finding]:
@@ -174,6 +187,7 @@ def models(source: Source, said: Mapping[str, Any], variants: Sequence[Variant])
         outside = [_outside(variant, name) for name in told.outside]
         if variant.static and any(not isinstance(axis, int) for each in told.inputs for axis in each.shape):
             found.append(Finding("must have no free axis, its variant is static; got one", None, variant.file, "model"))
+        found += context.disagreements(variant, told)
         found += [each for each in outside if each] or contract.disagreements(said, told, variant.file, variant.fixed)
     return found
 
@@ -188,35 +202,33 @@ def _outside(variant: Variant, name: str) -> Finding | None:
 
 
 def _golden(
-    source: Source, manifest: Manifest, decoding: Mapping[str, Any], provider: str, report: Report
+    source: Source, manifest: Manifest, decoding: Mapping[str, Any], place: Place, report: Report
 ) -> Sequence[Finding]:
-    """Whether every variant that the provider can run here answers as it did.
+    """Whether every variant that the place can run answers as it did.
 
     Raises:
         UnavailableError: It can run none.
     """
-    from edgesft.ship import session
-
     told = golden.load(canonical.load(source.read(GOLDEN, golden.MOST_BYTES), GOLDEN, "golden"))
     if wrong := told.widths(decoding):
         return wrong
-    device = session.here(provider)
-    running = [each for each in manifest.variants if each.fits(device, provider)]
+    device, provider = place.device, place.provider
+    report.not_run = {each.name: why for each in manifest.variants if (why := each.misfit(device, provider))}
+    running = [each for each in manifest.variants if each.name not in report.not_run]
     if lacking := [each for each in manifest.variants if each.golden not in told.tolerances]:
         message = f"must have outputs of the precision '{lacking[0].golden}' of variant '{lacking[0].name}', got none"
         return [Finding(message, "pack the run again", GOLDEN, "golden")]
     if not running:
-        needed = min(each.runtime for each in manifest.variants)
-        message = f"a variant must fit {provider} of onnxruntime {device.runtime} on {device.architecture}, got none"
-        raise UnavailableError(message, f"--provider, or onnxruntime {needed} or newer")
+        why = "; ".join(f"{name}: {reason}" for name, reason in report.not_run.items())
+        message = f"a variant must fit {place}, onnxruntime {device.runtime} on {device.architecture}, got none: {why}"
+        raise UnavailableError(message, "--provider, --device")
     wanted = {name: manifest.files[name].sha256 for each in running for name in each.files}
     found = list[Finding]()
-    with tempfile.TemporaryDirectory() as place, unpacked(source, wanted, Path(place) / "models") as folder:
+    with tempfile.TemporaryDirectory() as empty, unpacked(source, wanted, Path(empty) / "models") as folder:
         for variant in running:
             try:
-                answer = session.runner(folder / variant.file, variant.file, variant.fixed, provider)
-                found += told.findings(variant, answer, provider)
+                with place.running(folder, variant) as (answer, report.simulated):
+                    found += told.findings(variant, answer, provider)
             except RefusedError as error:
                 found += error.findings
-    report.not_run = tuple(each.name for each in manifest.variants if each not in running)
     return found

@@ -37,6 +37,13 @@ const VARIANT = {
   fixed: ["an object of sizes, inputs and outputs, or {}", isFixed],
 };
 
+/** What a variant of the form `context` has besides. */
+const COMPILED = ["chip", "package", "runtime", "sdk"];
+
+/** @param {any} value */
+const isCompiled = (value) =>
+  isObject(value) && Object.keys(value).sort().join() === COMPILED.join() && Object.values(value).every(isText);
+
 /** @param {any} value */
 function isFixed(value) {
   if (!isObject(value) || Object.keys(value).length === 0) return isObject(value);
@@ -101,12 +108,15 @@ function checkVariants(variants, files) {
     throw wrong(`variants must be a list of at least one model, got ${shown(variants)}`);
   }
   for (const each of variants) {
-    if (!isObject(each) || Object.keys(each).sort().join() !== Object.keys(VARIANT).sort().join()) {
+    const keys = [...Object.keys(VARIANT), ...(each?.form === "context" ? ["compiled"] : [])];
+    if (!isObject(each) || Object.keys(each).sort().join() !== keys.sort().join()) {
       throw wrong(`variants must have ${Object.keys(VARIANT).join(", ")} and no other keys, got ${shown(each)}`);
     }
     for (const [key, [what, is]] of Object.entries(VARIANT)) {
       if (!is(each[key])) throw wrong(`variants.${key} must be ${what}, got ${shown(each[key])}`);
     }
+    if (each.form === "context" && (!isCompiled(each.compiled) || each.providers.join() === "*"))
+      throw wrong(`variants.compiled must say for which chip and provider, got ${shown(each.compiled)}`);
     if (each.files[0] !== each.file)
       throw wrong(`variants.files must begin with '${each.file}', got ${shown(each.files)}`);
     const lacking = each.files.find((name) => !Object.hasOwn(files, name));

@@ -56,6 +56,7 @@ export async function* measure(taken, runtime, { samples = 300, seconds = 5, rou
     build: null,
     providers: runtime.providers,
     broken: {},
+    plugins: {},
     machine: await runtime.machine(),
     runtime_bytes: runtime.runtimeBytes(),
     clock_ns: runtime.clockNs,

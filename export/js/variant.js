@@ -9,6 +9,7 @@ import { refused } from "./refused.js";
  * @property {string} precision @property {string} golden @property {string[]} providers @property {string} runtime
  * @property {string[]} architectures @property {number} memory_bytes @property {boolean} static
  * @property {{ sizes?: Record<string, number>, inputs?: Axes, outputs?: Axes }} fixed
+ * @property {{ chip: string, sdk: string, package: string, runtime: string }} [compiled] Of the form `context`.
  * @typedef {Record<string, Record<string, string>>} Axes
  */
 
@@ -18,6 +19,8 @@ import { refused } from "./refused.js";
  * @property {string} runtime Version of its ONNX Runtime.
  * @property {string} architecture `x86_64`, `aarch64`, … or "" where that is not known.
  * @property {number | null} memoryBytes What the application may still take; null where that is not known.
+ * @property {Record<string, { name: string, sdk: string }>} [chips] Provider → the chip that it runs on, and the version
+ *   of the vendor's libraries in it, where it takes what was compiled before.
  */
 
 const ANY = "*";
@@ -44,8 +47,14 @@ export function fits(variant, device, provider) {
     atLeast(device.runtime, variant.runtime) &&
     (variant.architectures.length === 0 || variant.architectures.includes(device.architecture)) &&
     (device.memoryBytes === null || device.memoryBytes >= variant.memory_bytes) &&
-    (variant.static || !STATIC.includes(provider))
+    (variant.static || !STATIC.includes(provider)) &&
+    (!variant.compiled || compiledFor(variant.compiled, device.chips?.[provider]))
   );
+}
+
+/** @param {{ chip: string, sdk: string }} said @param {{ name: string, sdk: string } | undefined} chip */
+function compiledFor(said, chip) {
+  return chip !== undefined && chip.name === said.chip && atLeast(chip.sdk, said.sdk);
 }
 
 /**

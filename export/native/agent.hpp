@@ -42,6 +42,7 @@ class Agent {
             {"build", ort->GetBuildInfoString()},
             {"providers", ort.providers()},
             {"broken", Json::Map()},  // plugins are for runtimes with a Python package
+            {"plugins", Json::Map()},
             {"machine", machine()},
             {"runtime_bytes", ort.bytes()},
         };

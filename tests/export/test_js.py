@@ -102,13 +102,15 @@ def test_halves(probe: Probe) -> None:
         assert back == (None if np.isinf(wanted) else wanted)  # JSON has no infinity.
 
 
-@pytest.mark.parametrize("number", range(11))
-def test_select(probe: Probe, number: int) -> None:
-    (cases,) = (mark.args[1] for mark in test_variant.test_select.pytestmark if mark.name == "parametrize")
-    device, expected = cases[number]
+(CASES,) = (mark.args[1] for mark in test_variant.test_select.pytestmark if mark.name == "parametrize")
+
+
+@pytest.mark.parametrize(("device", "expected"), CASES)
+def test_select(probe: Probe, device: test_variant.Device, expected: tuple[str, str] | None) -> None:
     if device.forms != ("onnx", "ort") or test_variant.OTHER in device.static:
         pytest.skip("of a reduced build, or a provider that only the test knows")
     told = {"providers": list(device.providers), "runtime": device.runtime, "architecture": device.architecture}
     variants = [each.to_json() for each in test_variant.VARIANTS]
-    found = probe("select", variants=variants, device={**told, "memoryBytes": device.memory_bytes})
+    chips = {name: vars(chip) for name, chip in device.chips.items()}
+    found = probe("select", variants=variants, device={**told, "memoryBytes": device.memory_bytes, "chips": chips})
     assert found == (expected and list(expected))

@@ -255,36 +255,6 @@ def test_from_python(run: Path, tmp_path: Path) -> None:
     assert edgesft.verify(packed.path, at_least=2).holds
 
 
-def test_what_a_provider_compiles_comes_first(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A provider that compiles ahead, simulated: no such hardware is here."""
-    from edgesft.measure import agent
-
-    compiling = Path(shutil.copytree(run, tmp_path / "run"))
-    results = json.loads((compiling / "results.json").read_text())
-    results["environment"]["profile"] |= {"providers": [{"name": "QNNExecutionProvider", "options": {}}]}
-    results["environment"]["profile"]["machine"] = {"architecture": "aarch64"}
-    (compiling / "results.json").write_text(json.dumps(results))
-    create = agent.create_session
-
-    def compile_or_create(model: str, providers: list[dict[str, Any]], options: Any) -> Any:
-        if providers[0]["name"] != "QNNExecutionProvider":
-            return create(model, providers, options)
-        assert options.get_session_config_entry("ep.context_enable") == "1"
-        shutil.copyfile(model, options.get_session_config_entry("ep.context_file_path"))
-        return None
-
-    monkeypatch.setattr(agent, "create_session", compile_or_create)
-    packed = pack(Order(compiling, tmp_path / "b"), QUIET)
-    first = packed.manifest.variants[0]
-    assert (first.name, first.form, first.providers) == ("fp32-qnn", "context", ("QNNExecutionProvider",))
-    assert first.architectures == ("aarch64",) and first.static and first.fixed["sizes"]
-    report = verify(packed.path)
-    assert report.holds and report.checks["golden"] == "holds; not for CPUExecutionProvider here: fp32-qnn"
-    monkeypatch.undo()
-    with pytest.raises(UnavailableError, match="QNNExecutionProvider"):
-        verify(packed.path, provider="QNNExecutionProvider")
-
-
 def test_a_runtime_that_is_too_old(bundle: Path, tmp_path: Path) -> None:
     newer = runs.copy(bundle, tmp_path / "b")
     runs.edit(newer / "manifest.json", lambda said: [each.update(runtime="99.0") for each in said["variants"]])

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from edgesft.ship.finding import RefusedError
-from edgesft.ship.variant import Device, Variant, select, version
+from edgesft.ship.variant import Chip, Device, Variant, select, version
 
 OTHER = "OtherExecutionProvider"
 CPU, QNN, CUDA = "CPUExecutionProvider", "QNNExecutionProvider", "CUDAExecutionProvider"
@@ -18,8 +18,15 @@ def variant(name: str, *providers: str, **said: Any) -> Variant:
     return Variant(name, f"{name}.onnx", (f"{name}.onnx",), providers=providers, **told)
 
 
+COMPILED = {"chip": "57", "sdk": "v2.51.0.1", "package": "onnxruntime-qnn 2.7.0", "runtime": "1.32.0"}
+
+
+def npu(chip: str, sdk: str = "2.51.0") -> Device:
+    return Device((QNN, CPU), "1.32", static=(QNN,), chips={QNN: Chip(chip, sdk)})
+
+
 VARIANTS = (
-    variant("compiled", QNN, form="context", static=True, architectures=("aarch64",)),
+    variant("compiled", QNN, form="context", static=True, compiled=COMPILED),
     variant("int8", CPU, "*"),
     variant("static", QNN, "*", static=True),
     variant("ort", CPU, "*", form="ort"),
@@ -32,8 +39,12 @@ VARIANTS = (
     ("device", "expected"),
     [
         (Device((CPU,), "1.32.0"), ("int8", CPU)),
-        (Device((QNN, CPU), "1.32", "aarch64", static=(QNN,)), ("compiled", QNN)),
-        (Device((QNN, CPU), "1.32", "x86_64", static=(QNN,)), ("static", QNN)),
+        (npu("57"), ("compiled", QNN)),
+        (npu("57", "2.60"), ("compiled", QNN)),
+        (npu("57", "2.40"), ("static", QNN)),
+        (npu("57", ""), ("static", QNN)),
+        (npu("69"), ("static", QNN)),
+        (Device((QNN, CPU), "1.32", static=(QNN,)), ("static", QNN)),
         (Device((CPU,), "1.32", forms=("ort",)), ("ort", CPU)),
         (Device((CUDA, CPU), "1.32", memory_bytes=8 << 30), ("large", CUDA)),
         (Device((CUDA, CPU), "1.32", memory_bytes=1 << 30), ("int8", CPU)),
@@ -63,7 +74,19 @@ def test_json_there_and_back() -> None:
 
 @pytest.mark.parametrize(
     "change",
-    [{"name": 1}, {"providers": [1]}, {"static": 1}, {"form": "x"}, {"files": []}, {"runtime": "new"}, {"more": 1}],
+    [
+        {"compiled": {}},
+        {"compiled": {**COMPILED, "chip": 57}},
+        {"providers": [QNN, CPU]},
+        {"providers": ["*"]},
+        {"name": 1},
+        {"providers": [1]},
+        {"static": 1},
+        {"form": "x"},
+        {"files": []},
+        {"runtime": "new"},
+        {"more": 1},
+    ],
 )
 def test_what_a_variant_cannot_say(change: dict[str, Any]) -> None:
     with pytest.raises(RefusedError, match="variant"):

@@ -129,18 +129,28 @@ def facts_of(model: onnx.ModelProto, path: Path) -> OnnxFacts:
 
 
 def external_files(model: onnx.ModelProto) -> tuple[str, ...]:
-    """Names, beside the model's file, of the files that hold its external data."""
+    """Names, beside the model's file, of the files that hold its external data and what a provider compiled."""
     return tuple(
         sorted(
             {
-                entry.value
-                for graph in subgraphs(model.graph)
-                for tensor in constants(graph)
-                for entry in tensor.external_data
-                if entry.key == "location"
+                *(
+                    entry.value
+                    for graph in subgraphs(model.graph)
+                    for tensor in constants(graph)
+                    for entry in tensor.external_data
+                    if entry.key == "location"
+                ),
+                *(name for node in model.graph.node if (name := _compiled(node))),
             }
         )
     )
+
+
+def _compiled(node: onnx.NodeProto) -> str | None:
+    """The file of a node that was compiled, where it is not in the node (ONNX Runtime, "EP context design")."""
+    said = {each.name: each for each in node.attribute} if node.op_type == "EPContext" else {}
+    apart = "embed_mode" in said and said["embed_mode"].i == 0 and "ep_cache_context" in said
+    return said["ep_cache_context"].s.decode() or None if apart else None
 
 
 def subgraphs(graph: onnx.GraphProto) -> Iterator[onnx.GraphProto]:

@@ -171,6 +171,7 @@ PROVIDERS = {
             fp16=True,
             halves=True,
             context=True,
+            chip="soc_model",
             options=QNN,
             defaults={"backend_type": "htp"},
             note="on x86-64 it simulates the NPU of the chip soc_model: placement and answers, never latency",

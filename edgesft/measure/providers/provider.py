@@ -33,6 +33,7 @@ class Provider:
         halves: Whether it computes models of 32-bit floats in 16 bits, too.
         int4: Whether it computes with weights of 4 bits (MatMulNBits).
         context: Whether it can be given what was compiled before (EPContext).
+        chip: Option that names the chip that it compiles for; empty where none is known here.
         options: Option → values it takes. None where not all of them are known, and no option is checked.
         defaults: Options that are taken where the person gives none of that name.
         note: What else a person must know.
@@ -47,6 +48,7 @@ class Provider:
     halves: bool = False
     int4: bool = False
     context: bool = False
+    chip: str = ""
     options: Mapping[str, Values] | None = None
     defaults: Mapping[str, str] = field(default_factory=dict)
     note: str = ""

@@ -26,7 +26,8 @@ class Kit {
     /// Args:
     ///     path: Folder or archive.
     ///     library: ONNX Runtime's.
-    ///     providers: That may run the model, the best first; without any, all that the runtime has of its own.
+    ///     providers: That may run the model, the best first, each a name or `NAME:option=value,…`; without any, all that
+    ///         the runtime has of its own.
     ///     threads: Of an inference.
     Kit(const std::string& path, const std::string& library, std::vector<std::string> providers, std::int64_t threads)
         : bundle_(path), library_(library), threads_(threads) {
@@ -37,14 +38,17 @@ class Kit {
             throw Unavailable(error.what());
         }
         std::vector<std::string> there = runtime_->providers();
-        for (const std::string& name : providers) {
-            if (!has(there, name)) throw Unavailable("provider must be one that the runtime has, got " + name);
-        }
         utsname system{};
         uname(&system);
+        device_ = {{}, runtime_->version, system.machine, memory_free()};
+        for (const std::string& text : providers) {
+            if (!add_provider(device_, text)) throw BadInput("provider must be NAME or NAME:option=value,…, got " + text);
+            std::string name = device_.providers.back();
+            if (!has(there, name)) throw Unavailable("provider must be one that the runtime has, got " + name);
+        }
         // It sends what it is asked to a server: no device has it of its own.
         there.erase(std::remove(there.begin(), there.end(), "AzureExecutionProvider"), there.end());
-        device_ = {providers.empty() ? there : providers, runtime_->version, system.machine, memory_free()};
+        if (providers.empty()) device_.providers = there;
         load();
         prepare_ = std::make_unique<Preparation>(bundle_);
         decode_ = std::make_unique<Decoding>(bundle_);
@@ -84,7 +88,7 @@ class Kit {
         std::vector<std::string> wrong = rows.check(*prepare_);
         for (const Json& variant : Fields("manifest", bundle_.manifest()).list("variants")) {
             if (!fits(variant, device_, model_->provider)) continue;
-            Model own(*runtime_, bundle_, variant, model_->provider, threads_);
+            Model own(*runtime_, bundle_, variant, device_, model_->provider, threads_);
             for (const std::string& line : rows.check(own)) wrong.push_back(line);
         }
         return wrong;
@@ -150,7 +154,7 @@ class Kit {
         for (Device left = device_; auto found = select(variants, left);) {
             auto& [variant, provider] = *found;
             try {
-                model_ = std::make_unique<Model>(*runtime_, bundle_, variant, provider, threads_);
+                model_ = std::make_unique<Model>(*runtime_, bundle_, variant, device_, provider, threads_);
                 return;
             } catch (const Broken& error) {
                 if (provider == CPU) throw;

@@ -48,11 +48,13 @@ class Unpacked {
 class Model {
   public:
     /// Throws Broken where ONNX Runtime does not take the file.
-    Model(const Runtime& ort, const Bundle& bundle, const Json& variant, const std::string& provider, std::int64_t threads)
+    Model(const Runtime& ort, const Bundle& bundle, const Json& variant, const Device& device, const std::string& provider,
+          std::int64_t threads)
         : variant(variant), provider(provider), ort_(ort), fixed_(Fields("variant", this->variant).object("fixed")) {
         Fields said("variant", this->variant);
         Origin origin;
-        origin.providers = {{provider, {}}};
+        auto given = device.options.find(provider);
+        origin.providers = {{provider, given == device.options.end() ? Texts() : given->second}};
         origin.threads = threads;
         bool alone = bundle.packed() && said.words("files").size() == 1;
         std::string_view bytes = alone ? bundle.view(said.text("file")) : std::string_view();

@@ -24,7 +24,8 @@ def open_bundle(path: str | Path, providers: Sequence[str] = (), threads: int = 
 
     Args:
         path: Folder or archive.
-        providers: That may run the model, the best first; by default all that the runtime has.
+        providers: That may run the model, the best first, each a name or `NAME:option=value,…`; by default all that the
+            runtime has of its own.
         threads: Of an inference.
 
     Raises:

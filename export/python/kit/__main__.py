@@ -37,7 +37,12 @@ def arguments() -> argparse.ArgumentParser:
     parser.add_argument("--tempo", type=float, default=1.0, help="how many times as fast as usual it is said")
     parser.add_argument("--golden", action="store_true", help="hold the golden rows against the answers here")
     parser.add_argument("--measure", action="store_true", help="print latency as JSON lines")
-    parser.add_argument("--provider", action="append", default=[], help="as ONNX Runtime spells it, the best first")
+    parser.add_argument(
+        "--provider",
+        action="append",
+        default=[],
+        help="as ONNX Runtime spells it, the best first; NAME:soc_model=57 with options",
+    )
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--samples", type=int, default=300, help="least number of timed inferences")
     parser.add_argument("--seconds", type=float, default=5.0, help="least time spent on them")

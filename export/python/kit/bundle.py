@@ -143,6 +143,7 @@ class Bundle:
             wrong = [name for name, each in said["files"].items() if misnamed(name) or not _is_listed(each)]
             wrong += [file for each in said["variants"] for file in each["files"] if file not in said["files"]]
             kept = said["variants"] and all(each["file"] == each["files"][0] for each in said["variants"])
+            wrong += [each["name"] for each in said["variants"] if not _is_compiled(each)]
         except (KeyError, TypeError, AttributeError, IndexError) as error:
             raise BrokenError(f"{MANIFEST}: must have name, version, files and variants, got another form") from error
         folded = [name.lower() for name in said["files"]]
@@ -170,6 +171,13 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _is_listed(said: Any) -> bool:
     return isinstance(said["length"], int) and isinstance(said["sha256"], str)
+
+
+def _is_compiled(said: Any) -> bool:
+    """Whether a variant says what it was compiled for, if it was and not otherwise."""
+    if said["form"] != "context":
+        return "compiled" not in said
+    return all(isinstance(said["compiled"][name], str) for name in ("chip", "sdk")) and "*" not in said["providers"]
 
 
 def _mapped(path: Path) -> memoryview:

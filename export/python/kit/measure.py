@@ -49,7 +49,7 @@ def measure(
             raise UnavailableError(str(refusal)) from refusal
 
     model, held = kit.model, len(requests)
-    providers = [{"name": name, "options": {}} for name in dict.fromkeys((model.provider, CPU))]
+    providers = [{"name": name, "options": given} for name, given in {model.provider: model.options, CPU: {}}.items()]
     with unpacked(kit.bundle, model.variant) as file:
         yield ask("info")
         yield ask("state")

@@ -19,7 +19,7 @@ import onnxruntime
 from kit import agent
 from kit.bundle import Bundle
 from kit.errors import BrokenError, InputError, UnavailableError
-from kit.variant import Device, fits, select
+from kit.variant import CHIPS, Chip, Device, fits, select
 
 CPU = "CPUExecutionProvider"
 
@@ -35,11 +35,14 @@ class Model:
     Attributes:
         variant: What the manifest says of its file.
         provider: What runs it.
+        options: Of the provider.
         outputs: Names of what it answers.
     """
 
-    def __init__(self, bundle: Bundle, variant: Mapping[str, Any], provider: str, threads: int) -> None:
-        """Loads it.
+    def __init__(
+        self, bundle: Bundle, variant: Mapping[str, Any], provider: str, threads: int, given: Mapping[str, str]
+    ) -> None:
+        """Loads it; `given` are the provider's options.
 
         Raises:
             UnavailableError: The provider did not start.
@@ -47,12 +50,15 @@ class Model:
         """
         self.variant, self.provider, self.states = variant, provider, bundle.contract["states"]
         self._fixed: Mapping[str, Any] = variant["fixed"]
+        self.options = dict(given)
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads, options.inter_op_num_threads, options.log_severity_level = threads, 1, 3
-        providers = list(dict.fromkeys((provider, CPU)))
         try:
+            if plugin := plugged(provider):
+                options.add_provider_for_devices(plugin[:1], self.options)
+            known = None if plugin else list({provider: self.options, CPU: {}}.items())
             with source(bundle, variant) as file:
-                self._session = onnxruntime.InferenceSession(file, options, providers=providers)
+                self._session = onnxruntime.InferenceSession(file, options, providers=known)
         except Exception as error:  # ONNX Runtime raises unrelated types of its own
             # Another provider may be at fault: one that is there and finds no hardware, or cannot compile the model.
             refusal = BrokenError if provider == CPU else UnavailableError
@@ -115,15 +121,50 @@ class Model:
 def device(providers: Sequence[str] = ()) -> Device:
     """This device, with the providers that were asked for, or all that its runtime has of its own.
 
+    Args:
+        providers: Each a name, or `NAME:option=value,option=value`; among the options may be `sdk`, the version of the
+            vendor's libraries, where the provider does not tell it.
+
     Raises:
+        InputError: An option has no value.
         UnavailableError: The runtime lacks one that was asked for.
     """
-    there = onnxruntime.get_available_providers()
-    if lacking := [name for name in providers if name not in there]:
+    there, options = agent.built_in(onnxruntime), dict(map(_asked, providers))
+    if lacking := [name for name in options if name not in there and not plugged(name)]:
         raise UnavailableError(f"provider must be one of {', '.join(there)}, got {lacking[0]}")
-    wanted = list(providers) or [name for name in there if name != ELSEWHERE]
+    chips = {}
+    for name, given in options.items():
+        told = agent.plugin_facts(name)["sdk"] if name not in there else None
+        sdk = given.pop("sdk", "")
+        if chip := given.get(CHIPS.get(name, "")):
+            chips[name] = Chip(chip, told or sdk)
+    wanted = list(options) or [name for name in there if name != ELSEWHERE]
+    # A plugin is not asked for its nodes of a model in ORT's format.
+    forms = ("onnx", "ort") if all(name in there for name in wanted) else ("onnx",)
     free = agent.conditions()["memory_free_bytes"]
-    return Device(wanted, onnxruntime.__version__, platform.machine(), free)
+    return Device(wanted, onnxruntime.__version__, platform.machine(), free, forms, chips, options)
+
+
+def plugged(name: str) -> Sequence[Any]:
+    """The runtime's devices of a provider that comes as a plugin; none where it is built in, or not here.
+
+    Raises:
+        UnavailableError: The plugin is here, and this runtime cannot load it.
+    """
+    if name in agent.built_in(onnxruntime):
+        return ()
+    try:
+        return agent.register_plugin(onnxruntime, name)
+    except agent.Refusal as refusal:
+        raise UnavailableError(str(refusal)) from refusal
+
+
+def _asked(text: str) -> tuple[str, dict[str, str]]:
+    name, colon, rest = text.partition(":")
+    pairs = [word.partition("=") for word in rest.split(",")] if colon else []
+    if not all(left and right for left, _, right in pairs):
+        raise InputError(f"provider must be NAME or NAME:option=value,…, got '{text}'")
+    return name, {left: right for left, _, right in pairs}
 
 
 def load(bundle: Bundle, here: Device, threads: int) -> Model:
@@ -135,7 +176,7 @@ def load(bundle: Bundle, here: Device, threads: int) -> Model:
     left, reasons = list(here.providers), list[str]()
     while found := select(bundle.manifest["variants"], replace(here, providers=left)):
         try:
-            return Model(bundle, *found, threads)
+            return Model(bundle, *found, threads, here.options.get(found[1], {}))
         except UnavailableError as error:
             reasons.append(str(error))
             left.remove(found[1])
@@ -148,7 +189,7 @@ def running(bundle: Bundle, here: Device, provider: str, threads: int) -> Iterat
     """Every model that a provider of the device can run."""
     for variant in bundle.manifest["variants"]:
         if fits(variant, here, provider):
-            yield Model(bundle, variant, provider, threads)
+            yield Model(bundle, variant, provider, threads, here.options.get(provider, {}))
 
 
 @contextmanager

@@ -4,11 +4,28 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 STATIC = ("QNNExecutionProvider", "NnapiExecutionProvider", "CoreMLExecutionProvider", "VitisAIExecutionProvider")
 """Providers that need models without free axes."""
+
+
+CHIPS = {"QNNExecutionProvider": "soc_model"}
+"""Providers that run what was compiled for one chip → their option that names it."""
+
+
+@dataclass(frozen=True)
+class Chip:
+    """What a provider runs on.
+
+    Attributes:
+        name: As the provider's option spells it.
+        sdk: Version of the vendor's libraries that the provider has; empty where nobody knows.
+    """
+
+    name: str
+    sdk: str = ""
 
 
 @dataclass(frozen=True)
@@ -21,6 +38,8 @@ class Device:
         architecture: Of its processor, as its system names it.
         memory_bytes: What the application may still take; None where nobody knows.
         forms: What its ONNX Runtime reads.
+        chips: Provider → what it runs on, where it takes what was compiled before.
+        options: Provider → its own options.
     """
 
     providers: Sequence[str]
@@ -28,6 +47,8 @@ class Device:
     architecture: str
     memory_bytes: int | None = None
     forms: Sequence[str] = ("onnx", "ort")
+    chips: Mapping[str, Chip] = field(default_factory=dict)
+    options: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
 
 def fits(variant: Mapping[str, Any], device: Device, provider: str) -> bool:
@@ -39,7 +60,13 @@ def fits(variant: Mapping[str, Any], device: Device, provider: str) -> bool:
         and (not variant["architectures"] or device.architecture in variant["architectures"])
         and (device.memory_bytes is None or device.memory_bytes >= variant["memory_bytes"])
         and (variant["static"] or provider not in STATIC)
+        and (variant["form"] != "context" or _compiled_for(variant["compiled"], device.chips.get(provider)))
     )
+
+
+def _compiled_for(said: Mapping[str, str], chip: Chip | None) -> bool:
+    """Whether a chip runs what was compiled: the same one, with libraries that are no older."""
+    return chip is not None and chip.name == said["chip"] and version(chip.sdk) >= version(said["sdk"])
 
 
 def select(variants: Sequence[Mapping[str, Any]], device: Device) -> tuple[Mapping[str, Any], str] | None:
