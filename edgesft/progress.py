@@ -68,8 +68,10 @@ class Progress:
                 file.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {line}\n")
 
     @contextmanager
-    def bar(self, label: str, total: int, done: int = 0) -> Iterator[Advance]:
-        """A bar of `total` steps, of which an earlier process may have done some; yields what advances it."""
+    def bar(self, label: str, total: int | None, done: int = 0) -> Iterator[Advance]:
+        """A bar of `total` steps, None where nobody knows how many, of which an earlier process may have done some;
+        yields what advances it.
+        """
         if self._quiet:
             yield _silent
         elif self._stream.isatty():
@@ -79,7 +81,7 @@ class Progress:
             yield self._plain(label, total, done)
 
     @contextmanager
-    def _rich(self, label: str, total: int, done: int) -> Iterator[Advance]:
+    def _rich(self, label: str, total: int | None, done: int) -> Iterator[Advance]:
         from rich.console import Console
         from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
         from rich.progress import Progress as Rich
@@ -104,7 +106,7 @@ class Progress:
 
             yield advance
 
-    def _plain(self, label: str, total: int, before: int) -> Advance:
+    def _plain(self, label: str, total: int | None, before: int) -> Advance:
         started = last = time.monotonic()
         done = before
 
@@ -115,8 +117,9 @@ class Progress:
             if now - last >= (1.0 if verbose() else PLAIN_SECONDS):
                 last = now
                 made, seconds = max(done - before, 1), now - started
-                left = seconds / made * max(total - done, 0)
-                said = [f"{label} {done}/{total}", _figures(figures), _rate(made, seconds), f"about {left:.0f} s left"]
-                self.say("  ".join(filter(None, said)))
+                count, left = f"{label} {done}", ""
+                if total is not None:
+                    count, left = f"{count}/{total}", f"about {seconds / made * max(total - done, 0):.0f} s left"
+                self.say("  ".join(filter(None, (count, _figures(figures), _rate(made, seconds), left))))
 
         return advance

@@ -39,6 +39,14 @@ def test_fast_steps_are_told_by_the_second(clock: list[float], monkeypatch: pyte
     assert told(clock, 0.125)[0] == "finetune 2/10  loss 0.5  8/s  about 1 s left"
 
 
+def test_what_nobody_knows_the_end_of_has_no_time_left(clock: list[float]) -> None:
+    stream = io.StringIO()
+    with Progress(stream).bar("frames", None) as advance:
+        clock[0] += 20
+        advance(100)
+    assert stream.getvalue() == "frames 100  5/s\n"
+
+
 def test_a_terminal_shows_a_bar_with_the_same() -> None:
     class Terminal(io.StringIO):
         def isatty(self) -> bool:

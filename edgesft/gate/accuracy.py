@@ -206,7 +206,8 @@ def _answered(
     except KeyError as error:
         raise InputError(f"contract.json of '{given.name}' must tell {error} for {task.name}, got nothing") from None
     files = task.files(given.model)
-    with answering(files, profile, device) as answer, _asking(given, answer, len(examples), progress) as ask:
+    count = None if task.fed_back(contract) else len(examples)
+    with answering(files, profile, device) as answer, _asking(given, answer, count, progress) as ask:
         predictions = task.predict(ask, examples, processor)
     _check_numbers(given, predictions)
     scorer = partial(task.score, contract=contract)
@@ -263,7 +264,7 @@ def _check_numbers(given: GateArtefact, predictions: np.ndarray) -> None:
 
 
 @contextmanager
-def _asking(given: GateArtefact, answer: Run, count: int, progress: Progress) -> Iterator[Run]:
+def _asking(given: GateArtefact, answer: Run, count: int | None, progress: Progress) -> Iterator[Run]:
     """What is called for each row; that the model refuses one is the rows' fault."""
     asked = 0
     with progress.bar(f"{given.name} rows", count) as advance:

@@ -300,9 +300,11 @@ class Measurer:
         ask = job.task.examine if whole else job.task.predict
         files = job.task.files(file)
         first = next(iter(files))
+        # A row of what streams is as many requests as it has frames.
+        total = None if whole or job.task.fed_back(job.contract) else len(examples)
         with (
             answering(files, job.profile, job.device) as answer,
-            job.progress.bar(label, len(examples)) as advance,
+            job.progress.bar(label, total) as advance,
         ):
 
             def run(feeds: Mapping[str, np.ndarray], graph: str = "model") -> dict[str, np.ndarray]:
