@@ -33,8 +33,10 @@ TASK = AudioClassification()
 READING = {"rate": tiny.RATE, "seconds": 0.25, "mels": 16, "hop": 0.008}
 
 
-def recipe(folder: Path, counts: tuple[int, int, int] = (80, 20, 20), **changes: Any) -> Path:
-    data: dict[str, Any] = {"audio": READING}
+def recipe(
+    folder: Path, counts: tuple[int, int, int] = (80, 20, 20), *, audio: Any = READING, **changes: Any
+) -> Path:
+    data: dict[str, Any] = {"audio": audio}
     for seed, (name, count) in enumerate(zip(("train", "validation", "test"), counts, strict=True)):
         tiny.save_sounds(folder / "sounds" / name, tiny.sounded(count, seed))
         data[name] = "sounds"
