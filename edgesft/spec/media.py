@@ -80,8 +80,8 @@ class AudioSpec(Spec):
     normalise: bool = True
     """Whether each band, or the samples, are given mean 0 and deviation 1 within the window: loudness says nothing."""
     frames: int | None = Field(None, ge=1, le=8192)
-    """Of `fbank`: frames that the model reads; more are cut, and fewer, up to the last sample that is not 0, are followed
-    by zeros, from which `mean` is taken off, too. As many as `seconds` holds where it is left out."""
+    """Of `fbank`: frames that the model reads; more are cut, and fewer, up to the last sample that is not 0, are
+    followed by zeros, from which `mean` is taken off, too. As many as `seconds` holds where it is left out."""
     mean: float = 0.0
     """Of `fbank`: taken off."""
     std: float = Field(1.0, gt=0)

@@ -42,10 +42,13 @@ SAMPLED = frozenset(
 )
 """Model types that read samples."""
 
+SAMPLES = 2
+"""Axes of what a model that reads samples takes: rows and samples."""
+
 OUTSIDE = "none"
 """`in_graph` where the device makes the features."""
 
-INSIDE = ("frames", "mean", "std")
+INSIDE = ("in_graph", "frames", "mean", "std")
 """Settings of features that no device makes."""
 
 
@@ -69,11 +72,11 @@ class Listening:
 
     def fed(self, kept: np.ndarray) -> np.ndarray:
         """float32, features of the shape that models take, or [rows, samples]; what was fed already stays."""
-        return self._training.feed(kept) if kept.ndim == 2 else kept
+        return self._training.feed(kept) if kept.ndim == SAMPLES else kept
 
     def sent(self, kept: np.ndarray) -> np.ndarray:
         """What the device sends: the same, or samples where the model's file makes features of them."""
-        return self.reader.feed(kept) if kept.ndim == 2 else kept
+        return self.reader.feed(kept) if kept.ndim == SAMPLES else kept
 
 
 class AudioClassification(MediaClasses):
@@ -98,15 +101,24 @@ class AudioClassification(MediaClasses):
         """As its `preprocessor_config.json` says: samples, or Kaldi's features of them."""
         return extractor.read(checkpoint.read_json(folder / preprocessor.FILE), config)
 
+    def implied(self, source: Source, options: Mapping[str, Any]) -> dict[str, Any]:
+        """The same, but that a file of ours that makes features of samples itself takes samples."""
+        found, role = super().implied(source, options), self.medium.role
+        inside = found[role].get("in_graph", OUTSIDE) != OUTSIDE and "in_graph" not in options.get(role, {})
+        if not inside or not isinstance(source, Brought):
+            return found
+        axes = [len(shape) for shape in source.inputs.values()]
+        return {**found, role: _sent(found[role])} if axes == [SAMPLES] else found
+
     def misfits(self, config: Mapping[str, Any], contract: Contract) -> list[Problem]:
         """Features of its own, or others than its own."""
         model_type, options = config.get("model_type"), contract.options
         if model_type == extractor.SPECTROGRAMS:
             own = extractor.read({}, config)
-            wrong = [*extractor.differing(options), *(each for each in ("mels", "frames") if options[each] != own[each])]
             return [
                 Problem(f"data.audio.{name}: must be {own[name]} for this model, got {options[name]}", "leave it out")
-                for name in wrong
+                for name in extractor.FIXED
+                if options[name] != own[name]
             ]
         found = []
         if model_type not in SAMPLED:
@@ -130,11 +142,7 @@ class AudioClassification(MediaClasses):
     def preparation(self, contract: Contract) -> dict[str, Any]:
         """A sound's samples or bands, as they were read in training."""
         steps = {name: contract.options[name] for name in AudioSpec.model_fields if name in contract.options}
-        for name in INSIDE:
-            steps.pop(name, None)
-        if steps.pop("in_graph", OUTSIDE) != OUTSIDE:
-            steps |= {"features": "none", "normalise": False}
-        return {"kind": "audio", "columns": ["audio"], **steps}
+        return {"kind": "audio", "columns": ["audio"], **_sent(steps)}
 
     def load_model(self, source: Source, contract: Contract, *, trust_remote_code: bool = False) -> nn.Module:
         """The model, which also takes samples where its file is to make features of them."""
@@ -164,7 +172,7 @@ class AudioClassification(MediaClasses):
         """Samples moved in time, and in noise."""
         name = processor.input
         samples = np.stack([example[name] for example in examples])
-        if samples.ndim != 2:
+        if samples.ndim != SAMPLES:
             return examples
         if isinstance(settings.shift, tuple) and settings.shift:
             samples = distortion.delayed(samples, settings.shift[-1], rng)
@@ -184,9 +192,16 @@ class AudioClassification(MediaClasses):
         found = dict(batch)
         if isinstance(settings.mixup, float) and settings.mixup:
             found = distortion.mixed(found, settings.mixup, rng, LABELS)
-        if settings.masking and found[processor.input].ndim > 2:
+        if settings.masking and found[processor.input].ndim > SAMPLES:
             found[processor.input] = distortion.masked(found[processor.input], settings.masking, rng)
         return found
+
+
+def _sent(options: Mapping[str, Any]) -> dict[str, Any]:
+    """How a device reads sounds: as samples, where the model's file makes the features."""
+    found = {name: value for name, value in options.items() if name not in INSIDE}
+    inside = options.get("in_graph", OUTSIDE) != OUTSIDE
+    return {**found, "features": "none", "normalise": False} if inside else found
 
 
 def _also_samples(model: nn.Module, contract: Contract) -> nn.Module:

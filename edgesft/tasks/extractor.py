@@ -26,6 +26,9 @@ KALDI: Mapping[str, Any] = {
 }
 """What the extractor's code has and its file does not say (transformers' `ASTFeatureExtractor`)."""
 
+FIXED = (*KALDI, "mels", "frames")
+"""Options that are as the extractor's code and the model's configuration have them."""
+
 DEFAULTS: Mapping[str, Any] = {
     "sampling_rate": 16000,
     "num_mel_bins": 128,
@@ -60,7 +63,7 @@ def to_json(audio: AudioSpec) -> dict[str, Any]:
     alike = {"sampling_rate": audio.rate, "padding_value": 0.0, "feature_size": 1}
     if audio.features == "none":
         return {**alike, "feature_extractor_type": "Wav2Vec2FeatureExtractor", "do_normalize": audio.normalise}
-    if audio.frames is None or differing(audio.model_dump()):
+    if audio.frames is None or any(getattr(audio, name) != value for name, value in KALDI.items()):
         return {}
     return {
         **alike,
@@ -71,8 +74,3 @@ def to_json(audio: AudioSpec) -> dict[str, Any]:
         "mean": audio.mean,
         "std": audio.std / 2,
     }
-
-
-def differing(options: Mapping[str, Any]) -> list[str]:
-    """Names of options that are not as the extractor of spectrograms has them."""
-    return [name for name, value in KALDI.items() if options[name] != value]

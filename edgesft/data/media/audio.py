@@ -46,7 +46,8 @@ class Reader:
         within = 1 + (self.count - self.frame) // self.hop
         self.length: int | None = options["frames"] if self._kaldi else None
         self.frames = min(within, self.length or within)
-        self.mean, self.std = (options["mean"], options["std"]) if self._kaldi else (0.0, 1.0)
+        self.mean: float = options["mean"] if self._kaldi else 0.0
+        self.std: float = options["std"] if self._kaldi else 1.0
         high = options["high"] or self.rate / 2
         self.bands = bands(self.rate, self.fft, options["mels"], options["low"], high, in_mel=self._kaldi)
         self.waves = None if options["coefficients"] is None else cosines(options["mels"], options["coefficients"])
