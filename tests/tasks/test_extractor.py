@@ -144,14 +144,14 @@ def test_what_is_kept_reads_alike(name: str, ast: Path, tmp_path: Path) -> None:
     files = {graph.name: file_of(graph, tmp_path / "onnx") for graph in graphs}
     assert parity(files, graphs, task, processor, examples).difference < 1e-4
     batch = {"input_values": torch.from_numpy(task.collate(examples[:2], processor)["input_values"])}
-    with adapted(model, ResolvedTraining(unfreeze="lora", lora_rank=2), seed=0):
-        trained = {name for name, parameter in model.named_parameters() if parameter.requires_grad}
-    assert any(".q_proj.lora_A" in name for name in trained) and "classifier.dense.weight" in trained
-    assert not any("embeddings" in name for name in trained)
     assert {width.kind for width in find_widths(model, trace(model, batch, task.logits)).widths} >= {"heads", "ffn"}
     theirs = checkpoint.read_json(tmp_path / "model" / "preprocessor_config.json")
     assert theirs["feature_extractor_type"] == extractor.EXTRACTOR and theirs["std"] == pytest.approx(4.5689974)
     assert task.contract(rows, task.implied(tmp_path / "model", {})).options == said.options
+    with adapted(model, ResolvedTraining(unfreeze="lora", lora_rank=2), seed=0):
+        trained = {name for name, parameter in model.named_parameters() if parameter.requires_grad}
+    assert any(".q_proj.lora_A" in name for name in trained) and "classifier.dense.weight" in trained
+    assert not any("embeddings" in name for name in trained)
 
 
 def test_what_does_not_fit(ast: Path) -> None:
