@@ -19,16 +19,13 @@ from edgesft.progress import Progress
 from edgesft.spec.media import AudioSpec
 from edgesft.spec.model import OnnxSpec
 from edgesft.spec.training import ResolvedTraining
-from edgesft.stages.export import export_onnx, file_of
-from edgesft.stages.export.checks import file_run, parity
-from edgesft.stages.prune.discover import find_widths, trace
+from edgesft.stages.export.checks import file_run
 from edgesft.tasks import brought, checkpoint, extractor, registry
 from edgesft.tasks.audio_classification import AudioClassification, Listening
 from edgesft.tasks.logmel import LogMel
-from edgesft.train import checkpoint as checkpoints
 from edgesft.train.adapters import adapted
 from tests import chain, tiny
-from tests.tasks.test_audio_classification import recipe
+from tests.tasks.test_audio_classification import recipe, taken_round
 
 pytest.importorskip("soundfile")
 
@@ -134,17 +131,8 @@ def test_what_is_kept_reads_alike(name: str, ast: Path, tmp_path: Path) -> None:
     task: Any = registry.task(name)
     rows = (tiny.headed_sounds if "multi" in name else tiny.sounded)(16)
     said = task.contract(rows, task.implied(ast, {}))
-    processor = task.load_processor(ast, said)
-    assert task.check_model(ast, said) == []
-    examples = task.encode(rows, processor, said)
-    model = task.load_model(ast, said)
-    checkpoints.save(model, tmp_path / "model", processor, said)
-    again = checkpoints.load(tmp_path / "model", task)
-    graphs = export_onnx(again, task, processor, examples, said, tmp_path / "onnx", opset=20)
-    files = {graph.name: file_of(graph, tmp_path / "onnx") for graph in graphs}
-    assert parity(files, graphs, task, processor, examples).difference < 1e-4
-    batch = {"input_values": torch.from_numpy(task.collate(examples[:2], processor)["input_values"])}
-    assert {width.kind for width in find_widths(model, trace(model, batch, task.logits)).widths} >= {"heads", "ffn"}
+    model, widths = taken_round(task, ast, rows, said, tmp_path)
+    assert {width.kind for width in widths} >= {"heads", "ffn"}
     theirs = checkpoint.read_json(tmp_path / "model" / "preprocessor_config.json")
     assert theirs["feature_extractor_type"] == extractor.EXTRACTOR and theirs["std"] == pytest.approx(4.5689974)
     assert task.contract(rows, task.implied(tmp_path / "model", {})).options == said.options
