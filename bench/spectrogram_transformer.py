@@ -1,4 +1,4 @@
-"""An audio spectrogram transformer of 0.9 million parameters that nothing has trained yet, with the file that says how
+"""An audio spectrogram transformer of 0.83 million parameters that nothing has trained yet, with the file that says how
 it reads sounds, in a folder.
 
 Of the shape of transformers' ASTForAudioClassification, for words of a second: 98 frames of 64 bands, in patches of 16
