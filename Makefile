@@ -49,6 +49,7 @@ bench-tasks: $(READY)
 	$(RUN)/python bench/task_data.py runs/task-data
 	$(RUN)/python bench/decoder.py runs/decoder
 	$(RUN)/python bench/encoder_decoder.py runs/t5
+	$(RUN)/python bench/spectrogram_transformer.py runs/ast
 	$(RUN)/python bench/drawing_weights.py runs/drawing
 	for task in $(TASKS); do \
 		$(RUN)/edgesft run bench/tasks/$$task.yaml --output runs/tasks/$$task || [ $$? -ne 2 ] || exit; \

@@ -65,3 +65,9 @@ def put(t5: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def resnet(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Folder of a tiny net for pictures; read only."""
     return tiny.save_resnet(tmp_path_factory.mktemp("resnet"))
+
+
+@pytest.fixture(scope="session")
+def ast(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of a tiny audio spectrogram transformer; read only."""
+    return tiny.save_ast(tmp_path_factory.mktemp("ast"))

@@ -371,6 +371,23 @@ def save_resnet(folder: Path, **changes: object) -> Path:
     return folder
 
 
+def save_ast(folder: Path, **changes: object) -> Path:
+    """A randomly initialised audio spectrogram transformer without a head, and how it reads sounds, 0.3 s of them."""
+    import torch
+    from transformers import ASTConfig, ASTModel
+
+    torch.manual_seed(0)
+    settings = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 64}
+    sizes = {"num_mel_bins": 16, "max_length": 28}
+    strides = {"patch_size": 8, "frequency_stride": 8, "time_stride": 4}
+    ASTModel(ASTConfig(**{**settings, **sizes, **strides, **changes})).save_pretrained(folder)
+    # What transformers' ASTFeatureExtractor writes, but for the rate.
+    reading = {"feature_extractor_type": "ASTFeatureExtractor", "sampling_rate": RATE, "padding_value": 0.0}
+    reading |= {"do_normalize": True, "mean": -4.2677393, "std": 4.5689974, "feature_size": 1, **sizes}
+    (folder / "preprocessor_config.json").write_text(json.dumps(reading), "utf-8")
+    return folder
+
+
 def visited(count: int, seed: int = 0) -> list[dict[str, object]]:
     """What so many people did: they walk along a ring of places from somewhere on, told in no order."""
     rng = random.Random(seed)

@@ -64,8 +64,8 @@ def _states(graph: Graph) -> dict[str, str]:
 
 
 def _preparation(told: Mapping[str, Any], graph: Graph, folder: Path) -> dict[str, Any]:
-    if told["kind"] != "image" and (folder / PICTURES).is_file():
-        # A model of other arrays' task that reads pictures all the same.
+    if told["kind"] == "arrays" and (folder / PICTURES).is_file():
+        # Arrays that are pictures all the same.
         from edgesft.measure.driver import Value
         from edgesft.measure.pipelines.options import image_defaults
 

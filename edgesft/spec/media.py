@@ -59,8 +59,10 @@ class AudioSpec(Spec):
     """How much is read; what is shorter is followed by silence."""
     window: Literal["start", "centre"] = "start"
     """What is read of a longer sound, and where a shorter one lies."""
-    features: Literal["mel", "none"] = "mel"
-    """`mel`: logarithms of the power in bands that are spaced as one hears; `none`: the samples themselves."""
+    features: Literal["mel", "fbank", "none"] = "mel"
+    """`mel`: logarithms of the power in bands that are spaced as one hears; `fbank`: the same as Kaldi has it, with
+    means taken off, pre-emphasis and another window, for audio spectrogram transformers, which the model's file makes
+    (`in_graph: matmul`); `none`: the samples themselves."""
     frame: float = Field(0.032, gt=0, le=1)
     """Seconds that a spectrum is taken of."""
     hop: float = Field(0.016, gt=0, le=1)
@@ -77,6 +79,13 @@ class AudioSpec(Spec):
     """Cepstral coefficients in place of bands: so many of the lowest of a cosine transform over the bands."""
     normalise: bool = True
     """Whether each band, or the samples, are given mean 0 and deviation 1 within the window: loudness says nothing."""
+    frames: int | None = Field(None, ge=1, le=8192)
+    """Of `fbank`: frames that the model reads; more are cut, and fewer, up to the last sample that is not 0, are
+    followed by zeros, from which `mean` is taken off, too. As many as `seconds` holds where it is left out."""
+    mean: float = 0.0
+    """Of `fbank`: taken off."""
+    std: float = Field(1.0, gt=0)
+    """Of `fbank`: divided by after that; twice what ASTFeatureExtractor calls std."""
     in_graph: Literal["none", "stft", "matmul"] = "none"
     """Whether the model's file makes the features of samples itself, so that the device need not: by the operator
     STFT, which adds next to nothing to the file; or by products with matrices, faster, and known to every provider,
@@ -93,6 +102,13 @@ class AudioSpec(Spec):
             raise ValueError("in_graph must be none where there are no features")
         if (self.coefficients or 0) > self.mels:
             raise ValueError("coefficients must be at most mels")
+        scaled = (self.frames, self.mean, self.std) != (None, 0.0, 1.0)
+        if self.features == "fbank" and self.in_graph != "matmul":
+            raise ValueError("in_graph must be matmul where features are fbank, which devices do not make otherwise")
+        if self.features != "fbank" and scaled:
+            raise ValueError("frames, mean and std must be left out unless features are fbank")
+        if self.normalise and scaled:
+            raise ValueError("normalise must be false where frames, mean or std are given")
         return self
 
 

@@ -15,7 +15,7 @@ from edgesft.data.media.sounds import Sounds
 from edgesft.errors import Problem
 from edgesft.spec.media import AudioSpec
 from edgesft.spec.training import ResolvedTraining
-from edgesft.tasks import checkpoint, distortion, preprocessor
+from edgesft.tasks import checkpoint, distortion, extractor, preprocessor
 from edgesft.tasks.base import Batch, Contract, Example, Graph
 from edgesft.tasks.brought import Brought
 from edgesft.tasks.classes import LABELS
@@ -40,11 +40,16 @@ SAMPLED = frozenset(
         "wav2vec2-conformer",
     )
 )
-"""Model types that read samples; others read features that are made otherwise than ours."""
+"""Model types that read samples."""
 
+SAMPLES = 2
+"""Axes of what a model that reads samples takes: rows and samples."""
 
 OUTSIDE = "none"
 """`in_graph` where the device makes the features."""
+
+INSIDE = ("in_graph", "frames", "mean", "std")
+"""Settings of features that no device makes."""
 
 
 class Listening:
@@ -57,10 +62,8 @@ class Listening:
         self._training = Reader({**self.spec.model_dump(), "in_graph": "none"})
 
     def save_pretrained(self, folder: str | Path) -> None:
-        """Writes the file by which transformers would read samples alike; of features it knows none like ours."""
-        if self.spec.features == "none":
-            said = {"feature_extractor_type": "Wav2Vec2FeatureExtractor", "sampling_rate": self.spec.rate}
-            said |= {"do_normalize": self.spec.normalise, "feature_size": 1, "padding_value": 0.0}
+        """Writes the file by which transformers would read sounds alike, where it can: it knows no bands like ours."""
+        if said := extractor.to_json(self.spec):
             (Path(folder) / preprocessor.FILE).write_text(json.dumps(said, indent=1, sort_keys=True) + "\n", "utf-8")
 
     def kept(self, value: Any) -> np.ndarray:
@@ -68,12 +71,12 @@ class Listening:
         return self.reader.samples(value)
 
     def fed(self, kept: np.ndarray) -> np.ndarray:
-        """float32 of shape [rows, 1, frames, bands] or [rows, samples]; what was fed already stays."""
-        return self._training.feed(kept) if kept.ndim == 2 else kept
+        """float32, features of the shape that models take, or [rows, samples]; what was fed already stays."""
+        return self._training.feed(kept) if kept.ndim == SAMPLES else kept
 
     def sent(self, kept: np.ndarray) -> np.ndarray:
         """What the device sends: the same, or samples where the model's file makes features of them."""
-        return self.reader.feed(kept) if kept.ndim == 2 else kept
+        return self.reader.feed(kept) if kept.ndim == SAMPLES else kept
 
 
 class AudioClassification(MediaClasses):
@@ -81,7 +84,7 @@ class AudioClassification(MediaClasses):
 
     A row has `audio`, a path, and `label`. Sounds are read as the contract's options say, on the device and in
     training by the same code (`edgesft.data.media.audio`): models get an array of shape [rows, 1, frames, bands], or
-    the samples.
+    the samples; audio spectrogram transformers get Kaldi's features, [rows, frames, bands], which their files make.
     """
 
     name: ClassVar[str] = "audio-classification"
@@ -90,26 +93,42 @@ class AudioClassification(MediaClasses):
     kind: ClassVar[str] = "audio-classification"
     heads: ClassVar[str] = "MODEL_FOR_AUDIO_CLASSIFICATION_MAPPING_NAMES"
     input: ClassVar[str] = "input_values"
-    advice: ClassVar[str] = "a wav2vec2, hubert or wavlm"
+    advice: ClassVar[str] = "a wav2vec2, hubert, wavlm or audio spectrogram transformer"
     medium = Sounds()
     spec = AudioSpec
 
     def own_options(self, folder: Path, config: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
-        """Samples, at the rate that its `preprocessor_config.json` names."""
-        said = checkpoint.read_json(folder / preprocessor.FILE)
-        rate = {"rate": said["sampling_rate"]} if "sampling_rate" in said else {}
-        return {"features": "none", "normalise": bool(said.get("do_normalize", True)), **rate}
+        """As its `preprocessor_config.json` says: samples, or Kaldi's features of them."""
+        return extractor.read(checkpoint.read_json(folder / preprocessor.FILE), config)
+
+    def implied(self, source: Source, options: Mapping[str, Any]) -> dict[str, Any]:
+        """The same, but that a file of ours that makes features of samples itself takes samples."""
+        found, role = super().implied(source, options), self.medium.role
+        inside = found[role].get("in_graph", OUTSIDE) != OUTSIDE and "in_graph" not in options.get(role, {})
+        if not inside or not isinstance(source, Brought):
+            return found
+        axes = [len(shape) for shape in source.inputs.values()]
+        return {**found, role: _sent(found[role])} if axes == [SAMPLES] else found
 
     def misfits(self, config: Mapping[str, Any], contract: Contract) -> list[Problem]:
-        """Features of its own."""
+        """Features of its own, or others than its own."""
+        model_type, options = config.get("model_type"), contract.options
+        if model_type == extractor.SPECTROGRAMS:
+            own = extractor.read({}, config)
+            return [
+                Problem(f"data.audio.{name}: must be {own[name]} for this model, got {options[name]}", "leave it out")
+                for name in extractor.FIXED
+                if options[name] != own[name]
+            ]
         found = []
-        if config.get("model_type") not in SAMPLED:
-            message = (
-                f"model: must read samples, got model_type {config.get('model_type')!r}, which reads other features"
-            )
+        if model_type not in SAMPLED:
+            message = f"model: must read samples or Kaldi's features, got model_type {model_type!r}, which reads others"
             found.append(Problem(message, self.advice))
-        if contract.options["features"] != "none":
-            message = "data.audio.features: must be none for a model of transformers, which reads samples, got mel"
+        if options["features"] != "none":
+            message = (
+                "data.audio.features: must be none for a model of transformers that reads samples, "
+                f"got {options['features']}"
+            )
             found.append(Problem(message, "leave it out"))
         return found
 
@@ -123,9 +142,7 @@ class AudioClassification(MediaClasses):
     def preparation(self, contract: Contract) -> dict[str, Any]:
         """A sound's samples or bands, as they were read in training."""
         steps = {name: contract.options[name] for name in AudioSpec.model_fields if name in contract.options}
-        if steps.pop("in_graph", OUTSIDE) != OUTSIDE:
-            steps |= {"features": "none", "normalise": False}
-        return {"kind": "audio", "columns": ["audio"], **steps}
+        return {"kind": "audio", "columns": ["audio"], **_sent(steps)}
 
     def load_model(self, source: Source, contract: Contract, *, trust_remote_code: bool = False) -> nn.Module:
         """The model, which also takes samples where its file is to make features of them."""
@@ -155,7 +172,7 @@ class AudioClassification(MediaClasses):
         """Samples moved in time, and in noise."""
         name = processor.input
         samples = np.stack([example[name] for example in examples])
-        if samples.ndim != 2:
+        if samples.ndim != SAMPLES:
             return examples
         if isinstance(settings.shift, tuple) and settings.shift:
             samples = distortion.delayed(samples, settings.shift[-1], rng)
@@ -175,9 +192,16 @@ class AudioClassification(MediaClasses):
         found = dict(batch)
         if isinstance(settings.mixup, float) and settings.mixup:
             found = distortion.mixed(found, settings.mixup, rng, LABELS)
-        if settings.masking and found[processor.input].ndim > 2:
+        if settings.masking and found[processor.input].ndim > SAMPLES:
             found[processor.input] = distortion.masked(found[processor.input], settings.masking, rng)
         return found
+
+
+def _sent(options: Mapping[str, Any]) -> dict[str, Any]:
+    """How a device reads sounds: as samples, where the model's file makes the features."""
+    found = {name: value for name, value in options.items() if name not in INSIDE}
+    inside = options.get("in_graph", OUTSIDE) != OUTSIDE
+    return {**found, "features": "none", "normalise": False} if inside else found
 
 
 def _also_samples(model: nn.Module, contract: Contract) -> nn.Module:
@@ -185,7 +209,7 @@ def _also_samples(model: nn.Module, contract: Contract) -> nn.Module:
     if contract.options.get("in_graph", OUTSIDE) != OUTSIDE:
         from edgesft.tasks.logmel import LogMel
 
-        model.register_forward_pre_hook(Before(LogMel(contract.options)), with_kwargs=True)
+        model.register_forward_pre_hook(Before(LogMel(contract.options), contract.options[INPUT]), with_kwargs=True)
     return model
 
 
@@ -194,9 +218,10 @@ class Before:
     """A hook that makes features of samples."""
 
     front: LogMel
+    name: str
 
     def __call__(self, module: nn.Module, args: tuple[Any, ...], inputs: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
         """What the model is called with."""
         from edgesft.tasks.logmel import made
 
-        return args, made(self.front, inputs)
+        return args, made(self.front, self.name, inputs)

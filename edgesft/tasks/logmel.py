@@ -21,7 +21,7 @@ STFT = "stft"
 
 
 class LogMel(nn.Module):
-    """Samples, shape [rows, samples], to what a model reads, shape [rows, 1, frames, bands].
+    """Samples, shape [rows, samples], to what a model reads, shape [rows, 1, frames, bands] or [rows, frames, bands].
 
     By the operator STFT, which has no weights, or by products with matrices: the windowed sines and cosines of those
     points of the spectrum that a band counts.
@@ -32,13 +32,14 @@ class LogMel(nn.Module):
         super().__init__()
         reader = Reader({**options, "in_graph": "none"})
         self.frame, self.hop, self.fft, self.floor = reader.frame, reader.hop, reader.fft, options["floor"]
-        self.samples, self.count = reader.count, reader.shape[1]
+        self.samples, self.count, self.shape = reader.count, reader.frames, reader.shape
+        self.length, self.mean, self.std = reader.length, reader.mean, reader.std
         self.normalise, self.stft = options["normalise"], options["in_graph"] == STFT
         counted = slice(None) if self.stft else reader.bands.any(axis=1)
         self.register_buffer("bands", _floats(reader.bands[counted]))
         self.register_buffer("waves", None if reader.waves is None else _floats(reader.waves))
         self.register_buffer("window", _floats(reader.hann) if self.stft else None)
-        points = np.fft.rfft(np.eye(self.fft)[: self.frame] * reader.hann[:, None], axis=1)[:, counted]
+        points = np.fft.rfft(reader.windowed(np.eye(self.frame)), self.fft)[:, counted]
         matrix = np.concatenate([points.real, points.imag], axis=1)
         self.register_buffer("matrix", None if self.stft else _floats(matrix))
 
@@ -51,7 +52,18 @@ class LogMel(nn.Module):
         if self.normalise:
             found = found - found.mean(-2, keepdim=True)
             found = found / (found.square().mean(-2, keepdim=True).sqrt() + LEAST)
-        return found[:, None]
+        if self.length is not None:
+            found = self._fitted(found, samples)
+        return ((found - self.mean) / self.std).unflatten(1, self.shape[:-1])
+
+    def _fitted(self, found: torch.Tensor, samples: torch.Tensor) -> torch.Tensor:
+        # A frame is there where, from its last sample on, not everything is 0; parts begin where frames end.
+        parts = samples[:, self.frame - 1 :]
+        parts = functional.pad(parts, (0, -parts.shape[1] % self.hop)).unflatten(1, (-1, self.hop))
+        places = torch.arange(1, parts.shape[1] + 1, dtype=samples.dtype, device=samples.device)
+        last = ((parts.abs().amax(-1) > 0) * places).amax(-1, keepdim=True)
+        there = (places[: self.count] <= last).to(found.dtype)
+        return functional.pad(found * there[..., None], (0, 0, 0, (self.length or 0) - self.count))
 
     def _by_operator(self, samples: torch.Tensor) -> torch.Tensor:
         # The operator's frames are as long as the transform, with the window in their middle.
@@ -87,16 +99,16 @@ class Fronted(nn.Module):
         self.front, self.model = front, model
 
         def forward(*given: torch.Tensor, **inputs: torch.Tensor) -> Any:
-            return model(**made(front, dict(zip((name,), given, strict=False)) | inputs))
+            return model(**made(front, name, dict(zip((name,), given, strict=False)) | inputs))
 
         kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
         forward.__signature__ = inspect.Signature([inspect.Parameter(name, kind)])  # type: ignore[attr-defined]
         self.forward = forward
 
 
-def made(front: LogMel, inputs: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """Inputs of which samples have become features."""
-    return {name: front(each) if each.ndim == 2 else each for name, each in inputs.items()}
+def made(front: LogMel, name: str, inputs: Mapping[str, Any]) -> dict[str, Any]:
+    """What a model is called with, whose samples, if it is samples that have this name, have become features."""
+    return {**inputs, name: front(inputs[name])} if inputs[name].ndim == 2 else dict(inputs)
 
 
 def _floats(array: np.ndarray) -> torch.Tensor:

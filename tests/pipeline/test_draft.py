@@ -134,6 +134,7 @@ CASES = {
                                 "table.jsonl#test", {"columns": {"image": "path"}}),
     "a folder of sounds": Case(sounds, "audio-classification", "nets:image", "words",
                                said={"audio": {"rate": tiny.RATE, "seconds": 0.3}}),
+    "sounds for a spectrogram transformer": Case(sounds, "audio-classification", "ast", "words"),
     "arrays": Case(arrays, "arrays", "nets:image", "train.npz"),
     "prompts": Case(prompts, "text-generation", "llama",
                     said={"columns": {"prompt": "instruction", "answer": "output"}}),
@@ -212,6 +213,8 @@ def test_paths_start_from_the_recipe(tmp_path: Path, bert: Path, monkeypatch: py
     (tmp_path / "deep").mkdir()
     made = draft(Wishes(["rows.jsonl"], model=str(bert)), Path("deep/my.yaml"))
     assert yaml.safe_load(made.text)["data"]["train"] == "../rows.jsonl"
+    made = draft(Wishes(["./rows.jsonl"], model=str(bert)), Path("my.yaml"))
+    assert yaml.safe_load(made.text)["data"]["train"] == "rows.jsonl"
     monkeypatch.setenv("ROWS", str(tmp_path))
     made = draft(Wishes(["${ROWS}/rows.jsonl"], model=str(bert)), Path("deep/my.yaml"))
     assert yaml.safe_load(made.text)["data"]["train"] == "${ROWS}/rows.jsonl"

@@ -7,6 +7,8 @@ import pytest
 import torch
 from torch import nn
 from transformers import (
+    ASTConfig,
+    ASTForAudioClassification,
     DistilBertConfig,
     DistilBertForSequenceClassification,
     ResNetConfig,
@@ -80,6 +82,11 @@ def test_other_architectures() -> None:
     assert vit.config.num_hidden_layers == 1
     assert sum(parameter.numel() for parameter in vit.parameters()) < before
     assert vit(pixel_values=torch.zeros(1, 3, 8, 8)).logits.shape == (1, 2)
+
+    ast: Any = ASTForAudioClassification(ASTConfig(**small, num_mel_bins=16, max_length=32))
+    keep_layers(ast, (0, 2))
+    assert ast.config.num_hidden_layers == len(ast.audio_spectrogram_transformer.layers) == 2
+    assert ast(input_values=torch.zeros(1, 32, 16)).logits.shape == (1, 2)
 
 
 def test_models_without_layers() -> None:

@@ -4,6 +4,8 @@ agent's process on a device: imports nothing of edgesft.
 Computed in float64, fed as float32, so that numpy's version makes no difference. The bands are those of HTK: triangles
 in Hz between points that are evenly spaced in mel, m = 2595 · log10(1 + f / 700), not normalised by their width, over
 the power spectrum of frames under a periodic Hann window; `transformers.audio_utils.spectrogram` gives the same.
+Those of Kaldi (`fbank`) are triangles in mel, over frames as `windowed` says; transformers' ASTFeatureExtractor gives
+the same.
 """
 
 from __future__ import annotations
@@ -18,6 +20,9 @@ import numpy as np
 
 TAPS, BETA = 16, 8.0
 """Zero crossings of the sinc on either side, and the shape of the Kaiser window over it: about 80 dB down."""
+
+PREEMPHASIS = 0.97
+"""How much of a sample Kaldi takes off the next (feature-window.h, `FrameExtractionOptions`)."""
 
 LEAST = 1e-3
 """Added to a deviation that is divided by, in logarithms of power: silence stays 0."""
@@ -36,18 +41,24 @@ class Reader:
         self._normalise, self._floor = options["normalise"] and not inside, options["floor"]
         self.frame, self.hop = round(options["frame"] * self.rate), round(options["hop"] * self.rate)
         self.fft = 1 << (self.frame - 1).bit_length()
-        self.hann = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(self.frame) / self.frame)
+        self._kaldi = options["features"] == "fbank"
+        self.hann = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(self.frame) / (self.frame - self._kaldi))
+        within = 1 + (self.count - self.frame) // self.hop
+        self.length: int | None = options["frames"] if self._kaldi else None
+        self.frames = min(within, self.length or within)
+        self.mean: float = options["mean"] if self._kaldi else 0.0
+        self.std: float = options["std"] if self._kaldi else 1.0
         high = options["high"] or self.rate / 2
-        self.bands = bands(self.rate, self.fft, options["mels"], options["low"], high)
+        self.bands = bands(self.rate, self.fft, options["mels"], options["low"], high, in_mel=self._kaldi)
         self.waves = None if options["coefficients"] is None else cosines(options["mels"], options["coefficients"])
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Of what is fed for a sound: [samples], or [1, frames, bands]."""
+        """Of what is fed for a sound: [samples], [1, frames, bands], or of Kaldi's features [frames, bands]."""
         if self._raw:
             return (self.count,)
         width = self.bands.shape[1] if self.waves is None else self.waves.shape[1]
-        return 1, 1 + (self.count - self.frame) // self.hop, width
+        return (self.length or self.frames, width) if self._kaldi else (1, self.frames, width)
 
     def samples(self, source: str | bytes | np.ndarray) -> np.ndarray:
         """Decoded, made one channel of the rate, and cut or padded.
@@ -76,7 +87,7 @@ class Reader:
             samples: float32, shape [..., samples].
 
         Returns:
-            float32: the samples, or bands of shape [..., 1, frames, bands].
+            float32: of the shape that `shape` says of a sound.
         """
         found = samples.astype(np.float64)
         if not self._raw:
@@ -86,8 +97,17 @@ class Reader:
             found = found - found.mean(axis, keepdims=True)
             least = 1e-7 if self._raw else LEAST
             found = found / (found.std(axis, keepdims=True) + least)
-        found = found.astype(np.float32)
-        return found if self._raw else found[..., np.newaxis, :, :]
+        return found.astype(np.float32).reshape(*samples.shape[:-1], *self.shape)
+
+    def windowed(self, frames: np.ndarray) -> np.ndarray:
+        """What a spectrum is taken of, shape [..., frame]: a linear function of the frames.
+
+        Kaldi takes off the mean, and of each sample `PREEMPHASIS` times the one before it (of the first, itself).
+        """
+        if self._kaldi:
+            frames = frames - frames.mean(-1, keepdims=True)
+            frames = frames - PREEMPHASIS * np.concatenate([frames[..., :1], frames[..., :-1]], -1)
+        return frames * self.hann
 
     def _decoded(self, source: str | bytes) -> np.ndarray:
         found, rate = decode(source)
@@ -96,9 +116,19 @@ class Reader:
     def _spectrum(self, samples: np.ndarray) -> np.ndarray:
         """Logarithms of the bands, or their cepstrum, shape [..., frames, bands]."""
         frames = np.lib.stride_tricks.sliding_window_view(samples, self.frame, axis=-1)[..., :: self.hop, :]
-        power = np.abs(np.fft.rfft(frames * self.hann, self.fft)) ** 2
+        power = np.abs(np.fft.rfft(self.windowed(frames[..., : self.frames, :]), self.fft)) ** 2
         found: np.ndarray = np.log(np.maximum(power @ self.bands, self._floor))
-        return found if self.waves is None else found @ self.waves
+        found = found if self.waves is None else found @ self.waves
+        return (self._fitted(found, samples) - self.mean) / self.std
+
+    def _fitted(self, found: np.ndarray, samples: np.ndarray) -> np.ndarray:
+        """Of the length that the model reads: frames that do not end within the sound, before its silence, are 0."""
+        if self.length is None:
+            return found
+        ends = np.max((samples != 0) * np.arange(1, self.count + 1), axis=-1, keepdims=True)
+        there = np.arange(self.frames) * self.hop + self.frame <= ends
+        lacking = [(0, 0)] * (found.ndim - 2) + [(0, self.length - self.frames), (0, 0)]
+        return np.pad(found * there[..., np.newaxis], lacking)
 
 
 class Pipeline:
@@ -209,11 +239,23 @@ def resampled(samples: np.ndarray, rate: int, wanted: int) -> np.ndarray:
     return found
 
 
-def bands(rate: int, fft: int, count: int, low: float, high: float) -> np.ndarray:
-    """What each point of a spectrum counts for in each band, shape [fft / 2 + 1, count]."""
-    mels = np.linspace(2595 * np.log10(1 + low / 700), 2595 * np.log10(1 + high / 700), count + 2)
-    edges = 700 * (10 ** (mels / 2595) - 1)
+def bands(rate: int, fft: int, count: int, low: float, high: float, *, in_mel: bool = False) -> np.ndarray:
+    """What each point of a spectrum counts for in each band, shape [fft / 2 + 1, count].
+
+    Args:
+        rate: Samples a second.
+        fft: Points of the transform.
+        count: Bands.
+        low: Where the lowest begins, in Hz.
+        high: Where the highest ends, in Hz.
+        in_mel: Whether sides of the triangles are straight in mel, not in Hz.
+    """
+    edges = np.linspace(2595 * np.log10(1 + low / 700), 2595 * np.log10(1 + high / 700), count + 2)
     points = np.arange(fft // 2 + 1)[:, None] * rate / fft
+    if in_mel:
+        points = 2595 * np.log10(1 + points / 700)
+    else:
+        edges = 700 * (10 ** (edges / 2595) - 1)
     rising = (points - edges[:-2]) / np.diff(edges)[:-1]
     falling = (edges[2:] - points) / np.diff(edges)[1:]
     return np.clip(np.minimum(rising, falling), 0, None)

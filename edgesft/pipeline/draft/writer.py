@@ -35,12 +35,13 @@ class Writer:
 
     def path(self, text: str) -> str:
         """A path as the recipe's folder sees it; addresses, variables and full paths to elsewhere stay."""
-        plain, folder = Path(text.partition("#")[0]), self._target.parent
+        place, *part = text.partition("#")
+        plain, folder = Path(place), self._target.parent
         if text.startswith((PREFIX, "pkg://", "~", "$")) or not plain.exists():
             return text
         if plain.is_absolute() and not plain.is_relative_to(folder.absolute()):
             return text
-        return Path(os.path.relpath(plain, folder)).as_posix() + text.removeprefix(str(plain))
+        return Path(os.path.relpath(plain, folder)).as_posix() + "".join(part)
 
     def model(self) -> list[str]:
         """The model and what it is for."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from edgesft.measure.model.facts import subgraphs
 from edgesft.stages.export.graph import modules_of
 from edgesft.stages.quantize.plan import Bits, QuantizePlan, make_plan, matched
 from edgesft.stages.quantize.reader import reader
@@ -294,13 +295,19 @@ def _apply(source: Path, target: Path, change: Callable[[onnx.ModelProto, str], 
 
 
 def between_convolutions(model: onnx.ModelProto, plan: QuantizePlan) -> list[str]:
-    """Nodes without weights all of whose values come from quantized convolutions, directly or through such nodes."""
+    """Nodes without weights all of whose values come from quantized convolutions, directly or through such nodes.
+
+    Those that a branch or a loop's body reads are left out: ONNX Runtime's quantizer (1.32) makes a Relu part of how
+    its output is rounded, but sees no reader inside of another node, which would read what was there before the Relu.
+    """
     known = {tensor.name for tensor in model.graph.initializer}
+    _, *inside = subgraphs(model.graph)
+    read = {name for graph in inside for node in graph.node for name in node.input}
     eight_bits: set[str] = set()
     found = []
     for node in model.graph.node:
         values = [name for name in node.input if name and name not in known]
-        through = node.op_type in BETWEEN and values and eight_bits.issuperset(values)
+        through = node.op_type in BETWEEN and values and eight_bits.issuperset(values) and read.isdisjoint(node.output)
         if through:
             found.append(node.name)
         if through or (node.op_type == "Conv" and node.name in plan.quantized):

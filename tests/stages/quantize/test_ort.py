@@ -196,3 +196,30 @@ def test_sums_between_convolutions_have_eight_bits(tmp_path: Path) -> None:
     }
     assert told["sum"] == ["DequantizeLinear"] * 2 and told["bias"] == ["MatMul"]
     verify(tmp_path / "q.onnx", source, plan, rows)
+
+
+def test_what_a_branch_reads_stays_what_it_is(tmp_path: Path) -> None:
+    """ONNX Runtime's quantizer takes a Relu away whose output it rounds, and leaves the branch what was before it."""
+    rng = np.random.default_rng(0)
+    weights = [
+        onnx.numpy_helper.from_array(rng.normal(0, 0.2, (8, 3, 3, 3)).astype(np.float32), "stem.weight"),
+        onnx.numpy_helper.from_array(np.asarray(True), "always"),
+    ]
+    inner = onnx.helper.make_tensor_value_info("taken", onnx.TensorProto.FLOAT, None)
+    branch = onnx.helper.make_graph([onnx.helper.make_node("Identity", ["stem.relu"], ["taken"])], "b", [], [inner])
+    nodes = [
+        onnx.helper.make_node("Conv", ["x", "stem.weight"], ["stem"], "stem"),
+        onnx.helper.make_node("Relu", ["stem"], ["stem.relu"], "stem.relu"),
+        onnx.helper.make_node("If", ["always"], ["logits"], "branch", then_branch=branch, else_branch=branch),
+    ]
+    values = [
+        onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, ["batch", channels, size, size])
+        for name, channels, size in (("x", 3, 8), ("logits", 8, 6))
+    ]
+    graph = onnx.helper.make_graph(nodes, "branched", values[:1], values[1:], weights)
+    source = tmp_path / "b.onnx"
+    onnx.save(onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 20)], ir_version=10), source)
+    rows = [{"x": rng.normal(size=(1, 3, 8, 8)).astype(np.float32)} for _ in range(8)]
+    static(source, tmp_path / "q.onnx", rows)
+    run = file_run({"model": tmp_path / "q.onnx"})
+    assert min(run(row)["logits"].min() for row in rows) == 0
