@@ -23,9 +23,12 @@ docs: $(READY)
 	$(RUN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[docs]'
 	NO_MKDOCS_2_WARNING=1 $(RUN)/python -m mkdocs build --strict --quiet
 
-# Two processes, a file of tests in one of them: most tests compute on one core.
+# Most tests compute on one core, so that two processes share them, a file at a time; those that measure have the machine
+# for themselves.
+MEASURING := tests/measure tests/cli tests/gate
 test: $(READY)
-	$(RUN)/python -m pytest -n 2 --dist loadfile
+	$(RUN)/python -m pytest $(MEASURING)
+	$(RUN)/python -m pytest -n 2 --dist loadfile $(MEASURING:%=--ignore %)
 
 test-slow: $(READY)
 	$(RUN)/python -m pytest -m slow

@@ -177,8 +177,11 @@ def _fill(order: Order, given: _Given, out: Path, work: Path, progress: Progress
         got = " and ".join(file.name for file in job.task.files(given.model).values())
         message = f"run must be of a model in one file to be packed, got {got}, of the task {job.task.name}"
         raise InputError(message, f"copy the folder '{given.folder}' as it is; edgesft generate runs it")
-    # A run for a provider of fixed shapes leaves them fixed; what a device feeds is as long as its rows are.
-    told = graph.freed(graph.read(memoryview(given.model.read_bytes()), given.model.name))
+    told = graph.read(memoryview(given.model.read_bytes()), given.model.name)
+    if not job.task.fed_back(given.contract):
+        # A run for a provider of fixed shapes leaves them fixed; what a device feeds is as long as its rows are. Frames
+        # of what streams are all alike.
+        told = graph.freed(told)
     described = describe.describe(job.task, given.contract, told, given.folder)
     if wrong := contracts.problems(described):
         raise InputError([Problem(f"contract of the run: {each}", "run the recipe again") for each in wrong])

@@ -269,15 +269,19 @@ def save_two(path: Path) -> Path:
 def test_a_real_model_is_counted_right(tmp_path: Path) -> None:
     providers = [ProviderSpec(name=CPU)]
     feeds = {"image": np.ones((1, 8, 20, 20), np.float32), "rows": np.ones((64, 32), np.float32)}
-    with Agent() as agent:
-        path = save_two(tmp_path / "two.onnx")
-        agent.load(path, providers, 1)
-        agent.request(feeds)
-        latency_ns = agent.warm_up(0.1).typical_ns
-        profile = agent.profile(10)
-        agent.load(path, providers, 1, config=UNPACKED)
-        whole = with_weights(profile, agent.profile(1))
-    found = explain(whole, measure_roof(providers, 1, Agent), latency_ns)
+    path = save_two(tmp_path / "two.onnx")
+    for _ in range(5):
+        with Agent() as agent:
+            agent.load(path, providers, 1)
+            agent.request(feeds)
+            latency_ns = agent.warm_up(0.1).typical_ns
+            profile = agent.profile(10)
+            agent.load(path, providers, 1, config=UNPACKED)
+            whole = with_weights(profile, agent.profile(1))
+        found = explain(whole, measure_roof(providers, 1, Agent), latency_ns)
+        # Others may have used the machine while its roof was measured, and not while the model was.
+        if found.floor_ns and found.floor_ns < latency_ns:
+            break
     macs = {operator.op: operator.macs for operator in found.operators if operator.macs}
     # The blocked layout of this machine may pad nothing here: both channels are multiples of 8, and 16 is one block.
     assert macs == {"Conv": 16 * 20 * 20 * 8 * 9, "MatMul": 64 * 32 * 24}
