@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -94,8 +95,9 @@ def load(given: Factory, make: Callable[[OwnConfig], Own] = OwnModel, told: Mapp
         told: Arguments that the task knows, besides the recipe's.
 
     Raises:
-        InputError: The factory fails, or the weights are damaged or of another model.
+        InputError: The factory takes no such arguments or fails, or the weights are damaged or of another model.
     """
+    _check_takes(given, told or {})
     model = make(OwnConfig(given.name, str(given.path), {**given.arguments, **(told or {})}))
     if given.weights is not None:
         from safetensors.torch import load_file
@@ -106,6 +108,22 @@ def load(given: Factory, make: Callable[[OwnConfig], Own] = OwnModel, told: Mapp
         # Into the module's own memory: where a mapped file leaves them, weights are not aligned.
         model.model.load_state_dict(state)
     return model
+
+
+def _check_takes(given: Factory, told: Mapping[str, Any]) -> None:
+    """What the task says of its rows is for the factory, too."""
+    try:
+        signature = inspect.signature(factory.function(given.name, given.path, "model.factory"))
+    except ValueError:
+        return  # of what is written in C
+    takes = signature.parameters.values()
+    if any(each.kind is each.VAR_KEYWORD for each in takes):
+        return
+    if lacking := [name for name in told if name not in signature.parameters]:
+        raise InputError(
+            f"model.factory: {given.name!r} must take {', '.join(lacking)}, which the rows say, got {signature}",
+            "another factory; or leave out what data says of it",
+        )
 
 
 def _check_weights(module: nn.Module, state: Mapping[str, torch.Tensor], file: Path) -> None:

@@ -298,3 +298,8 @@ def test_pruning_finds_heads_and_what_is_between_linears() -> None:
     widths = find_widths(model, trace(model, inputs, lambda scores: scores)).widths
     kinds = [(width.kind, width.size, width.channels) for width in widths]
     assert kinds.count(("heads", 4, 4)) == kinds.count(("ffn", 32, 1)) == 2
+
+
+def test_a_factory_that_knows_no_ratings() -> None:
+    with pytest.raises(InputError, match=f"'{READY}' must take ratings, which the rows say"):
+        TASK.load_model(made(), contract_of(scale=[0, 5]))
