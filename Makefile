@@ -52,6 +52,7 @@ bench-tasks: $(READY)
 	$(RUN)/python bench/task_data.py runs/task-data
 	$(RUN)/python bench/decoder.py runs/decoder
 	$(RUN)/python bench/encoder_decoder.py runs/t5
+	$(RUN)/python bench/encoder_decoder.py runs/t5-zh --data t2t_tatoeba_en_zh --vocabulary 4096
 	$(RUN)/python bench/spectrogram_transformer.py runs/ast
 	$(RUN)/python bench/drawing_weights.py runs/drawing
 	for task in $(TASKS); do \

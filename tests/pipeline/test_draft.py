@@ -20,6 +20,7 @@ from edgesft.pipeline.check import check
 from edgesft.pipeline.draft import Wishes, draft
 from edgesft.pipeline.draft.kinds import recognise
 from edgesft.pipeline.draft.model import longest
+from edgesft.pipeline.draft.rows import look
 from edgesft.pipeline.job import Job
 from edgesft.pipeline.preflight import preflight
 from edgesft.progress import Progress
@@ -231,6 +232,20 @@ def test_paths_start_from_the_recipe(tmp_path: Path, bert: Path, monkeypatch: py
 )
 def test_the_longest_input(lengths: list[int], most: int | None, chosen: int) -> None:
     assert longest(lengths, most) == chosen
+
+
+def test_a_split_of_a_table_and_what_a_person_names_it_for(tmp_path: Path) -> None:
+    sounds = [{"path": f"{n}.wav", "label": "no" if n % 2 else "yes", "split": "train" if n % 3 else "test"}
+              for n in range(30)]  # fmt: skip
+    place = str(tiny.write_rows(tmp_path / "table.jsonl", sounds))
+    train = look([f"{place}#train"], Path(), None, {})
+    assert train.task == "audio-classification" and train.splits == {"train": f"{place}#train"}
+    assert len(train.rows) == 20 and train.rows[0]["audio"] == str(tmp_path / "1.wav")
+    spoken = look([place], Path(), "text-to-speech", {})
+    assert spoken.columns == {"audio": "path", "text": "label"} and set(spoken.splits) == {"train", "test"}
+    drawn = [{**row, "path": f"{n}.png"} for n, row in enumerate(sounds)]
+    pictures = look([str(tiny.write_rows(tmp_path / "drawn.jsonl", drawn))], Path(), "image-generation", {})
+    assert pictures.task == "image-generation" and pictures.columns == {"image": "path", "label": "label"}
 
 
 def test_labels_of_a_sorted_file_are_all_seen(tmp_path: Path, bert: Path) -> None:
