@@ -5,15 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from edgesft.ship import wiring
 from edgesft.ship.finding import Finding
 from edgesft.ship.graph import Graph, Value
 from edgesft.ship.shape import NATURAL, POSITIVE, Each, wrong
+from edgesft.ship.variant import MODEL
 
 CONTRACT = "contract.json"
 
 SCHEMA, SCHEMA_VERSION = "edgesft/contract", 1
 
 VALUE = {"name": str, "dtype": str, "shape": [(NATURAL, str, None)]}
+
+ENDS = {"inputs": [VALUE], "outputs": [VALUE]}
 
 TOKENS = {
     "columns": [str],
@@ -23,6 +27,7 @@ TOKENS = {
     "truncation_side?": {"left", "right"},
     "split_special_tokens?": bool,
     "padding?": str,
+    "prefix?": str,
 }
 
 NUMBERS = (float, [float], None)
@@ -36,7 +41,7 @@ FEATURE = {"column": str, "kind": {"category", "tags", "number", "hour", "weekda
 PREPARATIONS: Mapping[str, Mapping[str, Any]] = {
     "text": TOKENS,
     "words": TOKENS,
-    "conversation": {**TOKENS, "template": str},
+    "conversation": {**TOKENS, "template": str, "turns?": Each(Each(str)), "trimmed?": [str]},
     "text-pair": {**TOKENS, "stride": NATURAL},
     "frames": {
         "columns": [str],
@@ -119,7 +124,9 @@ DECODINGS: Mapping[str, Mapping[str, Any]] = {
     "generation": {
         "output": str,
         "tokens": str,
-        "keep": str,
+        "keep?": str,
+        "reader?": {"graph": str, "tokens": str},
+        "begin?": NATURAL,
         "stop": [NATURAL],
         "positions": (POSITIVE, None),
         "cache": Each(str),
@@ -177,11 +184,12 @@ SHAPE = {
             Each((str, float, bool, None, Each((str, float, [float])))),
         )
     ),
-    "inputs": [VALUE],
-    "outputs": [VALUE],
+    **ENDS,
+    "graphs?": Each(ENDS),
+    "links?": Each(Each(Each(str))),
     "states": Each(str),
     "preparation": Each(
-        (str, float, bool, None, [(str, float)], [FEATURE], Each((str, {"shape": [NATURAL], "dtype": str})))
+        (str, float, bool, None, [(str, float)], [FEATURE], Each((str, {"shape": [NATURAL], "dtype": str}, Each(str))))
     ),
     "decoding": Each((str, float, None, [(float, Each((str, NATURAL)))], Each(str))),
     "thresholds": {"unknown?": {"accept_above": float, "score": str}},
@@ -199,16 +207,13 @@ def problems(said: Any) -> list[str]:
             found.append(f"{part}.kind must be one of {', '.join(kinds)}, got {kind!r}")
         else:
             found += wrong(said[part], {**kinds[kind], "kind": {kind}}, part)
-    return found or list(_contradictions(said))
+    return found or [*wiring.contradictions(said), *_contradictions(said)]
 
 
 def _contradictions(said: Mapping[str, Any]) -> Iterator[str]:
     """Names that nothing has, and numbers of labels that are not one."""
     labels, decoding = said["labels"], said["decoding"]
     names = {kind: [each["name"] for each in said[kind]] for kind in ("inputs", "outputs")}
-    for kind, known in names.items():
-        if not known or len(set(known)) != len(known):
-            yield f"{kind} must be at least one, each with a name of its own, got {known}"
     if len(set(labels)) != len(labels):
         yield "labels must be texts of which none is there twice"
     if decoding.get("classes", len(labels)) != len(labels):
@@ -228,38 +233,45 @@ def _contradictions(said: Mapping[str, Any]) -> Iterator[str]:
         for key in ("input", "excluded", "tokens", "ratings", "scenario")
         if key in said["preparation"]
     ]
-    pairs += [(f"preparation.fields.{name}", name, "inputs") for name in said["preparation"].get("fields", ())]
+    pairs += [(f"preparation.fields.{name}", name, "fields") for name in said["preparation"].get("fields", ())]
     for name, output in decoding.get("cache", {}).items():
         pairs += [(f"decoding.cache.{name}", name, "inputs"), (f"decoding.cache.{name}", output, "outputs")]
     pairs += [(f"decoding.{key}", decoding[key], "inputs") for key in ("tokens", "keep") if key in decoding]
+    # What reads a prompt is fed by the preparation; of a model of one graph that is the model.
+    reader = said.get("graphs", {}).get(decoding.get("reader", {}).get("graph"), said)
+    names["fields"] = [each["name"] for each in reader["inputs"]]
     for place, name, kind in pairs:
         if name not in names[kind]:
             yield f"{place} must be of {', '.join(names[kind])}, got '{name}'"
 
 
-def disagreements(said: Mapping[str, Any], graph: Graph, file: str, fixed: Mapping[str, Any]) -> list[Finding]:
-    """Where a model is not what the contract says: names, types, shapes, and as many scores as there are labels.
+def disagreements(
+    said: Mapping[str, Any], graph: Graph, file: str, fixed: Mapping[str, Any], name: str = MODEL
+) -> list[Finding]:
+    """Where a graph is not what the contract says: names, types, shapes, and as many scores as there are labels.
 
     Args:
         said: The contract.
-        graph: What the model says of itself.
+        graph: What it says of itself.
         file: What it is called.
         fixed: Axes of it that were free (`Variant.fixed`).
+        name: Which graph of the model it is.
     """
     found = list[str]()
+    ends = wiring.ends(said)[name]
     for kind, values in (("inputs", graph.inputs), ("outputs", graph.outputs)):
-        promised, got = [each["name"] for each in said[kind]], [each.name for each in values]
+        promised, got = [each["name"] for each in ends[kind]], [each.name for each in values]
         if promised != got:
             found.append(f"{kind} must be {', '.join(promised)}, which {CONTRACT} says; got {', '.join(got)}")
             continue
-        for each, own in zip(said[kind], values, strict=True):
+        for each, own in zip(ends[kind], values, strict=True):
             if each["dtype"] != own.dtype:
                 found.append(f"'{own.name}' must be of type {each['dtype']}, which {CONTRACT} says; got {own.dtype}")
             if not _fits(each["shape"], own.shape, fixed.get("sizes", {})):
                 shape = [*own.shape]
                 found.append(f"'{own.name}' must be of shape {each['shape']}, which {CONTRACT} says; got {shape}")
     output, axis, known = said["decoding"].get("output"), said["decoding"].get("axis"), widths(said["decoding"])
-    for value in graph.outputs:
+    for value in graph.outputs if name == MODEL else ():
         if known and value.name == output:
             width = value.shape[axis] if axis < len(value.shape) else 0
             if isinstance(width, int) and width not in known:

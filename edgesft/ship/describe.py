@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from edgesft.ship.contract import SCHEMA, SCHEMA_VERSION, values
 from edgesft.ship.graph import Graph
+from edgesft.ship.variant import MODEL
 from edgesft.spec.media import ImageSpec
+from edgesft.tasks import turns
 from edgesft.tasks.base import Contract, Task
 from edgesft.tasks.calibration import ACCEPT
 
@@ -28,15 +30,19 @@ OF_NO_USE = ("path", "about")
 """Options that no device has a use for: a folder of this machine; what is known of items, which the model has in it."""
 
 
-def describe(task: Task, contract: Contract, graph: Graph, folder: Path) -> dict[str, Any]:
+def describe(
+    task: Task, contract: Contract, graphs: Mapping[str, Graph], folder: Path, tokenizer: Callable[[], Any]
+) -> dict[str, Any]:
     """What `contract.json` of a bundle holds.
 
     Args:
         task: What the model is for.
         contract: Of the run.
-        graph: What its model says of itself.
+        graphs: What each graph of its model says of itself; `model` and those beside it.
         folder: Of the run.
+        tokenizer: Gives what renders conversations; called where the task has such.
     """
+    graph, beside = graphs[MODEL], {name: each for name, each in graphs.items() if name != MODEL}
     options = {name: value for name, value in contract.options.items() if name not in OF_NO_USE}
     accept = options.get(ACCEPT)
     return {
@@ -47,11 +53,18 @@ def describe(task: Task, contract: Contract, graph: Graph, folder: Path) -> dict
         "options": options,
         "inputs": values(graph.inputs),
         "outputs": values(graph.outputs),
+        **(_beside(beside, task.links(contract)) if beside else {}),
         "states": task.fed_back(contract) or _states(graph),
-        "preparation": _preparation(task.preparation(contract), graph, folder),
+        "preparation": _preparation(task.preparation(contract), graphs, folder, tokenizer),
         "decoding": task.decoding(contract),
         "thresholds": {} if accept is None else {"unknown": {"accept_above": accept, "score": SCORE}},
     }
+
+
+def _beside(graphs: Mapping[str, Graph], links: Mapping[str, Any]) -> dict[str, Any]:
+    """Graphs beside the main one, and what feeds what."""
+    ends = {name: {"inputs": values(each.inputs), "outputs": values(each.outputs)} for name, each in graphs.items()}
+    return {"graphs": ends, "links": dict(links)}
 
 
 def _states(graph: Graph) -> dict[str, str]:
@@ -63,7 +76,13 @@ def _states(graph: Graph) -> dict[str, str]:
     return find_states(*own)
 
 
-def _preparation(told: Mapping[str, Any], graph: Graph, folder: Path) -> dict[str, Any]:
+def _preparation(
+    told: Mapping[str, Any], graphs: Mapping[str, Graph], folder: Path, tokenizer: Callable[[], Any]
+) -> dict[str, Any]:
+    # What is prepared goes into the graph that runs first.
+    graph = next(iter(graphs.values()))
+    if told["kind"] == "conversation":
+        told = {**told, **turns.told(tokenizer())}
     if told["kind"] == "arrays" and (folder / PICTURES).is_file():
         # Arrays that are pictures all the same.
         from edgesft.measure.driver import Value

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from edgesft.ship import saying
 from edgesft.ship.contract import widths
 from edgesft.ship.finding import Finding, RefusedError
 from edgesft.ship.shape import NATURAL, Each, wrong
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from edgesft.measure.parity import Parity
-    from edgesft.ship.session import Answer
+    from edgesft.ship.saying import Run
 
 GOLDEN = "golden.json"
 
@@ -37,7 +38,7 @@ SHAPE = {
     "schema_version": range(1, SCHEMA_VERSION + 1),
     "runtime": str,
     "tolerances": Each(Each(float)),
-    "rows": [{"row": (None, Each((str, [str]))), "inputs": Each(ARRAY), "outputs": Each(Each(ARRAY))}],
+    "rows": [{"row": (None, Each((str, [str], [Each(str)]))), "inputs": Each(ARRAY), "outputs": Each(Each(ARRAY))}],
 }
 
 Outputs = Mapping[str, "np.ndarray"]
@@ -107,19 +108,39 @@ class Golden:
         known = self.tolerances[precision]
         return known.get(provider, known[ANY])
 
-    def compare(self, variant: Variant, answer: Answer) -> Parity:
-        """How far a variant's answers are from the golden ones."""
+    def shaped(self, said: Mapping[str, Any]) -> list[Finding]:
+        """Rows that are no prompts, or do not hold what is said, of a contract whose answers are said."""
+        if not saying.is_said(said):
+            return []
+        wrong = [
+            problem
+            for row in self.rows
+            for each in row.outputs.values()
+            if (problem := saying.misshapen(said, row.inputs, each))
+        ]
+        return [_finding(f"rows must {wrong[0]}")] if wrong else []
+
+    def compare(self, variant: Variant, said: Mapping[str, Any], run: Run, limit: float) -> Parity:
+        """How far a variant's answers are from the golden ones.
+
+        Args:
+            variant: Whose.
+            said: The contract.
+            run: Of the variant.
+            limit: The tolerance.
+        """
         from edgesft.measure.parity import compare
 
         expected = [row.outputs[variant.golden] for row in self.rows]
-        return compare(expected, [answer(row.inputs) for row in self.rows], variant.precision)
+        got = [saying.answer(said, run, row.inputs, each) for row, each in zip(self.rows, expected, strict=True)]
+        return compare(*saying.settled(expected, got, limit), variant.precision)
 
-    def findings(self, variant: Variant, answer: Answer, provider: str) -> list[Finding]:
+    def findings(self, variant: Variant, said: Mapping[str, Any], run: Run, provider: str) -> list[Finding]:
         """Outputs of a variant that are further off than they may be."""
-        limit, apart = self.tolerance(variant.golden, provider), self.compare(variant, answer)
+        limit = self.tolerance(variant.golden, provider)
         found = []
-        for each in apart.outputs:
-            if each.mismatch or each.relative > limit:
+        for each in self.compare(variant, said, run, limit).outputs:
+            if each.mismatch or each.relative > (0 if each.name == saying.SAID else limit):
                 got = each.mismatch or f"off by {each.relative:.2g} of it"
                 message = f"'{each.name}' must be within {limit:g} of its largest magnitude on {provider}, got {got}"
                 found.append(

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath, PureWindowsPath
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from edgesft.tasks.base import Task
 
 LINEAGE, MEASUREMENTS = "lineage.json", "measurements.json"
 
@@ -105,11 +108,11 @@ def float_key(results: Mapping[str, Any]) -> str | None:
     return key if isinstance(key, str) else None
 
 
-def reference(results: Mapping[str, Any], root: Path) -> Path | None:
-    """That model's file in the store; None where it is not there."""
+def reference(results: Mapping[str, Any], root: Path, task: Task) -> dict[str, Path] | None:
+    """That model's files in the store, by graph; None where they are not there."""
     from edgesft.store.store import Store
 
     key = float_key(results)
     folder = Store(root).folder(key) if key else None
-    place = folder / "model" / "model.onnx" if folder else None
-    return place if place and place.is_file() else None
+    files = task.files(folder / "model" / "model.onnx") if folder else {}
+    return files if files and all(file.is_file() for file in files.values()) else None

@@ -17,8 +17,9 @@ from edgesft.measure.parity import compare
 from edgesft.measure.providers import PROVIDERS, Provider
 from edgesft.ship import context, graph, operators, ortfile
 from edgesft.ship.golden import tolerances
-from edgesft.ship.session import Outputs, Place, runner
-from edgesft.ship.variant import ANY, Form, Variant, version
+from edgesft.ship.saying import Outputs
+from edgesft.ship.session import Place, file_runner
+from edgesft.ship.variant import ANY, MODEL, Form, Variant, version
 from edgesft.store.store import Store
 from edgesft.tasks.base import Batch
 
@@ -30,8 +31,6 @@ USUAL = ("model", "static", "ort", "context")
 
 MODELS = "models"
 """Folder of the models in a bundle."""
-
-MODEL, ORT_MODEL = "model.onnx", "model.ort"
 
 LEAST_RUNTIME = "1.23"
 """The oldest ONNX Runtime that edgesft supports (`pyproject.toml`)."""
@@ -65,13 +64,14 @@ class Wanted:
 
     Attributes:
         kinds: Of `KINDS`.
-        model: The run's.
+        files: The run's: graph → its file; `model` and those beside it.
         precision: What the run says of its numbers.
         targets: Chips to compile ahead for.
         store: Keeps what was compiled.
-        requests: Real ones.
+        requests: Real ones, each of one inference.
+        said: Whether an answer takes an inference a token, with a cache that grows.
         longest: Longest input in tokens, or None where rows have one shape.
-        reference: The float model; None where it is not to be had.
+        reference: The float model's files; None where they are not to be had.
         runtime: Least version of ONNX Runtime.
         memory_bytes: What the run's model took beyond the runtime, as measured; 0 where it was not.
         judged: Whether the run evaluated the model on the provider of the targets, so that its metric, and not the
@@ -79,13 +79,14 @@ class Wanted:
     """
 
     kinds: Sequence[str]
-    model: Path
+    files: Mapping[str, Path]
     precision: str
     targets: Sequence[context.Target]
     store: Store
     requests: Sequence[Batch]
+    said: bool = False
     longest: int | None = None
-    reference: Path | None = None
+    reference: Mapping[str, Path] | None = None
     runtime: str = LEAST_RUNTIME
     memory_bytes: int = 0
     judged: bool = False
@@ -124,7 +125,8 @@ class _Maker:
     def __init__(self, wanted: Wanted, out: Path, work: Path, say: Callable[[str], None]) -> None:
         self.found = Models()
         self._wanted, self._out, self._work, self._say = wanted, out, work, say
-        self._file = inspect(wanted.model)
+        self._files = _inspected(wanted.files)
+        self._file = self._files[MODEL]
 
     def attempt(self, kind: str, make: Callable[[], None]) -> None:
         """Makes a variant, or notes why there is none."""
@@ -136,31 +138,33 @@ class _Maker:
     def model(self) -> None:
         """The run's own."""
         precision, memory = self._wanted.precision, self._wanted.memory_bytes
-        takers = _takers(precision, *_kinds(self._file))
-        self._add(precision, self._file, "onnx", takers, memory_bytes=memory)
+        takers = _takers(precision, *_kinds(self._files))
+        self._add(precision, self._files, "onnx", takers, memory_bytes=memory)
 
     def static(self) -> None:
         """The model with a size for each free axis, for providers that take no other."""
+        self._require_one()
         if not self._file.free:
             raise StageError("the model has no free axis: it is static itself")
         precision = self._wanted.precision
-        self._add(f"{precision}-static", inspect(self._fixed()), "onnx", _takers(precision, True))
+        self._add(f"{precision}-static", {MODEL: inspect(self._fixed())}, "onnx", _takers(precision, True))
 
     def context(self, target: context.Target) -> None:
         """What a provider compiles of the model for a chip (ONNX Runtime, "EP context design"), with its answers."""
         wanted, chip, provider = self._wanted, target.chip, target.provider
+        self._require_one()
         known = PROVIDERS[provider.name]
         source = self._fixed() if known.static_shapes and self._file.free else self._file.path
         self._say(f"compiling for {provider.name}, chip {chip}")
         made, said = context.make(source, target, wanted.requests, wanted.store)
         name = f"{wanted.precision}-{known.short}-{chip}"
-        variant = self._add(name, inspect(made), "context", [provider.name], compiled=said)
+        variant = self._add(name, {MODEL: inspect(made)}, "context", [provider.name], compiled=said)
         # It is the first that is taken where it fits.
         self.found.variants.insert(0, self.found.variants.pop())
-        on_cpu = runner(source, source.name, variant.fixed)
+        on_cpu = file_runner(source, source.name, variant.fixed)
         expected = [on_cpu(request) for request in wanted.requests]
-        with Place(provider.name, provider.options, target.device).running(self._out, variant) as (answer, simulated):
-            answers: list[Outputs] = [answer(request) for request in wanted.requests]
+        with Place(provider.name, provider.options, target.device).running(self._out, variant) as (run, simulated):
+            answers: list[Outputs] = [run(request) for request in wanted.requests]
         off = compare(expected, answers, wanted.precision).worst
         limit = tolerances({name: wanted.precision})[name].get(provider.name, 0.0)
         if off.mismatch or (not wanted.judged and off.relative > limit):
@@ -180,15 +184,15 @@ class _Maker:
             raise StageError("the model is the float one itself")
         if self._wanted.reference is None:
             raise StageError("the store has the run's float model no more, or this run did not say where it was")
-        file = inspect(self._wanted.reference)
-        self._add("fp32", file, "onnx", _takers("fp32", *_kinds(file)), precision="fp32")
+        files = _inspected(self._wanted.reference)
+        self._add("fp32", files, "onnx", _takers("fp32", *_kinds(files)), precision="fp32")
 
     def ort(self) -> None:
         """The first model in ORT's format, and the operators of all models in both formats."""
         found, precision = self.found, self._wanted.precision
         needed = operators.Operators()
-        for variant in found.variants:
-            needed.add_graph(self._out / variant.file)
+        for file in (file for variant in found.variants for file in variant.parts.values()):
+            needed.add_graph(self._out / file)
         folders = {each.name: (self._out / each.file).parent for each in found.variants if each.form == "onnx"}
         try:
             with contextlib.redirect_stdout(io.StringIO()):
@@ -200,25 +204,37 @@ class _Maker:
         found.operators = needed.text(found.variants)
         if "ort" in self._wanted.kinds and precision in made:
             # A reduced build reads no ONNX; it may have any provider.
-            self._add(f"{precision}-ort", inspect(made[precision]), "ort", _takers(precision, True, False))
+            files = _inspected({graph: made[precision] / f"{graph}.ort" for graph in self._files})
+            self._add(f"{precision}-ort", files, "ort", _takers(precision, True, False))
+
+    def _require_one(self) -> None:
+        """That shapes can be fixed.
+
+        Raises:
+            StageError: The model is of several graphs, or its cache grows.
+        """
+        if len(self._files) > 1:
+            raise StageError(f"the model is of several graphs, {', '.join(self._files)}, whose axes stay free")
+        if self._wanted.said:
+            raise StageError("the cache grows with each token: its axis stays free")
 
     def _fixed(self) -> Path:
         """The model's file with a size for each free axis."""
         from edgesft.stages.export.shapes import fix_shapes, sizes_of
 
-        wanted, path = self._wanted, self._work / "static" / MODEL
+        wanted, path = self._wanted, self._work / "static" / f"{MODEL}.onnx"
         if not path.is_file():
-            sizes = sizes_of(wanted.model, wanted.requests)
+            sizes = sizes_of(wanted.files[MODEL], wanted.requests)
             if wanted.longest:
                 sizes |= {name: wanted.longest for name in sizes if any(word in name.lower() for word in SEQUENCE)}
             self._say(f"fixing shapes at {', '.join(f'{name} {size}' for name, size in sizes.items())}")
-            fix_shapes(wanted.model, path, sizes, wanted.requests)
+            fix_shapes(wanted.files[MODEL], path, sizes, wanted.requests)
         return path
 
     def _add(
         self,
         name: str,
-        file: ModelFile,
+        files: Mapping[str, ModelFile],
         form: Form,
         providers: Sequence[str],
         *,
@@ -227,17 +243,23 @@ class _Maker:
         memory_bytes: int = 0,
     ) -> Variant:
         """Copies a model into the bundle and lists it."""
-        places = []
-        for path in file.files:
-            place = f"{MODELS}/{name}/{ORT_MODEL if form == 'ort' else MODEL if path == file.path else path.name}"
-            (self._out / place).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(path, self._out / place)
-            places.append(place)
-        told = (ortfile if form == "ort" else graph).read(memoryview(file.path.read_bytes()), file.path.name)
+        places, own, free = list[str](), dict[str, str](), False
+        for part in dict.fromkeys((MODEL, *files)):
+            file = files[part]
+            names = [f"{part}.{'ort' if form == 'ort' else 'onnx'}", *(path.name for path in file.files[1:])]
+            own[part] = f"{MODELS}/{name}/{names[0]}"
+            for path, called in zip(file.files, names, strict=True):
+                place = self._out / MODELS / name / called
+                place.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(path, place)
+                places.append(f"{MODELS}/{name}/{called}")
+            told = (ortfile if form == "ort" else graph).read(memoryview(file.path.read_bytes()), file.path.name)
+            free |= not all(isinstance(axis, int) for value in told.inputs for axis in value.shape)
         said, runtime = precision or self._wanted.precision, self._wanted.runtime
+        fixed = graph.fixed(told) if len(files) == 1 else {}
         variant = Variant(
             name=name,
-            file=places[0],
+            file=own.pop(MODEL),
             files=tuple(places),
             form=form,
             precision=said,
@@ -245,17 +267,22 @@ class _Maker:
             providers=tuple(providers),
             runtime=max(runtime, compiled["runtime"], key=version) if compiled else runtime,
             memory_bytes=memory_bytes,
-            static=all(isinstance(axis, int) for value in told.inputs for axis in value.shape),
-            fixed=graph.fixed(told),
+            static=not free,
+            fixed=fixed,
+            graphs=own,
             compiled=compiled or {},
         )
         self.found.variants.append(variant)
         return variant
 
 
-def _kinds(file: ModelFile) -> tuple[bool, ...]:
-    """Kinds of providers that take a file: all but those of fixed shapes, and these, too, where no axis is free."""
-    return (False,) if file.free else (True, False)
+def _inspected(files: Mapping[str, Path]) -> dict[str, ModelFile]:
+    return {name: inspect(file) for name, file in files.items()}
+
+
+def _kinds(files: Mapping[str, ModelFile]) -> tuple[bool, ...]:
+    """Kinds of providers that take a model: all but those of fixed shapes, and these, too, where no axis is free."""
+    return (False,) if any(file.free for file in files.values()) else (True, False)
 
 
 def _takers(precision: str, *static: bool) -> list[str]:

@@ -57,12 +57,12 @@ def to_ort(models: Mapping[str, Path], out: Path, needed: Operators) -> dict[str
     """Converts models to ORT's format.
 
     Args:
-        models: Name → folder with its `model.onnx`.
+        models: Name → folder with its graphs' ONNX files.
         out: Where to put them, each in a folder of its name.
         needed: Grows by what they need.
 
     Returns:
-        Name → file.
+        Name → folder with a file in ORT's format for each graph.
     """
     from onnxruntime.tools.convert_onnx_models_to_ort import OptimizationStyle, convert_onnx_models_to_ort
 
@@ -70,7 +70,8 @@ def to_ort(models: Mapping[str, Path], out: Path, needed: Operators) -> dict[str
     made = {}
     for name, folder in models.items():
         convert_onnx_models_to_ort(folder, out / name, [OptimizationStyle.Fixed])
-        made[name] = out / name / "model.ort"
-        made[name].write_bytes(ortwrite.canonical(made[name].read_bytes()))
+        made[name] = out / name
+        for file in made[name].glob("*.ort"):
+            file.write_bytes(ortwrite.canonical(file.read_bytes()))
         needed.add_config(out / name / OPERATORS)
     return made

@@ -26,6 +26,7 @@ from edgesft.ship import (
     models,
     names,
     rows,
+    saying,
     seal,
     session,
     sign,
@@ -173,42 +174,48 @@ def _check(order: Order, name: str, target: Path) -> None:
 def _fill(order: Order, given: _Given, out: Path, work: Path, progress: Progress) -> tuple[Manifest, Mapping[str, str]]:
     """Writes every file of a bundle into a folder."""
     job = rows.job(given, Store(order.store), progress)
-    if job.task.beside:
-        got = " and ".join(file.name for file in job.task.files(given.model).values())
-        message = f"run must be of a model in one file to be packed, got {got}, of the task {job.task.name}"
-        raise InputError(message, f"copy the folder '{given.folder}' as it is; edgesft generate runs it")
-    told = graph.read(memoryview(given.model.read_bytes()), given.model.name)
+    files = job.task.files(given.model)
+    if missing := [file.name for file in files.values() if not file.is_file()]:
+        raise InputError(f"run must be a folder with {', '.join(missing)}, got '{order.run}'", "the whole folder")
+    told = {name: graph.read(memoryview(file.read_bytes()), file.name) for name, file in files.items()}
     if not job.task.fed_back(given.contract):
         # A run for a provider of fixed shapes leaves them fixed; what a device feeds is as long as its rows are. Frames
         # of what streams are all alike.
-        told = graph.freed(told)
-    described = describe.describe(job.task, given.contract, told, given.folder)
+        told = {name: graph.freed(each) for name, each in told.items()}
+    source = rows.Source(job, given.contract, given.folder)
+    described = describe.describe(job.task, given.contract, told, given.folder, lambda: source.processor)
     if wrong := contracts.problems(described):
         raise InputError([Problem(f"contract of the run: {each}", "run the recipe again") for each in wrong])
-    if apart := contracts.disagreements(described, told, given.model.name, {}):
-        raise RefusedError(apart)
-    real = rows.given_rows(order.inputs, told, order.rows) if order.inputs else None
-    real = real or rows.chosen(job, given.contract, given.folder, order.rows)
+    apart = [contracts.disagreements(described, each, files[name].name, {}, name) for name, each in told.items()]
+    if any(apart):
+        raise RefusedError([each for found in apart for each in found])
+    said = saying.is_said(described)
+    if order.inputs:
+        real = rows.given_rows(order.inputs, saying.asked(described) if said else described, order.rows)
+    else:
+        real = source.prompts(order.rows) if said else source.requests(order.rows)
     last = [row for row in given.results["stages"] if row["kept"]][-1]
     precision = last["precision"]
     wanted = models.Wanted(
         kinds=order.variants,
-        model=given.model,
+        files=files,
         precision=precision,
         targets=_targets(job.profile, order),
         store=job.store,
         requests=real.requests,
+        said=said,
         longest=rows.longest(job.task, given.contract),
-        reference=lineages.reference(given.results, job.store.root) if "fp32" in order.variants else None,
+        reference=lineages.reference(given.results, job.store.root, job.task) if "fp32" in order.variants else None,
         runtime=order.runtime,
         memory_bytes=_memory(last.get("measurement") or {}),
         judged=last.get("provider") == job.profile.providers[0].name,
     )
     made = models.make(wanted, out, work, progress.say)
-    _processor(given, {given.model.name, *told.outside}, out)
+    loaded = {file.name for file in files.values()} | {name for each in told.values() for name in each.outside}
+    _processor(given, loaded, out)
     name = order.name or given.name
     _receipt(name, order, given, described, made, _base(job), out)
-    answers = _golden(real, made, out)
+    answers = _golden(real, described, made, out)
     if lacking := answers.widths(described["decoding"]):
         raise RefusedError(lacking)
     (out / GOLDEN).write_bytes(canonical.dump(answers.to_json()))
@@ -277,7 +284,7 @@ def _processor(given: _Given, model: set[str], out: Path) -> None:
             shutil.copyfile(path, out / name)
 
 
-def _golden(real: rows.Rows, made: models.Models, out: Path) -> Golden:
+def _golden(real: rows.Rows, said: Mapping[str, Any], made: models.Models, out: Path) -> Golden:
     """What the models answer on the CPU provider, or where they were compiled; all of a precision must answer alike.
 
     Raises:
@@ -285,12 +292,12 @@ def _golden(real: rows.Rows, made: models.Models, out: Path) -> Golden:
     """
     import onnxruntime
 
-    answers: dict[str, list[session.Outputs]] = dict(made.answers)
+    answers: dict[str, list[saying.Outputs]] = dict(made.answers)
     running = [variant for variant in made.variants if variant.form != "context"]
     for variant in running:
         if variant.golden not in answers:
-            answer = session.runner(out / variant.file, variant.file, variant.fixed)
-            answers[variant.golden] = [answer(request) for request in real.requests]
+            run = session.runner(out, variant)
+            answers[variant.golden] = [saying.answer(said, run, request) for request in real.requests]
     found = [
         Row(request, {name: each[place] for name, each in answers.items()}, raw)
         for place, (request, raw) in enumerate(zip(real.requests, real.raw, strict=True))
@@ -298,8 +305,7 @@ def _golden(real: rows.Rows, made: models.Models, out: Path) -> Golden:
     precisions = {variant.golden: variant.precision for variant in made.variants}
     told = Golden(found, golden.tolerances(precisions), onnxruntime.__version__)
     for variant in running:
-        apart = told.findings(variant, session.runner(out / variant.file, variant.file, variant.fixed), session.CPU)
-        if apart:
+        if apart := told.findings(variant, said, session.runner(out, variant), session.CPU):
             raise RefusedError(apart)
     return told
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from edgesft.errors import UnavailableError
 from edgesft.ship.finding import Finding, RefusedError
-from edgesft.ship.variant import Chip, Device, Variant
+from edgesft.ship.saying import Feeds, Run
+from edgesft.ship.variant import MODEL, Chip, Device, Variant
 
 if TYPE_CHECKING:
     import numpy as np
@@ -19,12 +20,6 @@ if TYPE_CHECKING:
     from edgesft.measure.devices import Device as Machine
 
 CPU = "CPUExecutionProvider"
-
-Feeds = Mapping[str, "np.ndarray"]
-
-Outputs = Mapping[str, "np.ndarray"]
-
-Answer = Callable[[Feeds], "dict[str, np.ndarray]"]
 
 
 @dataclass(frozen=True)
@@ -81,8 +76,8 @@ class Place:
         )
 
     @contextmanager
-    def running(self, folder: Path, variant: Variant) -> Iterator[tuple[Answer, str | None]]:
-        """What answers requests by a variant, on one thread, and what stands in for the provider's hardware.
+    def running(self, folder: Path, variant: Variant) -> Iterator[tuple[Run, str | None]]:
+        """What runs a variant's graphs, on one thread, and what stands in for the provider's hardware.
 
         Args:
             folder: Where the variant's files are.
@@ -92,26 +87,29 @@ class Place:
             RefusedError: ONNX Runtime does not load it.
         """
         if self._inside:
-            yield runner(folder / variant.file, variant.file, variant.fixed), None
+            yield runner(folder, variant), None
             return
         from edgesft.measure.driver import Agent, MeasureError
         from edgesft.spec.profile import ProviderSpec
 
         spec = ProviderSpec(name=self.provider, options=dict(self.options))
-        with Agent(device=self._machine) as agent:
-            try:
-                beside = [folder / name for name in variant.files]
-                told = agent.load(folder / variant.file, [spec, ProviderSpec(name=CPU)], 1, beside=beside)
-            except MeasureError as error:
-                raise _refused(variant.file, "model", f"load on {self}", error) from error
-
-            def answer(feeds: Feeds) -> dict[str, np.ndarray]:
+        beside, simulated = [folder / name for name in variant.files], None
+        with ExitStack() as stack:
+            agents = {graph: stack.enter_context(Agent(device=self._machine)) for graph in variant.parts}
+            for graph, file in variant.parts.items():
                 try:
-                    return agent.run(feeds)
+                    told = agents[graph].load(folder / file, [spec, ProviderSpec(name=CPU)], 1, beside=beside)
                 except MeasureError as error:
-                    raise _refused(variant.file, "golden", f"run on {self}", error) from error
+                    raise _refused(file, "model", f"load on {self}", error) from error
+                simulated = simulated or told.simulated
 
-            yield answer, told.simulated
+            def run(feeds: Feeds, graph: str = MODEL) -> dict[str, np.ndarray]:
+                try:
+                    return agents[graph].run(feeds)
+                except MeasureError as error:
+                    raise _refused(variant.parts[graph], "golden", f"run on {self}", error) from error
+
+            yield run, simulated
 
     @property
     def _inside(self) -> bool:
@@ -124,8 +122,22 @@ class Place:
         return self.machine or HERE
 
 
-def runner(path: Path, name: str, fixed: Mapping[str, Any]) -> Answer:
-    """What answers requests by a model's file on the CPU provider, in this process and on one thread.
+def runner(folder: Path, variant: Variant) -> Run:
+    """What runs a variant's graphs on the CPU provider, in this process and on one thread.
+
+    Args:
+        folder: Where its files are.
+        variant: Of a bundle.
+
+    Raises:
+        RefusedError: ONNX Runtime does not load it.
+    """
+    parts = {graph: file_runner(folder / file, file, variant.fixed) for graph, file in variant.parts.items()}
+    return lambda feeds, graph=MODEL: parts[graph](feeds)
+
+
+def file_runner(path: Path, name: str, fixed: Mapping[str, Any]) -> Run:
+    """The same of a graph's file alone.
 
     Args:
         path: The file.
@@ -145,14 +157,14 @@ def runner(path: Path, name: str, fixed: Mapping[str, Any]) -> Answer:
         raise _refused(name, "model", "load in ONNX Runtime", error) from error
     names = [value.name for value in session.get_outputs()]
 
-    def answer(feeds: Feeds) -> dict[str, np.ndarray]:
+    def run(feeds: Feeds, graph: str = MODEL) -> dict[str, np.ndarray]:
         try:
             found = dict(zip(names, session.run(names, shapes.pad(feeds) if shapes else dict(feeds)), strict=True))
         except Exception as error:  # The same.
             raise _refused(name, "golden", "run in ONNX Runtime", error) from error
         return shapes.crop(found, feeds) if shapes else found
 
-    return answer
+    return run
 
 
 def _refused(name: str, kind: Any, what: str, error: Exception) -> RefusedError:

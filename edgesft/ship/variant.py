@@ -16,6 +16,9 @@ Form = Literal["onnx", "ort", "context"]
 ANY = "*"
 """Stands for every provider."""
 
+MODEL = "model"
+"""The graph that gives the answer; where a model has several, those beside it have names of their own."""
+
 VERSION = re.compile(r"\d+(\.\d+){1,3}")
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
@@ -36,6 +39,7 @@ SHAPE = {
     "memory_bytes": NATURAL,
     "static": bool,
     "fixed": ({}, {"sizes": Each(POSITIVE), "inputs": AXES, "outputs": AXES}),
+    "graphs?": Each(str, NAME),
     "compiled?": {"chip": NAME, "sdk": str, "package": str, "runtime": VERSION},
 }
 
@@ -93,6 +97,7 @@ class Variant:
         memory_bytes: Least memory that the application may use, as measured; 0 where it was not.
         static: Whether no axis is free.
         fixed: Axes that were free, as `edgesft.fixed` in the file's metadata has them; empty where none was.
+        graphs: Of a model of several graphs, those beside `model` → what a runtime loads of them, of `files`.
         compiled: Of the form `context`: for which `chip`, by which version of the vendor's `sdk`, by which `package`
             and ONNX `runtime` it was compiled; else empty.
     """
@@ -109,12 +114,18 @@ class Variant:
     memory_bytes: int = 0
     static: bool = False
     fixed: Mapping[str, Any] = field(default_factory=dict)
+    graphs: Mapping[str, str] = field(default_factory=dict)
     compiled: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def parts(self) -> dict[str, str]:
+        """Every graph → what a runtime loads of it; `model` is the last."""
+        return {**self.graphs, MODEL: self.file}
 
     def to_json(self) -> dict[str, Any]:
         """JSON form, read back by `from_json`."""
         said = {key: list(value) if isinstance(value, tuple) else value for key, value in vars(self).items()}
-        return {key: value for key, value in said.items() if key != "compiled" or value}
+        return {key: value for key, value in said.items() if key not in ("graphs", "compiled") or value}
 
     @classmethod
     def from_json(cls, said: Any) -> Variant:
@@ -127,6 +138,12 @@ class Variant:
             raise RefusedError([_finding(each) for each in found])
         if said["files"][:1] != [said["file"]]:
             raise RefusedError(_finding(f"variants.files must begin with '{said['file']}', got {said['files']}"))
+        own = [said["file"], *said.get("graphs", {}).values()]
+        if MODEL in said.get("graphs", {}) or len(set(own)) != len(own) or not set(own) <= set(said["files"]):
+            message = (
+                f"variants.graphs must name a file of the variant for each graph but {MODEL}, got {said['graphs']}"
+            )
+            raise RefusedError(_finding(message))
         axes = {
             name
             for places in ("inputs", "outputs")

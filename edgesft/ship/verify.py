@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from edgesft.errors import UnavailableError
-from edgesft.ship import canonical, context, contract, golden, graph, integrity, names, ortfile
+from edgesft.ship import canonical, context, contract, golden, graph, integrity, names, ortfile, wiring
 from edgesft.ship.contract import CONTRACT
 from edgesft.ship.finding import Finding, RefusedError
 from edgesft.ship.golden import GOLDEN
@@ -18,7 +18,7 @@ from edgesft.ship.manifest import MANIFEST, SIGNATURE, Manifest
 from edgesft.ship.session import Place
 from edgesft.ship.sign import MOST_BYTES, Trust
 from edgesft.ship.source import Source, open_source, unpacked
-from edgesft.ship.variant import Variant
+from edgesft.ship.variant import MODEL, Variant
 
 NEEDED = ("MODEL_CARD.md", CONTRACT, GOLDEN, "lineage.json", "measurements.json", "required_operators.config")
 """Files that every bundle has."""
@@ -117,7 +117,7 @@ def verify(
     if not rows or not report.holds:
         report.checks["golden"] = "not run"
         return report
-    if report.look("golden", lambda: _golden(source, manifest, said["decoding"], place, report)):
+    if report.look("golden", lambda: _golden(source, manifest, said, place, report)):
         report.checks["golden"] = _held(report, len(manifest.variants), place)
     return report
 
@@ -176,33 +176,47 @@ def _contract(source: Source, manifest: Manifest, said: dict[str, Any]) -> Seque
 
 def models(source: Source, said: Mapping[str, Any], variants: Sequence[Variant]) -> Sequence[Finding]:
     """Whether every model is what its variant and the contract say, and reads no file outside the bundle."""
-    found = list[Finding]()
+    found, wanted = list[Finding](), {*wiring.ends(said)}
     for variant in variants:
-        reader = ortfile.read if variant.form == "ort" else graph.read
-        try:
-            told = reader(source.view(variant.file), variant.file)
-        except RefusedError as error:
-            found += error.findings
+        if {*variant.parts} != wanted:
+            message = (
+                f"variant '{variant.name}' must have the graphs {', '.join(sorted(wanted))}, which {CONTRACT} has; "
+            )
+            message += f"got {', '.join(sorted(variant.parts))}"
+            found.append(Finding(message, "pack the run again", MANIFEST, "model"))
             continue
-        outside = [_outside(variant, name) for name in told.outside]
-        if variant.static and any(not isinstance(axis, int) for each in told.inputs for axis in each.shape):
-            found.append(Finding("must have no free axis, its variant is static; got one", None, variant.file, "model"))
-        found += context.disagreements(variant, told)
-        found += [each for each in outside if each] or contract.disagreements(said, told, variant.file, variant.fixed)
+        for name, file in variant.parts.items():
+            found += _graph(source, said, variant, name, file)
     return found
 
 
-def _outside(variant: Variant, name: str) -> Finding | None:
-    """What is wrong with a file that a model reads besides itself."""
-    place = posixpath.normpath(posixpath.join(posixpath.dirname(variant.file), name))
+def _graph(source: Source, said: Mapping[str, Any], variant: Variant, name: str, file: str) -> Sequence[Finding]:
+    """What is wrong with a graph of a variant."""
+    reader = ortfile.read if variant.form == "ort" else graph.read
+    try:
+        told = reader(source.view(file), file)
+    except RefusedError as error:
+        return error.findings
+    found = []
+    if variant.static and any(not isinstance(axis, int) for each in told.inputs for axis in each.shape):
+        found.append(Finding("must have no free axis, its variant is static; got one", None, file, "model"))
+    found += context.disagreements(variant, told)
+    outside = [_outside(variant, file, each) for each in told.outside]
+    fixed = variant.fixed if name == MODEL else {}
+    return [*found, *([each for each in outside if each] or contract.disagreements(said, told, file, fixed, name))]
+
+
+def _outside(variant: Variant, file: str, name: str) -> Finding | None:
+    """What is wrong with a file that a graph reads besides itself."""
+    place = posixpath.normpath(posixpath.join(posixpath.dirname(file), name))
     if not names.wrong(name) and place in variant.files:
         return None
     message = f"must read no file but those of its variant, got '{name}', which it takes data from"
-    return Finding(message, "trust it not", variant.file, "model")
+    return Finding(message, "trust it not", file, "model")
 
 
 def _golden(
-    source: Source, manifest: Manifest, decoding: Mapping[str, Any], place: Place, report: Report
+    source: Source, manifest: Manifest, said: Mapping[str, Any], place: Place, report: Report
 ) -> Sequence[Finding]:
     """Whether every variant that the place can run answers as it did.
 
@@ -210,7 +224,7 @@ def _golden(
         UnavailableError: It can run none.
     """
     told = golden.load(canonical.load(source.read(GOLDEN, golden.MOST_BYTES), GOLDEN, "golden"))
-    if wrong := told.widths(decoding):
+    if wrong := told.widths(said["decoding"]) or told.shaped(said):
         return wrong
     device, provider = place.device, place.provider
     report.not_run = {each.name: why for each in manifest.variants if (why := each.misfit(device, provider))}
@@ -227,8 +241,8 @@ def _golden(
     with tempfile.TemporaryDirectory() as empty, unpacked(source, wanted, Path(empty) / "models") as folder:
         for variant in running:
             try:
-                with place.running(folder, variant) as (answer, report.simulated):
-                    found += told.findings(variant, answer, provider)
+                with place.running(folder, variant) as (run, report.simulated):
+                    found += told.findings(variant, said, run, provider)
             except RefusedError as error:
                 found += error.findings
     return found

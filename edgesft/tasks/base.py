@@ -408,6 +408,12 @@ class Task(ABC):
         """What the device sends first, where an answer takes many requests: graph → a request an example."""
         return {}
 
+    def question(self, row: Row, processor: Any) -> tuple[Row, list[int]]:
+        """What of a row is asked where an answer takes many requests: as JSON values, and its tokens; both empty where
+        it cannot be asked by itself.
+        """
+        return {}, []
+
     def files(self, model: Path) -> dict[str, Path]:
         """Graph → its file, from that of `model`; in the order in which they run."""
         return {**{name: model.with_name(f"{name}.onnx") for name in self.beside}, "model": model}
@@ -415,6 +421,10 @@ class Task(ABC):
     def modules(self, model: nn.Module) -> dict[str, nn.Module]:
         """Graph → what computes it on torch."""
         return {"model": model}
+
+    def links(self, contract: Contract) -> dict[str, dict[str, dict[str, str]]]:
+        """What graphs hand each other: taker → giver → input → output; empty where there is but one."""
+        return {}
 
     def fed_back(self, contract: Contract) -> dict[str, str]:
         """Input → the output that becomes its value at the next inference; empty where the model keeps nothing."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
@@ -155,6 +156,17 @@ class TextGeneration(TextTask):
     def prompt(self, said: Sequence[conversation.Message], processor: Writer) -> list[int]:
         """Tokens that ask for what follows a conversation."""
         return conversation.tokens({"messages": list(said)}, processor, ())[0]
+
+    def question(self, row: Row, processor: Writer) -> tuple[Row, list[int]]:
+        """A prompt with what stands beside it, or messages up to the first answer; of a text nothing."""
+        if "text" in row:
+            return {}, []
+        if "messages" in row:
+            before = takewhile(lambda each: each["role"] != conversation.ASSISTANT, row["messages"])
+            told: Row = {"messages": [{name: str(each[name]) for name in ("role", "content")} for each in before]}
+        else:
+            told = {name: str(row[name]) for name in ("prompt", *BESIDE) if row.get(name)}
+        return told, self.prompt(conversation.messages(told), processor) if any(told.values()) else []
 
     def encode(self, rows: Sequence[Row], processor: Writer, contract: Contract) -> list[Example]:
         """Token ids, int64 of shape [tokens], cut to `max_length`; as labels those to be said, else `IGNORED`."""

@@ -137,6 +137,14 @@ class TextToText(TextGeneration):
             raise InputError(f"prompt must be at most {most} tokens, as in training, got {len(found)}", "a part of it")
         return found
 
+    def question(self, row: Row, processor: Writer) -> tuple[Row, list[int]]:
+        """What is read, which may be too long."""
+        told = {"input": str(row["input"])}
+        try:
+            return told, self.prompt([{"role": "user", "content": told["input"]}], processor)
+        except InputError:
+            return {}, []
+
     def encode(self, rows: Sequence[Row], processor: Writer, contract: Contract) -> list[Example]:
         """Token ids of the input, int64 of shape [tokens], and as labels those of all targets, [targets, tokens], both
         cut to `max_length`; what ends an answer is one of them.
@@ -259,12 +267,20 @@ class TextToText(TextGeneration):
         return {**told, "averages": {**told["averages"], "answers": int((predictions[:, 3] >= 0).sum())}}
 
     def preparation(self, contract: Contract) -> dict[str, Any]:
-        """An input's tokens."""
-        return {"kind": "text", "columns": ["input"], "max_length": contract.options["max_length"]}
+        """An input's tokens, behind the words that all begin with."""
+        options = contract.options
+        told = {"prefix": options["prefix"]} if options.get("prefix") else {}
+        return {"kind": "text", "columns": ["input"], "max_length": options["max_length"], **told}
 
     def decoding(self, contract: Contract) -> dict[str, Any]:
-        """None: bundles hold a graph, and this takes two."""
-        return {"kind": "none"}
+        """Token by token, behind a first one that says nothing, of what the encoder read."""
+        told = super().decoding(contract)
+        del told["keep"]
+        return {**told, "reader": {"graph": ENCODER, "tokens": TOKENS}, "begin": contract.options["start"]}
+
+    def links(self, contract: Contract) -> dict[str, dict[str, dict[str, str]]]:
+        """What the encoder read, which the decoder looks up."""
+        return {"model": {ENCODER: {name: name for name in cache.crossed(contract.options["cache"])}}}
 
     def modules(self, model: nn.Module) -> dict[str, nn.Module]:
         """What reads, and what says the next tokens."""

@@ -19,7 +19,7 @@ from edgesft.data.media import audio, image
 from edgesft.measure.agent import CPU
 from edgesft.measure.pipelines import text as plain_text
 from edgesft.measure.recording import recordings
-from edgesft.ship.session import runner
+from edgesft.ship.session import file_runner as runner
 from edgesft.tasks import registry
 from edgesft.tasks.source import resolve
 from tests.export import bundles, detector, streams

@@ -62,7 +62,19 @@ CONTRACTS = {
             "cache": {"layers": 1, "heads": 2, "width": 4},
         },
     ),
-    "text-to-text": Contract("text-to-text", (), {"max_length": 8, "words": "13a", "start": 0, "stop": [1]}),
+    "text-to-text": Contract(
+        "text-to-text",
+        (),
+        {
+            "max_length": 8,
+            "words": "13a",
+            "start": 0,
+            "stop": [1],
+            "positions": None,
+            "prefix": "say: ",
+            "cache": {"layers": 1, "heads": 2, "width": 4},
+        },
+    ),
     "recommendation": Contract(
         "recommendation", ("a", "b"), {"max_length": 8, "repeats": "excluded", "history": 9, "answers": 10}
     ),

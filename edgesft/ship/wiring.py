@@ -1,0 +1,116 @@
+"""How the graphs of a model hang together, as a contract says it: which output feeds which input."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from edgesft.ship.variant import MODEL
+
+Ends = Mapping[str, Any]
+"""`inputs` and `outputs` of a graph."""
+
+
+def ends(said: Mapping[str, Any]) -> dict[str, Ends]:
+    """Every graph of a contract → its inputs and outputs; `model` is the last."""
+    return {**said.get("graphs", {}), MODEL: said}
+
+
+def contradictions(said: Mapping[str, Any]) -> Iterator[str]:
+    """Graphs and links that cannot be: names that nothing has, values that do not fit, circles, inputs that are fed
+    twice or never.
+
+    Args:
+        said: A contract whose keys and types are right.
+    """
+    graphs = ends(said)
+    if MODEL in said.get("graphs", {}):
+        yield f"graphs must have names of their own, got '{MODEL}', which inputs and outputs describe"
+        return
+    for graph, each in graphs.items():
+        for kind in ("inputs", "outputs"):
+            known = [value["name"] for value in each[kind]]
+            if not known or len(set(known)) != len(known):
+                yield f"{_of(graph)}{kind} must be at least one, each with a name of its own, got {known}"
+    wrong = list(_links(said, graphs))
+    yield from wrong or [*_circles(said), *_fed(said, graphs)]
+
+
+def _links(said: Mapping[str, Any], graphs: Mapping[str, Ends]) -> Iterator[str]:
+    """Links of graphs, inputs and outputs that are not there, or are no arrays of one kind."""
+    for taker, givers in said.get("links", {}).items():
+        for giver, pairs in givers.items():
+            if lacking := [name for name in (taker, giver) if name not in graphs]:
+                yield f"links must be of the graphs {', '.join(graphs)}, got '{lacking[0]}'"
+                continue
+            for name, output in pairs.items():
+                taken = {each["name"]: each for each in graphs[taker]["inputs"]}.get(name)
+                given = {each["name"]: each for each in graphs[giver]["outputs"]}.get(output)
+                if taken is None or given is None:
+                    yield f"links.{taker}.{giver} must feed an input by an output, got '{name}' by '{output}'"
+                elif not _alike(taken, given):
+                    got = [taken["dtype"], taken["shape"], given["dtype"], given["shape"]]
+                    yield f"links.{taker}.{giver}.{name} must be of the type and shape of '{output}', got {got}"
+
+
+def _circles(said: Mapping[str, Any]) -> Iterator[str]:
+    """Graphs that wait for each other."""
+    waiting = {
+        taker: {giver for giver, pairs in givers.items() if pairs} for taker, givers in said.get("links", {}).items()
+    }
+    while waiting:
+        ready = [taker for taker, givers in waiting.items() if not givers & waiting.keys()]
+        if not ready:
+            yield f"links must lead from graph to graph and never back, got a circle of {', '.join(sorted(waiting))}"
+            return
+        for taker in ready:
+            del waiting[taker]
+
+
+def _fed(said: Mapping[str, Any], graphs: Mapping[str, Ends]) -> Iterator[str]:
+    """Inputs that two things feed; caches of other arrays than they are handed, and what nothing feeds while a model
+    generates.
+    """
+    decoding = said["decoding"]
+    cache = decoding.get("cache", {}) if decoding["kind"] == "generation" else {}
+    for graph in graphs:
+        names = [name for pairs in said.get("links", {}).get(graph, {}).values() for name in pairs]
+        names += [*said["states"], *cache] if graph == MODEL else []
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            yield f"{_of(graph)}inputs must be fed by one output each, got several for '{twice[0]}'"
+        reader = decoding.get("reader", {})
+        fed = {*names, *(decoding.get(key) for key in ("tokens", "keep") if graph == MODEL)}
+        fed |= {reader["tokens"]} if reader.get("graph") == graph else set()
+        lacking = [each["name"] for each in graphs[graph]["inputs"] if each["name"] not in fed]
+        if decoding["kind"] == "generation" and lacking:
+            yield f"{_of(graph)}inputs must be fed by the decoding's cache, tokens or links, got nothing for '{lacking[0]}'"
+    if decoding["kind"] == "generation":
+        yield from _decoded(said, graphs)
+
+
+def _decoded(said: Mapping[str, Any], graphs: Mapping[str, Ends]) -> Iterator[str]:
+    """A cache whose arrays do not fit, and a reader that is not there."""
+    decoding, cache = said["decoding"], said["decoding"]["cache"]
+    ins, outs = ({each["name"]: each for each in said[kind]} for kind in ("inputs", "outputs"))
+    if len(set(cache.values())) != len(cache):
+        yield f"decoding.cache must take an output for each input, got {cache}"
+    for name, output in cache.items():
+        if name in ins and output in outs and not _alike(ins[name], outs[output]):
+            got = f"{ins[name]['shape']} and {outs[output]['shape']}"
+            yield f"decoding.cache.{name} must be of the type and shape of '{output}', got {got}"
+    reader = decoding.get("reader")
+    if reader and (reader["graph"] not in said.get("graphs", {}) or "begin" not in decoding):
+        got = f"{reader} of {', '.join(said.get('graphs', {})) or 'none'}"
+        yield f"decoding.reader must be a graph beside {MODEL}, with a token to begin by, got {got}"
+
+
+def _alike(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Whether values may be the same array: sizes that both have are equal."""
+    if one["dtype"] != other["dtype"] or len(one["shape"]) != len(other["shape"]):
+        return False
+    pairs = zip(one["shape"], other["shape"], strict=True)
+    return all(mine == its or not (isinstance(mine, int) and isinstance(its, int)) for mine, its in pairs)
+
+
+def _of(graph: str) -> str:
+    return "" if graph == MODEL else f"graphs.{graph}."
