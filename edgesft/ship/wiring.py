@@ -83,7 +83,7 @@ def _fed(said: Mapping[str, Any], graphs: Mapping[str, Ends]) -> Iterator[str]:
         fed |= {reader["tokens"]} if reader.get("graph") == graph else set()
         lacking = [each["name"] for each in graphs[graph]["inputs"] if each["name"] not in fed]
         if decoding["kind"] == "generation" and lacking:
-            yield f"{_of(graph)}inputs must be fed by the decoding's cache, tokens or links, got nothing for '{lacking[0]}'"
+            yield f"{_of(graph)}inputs must be fed by cache, tokens or links, got nothing for '{lacking[0]}'"
     if decoding["kind"] == "generation":
         yield from _decoded(said, graphs)
 

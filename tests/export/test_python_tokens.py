@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import tokenizers
-from tokenizers import AddedToken, models, normalizers, pre_tokenizers, processors, trainers
+from tokenizers import AddedToken, decoders, models, normalizers, pre_tokenizers, processors, trainers
 
 from tests import tiny
 from tests.export import conftest  # noqa: F401 - finds the kit
@@ -48,6 +48,45 @@ def of_bytes(folder: Path, *, prefix: bool) -> tokenizers.Tokenizer:
     return made
 
 
+GPT4 = (
+    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+"
+    r"|\s+(?!\S)|\s+"
+)
+"""The pattern of Llama 3 and Qwen."""
+
+
+def of_pieces(folder: Path, *, metaspace: bool, **options: Any) -> tokenizers.Tokenizer:
+    """As SentencePiece's byte-pair encodings are converted: pairs of letters, bytes of what is not known."""
+    known = ["<unk>", "<s>", "</s>", *(f"<0x{byte:02X}>" for byte in range(256))] if options["byte_fallback"] else ["<unk>"]
+    letters = [*known, "▁", *"abcdeABC01.,'ht", "th", "▁th", "ab", "abc", "▁a", "▁▁", "é", "漢"]
+    merges = [("t", "h"), ("▁", "th"), ("a", "b"), ("ab", "c"), ("▁", "a"), ("▁", "▁")]
+    vocabulary = {each: place for place, each in enumerate(letters)}
+    made = tokenizers.Tokenizer(models.BPE(vocabulary, merges, unk_token="<unk>", **options))
+    if metaspace:
+        made.pre_tokenizer = pre_tokenizers.Metaspace(prepend_scheme="first")
+        made.decoder = decoders.Metaspace()
+    else:
+        made.normalizer = normalizers.Sequence([normalizers.Prepend("▁"), normalizers.Replace(" ", "▁")])
+        steps = [decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse(), decoders.Strip(" ", 1, 0)]
+        made.decoder = decoders.Sequence(steps)
+    made.add_special_tokens([AddedToken("<s>", normalized=False), AddedToken("</s>", normalized=False)])
+    number = made.token_to_id("<s>")
+    made.post_processor = processors.TemplateProcessing(single="<s> $A", pair="<s> $A <s> $B", special_tokens=[("<s>", number)])
+    return made
+
+
+def split_first(folder: Path, *splits: Any) -> tokenizers.Tokenizer:
+    """Bytes of what other splits have left."""
+    made = of_bytes(folder, prefix=False)
+    made.pre_tokenizer = pre_tokenizers.Sequence([*splits, pre_tokenizers.ByteLevel(False, use_regex=len(splits) == 0)])
+    made.post_processor = processors.ByteLevel(trim_offsets=False)
+    return made
+
+
+def merged(behaviour: str, *, inverted: bool = False) -> Callable[[Path], tokenizers.Tokenizer]:
+    return lambda folder: split_first(folder, pre_tokenizers.Split("e", behaviour, invert=inverted))
+
+
 KINDS: dict[str, Callable[[Path], tokenizers.Tokenizer]] = {
     "bert": bert,
     "cased": lambda folder: bert(folder, lowercase=False),
@@ -56,6 +95,16 @@ KINDS: dict[str, Callable[[Path], tokenizers.Tokenizer]] = {
     "stripped": stripped,
     "bytes": lambda folder: of_bytes(folder, prefix=False),
     "bytes after a blank": lambda folder: of_bytes(folder, prefix=True),
+    "bytes by a pattern": lambda folder: split_first(
+        folder, pre_tokenizers.Split(tokenizers.Regex(GPT4), "isolated")),
+    "bytes and digits": lambda folder: split_first(folder, pre_tokenizers.Digits(True)),
+    "bytes and numbers": lambda folder: split_first(folder, pre_tokenizers.Digits(False)),
+    **{f"bytes, {name}": merged(name) for name in ("removed", "isolated", "merged_with_previous", "merged_with_next")},
+    "bytes, inverted": merged("merged_with_previous", inverted=True),
+    "letters": lambda folder: of_pieces(folder, metaspace=False, byte_fallback=True, fuse_unk=True),
+    "letters, unknown": lambda folder: of_pieces(folder, metaspace=False, byte_fallback=False, fuse_unk=True),
+    "letters, each unknown": lambda folder: of_pieces(folder, metaspace=True, byte_fallback=False, fuse_unk=False),
+    "letters between marks": lambda folder: of_pieces(folder, metaspace=True, byte_fallback=True, fuse_unk=True),
 }
 
 
@@ -116,6 +165,25 @@ def test_random_texts(both: tuple[Any, tokenizers.Tokenizer]) -> None:
         check(ours.encode(text), theirs.encode(text), text)
 
 
+def test_tokens_become_text_again(both: tuple[Any, tokenizers.Tokenizer]) -> None:
+    from kit.errors import BrokenError
+    from kit.tokens.detokenizer import Detokenizer
+
+    ours, theirs = both
+    theirs.decoder = theirs.decoder or decoders.ByteLevel()
+    made, rng = Detokenizer(json.loads(theirs.to_str())), random.Random(6)
+    numbers = sorted(theirs.get_vocab().values())
+    for text in texts(300, sorted(theirs.get_vocab()), seed=6):
+        ids = ours.encode(text).ids
+        assert made(ids) == theirs.decode(ids)
+        assert made(ids[:-1]) == theirs.decode(ids[:-1])
+        drawn = rng.choices(numbers, k=rng.randrange(12))
+        assert made(drawn) == theirs.decode(drawn)
+    assert ours.plain("the film") == theirs.encode("the film", add_special_tokens=False).ids
+    with pytest.raises(BrokenError, match="decoder must be one of ByteLevel"):
+        Detokenizer(json.loads(theirs.to_str()) | {"decoder": {"type": "CTC"}})
+
+
 @pytest.mark.parametrize("side", ["left", "right"])
 @pytest.mark.parametrize("length", [2, 3, 9, 64])
 def test_texts_are_cut(length: int, side: Any, both: tuple[Any, tokenizers.Tokenizer]) -> None:
@@ -126,6 +194,16 @@ def test_texts_are_cut(length: int, side: Any, both: tuple[Any, tokenizers.Token
     for text in texts(40, sorted(theirs.get_vocab()), seed=1):
         check(ours.encode(text, Cut(length, side)), theirs.encode(text), text)
     theirs.no_truncation()
+
+
+@pytest.mark.parametrize("form", ["NFC", "NFKC"])
+def test_letters_are_composed(form: str, tmp_path: Path) -> None:
+    """The same tokens; what each covers is another's, where letters change their places."""
+    made = split_first(tmp_path)
+    made.normalizer = getattr(normalizers, form)()
+    ours, theirs = loaded(made)
+    for text in texts(1500, sorted(theirs.get_vocab()), seed=7):
+        assert ours.encode(text).ids == theirs.encode(text).ids
 
 
 def test_words(both: tuple[Any, tokenizers.Tokenizer]) -> None:
@@ -178,7 +256,7 @@ def test_real_tokenizers() -> None:
     ("part", "value", "told"),
     [
         ("normalizer", {"type": "Precompiled"}, "normalizer must be one of"),
-        ("pre_tokenizer", {"type": "Metaspace"}, "pre_tokenizer must be one of"),
+        ("pre_tokenizer", {"type": "CharDelimiterSplit"}, "pre_tokenizer must be one of"),
         ("model", {"type": "Unigram", "vocab": []}, "model must be one of"),
         ("post_processor", {"type": "Other"}, "post_processor must be"),
     ],

@@ -30,6 +30,13 @@ class Text(NamedTuple):
 Step = Callable[[Text], Text]
 
 
+def prepended(text: Text, before: str) -> Text:
+    """A text behind letters that cover what its first one does; one without letters stays as it is."""
+    if not text.letters:
+        return text
+    return Text(before + text.letters, [*([text.origins[0]] * len(before)), *text.origins])
+
+
 class Kind:
     """Characters of a kind."""
 
@@ -116,6 +123,47 @@ def _without(kind: Kind) -> Step:
     return Each(lambda letter: "" if letter in kind else letter)
 
 
+def _replaced(said: Mapping[str, Any]) -> Step:
+    """All that a pattern finds becomes the same."""
+    from kit.tokens.pattern import compiled
+
+    pattern, content = compiled(said["pattern"]), said["content"]
+
+    def step(text: Text) -> Text:
+        letters, origins, done = "", list[int](), 0
+        for found in pattern.finditer(text.letters):
+            start, end = found.span()
+            letters += text.letters[done:start] + content
+            origins += [*text.origins[done:start], *([text.origins[min(start, len(text.origins) - 1)]] * len(content))]
+            done = end
+        return Text(letters + text.letters[done:], [*origins, *text.origins[done:]]) if done or letters else text
+
+    return step
+
+
+def _composed(form: str) -> Step:
+    """A form of Unicode (Annex 15), made of as few letters at once as it can be."""
+
+    def made(letters: str) -> str:
+        return unicodedata.normalize(form, letters)
+
+    def step(text: Text) -> Text:
+        if unicodedata.is_normalized(form, text.letters):
+            return text
+        found, origins, start = "", list[int](), 0
+        for end in range(1, len(text.letters) + 1):
+            piece, following = text.letters[start:end], text.letters[end : end + 1]
+            if following and (unicodedata.combining(following) or made(piece + following) != made(piece) + made(following)):
+                continue
+            whole = made(piece)
+            found += whole
+            origins += [text.origins[min(start + place, end - 1)] for place in range(len(whole))]
+            start = end
+        return Text(found, origins)
+
+    return step
+
+
 def _bert(said: Mapping[str, Any]) -> list[Step]:
     steps: list[Step] = []
     if said["clean_text"]:
@@ -139,6 +187,10 @@ def steps(said: Mapping[str, Any] | None) -> list[Step]:
         "Lowercase": lambda: [Each(_lower)],
         "NFD": lambda: [Each(_apart), ordered],
         "StripAccents": lambda: [_without(COMBINING)],
+        "NFC": lambda: [_composed("NFC")],
+        "NFKC": lambda: [_composed("NFKC")],
+        "Prepend": lambda: [lambda text: prepended(text, (said or {})["prepend"])],
+        "Replace": lambda: [_replaced(said or {})],
         "Sequence": lambda: [step for each in (said or {})["normalizers"] for step in steps(each)],
     }
     if said is None:

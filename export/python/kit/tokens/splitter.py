@@ -9,18 +9,13 @@ from typing import Any
 
 from kit.errors import BrokenError
 from kit.tokens import characters
-from kit.tokens.normaliser import Text
+from kit.tokens.normaliser import Text, prepended
+from kit.tokens.pattern import SPACE, compiled, ranges
 
 Split = Callable[[Text], Iterator[Text]]
 
 
-def _ranges(told: str) -> str:
-    """Ranges in hexadecimal as a class of a regular expression has them."""
-    ends = [[int(end, 16) for end in part.split("-")] for part in told.split()]
-    return "".join(f"\\U{first:08x}-\\U{last:08x}" for first, *_, last in ([*each, each[-1]] for each in ends))
-
-
-SPACE, PUNCTUATION = _ranges(characters.SPACE), _ranges(characters.PUNCTUATION)
+PUNCTUATION = ranges(characters.PUNCTUATION)
 
 CONTRACTIONS = re.compile(r"'(?:s|t|re|ve|m|ll|d)")
 
@@ -80,6 +75,77 @@ def _words_of_bytes(said: Mapping[str, Any]) -> Split:
     return split
 
 
+def _at_pattern(said: Mapping[str, Any]) -> Split:
+    """Words between what a pattern finds; that is gone, a word of its own, or part of a neighbour."""
+    found_by, behaviour = compiled(said["pattern"]), said["behavior"]
+    if behaviour not in ("Removed", "Isolated", "MergedWithPrevious", "MergedWithNext"):
+        raise BrokenError(f"tokenizer.json: pre_tokenizer Split must not have the behavior {behaviour}")
+
+    def split(text: Text) -> Iterator[Text]:
+        spans = list(_spans(found_by.finditer(text.letters), len(text.letters)))
+        if said.get("invert"):
+            spans = [(start, end, not found) for start, end, found in spans]
+        yield from (text.cut(start, end) for start, end in _merged(spans, behaviour) if start < end)
+
+    return split
+
+
+def _spans(found: Iterator[re.Match[str]], length: int) -> Iterator[tuple[int, int, bool]]:
+    """All of a text: what was found, and what lies between."""
+    done = 0
+    for each in found:
+        start, end = each.span()
+        if done < start:
+            yield done, start, False
+        if start < end:
+            yield start, end, True
+        done = end
+    if done < length:
+        yield done, length, False
+
+
+def _merged(spans: list[tuple[int, int, bool]], behaviour: str) -> Iterator[tuple[int, int]]:
+    if behaviour in ("Removed", "Isolated"):
+        yield from ((start, end) for start, end, found in spans if behaviour == "Isolated" or not found)
+        return
+    begin, last = 0, False
+    for start, end, found in spans:
+        # What was found ends a word, or begins one; of several in a row each is one by itself.
+        if behaviour == "MergedWithPrevious" and found:
+            yield begin, end
+            begin = end
+        elif behaviour == "MergedWithNext" and (found or last) and found:
+            yield begin, start
+            begin = start
+        last = found
+    if spans:
+        yield begin, spans[-1][1]
+
+
+def _digits(said: Mapping[str, Any]) -> Split:
+    """Numbers apart from all else, or each of their digits."""
+    pattern = {"Regex": r"\p{N}" if said["individual_digits"] else r"\p{N}+"}
+    return _at_pattern({"pattern": pattern, "behavior": "Isolated"})
+
+
+def _metaspace(said: Mapping[str, Any]) -> Split:
+    """SentencePiece's words, each of which begins with a letter that stands for a blank."""
+    mark, scheme = said["replacement"], said.get("prepend_scheme", "always")
+
+    def split(text: Text) -> Iterator[Text]:
+        first = bool(text.origins) and text.origins[0] == 0
+        text = Text(text.letters.replace(" ", mark), text.origins)
+        if (scheme == "always" or (scheme == "first" and first)) and not text.letters.startswith(mark):
+            text = prepended(text, mark)
+        if said.get("split", True):
+            spans = list(_spans(re.finditer(re.escape(mark), text.letters), len(text.letters)))
+            yield from (text.cut(start, end) for start, end in _merged(spans, "MergedWithNext") if start < end)
+        elif text.letters:
+            yield text
+
+    return split
+
+
 def _chain(parts: list[Split]) -> Split:
     def split(text: Text) -> Iterator[Text]:
         pieces = [text]
@@ -96,6 +162,22 @@ KINDS: Mapping[str, Callable[[], Split]] = {
 }
 
 
+MADE: Mapping[str, Callable[[Mapping[str, Any]], Split]] = {
+    "ByteLevel": _words_of_bytes,
+    "Digits": _digits,
+    "Metaspace": _metaspace,
+    "Split": _at_pattern,
+}
+"""The same of those that have settings."""
+
+
+def of_bytes(said: Mapping[str, Any] | None) -> bool:
+    """Whether a tokenizer's `pre_tokenizer` makes bytes of words, which then stand for letters in its vocabulary."""
+    if said is None:
+        return False
+    return said["type"] == "ByteLevel" or any(map(of_bytes, said.get("pretokenizers", ())))
+
+
 def splitter(said: Mapping[str, Any] | None) -> Split:
     """A tokenizer's `pre_tokenizer`.
 
@@ -105,11 +187,11 @@ def splitter(said: Mapping[str, Any] | None) -> Split:
     if said is None:
         return lambda text: iter([text] if text.letters else [])
     kind = said["type"]
-    if kind == "ByteLevel":
-        return _words_of_bytes(said)
+    if kind in MADE:
+        return MADE[kind](said)
     if kind == "Sequence":
         return _chain([splitter(each) for each in said["pretokenizers"]])
     if kind not in KINDS:
-        known = ", ".join([*KINDS, "ByteLevel", "Sequence"])
+        known = ", ".join([*KINDS, *MADE, "Sequence"])
         raise BrokenError(f"tokenizer.json: pre_tokenizer must be one of {known}, got {kind}")
     return KINDS[kind]()

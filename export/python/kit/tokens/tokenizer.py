@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from kit.errors import InputError
 from kit.tokens.normaliser import SPACE, Text, steps
-from kit.tokens.splitter import splitter
+from kit.tokens.splitter import of_bytes, splitter
 from kit.tokens.template import Place, added, template
 from kit.tokens.vocabulary import lookup_of
 
@@ -82,7 +82,9 @@ class Tokenizer:
             BrokenError: It has a part that this kit does not know.
         """
         self._steps = steps(said["normalizer"])
-        self._split, self._lookup = splitter(said["pre_tokenizer"]), lookup_of(said["model"])
+        self._split, self._lookup = splitter(said["pre_tokenizer"]), lookup_of(
+            said["model"], of_bytes=of_bytes(said["pre_tokenizer"])
+        )
         self._template = template(said["post_processor"])
         own = [each for each in said["added_tokens"] if each["content"]]
         if split_special_tokens:
@@ -102,6 +104,10 @@ class Tokenizer:
             InputError: The special ones alone are too many.
         """
         return self._single(self._tokens(text), cut)
+
+    def plain(self, text: str) -> list[int]:
+        """The numbers of a text's tokens without special ones around them."""
+        return self._tokens(text).ids
 
     def encode_words(self, words: Sequence[str], cut: Cut) -> Tokens:
         """The same of a list of words; each token knows its word."""

@@ -1,8 +1,8 @@
-"""How a word becomes tokens: WordPiece, byte-pair encoding of bytes, or whole words."""
+"""How a word becomes tokens: WordPiece, byte-pair encoding of bytes or letters, or whole words."""
 
 from __future__ import annotations
 
-import itertools
+import heapq
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -38,41 +38,93 @@ def wordpiece(said: Mapping[str, Any]) -> Lookup:
     return lookup
 
 
-def bpe(said: Mapping[str, Any]) -> Lookup:
-    """The pair of the lowest rank is joined, again and again, over the word's bytes (Sennrich et al. 2016).
+def bpe(said: Mapping[str, Any], *, of_bytes: bool = True) -> Lookup:
+    """The pair of the lowest rank is joined, again and again, over the word's bytes or letters (Sennrich et al. 2016).
 
     Raises:
-        BrokenError: It is of characters, drops merges at random, or marks words' ends.
+        BrokenError: It drops merges at random, or marks words' ends.
     """
-    odd = [
-        name
-        for name in ("dropout", "continuing_subword_prefix", "end_of_word_suffix", "byte_fallback")
-        if said.get(name)
-    ]
-    if odd:
-        raise BrokenError(f"tokenizer.json: model BPE must be plain, of bytes, got {', '.join(odd)}")
+    if odd := [name for name in ("dropout", "continuing_subword_prefix", "end_of_word_suffix") if said.get(name)]:
+        raise BrokenError(f"tokenizer.json: model BPE must be plain, got {', '.join(odd)}")
     known, whole = said["vocab"], said.get("ignore_merges", False)
     pairs = [tuple(pair.split(" ")) if isinstance(pair, str) else tuple(pair) for pair in said["merges"]]
     ranks = {pair: rank for rank, pair in enumerate(pairs)}
-    letters = byte_letters()
+    parts_of = _bytes_of(known) if of_bytes else _letters_of(said)
 
     def lookup(word: str) -> list[Token]:
-        parts = [(letters[byte], place, place + 1) for place, each in enumerate(word) for byte in each.encode()]
-        text = "".join(part for part, _, _ in parts)
+        parts = parts_of(word)
+        text = "".join(part for part, _, _ in parts) if of_bytes else word
         if whole and text in known:
             return [(known[text], 0, len(word))]
-        while len(parts) > 1:
-            joined = [ranks.get((one[0], other[0]), len(ranks)) for one, other in itertools.pairwise(parts)]
-            rank = min(joined)
-            at = joined.index(rank)
-            if rank == len(ranks):
-                break
-            parts[at : at + 2] = [(parts[at][0] + parts[at + 1][0], parts[at][1], parts[at + 1][2])]
-        if lacking := [part for part, _, _ in parts if part not in known]:
-            raise BrokenError(f"tokenizer.json: model BPE must know every byte, got {lacking[0]!r} that it does not")
-        return [(known[part], start, end) for part, start, end in parts]
+        return [(known[part], start, end) for part, start, end in joined(parts, ranks)]
 
     return lookup
+
+
+Part = tuple[str, int, int]
+"""Letters of a vocabulary, and the characters of the word that they cover, as a token does."""
+
+
+def joined(parts: list[Part], ranks: Mapping[tuple[str, ...], int]) -> list[Part]:
+    """Neighbours joined by rank, of equal ones the first, until no pair has one; as fast as sorting is."""
+    found: list[Part | None] = list(parts)
+    before, after = list(range(-1, len(parts) - 1)), list(range(1, len(parts) + 1))
+    waiting: list[tuple[int, int, tuple[str, str]]] = []
+
+    def wait(left: int, right: int) -> None:
+        if left >= 0 and right < len(found) and (one := found[left]) and (other := found[right]):
+            pair = (one[0], other[0])
+            if pair in ranks:
+                heapq.heappush(waiting, (ranks[pair], left, pair))
+
+    for place in range(len(parts) - 1):
+        wait(place, place + 1)
+    while waiting:
+        _, left, pair = heapq.heappop(waiting)
+        one, right = found[left], after[left]
+        other = found[right] if right < len(found) else None
+        if not one or not other or (one[0], other[0]) != pair:
+            continue  # One of them was joined since.
+        found[left], found[right] = (one[0] + other[0], one[1], other[2]), None
+        after[left] = after[right]
+        if after[left] < len(found):
+            before[after[left]] = left
+        wait(before[left], left)
+        wait(left, after[left])
+    return [each for each in found if each]
+
+
+def _bytes_of(known: Mapping[str, int]) -> Callable[[str], list[Part]]:
+    letters = byte_letters()
+
+    def parts(word: str) -> list[Part]:
+        found = [(letters[byte], place, place + 1) for place, each in enumerate(word) for byte in each.encode()]
+        if lacking := [part for part, _, _ in found if part not in known]:
+            raise BrokenError(f"tokenizer.json: model BPE must know every byte, got {lacking[0]!r} that it does not")
+        return found
+
+    return parts
+
+
+def _letters_of(said: Mapping[str, Any]) -> Callable[[str], list[Part]]:
+    """Letters; of those that are not known their bytes, as `<0x0A>`, or what stands for all such, or nothing."""
+    known, unknown = said["vocab"], said.get("unk_token")
+
+    def parts(word: str) -> list[Part]:
+        found = list[Part]()
+        for place, letter in enumerate(word):
+            spelled = [f"<0x{byte:02X}>" for byte in letter.encode()] if said.get("byte_fallback") else []
+            if letter in known:
+                found.append((letter, place, place + 1))
+            elif spelled and all(each in known for each in spelled):
+                found += [(each, place, place + 1) for each in spelled]
+            elif unknown is not None and said.get("fuse_unk") and found and found[-1][0] == unknown:
+                found[-1] = (unknown, found[-1][1], place + 1)
+            elif unknown is not None:
+                found.append((unknown, place, place + 1))
+        return found
+
+    return parts
 
 
 def word_level(said: Mapping[str, Any]) -> Lookup:
@@ -102,8 +154,12 @@ KINDS: Mapping[str, Callable[[Mapping[str, Any]], Lookup]] = {
 }
 
 
-def lookup_of(said: Mapping[str, Any]) -> Lookup:
+def lookup_of(said: Mapping[str, Any], *, of_bytes: bool = True) -> Lookup:
     """A tokenizer's `model`; each word is looked up once.
+
+    Args:
+        said: It.
+        of_bytes: Whether its letters stand for bytes, where it has pairs.
 
     Raises:
         BrokenError: It is one that this kit does not know.
@@ -111,7 +167,8 @@ def lookup_of(said: Mapping[str, Any]) -> Lookup:
     kind = said.get("type") or ("BPE" if "merges" in said else "WordPiece")
     if kind not in KINDS:
         raise BrokenError(f"tokenizer.json: model must be one of {', '.join(KINDS)}, got {kind}")
-    lookup, kept = KINDS[kind](said), dict[str, list[Token]]()
+    lookup = bpe(said, of_bytes=of_bytes) if kind == "BPE" else KINDS[kind](said)
+    kept = dict[str, list[Token]]()
 
     def kept_lookup(word: str) -> list[Token]:
         found = kept.get(word)
