@@ -70,6 +70,7 @@ class _Found:
         measurement: Here or elsewhere, or None where nothing is timed.
         structure: What is counted on loading, or None where nothing asks for it.
         instructions: Of an inference, or why they are not there, or None where nothing asks for them.
+        openings: Of a recording, nanoseconds of what begins an answer; None where that is not told.
         suspicions: Why a recording's times decide nothing.
         confidence: Of each bound of the latency.
         metrics: Metric → value with bounds.
@@ -79,6 +80,7 @@ class _Found:
     measurement: Measurement | None = None
     structure: Structure | None = None
     instructions: Instructions | str | None = None
+    openings: tuple[tuple[int, ...], ...] | None = None
     suspicions: tuple[str, ...] = ()
     confidence: float = CONFIDENCE
     metrics: Mapping[str, Interval] = field(default_factory=dict)
@@ -195,6 +197,7 @@ def _found(
     spec, found = asked.spec, _Found()
     if recording is not None:
         found = replace(found, measurement=recording.measurement, suspicions=recording.suspicions)
+        found = replace(found, openings=recording.openings)
     elif wanted.intersection((*TIMED, *GROWING)):
         budget = BudgetSpec(**{name: getattr(spec, name) for name in BudgetSpec.model_fields})
         plan = replace(order, profile=order.profile.model_copy(update={"budget": budget}))
@@ -247,6 +250,7 @@ def _facts(asked: Asked, order: Order, given: GateArtefact, file: ModelFile, fou
         facts,
         counts=counts,
         original_size_bytes=given.original_size_bytes,
+        opening_rounds=found.openings,
         unsteady=(*facts.unsteady, *found.suspicions),
         metrics=found.metrics,
         drops=drops,

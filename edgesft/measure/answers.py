@@ -16,6 +16,9 @@ from edgesft.measure.fields import CLOCK, FIELDS, MISSING, shown
 SERIES = ("time", "paced", "flight")
 """Operations that make the samples of a recording."""
 
+OPENING = "opening"
+"""Operation that times what begins answers of many inferences each, which a series then times."""
+
 RAW = ("spans", "pipelined")
 """Operations on raw rows, which a recording does not have."""
 
@@ -225,7 +228,7 @@ def _lacks(group: Sequence[Answer]) -> Iterator[tuple[int, str, str | None]]:
 def _out_of_order(group: Sequence[Answer]) -> Iterator[tuple[int, str, str | None]]:
     reached = "load"
     for each in group:
-        op = "series" if each.op in SERIES else each.op
+        op = "series" if each.op in (*SERIES, OPENING) else each.op
         if op not in ORDER:
             continue
         if ORDER.index(op) < ORDER.index(reached):

@@ -128,6 +128,7 @@ FIELDS: Mapping[str, Mapping[str, Rule]] = {
     "first": {"ns": _duration},
     "warm_up": {"samples": _COUNT, "stable": _rule("true or false", lambda value: isinstance(value, bool))},
     "time": {"ns": _durations, "batch": _optional(_NUMBER), "energy_uj": _optional(_COUNT)},
+    "opening": {"ns": _durations},
     "paced": {
         "ns": _durations,
         "service_ns": _durations,

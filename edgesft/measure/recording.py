@@ -10,7 +10,7 @@ from statistics import median
 from typing import Any
 
 from edgesft.measure.agent import conditions, machine
-from edgesft.measure.answers import SERIES, SETTINGS, Answer, groups, provider
+from edgesft.measure.answers import OPENING, SERIES, SETTINGS, Answer, groups, provider
 from edgesft.measure.driver import Turn
 from edgesft.measure.measurement import Measurement
 from edgesft.measure.scenario import KINDS, NS_PER_MS
@@ -44,6 +44,7 @@ class Recording:
         line: Where it begins in the file, from 1.
         suspicions: Why its times decide nothing, though each by itself may be true; empty where nothing is odd.
         series: The lines of its samples.
+        openings: Nanoseconds of what begins an answer, by line; None where an answer takes one inference.
     """
 
     model_name: str
@@ -53,6 +54,7 @@ class Recording:
     line: int
     suspicions: tuple[str, ...] = ()
     series: tuple[Answer, ...] = field(default=(), repr=False)
+    openings: tuple[tuple[int, ...], ...] | None = field(default=None, repr=False)
 
 
 def recordings(path: Path) -> list[Recording]:
@@ -106,7 +108,10 @@ def _merged(group: Sequence[Recording]) -> Recording:
         peak_memory_bytes=largest.peak_memory_bytes,
         baseline_memory_bytes=largest.baseline_memory_bytes,
     )
-    return replace(group[0], measurement=measurement, suspicions=_suspicions(series), series=series)
+    begun = [each.openings for each in group if each.openings is not None]
+    openings = tuple(ns for each in begun for ns in each) if begun else None
+    told: dict[str, Any] = {"suspicions": _suspicions(series), "series": series, "openings": openings}
+    return replace(group[0], measurement=measurement, **told)
 
 
 def _recording(group: Sequence[Answer]) -> Recording:
@@ -143,7 +148,9 @@ def _recording(group: Sequence[Answer]) -> Recording:
     )
     digest = str(model.get("sha256") or "").lower() or None
     name, size = model.get("name"), model.get("bytes")
-    return Recording(name, size, digest, measurement, info.line, _suspicions(series), series)
+    begun = [tuple(each.get("ns")) for each in group if each.op == OPENING]
+    openings = None if not begun else () if simulated else tuple(begun)
+    return Recording(name, size, digest, measurement, info.line, _suspicions(series), series, openings)
 
 
 def _without_op(answer: Answer) -> dict[str, Any]:

@@ -9,9 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from tests import tiny
 from tests.export import bundles, kinds, native, streams
 from tests.export.chromium import WEBGPU, Chromium
 from tests.export.script import Probe, installed, node
+from tests.ship.spoken import run_of
 
 KIT = Path(__file__).parents[2] / "export" / "python"
 
@@ -28,6 +30,19 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 def streamed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """Kind → the folders of two bundles of sound in frames; read only."""
     return streams.write(tmp_path_factory.mktemp("streams"))
+
+
+@pytest.fixture(scope="session")
+def said(spoken: Path, put: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Task → the folder of a bundle that answers token by token; read only."""
+    found = {}
+    for exported, task, rows in (
+        (spoken, "text-generation", tiny.asked(12)),
+        (put, "text-to-text", tiny.translated(12)),
+    ):
+        folder = tmp_path_factory.mktemp(task)
+        found[task] = bundles.packed(run_of(exported, folder, rows), folder, task, variants=("model",))
+    return found
 
 
 @pytest.fixture(scope="session")

@@ -57,7 +57,9 @@ GPT4 = (
 
 def of_pieces(folder: Path, *, metaspace: bool, **options: Any) -> tokenizers.Tokenizer:
     """As SentencePiece's byte-pair encodings are converted: pairs of letters, bytes of what is not known."""
-    known = ["<unk>", "<s>", "</s>", *(f"<0x{byte:02X}>" for byte in range(256))] if options["byte_fallback"] else ["<unk>"]
+    known = (
+        ["<unk>", "<s>", "</s>", *(f"<0x{byte:02X}>" for byte in range(256))] if options["byte_fallback"] else ["<unk>"]
+    )
     letters = [*known, "▁", *"abcdeABC01.,'ht", "th", "▁th", "ab", "abc", "▁a", "▁▁", "é", "漢"]
     merges = [("t", "h"), ("▁", "th"), ("a", "b"), ("ab", "c"), ("▁", "a"), ("▁", "▁")]
     vocabulary = {each: place for place, each in enumerate(letters)}
@@ -71,7 +73,9 @@ def of_pieces(folder: Path, *, metaspace: bool, **options: Any) -> tokenizers.To
         made.decoder = decoders.Sequence(steps)
     made.add_special_tokens([AddedToken("<s>", normalized=False), AddedToken("</s>", normalized=False)])
     number = made.token_to_id("<s>")
-    made.post_processor = processors.TemplateProcessing(single="<s> $A", pair="<s> $A <s> $B", special_tokens=[("<s>", number)])
+    made.post_processor = processors.TemplateProcessing(
+        single="<s> $A", pair="<s> $A <s> $B", special_tokens=[("<s>", number)]
+    )
     return made
 
 
@@ -95,8 +99,7 @@ KINDS: dict[str, Callable[[Path], tokenizers.Tokenizer]] = {
     "stripped": stripped,
     "bytes": lambda folder: of_bytes(folder, prefix=False),
     "bytes after a blank": lambda folder: of_bytes(folder, prefix=True),
-    "bytes by a pattern": lambda folder: split_first(
-        folder, pre_tokenizers.Split(tokenizers.Regex(GPT4), "isolated")),
+    "bytes by a pattern": lambda folder: split_first(folder, pre_tokenizers.Split(tokenizers.Regex(GPT4), "isolated")),
     "bytes and digits": lambda folder: split_first(folder, pre_tokenizers.Digits(True)),
     "bytes and numbers": lambda folder: split_first(folder, pre_tokenizers.Digits(False)),
     **{f"bytes, {name}": merged(name) for name in ("removed", "isolated", "merged_with_previous", "merged_with_next")},

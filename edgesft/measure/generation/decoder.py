@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from edgesft.errors import InputError
-from edgesft.measure.generation.sampling import Sampling, choose
+from edgesft.measure.generation.choosing import choose
+from edgesft.measure.generation.sampling import Sampling
 from edgesft.tasks import cache
 from edgesft.tasks.cache import KEPT, LOGITS, TOKENS
 

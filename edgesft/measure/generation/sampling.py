@@ -42,25 +42,3 @@ class Sampling:
     def generator(self) -> np.random.Generator:
         """Where the chance of one answer comes from."""
         return np.random.default_rng(self.seed)
-
-
-def choose(scores: np.ndarray, sampling: Sampling, rng: np.random.Generator) -> int:
-    """The next token.
-
-    Args:
-        scores: Before softmax, shape [vocabulary].
-        sampling: How.
-        rng: Where the chance comes from.
-    """
-    if sampling.temperature == 0:
-        return int(scores.argmax())
-    order = np.argsort(-scores, kind="stable")
-    if sampling.top_k:
-        order = order[: sampling.top_k]
-    scaled = scores[order].astype(np.float64) / sampling.temperature
-    shares = np.exp(scaled - scaled.max())
-    shares /= shares.sum()
-    # As many as reach the share, the one that crosses it included.
-    kept = int(np.searchsorted(np.cumsum(shares), sampling.top_p) + 1)
-    shares = shares[:kept] / shares[:kept].sum()
-    return int(rng.choice(order[:kept], p=shares))

@@ -15,7 +15,7 @@ from typing import Any
 import kit
 from kit.errors import InputError, KitError
 
-TEXTS = ("text", "words", "text-pair", "symbols")
+TEXTS = ("text", "words", "text-pair", "conversation", "symbols")
 
 LINES = (*TEXTS, "items")
 """Kinds whose rows are JSON lines."""
@@ -35,6 +35,12 @@ def arguments() -> argparse.ArgumentParser:
     parser.add_argument("--output", type=Path, help="WAV file of what a model makes of a sound, or says")
     parser.add_argument("--speaker", help="who says a text, where the model has several voices")
     parser.add_argument("--tempo", type=float, default=1.0, help="how many times as fast as usual it is said")
+    parser.add_argument("--system", help="what is said before a prompt")
+    parser.add_argument("--max-tokens", type=int, default=128, help="of an answer that is said token by token")
+    parser.add_argument("--temperature", type=float, default=0.0, help="0 takes the likeliest token")
+    parser.add_argument("--top-k", type=int, default=0, help="draw from the K likeliest; 0 is all")
+    parser.add_argument("--top-p", type=float, default=1.0, help="draw from the likeliest with this share")
+    parser.add_argument("--seed", type=int, default=0, help="the same one draws the same tokens")
     parser.add_argument("--golden", action="store_true", help="hold the golden rows against the answers here")
     parser.add_argument("--measure", action="store_true", help="print latency as JSON lines")
     parser.add_argument(
@@ -66,6 +72,9 @@ def rows(preparation: Mapping[str, Any], options: argparse.Namespace) -> Iterato
     for text in options.text:
         if kind == "symbols":
             yield {"text": text, "tempo": options.tempo, **who}
+        elif kind == "conversation":
+            before = {"system": options.system} if options.system else {}
+            yield {"text": text} if columns == ["text"] else {"prompt": text, **before}
         else:
             yield dict(zip(columns, (text,) if options.question is None else (options.question, text), strict=True))
     for file in options.file:
@@ -116,8 +125,11 @@ def run(options: argparse.Namespace) -> int:
     given = list(rows(opened.bundle.contract["preparation"], options))
     if options.measure:
         return measured(opened, given, options)
-    for row in given:
-        print(shown(opened.answer(row), options.output), flush=True)
+    for place, row in enumerate(given):
+        if opened.writer:
+            spoken(opened, row, options, streamed=place < len(options.text))
+        else:
+            print(shown(opened.answer(row), options.output), flush=True)
     if options.golden:
         wrong = list(opened.golden())
         for each in wrong:
@@ -129,16 +141,36 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
+def spoken(opened: Any, row: Mapping[str, Any], options: argparse.Namespace, *, streamed: bool) -> None:
+    """Prints an answer token by token as it comes, and how fast it came; of a file's rows a line of JSON each."""
+    from kit.writer import Sampling
+
+    sampling = Sampling(options.temperature, options.top_k, options.top_p, options.seed)
+    if not streamed:
+        said = opened.say(row, options.max_tokens, sampling)
+        print(json.dumps(vars(said), ensure_ascii=False), flush=True)
+        return
+    said = opened.say(row, options.max_tokens, sampling, lambda piece: print(piece, end="", flush=True))
+    pace = f", {said.tokens_per_second:.0f} tokens/s after it" if said.tokens_per_second else ""
+    print()
+    told = f"{len(said.tokens)} tokens, ended by {said.end}; first after {said.first_ns / 1e6:.1f} ms{pace}"
+    print(told, file=sys.stderr)
+
+
 def measured(opened: Any, given: Sequence[Mapping[str, Any]], options: argparse.Namespace) -> int:
     """Prints latency on the given rows, or on the golden ones."""
     from kit.golden import Golden
-    from kit.measure import measure
+    from kit.measure import measure, measure_said
 
     zeros = opened.zeros()
     requests = [{**request.feeds, **zeros} for row in given for request in opened.preparation(row)]
     names = ("threads", "samples", "seconds", "rounds", "warmup_seconds")
     settings = {name: getattr(options, name) for name in names}
-    for reply in measure(opened, requests or Golden(opened.bundle).inputs, **settings):
+    requests = requests or Golden(opened.bundle).inputs
+    lines = measure(opened, requests, **settings)
+    if opened.writer:
+        lines = measure_said(opened, requests, most=options.max_tokens, **settings)
+    for reply in lines:
         print(json.dumps(reply), flush=True)
     return 0
 

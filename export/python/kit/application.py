@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
 from kit.bundle import Bundle
 from kit.decode import Decoding
+from kit.errors import InputError
 from kit.golden import Golden
 from kit.model import Model, device, load, running
 from kit.prepare import Preparation, Row, preparation
+from kit.tokens.detokenizer import Detokenizer
+from kit.writer import Said, Sampling, Writer
+
+MOST = 128
+"""Tokens of an answer where nobody says how many it may have."""
 
 
 class Kit:
@@ -27,7 +33,27 @@ class Kit:
         self.bundle, self._here, self._threads = bundle, device(providers), threads
         self.model: Model = load(bundle, self._here, threads)
         self.preparation: Preparation = preparation(bundle)
-        self._decode = Decoding(bundle.contract)
+        self.writer: Writer | None = writer_of(bundle, self.model)
+        self._decode = None if self.writer else Decoding(bundle.contract)
+
+    def say(
+        self,
+        row: Row,
+        most: int = MOST,
+        sampling: Sampling | None = None,
+        told: Callable[[str], None] = lambda _: None,
+    ) -> Said:
+        """What a model that answers token by token says to a raw row; see `Writer.say`.
+
+        Raises:
+            InputError: It cannot be read, or the model says nothing.
+        """
+        if self.writer is None:
+            kind = self.bundle.contract["decoding"]["kind"]
+            raise InputError(f"a bundle must answer token by token to be asked so, got one that gives {kind}")
+        (request,) = self.preparation(row)
+        ((prompt,),) = request.feeds.values()
+        return self.writer.say(prompt.tolist(), most, sampling, told)
 
     def answer(self, row: Row) -> Any:
         """The answer to a raw row.
@@ -35,6 +61,9 @@ class Kit:
         Raises:
             InputError: It cannot be read.
         """
+        if self._decode is None:
+            said = self.say(row)
+            return {"text": said.text, "end": said.end, "tokens": len(said.tokens)}
         answers = []
         states = self.zeros()
         for request in self.preparation(row):
@@ -56,4 +85,15 @@ class Kit:
         rows = Golden(self.bundle)
         yield from rows.check_preparation(self.preparation)
         for model in running(self.bundle, self._here, self.model.provider, self._threads):
-            yield from rows.check(model)
+            yield from rows.check(model, writer_of(self.bundle, model))
+
+
+def writer_of(bundle: Bundle, model: Model) -> Writer | None:
+    """What says a model's answers token by token; None where it does not answer so.
+
+    Raises:
+        BrokenError: The contract says what this kit does not know.
+    """
+    if bundle.contract["decoding"]["kind"] != "generation":
+        return None
+    return Writer(model, bundle.contract, Detokenizer(bundle.json(bundle.contract["preparation"]["tokenizer"])))

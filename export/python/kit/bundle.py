@@ -143,6 +143,7 @@ class Bundle:
             wrong = [name for name, each in said["files"].items() if misnamed(name) or not _is_listed(each)]
             wrong += [file for each in said["variants"] for file in each["files"] if file not in said["files"]]
             kept = said["variants"] and all(each["file"] == each["files"][0] for each in said["variants"])
+            wrong += [name for each in said["variants"] for name in _apart(each)]
             wrong += [each["name"] for each in said["variants"] if not _is_compiled(each)]
         except (KeyError, TypeError, AttributeError, IndexError) as error:
             raise BrokenError(f"{MANIFEST}: must have name, version, files and variants, got another form") from error
@@ -171,6 +172,13 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _is_listed(said: Any) -> bool:
     return isinstance(said["length"], int) and isinstance(said["sha256"], str)
+
+
+def _apart(said: Any) -> list[str]:
+    """Graphs of a variant that are no file of it, or the same one as another."""
+    own = list(said.get("graphs", {}).items())
+    files = [said["file"], *(file for _, file in own)]
+    return [name for name, file in own if file not in said["files"] or files.count(file) > 1 or name == "model"]
 
 
 def _is_compiled(said: Any) -> bool:

@@ -11,6 +11,10 @@ from kit.bundle import Bundle
 from kit.errors import BrokenError
 from kit.model import Arrays, Model, array
 from kit.prepare import Preparation
+from kit.writer import Course, Writer
+
+SAID = ("scores", "tokens")
+"""What golden rows of an answer that is said have, besides the scores of its first token and `margins`."""
 
 
 class Golden:
@@ -29,16 +33,26 @@ class Golden:
         except (KeyError, TypeError, ValueError) as error:
             raise BrokenError(f"golden.json: must have rows of arrays, got: {error}") from error
 
-    def check(self, model: Model) -> Iterator[str]:
-        """What of a model's answers is further off than it may be."""
+    def check(self, model: Model, writer: Writer | None = None) -> Iterator[str]:
+        """What of a model's answers is further off than it may be.
+
+        Args:
+            model: Any of the bundle.
+            writer: What says its answers, where it does so token by token.
+        """
         name = model.variant["golden"]
         known = self._said["tolerances"][name]
         limit = known.get(model.provider, known["*"])
         expected = [_arrays(row["outputs"][name]) for row in self._said["rows"]]
-        got = [model(feeds) for feeds in self.inputs]
-        for output in model.outputs:
+        outputs, got = model.outputs, [] if writer else [model(feeds) for feeds in self.inputs]
+        if writer:
+            outputs, pairs = [writer.decoding["output"], *SAID], zip(self.inputs, expected, strict=True)
+            got = [_said(writer, feeds, each) for feeds, each in pairs]
+            expected, got = _settled(expected, got, outputs[0], limit)
+        for output in outputs:
             off = apart([each[output] for each in expected], [each[output] for each in got])
-            if not off <= limit:
+            # A token is the same or another.
+            if not off <= (0 if output == "tokens" else limit):
                 where = f"{model.variant['name']}: '{output}'"
                 yield f"{where} must be within {limit:g} of its largest magnitude on {model.provider}, got {off:.2g}"
 
@@ -70,6 +84,31 @@ def apart(expected: list[np.ndarray], got: list[np.ndarray]) -> float:
     if absolute == 0:
         return 0.0
     return float(absolute / magnitude) if magnitude else float("inf")
+
+
+def _said(writer: Writer, feeds: Arrays, expected: Arrays) -> Arrays:
+    """What a model answers where the golden tokens are said, whatever others are likelier."""
+    (prompt,) = feeds.values()
+    course, first, best, scores = Course(writer, prompt[0].tolist()), None, list[int](), list[float]()
+    for place, token in enumerate(expected["tokens"]):
+        each = course.scores(int(expected["tokens"][place - 1]) if place else None)
+        first = each if first is None else first
+        best.append(int(each.argmax()))
+        scores.append(float(each[token]))
+    numbers = {"scores": np.asarray(scores, np.float32), "tokens": np.asarray(best, np.int64)}
+    return {writer.decoding["output"]: np.asarray(first), **numbers}
+
+
+def _settled(expected: list[Arrays], got: list[Arrays], output: str, limit: float) -> tuple[list[Arrays], list[Arrays]]:
+    """Both without tokens whose score was less than twice the tolerance above the next best one's."""
+    least = 2 * limit * max(float(np.abs(each[output]).max()) for each in expected)
+    sure = [each["margins"] > least for each in expected]
+    both = (
+        [{**each, "tokens": each["tokens"][kept]} for each, kept in zip(rows, sure, strict=True)]
+        for rows in (expected, got)
+    )
+    one, other = both
+    return one, other
 
 
 def _arrays(said: Mapping[str, Any]) -> Arrays:

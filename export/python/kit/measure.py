@@ -6,13 +6,49 @@ What measures is edgesft's own agent, one file that lies here as `agent.py`.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+import statistics
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from kit import agent
 from kit.application import Kit
 from kit.errors import UnavailableError
-from kit.model import CPU, Arrays, unpacked
+from kit.model import CPU, MAIN, Arrays, parts, unpacked
+
+Reply = Mapping[str, Any]
+
+Ask = Callable[..., dict[str, Any]]
+
+
+@contextmanager
+def _loaded(kit: Kit, threads: int) -> Iterator[tuple[agent.Agent, Ask, list[Reply]]]:
+    """An agent that has loaded the kit's model alone, what asks it, and what it has told so far.
+
+    Raises:
+        UnavailableError: The provider does not run the model.
+    """
+    kit.model.close()  # or its memory would be the agent's, too
+    own = agent.Agent()
+
+    def ask(op: str, **fields: Any) -> dict[str, Any]:
+        try:
+            return {"op": op, **getattr(own, op)(**fields)}
+        except agent.Refusal as refusal:
+            raise UnavailableError(str(refusal)) from refusal
+
+    model = kit.model
+    providers = [{"name": name, "options": given} for name, given in {model.provider: model.options, CPU: {}}.items()]
+    with unpacked(kit.bundle, model.variant) as folder:
+        told = [ask("info"), ask("state")]
+        load = ask("load", model=str(folder / parts(model.variant)[MAIN]), providers=providers, threads=threads)
+        model.sessions[MAIN] = own.session
+        for graph, file in model.variant.get("graphs", {}).items():
+            began = time.perf_counter_ns()
+            model.sessions[graph] = model.started(str(folder / file), file, threads)
+            load["load_ns"] += time.perf_counter_ns() - began  # all of it must be there before anything is answered
+        yield own, ask, [*told, load, ask("model")]
 
 
 def measure(
@@ -24,7 +60,7 @@ def measure(
     seconds: float,
     rounds: int,
     warmup_seconds: float,
-) -> Iterator[Mapping[str, Any]]:
+) -> Iterator[Reply]:
     """The answers of an agent that measures the kit's model alone, one after another.
 
     Args:
@@ -39,25 +75,12 @@ def measure(
     Raises:
         UnavailableError: The provider does not run the model.
     """
-    kit.model.close()  # or its memory would be the agent's, too
-    own = agent.Agent()
-
-    def ask(op: str, **fields: Any) -> dict[str, Any]:
-        try:
-            return {"op": op, **getattr(own, op)(**fields)}
-        except agent.Refusal as refusal:
-            raise UnavailableError(str(refusal)) from refusal
-
-    model, held = kit.model, len(requests)
-    providers = [{"name": name, "options": given} for name, given in {model.provider: model.options, CPU: {}}.items()]
-    with unpacked(kit.bundle, model.variant) as file:
-        yield ask("info")
-        yield ask("state")
-        yield ask("load", model=str(file), providers=providers, threads=threads)
-        yield ask("model")
-        if model.states:
-            yield ask("feedback", states=dict(model.states))
-        own.requests = [model.padded(feeds) for feeds in requests]
+    held = len(requests)
+    with _loaded(kit, threads) as (own, ask, told):
+        yield from told
+        if kit.model.states:
+            yield ask("feedback", states=dict(kit.model.states))
+        own.requests = [kit.model.padded(feeds) for feeds in requests]
         yield ask("first")
         warm = ask("warm_up", seconds=warmup_seconds)
         yield warm
@@ -67,3 +90,62 @@ def measure(
             yield ask("time", count=count, picks=[(number * count + index) % held for index in range(min(count, held))])
         yield ask("memory")
         yield ask("state")
+
+
+def measure_said(
+    kit: Kit,
+    requests: Sequence[Arrays],
+    *,
+    most: int,
+    threads: int,
+    samples: int,
+    seconds: float,
+    rounds: int,
+    warmup_seconds: float,
+) -> Iterator[Reply]:
+    """The same of a model that answers token by token: of each round the time from a prompt to its first token
+    (`opening`), and those of the tokens after it (`time`), chosen as an application chooses them.
+
+    Args:
+        kit: With the variant to measure.
+        requests: Each a prompt's tokens.
+        most: Tokens of an answer, whether or not one that ends it is among them.
+        threads: Of an inference.
+        samples: Least number of timed tokens.
+        seconds: Least time spent on them.
+        rounds: That they are spread over.
+        warmup_seconds: Longest warm-up.
+
+    Raises:
+        UnavailableError: The provider does not run the model.
+    """
+    writer = kit.writer
+    if writer is None:
+        raise UnavailableError("a model must answer token by token to be measured so, got one that does not")
+    prompts = [next(iter(feeds.values()))[0].tolist() for feeds in requests]
+    with _loaded(kit, threads) as (_, ask, told), agent.undisturbed():
+        yield from told
+        yield {"op": "first", "ns": writer.pace(prompts[len(prompts) // 2], 1)[0]}
+        medians, spent, count = list[int](), 0, 0
+        while spent < warmup_seconds * 1e9 and not _steady(medians):
+            times = [ns for prompt in prompts for ns in writer.pace(prompt, most)]
+            medians.append(int(statistics.median(times)))
+            spent, count = spent + sum(times), count + len(times)
+        yield {"op": "warm_up", "samples": count, "stable": _steady(medians), "typical_ns": (medians or [1])[-1]}
+        place = 0
+        for _ in range(rounds):
+            first, steps = list[int](), list[int]()
+            before = agent.energy_counters()
+            while len(steps) < samples / rounds or sum(first) + sum(steps) < seconds * 1e9 / rounds:
+                opening, *after = writer.pace(prompts[place % len(prompts)], max(2, most))
+                place, first, steps = place + 1, [*first, opening], [*steps, *after]
+            yield {"op": "opening", "ns": first}
+            yield {"op": "time", "ns": steps, "energy_uj": agent.energy_between(before, agent.energy_counters())}
+        yield ask("memory")
+        yield ask("state")
+
+
+def _steady(medians: Sequence[int]) -> bool:
+    """Whether a warm-up may end, as the agent has it."""
+    recent = medians[-agent.STABLE_BLOCKS :]
+    return len(recent) == agent.STABLE_BLOCKS and max(recent) <= (1 + agent.STABLE_SHARE) * min(recent)

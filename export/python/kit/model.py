@@ -28,15 +28,19 @@ ELSEWHERE = "AzureExecutionProvider"
 
 Arrays = Mapping[str, np.ndarray]
 
+MAIN = "model"
+"""The graph that gives the answer."""
+
 
 class Model:
-    """A session.
+    """A session for each graph.
 
     Attributes:
         variant: What the manifest says of its file.
         provider: What runs it.
         options: Of the provider.
         outputs: Names of what it answers.
+        sessions: Graph → its session.
     """
 
     def __init__(
@@ -51,22 +55,37 @@ class Model:
         self.variant, self.provider, self.states = variant, provider, bundle.contract["states"]
         self._fixed: Mapping[str, Any] = variant["fixed"]
         self.options = dict(given)
+        with sources(bundle, variant) as files:
+            self.sessions = {graph: self.started(file, parts(variant)[graph], threads) for graph, file in files.items()}
+        self.outputs = [value.name for value in self.sessions[MAIN].get_outputs()]
+
+    def started(self, file: str | bytes, name: str, threads: int) -> Any:
+        """A session of a graph.
+
+        Args:
+            file: Its path or its bytes.
+            name: What it is called in the bundle.
+            threads: Of an inference.
+
+        Raises:
+            UnavailableError: The provider did not start.
+            BrokenError: ONNX Runtime does not take the file.
+        """
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads, options.inter_op_num_threads, options.log_severity_level = threads, 1, 3
         try:
-            if plugin := plugged(provider):
+            if plugin := plugged(self.provider):
                 options.add_provider_for_devices(plugin[:1], self.options)
-            known = None if plugin else list({provider: self.options, CPU: {}}.items())
-            with source(bundle, variant) as file:
-                self._session = onnxruntime.InferenceSession(file, options, providers=known)
+            known = None if plugin else list({self.provider: self.options, CPU: {}}.items())
+            session = onnxruntime.InferenceSession(file, options, providers=known)
         except Exception as error:  # ONNX Runtime raises unrelated types of its own
             # Another provider may be at fault: one that is there and finds no hardware, or cannot compile the model.
-            refusal = BrokenError if provider == CPU else UnavailableError
-            raise refusal(f"{variant['file']}: must load in ONNX Runtime, got: {error}") from error
-        if provider not in self._session.get_providers():
-            raise UnavailableError(f"{provider} must start on this device, got a session without it")
-        self._session.disable_fallback()
-        self.outputs = [value.name for value in self._session.get_outputs()]
+            refusal = BrokenError if self.provider == CPU else UnavailableError
+            raise refusal(f"{name}: must load in ONNX Runtime, got: {error}") from error
+        if self.provider not in session.get_providers():
+            raise UnavailableError(f"{self.provider} must start on this device, got a session without it")
+        session.disable_fallback()
+        return session
 
     def __call__(self, feeds: Arrays) -> dict[str, np.ndarray]:
         """One inference: outputs by name.
@@ -75,14 +94,14 @@ class Model:
             InputError: It does not take such feeds.
         """
         try:
-            found = self._session.run(self.outputs, self.padded(feeds))
+            found = self.sessions[MAIN].run(self.outputs, self.padded(feeds))
         except Exception as error:  # the same
             raise InputError(f"the model must take what it is fed, got: {error}") from error
         return self._cut(dict(zip(self.outputs, found, strict=True)), feeds)
 
     def close(self) -> None:
-        """Gives back the memory that the session has."""
-        del self._session
+        """Gives back the memory that the sessions have."""
+        self.sessions.clear()
 
     def padded(self, feeds: Arrays) -> dict[str, np.ndarray]:
         """Feeds with zeros behind what they are, up to the sizes that axes were fixed at.
@@ -192,29 +211,33 @@ def running(bundle: Bundle, here: Device, provider: str, threads: int) -> Iterat
             yield Model(bundle, variant, provider, threads, here.options.get(provider, {}))
 
 
+def parts(variant: Mapping[str, Any]) -> dict[str, str]:
+    """Every graph of a variant → its file; the one that gives the answer is the last."""
+    return {**variant.get("graphs", {}), MAIN: variant["file"]}
+
+
 @contextmanager
-def source(bundle: Bundle, variant: Mapping[str, Any]) -> Iterator[str | bytes]:
-    """What a session is made of: a path in a folder; of an archive the bytes, where a model is one file."""
-    if not bundle.packed:
-        yield str(bundle.path / variant["file"])
-    elif len(variant["files"]) == 1:
-        yield bytes(bundle.view(variant["file"]))
-    else:
-        with unpacked(bundle, variant) as file:
-            yield str(file)
+def sources(bundle: Bundle, variant: Mapping[str, Any]) -> Iterator[dict[str, str | bytes]]:
+    """What sessions are made of: paths in a folder; of an archive the bytes, where every graph is one file."""
+    own = parts(variant)
+    if bundle.packed and len(variant["files"]) == len(own):
+        yield {graph: bytes(bundle.view(name)) for graph, name in own.items()}
+        return
+    with unpacked(bundle, variant) as folder:
+        yield {graph: str(folder / name) for graph, name in own.items()}
 
 
 @contextmanager
 def unpacked(bundle: Bundle, variant: Mapping[str, Any]) -> Iterator[Path]:
-    """A variant's file with what lies beside it, in a folder of its own where the bundle is an archive."""
+    """Where a variant's files lie: a folder of their own where the bundle is an archive."""
     if not bundle.packed:
-        yield bundle.path / variant["file"]
+        yield bundle.path
         return
     with tempfile.TemporaryDirectory() as place:
         for name in variant["files"]:
             (Path(place) / name).parent.mkdir(parents=True, exist_ok=True)
             (Path(place) / name).write_bytes(bundle.view(name))
-        yield Path(place) / variant["file"]
+        yield Path(place)
 
 
 def array(said: Mapping[str, Any]) -> np.ndarray:

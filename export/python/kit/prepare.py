@@ -71,7 +71,11 @@ class _Texts:
             )
         split = said["split_special_tokens"]
         self._tokenizer = Tokenizer(bundle.json(said["tokenizer"]), split_special_tokens=split)
-        self._cut = Cut(said["max_length"], said["truncation_side"], said.get("stride", 0))
+        # What is to be answered in words is refused where it would be cut: it would be another question.
+        self._most = said["max_length"] if bundle.contract["decoding"]["kind"] == "generation" else None
+        cut = None if self._most else said["max_length"]
+        self._cut = Cut(cut, said["truncation_side"], said.get("stride", 0))
+        self._prefix = said.get("prefix", "")
         self._columns, self._fields = said["columns"], said["fields"]
         self._make = {"text": self._text, "words": self._words, "text-pair": self._pair}[said["kind"]]
 
@@ -83,7 +87,12 @@ class _Texts:
         return {name: np.asarray([getattr(tokens, each)], np.int64) for name, each in self._fields.items()}
 
     def _text(self, text: Any) -> Iterator[Request]:
-        yield Request(self._feeds(self._tokenizer.encode(_plain(text), self._cut)))
+        tokens = self._tokenizer.encode(self._prefix + _plain(text), self._cut)
+        if self._most and not _plain(text).strip():
+            raise InputError("a prompt must hold words, got none")
+        if self._most and len(tokens.ids) > self._most:
+            raise InputError(f"a prompt must be at most {self._most} tokens, as in training, got {len(tokens.ids)}")
+        yield Request(self._feeds(tokens))
 
     def _words(self, value: Any) -> Iterator[Request]:
         words = value.split() if isinstance(value, str) else [_plain(str(each)) for each in value]
@@ -99,6 +108,25 @@ class _Texts:
             of_passage = np.asarray([each == 1 for each in tokens.sequences])
             covered = np.where(of_passage[:, np.newaxis], np.asarray(tokens.covered, np.int64), -1)
             yield Request(self._feeds(tokens), {"covered": covered, "passage": passage})
+
+
+class _Conversations:
+    """Prompts, conversations, and texts that are to go on."""
+
+    def __init__(self, bundle: Bundle, said: Mapping[str, Any]) -> None:
+        from kit.conversation import Conversation
+        from kit.tokens.tokenizer import Tokenizer
+
+        if "tokenizer" not in said:
+            raise BrokenError("contract.json: preparation.tokenizer must name a file, got none")
+        decoding = bundle.contract["decoding"]
+        made = Tokenizer(bundle.json(said["tokenizer"]), split_special_tokens=said["split_special_tokens"])
+        self._tokens, self._input = Conversation(made, said, decoding["stop"]), decoding["tokens"]
+
+    def __call__(self, row: Row) -> Iterator[Request]:
+        if not isinstance(row, Mapping):
+            raise InputError(f"a row must be an object, got {row!r}")
+        yield Request({self._input: np.asarray([self._tokens(row)], np.int64)})
 
 
 def _plain(text: Any) -> str:
@@ -308,6 +336,7 @@ KINDS: Mapping[str, Callable[[Bundle, Mapping[str, Any]], Preparation]] = {
     "text": _Texts,
     "words": _Texts,
     "text-pair": _Texts,
+    "conversation": _Conversations,
     "image": _Images,
     "audio": _Sounds,
     "frames": _Frames,

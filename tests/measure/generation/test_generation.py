@@ -12,7 +12,7 @@ import edgesft
 from edgesft.cli.main import main
 from edgesft.errors import InputError
 from edgesft.measure.generation import Decoder, Sampling, Speaker
-from edgesft.measure.generation.sampling import choose
+from edgesft.measure.generation.choosing import choose
 
 PROMPTS = ([1, 40, 41, 42], [1], [1, 90, 33, 60, 61, 62, 63, 64, 65, 66])
 

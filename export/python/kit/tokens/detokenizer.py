@@ -132,7 +132,7 @@ def _marked(said: Mapping[str, Any]) -> Step:
 KINDS: Mapping[str, Callable[[Mapping[str, Any]], Step]] = {
     "ByteLevel": _of_bytes,
     "ByteFallback": _spelled,
-    "Fuse": lambda said: lambda words: ["".join(words)],
+    "Fuse": lambda _: lambda words: ["".join(words)],
     "Metaspace": _marked,
     "Replace": _replaced,
     "Strip": _stripped,

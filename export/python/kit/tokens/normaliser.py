@@ -153,7 +153,9 @@ def _composed(form: str) -> Step:
         found, origins, start = "", list[int](), 0
         for end in range(1, len(text.letters) + 1):
             piece, following = text.letters[start:end], text.letters[end : end + 1]
-            if following and (unicodedata.combining(following) or made(piece + following) != made(piece) + made(following)):
+            if following and (
+                unicodedata.combining(following) or made(piece + following) != made(piece) + made(following)
+            ):
                 continue
             whole = made(piece)
             found += whole

@@ -82,8 +82,9 @@ class Tokenizer:
             BrokenError: It has a part that this kit does not know.
         """
         self._steps = steps(said["normalizer"])
-        self._split, self._lookup = splitter(said["pre_tokenizer"]), lookup_of(
-            said["model"], of_bytes=of_bytes(said["pre_tokenizer"])
+        self._split, self._lookup = (
+            splitter(said["pre_tokenizer"]),
+            lookup_of(said["model"], of_bytes=of_bytes(said["pre_tokenizer"])),
         )
         self._template = template(said["post_processor"])
         own = [each for each in said["added_tokens"] if each["content"]]

@@ -1,0 +1,1 @@
+../../../edgesft/measure/generation/choosing.py
