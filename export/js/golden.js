@@ -1,7 +1,8 @@
 // @ts-check
 /** Golden rows: real inputs with the answers that a device must give, and how far it may be off (export/BUNDLE.md). */
 
-import { numbers, unpacked } from "./array.js";
+import { array, numbers, unpacked } from "./array.js";
+import { Course, likeliest } from "./writer.js";
 
 /** Types whose values are quantities; of others the share of elements that differ counts. */
 const QUANTITIES = ["float16", "float32", "float64", "int8", "uint8"];
@@ -44,6 +45,40 @@ export function compare(expected, got, limit) {
     return { name, apart: mismatch ? Infinity : apart(pairs), limit, mismatch };
   });
 }
+
+/**
+ * The same of a model that answers token by token: the golden tokens are said, whatever others are likelier, so that one
+ * close call does not make another answer of all that follows. A token counts where it was surer than twice the limit.
+ *
+ * @param {Row[]} rows @param {import("./writer.js").Writer} writer @param {number} limit
+ * @returns {Promise<Compared[]>}
+ */
+export async function compareSaid(rows, writer, limit) {
+  const { output } = writer.said;
+  const [expected, got] = [/** @type {Feeds[]} */ ([]), /** @type {Feeds[]} */ ([])];
+  const magnitude = Math.max(...rows.flatMap((row) => Array.from(numbers(row.outputs[output]), Math.abs)));
+  for (const { inputs, outputs } of rows) {
+    const [prompt] = Object.values(inputs);
+    const said = Array.from(outputs.tokens.data, Number);
+    const course = new Course(writer, Array.from(prompt.data, Number));
+    const steps = [];
+    for (let place = 0; place < said.length; place++) steps.push(await course.scores(said[place - 1]));
+    const sure = Array.from(numbers(outputs.margins), (margin) => margin > 2 * limit * magnitude);
+    const kept = (tokens) => list("int64", tokens.filter((_, place) => sure[place]));
+    const { scores } = outputs;
+    expected.push({ [output]: outputs[output], scores, tokens: kept(said) });
+    got.push({
+      [output]: list("float32", Array.from(steps[0])),
+      scores: list("float32", steps.map((each, place) => each[said[place]])),
+      tokens: kept(steps.map(likeliest)),
+    });
+  }
+  // A token is the same or another.
+  return compare(expected, got, limit).map((each) => (each.name === "tokens" ? { ...each, limit: 0 } : each));
+}
+
+/** @param {string} dtype @param {number[]} values */
+const list = (dtype, values) => array(dtype, [values.length], values);
 
 /** @param {import("./array.js").Array_[][]} pairs */
 function apart(pairs) {

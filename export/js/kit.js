@@ -3,11 +3,12 @@
 
 import { openBundle } from "./bundle.js";
 import { decoding } from "./decode.js";
-import { compare, goldenRows } from "./golden.js";
+import { compare, compareSaid, goldenRows } from "./golden.js";
 import { Model } from "./model.js";
-import { preparation } from "./prepare.js";
+import { preparation, tokenizerOf } from "./prepare.js";
 import { refused } from "./refused.js";
-import { select } from "./variant.js";
+import { MAIN, parts, select } from "./variant.js";
+import { Writer } from "./writer.js";
 
 /**
  * @typedef {object} Runtime ONNX Runtime on a platform; `export/node/runtime.js` and `export/web/runtime.js` are such.
@@ -16,7 +17,9 @@ import { select } from "./variant.js";
  * @property {string[]} providers Those to choose from, as ONNX Runtime spells them, the best first.
  * @property {any} tokenizers The module `@huggingface/tokenizers`, or null.
  * @property {() => Promise<import("./variant.js").Device>} device
- * @property {(taken: Taken) => Promise<{ session: any, ns: number }>} session And how long it took to load.
+ * @property {(taken: Taken, graph?: string) => Promise<{ session: any, ns: number }>} session Of a graph, by default the
+ *   one that gives the answer; and how long it took to load.
+ * @property {() => number} clock Integer nanoseconds, never going back.
  *
  * @typedef {object} Taken A model that is to be loaded.
  * @property {import("./bundle.js").Bundle} bundle @property {import("./variant.js").Variant} variant
@@ -27,21 +30,23 @@ import { select } from "./variant.js";
  */
 
 /** Kinds of preparation of which the golden rows hold the raw ones, too. */
-const TEXTS = ["text", "words", "text-pair"];
+const TEXTS = ["text", "words", "text-pair", "conversation"];
 
 /** A bundle, the model that this device takes, and what is around it. */
 export class Kit {
   /**
    * @param {import("./bundle.js").Bundle} bundle @param {Model} model @param {string} provider @param {number} threads
    * @param {import("./prepare.js").Preparation} prepare
+   * @param {Writer | null} writer Of a model that answers token by token.
    */
-  constructor(bundle, model, provider, threads, prepare) {
+  constructor(bundle, model, provider, threads, prepare, writer) {
     this.bundle = bundle;
     this.model = model;
     this.provider = provider;
     this.threads = threads;
     this.prepare = prepare;
-    this.decode = decoding(bundle.contract);
+    this.writer = writer;
+    this.decode = writer ? null : decoding(bundle.contract);
   }
 
   /**
@@ -54,8 +59,28 @@ export class Kit {
     const taken = await take(source, runtime, options);
     const { bundle, variant, provider, threads } = taken;
     const prepare = await preparation(bundle, runtime.tokenizers);
-    const { session } = await runtime.session(taken);
-    return new Kit(bundle, new Model(runtime.ort, session, variant, bundle.contract), provider, threads, prepare);
+    const writes = bundle.contract.decoding.kind === "generation";
+    const writer = writes ? await writerOf(taken, runtime) : null;
+    const session = writer ? writer.sessions[MAIN] : (await runtime.session(taken)).session;
+    const model = new Model(runtime.ort, session, variant, bundle.contract);
+    return new Kit(bundle, model, provider, threads, prepare, writer);
+  }
+
+  /**
+   * What a model that answers token by token says.
+   *
+   * @param {import("./prepare.js").Row} row
+   * @param {Parameters<Writer["say"]>[1]} options
+   * @returns {Promise<import("./writer.js").Said>}
+   */
+  async say(row, options = {}) {
+    if (!this.writer) {
+      const { kind } = this.bundle.contract.decoding;
+      throw refused("input", `a bundle must answer token by token to be asked so, got one that gives ${kind}`);
+    }
+    const [{ feeds }] = this.prepare(row);
+    const [{ data }] = Object.values(feeds);
+    return this.writer.say(Array.from(data, Number), options);
   }
 
   /**
@@ -63,6 +88,10 @@ export class Kit {
    * @returns {Promise<import("./decode.js").Answer>}
    */
   async answer(row) {
+    if (!this.decode) {
+      const { text, end, tokens } = await this.say(row);
+      return { text, end, tokens: tokens.length };
+    }
     const answered = [];
     let states = this.model.states();
     for (const request of this.prepare(row)) {
@@ -86,13 +115,8 @@ export class Kit {
     const { golden } = this.bundle;
     const rows = goldenRows(golden, variant.golden);
     const known = golden.tolerances[variant.golden];
-    const got = [];
-    for (const row of rows) got.push((await this.model.run(row.inputs)).outputs);
-    const outputs = compare(
-      rows.map((row) => row.outputs),
-      got,
-      known[this.provider] ?? known["*"],
-    );
+    const limit = known[this.provider] ?? known["*"];
+    const outputs = this.writer ? await compareSaid(rows, this.writer, limit) : await this.compared(rows, limit);
     const findings = outputs
       .filter((each) => !(each.apart <= each.limit))
       .map(({ name, apart, limit, mismatch }) => ({
@@ -110,6 +134,35 @@ export class Kit {
     }
     return { rows: rows.length, prepared: texts.length, outputs, findings };
   }
+
+  /** @param {import("./golden.js").Row[]} rows @param {number} limit */
+  async compared(rows, limit) {
+    const got = [];
+    for (const row of rows) got.push((await this.model.run(row.inputs)).outputs);
+    return compare(
+      rows.map((row) => row.outputs),
+      got,
+      limit,
+    );
+  }
+}
+
+/**
+ * All graphs of a model that answers token by token, loaded.
+ *
+ * @param {Taken} taken @param {Runtime} runtime
+ */
+async function writerOf(taken, runtime) {
+  const { contract, source } = taken.bundle;
+  const sessions = {};
+  for (const graph of Object.keys(parts(taken.variant)))
+    sessions[graph] = (await runtime.session(taken, graph)).session;
+  const { decode } = await tokenizerOf({ ...contract.preparation, max_length: Infinity }, source, runtime.tokenizers);
+  if (!decode) {
+    const message = "the tokenizer must be of pairs of bytes or letters for a model that writes, got WordPiece";
+    throw refused("contract", message, contract.preparation.tokenizer);
+  }
+  return new Writer(runtime.ort, sessions, contract, decode, runtime.clock);
 }
 
 /**

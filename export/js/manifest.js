@@ -44,6 +44,13 @@ const COMPILED = ["chip", "package", "runtime", "sdk"];
 const isCompiled = (value) =>
   isObject(value) && Object.keys(value).sort().join() === COMPILED.join() && Object.values(value).every(isText);
 
+/** Whether the graphs of a variant are files of it, each another one. @param {any} variant */
+function areGraphs({ graphs, file, files }) {
+  if (!isObject(graphs) || Object.hasOwn(graphs, "model")) return false;
+  const own = [file, ...Object.values(graphs)];
+  return own.every((each) => files.includes(each)) && new Set(own).size === own.length;
+}
+
 /** @param {any} value */
 function isFixed(value) {
   if (!isObject(value) || Object.keys(value).length === 0) return isObject(value);
@@ -108,7 +115,8 @@ function checkVariants(variants, files) {
     throw wrong(`variants must be a list of at least one model, got ${shown(variants)}`);
   }
   for (const each of variants) {
-    const keys = [...Object.keys(VARIANT), ...(each?.form === "context" ? ["compiled"] : [])];
+    const further = [...(each?.form === "context" ? ["compiled"] : []), ...(each?.graphs === undefined ? [] : ["graphs"])];
+    const keys = [...Object.keys(VARIANT), ...further];
     if (!isObject(each) || Object.keys(each).sort().join() !== keys.sort().join()) {
       throw wrong(`variants must have ${Object.keys(VARIANT).join(", ")} and no other keys, got ${shown(each)}`);
     }
@@ -119,6 +127,8 @@ function checkVariants(variants, files) {
       throw wrong(`variants.compiled must say for which chip and provider, got ${shown(each.compiled)}`);
     if (each.files[0] !== each.file)
       throw wrong(`variants.files must begin with '${each.file}', got ${shown(each.files)}`);
+    if (each.graphs !== undefined && !areGraphs(each))
+      throw wrong(`variants.graphs must name a file of the variant for each graph, got ${shown(each.graphs)}`);
     const lacking = each.files.find((name) => !Object.hasOwn(files, name));
     if (lacking) throw wrong(`variant '${each.name}' must be made of files of the manifest, got '${lacking}'`);
     if (Object.keys(each.fixed).length > 0 && !each.static)

@@ -6,6 +6,8 @@
 
 import { goldenRows } from "./golden.js";
 import { Model } from "./model.js";
+import { MAIN, parts } from "./variant.js";
+import { Writer } from "./writer.js";
 
 const PROTOCOL = 1;
 
@@ -17,13 +19,15 @@ const WARMUP_BLOCKS = 20;
 const STABLE_BLOCKS = 3;
 const STABLE_SHARE = 0.02;
 
+/** Tokens of an answer that is measured. */
+const ANSWER = 64;
+
 /** A sample lasts at least so many steps of the clock, so that its rounding moves it by a twentieth at most. */
 const LEAST_STEPS = 20;
 
 /** What a runtime must tell besides `Runtime`; what the system does not tell is null.
  *
  * @typedef {object} Platform
- * @property {() => number} clock Integer nanoseconds, never going back.
  * @property {number} clockNs The clock's step.
  * @property {() => Promise<any>} machine
  * @property {() => Promise<any>} state
@@ -63,8 +67,14 @@ export async function* measure(taken, runtime, { samples = 300, seconds = 5, rou
   };
   yield { op: "state", ...(await runtime.state()) };
   const baseline = runtime.peakBytes();
-  const { session, ns } = await runtime.session(taken);
-  const model = new Model(runtime.ort, session, variant, bundle.contract);
+  const sessions = {};
+  let ns = 0;
+  // All of them must be there before anything is answered.
+  for (const graph of Object.keys(parts(variant))) {
+    const made = await runtime.session(taken, graph);
+    [sessions[graph], ns] = [made.session, ns + made.ns];
+  }
+  const session = sessions[MAIN];
   // What is shorter than a step of the clock is told as a step: at most so long.
   const least = (ns) => Math.max(ns, runtime.clockNs);
   yield { op: "load", load_ns: least(ns), ...loaded(taken, session, runtime) };
@@ -73,20 +83,73 @@ export async function* measure(taken, runtime, { samples = 300, seconds = 5, rou
   const states = bundle.contract.states;
   if (Object.keys(states).length) yield { op: "feedback", count: Object.keys(states).length, states };
 
-  const series = new Series(model, runtime, goldenRows(bundle.golden, variant.golden));
+  const rows = goldenRows(bundle.golden, variant.golden);
+  const settings = { samples, seconds, rounds, warmupSeconds };
+  if (bundle.contract.decoding.kind === "generation") {
+    const writer = new Writer(runtime.ort, sessions, bundle.contract, () => "", runtime.clock);
+    const prompts = rows.map(({ inputs }) => Array.from(Object.values(inputs)[0].data, Number));
+    yield* said(writer, prompts, settings, least);
+  } else {
+    yield* inferred(new Series(new Model(runtime.ort, session, variant, bundle.contract), runtime, rows), settings, least);
+  }
+  yield { op: "memory", peak_bytes: runtime.peakBytes(), baseline_bytes: baseline };
+  yield { op: "state", ...(await runtime.state()) };
+  for (const each of Object.values(sessions)) await each.release();
+}
+
+/**
+ * Inferences, each an answer.
+ *
+ * @param {Series} series @param {Required<Settings>} settings @param {(ns: number) => number} least
+ */
+async function* inferred(series, { samples, seconds, rounds, warmupSeconds }, least) {
   yield { op: "first", ns: least(await series.first()) };
   const warm = await series.warmUp(warmupSeconds);
   yield { op: "warm_up", ...warm };
-  const batch = Math.max(1, Math.ceil((LEAST_STEPS * runtime.clockNs) / Math.max(1, warm.typical_ns)));
+  const batch = Math.max(1, Math.ceil((LEAST_STEPS * series.clockNs) / Math.max(1, warm.typical_ns)));
   const share = (seconds * 1e9) / rounds;
   const count = Math.max(Math.ceil(samples / rounds), Math.ceil(share / Math.max(1, warm.typical_ns) / batch));
   for (let round = 0; round < rounds; round++) {
     const ns = await series.time(count, round * count, batch);
     yield { op: "time", ns, energy_uj: null, ...(batch > 1 ? { batch } : {}) };
   }
-  yield { op: "memory", peak_bytes: runtime.peakBytes(), baseline_bytes: baseline };
-  yield { op: "state", ...(await runtime.state()) };
-  await session.release();
+}
+
+/**
+ * Answers token by token: of each round the time from a prompt to its first token (`opening`), and those of the tokens
+ * after it.
+ *
+ * @param {Writer} writer @param {number[][]} prompts @param {Required<Settings>} settings
+ * @param {(ns: number) => number} least
+ */
+async function* said(writer, prompts, { samples, seconds, rounds, warmupSeconds }, least) {
+  const sum = (values) => values.reduce((all, each) => all + each, 0);
+  yield { op: "first", ns: least((await writer.pace(prompts[prompts.length >> 1], 1))[0]) };
+  const medians = [];
+  let [spent, count] = [0, 0];
+  while (spent < warmupSeconds * 1e9 && !steady(medians)) {
+    const times = [];
+    for (const prompt of prompts) times.push(...(await writer.pace(prompt, ANSWER)));
+    medians.push(median(times));
+    [spent, count] = [spent + Math.max(1, sum(times)), count + times.length];
+  }
+  yield { op: "warm_up", samples: count, stable: steady(medians), typical_ns: least(medians.at(-1) ?? 0) };
+  for (let round = 0, place = 0; round < rounds; round++) {
+    const [first, steps] = [/** @type {number[]} */ ([]), /** @type {number[]} */ ([])];
+    while (steps.length < samples / rounds || sum(first) + sum(steps) < (seconds * 1e9) / rounds) {
+      const [opening, ...after] = await writer.pace(prompts[place++ % prompts.length], ANSWER);
+      first.push(least(opening));
+      steps.push(...after.map(least));
+    }
+    yield { op: "opening", ns: first };
+    yield { op: "time", ns: steps, energy_uj: null };
+  }
+}
+
+/** Whether a warm-up may end. @param {number[]} medians */
+function steady(medians) {
+  const recent = medians.slice(-STABLE_BLOCKS);
+  return recent.length === STABLE_BLOCKS && Math.max(...recent) <= (1 + STABLE_SHARE) * Math.min(...recent);
 }
 
 /** @param {import("./kit.js").Taken} taken @param {any} session @param {Platform} runtime */
@@ -111,6 +174,7 @@ class Series {
   constructor(model, runtime, rows) {
     this.session = model.session;
     this.clock = runtime.clock;
+    this.clockNs = runtime.clockNs;
     this.states = Object.entries(model.contract.states);
     // Made before the clock is read: an application has its inputs in a tensor, too.
     this.requests = rows.map((row) => model.tensors(row.inputs));
@@ -160,8 +224,7 @@ class Series {
       const all = this.clock() - began;
       [samples, spent] = [samples + block, spent + Math.max(1, all)];
       medians.push(median(taken) || Math.round(all / block));
-      const recent = medians.slice(1).slice(-STABLE_BLOCKS);
-      stable = recent.length === STABLE_BLOCKS && Math.max(...recent) <= (1 + STABLE_SHARE) * Math.min(...recent);
+      stable = steady(medians.slice(1));
     }
     return { samples, stable, typical_ns: medians.at(-1) };
   }

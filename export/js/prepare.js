@@ -3,6 +3,7 @@
 
 import { array } from "./array.js";
 import { audioFeed, resampled } from "./audio.js";
+import { conversation, worded } from "./conversation.js";
 import { Framer } from "./frames.js";
 import { imageFeed } from "./image.js";
 import { refused } from "./refused.js";
@@ -18,14 +19,24 @@ import { Tokenizer } from "./tokenizer.js";
  * @typedef {(row: Row) => Iterable<Request>} Preparation
  */
 
-const KINDS = { text: texts, words: texts, "text-pair": texts, image: images, audio: sounds, frames, arrays };
+const KINDS = {
+  text: texts,
+  words: texts,
+  "text-pair": texts,
+  conversation: conversations,
+  image: images,
+  audio: sounds,
+  frames,
+  arrays,
+};
 
 /**
  * @param {import("./bundle.js").Bundle} bundle
  * @param {any} library `@huggingface/tokenizers`, or null.
  * @returns {Promise<Preparation>}
  */
-export async function preparation({ contract, source }, library) {
+export async function preparation(bundle, library) {
+  const { contract, source } = bundle;
   const said = contract.preparation;
   const make = KINDS[said.kind];
   if (!make) {
@@ -33,6 +44,8 @@ export async function preparation({ contract, source }, library) {
     throw refused("contract", message, "contract.json");
   }
   const requests = await make(said, contract, source, library);
+  // A conversation has one of several columns.
+  if (said.kind === "conversation") return requests;
   return (row) => {
     const lacking = said.columns.find((column) => row[column] === undefined);
     if (lacking)
@@ -48,22 +61,15 @@ const inputOf = (said, { inputs, states }) => said.input ?? inputs.find((each) =
  * Texts, and lists of words.
  *
  * @param {any} said
- * @param {any} _contract
+ * @param {any} contract
  * @param {import("./bundle.js").Source} source
  * @param {any} library
  */
-async function texts(said, _contract, source, library) {
-  if (!said.tokenizer)
-    throw refused(
-      "contract",
-      "preparation.tokenizer must name a file, got none: another made the tokens",
-      "contract.json",
-    );
-  const tokenizer = new Tokenizer(
-    JSON.parse(new TextDecoder().decode(await source.read(said.tokenizer))),
-    said,
-    library,
-  );
+async function texts(said, contract, source, library) {
+  const generates = contract.decoding.kind === "generation";
+  // What is to be answered in words is refused where it would be cut: it would be another question.
+  const most = generates ? said.max_length : Infinity;
+  const tokenizer = await tokenizerOf(generates ? { ...said, max_length: Infinity } : said, source, library);
   const feeds = (encoding) =>
     Object.fromEntries(
       Object.entries(said.fields).map(([input, field]) => [
@@ -77,7 +83,11 @@ async function texts(said, _contract, source, library) {
   };
   const kinds = {
     *text(text) {
-      yield { feeds: feeds(tokenizer.encode(plain(text))) };
+      if (generates) worded(text);
+      const encoding = tokenizer.encode((said.prefix ?? "") + plain(text));
+      if (encoding.ids.length > most)
+        throw refused("input", `a prompt must be at most ${most} tokens, as in training, got ${encoding.ids.length}`);
+      yield { feeds: feeds(encoding) };
     },
     *words(value) {
       const words = typeof value === "string" ? value.split(/\s+/).filter(Boolean) : value.map(String);
@@ -93,6 +103,37 @@ async function texts(said, _contract, source, library) {
     },
   };
   return kinds[said.kind];
+}
+
+/**
+ * The tokenizer that the contract names.
+ *
+ * @param {any} said
+ * @param {import("./bundle.js").Source} source
+ * @param {any} library
+ */
+export async function tokenizerOf(said, source, library) {
+  if (!said.tokenizer)
+    throw refused(
+      "contract",
+      "preparation.tokenizer must name a file, got none: another made the tokens",
+      "contract.json",
+    );
+  return new Tokenizer(JSON.parse(new TextDecoder().decode(await source.read(said.tokenizer))), said, library);
+}
+
+/**
+ * Prompts, conversations, and texts that are to go on.
+ *
+ * @param {any} said @param {any} contract @param {import("./bundle.js").Source} source @param {any} library
+ */
+async function conversations(said, { decoding }, source, library) {
+  const tokenizer = await tokenizerOf({ ...said, max_length: Infinity }, source, library);
+  const tokens = conversation(tokenizer, said, decoding.stop);
+  return function* (row) {
+    const ids = tokens(row);
+    yield { feeds: { [decoding.tokens]: array("int64", [1, ids.length], ids) } };
+  };
 }
 
 /** Pictures. @param {any} said @param {any} contract */

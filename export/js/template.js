@@ -13,11 +13,23 @@ import { refused } from "./refused.js";
  *   where `tokenizers` leaves the types of texts as they were before.
  */
 
+/** The text alone. @type {Template} */
+const BARE = (() => {
+  const [first, second] = [0, 1].map((text) => ({ ids: [], text, type: text }));
+  return { single: [first], pair: [first, second], further: [first, second] };
+})();
+
 /** @param {any} said `tokenizer.json`'s `post_processor`. @returns {Template} */
 export function template(said) {
-  if (said.type === "BertProcessing") {
+  if (!said || said.type === "ByteLevel") return BARE;
+  if (said.type === "Sequence") return said.processors.map(template).find((each) => each !== BARE) ?? BARE;
+  if (said.type === "BertProcessing" || said.type === "RobertaProcessing") {
     const [first, last] = [said.cls[1], said.sep[1]].map((id) => ({ ids: [id], text: null, type: 0 }));
     const single = [first, { ids: [], text: 0, type: 0 }, last];
+    if (said.type === "RobertaProcessing") {
+      const pair = [...single, last, { ids: [], text: 1, type: 0 }, last];
+      return { single, pair, further: pair };
+    }
     const pair = [...single, { ids: [], text: 1, type: 1 }, { ...last, type: 1 }];
     return { single, pair, further: pair };
   }

@@ -1,9 +1,11 @@
 // @ts-check
 /** Texts → tokens (`preparation.kind` text, words, text-pair), as the contract and `tokenizer.json` say. */
 
+import { isPairs, pairs } from "./pairs.js";
 import { refused } from "./refused.js";
+import { splitAt } from "./specials.js";
 import { added, template } from "./template.js";
-import { normalised, part, pieces, traced, words } from "./wordpiece.js";
+import { normalised, pieces, traced, words } from "./wordpiece.js";
 
 /**
  * @typedef {object} Token
@@ -28,8 +30,11 @@ export class Tokenizer {
   constructor(said, options, library = null) {
     this.options = options;
     const split = options.split_special_tokens ?? false;
-    const made = isBert(said) ? bert(said, split) : other(said, options, library);
+    const own = isPairs(said) && options.kind !== "text-pair" ? pairs(said, split) : null;
+    const made = isBert(said) ? bert(said, split) : (own ?? other(said, options, library));
     this.tokens = made.tokens;
+    /** @type {((ids: number[]) => string) | undefined} Text of tokens, special ones left out. */
+    this.decode = made.decode;
     this.template = made.template;
   }
 
@@ -128,38 +133,7 @@ function bert(said, split) {
     const readable = (whole) => splitAt(normalised(whole, normalizer), late).flatMap(either(plain));
     return splitAt(traced(text), raw).flatMap(either(readable));
   };
-  return { tokens, template: template(said.post_processor) };
-}
-
-/**
- * A text around the tokens that were added to the vocabulary: where several begin at one place the longest is taken.
- *
- * @param {import("./wordpiece.js").Traced} whole @param {any[]} own
- * @returns {{ text: import("./wordpiece.js").Traced, id: number | null }[]} Pieces; null where none of the tokens is.
- */
-function splitAt(whole, own) {
-  const { text } = whole;
-  const found = [];
-  let rest = 0;
-  const order = [...own].sort((one, other) => other.content.length - one.content.length);
-  for (let at = 0; at < text.length;) {
-    const said = order.find((each) => text.startsWith(each.content, at));
-    let [start, end] = [at, at + (said?.content.length ?? 1)];
-    if (
-      !said ||
-      (said.single_word && (/[\p{L}\p{N}_]$/u.test(text.slice(0, at)) || /^[\p{L}\p{N}_]/u.test(text.slice(end))))
-    ) {
-      at = end;
-      continue;
-    }
-    if (said.lstrip) start -= /\p{White_Space}*$/u.exec(text.slice(rest, start))?.[0].length ?? 0;
-    if (said.rstrip) end += /^\p{White_Space}*/u.exec(text.slice(end))?.[0].length ?? 0;
-    if (start > rest) found.push({ text: part(whole, rest, start), id: null });
-    found.push({ text: part(whole, start, end), id: said.id });
-    rest = at = end;
-  }
-  if (rest < text.length) found.push({ text: part(whole, rest, text.length), id: null });
-  return found;
+  return { tokens, template: template(said.post_processor), decode: undefined };
 }
 
 /**
@@ -185,5 +159,7 @@ function other(said, options, library) {
   const special = marks.map((token) => ({ ids: [idOf(token)], text: null, type: 0 }));
   const single = [...special.slice(0, before), { ids: [], text: 0, type: 0 }, ...special.slice(before)];
   const tokens = (text) => (tokenizer.encode_text(text) ?? []).map((token) => ({ ...AROUND, id: idOf(token) }));
-  return { tokens, template: { single, pair: [], further: [] } };
+  const shown = { skip_special_tokens: true, clean_up_tokenization_spaces: false };
+  const decode = (ids) => (ids.length ? tokenizer.decode(ids, shown) : "");
+  return { tokens, template: { single, pair: [], further: [] }, decode };
 }

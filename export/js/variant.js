@@ -9,6 +9,7 @@ import { refused } from "./refused.js";
  * @property {string} precision @property {string} golden @property {string[]} providers @property {string} runtime
  * @property {string[]} architectures @property {number} memory_bytes @property {boolean} static
  * @property {{ sizes?: Record<string, number>, inputs?: Axes, outputs?: Axes }} fixed
+ * @property {Record<string, string>} [graphs] Of a model of several graphs, those beside `model` → their files.
  * @property {{ chip: string, sdk: string, package: string, runtime: string }} [compiled] Of the form `context`.
  * @typedef {Record<string, Record<string, string>>} Axes
  */
@@ -35,6 +36,12 @@ const STATIC = [
 
 /** What full builds of ONNX Runtime read; `context` is ONNX around what a provider compiled before. */
 const FORMS = ["onnx", "ort", "context"];
+
+/** The graph that gives the answer. */
+export const MAIN = "model";
+
+/** @param {Variant} variant @returns {Record<string, string>} Every graph → its file; the main one is the last. */
+export const parts = (variant) => ({ ...variant.graphs, [MAIN]: variant.file });
 
 /**
  * @param {Variant} variant @param {Device} device @param {string} provider

@@ -18,6 +18,7 @@ node kit.mjs BUNDLE --text "…"                its answer to a text, an answer 
 node kit.mjs BUNDLE --question "…" --text "…"  … to a question, from a passage
 node kit.mjs BUNDLE --file x.png              … to a picture, a sound (WAV), or to rows of text or numbers (JSON lines)
 node kit.mjs BUNDLE --file noisy.wav --output clear.wav      what a model of sound makes of it, frame by frame
+node kit.mjs BUNDLE --text "…" --max-tokens 60               of a model that writes, as it comes: --temperature, --top-k, --top-p, --seed, --system
 node kit.mjs BUNDLE --golden                  do the golden rows hold on this device? exit code 0 or 1
 node kit.mjs BUNDLE --measure > device.jsonl  latency, for edgesft check --measurements
 
@@ -29,6 +30,12 @@ const OPTIONS = /** @type {const} */ ({
   question: { type: "string" },
   file: { type: "string", multiple: true },
   output: { type: "string" },
+  system: { type: "string" },
+  "max-tokens": { type: "string", default: "128" },
+  temperature: { type: "string", default: "0" },
+  "top-k": { type: "string", default: "0" },
+  "top-p": { type: "string", default: "1" },
+  seed: { type: "string", default: "0" },
   golden: { type: "boolean" },
   measure: { type: "boolean" },
   provider: { type: "string", default: "cpu" },
@@ -71,9 +78,31 @@ async function golden(kit) {
   return found.findings.length ? 1 : 0;
 }
 
+/** An answer token by token as it comes, and how fast; of a file's rows a line of JSON each.
+ *
+ * @param {Kit} kit @param {import("../js/prepare.js").Row} row @param {any} options
+ */
+async function written(kit, row, options) {
+  const [most, temperature, topK, topP, seed] = ["max-tokens", "temperature", "top-k", "top-p", "seed"].map((name) =>
+    Number(options[name]),
+  );
+  const told = options.file ? undefined : (piece) => process.stdout.write(piece);
+  const said = await kit.say(row, { most, temperature, topK, topP, seed, told });
+  if (options.file) return say(said);
+  say("");
+  const { tokens, end, first_ns: first, step_ns: steps } = said;
+  const pace = steps.length ? (steps.length / steps.reduce((sum, each) => sum + each, 0)) * 1e9 : null;
+  const after = pace === null ? "" : `, ${pace.toFixed(0)} tokens/s after it`;
+  process.stderr.write(`${tokens.length} tokens, ended by ${end}; first after ${(first / 1e6).toFixed(1)} ms${after}\n`);
+}
+
 /** @param {Kit} kit @param {any} options */
 async function answers(kit, options) {
   for await (const row of rows(kit.bundle.contract, options)) {
+    if (kit.writer) {
+      await written(kit, row, options);
+      continue;
+    }
     const answer = await kit.answer(row);
     const { rate, samples } = answer;
     if (samples && options.output) await writeFile(options.output, writeWav(samples, rate));

@@ -8,13 +8,14 @@ import { refused } from "../js/refused.js";
 import { readWav } from "../js/wav.js";
 
 /** Kinds of preparation whose rows are JSON. */
-const WRITTEN = ["text", "words", "text-pair"];
+const WRITTEN = ["text", "words", "text-pair", "conversation"];
 
 /**
- * @param {any} contract @param {{ text?: string[], question?: string, file?: string[] }} given
+ * @param {any} contract
+ * @param {{ text?: string[], question?: string, system?: string, file?: string[] }} given
  * @returns {AsyncGenerator<import("../js/prepare.js").Row>}
  */
-export async function* rows({ preparation, states }, { text = [], question, file = [] }) {
+export async function* rows({ preparation, states }, { text = [], question, system, file = [] }) {
   const { kind, columns } = preparation;
   if (text.length > 0 && !WRITTEN.includes(kind)) {
     throw refused("input", `--text must be given to a bundle that reads text, got one that reads ${kind}: --file`);
@@ -22,7 +23,9 @@ export async function* rows({ preparation, states }, { text = [], question, file
   if ((question !== undefined) !== (text.length > 0 && kind === "text-pair")) {
     throw refused("input", `--question must come with a passage, and with it alone; this bundle reads ${kind}`);
   }
-  for (const each of text)
+  const spoken = kind === "conversation" && columns[0] !== "text";
+  if (spoken) for (const prompt of text) yield system === undefined ? { prompt } : { prompt, system };
+  for (const each of spoken ? [] : text)
     yield question === undefined ? { [columns[0]]: each } : { [columns[0]]: question, [columns[1]]: each };
   for (const path of file) {
     const data = await contents(path);

@@ -6,6 +6,7 @@ import { join } from "node:path";
 import ort from "onnxruntime-node";
 
 import { refused } from "../js/refused.js";
+import { MAIN, parts } from "../js/variant.js";
 import { unpacked } from "./files.js";
 import * as here from "./machine.js";
 
@@ -42,10 +43,11 @@ export async function nodeRuntime(provider = "cpu") {
       architecture: here.architecture,
       memoryBytes: here.state().memory_free_bytes,
     }),
-    session: ({ bundle, variant, threads }) =>
-      unpacked(bundle.source, variant.files, (folder) =>
-        session(join(folder, variant.file), variant.file, name, threads),
-      ),
+    session: ({ bundle, variant, threads }, graph = MAIN) =>
+      unpacked(bundle.source, variant.files, (folder) => {
+        const file = parts(variant)[graph];
+        return session(join(folder, file), file, name, threads);
+      }),
     clock,
     clockNs: 1,
     machine: async () => here.machine(version),

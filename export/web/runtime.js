@@ -2,6 +2,7 @@
 /** ONNX Runtime in a browser: WebAssembly on the processor, or WebGPU. Runs in a worker. */
 
 import { refused } from "../js/refused.js";
+import { MAIN, parts } from "../js/variant.js";
 
 /** Where serve.mjs puts the packages. */
 const ORT = new URL("../ort/", import.meta.url).href;
@@ -47,7 +48,7 @@ export async function webRuntime(provider, threads) {
       architecture: "wasm32",
       memoryBytes: null,
     }),
-    session: ({ bundle, variant }) => session(ort, bundle, variant, provider),
+    session: ({ bundle, variant }, graph = MAIN) => session(ort, bundle, variant, parts(variant)[graph], provider),
     clock,
     clockNs: clockStep(),
     machine: async () => facts,
@@ -92,12 +93,15 @@ async function start(ort, provider) {
  * @param {any} ort
  * @param {import("../js/bundle.js").Bundle} bundle
  * @param {import("../js/variant.js").Variant} variant
+ * @param {string} file Of a graph.
  * @param {string} provider
  */
-async function session(ort, { source }, variant, provider) {
-  const [model, ...others] = await Promise.all(variant.files.map((file) => source.read(file)));
-  const folder = variant.file.slice(0, variant.file.lastIndexOf("/") + 1);
-  const externalData = others.map((data, place) => ({ path: variant.files[place + 1].slice(folder.length), data }));
+async function session(ort, { source }, variant, file, provider) {
+  const graphs = Object.values(parts(variant));
+  const beside = variant.files.filter((each) => !graphs.includes(each));
+  const [model, ...others] = await Promise.all([file, ...beside].map((each) => source.read(each)));
+  const folder = file.slice(0, file.lastIndexOf("/") + 1);
+  const externalData = others.map((data, place) => ({ path: beside[place].slice(folder.length), data }));
   try {
     const began = clock();
     const options = { executionProviders: [provider], logSeverityLevel: 3, externalData };
@@ -105,7 +109,7 @@ async function session(ort, { source }, variant, provider) {
     return { session: made, ns: clock() - began };
   } catch (error) {
     const message = `must load in ONNX Runtime on ${provider}, got: ${error instanceof Error ? error.message : error}`;
-    throw refused("model", message, variant.file);
+    throw refused("model", message, file);
   }
 }
 

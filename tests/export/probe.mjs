@@ -9,6 +9,7 @@ const load = (name) => import(pathToFileURL(`${folder}/${name}`).href);
 const { fromHalf, toHalf, unpacked } = await load("js/array.js");
 const { audioFeed } = await load("js/audio.js");
 const { seen } = await load("js/boxes.js");
+const { Chance } = await load("js/chance.js");
 const { openBundle } = await load("js/bundle.js");
 const { imageFeed, imagePixels } = await load("js/image.js");
 const { Tokenizer } = await load("js/tokenizer.js");
@@ -28,6 +29,18 @@ const OPERATIONS = {
   tokens({ tokenizer, options, texts }) {
     const made = new Tokenizer(tokenizer, options, library);
     return texts.map((text) => made.encode(text)).map(({ ids, attention_mask, type_ids }) => ({ ids, attention_mask, type_ids }));
+  },
+  pairs({ tokenizer, texts, answers }) {
+    const made = new Tokenizer(tokenizer, { max_length: Infinity, truncation_side: "right", kind: "text" });
+    return {
+      ids: texts.map((text) => made.encode(text).ids),
+      plain: texts.map((text) => made.tokens(text).map((token) => token.id)),
+      texts: answers.map((ids) => made.decode(ids)),
+    };
+  },
+  chance({ seed, count }) {
+    const made = new Chance(seed);
+    return Array.from({ length: count }, () => made.next());
   },
   normalised: ({ texts, options }) => texts.map((text) => normalised(traced(text), options).text),
   words: ({ texts }) => texts.map((text) => words(traced(text)).map((word) => word.text)),

@@ -1,4 +1,4 @@
-"""The next token of scores: the likeliest, or one by chance. The kit in Python has this file, too: it imports nothing."""
+"""The next token of scores: the likeliest, or one by chance. A kit has this file, too: it imports nothing of edgesft."""
 
 from __future__ import annotations
 

@@ -103,12 +103,11 @@ def _settled(expected: list[Arrays], got: list[Arrays], output: str, limit: floa
     """Both without tokens whose score was less than twice the tolerance above the next best one's."""
     least = 2 * limit * max(float(np.abs(each[output]).max()) for each in expected)
     sure = [each["margins"] > least for each in expected]
-    both = (
-        [{**each, "tokens": each["tokens"][kept]} for each, kept in zip(rows, sure, strict=True)]
-        for rows in (expected, got)
-    )
-    one, other = both
-    return one, other
+
+    def cut(rows: list[Arrays]) -> list[Arrays]:
+        return [{**each, "tokens": each["tokens"][kept]} for each, kept in zip(rows, sure, strict=True)]
+
+    return cut(expected), cut(got)
 
 
 def _arrays(said: Mapping[str, Any]) -> Arrays:
