@@ -64,12 +64,19 @@ export async function compareSaid(rows, writer, limit) {
     const steps = [];
     for (let place = 0; place < said.length; place++) steps.push(await course.scores(said[place - 1]));
     const sure = Array.from(numbers(outputs.margins), (margin) => margin > 2 * limit * magnitude);
-    const kept = (tokens) => list("int64", tokens.filter((_, place) => sure[place]));
+    const kept = (tokens) =>
+      list(
+        "int64",
+        tokens.filter((_, place) => sure[place]),
+      );
     const { scores } = outputs;
     expected.push({ [output]: outputs[output], scores, tokens: kept(said) });
     got.push({
       [output]: list("float32", Array.from(steps[0])),
-      scores: list("float32", steps.map((each, place) => each[said[place]])),
+      scores: list(
+        "float32",
+        steps.map((each, place) => each[said[place]]),
+      ),
       tokens: kept(steps.map(likeliest)),
     });
   }

@@ -46,7 +46,7 @@ export class Kit {
     this.threads = threads;
     this.prepare = prepare;
     this.writer = writer;
-    this.decode = writer ? null : decoding(bundle.contract);
+    this.decode = writer ? () => null : decoding(bundle.contract);
   }
 
   /**
@@ -88,7 +88,7 @@ export class Kit {
    * @returns {Promise<import("./decode.js").Answer>}
    */
   async answer(row) {
-    if (!this.decode) {
+    if (this.writer) {
       const { text, end, tokens } = await this.say(row);
       return { text, end, tokens: tokens.length };
     }

@@ -115,7 +115,10 @@ function checkVariants(variants, files) {
     throw wrong(`variants must be a list of at least one model, got ${shown(variants)}`);
   }
   for (const each of variants) {
-    const further = [...(each?.form === "context" ? ["compiled"] : []), ...(each?.graphs === undefined ? [] : ["graphs"])];
+    const further = [
+      ...(each?.form === "context" ? ["compiled"] : []),
+      ...(each?.graphs === undefined ? [] : ["graphs"]),
+    ];
     const keys = [...Object.keys(VARIANT), ...further];
     if (!isObject(each) || Object.keys(each).sort().join() !== keys.sort().join()) {
       throw wrong(`variants must have ${Object.keys(VARIANT).join(", ")} and no other keys, got ${shown(each)}`);

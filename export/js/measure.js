@@ -28,6 +28,7 @@ const LEAST_STEPS = 20;
 /** What a runtime must tell besides `Runtime`; what the system does not tell is null.
  *
  * @typedef {object} Platform
+ * @property {() => number} clock Integer nanoseconds, never going back.
  * @property {number} clockNs The clock's step.
  * @property {() => Promise<any>} machine
  * @property {() => Promise<any>} state
@@ -90,7 +91,11 @@ export async function* measure(taken, runtime, { samples = 300, seconds = 5, rou
     const prompts = rows.map(({ inputs }) => Array.from(Object.values(inputs)[0].data, Number));
     yield* said(writer, prompts, settings, least);
   } else {
-    yield* inferred(new Series(new Model(runtime.ort, session, variant, bundle.contract), runtime, rows), settings, least);
+    yield* inferred(
+      new Series(new Model(runtime.ort, session, variant, bundle.contract), runtime, rows),
+      settings,
+      least,
+    );
   }
   yield { op: "memory", peak_bytes: runtime.peakBytes(), baseline_bytes: baseline };
   yield { op: "state", ...(await runtime.state()) };
@@ -100,7 +105,8 @@ export async function* measure(taken, runtime, { samples = 300, seconds = 5, rou
 /**
  * Inferences, each an answer.
  *
- * @param {Series} series @param {Required<Settings>} settings @param {(ns: number) => number} least
+ * @param {Series} series @param {{ samples: number, seconds: number, rounds: number, warmupSeconds: number }} settings
+ * @param {(ns: number) => number} least
  */
 async function* inferred(series, { samples, seconds, rounds, warmupSeconds }, least) {
   yield { op: "first", ns: least(await series.first()) };

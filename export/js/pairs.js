@@ -146,7 +146,9 @@ const ofBytes = (said) => said?.type === "ByteLevel" || (said?.pretokenizers ?? 
 export function isPairs({ model, normalizer, pre_tokenizer: before, decoder: after, post_processor: around }) {
   const odd = ["dropout", "continuing_subword_prefix", "end_of_word_suffix"].some((name) => model?.[name]);
   const put = [around, ...(around?.processors ?? [])].every(
-    (each) => !each || ["ByteLevel", "TemplateProcessing", "Sequence", "BertProcessing", "RobertaProcessing"].includes(each.type),
+    (each) =>
+      !each ||
+      ["ByteLevel", "TemplateProcessing", "Sequence", "BertProcessing", "RobertaProcessing"].includes(each.type),
   );
   const plain = (model?.type ?? "BPE") === "BPE" && Boolean(model?.merges) && !odd && put;
   return plain && are(normalizer, NORMALISERS) && are(before, SPLITTERS) && are(after, DECODERS);
@@ -162,9 +164,7 @@ export function pairs(said, split) {
   const all = said.added_tokens ?? [];
   const own = all.filter((each) => each.content && !(split && each.special));
   const raw = own.filter((each) => !each.normalized);
-  const late = own
-    .filter((each) => each.normalized)
-    .map((each) => ({ ...each, content: normalise(each.content) }));
+  const late = own.filter((each) => each.normalized).map((each) => ({ ...each, content: normalise(each.content) }));
   const token = (id) => ({ id, start: -1, end: -1, word: null });
   const tokens = (text) => {
     let done = 0;
@@ -173,7 +173,11 @@ export function pairs(said, split) {
       done += piece.text.length;
       if (id !== null) return [token(id)];
       return splitAt(traced(normalise(piece.text)), late).flatMap((each, place) =>
-        each.id !== null ? [token(each.id)] : part(each.text.text, first && place === 0).flatMap(lookup).map(token),
+        each.id !== null
+          ? [token(each.id)]
+          : part(each.text.text, first && place === 0)
+              .flatMap(lookup)
+              .map(token),
       );
     });
   };
@@ -255,7 +259,10 @@ function inLetters(word, model, known) {
   const found = [];
   for (const letter of word) {
     const spelled = fallback
-      ? Array.from(new TextEncoder().encode(letter), (byte) => `<0x${byte.toString(16).toUpperCase().padStart(2, "0")}>`)
+      ? Array.from(
+          new TextEncoder().encode(letter),
+          (byte) => `<0x${byte.toString(16).toUpperCase().padStart(2, "0")}>`,
+        )
       : [];
     if (known.has(letter)) found.push(letter);
     else if (spelled.length && spelled.every((each) => known.has(each))) found.push(...spelled);

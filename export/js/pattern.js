@@ -25,8 +25,12 @@ export function pattern(said) {
 }
 
 /** @param {string} text */
-const escaped = (text) => text.replace(/[\\^$.*+?()[\]{}|/-]/gu, (letter) => (letter === "-" ? "\\x2d" : `\\${letter}`));
+const escaped = (text) =>
+  text.replace(/[\\^$.*+?()[\]{}|/-]/gu, (letter) => (letter === "-" ? "\\x2d" : `\\${letter}`));
 
 /** Older engines have no such groups. The long s is a small one of S, too. @param {string} text */
 const eitherCase = (text) =>
-  text.replace(/[a-z]/giu, (letter) => `[${letter.toLowerCase()}${letter.toUpperCase()}${/s/iu.test(letter) ? "ſ" : ""}]`);
+  text.replace(
+    /[a-z]/giu,
+    (letter) => `[${letter.toLowerCase()}${letter.toUpperCase()}${/s/iu.test(letter) ? "ſ" : ""}]`,
+  );

@@ -33,7 +33,10 @@ export class Writer {
    * @param {() => number} clock Nanoseconds.
    */
   constructor(ort, sessions, contract, words, clock) {
-    [this.ort, this.sessions, this.words, this.clock] = [ort, sessions, words, clock];
+    this.ort = ort;
+    this.sessions = sessions;
+    this.words = words;
+    this.clock = clock;
     this.said = contract.decoding;
     this.links = contract.links?.[MAIN] ?? {};
     const beside = Object.keys(sessions).filter((each) => each !== MAIN);

@@ -93,7 +93,9 @@ async function written(kit, row, options) {
   const { tokens, end, first_ns: first, step_ns: steps } = said;
   const pace = steps.length ? (steps.length / steps.reduce((sum, each) => sum + each, 0)) * 1e9 : null;
   const after = pace === null ? "" : `, ${pace.toFixed(0)} tokens/s after it`;
-  process.stderr.write(`${tokens.length} tokens, ended by ${end}; first after ${(first / 1e6).toFixed(1)} ms${after}\n`);
+  process.stderr.write(
+    `${tokens.length} tokens, ended by ${end}; first after ${(first / 1e6).toFixed(1)} ms${after}\n`,
+  );
 }
 
 /** @param {Kit} kit @param {any} options */

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -69,6 +70,19 @@ def probe() -> Iterator[Probe]:
     found = Probe()
     yield found
     found.close()
+
+
+@pytest.fixture(scope="session")
+def node_kit(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Runs `node kit.mjs …`."""
+    program = [node(), str(installed("node", tmp_path_factory.mktemp("node")) / "kit.mjs")]
+
+    def run(*words: object, code: int | None = 0, **more: Any) -> subprocess.CompletedProcess[str]:
+        done = subprocess.run([*program, *map(str, words)], capture_output=True, text=True, timeout=120, **more)
+        assert code is None or done.returncode == code, done.stderr
+        return done
+
+    return run
 
 
 @pytest.fixture(scope="session")

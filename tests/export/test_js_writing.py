@@ -14,7 +14,7 @@ from tokenizers import decoders
 from edgesft.cli.main import main
 from edgesft.measure.recording import recordings
 from tests.export.script import Probe
-from tests.export.test_node import Kit, kit, lines, written  # noqa: F401 - the fixture
+from tests.export.test_node import Kit, lines, written
 from tests.export.test_python_tokens import KINDS, loaded
 from tests.export.test_python_tokens import texts as odd_texts
 from tests.export.test_python_writing import GENERATION, PROMPTS, TO_TEXT, TURNS
@@ -53,11 +53,11 @@ def reference(bundle: Path, task: str, chances: Mapping[str, Any], most: int = 2
 @pytest.mark.parametrize("task", [GENERATION, TO_TEXT])
 @pytest.mark.parametrize("form", ["bundle", "bundle.zip"])
 def test_it_says_what_the_kit_in_python_says(
-    kit: Kit, said: Mapping[str, Path], tmp_path: Path, task: str, form: str, chances: Mapping[str, Any]
+    node_kit: Kit, said: Mapping[str, Path], tmp_path: Path, task: str, form: str, chances: Mapping[str, Any]
 ) -> None:
     asked = written(tmp_path / "rows.jsonl", rows(task))
     words = [word for name, value in chances.items() for word in (f"--{name.replace('_', '-')}", value)]
-    found = lines(kit(said[task].parent / form, "--file", asked, "--max-tokens", 20, *words))
+    found = lines(node_kit(said[task].parent / form, "--file", asked, "--max-tokens", 20, *words))
     assert [{name: each[name] for name in ("text", "tokens", "end", "prompt")} for each in found] == reference(
         said[task], task, chances
     )
@@ -66,8 +66,8 @@ def test_it_says_what_the_kit_in_python_says(
 
 @pytest.mark.kits
 @pytest.mark.parametrize("task", [GENERATION, TO_TEXT])
-def test_golden_rows(kit: Kit, said: Mapping[str, Path], tmp_path: Path, task: str) -> None:
-    told = kit(said[task].parent / "bundle.zip", "--golden").stdout
+def test_golden_rows(node_kit: Kit, said: Mapping[str, Path], tmp_path: Path, task: str) -> None:
+    told = node_kit(said[task].parent / "bundle.zip", "--golden").stdout
     assert "golden rows: hold (5)" in told and "5 texts become the tokens" in told and "tokens is off by 0" in told
     spoilt = runs.copy(said[task], tmp_path / "b")
 
@@ -77,12 +77,12 @@ def test_golden_rows(kit: Kit, said: Mapping[str, Path], tmp_path: Path, task: s
 
     runs.edit(spoilt / "contract.json", cross)
     runs.seal(spoilt)
-    assert "'scores' must be within" in kit(spoilt, "--golden", code=1).stderr
+    assert "'scores' must be within" in node_kit(spoilt, "--golden", code=1).stderr
 
 
 @pytest.mark.kits
-def test_what_is_said_comes_as_it_is_said(kit: Kit, said: Mapping[str, Path]) -> None:
-    done = kit(said[GENERATION], "--text", PROMPTS[0], "--max-tokens", 20)
+def test_what_is_said_comes_as_it_is_said(node_kit: Kit, said: Mapping[str, Path]) -> None:
+    done = node_kit(said[GENERATION], "--text", PROMPTS[0], "--max-tokens", 20)
     assert done.stdout == reference(said[GENERATION], GENERATION, {})[0]["text"] + "\n"
     assert "ended by" in done.stderr and "first after" in done.stderr
 
@@ -101,35 +101,37 @@ def test_what_is_said_comes_as_it_is_said(kit: Kit, said: Mapping[str, Path]) ->
         (['{"question": "x"}'], "must have 'prompt' or 'messages', got question"),
     ],
 )
-def test_what_cannot_be_asked(kit: Kit, said: Mapping[str, Path], tmp_path: Path, words: list[str], told: str) -> None:
+def test_what_cannot_be_asked(
+    node_kit: Kit, said: Mapping[str, Path], tmp_path: Path, words: list[str], told: str
+) -> None:
     if words[0].startswith("{"):
         (tmp_path / "rows.jsonl").write_text(words[0])
         words = ["--file", str(tmp_path / "rows.jsonl")]
-    assert told in kit(said[GENERATION], *words, code=2).stderr
+    assert told in node_kit(said[GENERATION], *words, code=2).stderr
 
 
 @pytest.mark.kits
-def test_inputs_that_would_be_cut_are_refused(kit: Kit, said: Mapping[str, Path]) -> None:
-    assert "at most 32 tokens, as in training, got 41" in kit(said[TO_TEXT], "--text", "x" * 40, code=2).stderr
+def test_inputs_that_would_be_cut_are_refused(node_kit: Kit, said: Mapping[str, Path]) -> None:
+    assert "at most 32 tokens, as in training, got 41" in node_kit(said[TO_TEXT], "--text", "x" * 40, code=2).stderr
 
 
 @pytest.mark.kits
-def test_graphs_that_are_no_files_of_their_variant(kit: Kit, said: Mapping[str, Path], tmp_path: Path) -> None:
+def test_graphs_that_are_no_files_of_their_variant(node_kit: Kit, said: Mapping[str, Path], tmp_path: Path) -> None:
     for place, graphs in enumerate(({"encoder": "contract.json"}, {"model": "models/fp32/encoder.onnx"})):
         spoilt = runs.copy(said[TO_TEXT], tmp_path / str(place))
         runs.seal(spoilt, lambda told, graphs=graphs: told["variants"][0].update(graphs=graphs))
-        assert "variants.graphs must name a file" in kit(spoilt, code=1).stderr
+        assert "variants.graphs must name a file" in node_kit(spoilt, code=1).stderr
     lost = runs.copy(said[TO_TEXT], tmp_path / "lost")
     runs.seal(lost, lambda told: told["variants"][0].pop("graphs"))
-    assert "graphs must be model, encoder for this kit, got model" in kit(lost, code=1).stderr
+    assert "graphs must be model, encoder for this kit, got model" in node_kit(lost, code=1).stderr
 
 
 @pytest.mark.kits
 @pytest.mark.parametrize("task", [GENERATION, TO_TEXT])
-def test_its_pace_gates(kit: Kit, said: Mapping[str, Path], tmp_path: Path, task: str) -> None:
+def test_its_pace_gates(node_kit: Kit, said: Mapping[str, Path], tmp_path: Path, task: str) -> None:
     short = ("--samples", "60", "--seconds", "0.1", "--rounds", "6", "--warmup-seconds", "0.1")
     measured = tmp_path / "device.jsonl"
-    measured.write_text(kit(said[task].parent / "bundle.zip", "--measure", *short).stdout)
+    measured.write_text(node_kit(said[task].parent / "bundle.zip", "--measure", *short).stdout)
     (found,) = recordings(measured)
     assert found.openings and len(found.measurement.samples) >= 60
     budget = tmp_path / "budget.yaml"

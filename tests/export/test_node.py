@@ -35,17 +35,10 @@ SWIFTSHADER = CHROMIUM / "vk_swiftshader_icd.json"
 """Debian's chromium brings a GPU in software, whose driver Vulkan programs can load, and Vulkan's own library."""
 
 
-@pytest.fixture(scope="session")
-def kit(tmp_path_factory: pytest.TempPathFactory) -> Kit:
+@pytest.fixture
+def kit(node_kit: Kit) -> Kit:
     """Runs `node kit.mjs …`."""
-    program = [node(), str(installed("node", tmp_path_factory.mktemp("node")) / "kit.mjs")]
-
-    def run(*words: object, code: int | None = 0, **more: Any) -> subprocess.CompletedProcess[str]:
-        done = subprocess.run([*program, *map(str, words)], capture_output=True, text=True, timeout=120, **more)
-        assert code is None or done.returncode == code, done.stderr
-        return done
-
-    return run
+    return node_kit
 
 
 def lines(done: subprocess.CompletedProcess[str]) -> list[dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""The next token of scores: the likeliest, or one by chance. A kit has this file, too: it imports nothing of edgesft."""
+"""The next token of scores: the likeliest, or one by chance. A kit has this file, too: it needs numpy alone."""
 
 from __future__ import annotations
 
