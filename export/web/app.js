@@ -7,7 +7,16 @@ import { sound } from "./files.js";
 import { Latency } from "./latency.js";
 import { listen } from "./microphone.js";
 import { Remote } from "./remote.js";
-import { element, showAnswer, showCourse, showFindings, showGolden, showPicture, showSound } from "./show.js";
+import {
+  element,
+  showAnswer,
+  showCourse,
+  showFindings,
+  showGolden,
+  showPicture,
+  showSound,
+  showWriting,
+} from "./show.js";
 
 const query = new URLSearchParams(location.search);
 
@@ -19,6 +28,7 @@ const PARTS = {
   text: "text",
   words: "text",
   "text-pair": "text",
+  conversation: "text",
   image: "picture",
   audio: "sound",
   frames: "sound",
@@ -31,8 +41,8 @@ let remote = null;
 let about = null;
 const latency = new Latency(query.get("send"));
 
-/** @param {string} op @param {object} [asked] */
-const ask = (op, asked) => /** @type {Remote} */ (remote).ask(op, asked);
+/** @param {string} op @param {object} [asked] @param {(part: any) => void} [each] */
+const ask = (op, asked, each = undefined) => /** @type {Remote} */ (remote).ask(op, asked, each);
 
 /** @param {string} text */
 const status = (text) => (element("status").textContent = text);
@@ -70,7 +80,7 @@ const open = (place) =>
 
 /** Shows what the bundle is. */
 function introduce() {
-  const { name, version, task, labels, variant, runtime, provider, threads, preparation, hop } = about;
+  const { name, version, task, labels, variant, runtime, provider, threads, preparation, decoding, hop } = about;
   document.title = `${name} – edgesft bundle`;
   element("name").textContent = `${name}, version ${version}`;
   const size = `${(variant.bytes / 1e6).toPrecision(3)} MB`;
@@ -91,6 +101,7 @@ function introduce() {
   const part = hop ? "sound" : PARTS[preparation.kind];
   for (const each of ["text", "picture", "sound", "arrays"]) element(each).hidden = each !== part;
   element("question").hidden = preparation.kind !== "text-pair";
+  element("writing").hidden = decoding !== "generation";
   element("microphone").hidden = !(hop && preparation.rate && navigator.mediaDevices);
   for (const each of ["answer", "course", "played", "preview"]) element(each).hidden = true;
   for (const each of ["try", "latency"]) element(each).hidden = false;
@@ -101,6 +112,16 @@ const answer = (row) =>
   doing("Answering…", async () =>
     showAnswer(await ask("answer", { row: await row(about.preparation.columns) }), about.labels),
   );
+
+/** What a model says that answers token by token, as it comes. @param {any} row */
+const say = (row) =>
+  doing("Answering…", async () => {
+    let text = "";
+    const options = { most: Number(element("most").value) || undefined, temperature: Number(element("heat").value) };
+    showWriting(text);
+    const said = await ask("say", { row, options }, (piece) => showWriting((text += piece)));
+    showWriting(said.text, said);
+  });
 
 /** What a model answers to a sound; of one that streams, how it went. @param {Blob} file */
 const listenTo = (file) =>
@@ -154,6 +175,7 @@ function chosen() {
 /** What was typed. @param {string[]} columns Of a pair the question's, then the passage's. */
 function written([first, second]) {
   const text = element("input").value;
+  if (about.preparation.kind === "conversation" && first !== "text") return { prompt: text };
   return second ? { [first]: element("question").querySelector("input").value, [second]: text } : { [first]: text };
 }
 
@@ -167,7 +189,9 @@ function looked() {
 on("open", "submit", chosen);
 on("archive", "change", chosen);
 on("address", "input", () => (element("archive").value = ""));
-on("text", "submit", () => answer(written));
+on("text", "submit", () =>
+  about.decoding === "generation" ? say(written(about.preparation.columns)) : answer(written),
+);
 on("arrays", "submit", () => answer(() => JSON.parse(element("json").value)));
 on("image", "change", looked);
 on("audio", "change", () => listenTo(element("audio").files[0]));

@@ -43,6 +43,24 @@ export function showAnswer(answer, labels) {
     );
 }
 
+/**
+ * @param {string} text As far as it was said.
+ * @param {import("../js/writer.js").Said} [said] The answer, once it is whole.
+ */
+export function showWriting(text, said = undefined) {
+  const output = element("answer");
+  output.hidden = false;
+  for (const id of ["course", "played"]) element(id).hidden = true;
+  const words = made("p", text);
+  words.className = "written";
+  const steps = said?.step_ns ?? [];
+  const spent = steps.reduce((sum, each) => sum + each, 0);
+  const pace = spent ? `, ${((steps.length / spent) * 1e9).toFixed(0)} tokens a second after it` : "";
+  const first = `first token after ${((said?.first_ns ?? 0) / 1e6).toPrecision(3)} ms`;
+  const told = said ? [made("p", `${said.tokens.length} tokens, ended by ${said.end}; ${first}${pace}.`)] : [];
+  output.replaceChildren(words, ...told);
+}
+
 /** @param {Blob} file */
 export function showPicture(file) {
   const preview = element("preview");

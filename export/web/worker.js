@@ -45,6 +45,9 @@ const OPERATIONS = {
     return kit.answer(Object.fromEntries(await Promise.all(Object.entries(row).map(read))));
   },
 
+  /** What a model says that answers token by token; `told` takes each piece of the text as it comes. */
+  say: ({ row, options }, told) => kit.say(row, { ...options, told }),
+
   /** Begins a stream. */
   begin() {
     heard = new Stream(kit);
@@ -75,7 +78,7 @@ let before = Promise.resolve();
 onmessage = ({ data: { id, op, ...asked } }) => {
   before = before.then(async () => {
     try {
-      const found = await OPERATIONS[op](asked);
+      const found = await OPERATIONS[op](asked, (part) => postMessage({ id, part }));
       if (!found?.[Symbol.asyncIterator]) return postMessage({ id, value: found });
       for await (const part of found) postMessage({ id, part });
       return postMessage({ id, value: null });
