@@ -229,17 +229,15 @@ def _contradictions(said: Mapping[str, Any]) -> Iterator[str]:
     pairs = [(f"states.{name}", name, "inputs") for name in said["states"]]
     pairs += [(f"states.{name}", output, "outputs") for name, output in said["states"].items()]
     pairs += [
-        (f"preparation.{key}", said["preparation"][key], "inputs")
+        (f"preparation.{key}", said["preparation"][key], "given")
         for key in ("input", "excluded", "tokens", "ratings", "scenario")
         if key in said["preparation"]
     ]
-    pairs += [(f"preparation.fields.{name}", name, "fields") for name in said["preparation"].get("fields", ())]
+    pairs += [(f"preparation.fields.{name}", name, "given") for name in said["preparation"].get("fields", ())]
     for name, output in decoding.get("cache", {}).items():
         pairs += [(f"decoding.cache.{name}", name, "inputs"), (f"decoding.cache.{name}", output, "outputs")]
     pairs += [(f"decoding.{key}", decoding[key], "inputs") for key in ("tokens", "keep") if key in decoding]
-    # What reads a prompt is fed by the preparation; of a model of one graph that is the model.
-    reader = said.get("graphs", {}).get(decoding.get("reader", {}).get("graph"), said)
-    names["fields"] = [each["name"] for each in reader["inputs"]]
+    names["given"] = wiring.given(said)
     for place, name, kind in pairs:
         if name not in names[kind]:
             yield f"{place} must be of {', '.join(names[kind])}, got '{name}'"

@@ -73,7 +73,7 @@ def answer(said: Mapping[str, Any], run: Run, feeds: Feeds, expected: Outputs | 
             call does not make all that follows another answer.
     """
     if not is_said(said):
-        return run(feeds)
+        return wiring.answered(said, run, feeds)
     (prompt,) = feeds.values()
     forced = None if expected is None else [int(token) for token in expected[SAID]]
     return _summary(said["decoding"], _steps(said, run, prompt, forced), forced)

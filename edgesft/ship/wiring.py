@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from edgesft.ship.variant import MODEL
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from edgesft.ship.saying import Feeds, Run
 
 Ends = Mapping[str, Any]
 """`inputs` and `outputs` of a graph."""
@@ -14,6 +19,45 @@ Ends = Mapping[str, Any]
 def ends(said: Mapping[str, Any]) -> dict[str, Ends]:
     """Every graph of a contract → its inputs and outputs; `model` is the last."""
     return {**said.get("graphs", {}), MODEL: said}
+
+
+def answered(said: Mapping[str, Any], run: Run, feeds: Feeds) -> dict[str, np.ndarray]:
+    """What a model answers whose graphs each run once: those that give before those that take.
+
+    Args:
+        said: The contract.
+        run: Of the model.
+        feeds: Of all inputs that no graph feeds, by name.
+    """
+    if "graphs" not in said:
+        return run(feeds)
+    made: dict[str, dict[str, np.ndarray]] = {}
+    for graph in ordered(said):
+        own = {each["name"] for each in ends(said)[graph]["inputs"]}
+        taken = {name: array for name, array in feeds.items() if name in own}
+        for giver, pairs in said["links"].get(graph, {}).items():
+            taken |= {name: made[giver][output] for name, output in pairs.items()}
+        made[graph] = run(taken, graph=graph)
+    return made[MODEL]
+
+
+def ordered(said: Mapping[str, Any]) -> list[str]:
+    """Graphs in an order in which they can run; those that wait for each other are left out."""
+    found: list[str] = []
+    waiting = list(ends(said))
+    while ready := [each for each in waiting if not {*said.get("links", {}).get(each, {})} - {*found}]:
+        found += ready
+        waiting = [each for each in waiting if each not in ready]
+    return found
+
+
+def given(said: Mapping[str, Any]) -> list[str]:
+    """Inputs that no graph feeds, of all graphs."""
+    links = said.get("links", {})
+    fed = {graph: {name for pairs in links.get(graph, {}).values() for name in pairs} for graph in ends(said)}
+    return [
+        each["name"] for graph, own in ends(said).items() for each in own["inputs"] if each["name"] not in fed[graph]
+    ]
 
 
 def contradictions(said: Mapping[str, Any]) -> Iterator[str]:
@@ -55,16 +99,8 @@ def _links(said: Mapping[str, Any], graphs: Mapping[str, Ends]) -> Iterator[str]
 
 def _circles(said: Mapping[str, Any]) -> Iterator[str]:
     """Graphs that wait for each other."""
-    waiting = {
-        taker: {giver for giver, pairs in givers.items() if pairs} for taker, givers in said.get("links", {}).items()
-    }
-    while waiting:
-        ready = [taker for taker, givers in waiting.items() if not givers & waiting.keys()]
-        if not ready:
-            yield f"links must lead from graph to graph and never back, got a circle of {', '.join(sorted(waiting))}"
-            return
-        for taker in ready:
-            del waiting[taker]
+    if waiting := sorted({*ends(said)} - {*ordered(said)}):
+        yield f"links must lead from graph to graph and never back, got a circle of {', '.join(waiting)}"
 
 
 def _fed(said: Mapping[str, Any], graphs: Mapping[str, Ends]) -> Iterator[str]:

@@ -7,7 +7,7 @@ import { compare, compareSaid, goldenRows } from "./golden.js";
 import { Model } from "./model.js";
 import { preparation, tokenizerOf } from "./prepare.js";
 import { refused } from "./refused.js";
-import { MAIN, parts, select } from "./variant.js";
+import { parts, select } from "./variant.js";
 import { Writer } from "./writer.js";
 
 /**
@@ -59,10 +59,11 @@ export class Kit {
     const taken = await take(source, runtime, options);
     const { bundle, variant, provider, threads } = taken;
     const prepare = await preparation(bundle, runtime.tokenizers);
+    const sessions = {};
+    for (const graph of Object.keys(parts(variant))) sessions[graph] = (await runtime.session(taken, graph)).session;
     const writes = bundle.contract.decoding.kind === "generation";
-    const writer = writes ? await writerOf(taken, runtime) : null;
-    const session = writer ? writer.sessions[MAIN] : (await runtime.session(taken)).session;
-    const model = new Model(runtime.ort, session, variant, bundle.contract);
+    const writer = writes ? await writerOf(taken, sessions, runtime) : null;
+    const model = new Model(runtime.ort, sessions, variant, bundle.contract);
     return new Kit(bundle, model, provider, threads, prepare, writer);
   }
 
@@ -148,15 +149,12 @@ export class Kit {
 }
 
 /**
- * All graphs of a model that answers token by token, loaded.
+ * What says the answers of a model token by token.
  *
- * @param {Taken} taken @param {Runtime} runtime
+ * @param {Taken} taken @param {Record<string, any>} sessions Graph → its session. @param {Runtime} runtime
  */
-async function writerOf(taken, runtime) {
+async function writerOf(taken, sessions, runtime) {
   const { contract, source } = taken.bundle;
-  const sessions = {};
-  for (const graph of Object.keys(parts(taken.variant)))
-    sessions[graph] = (await runtime.session(taken, graph)).session;
   const { decode } = await tokenizerOf({ ...contract.preparation, max_length: Infinity }, source, runtime.tokenizers);
   if (!decode) {
     const message = "the tokenizer must be of pairs of bytes or letters for a model that writes, got WordPiece";

@@ -6,6 +6,7 @@
 
 import { goldenRows } from "./golden.js";
 import { Model } from "./model.js";
+import { refused } from "./refused.js";
 import { MAIN, parts } from "./variant.js";
 import { Writer } from "./writer.js";
 
@@ -91,8 +92,10 @@ export async function* measure(taken, runtime, { samples = 300, seconds = 5, rou
     const prompts = rows.map(({ inputs }) => Array.from(Object.values(inputs)[0].data, Number));
     yield* said(writer, prompts, settings, least);
   } else {
+    if (Object.keys(sessions).length > 1)
+      throw refused("input", "a model must be one graph to be measured so, or answer token by token, got several");
     yield* inferred(
-      new Series(new Model(runtime.ort, session, variant, bundle.contract), runtime, rows),
+      new Series(new Model(runtime.ort, sessions, variant, bundle.contract), runtime, rows),
       settings,
       least,
     );

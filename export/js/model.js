@@ -2,7 +2,8 @@
 /** A model of a bundle in ONNX Runtime. */
 
 import { array, fromTensor, toTensor } from "./array.js";
-import { cropped, padded } from "./variant.js";
+import { refused } from "./refused.js";
+import { MAIN, cropped, padded } from "./variant.js";
 
 /** @typedef {import("./array.js").Feeds} Feeds */
 
@@ -10,13 +11,14 @@ import { cropped, padded } from "./variant.js";
 export class Model {
   /**
    * @param {any} ort The module of ONNX Runtime.
-   * @param {any} session
+   * @param {Record<string, any>} sessions Graph → its session.
    * @param {import("./variant.js").Variant} variant
    * @param {any} contract
    */
-  constructor(ort, session, variant, contract) {
+  constructor(ort, sessions, variant, contract) {
     this.ort = ort;
-    this.session = session;
+    this.sessions = sessions;
+    this.session = sessions[MAIN];
     this.variant = variant;
     this.contract = contract;
   }
@@ -43,7 +45,7 @@ export class Model {
    */
   async run(feeds, states = this.states()) {
     const whole = { ...states, ...feeds };
-    const found = await this.session.run(this.tensors(whole));
+    const found = await this.inferred(this.tensors(whole));
     const outputs = cropped(
       this.variant,
       Object.fromEntries(Object.entries(found).map(([name, tensor]) => [name, fromTensor(tensor)])),
@@ -51,6 +53,28 @@ export class Model {
     );
     const next = Object.entries(this.contract.states).map(([input, output]) => [input, outputs[output]]);
     return { outputs, states: Object.fromEntries(next) };
+  }
+
+  /**
+   * One inference of each graph, those that give before those that take.
+   *
+   * @param {Record<string, any>} tensors @returns {Promise<Record<string, any>>} What the main one gives.
+   */
+  async inferred(tensors) {
+    const names = Object.keys(this.sessions);
+    if (names.length === 1) return this.session.run(tensors);
+    const { links = {}, graphs = {}, inputs } = this.contract;
+    const made = {};
+    while (Object.keys(made).length < names.length) {
+      const ready = names.find((name) => !made[name] && Object.keys(links[name] ?? {}).every((giver) => made[giver]));
+      if (!ready) throw refused("contract", "links must lead from graph to graph and never back", "contract.json");
+      const feeds = {};
+      for (const { name } of graphs[ready]?.inputs ?? inputs) if (tensors[name]) feeds[name] = tensors[name];
+      for (const [giver, pairs] of Object.entries(links[ready] ?? {}))
+        for (const [input, output] of Object.entries(pairs)) feeds[input] = made[giver][output];
+      made[ready] = await this.sessions[ready].run(feeds);
+    }
+    return made[MAIN];
   }
 
   /** @param {Feeds} feeds @returns {Record<string, any>} As ONNX Runtime takes them. */

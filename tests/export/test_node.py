@@ -16,7 +16,7 @@ import pytest
 
 from edgesft.cli.main import main
 from edgesft.measure.recording import recordings
-from tests.export import bundles, framed
+from tests.export import bundles, framed, graphs
 from tests.export.kinds import Made
 from tests.export.same import same
 from tests.export.script import installed, node
@@ -321,3 +321,11 @@ def test_without_the_packages_that_may_be_missing(made: Mapping[str, Path], tmp_
 
     assert "hold (5)" in run(made["text"], "--golden")
     assert "must be PPM or PGM where the package sharp" in run(made["image"], "--file", tmp_path / "x.png")
+
+
+def test_a_model_of_two_graphs(kit: Kit, made: Mapping[str, Path], tmp_path: Path) -> None:
+    several = graphs.split(made["text"], tmp_path / "b")
+    rows = graphs.answers(made["text"])
+    same(lines(kit(several, "--file", written(tmp_path / "rows.jsonl", rows))), reference(several, rows))
+    assert "golden rows: hold" in kit(several, "--golden").stdout
+    assert "must be one graph to be measured so" in kit(several, "--measure", code=2).stderr

@@ -20,9 +20,10 @@ from edgesft.measure.agent import CPU
 from edgesft.measure.pipelines import text as plain_text
 from edgesft.measure.recording import recordings
 from edgesft.ship.session import file_runner as runner
+from edgesft.ship.verify import verify
 from edgesft.tasks import registry
 from edgesft.tasks.source import resolve
-from tests.export import bundles, detector, streams
+from tests.export import bundles, detector, graphs, streams
 from tests.export.conftest import KIT
 from tests.export.kinds import Made
 from tests.ship import runs
@@ -341,3 +342,16 @@ def test_what_a_bundle_is(made: dict[str, Path]) -> None:
 def test_pictures_of_other_kinds_take_pillow(made: dict[str, Path], tmp_path: Path) -> None:
     Image.new("RGB", (9, 9), (1, 2, 3)).save(tmp_path / "p.jpg")
     assert "Pillow" in kit(made["image"], "--file", tmp_path / "p.jpg", code=4).stderr
+
+
+def test_a_model_of_two_graphs(made: dict[str, Path], tmp_path: Path) -> None:
+    import kit as kits
+
+    several = graphs.split(made["text"], tmp_path / "b")
+    report = verify(several)
+    assert report.holds, report.findings
+    one, two = kits.open_bundle(made["text"]), kits.open_bundle(several)
+    for row in graphs.answers(made["text"]):
+        assert two.answer(row) == one.answer(row)
+    assert not list(two.golden())
+    assert "must be one graph to be measured so" in kit(several, "--measure", code=4).stderr

@@ -75,6 +75,8 @@ def measure(
     Raises:
         UnavailableError: The provider does not run the model.
     """
+    if len(parts(kit.model.variant)) > 1:
+        raise UnavailableError("a model must be one graph to be measured so, or answer token by token, got several")
     held = len(requests)
     with _loaded(kit, threads) as (own, ask, told):
         yield from told

@@ -53,6 +53,7 @@ class Model:
             BrokenError: ONNX Runtime does not take the file.
         """
         self.variant, self.provider, self.states = variant, provider, bundle.contract["states"]
+        self._links: Mapping[str, Any] = bundle.contract.get("links", {})
         self._fixed: Mapping[str, Any] = variant["fixed"]
         self.options = dict(given)
         with sources(bundle, variant) as files:
@@ -88,16 +89,36 @@ class Model:
         return session
 
     def __call__(self, feeds: Arrays) -> dict[str, np.ndarray]:
-        """One inference: outputs by name.
+        """One inference of each graph, those that give before those that take: outputs of the main one by name.
 
         Raises:
             InputError: It does not take such feeds.
+            BrokenError: Graphs wait for each other.
         """
+        whole, made = self.padded(feeds), dict[str, dict[str, np.ndarray]]()
+        while len(made) < len(self.sessions):
+            ready = [name for name in self.sessions if name not in made and set(self._links.get(name, {})) <= set(made)]
+            if not ready:
+                raise BrokenError("contract.json: links must lead from graph to graph and never back, got a circle")
+            for name in ready:
+                pairs = [
+                    (input_, made[giver][output])
+                    for giver, each in self._links.get(name, {}).items()
+                    for input_, output in each.items()
+                ]
+                made[name] = self._inferred(name, {**whole, **dict(pairs)})
+        return self._cut(made[MAIN], feeds)
+
+    def _inferred(self, graph: str, feeds: Arrays) -> dict[str, np.ndarray]:
+        session = self.sessions[graph]
+        names = [value.name for value in session.get_outputs()]
+        # Of several graphs each takes its own of what is fed.
+        own = {value.name for value in session.get_inputs()} if len(self.sessions) > 1 else set(feeds)
         try:
-            found = self.sessions[MAIN].run(self.outputs, self.padded(feeds))
+            found = session.run(names, {name: array for name, array in feeds.items() if name in own})
         except Exception as error:  # the same
             raise InputError(f"the model must take what it is fed, got: {error}") from error
-        return self._cut(dict(zip(self.outputs, found, strict=True)), feeds)
+        return dict(zip(names, found, strict=True))
 
     def close(self) -> None:
         """Gives back the memory that the sessions have."""
