@@ -134,11 +134,15 @@ async function* inferred(series, { samples, seconds, rounds, warmupSeconds }, le
 async function* said(writer, prompts, { samples, seconds, rounds, warmupSeconds }, least) {
   const sum = (values) => values.reduce((all, each) => all + each, 0);
   yield { op: "first", ns: least((await writer.pace(prompts[prompts.length >> 1], 1))[0]) };
+  const open = [];
+  for (const prompt of prompts) if ((await writer.pace(prompt, 2)).length > 1) open.push(prompt);
+  if (open.length === 0)
+    throw refused("input", "a prompt must leave room for two tokens to be measured, got none that does");
   const medians = [];
   let [spent, count] = [0, 0];
   while (spent < warmupSeconds * 1e9 && !steady(medians)) {
     const times = [];
-    for (const prompt of prompts) times.push(...(await writer.pace(prompt, ANSWER)));
+    for (const prompt of open) times.push(...(await writer.pace(prompt, ANSWER)));
     medians.push(median(times));
     [spent, count] = [spent + Math.max(1, sum(times)), count + times.length];
   }
@@ -146,7 +150,7 @@ async function* said(writer, prompts, { samples, seconds, rounds, warmupSeconds 
   for (let round = 0, place = 0; round < rounds; round++) {
     const [first, steps] = [/** @type {number[]} */ ([]), /** @type {number[]} */ ([])];
     while (steps.length < samples / rounds || sum(first) + sum(steps) < (seconds * 1e9) / rounds) {
-      const [opening, ...after] = await writer.pace(prompts[place++ % prompts.length], ANSWER);
+      const [opening, ...after] = await writer.pace(open[place++ % open.length], ANSWER);
       first.push(least(opening));
       steps.push(...after.map(least));
     }

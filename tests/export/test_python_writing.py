@@ -236,3 +236,8 @@ def test_variants_whose_graphs_are_no_files_of_theirs(said: dict[str, Path], tmp
     with pytest.raises(BrokenError, match="graphs must be model and a reader's, got model"):
         kit.open_bundle(lost)
     assert contract(said[TO_TEXT])["graphs"]
+
+
+def test_prompts_without_room_for_an_answer_are_not_measured(said: dict[str, Path]) -> None:
+    done = kit(said[GENERATION], "--measure", "--text", "x" * 94, "--seconds", 0, "--warmup-seconds", 0, code=2)
+    assert "must leave room for two tokens" in done.stderr

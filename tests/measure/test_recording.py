@@ -215,6 +215,20 @@ def test_other_scenarios(file: Path, op: str, more: dict[str, Any], scenario: st
     assert found.measurement.detail == detail
 
 
+def test_what_begins_an_answer_stands_beside_the_series(file: Path) -> None:
+    begun = {"op": "opening", "ns": [7 * MS, 8 * MS]}
+    (found,) = read(file, [*lines()[:6], begun, *lines()[6:7], begun, *lines()[7:]])
+    assert found.openings == ((7 * MS, 8 * MS), (7 * MS, 8 * MS))
+    assert found.measurement.samples == (MS, MS + 1, MS + 2, MS + 3)
+    assert read(file, lines())[0].openings is None
+    (simulated,) = read(file, [*lines(load={"simulated": "software"})[:6], begun, *lines()[6:]])
+    assert simulated.openings == ()
+    both = merged([found, found])
+    assert len(both[0].openings or ()) == 4
+    assert "jumped" in str(refused(file, [*lines()[:6], {"op": "opening", "ns": [0]}, *lines()[6:]]))
+    assert "must stand before" in str(refused(file, [*lines()[:4], begun, *lines()[4:]]))
+
+
 def test_byte_order_marks_windows_line_ends_and_blank_lines(file: Path) -> None:
     windows = ("\r\n\r\n" + text(lines()).replace("\n", "\r\n\r\n")).encode()
     found = read(file, b"\xef\xbb\xbf" + windows + b"\xef\xbb\xbf" + windows)

@@ -160,16 +160,16 @@ def spoken(opened: Any, row: Mapping[str, Any], options: argparse.Namespace, *, 
 def measured(opened: Any, given: Sequence[Mapping[str, Any]], options: argparse.Namespace) -> int:
     """Prints latency on the given rows, or on the golden ones."""
     from kit.golden import Golden
-    from kit.measure import measure, measure_said
+    from kit.measure import Settings, measure, measure_said
 
     zeros = opened.zeros()
     requests = [{**request.feeds, **zeros} for row in given for request in opened.preparation(row)]
     names = ("threads", "samples", "seconds", "rounds", "warmup_seconds")
-    settings = {name: getattr(options, name) for name in names}
+    settings = Settings(**{name: getattr(options, name) for name in names})
     requests = requests or Golden(opened.bundle).inputs
-    lines = measure(opened, requests, **settings)
+    lines = measure(opened, requests, settings)
     if opened.writer:
-        lines = measure_said(opened, requests, most=options.max_tokens, **settings)
+        lines = measure_said(opened, requests, options.max_tokens, settings)
     for reply in lines:
         print(json.dumps(reply), flush=True)
     return 0

@@ -5,19 +5,41 @@ What measures is edgesft's own agent, one file that lies here as `agent.py`.
 
 from __future__ import annotations
 
+import itertools
 import math
 import statistics
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 from kit import agent
 from kit.application import Kit
-from kit.errors import UnavailableError
+from kit.errors import InputError, UnavailableError
 from kit.model import CPU, MAIN, Arrays, parts, unpacked
 
 Reply = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How long it is measured.
+
+    Attributes:
+        threads: Of an inference.
+        samples: Least number of timed inferences.
+        seconds: Least time spent on them.
+        rounds: That they are spread over.
+        warmup_seconds: Longest warm-up.
+    """
+
+    threads: int = 1
+    samples: int = 300
+    seconds: float = 5.0
+    rounds: int = 20
+    warmup_seconds: float = 5.0
+
 
 Ask = Callable[..., dict[str, Any]]
 
@@ -51,26 +73,13 @@ def _loaded(kit: Kit, threads: int) -> Iterator[tuple[agent.Agent, Ask, list[Rep
         yield own, ask, [*told, load, ask("model")]
 
 
-def measure(
-    kit: Kit,
-    requests: Sequence[Arrays],
-    *,
-    threads: int,
-    samples: int,
-    seconds: float,
-    rounds: int,
-    warmup_seconds: float,
-) -> Iterator[Reply]:
+def measure(kit: Kit, requests: Sequence[Arrays], settings: Settings) -> Iterator[Reply]:
     """The answers of an agent that measures the kit's model alone, one after another.
 
     Args:
         kit: With the variant to measure; it answers no more.
         requests: Feeds with the states, which are fed back.
-        threads: Of an inference.
-        samples: Least number of timed inferences.
-        seconds: Least time spent on them.
-        rounds: That they are spread over.
-        warmup_seconds: Longest warm-up.
+        settings: How long.
 
     Raises:
         UnavailableError: The provider does not run the model.
@@ -78,33 +87,23 @@ def measure(
     if len(parts(kit.model.variant)) > 1:
         raise UnavailableError("a model must be one graph to be measured so, or answer token by token, got several")
     held = len(requests)
-    with _loaded(kit, threads) as (own, ask, told):
+    with _loaded(kit, settings.threads) as (own, ask, told):
         yield from told
         if kit.model.states:
             yield ask("feedback", states=dict(kit.model.states))
         own.requests = [kit.model.padded(feeds) for feeds in requests]
         yield ask("first")
-        warm = ask("warm_up", seconds=warmup_seconds)
+        warm = ask("warm_up", seconds=settings.warmup_seconds)
         yield warm
-        enough = math.ceil(seconds * 1e9 / rounds / max(1, warm["typical_ns"]))
-        count = max(math.ceil(samples / rounds), enough)
-        for number in range(rounds):
+        enough = math.ceil(settings.seconds * 1e9 / settings.rounds / max(1, warm["typical_ns"]))
+        count = max(math.ceil(settings.samples / settings.rounds), enough)
+        for number in range(settings.rounds):
             yield ask("time", count=count, picks=[(number * count + index) % held for index in range(min(count, held))])
         yield ask("memory")
         yield ask("state")
 
 
-def measure_said(
-    kit: Kit,
-    requests: Sequence[Arrays],
-    *,
-    most: int,
-    threads: int,
-    samples: int,
-    seconds: float,
-    rounds: int,
-    warmup_seconds: float,
-) -> Iterator[Reply]:
+def measure_said(kit: Kit, requests: Sequence[Arrays], most: int, settings: Settings) -> Iterator[Reply]:
     """The same of a model that answers token by token: of each round the time from a prompt to its first token
     (`opening`), and those of the tokens after it (`time`), chosen as an application chooses them.
 
@@ -112,11 +111,7 @@ def measure_said(
         kit: With the variant to measure.
         requests: Each a prompt's tokens.
         most: Tokens of an answer, whether or not one that ends it is among them.
-        threads: Of an inference.
-        samples: Least number of timed tokens.
-        seconds: Least time spent on them.
-        rounds: That they are spread over.
-        warmup_seconds: Longest warm-up.
+        settings: How long.
 
     Raises:
         UnavailableError: The provider does not run the model.
@@ -125,24 +120,28 @@ def measure_said(
     if writer is None:
         raise UnavailableError("a model must answer token by token to be measured so, got one that does not")
     prompts = [next(iter(feeds.values()))[0].tolist() for feeds in requests]
-    with _loaded(kit, threads) as (_, ask, told), agent.undisturbed():
+    with _loaded(kit, settings.threads) as (_, ask, told), agent.undisturbed():
         yield from told
         yield {"op": "first", "ns": writer.pace(prompts[len(prompts) // 2], 1)[0]}
+        prompts = [prompt for prompt in prompts if len(writer.pace(prompt, 2)) > 1]
+        if not prompts:
+            raise InputError("a prompt must leave room for two tokens to be measured, got none that does")
         medians, spent, count = list[int](), 0, 0
-        while spent < warmup_seconds * 1e9 and not _steady(medians):
+        while spent < settings.warmup_seconds * 1e9 and not _steady(medians):
             times = [ns for prompt in prompts for ns in writer.pace(prompt, most)]
             medians.append(int(statistics.median(times)))
             spent, count = spent + sum(times), count + len(times)
         yield {"op": "warm_up", "samples": count, "stable": _steady(medians), "typical_ns": (medians or [1])[-1]}
-        place = 0
-        for _ in range(rounds):
+        turns, least = itertools.cycle(prompts), settings.samples / settings.rounds
+        for _ in range(settings.rounds):
             first, steps = list[int](), list[int]()
-            before = agent.energy_counters()
-            while len(steps) < samples / rounds or sum(first) + sum(steps) < seconds * 1e9 / rounds:
-                opening, *after = writer.pace(prompts[place % len(prompts)], max(2, most))
-                place, first, steps = place + 1, [*first, opening], [*steps, *after]
+            while len(steps) < least or sum(first) + sum(steps) < settings.seconds * 1e9 / settings.rounds:
+                opening, *after = writer.pace(next(turns), max(2, most))
+                first.append(opening)
+                steps += after
             yield {"op": "opening", "ns": first}
-            yield {"op": "time", "ns": steps, "energy_uj": agent.energy_between(before, agent.energy_counters())}
+            # What was used was used for both.
+            yield {"op": "time", "ns": steps, "energy_uj": None}
         yield ask("memory")
         yield ask("state")
 
