@@ -11,9 +11,11 @@ import numpy as np
 import pytest
 
 from edgesft.errors import InputError
+from edgesft.measure.devices import HERE
 from edgesft.measure.generation import Decoder
 from edgesft.ship import golden, saying
 from edgesft.ship.pack import Order, pack
+from edgesft.ship.session import Place
 from edgesft.ship.verify import verify
 from tests import tiny
 from tests.ship import runs
@@ -52,6 +54,11 @@ def test_it_holds_and_has_the_same_bytes_again(kind: str, request: pytest.Fixtur
     again = pack(Order(bundle.parent / "run", tmp_path / "again"), QUIET)
     assert runs.contents(again.path) == runs.contents(bundle)
     assert verify(pack(Order(bundle.parent / "run", tmp_path / "b.zip"), QUIET).path).holds
+
+
+def test_it_holds_where_each_graph_has_an_agent(turned: Path) -> None:
+    report = verify(turned, place=Place(machine=HERE))
+    assert report.holds and report.checks["golden"].startswith("holds, on CPUExecutionProvider of")
 
 
 def test_every_graph_is_a_file_of_its_variant(turned: Path) -> None:
