@@ -66,8 +66,8 @@ def in_node(bundle: Path, packages: Path, place: Path) -> Callable[[Sequence[str
 
 
 def told(name: str, taken: Rounds, theirs: Rounds, firsts: Sequence[int]) -> None:
-    """Tokens a second, one over the median time of a token; and against edgesft's in the same rounds, with bounds (95 %,
-    one-sided each), which hold on a machine that has other things to do, too.
+    """Tokens a second, one over the median time of a token; against edgesft's in the same rounds with bounds (95 %,
+    one-sided each), which hold on a machine that has other things to do.
     """
     every = [ns for each in taken for ns in each]
     pace = f"{NS_PER_S / percentile(every, 50):.0f} tokens/s, n = {len(every)}"

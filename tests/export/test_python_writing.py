@@ -14,8 +14,12 @@ import edgesft
 from edgesft.cli.main import main
 from edgesft.measure.generation import Sampling, Speaker
 from edgesft.measure.recording import recordings
+from edgesft.ship.pack import Order, pack
+from tests import tiny
 from tests.export.test_python import contract, kit
 from tests.ship import runs
+from tests.ship.conftest import QUIET
+from tests.ship.spoken import run_of
 
 GENERATION, TO_TEXT = "text-generation", "text-to-text"
 
@@ -241,3 +245,18 @@ def test_variants_whose_graphs_are_no_files_of_theirs(said: dict[str, Path], tmp
 def test_prompts_without_room_for_an_answer_are_not_measured(said: dict[str, Path]) -> None:
     done = kit(said[GENERATION], "--measure", "--text", "x" * 94, "--seconds", 0, "--warmup-seconds", 0, code=2)
     assert "must leave room for two tokens" in done.stderr
+
+
+def test_what_all_inputs_begin_with_is_written_before_them(put: Path, tmp_path: Path) -> None:
+    import kit
+
+    run = run_of(put, tmp_path, tiny.translated(6))
+    told = json.loads((run / "contract.json").read_text("utf-8"))
+    told["options"]["prefix"] = "say it: "
+    (run / "contract.json").write_text(json.dumps(told), "utf-8")
+    bundle = pack(Order(run, tmp_path / "b", variants=("model",)), QUIET).path
+    assert contract(bundle)["preparation"]["prefix"] == "say it: "
+    opened = kit.open_bundle(bundle)
+    answer, expected = opened.say({"input": "say 3"}), Speaker.of(run).say("say 3")
+    assert (answer.tokens, answer.prompt) == (expected.answer.tokens, len("say it: say 3") + 1)
+    assert not list(opened.golden())

@@ -79,3 +79,12 @@ def test_its_pace_is_told(web_kit: Path, browser: Any, said: Mapping[str, Path],
         (tmp_path / "device.jsonl").write_text(page.evaluate(code % json.dumps(settings)))
     (found,) = recordings(tmp_path / "device.jsonl")
     assert found.openings and len(found.measurement.samples) >= 60
+
+
+@pytest.mark.parametrize("task", [GENERATION, TO_TEXT])
+def test_golden_rows_on_a_gpu(web_kit: Path, browser: Any, said: Mapping[str, Path], task: str) -> None:
+    page = browser("webgpu")
+    with served(web_kit, said[task].parent / "bundle.zip") as address:
+        page.goto(f"{address}web/?bundle=../bundle.zip&provider=webgpu")
+        page.wait(DONE)
+        assert page.evaluate("document.querySelector('#golden .badge').textContent") == "hold"
