@@ -17,6 +17,7 @@ from edgesft.gate.document import GateDocument, GateLine
 from edgesft.measure.bench import comparison
 from edgesft.measure.bench.comparison import FIGURES, PERCENTILES, Comparison, Question
 from edgesft.measure.bench.order import Order
+from edgesft.measure.measurement import STAYS
 from edgesft.measure.model.file import inspect
 from edgesft.progress import Progress
 from edgesft.spec.profile import ProfileSpec
@@ -137,6 +138,7 @@ def document(
             "machine": dict(first.machine),
             "inputs": first.inputs,
             "scenario": first.scenario,
+            "io": first.io,
             "min_effect": found.question.min_effect,
             "bar": found.bar,
             "noise_floor": found.floor,
@@ -202,7 +204,8 @@ def _notes(found: Comparison) -> list[str]:
         f"{len(found.blocks)} blocks of fresh processes in {found.seconds:.0f} s, bounds at {found.look.confidence:.2%}"
         f" each (look {found.look.number}, 95 % over all looks)",
         f"{first.scenario}, inputs {first.inputs}; {machine.get('model') or machine.get('architecture')}, "
-        f"{machine.get('cores')} cores, threads {first.threads}, {first.provider}, onnxruntime {first.runtime}",
+        f"{machine.get('cores')} cores, threads {first.threads}, {first.provider}, onnxruntime {first.runtime}"
+        + (f", {STAYS}" if first.io == "device" else ""),
     ]
 
 

@@ -161,6 +161,9 @@ GRAPHS = {
 }
 """Providers that can capture their work as a graph, and the option that has them do so."""
 
+CAPTURING = ("NvTensorRTRTXExecutionProvider",)
+"""Those that do so unless they are told not to (NVIDIA's `provider_options.h`); here nothing does unless it is asked."""
+
 NO_CAPTURE = "graph capture feature"
 """Words of the runtime's refusal to capture (`InferenceSession::Initialize`)."""
 
@@ -532,8 +535,9 @@ def create_session(model: str | bytes, providers: list[dict[str, Any]], options:
         if asked["name"] in CHIPS and simulation(asked["name"]) and "soc_model" not in asked["options"]:
             chips = CHIPS[asked["name"]]
             raise Refusal(f"option soc_model of {asked['name']} must be given where its NPU is simulated: {chips}")
+        given = {GRAPHS[asked["name"]]: "0"} if asked["name"] in CAPTURING else {}
         # One device names the plugin's provider; which unit it then runs on is for the provider's own options to say.
-        options.add_provider_for_devices(devices[:1], asked["options"])
+        options.add_provider_for_devices(devices[:1], given | asked["options"])
         return ort.InferenceSession(model, sess_options=options)
     held = built_in(ort)
     if asked["name"] not in held:
@@ -620,7 +624,8 @@ def captures(provider: Mapping[str, Any]) -> str | None:
 
 def uncaptured(error: Exception, provider: Mapping[str, Any]) -> Refusal:
     """Why a graph cannot be captured, from the runtime's words."""
-    why = "it has control flow (If, Loop, Scan)" if "control flow" in str(error) else "nodes are left to other providers"
+    flow = "control flow" in str(error)
+    why = "it has control flow (If, Loop, Scan)" if flow else "some of its nodes are left to other providers"
     return Refusal(
         f"{provider['name']} cannot capture this model as a graph: {why}; without {captures(provider)} it can be "
         f"measured, which tells the nodes; the runtime says: {error}"
@@ -1143,7 +1148,9 @@ class Agent:
         try:
             session = self.create(_bytes(model) if nameless else model, providers, options)
         except Exception as error:  # the runtime's own kinds
-            raise uncaptured(error, providers[0]) if option and NO_CAPTURE in str(error) else error
+            if option and NO_CAPTURE in str(error):
+                raise uncaptured(error, providers[0]) from error
+            raise
         load_ns = self.clock() - started
         # A provider that fails during an inference is otherwise replaced by the CPU, and the call succeeds.
         session.disable_fallback()
