@@ -5,7 +5,7 @@
 Not yet run on a GPU: no machine with one was at hand. `make bench-gpu` builds the environment `gpu` of
 bench/devices.yaml first; `here` measures with this interpreter, as where onnxruntime-gpu is installed already.
 
-Writes OUT/MODEL-PROVIDER-WAY.json (what `edgesft bench --format json` prints) and prints a row for each model, provider,
+Writes OUT/MODEL-PROVIDER-WAY.json (what `edgesft bench --format json` prints) and prints a row a model, provider,
 precision and way; what was measured is not measured again. The ways:
 
 - host: an inference begins and ends in the host's memory, copies included: what a program sees whose input is there.
@@ -57,17 +57,7 @@ WAYS = {"host": ("host", False), "device": ("device", False), "host-graph": ("ho
 WAYS |= {"device-graph": ("device", True)}
 """Way → where inputs and outputs lie, and whether a graph is captured."""
 
-COLUMNS = (
-    "model",
-    "provider",
-    "way",
-    "given",
-    "nodes on it",
-    "off its own answers on the CPU",
-    "first ms",
-    "p50 ms",
-    "p99",
-)
+COLUMNS = ("model", "provider", "way", "given", "nodes on it", "off the CPU's answers", "first ms", "p50 ms", "p99")
 
 
 class Encoder(nn.Module):

@@ -162,7 +162,7 @@ GRAPHS = {
 """Providers that can capture their work as a graph, and the option that has them do so."""
 
 CAPTURING = ("NvTensorRTRTXExecutionProvider",)
-"""Those that do so unless they are told not to (NVIDIA's `provider_options.h`); here nothing does unless it is asked."""
+"""Those that do so unless told not to (NVIDIA's `provider_options.h`); here nothing does unless it is asked."""
 
 NO_CAPTURE = "graph capture feature"
 """Words of the runtime's refusal to capture (`InferenceSession::Initialize`)."""
