@@ -52,8 +52,7 @@ class Identity:
         threads: Intra-op threads.
         machine: What stays the same of a machine.
         source: Schema of the files.
-        how: Scenario of what is timed, and `device` where copies are left out; counter of instructions; None for the
-            rest.
+        how: Scenario of what is timed, `device` behind it without copies; counter of instructions; None for the rest.
     """
 
     figure: str

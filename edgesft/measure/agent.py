@@ -610,8 +610,8 @@ def memory_of(provider: Mapping[str, Any]) -> Memory:
     name = provider["name"]
     if name not in MEMORIES:
         raise Refusal(
-            f"io must be host for {name}: it offers no memory that inputs and outputs can stay in, or does not tell "
-            f"when its work is over; those that do are {', '.join(MEMORIES)}"
+            f"{name} offers no memory that inputs and outputs can stay in, or does not tell when its work is over: io "
+            f"must be host, and no graph captured; those that do are {', '.join(MEMORIES)}"
         )
     return MEMORIES[name], int(provider.get("options", {}).get("device_id", 0))
 
