@@ -77,7 +77,7 @@ providers: $(ENVIRONMENTS:%=.providers/%/.ready) .providers/headers/.ready
 	export/runner/headers.sh .providers/headers && touch $@
 .providers/%/.ready: bench/providers.sh
 	bench/providers.sh .providers $*
-# On a machine with an NVIDIA GPU and its driver: CUDA's and TensorRT's runtime, about 3 GB; not run so far.
+# On a machine with an NVIDIA GPU and its driver: CUDA's and TensorRT's runtime, a few GB; not run so far.
 providers-gpu: .providers/gpu/.ready
 test-providers: $(READY) providers
 	$(RUN)/python -m pytest -m providers

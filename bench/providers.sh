@@ -75,7 +75,7 @@ SCRIPT
     chmod +x "$place/python"
 }
 
-gpu() { # CUDA 13 and cuDNN 9 come with the runtime's own extras: about 3 GB
+gpu() { # CUDA 13 and cuDNN 9 come with the runtime's own extras: a few GB
     environment 'onnxruntime-gpu[cuda,cudnn]==1.31.1'
     # Its TensorRT provider is linked against libnvinfer.so.10 and libnvonnxparser.so.10. NVIDIA's package of them is only
     # a stub in the usual registry, which fetches from NVIDIA's own; TENSORRT may name a folder that has them.
