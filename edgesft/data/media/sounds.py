@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from edgesft.data.media import audio
-from edgesft.data.media.medium import Looked, Medium
+from edgesft.data.media.looked import Looked
+from edgesft.data.media.medium import Medium
 from edgesft.errors import Problem, UnavailableError
 
 RATE, CHANNELS, SECONDS, LEVEL = "rate", "channels", "seconds", "level"
@@ -24,6 +25,7 @@ class Sounds(Medium):
     role = "audio"
     suffixes = frozenset((".wav", ".flac", ".ogg", ".mp3", ".aiff", ".aif", ".au", ".opus"))
     several = "sounds"
+    library = "soundfile"
     field = "audio"
     """Of a recipe's data, which says how they are read."""
 

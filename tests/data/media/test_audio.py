@@ -13,7 +13,7 @@ import pytest
 
 from edgesft.data.media import audio
 from edgesft.data.media.audio import Pipeline, Reader, resampled
-from edgesft.data.media.medium import Looked, look
+from edgesft.data.media.looked import Looked, look
 from edgesft.data.media.sounds import Sounds
 from edgesft.errors import InputError
 from edgesft.measure.driver import Value
