@@ -63,7 +63,8 @@ class Sounds(Medium):
         for (kind, value), count in sorted(looked.seen.items()):
             told = f"data.{split}: {count} of {total} sounds"
             if kind == RATE and int(value) != (wanted := options["rate"]):
-                less = f"; no more is heard: data.{self.field}.rate={value} would do" if int(value) < wanted else ""
+                less = f"data.{self.field}.rate={value} would do where the model may be of any rate"
+                less = f"; no more is heard: {less}" if int(value) < wanted else ""
                 warnings.append(f"{told} have {value} samples a second and are converted to {wanted}{less}")
             elif kind == CHANNELS and value != "1":
                 warnings.append(f"{told} have {value} channels, which are averaged")
