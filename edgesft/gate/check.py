@@ -26,6 +26,7 @@ from edgesft.measure.bench.order import Order
 from edgesft.measure.bench.prepare import prepare
 from edgesft.measure.bench.structure import Structure, structure
 from edgesft.measure.driver import MeasureError
+from edgesft.measure.fingerprint import called
 from edgesft.measure.instructions import Instructions, count
 from edgesft.measure.measurement import STAYS, Measurement
 from edgesft.measure.model.file import ModelFile, inspect
@@ -283,11 +284,10 @@ def _notes(asked: Asked, order: Order, found: _Found) -> list[str]:
     notes = []
     measured = found.measurement
     if measured is not None:
-        machine = measured.machine
         where = f"in '{asked.measurements}'" if asked.measurements else "here"
         notes.append(
-            f"measured {where} on {machine.get('model') or machine.get('architecture')}, {machine.get('cores')} cores, "
-            f"{measured.provider}, threads {measured.threads}, onnxruntime {measured.runtime}; {measured.scenario}, "
+            f"measured {where} on {called(measured.machine)}, {measured.provider}, threads {measured.threads}, "
+            f"onnxruntime {measured.runtime}; {measured.scenario}, "
             f"inputs {measured.inputs}; n={len(measured.samples)}"
             + (f", {STAYS}" if measured.io == "device" else "")
             + (f", and {sum(measured.lost)} rows got no answer, which counts as for ever" if measured.lost else "")

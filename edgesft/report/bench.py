@@ -136,14 +136,14 @@ def _notes(row: Mapping[str, Any]) -> Iterator[str]:
     if measured is None:
         return
     from edgesft.measure.agent import captures
+    from edgesft.measure.fingerprint import called
     from edgesft.measure.measurement import STAYS
     from edgesft.measure.readiness import slowed
 
     machine = measured["machine"]
     yield (
-        f"{row['name']}: inputs {measured['inputs']}; {machine['model'] or machine['architecture']}, "
-        f"{machine['cores']} cores; {machine['onnxruntime'] or measured['runtime']} "
-        f"({megabytes(measured['runtime_bytes'])})"
+        f"{row['name']}: inputs {measured['inputs']}; {called(machine)}; "
+        f"{machine['onnxruntime'] or measured['runtime']} ({megabytes(measured['runtime_bytes'])})"
     )
     if row["made"]:
         yield f"made for it: {row['made']}"
