@@ -204,8 +204,7 @@ def _notes(found: Comparison) -> list[str]:
         f"{len(found.blocks)} blocks of fresh processes in {found.seconds:.0f} s, bounds at {found.look.confidence:.2%}"
         f" each (look {found.look.number}, 95 % over all looks)",
         f"{first.scenario}, inputs {first.inputs}; {called(first.machine)}, threads {first.threads}, "
-        f"{first.provider}, onnxruntime {first.runtime}"
-        + (f", {STAYS}" if first.io == "device" else ""),
+        f"{first.provider}, onnxruntime {first.runtime}" + (f", {STAYS}" if first.io == "device" else ""),
     ]
 
 
