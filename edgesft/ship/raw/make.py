@@ -1,0 +1,131 @@
+"""Makes the raw model of a bundle, and holds it against training before anybody relies on it."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edgesft.errors import StageError
+from edgesft.measure.model.facts import external_files
+from edgesft.pipeline.job import Job
+from edgesft.ship import golden, graph, session
+from edgesft.ship.contract import values
+from edgesft.ship.golden import Golden, Row
+from edgesft.ship.models import MODEL, MODELS
+from edgesft.ship.raw import proof
+from edgesft.ship.raw.document import NAME, Raw
+from edgesft.ship.raw.proof import Held, Proof
+from edgesft.ship.raw.whole import PICTURE, WORDS, Whole, whole
+from edgesft.ship.variant import ANY, Variant
+from edgesft.tasks.base import Contract
+
+LARGEST_BYTES = 1 << 20
+"""Of a golden row's input: a device reads pictures of a megapixel as it reads larger ones."""
+
+
+def make(
+    job: Job,
+    contract: Contract,
+    said: Mapping[str, Any],
+    model: Path,
+    *,
+    precision: str,
+    runtime: str,
+    count: int,
+    out: Path,
+    work: Path,
+    say: Callable[[str], None],
+) -> Raw:
+    """Writes a raw model into a bundle.
+
+    Args:
+        job: The run's surroundings.
+        contract: Of the run.
+        said: Of the bundle.
+        model: Of the run, with what makes its inputs beside it.
+        precision: What the run says of its numbers.
+        runtime: Least version of ONNX Runtime.
+        count: How many of the run's rows become golden ones.
+        out: The bundle's folder.
+        work: A folder to work in.
+        say: Tells the person what goes on.
+
+    Raises:
+        StageError: There can be none of such a model, or it does not do what training did; nothing of it is left.
+        InputError: The rows are not there any more.
+    """
+    say("writing the raw model")
+    written = whole(model, said, model.parent)
+    files = _write(written, model, out / MODELS / NAME)
+    front = work / "front.onnx"
+    front.parent.mkdir(parents=True, exist_ok=True)
+    front.write_bytes(written.front.SerializeToString(deterministic=True))
+    fixed = graph.fixed(graph.read(memoryview(model.read_bytes()), model.name))
+    say("holding the raw model against training")
+    try:
+        found = proof.prove(
+            job,
+            contract,
+            model.parent,
+            written.reads,
+            said,
+            session.runner(front, front.name, {}),
+            session.runner(model, model.name, fixed),
+            session.runner(files[0], f"{MODELS}/{NAME}/{MODEL}", {}),
+        )
+        found.check()
+    except BaseException:
+        shutil.rmtree(out / MODELS / NAME)
+        raise
+    names = tuple(path.relative_to(out).as_posix() for path in files)
+    variant = Variant(
+        name=NAME,
+        file=names[0],
+        files=names,
+        form="onnx",
+        precision=precision,
+        golden=NAME,
+        providers=("CPUExecutionProvider", ANY),
+        runtime=runtime,
+    )
+    told = graph.read(memoryview(files[0].read_bytes()), names[0])
+    rows = _golden(found, written.reads, precision, count)
+    return Raw(variant, precision, values(told.inputs), values(told.outputs), found.to_json(), rows.to_json())
+
+
+def _write(written: Whole, model: Path, folder: Path) -> list[Path]:
+    """The raw model's files: its own, and those of the run's model that hold weights."""
+    folder.mkdir(parents=True)
+    files = [folder / MODEL]
+    files[0].write_bytes(written.model.SerializeToString(deterministic=True))
+    for name in external_files(written.model):
+        files.append(folder / name)
+        shutil.copyfile(model.parent / name, files[-1])
+    return files
+
+
+def _golden(found: Proof, reads: str, precision: str, count: int) -> Golden:
+    """Rows that every device must answer alike: some of the run's, and all hard inputs that are answered as they must be."""
+    import onnxruntime
+
+    small = [each for each in found.rows if each.case.given.nbytes <= LARGEST_BYTES]
+    small.sort(key=lambda each: each.case.given.nbytes)
+    places = np.unique(np.linspace(0, len(small) - 1, min(count, len(small))).round().astype(int)) if small else []
+    held = [small[int(place)] for place in places]
+    held += [
+        each
+        for each in found.hard
+        if each.holds(found.allowed) and each.same and each.case.given.nbytes <= LARGEST_BYTES
+    ]
+    if not held:
+        raise StageError("a raw model must have golden rows, got none that are small enough")
+    return Golden([_row(each, reads) for each in held], golden.tolerances({NAME: precision}), onnxruntime.__version__)
+
+
+def _row(held: Held, reads: str) -> Row:
+    raw = None if reads == PICTURE else {reads: bytes(held.case.given).decode("utf-8")}
+    return Row({reads: held.case.given}, {NAME: held.outputs}, raw)

@@ -1,0 +1,257 @@
+"""Whether a raw model does what training did: its feeds and its answers, row by row, against the project's own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edgesft.data.media import medium
+from edgesft.data.media.images import WHOLE as WHOLE_PICTURE
+from edgesft.data.media.images import reader_of
+from edgesft.errors import StageError
+from edgesft.pipeline.job import Job
+from edgesft.ship.raw import hard
+from edgesft.ship.raw.whole import PICTURE, WORDS
+from edgesft.ship.session import Answer
+from edgesft.tasks import calibration, metrics, source
+from edgesft.tasks import token_classification as tagging
+from edgesft.tasks.base import Contract, Example, Row
+
+MOST_ROWS = 2000
+"""Rows of the run's split that are looked at, evenly spaced where it has more."""
+
+WITHIN = 0.01
+"""How far a probability may be off. Tokens are the same or not; a pixel that rounds the other way moves the scores of an
+8-bit model by less."""
+
+LEVEL = 1.01
+"""Levels of grey, of 255, by which a pixel may be off: one, and what float32 rounds."""
+
+NAMED = 5
+"""Rows that a message names."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """A raw input.
+
+    Attributes:
+        name: The number of a row within its split, or what is hard about it.
+        given: What the raw model is fed.
+        row: The same as the task reads it.
+    """
+
+    name: str
+    given: np.ndarray
+    row: Row
+
+
+@dataclass(frozen=True)
+class Held:
+    """A case that was held against the project's own preparation and answer.
+
+    Attributes:
+        case: What was.
+        outputs: What the raw model answered.
+        fed: How far its feeds are off: tokens that differ, or levels of grey; infinite where shapes differ.
+        off: How far its probabilities are off.
+        same: Whether the rest of the answer is the same.
+    """
+
+    case: Case
+    outputs: Mapping[str, np.ndarray]
+    fed: float
+    off: float
+    same: bool
+
+    def holds(self, allowed: float) -> bool:
+        """Whether it is within what is allowed."""
+        return self.fed <= allowed and self.off <= WITHIN
+
+
+@dataclass(frozen=True)
+class Proof:
+    """What was held against training.
+
+    Attributes:
+        split: Of the rows.
+        count: Rows that it has.
+        rows: Those that were looked at.
+        hard: Hard inputs.
+        allowed: How far feeds may be off.
+    """
+
+    split: str
+    count: int
+    rows: Sequence[Held]
+    hard: Sequence[Held]
+    allowed: float
+
+    def check(self) -> None:
+        """Whether all rows hold; of the hard inputs it is only told.
+
+        Raises:
+            StageError: One does not.
+        """
+        for what, wrong in (
+            ("fed as training fed them", [each for each in self.rows if each.fed > self.allowed]),
+            (f"answered within {WITHIN} of the model's own answer", [each for each in self.rows if each.off > WITHIN]),
+        ):
+            if wrong:
+                names = ", ".join(each.case.name for each in wrong[:NAMED])
+                more = f" and {len(wrong) - NAMED} more" if len(wrong) > NAMED else ""
+                message = (
+                    f"rows of the {self.split} split must be {what}, got others of {len(wrong)} of {len(self.rows)}"
+                )
+                raise StageError(f"{message}: {names}{more}, counted from 0")
+
+    def to_json(self) -> dict[str, Any]:
+        """JSON form, part of `raw.json`."""
+        return {
+            "split": self.split,
+            "split_rows": self.count,
+            "rows": self._told(self.rows),
+            "hard": {
+                **self._told(self.hard),
+                "differing": [each.case.name for each in self.hard if not each.holds(self.allowed) or not each.same],
+            },
+        }
+
+    def _told(self, held: Sequence[Held]) -> dict[str, Any]:
+        return {
+            "count": len(held),
+            "same_feeds": sum(each.fed == 0 for each in held),
+            "same_answers": sum(each.same and each.off <= WITHIN for each in held),
+            "worst_score": round(max((each.off for each in held if np.isfinite(each.off)), default=0.0), 7),
+        }
+
+
+def prove(
+    job: Job,
+    contract: Contract,
+    folder: Path,
+    reads: str,
+    said: Mapping[str, Any],
+    front: Answer,
+    model: Answer,
+    raw: Answer,
+) -> Proof:
+    """Holds a raw model against the project's own preparation and decoding.
+
+    Args:
+        job: The run's surroundings.
+        contract: Of the run.
+        folder: Of the run.
+        reads: What the raw model's input is called.
+        said: The bundle's contract.
+        front: Answers with the feeds of a raw input.
+        model: The run's model.
+        raw: The raw model.
+
+    Raises:
+        InputError: The rows are not there any more.
+    """
+    split, rows = ("test", job.splits.test) if job.splits.test else ("validation", job.splits.validation)
+    processor = job.task.load_processor(source.resolve(str(folder.absolute()), job.base), contract)
+    level = _level(said["preparation"]) if reads == PICTURE else 1.0
+
+    def held(case: Case) -> Held:
+        example = job.task.encode([case.row], processor, contract)[0]
+        (feeds,) = job.task.requests([example], processor)
+        outputs = raw({reads: case.given})
+        expected = answer(said, model(feeds), example)
+        off = _apart(outputs, expected)
+        same = all(np.array_equal(outputs[name], each) for name, each in expected.items() if each.dtype.kind != "f")
+        return Held(case, outputs, _fed(feeds, front({reads: case.given}), level), off, same)
+
+    places = np.unique(np.linspace(0, len(rows) - 1, min(MOST_ROWS, len(rows))).round().astype(int))
+    real = [held(_case(str(place), reads, rows[int(place)])) for place in places]
+    odd = [held(case) for case in _hard(reads)]
+    return Proof(split, len(rows), real, odd, LEVEL if reads == PICTURE else 0.0)
+
+
+def answer(said: Mapping[str, Any], outputs: Mapping[str, np.ndarray], example: Example) -> dict[str, np.ndarray]:
+    """What a raw model must answer where its model answers `outputs`, computed as the evaluation of a run does."""
+    decoding, labels = said["decoding"], np.asarray([*said["labels"], ""], object)
+    logits = calibration.finite(outputs[decoding["output"]][0].reshape(-1, decoding["classes"]))
+    if decoding["kind"] == "tags":
+        firsts = example[tagging.WORDS]
+        best, chances = logits.argmax(axis=1), metrics.probabilities(logits)
+        label = labels[np.where(firsts < 0, -1, best[firsts])]
+        return {"label": label, "score": np.where(firsts < 0, 0, chances.max(axis=1)[firsts])}
+    if decoding["kind"] == "heads":
+        parts = [(head["first"], head["first"] + head["classes"]) for head in decoding["heads"]]
+        best = [first + int(logits[0, first:last].argmax()) for first, last in parts]
+        names = [
+            labels[place].removeprefix(f"{head['name']}/") for place, head in zip(best, decoding["heads"], strict=True)
+        ]
+        sure = [metrics.probabilities(logits[:, first:last]).max() for first, last in parts]
+        return {"label": np.asarray(names, object), "score": np.asarray(sure)}
+    chances = metrics.probabilities(logits / decoding["temperature"])[0]
+    best = int(logits[0].argmax())
+    found = {"label": labels[[best]], "score": chances[[best]], "scores": chances}
+    if unknown := said["thresholds"].get("unknown"):
+        found["known"] = calibration.known(logits) >= unknown["accept_above"]
+    return found
+
+
+def _case(name: str, reads: str, row: Row) -> Case:
+    """A row of the run."""
+    if reads == PICTURE:
+        return Case(name, np.ascontiguousarray(reader_of(WHOLE_PICTURE).pixels(medium.source(row["image"]))), row)
+    if reads == WORDS:
+        parted = [each.replace("\n", " ") for each in tagging.words(row["tokens"])]
+        return Case(name, encoded("\n".join(parted)), {**row, "tokens": parted})
+    return Case(name, encoded(row["text"]), row)
+
+
+def encoded(text: str) -> np.ndarray:
+    """A text as a raw model takes it."""
+    return np.frombuffer(text.encode("utf-8", "replace"), np.uint8)
+
+
+def _hard(reads: str) -> Iterator[Case]:
+    """What a row may also be."""
+    if reads == PICTURE:
+        for name, pixels in hard.pictures().items():
+            yield Case(name, pixels, {"image": pixels[..., 0] if pixels.shape[2] == 1 else pixels})
+        return
+    for name, text in hard.TEXTS.items():
+        if reads != WORDS:
+            yield Case(name, encoded(text), {"text": text})
+        elif parted := text.split():
+            yield Case(name, encoded("\n".join(parted)), {"tokens": parted})
+
+
+def _fed(expected: Mapping[str, np.ndarray], got: Mapping[str, np.ndarray], level: float) -> float:
+    """How far feeds are off; a feed that was padded to a size counts as far as there was a row."""
+    worst = 0.0
+    for name, ours in expected.items():
+        (theirs,) = (each for called, each in got.items() if called.endswith(name))
+        if theirs.ndim == 2 and theirs.shape[1] > ours.shape[1] and not theirs[:, ours.shape[1] :].any():
+            theirs = theirs[:, : ours.shape[1]]
+        if ours.shape != theirs.shape:
+            return float("inf")
+        apart = np.abs(ours.astype(np.float64) - theirs)
+        worst = max(
+            worst, float(np.count_nonzero(apart) if ours.dtype.kind in "iu" and ours.ndim == 2 else apart.max())
+        )
+    return worst / level
+
+
+def _level(said: Mapping[str, Any]) -> float:
+    """What one level of grey is in the feed."""
+    scale = 1.0 if said["scale"] is None else said["scale"]
+    return float(scale / np.max(1.0 if said["std"] is None else said["std"]))
+
+
+def _apart(got: Mapping[str, np.ndarray], expected: Mapping[str, np.ndarray]) -> float:
+    """Greatest difference of probabilities."""
+    pairs = [(got[name], each) for name, each in expected.items() if each.dtype.kind == "f"]
+    if any(one.shape != other.shape for one, other in pairs):
+        return float("inf")
+    return max((float(np.abs(one - other).max()) for one, other in pairs if one.size), default=0.0)
