@@ -14,6 +14,9 @@ POINTS = 0x110000
 SURROGATES = range(0xD800, 0xE000)
 """Code points that no UTF-8 has."""
 
+UNASSIGNED = range(0x40000, 0xE0000)
+"""Planes without a character (The Unicode Standard 17, section 2.8), of which one code point is asked for all."""
+
 PAGE = 256
 """Code points of which the table has a row; most rows are alike, and kept once."""
 
@@ -54,9 +57,7 @@ def alphabet(tokenizer: Any, known: Iterable[str]) -> Alphabet:
         tokenizer: Of the library tokenizers.
         known: Characters that pieces have.
     """
-    normaliser = tokenizer.normalizer
-    points = [chr(point) if point not in SURROGATES else "" for point in range(POINTS)]
-    texts = [normaliser.normalize_str(each) for each in points] if normaliser else points
+    texts = _texts(tokenizer.normalizer)
     there = sorted(set().union(*texts))
     kinds = dict(zip(there, _kinds(tokenizer.pre_tokenizer, there), strict=True))
     plain = [each for each in sorted(set(known)) if kinds.get(each) == KEPT]
@@ -66,15 +67,24 @@ def alphabet(tokenizer: Any, known: Iterable[str]) -> Alphabet:
     symbols |= {each: apart + 1 + place for place, each in enumerate(own)}
     unknown = {KEPT: OTHER, GONE: BLANK, APART: apart}
     numbers: dict[tuple[int, ...], int] = {}
-    rows = np.asarray(
+    known_as = {each: symbols.get(each, unknown[kind]) for each, kind in kinds.items()}
+    rows = [numbers.setdefault(tuple(map(known_as.__getitem__, text)), len(numbers)) for text in texts]
+    whole = np.concatenate(
         [
-            numbers.setdefault(tuple(symbols.get(each, unknown[kinds[each]]) for each in text), len(numbers))
-            for text in texts
-        ],
-        np.int32,
+            np.asarray(rows[: UNASSIGNED.start], np.int32),
+            np.full(len(UNASSIGNED), rows[UNASSIGNED.start], np.int32),
+            np.asarray(rows[UNASSIGNED.start + 1 :], np.int32),
+        ]
     )
-    records, page = np.unique(rows.reshape(-1, PAGE), axis=0, return_inverse=True)
+    records, page = np.unique(whole.reshape(-1, PAGE), axis=0, return_inverse=True)
     return Alphabet(symbols, apart, apart + 1 + len(own), page.astype(np.int32), records, table(list(numbers)))
+
+
+def _texts(normaliser: Any) -> list[str]:
+    """What each code point becomes; `UNASSIGNED` is there once."""
+    asked = [*range(UNASSIGNED.start + 1), *range(UNASSIGNED.stop, POINTS)]
+    points = ["" if point in SURROGATES else chr(point) for point in asked]
+    return [normaliser.normalize_str(each) for each in points] if normaliser else points
 
 
 def table(rows: Sequence[Sequence[int]]) -> np.ndarray:

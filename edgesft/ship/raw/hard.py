@@ -63,7 +63,7 @@ SIDES: Mapping[str, tuple[int, int, int]] = {
 
 
 def pictures() -> dict[str, np.ndarray]:
-    """Name → pixels, uint8 of shape [height, width, channels]: slopes with noise on them, and black and white squares."""
+    """Name → pixels, uint8 of shape [height, width, channels]: noisy slopes, and black and white squares."""
     rng = np.random.default_rng(0)
     found = {}
     for name, (height, width, channels) in SIDES.items():

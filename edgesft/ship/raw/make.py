@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from edgesft.ship.models import MODEL, MODELS
 from edgesft.ship.raw import proof
 from edgesft.ship.raw.document import NAME, Raw
 from edgesft.ship.raw.proof import Held, Proof
-from edgesft.ship.raw.whole import PICTURE, WORDS, Whole, whole
+from edgesft.ship.raw.whole import PICTURE, Whole, whole
 from edgesft.ship.variant import ANY, Variant
 from edgesft.tasks.base import Contract
 
@@ -109,7 +109,7 @@ def _write(written: Whole, model: Path, folder: Path) -> list[Path]:
 
 
 def _golden(found: Proof, reads: str, precision: str, count: int) -> Golden:
-    """Rows that every device must answer alike: some of the run's, and all hard inputs that are answered as they must be."""
+    """Rows that every device must answer alike: some of the run's, and the hard inputs that are answered as they must be."""
     import onnxruntime
 
     small = [each for each in found.rows if each.case.given.nbytes <= LARGEST_BYTES]

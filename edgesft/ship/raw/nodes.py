@@ -39,6 +39,10 @@ def value(name: str, dtype: str, shape: Sequence[int | str] | None = None) -> Va
     return helper.make_tensor_value_info(name, element(dtype), shape)
 
 
+Branch = str | Callable[["Nodes"], str]
+"""A value, or what writes it."""
+
+
 class Nodes:
     """Nodes, and the constants that they take.
 
@@ -79,13 +83,30 @@ class Nodes:
         """Of a shape, the one element of `content` everywhere."""
         return self("ConstantOfShape", shape, value=numpy_helper.from_array(content))
 
+    def either(self, which: str, then: Branch, other: Branch, dtype: str) -> str:
+        """One value or another; what writes one is computed only where it is chosen.
+
+        Args:
+            which: Whether it is `then`, bool without axes.
+            then: Name of a value, or what writes it.
+            other: The same.
+            dtype: Of both.
+        """
+        label, branches = self._new("If"), {}
+        for name, branch in (("then_branch", then), ("else_branch", other)):
+            inner = Nodes(self)
+            made = inner("Identity", branch if isinstance(branch, str) else branch(inner))
+            branches[name] = helper.make_graph(inner.written, f"{label}/{name}", [], [value(made, dtype)])
+        self.written.append(helper.make_node("If", [which], [label], **branches))
+        return label
+
     def loop(
-        self, most: int, carried: Mapping[str, tuple[str, str]], body: Callable[..., tuple[str, Mapping[str, str]]]
+        self, most: Fed, carried: Mapping[str, tuple[str, str]], body: Callable[..., tuple[str, Mapping[str, str]]]
     ) -> dict[str, str]:
         """Writes a loop.
 
         Args:
-            most: Rounds at most.
+            most: Rounds at most, int64 without axes.
             carried: What goes from round to round → its first value, and its type.
             body: Writes a round into the nodes that it is given, from the round's number, from 0, and the carried
                 values by name; tells whether another one follows, and the new values.
@@ -102,10 +123,33 @@ class Nodes:
         outputs = [value(further, "bool")] + [value(made[each], dtype) for each, (_, dtype) in carried.items()]
         graph = helper.make_graph(inner.written, label, inputs, outputs)
         found = {each: f"{label}/{each}_at_last" for each in carried}
-        start = [self._fed(np.asarray(most, np.int64)), self._fed(np.asarray(True))]
+        start = [self._fed(most), self._fed(np.asarray(True))]
         start += [first for first, _ in carried.values()]
         self.written.append(helper.make_node("Loop", start, list(found.values()), body=graph))
         return found
+
+    def scan(self, first: str, rows: str, dtype: str, body: Callable[..., str]) -> str:
+        """Writes what goes over rows.
+
+        Args:
+            first: State before the first row, of the shape of one.
+            rows: Of shape [rows, ...].
+            dtype: Of all of them.
+            body: Writes what becomes of a `state` by a `row`, into the nodes that it is given.
+
+        Returns:
+            The state after each row.
+        """
+        inner, label = Nodes(self), self._new("Scan")
+        state, row = f"{label}/state", f"{label}/row"
+        after = body(inner, state=state, row=row)
+        told = inner("Identity", after)
+        graph = helper.make_graph(
+            inner.written, label, [value(state, dtype), value(row, dtype)], [value(after, dtype), value(told, dtype)]
+        )
+        outputs = [f"{label}/last", f"{label}/states"]
+        self.written.append(helper.make_node("Scan", [first, rows], outputs, body=graph, num_scan_inputs=1))
+        return outputs[1]
 
     def _fed(self, given: Fed) -> str:
         """The name of a value; a constant is kept once."""

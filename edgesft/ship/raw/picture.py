@@ -7,22 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from edgesft.errors import StageError
 from edgesft.ship.raw.nodes import Nodes, int32, int64
-from edgesft.ship.raw.text import END
-
-FILTERS: Mapping[str, Mapping[str, Any]] = {
-    "nearest": {},
-    "bilinear": {"mode": "linear"},
-    "bicubic": {"mode": "cubic", "cubic_coeff_a": -0.5},
-}
-"""Pillow's filter → attributes of `Resize`, which knows no others."""
+from edgesft.ship.raw.resize import resized
 
 LUMA = (19595, 38470, 7471)
 """ITU-R 601-2 as Pillow has it (its src/libImaging/Convert.c): shares of 2^16, of which the half is added."""
-
-HEIGHT, WIDTH = 0, 1
-
 
 def feed(n: Nodes, pixels: str, said: Mapping[str, Any]) -> str:
     """Writes what makes a feed of a picture.
@@ -34,62 +23,48 @@ def feed(n: Nodes, pixels: str, said: Mapping[str, Any]) -> str:
 
     Returns:
         The feed, with a batch axis of 1.
-
-    Raises:
-        StageError: It is resized by a filter that `Resize` does not know.
     """
-    if said["resize"] is not None and said["resample"] not in FILTERS:
-        known = ", ".join(FILTERS)
-        raise StageError(f"preparation.resample must be one of {known}, which a graph knows; got {said['resample']}")
-    found = _coloured(n, pixels, said["colour"])
+    found = _grey(n, pixels) if said["colour"] == "L" else pixels
     if said["resize"] is not None:
-        found = _resized(n, found, said["resize"], said["resample"])
+        found = resized(n, found, _target(n, found, said["resize"]), said["resample"])
     if said["crop"] is not None:
         for axis, size in enumerate(said["crop"]):
             found = _cropped(n, found, axis, size)
-    found = _scaled(n, found, said)
+    # Each channel was resized by itself, so that their order is left to what is small.
+    found = _scaled(n, found if said["colour"] == "L" else _ordered(n, found, said["colour"]), said)
     found = n("Transpose", found, perm=(2, 0, 1)) if said["layout"] == "NCHW" else found
     return n("Unsqueeze", found, int64(0))
 
 
-def _coloured(n: Nodes, pixels: str, colour: str) -> str:
-    """Three channels in the order in which they are fed, or the one that is grey; uint8."""
-    last = n("Sub", n("Slice", n("Shape", pixels), int64(2), int64(3)), int64(1))
+def _ordered(n: Nodes, pixels: str, colour: str) -> str:
+    """Three channels in the order in which they are fed."""
     order = int64(2, 1, 0) if colour == "BGR" else int64(0, 1, 2)
-    found = n("Gather", pixels, n("Min", order, last), axis=2)
-    if colour != "L":
-        return found
-    parts = n("Mul", n.cast(found, "int32"), int32(*LUMA))
-    total = n("Add", n("ReduceSum", parts, int64(2)), int32(1 << 15))
-    return n.cast(n("Div", total, int32(1 << 16)), "uint8")
+    return n("Gather", pixels, n("Min", order, _last(n, pixels)), axis=2)
 
 
-def _resized(n: Nodes, pixels: str, resize: Any, resample: str) -> str:
-    shape = n("Shape", pixels)
-    sides = n("Slice", shape, int64(0), int64(2))
-    wanted: Any = int64(*resize) if not isinstance(resize, int) else _sides(n, sides, resize)
-    if resample == "nearest":
-        for axis in (HEIGHT, WIDTH):
-            size, target = (n("Squeeze", n("Slice", each, int64(axis), int64(axis + 1))) for each in (sides, wanted))
-            pixels = n("Gather", pixels, _nearest(n, size, target), axis=axis)
-        return pixels
-    whole = n("Concat", int64(1), wanted, n("Slice", shape, int64(2), int64(3)), axis=0)
-    # A pixel beyond the edge counts for nothing, in Pillow and, so told, in ONNX Runtime of either mode.
-    told = {**FILTERS[resample], "antialias": 1, "exclude_outside": 1, "coordinate_transformation_mode": "half_pixel"}
-    return n("Squeeze", n("Resize", n("Unsqueeze", pixels, int64(0)), "", "", whole, **told), int64(0))
+def _grey(n: Nodes, pixels: str) -> str:
+    """One channel: that of what is grey, else the light of three."""
+
+    def light(g: Nodes) -> str:
+        parts = [g("Slice", pixels, int64(place), int64(place + 1), int64(2)) for place in range(len(LUMA))]
+        shares = [g("Mul", g.cast(part, "int32"), int32(share)) for part, share in zip(parts, LUMA, strict=True)]
+        total = g("Add", g("Add", g("Add", shares[0], shares[1]), shares[2]), int32(1 << 15))
+        return g.cast(g("Div", total, int32(1 << 16)), "uint8")
+
+    return n.either(n("Squeeze", n("Equal", _last(n, pixels), int64(0))), pixels, light, "uint8")
 
 
-def _sides(n: Nodes, sides: str, shorter: int) -> str:
-    """Height and width where the shorter one is given; the longer one is rounded down."""
-    least = n("ReduceMin", sides)
-    return n("Div", n("Mul", sides, int64(shorter)), least)
+def _last(n: Nodes, pixels: str) -> str:
+    """Place of the last channel, int64 of shape [1]."""
+    return n("Sub", n("Slice", n("Shape", pixels), int64(2), int64(3)), int64(1))
 
 
-def _nearest(n: Nodes, size: str, wanted: str) -> str:
-    """Which pixel each of the wanted ones is: floor((i + 1/2) size / wanted)."""
-    places = n("Range", np.asarray(0, np.int64), wanted, np.asarray(1, np.int64))
-    middle = n("Add", n("Mul", places, int64(2)), int64(1))
-    return n("Div", n("Mul", middle, size), n("Mul", wanted, int64(2)))
+def _target(n: Nodes, pixels: str, resize: Any) -> str:
+    """Height and width: as given, or so that the shorter side is; the longer one is rounded down."""
+    if not isinstance(resize, int):
+        return n("Identity", int64(*resize))
+    sides = n("Slice", n("Shape", pixels), int64(0), int64(2))
+    return n("Div", n("Mul", sides, int64(resize)), n("ReduceMin", sides))
 
 
 def _cropped(n: Nodes, pixels: str, axis: int, size: int) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,8 +25,8 @@ MOST_ROWS = 2000
 """Rows of the run's split that are looked at, evenly spaced where it has more."""
 
 WITHIN = 0.01
-"""How far a probability may be off. Tokens are the same or not; a pixel that rounds the other way moves the scores of an
-8-bit model by less."""
+"""How far a probability may be off. Tokens are the same or not; a pixel that rounds the other way moves
+the scores of an 8-bit model by less."""
 
 LEVEL = 1.01
 """Levels of grey, of 255, by which a pixel may be off: one, and what float32 rounds."""

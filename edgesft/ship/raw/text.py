@@ -14,12 +14,11 @@ import numpy as np
 
 from edgesft.ship.raw.alphabet import BLANK, PAGE, POINTS
 from edgesft.ship.raw.nodes import Nodes, int32, int64
+from edgesft.ship.raw.trie import NOWHERE
 from edgesft.ship.raw.vocabulary import Vocabulary, records
 
 END = int64(np.iinfo(np.int64).max)
 """Behind all of an axis."""
-
-FIRST_AXIS = int64(0)
 
 
 @dataclass(frozen=True)
@@ -130,18 +129,22 @@ def _records(n: Nodes, points: str, vocabulary: Vocabulary) -> str:
 
 @dataclass(frozen=True)
 class _Words:
-    """Names of what is known of each symbol, all of shape [symbols].
+    """Names of what is known of words.
 
     Attributes:
-        starts: Whether a word starts here, bool.
-        inner: Whether it goes on here, bool.
-        ends: Whether it ends here, bool.
+        starts: Whether one starts at a symbol, bool of shape [symbols].
+        inner: Whether one goes on there, the same.
+        first: Place of each one's first symbol, int64 of shape [words].
+        last: Of the last one, the same.
+        sizes: Symbols of each one, the same.
         count: How many symbols there are, int64 of shape [1].
     """
 
     starts: str
     inner: str
-    ends: str
+    first: str
+    last: str
+    sizes: str
     count: str
 
 
@@ -154,50 +157,46 @@ def _words(n: Nodes, symbols: str, vocabulary: Vocabulary) -> _Words:
     inner = n("Not", n("Or", starts, blank))
     goes_on = n("Concat", n("Slice", inner, int64(1), END), np.asarray([False]), axis=0)
     ends = n("Not", n("Or", blank, goes_on))
-    return _Words(starts, inner, ends, n("Shape", symbols))
+    first, last = (n("Squeeze", n("NonZero", each), int64(0)) for each in (starts, ends))
+    sizes = n("Add", n("Sub", last, first), int64(1))
+    return _Words(starts, inner, first, last, sizes, n("Shape", symbols))
 
 
 def _pieces(n: Nodes, symbols: str, words: _Words, vocabulary: Vocabulary) -> tuple[str, str]:
     """How long the longest piece is that begins at each symbol (0 where none does, int64), and its number, int32."""
-    known = vocabulary.trie
+    known, zero, one = vocabulary.trie, np.asarray(0, np.int64), np.asarray(1, np.int64)
     first, inside = known.roots
 
     def reached(g: Nodes, state: str, base: str, symbol: str) -> str:
         target = g("Add", base, symbol)
-        return g("Where", g("Equal", g("Gather", known.check, target), state), target, int32(0))
+        return g("Where", g("Equal", g("Gather", known.check, target), state), target, int32(NOWHERE))
 
     root = n("Where", words.starts, int32(first), int32(inside))
     base = n("Where", words.starts, int32(known.base[first]), int32(known.base[inside]))
-    state = reached(n, root, base, symbols)
-    token = n("Gather", known.token, state)
-    best = n.cast(n("GreaterOrEqual", token, int32(0)), "int64")
-    if known.longest < 2:
-        return best, token
-    following = n("Where", words.inner, symbols, int32(BLANK))
-    padded = n("Concat", following, np.zeros(known.longest, np.int32), axis=0)
+    state = n("Unsqueeze", reached(n, root, base, symbols), int64(0))
+    # What follows within the word, a row for each further symbol of a piece: none is longer than the longest word.
+    longest = max(known.longest, 2)
+    padded = n("Concat", n("Where", words.inner, symbols, int32(BLANK)), np.zeros(longest, np.int32), axis=0)
+    reach = n("Clip", n("ReduceMax", words.sizes, keepdims=0), *(np.asarray(each, np.int64) for each in (2, longest)))
+    sizes = n("Unsqueeze", n("Range", one, n("Add", reach, one), one), int64(1))
+    further = n("Slice", sizes, int64(0), int64(-1))
+    rows = n("Gather", padded, n("Add", further, n("Range", zero, n("Squeeze", words.count), one)))
 
-    def step(g: Nodes, number: str, *, state: str, best: str, token: str) -> tuple[str, dict[str, str]]:
-        start = g("Unsqueeze", g("Add", number, np.asarray(1, np.int64)), int64(0))
-        symbol = g("Slice", padded, start, g("Add", start, words.count))
-        state = reached(g, state, g("Gather", known.base, state), symbol)
-        own = g("Gather", known.token, state)
-        longer = g("GreaterOrEqual", own, int32(0))
-        alive = g("Greater", g("ReduceMax", state, keepdims=0), np.asarray(0, np.int32))
-        best = g("Where", longer, g("Add", start, int64(1)), best)
-        return alive, {"state": state, "best": best, "token": g("Where", longer, own, token)}
+    def step(g: Nodes, *, state: str, row: str) -> str:
+        return reached(g, state, g("Gather", known.base, state), row)
 
-    carried = {"state": (state, "int32"), "best": (best, "int64"), "token": (token, "int32")}
-    found = n.loop(known.longest - 1, carried, step)
-    return found["best"], found["token"]
+    states = n("Concat", state, n.scan(n("Squeeze", state, int64(0)), rows, "int32", step), axis=0)
+    ends = n("GreaterOrEqual", n("Gather", known.token, states), int32(0))
+    best = n("ReduceMax", n("Mul", n.cast(ends, "int64"), sizes), int64(0), keepdims=0)
+    last = n("Unsqueeze", n("Max", n("Sub", best, int64(1)), int64(0)), int64(0))
+    return best, n("Gather", known.token, n("Squeeze", n("GatherElements", states, last, axis=0), int64(0)))
 
 
 def _chosen(n: Nodes, words: _Words, best: str, token: str, vocabulary: Vocabulary) -> tuple[str, str]:
     """At which symbols a token begins, bool, and its number: each word goes from piece to piece."""
-    starts, ends = (n("Squeeze", n("NonZero", each), FIRST_AXIS) for each in (words.starts, words.ends))
     longest = vocabulary.longest_word
-    far = n("Sub", ends, starts)
-    lost = n("GreaterOrEqual", far, int64(longest)) if longest else n("Less", far, int64(0))
-    ones = n.filled(n("Shape", starts), int32(1))
+    lost = n("Greater", words.sizes, int64(longest or np.iinfo(np.int64).max))
+    ones = n.filled(n("Shape", words.first), int32(1))
     marks = n.filled(n("Add", words.count, int64(1)), int32(0))
     # A word at its end may be behind all symbols.
     sizes = n("Concat", best, int64(0), axis=0)
@@ -210,17 +209,17 @@ def _chosen(n: Nodes, words: _Words, best: str, token: str, vocabulary: Vocabula
         # What has come to its end marks the place behind all symbols.
         marks = g("ScatterElements", marks, g("Where", on, place, words.count), ones)
         place = g("Where", on, g("Add", place, size), place)
-        going = g("And", on, g("LessOrEqual", place, ends))
+        going = g("And", on, g("LessOrEqual", place, words.last))
         more = g("Greater", g("ReduceMax", g.cast(going, "int32"), keepdims=0), np.asarray(0, np.int32))
         return more, {"place": place, "going": going, "lost": lost, "marks": marks}
 
     carried = {
-        "place": (starts, "int64"),
+        "place": (words.first, "int64"),
         "going": (n("Not", lost), "bool"),
         "lost": (lost, "bool"),
         "marks": (marks, "int32"),
     }
-    found = n.loop(longest or np.iinfo(np.int32).max, carried, step)
+    found = n.loop(np.asarray(longest or np.iinfo(np.int64).max, np.int64), carried, step)
     word = n("Sub", n("CumSum", n.cast(words.starts, "int64"), np.asarray(0, np.int64)), int64(1))
     # A symbol before the first word is of none, and takes the last one's: a blank, which begins nothing.
     gone = n("Gather", found["lost"], word)

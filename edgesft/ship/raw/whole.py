@@ -79,6 +79,8 @@ def whole(file: Path, said: Mapping[str, Any], folder: Path) -> Whole:
     del made.graph.node[:]
     made.graph.node.extend([*n.written[:before], *model.graph.node, *n.written[before:]])
     made.graph.initializer.extend(model.graph.initializer)
+    # Some fusions of ONNX Runtime ask whether axes are the same, which these names tell it.
+    made.graph.value_info.extend([*inputs, *model.graph.value_info])
     made.graph.sparse_initializer.extend(model.graph.sparse_initializer)
     made.graph.quantization_annotation.extend(model.graph.quantization_annotation)
     made.functions.extend(model.functions)
