@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from edgesft.data.media.image import LEAST_SCORE
 from edgesft.ship.raw.nodes import Nodes, int64
 
 Outputs = Mapping[str, tuple[str, tuple[int | str, ...]]]
@@ -76,6 +77,47 @@ def tags(n: Nodes, said: Mapping[str, Any], score_of: Callable[[str], str], line
     n("Gather", np.asarray([*labels, ""], object), chosen, name="label")
     n("ScatterElements", n.filled(count, np.zeros(1, np.float32)), line, sure, name="score")
     return {"label": ("string", ("words",)), "score": ("float32", ("words",))}
+
+
+def boxes(n: Nodes, said: Mapping[str, Any], score_of: Callable[[str], str]) -> Outputs:
+    """What is where, the surest first: labels, probabilities, and left, top, width and height as shares of the sides."""
+    decoding, labels = said["decoding"], said["labels"]
+    logits = n("Squeeze", _scores(n, score_of, decoding), int64(0))
+    places = n.cast(score_of(decoding["boxes"]), "float32")
+    shared = n("Greater", n("Gather", n("Shape", logits), np.asarray(1)), np.asarray(len(labels)))
+    chances = n.either(shared, lambda g: g("Softmax", logits, axis=1), lambda g: g("Sigmoid", logits), "float32")
+    chances = n("Slice", chances, int64(0), int64(len(labels)), int64(1))
+    if "kept" in decoding:
+        kept = n("Squeeze", score_of(decoding["kept"]), int64(0))
+    else:
+        all_ = n.filled(n("Shape", chances), np.asarray([True]))
+        kept = n.either(shared, all_, lambda g: _kept(g, places, chances, decoding), "bool")
+    left = n("Reshape", n("Where", kept, chances, np.asarray(0, np.float32)), int64(-1))
+    most = n("Min", int64(decoding["most"]), n("Shape", left))
+    # Of equal ones the earlier place comes first, and there the earlier label: `TopK` has it so.
+    sure, at = f"{left}/sure", f"{left}/at"
+    n.several("TopK", [left, most], [sure, at], axis=0)
+    seen = n("GreaterOrEqual", sure, np.asarray(decoding["least_score"], np.float32))
+    n("Compress", sure, seen, axis=0, name="score")
+    at = n("Compress", at, seen, axis=0)
+    n("Gather", np.asarray(labels, object), n("Mod", at, int64(len(labels))), name="label")
+    own = n("Gather", n("Squeeze", places, int64(0)), n("Div", at, int64(len(labels))))
+    middle, sides = (n("Slice", own, int64(2 * half), int64(2 * half + 2), int64(1)) for half in (0, 1))
+    n("Concat", n("Sub", middle, n("Mul", sides, np.asarray(0.5, np.float32))), sides, axis=1, name="box")
+    return {"label": ("string", ("boxes",)), "score": ("float32", ("boxes",)), "box": ("float32", ("boxes", 4))}
+
+
+def _kept(n: Nodes, places: str, chances: str, decoding: Mapping[str, Any]) -> str:
+    """Which boxes overlap no surer one of their label that is kept."""
+    least = np.asarray([LEAST_SCORE], np.float32)
+    limits = (int64(decoding["most"]), np.asarray([decoding["iou"]], np.float32), np.nextafter(least, np.float32(0)))
+    turned = n("Unsqueeze", n("Transpose", chances), int64(0))
+    found = n("NonMaxSuppression", places, turned, *limits, center_point_box=1)
+    # Of each: the picture, the label, the place.
+    where = n("Concat", *(n("Slice", found, int64(at), int64(at + 1), int64(1)) for at in (2, 1)), axis=1)
+    ones = n.filled(n("Slice", n("Shape", found), int64(0), int64(1)), int64(1))
+    marks = n("ScatterND", n.filled(n("Shape", chances), int64(0)), where, ones)
+    return n("Greater", marks, np.asarray(0))
 
 
 def _scores(n: Nodes, score_of: Callable[[str], str], decoding: Mapping[str, Any]) -> str:

@@ -19,7 +19,7 @@ from edgesft.ship.models import MODEL, MODELS
 from edgesft.ship.raw import proof
 from edgesft.ship.raw.document import NAME, Raw
 from edgesft.ship.raw.proof import Held, Proof
-from edgesft.ship.raw.whole import PICTURE, Whole, whole
+from edgesft.ship.raw.whole import PICTURE, WORDS, Whole, whole
 from edgesft.ship.variant import ANY, Variant
 from edgesft.tasks.base import Contract
 
@@ -93,7 +93,7 @@ def make(
         runtime=runtime,
     )
     told = graph.read(memoryview(files[0].read_bytes()), names[0])
-    rows = _golden(found, written.reads, precision, count)
+    rows = _golden(found, said["preparation"]["columns"][0], written.reads, precision, count)
     return Raw(variant, precision, values(told.inputs), values(told.outputs), found.to_json(), rows.to_json())
 
 
@@ -108,7 +108,7 @@ def _write(written: Whole, model: Path, folder: Path) -> list[Path]:
     return files
 
 
-def _golden(found: Proof, reads: str, precision: str, count: int) -> Golden:
+def _golden(found: Proof, column: str, reads: str, precision: str, count: int) -> Golden:
     """Rows that every device must answer alike: some of the run's, and the hard inputs that are answered as they must be."""
     import onnxruntime
 
@@ -123,9 +123,15 @@ def _golden(found: Proof, reads: str, precision: str, count: int) -> Golden:
     ]
     if not held:
         raise StageError("a raw model must have golden rows, got none that are small enough")
-    return Golden([_row(each, reads) for each in held], golden.tolerances({NAME: precision}), onnxruntime.__version__)
+    return Golden(
+        [_row(each, column, reads) for each in held], golden.tolerances({NAME: precision}), onnxruntime.__version__
+    )
 
 
-def _row(held: Held, reads: str) -> Row:
-    raw = None if reads == PICTURE else {reads: bytes(held.case.given).decode("utf-8")}
-    return Row({reads: held.case.given}, {NAME: held.outputs}, raw)
+def _row(held: Held, column: str, reads: str) -> Row:
+    """A golden row; where it was a text, with that."""
+    row = None
+    if reads != PICTURE:
+        text = bytes(held.case.given).decode("utf-8")
+        row = {column: text.split("\n") if reads == WORDS else text}
+    return Row({reads: held.case.given}, {NAME: held.outputs}, row)

@@ -75,6 +75,11 @@ class Nodes:
         self.written.append(helper.make_node(operator, [self._fed(each) for each in inputs], [output], **attributes))
         return output
 
+    def several(self, operator: str, inputs: Sequence[Fed], outputs: Sequence[str], **attributes: Any) -> None:
+        """Writes a node of several outputs, whose names are given."""
+        fed = [self._fed(each) for each in inputs]
+        self.written.append(helper.make_node(operator, fed, list(outputs), **attributes))
+
     def cast(self, given: Fed, dtype: str, name: str | None = None) -> str:
         """A value in another type, as numpy spells it."""
         return self("Cast", given, name=name, to=element(dtype))

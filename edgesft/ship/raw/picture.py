@@ -13,6 +13,7 @@ from edgesft.ship.raw.resize import resized
 LUMA = (19595, 38470, 7471)
 """ITU-R 601-2 as Pillow has it (its src/libImaging/Convert.c): shares of 2^16, of which the half is added."""
 
+
 def feed(n: Nodes, pixels: str, said: Mapping[str, Any]) -> str:
     """Writes what makes a feed of a picture.
 

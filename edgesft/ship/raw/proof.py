@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from edgesft.data.media import medium
+from edgesft.data.media.image import detections
 from edgesft.data.media.images import WHOLE as WHOLE_PICTURE
 from edgesft.data.media.images import reader_of
 from edgesft.errors import StageError
@@ -177,6 +178,8 @@ def prove(
 def answer(said: Mapping[str, Any], outputs: Mapping[str, np.ndarray], example: Example) -> dict[str, np.ndarray]:
     """What a raw model must answer where its model answers `outputs`, computed as the evaluation of a run does."""
     decoding, labels = said["decoding"], np.asarray([*said["labels"], ""], object)
+    if decoding["kind"] == "boxes":
+        return _seen(decoding, labels, outputs)
     logits = calibration.finite(outputs[decoding["output"]][0].reshape(-1, decoding["classes"]))
     if decoding["kind"] == "tags":
         firsts = example[tagging.WORDS]
@@ -197,6 +200,16 @@ def answer(said: Mapping[str, Any], outputs: Mapping[str, np.ndarray], example: 
     if unknown := said["thresholds"].get("unknown"):
         found["known"] = calibration.known(logits) >= unknown["accept_above"]
     return found
+
+
+def _seen(decoding: Mapping[str, Any], labels: np.ndarray, outputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Boxes, as `tasks.object_detection` reads them."""
+    names = {"logits": decoding["output"], "pred_boxes": decoding["boxes"], "kept": decoding.get("kept")}
+    own = {name: outputs[called][0] for name, called in names.items() if called}
+    found = detections(own, decoding["classes"], iou=decoding["iou"], most=decoding["most"])
+    found = found[found[:, 4] >= decoding["least_score"]]
+    box = np.concatenate([found[:, :2] - found[:, 2:4] / 2, found[:, 2:4]], axis=1)
+    return {"label": labels[found[:, 5].astype(int)], "score": found[:, 4], "box": box}
 
 
 def _case(name: str, reads: str, row: Row) -> Case:

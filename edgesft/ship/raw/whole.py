@@ -30,8 +30,11 @@ SHAPES: Mapping[str, tuple[str, ...]] = {TEXT: ("bytes",), WORDS: ("bytes",), PI
 READERS = {"text": TEXT, "words": WORDS, "image": PICTURE}
 """`preparation.kind` of a contract → the input."""
 
-WRITERS = {"classes": (TEXT, PICTURE), "heads": (TEXT, PICTURE), "tags": (WORDS,)}
+WRITERS = {"classes": (TEXT, PICTURE), "heads": (TEXT, PICTURE), "tags": (WORDS,), "boxes": (PICTURE,)}
 """`decoding.kind` → the inputs that it is written for."""
+
+ANSWERS = {"classes": answer.classes, "heads": answer.heads, "boxes": answer.boxes}
+"""`decoding.kind` → what writes the answer; that of `tags` needs lines, too."""
 
 
 @dataclass(frozen=True)
@@ -114,7 +117,7 @@ def _front(
 
     if reads == PICTURE:
         _named(n, picture.feed(n, PICTURE, way), inputs[0])
-        return lambda n: (answer.classes if said["decoding"]["kind"] == "classes" else answer.heads)(n, said, score_of)
+        return lambda n: ANSWERS[said["decoding"]["kind"]](n, said, score_of)
     if "tokenizer" not in way:
         raise StageError("no graph is written for a tokenizer that is no tokenizer.json")
     file = folder / Path(way["tokenizer"]).relative_to(PROCESSOR)
@@ -129,7 +132,7 @@ def _front(
     if reads == WORDS:
         lines = text.lines_of(n, found, known, way["max_length"])
         return lambda n: answer.tags(n, said, score_of, lines, found.count)
-    return lambda n: (answer.classes if said["decoding"]["kind"] == "classes" else answer.heads)(n, said, score_of)
+    return lambda n: ANSWERS[said["decoding"]["kind"]](n, said, score_of)
 
 
 def _filled(n: Nodes, tokens: str, given: ValueInfoProto) -> str:
