@@ -198,7 +198,7 @@ def _fill(
     real = real or rows.chosen(job, given.contract, given.folder, order.rows)
     last = [row for row in given.results["stages"] if row["kept"]][-1]
     precision = last["precision"]
-    raw, refused = _raw(order, job, given, described, precision, out, work, progress) if order.raw else (None, {})
+    raw, refused = _raw(order, job, given, described, precision, out, work / "raw") if order.raw else (None, {})
     wanted = models.Wanted(
         kinds=order.variants,
         model=given.model,
@@ -228,31 +228,15 @@ def _fill(
 
 
 def _raw(
-    order: Order,
-    job: Job,
-    given: _Given,
-    described: Mapping[str, Any],
-    precision: str,
-    out: Path,
-    work: Path,
-    progress: Progress,
+    order: Order, job: Job, given: _Given, described: Mapping[str, Any], precision: str, out: Path, work: Path
 ) -> tuple[Raw | None, dict[str, str]]:
     """The raw model, or why there is none."""
-    from edgesft.ship.raw.make import make
+    from edgesft.ship.raw.make import Wanted, make
 
+    count = 0 if order.inputs else order.rows
+    wanted = Wanted(job, given.contract, described, given.model, precision, order.runtime, count)
     try:
-        made = make(
-            job,
-            given.contract,
-            described,
-            given.model,
-            precision=precision,
-            runtime=order.runtime,
-            count=order.rows,
-            out=out,
-            work=work / "raw",
-            say=progress.say,
-        )
+        made = make(wanted, out, work, job.progress.say)
     except StageError as error:
         return None, {"raw": str(error).partition("\n")[0]}
     (out / RAW).write_bytes(canonical.dump(made.to_json()))

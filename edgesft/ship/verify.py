@@ -210,9 +210,12 @@ def _raw_golden(source: Source, manifest: Manifest, raw: Raw, place: Place, repo
         report.not_run[raw.variant.name] = why
         return []
     rows, wanted = raw.rows(), {name: manifest.files[name].sha256 for name in raw.variant.files}
-    with tempfile.TemporaryDirectory() as empty, unpacked(source, wanted, Path(empty) / "models") as folder:
-        with place.running(folder, raw.variant) as (answer, _):
-            return rows.findings(raw.variant, answer, place.provider)
+    with (
+        tempfile.TemporaryDirectory() as empty,
+        unpacked(source, wanted, Path(empty) / "models") as folder,
+        place.running(folder, raw.variant) as (answer, _),
+    ):
+        return rows.findings(raw.variant, answer, place.provider)
 
 
 def _golden(

@@ -19,7 +19,7 @@ def classes(n: Nodes, said: Mapping[str, Any], score_of: Callable[[str], str]) -
     decoding, labels = said["decoding"], said["labels"]
     logits = n("Reshape", _scores(n, score_of, decoding), int64(-1))
     best = n("ArgMax", logits, axis=0, keepdims=1)
-    chances = n("Softmax", n("Div", logits, np.float32(decoding["temperature"]).reshape(())), axis=0, name="scores")
+    chances = n("Softmax", n("Div", logits, np.asarray(decoding["temperature"], np.float32)), axis=0, name="scores")
     n("Gather", chances, best, name="score")
     n("Gather", np.asarray(labels, object), best, name="label")
     found: dict[str, tuple[str, tuple[int | str, ...]]] = {
@@ -80,7 +80,7 @@ def tags(n: Nodes, said: Mapping[str, Any], score_of: Callable[[str], str], line
 
 
 def boxes(n: Nodes, said: Mapping[str, Any], score_of: Callable[[str], str]) -> Outputs:
-    """What is where, the surest first: labels, probabilities, and left, top, width and height as shares of the sides."""
+    """What is where, the surest first: labels, probabilities, and left, top, width and height as shares of sides."""
     decoding, labels = said["decoding"], said["labels"]
     logits = n("Squeeze", _scores(n, score_of, decoding), int64(0))
     places = n.cast(score_of(decoding["boxes"]), "float32")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -50,8 +50,8 @@ class Raw:
 
     variant: Variant
     of: str
-    inputs: list[Mapping[str, Any]]
-    outputs: list[Mapping[str, Any]]
+    inputs: Sequence[Mapping[str, Any]]
+    outputs: Sequence[Mapping[str, Any]]
     proof: Mapping[str, Any]
     golden: Mapping[str, Any]
 

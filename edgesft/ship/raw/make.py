@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from edgesft.errors import StageError
+from edgesft.errors import InputError, StageError
 from edgesft.measure.model.facts import external_files
 from edgesft.pipeline.job import Job
 from edgesft.ship import golden, graph, session
@@ -27,59 +28,50 @@ LARGEST_BYTES = 1 << 20
 """Of a golden row's input: a device reads pictures of a megapixel as it reads larger ones."""
 
 
-def make(
-    job: Job,
-    contract: Contract,
-    said: Mapping[str, Any],
-    model: Path,
-    *,
-    precision: str,
-    runtime: str,
-    count: int,
-    out: Path,
-    work: Path,
-    say: Callable[[str], None],
-) -> Raw:
-    """Writes a raw model into a bundle.
+@dataclass(frozen=True)
+class Wanted:
+    """What is asked for.
 
-    Args:
+    Attributes:
         job: The run's surroundings.
         contract: Of the run.
         said: Of the bundle.
         model: Of the run, with what makes its inputs beside it.
         precision: What the run says of its numbers.
         runtime: Least version of ONNX Runtime.
-        count: How many of the run's rows become golden ones.
+        count: How many of the run's rows become golden ones; 0 where none of them may leave the house.
+    """
+
+    job: Job
+    contract: Contract
+    said: Mapping[str, Any]
+    model: Path
+    precision: str
+    runtime: str
+    count: int
+
+
+def make(wanted: Wanted, out: Path, work: Path, say: Callable[[str], None]) -> Raw:
+    """Writes a raw model into a bundle.
+
+    Args:
+        wanted: What is asked for.
         out: The bundle's folder.
         work: A folder to work in.
         say: Tells the person what goes on.
 
     Raises:
         StageError: There can be none of such a model, or it does not do what training did; nothing of it is left.
-        InputError: The rows are not there any more.
     """
     say("writing the raw model")
-    written = whole(model, said, model.parent)
-    files = _write(written, model, out / MODELS / NAME)
-    front = work / "front.onnx"
-    front.parent.mkdir(parents=True, exist_ok=True)
-    front.write_bytes(written.front.SerializeToString(deterministic=True))
-    fixed = graph.fixed(graph.read(memoryview(model.read_bytes()), model.name))
-    say("holding the raw model against training")
+    written = whole(wanted.model, wanted.said, wanted.model.parent)
+    folder = out / MODELS / NAME
     try:
-        found = proof.prove(
-            job,
-            contract,
-            model.parent,
-            written.reads,
-            said,
-            session.runner(front, front.name, {}),
-            session.runner(model, model.name, fixed),
-            session.runner(files[0], f"{MODELS}/{NAME}/{MODEL}", {}),
-        )
-        found.check()
+        files = _write(written, wanted.model, folder)
+        found = _proven(wanted, written, files[0], work, say)
+        rows = _golden(found, wanted, written.reads)
     except BaseException:
-        shutil.rmtree(out / MODELS / NAME)
+        shutil.rmtree(folder, ignore_errors=True)
         raise
     names = tuple(path.relative_to(out).as_posix() for path in files)
     variant = Variant(
@@ -87,14 +79,38 @@ def make(
         file=names[0],
         files=names,
         form="onnx",
-        precision=precision,
+        precision=wanted.precision,
         golden=NAME,
-        providers=("CPUExecutionProvider", ANY),
-        runtime=runtime,
+        providers=(session.CPU, ANY),
+        runtime=wanted.runtime,
     )
     told = graph.read(memoryview(files[0].read_bytes()), names[0])
-    rows = _golden(found, said["preparation"]["columns"][0], written.reads, precision, count)
-    return Raw(variant, precision, values(told.inputs), values(told.outputs), found.to_json(), rows.to_json())
+    return Raw(variant, wanted.precision, values(told.inputs), values(told.outputs), found.to_json(), rows.to_json())
+
+
+def _proven(wanted: Wanted, written: Whole, raw: Path, work: Path, say: Callable[[str], None]) -> Proof:
+    """What was held against training, and held."""
+    front, model = work / "front.onnx", wanted.model
+    front.parent.mkdir(parents=True, exist_ok=True)
+    front.write_bytes(written.front.SerializeToString(deterministic=True))
+    fixed = graph.fixed(graph.read(memoryview(model.read_bytes()), model.name))
+    say("holding the raw model against training")
+    try:
+        found = proof.prove(
+            wanted.job,
+            wanted.contract,
+            model.parent,
+            written.reads,
+            wanted.said,
+            session.runner(front, front.name, {}),
+            session.runner(model, model.name, fixed),
+            session.runner(raw, f"{MODELS}/{NAME}/{MODEL}", {}),
+        )
+    except InputError as error:
+        message = f"the run's rows must be there to hold a raw model against training, got: {error.problems[0].message}"
+        raise StageError(message) from error
+    found.check()
+    return found
 
 
 def _write(written: Whole, model: Path, folder: Path) -> list[Path]:
@@ -108,24 +124,24 @@ def _write(written: Whole, model: Path, folder: Path) -> list[Path]:
     return files
 
 
-def _golden(found: Proof, column: str, reads: str, precision: str, count: int) -> Golden:
-    """Rows that every device must answer alike: some of the run's, and the hard inputs that are answered as they must be."""
+def _golden(found: Proof, wanted: Wanted, reads: str) -> Golden:
+    """Rows that every device must answer alike: some of the run's, and the hard inputs that are answered rightly."""
     import onnxruntime
 
     small = [each for each in found.rows if each.case.given.nbytes <= LARGEST_BYTES]
     small.sort(key=lambda each: each.case.given.nbytes)
-    places = np.unique(np.linspace(0, len(small) - 1, min(count, len(small))).round().astype(int)) if small else []
-    held = [small[int(place)] for place in places]
+    places = np.linspace(0, len(small) - 1, min(wanted.count, len(small))).round().astype(int)
+    held = [small[int(place)] for place in np.unique(places)]
     held += [
         each
         for each in found.hard
         if each.holds(found.allowed) and each.same and each.case.given.nbytes <= LARGEST_BYTES
     ]
     if not held:
-        raise StageError("a raw model must have golden rows, got none that are small enough")
-    return Golden(
-        [_row(each, column, reads) for each in held], golden.tolerances({NAME: precision}), onnxruntime.__version__
-    )
+        raise StageError("a raw model must have golden rows, got none that are answered rightly and small enough")
+    column = wanted.said["preparation"]["columns"][0]
+    rows = [_row(each, column, reads) for each in held]
+    return Golden(rows, golden.tolerances({NAME: wanted.precision}), onnxruntime.__version__)
 
 
 def _row(held: Held, column: str, reads: str) -> Row:

@@ -1,7 +1,7 @@
 """The graph that resizes 8-bit pixels, bit for bit as Pillow does it (its src/libImaging/Resample.c and Geometry.c).
 
-ONNX's own `Resize` is another function: with `antialias` ONNX Runtime 1.32 makes other pixels of 8 bits than Pillow of up
-to a quarter of a picture, by up to 18 levels of grey at its edges.
+ONNX's own `Resize` with `antialias` is another function: of 8-bit pixels ONNX Runtime 1.32 makes others than Pillow
+in up to a quarter of a picture, by up to 18 levels of grey.
 """
 
 from __future__ import annotations
@@ -50,9 +50,9 @@ def resized(n: Nodes, pixels: str, wanted: str, resample: str) -> str:
     flat = n("Reshape", pixels, n("Concat", n("Slice", sides, int64(0), int64(1)), int64(-1), axis=0))
     found = n.either(rows_first, flat, lambda g: g("Transpose", flat), "uint8")
     for step in (0, 1):
-        axis = n("Slice", order, int64(step), int64(step + 1))
-        size, target = (n("Squeeze", n("Gather", each, axis)) for each in (sides, wanted))
-        found = _along(n, found, size, target, n("Where", n("Equal", axis, int64(0)), int64(1), channels), resample)
+        way = n("Slice", order, int64(step), int64(step + 1))
+        size, target = (n("Squeeze", n("Gather", each, way)) for each in (sides, wanted))
+        found = _along(n, found, size, target, n("Where", n("Equal", way, int64(0)), int64(1), channels), resample)
         if step == 0:
             found = n("Transpose", found)
     found = n.either(rows_first, lambda g: g("Transpose", found), found, "uint8")

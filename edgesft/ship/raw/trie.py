@@ -53,7 +53,7 @@ class _Node(dict[int, "_Node"]):
     token = FREE
 
 
-def trie(sets: Sequence[Mapping[Sequence[int], int]], symbols: int) -> Trie:
+def trie(sets: Sequence[Mapping[tuple[int, ...], int]], symbols: int) -> Trie:
     """The trie of some sets of pieces, each with a root of its own.
 
     Args:
@@ -80,7 +80,7 @@ def trie(sets: Sequence[Mapping[Sequence[int], int]], symbols: int) -> Trie:
     return Trie(base, check, token, tuple(firsts.values()), longest)
 
 
-def _grown(pieces: Mapping[Sequence[int], int]) -> _Node:
+def _grown(pieces: Mapping[tuple[int, ...], int]) -> _Node:
     root = _Node()
     for piece, number in pieces.items():
         node = root

@@ -92,7 +92,7 @@ def read(file: Path, preparation: Mapping[str, Any]) -> Vocabulary:
     named = () if preparation["split_special_tokens"] else tuple(said["added_tokens"])
     end = letters.count + len(named)
     names = tuple(Name(tuple(map(ord, each["content"])), letters.count + place) for place, each in enumerate(named))
-    own = {(name.symbol,): each["id"] for name, each in zip(names, named, strict=True)}
+    own: dict[tuple[int, ...], int] = {(name.symbol,): each["id"] for name, each in zip(names, named, strict=True)}
     first = _spelt(starts, letters) | own | {(end,): pieces[model["unk_token"]]}
     before, after = _around(tokenizer)
     return Vocabulary(

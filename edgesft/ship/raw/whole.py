@@ -97,8 +97,8 @@ def _reads(said: Mapping[str, Any]) -> str:
     kind, decoding = said["preparation"]["kind"], said["decoding"]["kind"]
     reads = READERS.get(kind)
     if reads is None or reads not in WRITERS.get(decoding, ()):
-        known = "; ".join(f"{name} of {', '.join(each)}" for name, each in WRITERS.items())
-        raise StageError(f"no graph is written that makes {decoding} of {kind}, only {known}")
+        known = "; ".join(f"{name} of {' and '.join(each)}" for name, each in WRITERS.items())
+        raise StageError(f"a raw model must make {known}; got {decoding} of {kind}")
     if said["states"]:
         raise StageError("no graph is written for a model with states, which one call does not know")
     if decoding != "tags" and not said["labels"]:
