@@ -69,16 +69,19 @@ def tokens(n: Nodes, text: str, vocabulary: Vocabulary, *, lines: bool = False) 
 
 def _points(n: Nodes, text: str) -> str:
     """Code points of UTF-8 (RFC 3629), int32; what is no UTF-8 becomes any."""
-    lead, width = np.zeros(256, np.int32), np.ones(256, np.int32)
-    for count, start, end, taken in (
-        (1, 0, 0x80, 0),
-        (0, 0x80, 0xC0, 0),
-        (2, 0xC0, 0xE0, 0xC0),
-        (3, 0xE0, 0xF0, 0xE0),
-        (4, 0xF0, 0xF8, 0xF0),
-    ):
-        lead[start:end], width[start:end] = np.arange(start, end) - taken, count
-    padded = n("Concat", n.cast(text, "int32"), int32(0, 0, 0), axis=0)
+    # A byte more, for there may be none.
+    most = n("ReduceMax", n("Concat", text, np.zeros(1, np.uint8), axis=0), keepdims=0)
+    plain = n.cast(text, "int32")
+    return n.either(n("Less", most, np.asarray(0x80, np.uint8)), plain, lambda g: _decoded(g, plain), "int32")
+
+
+def _decoded(n: Nodes, data: str) -> str:
+    """The same of bytes of which some are beyond ASCII."""
+    lead, width = np.arange(256, dtype=np.int32), np.ones(256, np.int32)
+    for start, end, size in ((0x80, 0xC0, 0), (0xC0, 0xE0, 2), (0xE0, 0xF0, 3), (0xF0, 0xF8, 4)):
+        lead[start:end] -= start
+        width[start:end] = size
+    padded = n("Concat", data, int32(0, 0, 0), axis=0)
     own, *further = (n("Slice", padded, int64(at), int64(at - 3) if at < 3 else END) for at in range(4))
     sizes, point = n("Gather", width, own), n("Gather", lead, own)
     found = point
@@ -92,12 +95,22 @@ def _points(n: Nodes, text: str) -> str:
 def _records(n: Nodes, points: str, vocabulary: Vocabulary) -> str:
     """The record of each code point; that of a name is at its start, and nothing at the rest of it."""
     letters = vocabulary.alphabet
-    page = n("Div", points, int32(PAGE))
-    row = n("Mul", n("Gather", letters.page, page), int32(PAGE))
-    place = n("Add", row, n("Sub", points, n("Mul", page, int32(PAGE))))
-    found = n("Gather", letters.records.reshape(-1), place)
+    rows = np.arange(len(letters.page), dtype=np.int32)
+    # From where a code point is to where its row of records is.
+    far = n("Gather", (letters.page - rows) * PAGE, n("Div", points, int32(PAGE)))
+    found = n("Gather", letters.records.reshape(-1), n("Add", points, far))
     if not vocabulary.names:
         return found
+    firsts = np.unique([name.points[0] for name in vocabulary.names]).astype(np.int32)
+    begun = n.cast(n("Equal", n("Unsqueeze", points, int64(1)), firsts), "uint8")
+    # Of an empty text the greatest is none.
+    any_ = n("ReduceMax", n("Concat", n("Reshape", begun, int64(-1)), np.zeros(1, np.uint8), axis=0), keepdims=0)
+    some = n("Greater", any_, np.asarray(0, np.uint8))
+    return n.either(some, lambda g: _named(g, points, found, vocabulary), found, "int32")
+
+
+def _named(n: Nodes, points: str, found: str, vocabulary: Vocabulary) -> str:
+    """The records of a text that may have names in it."""
     _, nothing = records(vocabulary)
     names = vocabulary.names
     sizes = np.asarray([len(name.points) for name in names], np.int32)
@@ -105,8 +118,8 @@ def _records(n: Nodes, points: str, vocabulary: Vocabulary) -> str:
     spelt = np.full((len(names), longest), -1, np.int32)
     for number, name in enumerate(names):
         spelt[number, : len(name.points)] = name.points
-    count = n("Shape", points)
-    places = n("Unsqueeze", n("Range", np.asarray(0, np.int64), n("Squeeze", count), np.asarray(1, np.int64)), int64(1))
+    count = n("Squeeze", n("Shape", points))
+    places = n("Unsqueeze", n("Range", np.asarray(0, np.int64), count, np.asarray(1, np.int64)), int64(1))
     padded = n("Concat", points, np.full(longest, -1, np.int32), axis=0)
     around = n("Unsqueeze", n("Gather", padded, n("Add", places, np.arange(longest))), int64(1))
     same = n("Or", n("Equal", around, spelt), spelt < 0)
@@ -116,15 +129,15 @@ def _records(n: Nodes, points: str, vocabulary: Vocabulary) -> str:
     codes = np.empty(len(names), np.int32)
     codes[order] = np.arange(1, len(names) + 1)
     code = n("ReduceMax", n("Mul", whole, codes), int64(1), keepdims=0)
-    size = n("Gather", np.concatenate([int32(0), sizes[order]]), code)
-    named = n("Gather", np.concatenate([int32(0), (nothing + 1 + order).astype(np.int32)]), code)
+    own = n("Gather", np.concatenate([int32(0), (nothing + 1 + order).astype(np.int32)]), code)
     if longest > 1:
+        size = n("Gather", np.concatenate([int32(0), sizes[order]]), code)
         before = n("Concat", np.zeros(longest - 1, np.int32), size, axis=0)
         reach = n("Gather", before, n("Add", places, np.arange(longest - 1)))
         over = n("Greater", reach, np.arange(longest - 1, 0, -1, dtype=np.int32))
         inside = n("ReduceMax", n.cast(over, "int32"), int64(1), keepdims=0)
         found = n("Where", n("Greater", inside, int32(0)), int32(nothing), found)
-    return n("Where", n("Greater", code, int32(0)), named, found)
+    return n("Where", n("Greater", code, int32(0)), own, found)
 
 
 @dataclass(frozen=True)
