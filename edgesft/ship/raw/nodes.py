@@ -138,7 +138,7 @@ class Nodes:
 
         Args:
             first: State before the first row, of the shape of one.
-            rows: Of shape [rows, ...].
+            rows: Of shape [rows, width].
             dtype: Of all of them.
             body: Writes what becomes of a `state` by a `row`, into the nodes that it is given.
 
@@ -149,9 +149,9 @@ class Nodes:
         state, row = f"{label}/state", f"{label}/row"
         after = body(inner, state=state, row=row)
         told = inner("Identity", after)
-        graph = helper.make_graph(
-            inner.written, label, [value(state, dtype), value(row, dtype)], [value(after, dtype), value(told, dtype)]
-        )
+        # ONNX Runtime 1.23 wants to be told of shapes, or at least of axes, which must not be those around it.
+        ends = [[value(name, dtype, [f"{label}/width"]) for name in names] for names in ((state, row), (after, told))]
+        graph = helper.make_graph(inner.written, label, *ends)
         outputs = [f"{label}/last", f"{label}/states"]
         self.written.append(helper.make_node("Scan", [first, rows], outputs, body=graph, num_scan_inputs=1))
         return outputs[1]
