@@ -231,7 +231,8 @@ def _raw(
     order: Order, job: Job, given: _Given, described: Mapping[str, Any], precision: str, out: Path, work: Path
 ) -> tuple[Raw | None, dict[str, str]]:
     """The raw model, or why there is none."""
-    from edgesft.ship.raw.make import Wanted, make
+    from edgesft.ship.raw.make import make
+    from edgesft.ship.raw.wanted import Wanted
 
     count = 0 if order.inputs else order.rows
     wanted = Wanted(job, given.contract, described, given.model, precision, order.runtime, count)

@@ -3,52 +3,25 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from edgesft.errors import InputError, StageError
 from edgesft.measure.model.facts import external_files
-from edgesft.pipeline.job import Job
 from edgesft.ship import golden, graph, session
 from edgesft.ship.contract import values
 from edgesft.ship.golden import Golden, Row
 from edgesft.ship.models import MODEL, MODELS
-from edgesft.ship.raw import proof
 from edgesft.ship.raw.document import NAME, Raw
-from edgesft.ship.raw.proof import Held, Proof
+from edgesft.ship.raw.proof import Answers, Held, Proof, prove
+from edgesft.ship.raw.wanted import Wanted
 from edgesft.ship.raw.whole import PICTURE, WORDS, Whole, whole
 from edgesft.ship.variant import ANY, Variant
-from edgesft.tasks.base import Contract
 
 LARGEST_BYTES = 1 << 20
 """Of a golden row's input: a device reads pictures of a megapixel as it reads larger ones."""
-
-
-@dataclass(frozen=True)
-class Wanted:
-    """What is asked for.
-
-    Attributes:
-        job: The run's surroundings.
-        contract: Of the run.
-        said: Of the bundle.
-        model: Of the run, with what makes its inputs beside it.
-        precision: What the run says of its numbers.
-        runtime: Least version of ONNX Runtime.
-        count: How many of the run's rows become golden ones; 0 where none of them may leave the house.
-    """
-
-    job: Job
-    contract: Contract
-    said: Mapping[str, Any]
-    model: Path
-    precision: str
-    runtime: str
-    count: int
 
 
 def make(wanted: Wanted, out: Path, work: Path, say: Callable[[str], None]) -> Raw:
@@ -95,17 +68,13 @@ def _proven(wanted: Wanted, written: Whole, raw: Path, work: Path, say: Callable
     front.write_bytes(written.front.SerializeToString(deterministic=True))
     fixed = graph.fixed(graph.read(memoryview(model.read_bytes()), model.name))
     say("holding the raw model against training")
+    answers = Answers(
+        session.runner(front, front.name, {}),
+        session.runner(model, model.name, fixed),
+        session.runner(raw, f"{MODELS}/{NAME}/{MODEL}", {}),
+    )
     try:
-        found = proof.prove(
-            wanted.job,
-            wanted.contract,
-            model.parent,
-            written.reads,
-            wanted.said,
-            session.runner(front, front.name, {}),
-            session.runner(model, model.name, fixed),
-            session.runner(raw, f"{MODELS}/{NAME}/{MODEL}", {}),
-        )
+        found = prove(wanted, written.reads, answers)
     except InputError as error:
         message = f"the run's rows must be there to hold a raw model against training, got: {error.problems[0].message}"
         raise StageError(message) from error
@@ -132,11 +101,7 @@ def _golden(found: Proof, wanted: Wanted, reads: str) -> Golden:
     small.sort(key=lambda each: each.case.given.nbytes)
     places = np.linspace(0, len(small) - 1, min(wanted.count, len(small))).round().astype(int)
     held = [small[int(place)] for place in np.unique(places)]
-    held += [
-        each
-        for each in found.hard
-        if each.holds(found.allowed) and each.same and each.case.given.nbytes <= LARGEST_BYTES
-    ]
+    held += [each for each in found.right() if each.case.given.nbytes <= LARGEST_BYTES]
     if not held:
         raise StageError("a raw model must have golden rows, got none that are answered rightly and small enough")
     column = wanted.said["preparation"]["columns"][0]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,20 +13,17 @@ from edgesft.data.media.image import detections
 from edgesft.data.media.images import WHOLE as WHOLE_PICTURE
 from edgesft.data.media.images import reader_of
 from edgesft.errors import StageError
-from edgesft.pipeline.job import Job
+from edgesft.measure.parity import tolerance
 from edgesft.ship.raw import hard
-from edgesft.ship.raw.whole import PICTURE, WORDS
+from edgesft.ship.raw.wanted import Wanted
+from edgesft.ship.raw.whole import MODEL, PICTURE, WORDS
 from edgesft.ship.session import Answer
 from edgesft.tasks import calibration, metrics, source
 from edgesft.tasks import token_classification as tagging
-from edgesft.tasks.base import Contract, Example, Row
+from edgesft.tasks.base import Example, Row
 
 MOST_ROWS = 2000
 """Rows of the run's split that are looked at, evenly spaced where it has more."""
-
-WITHIN = 0.01
-"""How far a probability may be off. Tokens are the same or not; a pixel that rounds the other way moves
-the scores of an 8-bit model by less."""
 
 LEVEL = 1.01
 """Levels of grey, of 255, by which a pixel may be off: one, and what float32 rounds."""
@@ -69,9 +65,9 @@ class Held:
     off: float
     same: bool
 
-    def holds(self, allowed: float) -> bool:
-        """Whether it is within what is allowed."""
-        return self.fed <= allowed and self.off <= WITHIN
+    def holds(self, allowed: float, within: float) -> bool:
+        """Whether feeds and probabilities are within what is allowed, and the rest of the answer is the same."""
+        return self.same and self.fed <= allowed and self.off <= within
 
 
 @dataclass(frozen=True)
@@ -84,6 +80,7 @@ class Proof:
         rows: Those that were looked at.
         hard: Hard inputs.
         allowed: How far feeds may be off.
+        within: How far probabilities may be off: as far as the golden rows' outputs of the model's precision.
     """
 
     split: str
@@ -91,6 +88,11 @@ class Proof:
     rows: Sequence[Held]
     hard: Sequence[Held]
     allowed: float
+    within: float
+
+    def right(self) -> list[Held]:
+        """The hard inputs that hold."""
+        return [each for each in self.hard if each.holds(self.allowed, self.within)]
 
     def check(self) -> None:
         """Whether all rows hold; of the hard inputs it is only told.
@@ -100,7 +102,10 @@ class Proof:
         """
         for what, wrong in (
             ("fed as training fed them", [each for each in self.rows if each.fed > self.allowed]),
-            (f"answered within {WITHIN} of the model's own answer", [each for each in self.rows if each.off > WITHIN]),
+            (
+                f"answered within {self.within:g} of the model's own probabilities",
+                [each for each in self.rows if each.off > self.within],
+            ),
         ):
             if wrong:
                 names = ", ".join(each.case.name for each in wrong[:NAMED])
@@ -118,7 +123,7 @@ class Proof:
             "rows": self._told(self.rows),
             "hard": {
                 **self._told(self.hard),
-                "differing": [each.case.name for each in self.hard if not each.holds(self.allowed) or not each.same],
+                "differing": [each.case.name for each in self.hard if not each.holds(self.allowed, self.within)],
             },
         }
 
@@ -126,53 +131,55 @@ class Proof:
         return {
             "count": len(held),
             "same_feeds": sum(each.fed == 0 for each in held),
-            "same_answers": sum(each.same and each.off <= WITHIN for each in held),
+            "same_answers": sum(each.same and each.off <= self.within for each in held),
             "worst_score": round(max((each.off for each in held if np.isfinite(each.off)), default=0.0), 7),
         }
 
 
-def prove(
-    job: Job,
-    contract: Contract,
-    folder: Path,
-    reads: str,
-    said: Mapping[str, Any],
-    front: Answer,
-    model: Answer,
-    raw: Answer,
-) -> Proof:
+@dataclass(frozen=True)
+class Answers:
+    """What answers feeds.
+
+    Attributes:
+        front: With the feeds that the raw model makes of a raw input.
+        model: The run's model.
+        raw: The raw model.
+    """
+
+    front: Answer
+    model: Answer
+    raw: Answer
+
+
+def prove(wanted: Wanted, reads: str, answers: Answers) -> Proof:
     """Holds a raw model against the project's own preparation and decoding.
 
     Args:
-        job: The run's surroundings.
-        contract: Of the run.
-        folder: Of the run.
+        wanted: Of which run.
         reads: What the raw model's input is called.
-        said: The bundle's contract.
-        front: Answers with the feeds of a raw input.
-        model: The run's model.
-        raw: The raw model.
+        answers: Its parts.
 
     Raises:
         InputError: The rows are not there any more.
     """
+    job, said, contract = wanted.job, wanted.said, wanted.contract
     split, rows = ("test", job.splits.test) if job.splits.test else ("validation", job.splits.validation)
-    processor = job.task.load_processor(source.resolve(str(folder.absolute()), job.base), contract)
+    processor = job.task.load_processor(source.resolve(str(wanted.model.parent.absolute()), job.base), contract)
     level = _level(said["preparation"]) if reads == PICTURE else 1.0
 
     def held(case: Case) -> Held:
         example = job.task.encode([case.row], processor, contract)[0]
         (feeds,) = job.task.requests([example], processor)
-        outputs = raw({reads: case.given})
-        expected = answer(said, model(feeds), example)
+        outputs = answers.raw({reads: case.given})
+        expected = answer(said, answers.model(feeds), example)
         off = _apart(outputs, expected)
         same = all(np.array_equal(outputs[name], each) for name, each in expected.items() if each.dtype.kind != "f")
-        return Held(case, outputs, _fed(feeds, front({reads: case.given}), level), off, same)
+        return Held(case, outputs, _fed(feeds, answers.front({reads: case.given}), level), off, same)
 
     places = np.unique(np.linspace(0, len(rows) - 1, min(MOST_ROWS, len(rows))).round().astype(int))
     real = [held(_case(str(place), reads, rows[int(place)])) for place in places]
     odd = [held(case) for case in _hard(reads)]
-    return Proof(split, len(rows), real, odd, LEVEL if reads == PICTURE else 0.0)
+    return Proof(split, len(rows), real, odd, LEVEL if reads == PICTURE else 0.0, tolerance(wanted.precision))
 
 
 def answer(said: Mapping[str, Any], outputs: Mapping[str, np.ndarray], example: Example) -> dict[str, np.ndarray]:
@@ -244,7 +251,7 @@ def _fed(expected: Mapping[str, np.ndarray], got: Mapping[str, np.ndarray], leve
     """How far feeds are off; a feed that was padded to a size counts as far as there was a row."""
     worst = 0.0
     for name, ours in expected.items():
-        (theirs,) = (each for called, each in got.items() if called.endswith(name))
+        theirs = got[f"{MODEL}{name}"]
         if theirs.ndim == 2 and theirs.shape[1] > ours.shape[1] and not theirs[:, ours.shape[1] :].any():
             theirs = theirs[:, : ours.shape[1]]
         if ours.shape != theirs.shape:
