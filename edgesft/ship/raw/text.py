@@ -262,6 +262,5 @@ def cut(n: Nodes, each: str, vocabulary: Vocabulary, most: int) -> str:
 
 def lines_of(n: Nodes, found: Tokens, vocabulary: Vocabulary, most: int) -> str:
     """The line of each token that is fed, -1 for special ones."""
-    ends = (np.full(len(each), -1, np.int64) for each in (vocabulary.before, vocabulary.after))
-    before, after = ends
+    before, after = (np.full(len(each), -1, np.int64) for each in (vocabulary.before, vocabulary.after))
     return n("Concat", before, cut(n, found.lines, vocabulary, most), after, axis=0)

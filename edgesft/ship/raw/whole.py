@@ -9,14 +9,14 @@ from typing import Any
 
 import numpy as np
 import onnx
-from onnx import ModelProto, ValueInfoProto, compose, helper
+from onnx import ModelProto, NodeProto, ValueInfoProto, compose, helper
 
 from edgesft.errors import StageError
 from edgesft.ship import graph
 from edgesft.ship.describe import PROCESSOR
 from edgesft.ship.raw import answer, picture, text, vocabulary
 from edgesft.ship.raw.answer import Outputs
-from edgesft.ship.raw.nodes import LEAST_OPSET, Nodes, element, int64, value
+from edgesft.ship.raw.nodes import LEAST_OPSET, Nodes, int64, value
 
 MODEL = "model/"
 """Prefix of the names within the model, so that none is one of ours."""
@@ -75,12 +75,12 @@ def whole(file: Path, said: Mapping[str, Any], folder: Path) -> Whole:
     inputs = [each for each in model.graph.input if each.name not in weights]
     n = Nodes()
     back = _front(n, reads, inputs, said, folder)
-    front = _model(n, reads, inputs, model)
+    front = _model(n, n.written, reads, inputs, model)
     before = len(n.written)
     outputs = back(n)
-    made = _model(n, reads, [value(name, dtype, shape) for name, (dtype, shape) in outputs.items()], model)
-    del made.graph.node[:]
-    made.graph.node.extend([*n.written[:before], *model.graph.node, *n.written[before:]])
+    nodes = [*n.written[:before], *model.graph.node, *n.written[before:]]
+    ends = [value(name, dtype, shape) for name, (dtype, shape) in outputs.items()]
+    made = _model(n, nodes, reads, ends, model)
     made.graph.initializer.extend(model.graph.initializer)
     # Some fusions of ONNX Runtime ask whether axes are the same, which these names tell it.
     made.graph.value_info.extend([*inputs, *model.graph.value_info])
@@ -149,8 +149,7 @@ def _named(n: Nodes, made: str, given: ValueInfoProto) -> None:
     n("Cast", made, name=given.name, to=given.type.tensor_type.elem_type)
 
 
-def _model(n: Nodes, reads: str, outputs: list[ValueInfoProto], like: ModelProto) -> ModelProto:
-    """What was written so far, of a model's versions."""
-    inputs = [helper.make_tensor_value_info(reads, element("uint8"), SHAPES[reads])]
-    made = helper.make_graph(n.written, "raw", inputs, outputs, n.constants)
+def _model(n: Nodes, nodes: list[NodeProto], reads: str, outputs: list[ValueInfoProto], like: ModelProto) -> ModelProto:
+    """Nodes with the constants that were written, of a model's versions."""
+    made = helper.make_graph(nodes, "raw", [value(reads, "uint8", SHAPES[reads])], outputs, n.constants)
     return helper.make_model(made, opset_imports=like.opset_import, ir_version=like.ir_version, producer_name="edgesft")
