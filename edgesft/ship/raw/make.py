@@ -12,6 +12,7 @@ from edgesft.errors import InputError, StageError
 from edgesft.measure.model.facts import external_files
 from edgesft.ship import golden, graph, session
 from edgesft.ship.contract import values
+from edgesft.ship.finding import RefusedError
 from edgesft.ship.golden import Golden, Row
 from edgesft.ship.models import MODEL, MODELS
 from edgesft.ship.raw.document import NAME, Raw
@@ -68,16 +69,18 @@ def _proven(wanted: Wanted, written: Whole, raw: Path, work: Path, say: Callable
     front.write_bytes(written.front.SerializeToString(deterministic=True))
     fixed = graph.fixed(graph.read(memoryview(model.read_bytes()), model.name))
     say("holding the raw model against training")
-    answers = Answers(
-        session.runner(front, front.name, {}),
-        session.runner(model, model.name, fixed),
-        session.runner(raw, f"{MODELS}/{NAME}/{MODEL}", {}),
-    )
     try:
+        answers = Answers(
+            session.runner(front, front.name, {}),
+            session.runner(model, model.name, fixed),
+            session.runner(raw, f"{MODELS}/{NAME}/{MODEL}", {}),
+        )
         found = prove(wanted, written.reads, answers)
     except InputError as error:
         message = f"the run's rows must be there to hold a raw model against training, got: {error.problems[0].message}"
         raise StageError(message) from error
+    except RefusedError as error:
+        raise StageError(f"the raw model must run, got: {error}") from error
     found.check()
     return found
 
@@ -89,6 +92,7 @@ def _write(written: Whole, model: Path, folder: Path) -> list[Path]:
     files[0].write_bytes(written.model.SerializeToString(deterministic=True))
     for name in external_files(written.model):
         files.append(folder / name)
+        files[-1].parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(model.parent / name, files[-1])
     return files
 

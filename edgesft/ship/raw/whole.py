@@ -70,7 +70,8 @@ def whole(file: Path, said: Mapping[str, Any], folder: Path) -> Whole:
     opset = next((entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx")), 0)
     if opset < LEAST_OPSET:
         raise StageError(f"the model must be of opset {LEAST_OPSET} or newer to be part of a larger graph, got {opset}")
-    compose.add_prefix(model, MODEL, inplace=True)
+    # Functions keep their names: those who call them in branches are not told of others.
+    compose.add_prefix(model, MODEL, rename_functions=False, inplace=True)
     weights = {each.name for each in model.graph.initializer}
     inputs = [each for each in model.graph.input if each.name not in weights]
     n = Nodes()

@@ -15,6 +15,7 @@ import pytest
 from onnx import helper
 
 from edgesft.ship import session
+from edgesft.ship.finding import Finding, RefusedError
 from edgesft.ship.models import LEAST_RUNTIME
 from edgesft.ship.pack import Order, Packed, pack
 from edgesft.ship.raw import hard, proof, text
@@ -124,6 +125,40 @@ def built(nodes: list[onnx.NodeProto], table: np.ndarray, axes: np.ndarray) -> o
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
 
 
+def test_weights_beside_the_file_go_with_it(tmp_path: Path) -> None:
+    run = runs.write(tmp_path)
+    model = onnx.load(run / "model.onnx")
+    onnx.save(model, run / "model.onnx", save_as_external_data=True, location="model.onnx.data", size_threshold=1024)
+    renewed(run)
+    found = made(run, tmp_path / "bundle")
+    assert found.raw and set(found.raw.variant.files) == {MODEL, "models/raw/model.onnx.data"}
+    assert verify(found.path).holds
+
+
+def test_a_model_with_branches_and_functions_of_its_own(tmp_path: Path) -> None:
+    run = runs.write(tmp_path)
+    model = onnx.load(run / "model.onnx")
+    last = model.graph.node[-1]
+    last.output[0] = "label"  # as the raw model's own output is called
+    twice = helper.make_function(
+        "own", "Twice", ["x"], ["y"], [helper.make_node("Add", ["x", "x"], ["y"])], [helper.make_opsetid("", 20)]
+    )
+    model.functions.append(twice)
+    model.opset_import.append(helper.make_opsetid("own", 1))
+    branches = [
+        helper.make_graph([helper.make_node(operator, ["label"], [operator], domain=domain)], operator, [], [end])
+        for operator, domain in (("Twice", "own"), ("Identity", ""))
+        for end in [helper.make_tensor_value_info(operator, onnx.TensorProto.FLOAT, None)]
+    ]
+    model.graph.initializer.append(onnx.numpy_helper.from_array(np.asarray(True), "which"))
+    chosen = helper.make_node("If", ["which"], ["logits"], then_branch=branches[0], else_branch=branches[1])
+    model.graph.node.append(chosen)
+    onnx.save(model, run / "model.onnx")
+    renewed(run)
+    found = made(run, tmp_path / "bundle")
+    assert found.raw and found.raw.proof["rows"]["same_answers"] == 15 and verify(found.path).holds
+
+
 def test_an_older_opset_is_named(tmp_path: Path) -> None:
     run = runs.write(tmp_path)
     model = onnx.load(run / "model.onnx")
@@ -156,6 +191,22 @@ def test_rows_that_are_fed_otherwise_are_named(run: Path, tmp_path: Path, monkey
     assert f"got others of {len(names)} of 15: {', '.join(names[:5])}" in said and "counted from 0" in said
     assert not (found.path / "models" / "raw").exists() and verify(found.path).holds
     assert json.loads((found.path / "lineage.json").read_bytes())["left_out"]["raw"] == said
+
+
+def test_a_raw_model_that_does_not_run_is_left_out(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    right = session.runner
+
+    def runner(path: Path, name: str, fixed: Any) -> session.Answer:
+        if name == MODEL:
+            raise RefusedError(Finding("must load in ONNX Runtime, got: no", None, name, "model"))
+        return right(path, name, fixed)
+
+    monkeypatch.setattr(session, "runner", runner)
+    found = made(run, tmp_path / "bundle")
+    assert "the raw model must run, got: models/raw/model.onnx: must load" in found.left_out["raw"]
+    assert not (found.path / "models" / "raw").exists() and verify(found.path).holds
 
 
 def test_hard_inputs_that_differ_are_told(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
