@@ -193,9 +193,7 @@ def test_rows_that_are_fed_otherwise_are_named(run: Path, tmp_path: Path, monkey
     assert json.loads((found.path / "lineage.json").read_bytes())["left_out"]["raw"] == said
 
 
-def test_a_raw_model_that_does_not_run_is_left_out(
-    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_raw_model_that_does_not_run_is_left_out(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     right = session.runner
 
     def runner(path: Path, name: str, fixed: Any) -> session.Answer:
