@@ -76,6 +76,7 @@ class Wanted:
         memory_bytes: What the run's model took beyond the runtime, as measured; 0 where it was not.
         judged: Whether the run evaluated the model on the provider of the targets, so that its metric, and not the
             distance from the CPU provider, says whether the answers are right there.
+        further: Models that are in the bundle's folder already, whose operators a reduced build must have, too.
     """
 
     kinds: Sequence[str]
@@ -89,6 +90,7 @@ class Wanted:
     runtime: str = LEAST_RUNTIME
     memory_bytes: int = 0
     judged: bool = False
+    further: Sequence[str] = ()
 
 
 def make(wanted: Wanted, out: Path, work: Path, say: Callable[[str], None]) -> Models:
@@ -187,8 +189,9 @@ class _Maker:
         """The first model in ORT's format, and the operators of all models in both formats."""
         found, precision = self.found, self._wanted.precision
         needed = operators.Operators()
-        for variant in found.variants:
-            needed.add_graph(self._out / variant.file)
+        files = [*(variant.file for variant in found.variants), *self._wanted.further]
+        for file in files:
+            needed.add_graph(self._out / file)
         folders = {each.name: (self._out / each.file).parent for each in found.variants if each.form == "onnx"}
         try:
             with contextlib.redirect_stdout(io.StringIO()):
@@ -197,7 +200,7 @@ class _Maker:
             made = {}
             if "ort" in self._wanted.kinds:
                 found.left_out["ort"] = f"ONNX Runtime's tool could not convert it: {error}"
-        found.operators = needed.text(found.variants)
+        found.operators = needed.text(files)
         if "ort" in self._wanted.kinds and precision in made:
             # A reduced build reads no ONNX; it may have any provider.
             self._add(f"{precision}-ort", inspect(made[precision]), "ort", _takers(precision, True, False))

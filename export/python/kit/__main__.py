@@ -35,6 +35,7 @@ def arguments() -> argparse.ArgumentParser:
     parser.add_argument("--output", type=Path, help="WAV file of what a model makes of a sound, or says")
     parser.add_argument("--speaker", help="who says a text, where the model has several voices")
     parser.add_argument("--tempo", type=float, default=1.0, help="how many times as fast as usual it is said")
+    parser.add_argument("--raw", action="store_true", help="take the raw model, which needs nothing of this kit")
     parser.add_argument("--golden", action="store_true", help="hold the golden rows against the answers here")
     parser.add_argument("--measure", action="store_true", help="print latency as JSON lines")
     parser.add_argument(
@@ -112,7 +113,7 @@ def said_of(opened: Any) -> str:
 
 def run(options: argparse.Namespace) -> int:
     """Does what the options say; 1 where a golden row is answered otherwise."""
-    opened = kit.open_bundle(options.bundle, options.provider, options.threads)
+    opened = kit.open_bundle(options.bundle, options.provider, options.threads, raw=options.raw)
     given = list(rows(opened.bundle.contract["preparation"], options))
     if options.measure:
         return measured(opened, given, options)
@@ -131,14 +132,13 @@ def run(options: argparse.Namespace) -> int:
 
 def measured(opened: Any, given: Sequence[Mapping[str, Any]], options: argparse.Namespace) -> int:
     """Prints latency on the given rows, or on the golden ones."""
-    from kit.golden import Golden
     from kit.measure import measure
 
     zeros = opened.zeros()
     requests = [{**request.feeds, **zeros} for row in given for request in opened.preparation(row)]
     names = ("threads", "samples", "seconds", "rounds", "warmup_seconds")
     settings = {name: getattr(options, name) for name in names}
-    for reply in measure(opened, requests or Golden(opened.bundle).inputs, **settings):
+    for reply in measure(opened, requests or opened.rows.inputs, **settings):
         print(json.dumps(reply), flush=True)
     return 0
 
