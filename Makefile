@@ -4,7 +4,11 @@ VENV ?= .venv
 RUN := $(VENV)/bin
 READY := $(VENV)/.ready
 
+<<<<<<< HEAD
 .PHONY: demo docs test test-slow test-providers providers test-kits kits lint format bench-sst2 bench-clinc150 bench-tasks bench-compression bench-models bench-harness bench-gate bench-finetune bench-bundle bench-kits bench-writing bench-start bench-providers clean
+=======
+.PHONY: demo docs test test-slow test-providers providers providers-gpu test-kits kits lint format bench-sst2 bench-clinc150 bench-tasks bench-compression bench-models bench-harness bench-gate bench-finetune bench-bundle bench-kits bench-start bench-providers bench-gpu clean
+>>>>>>> main
 
 # The constraints name the exact set that was tested. The weights' package asks for sentence-transformers, which
 # nothing here needs.
@@ -77,6 +81,8 @@ providers: $(ENVIRONMENTS:%=.providers/%/.ready) .providers/headers/.ready
 	export/runner/headers.sh .providers/headers && touch $@
 .providers/%/.ready: bench/providers.sh
 	bench/providers.sh .providers $*
+# On a machine with an NVIDIA GPU and its driver: CUDA's and TensorRT's runtime, a few GB; not run so far.
+providers-gpu: .providers/gpu/.ready
 test-providers: $(READY) providers
 	$(RUN)/python -m pytest -m providers
 
@@ -92,6 +98,11 @@ test-kits: $(READY) kits
 # Five models on every provider that can be had here; half an hour, and models that were measured are not measured again.
 bench-providers: $(READY) providers
 	$(RUN)/python bench/providers.py runs/providers
+
+# What an NVIDIA GPU makes of models, with copies, without, and by captured graphs; not run so far, for want of a GPU.
+bench-gpu: $(READY) providers-gpu
+	$(RUN)/edgesft doctor --devices bench/devices.yaml
+	$(RUN)/python bench/gpu.py runs/gpu
 
 # EDGESFT_WEIGHTS names the folder of pretrained weights. A budget line that fails (exit code 1) is a result, too.
 MODELS := minilm mobilenet gtcrn ultraface

@@ -2,9 +2,9 @@
 # Builds the environments of other providers, each by itself, from the package registries alone; nothing is installed
 # on the machine, and no rights are needed.
 #
-#     bench/providers.sh FOLDER (qnn | openvino | webgpu | vulkan | arm64)
+#     bench/providers.sh FOLDER (qnn | openvino | webgpu | vulkan | arm64 | gpu)
 #
-# The versions are those that were tried together.
+# The versions are those that were tried together; but those of gpu are what its packages ask for, and were not run.
 set -euo pipefail
 folder=$1 name=$2
 place="$folder/$name"
@@ -75,6 +75,19 @@ SCRIPT
     chmod +x "$place/python"
 }
 
+gpu() { # CUDA 13 and cuDNN 9 come with the runtime's own extras: a few GB
+    environment 'onnxruntime-gpu[cuda,cudnn]==1.31.1'
+    # Its TensorRT provider is linked against libnvinfer.so.10 and libnvonnxparser.so.10. NVIDIA's package of them is only
+    # a stub in the usual registry, which fetches from NVIDIA's own; TENSORRT may name a folder that has them.
+    if [ -z "${TENSORRT:-}" ]; then
+        "$place/bin/python" -m pip install --quiet --disable-pip-version-check 'tensorrt-cu13-libs==10.16.1.11' ||
+            echo "TensorRT's libraries cannot be had from this registry: its rows will say so. TENSORRT=FOLDER names them" >&2
+    fi
+    mkdir -p "$place/libraries"
+    find "$place"/lib/python3*/site-packages/nvidia "$place"/lib/python3*/site-packages/tensorrt_libs \
+        ${TENSORRT:+"$TENSORRT"} -name '*.so*' -exec ln -sfr -t "$place/libraries" {} + 2> /dev/null || true
+}
+
 rm -rf "$place"
 case $name in
     qnn) environment onnxruntime==1.32.0 onnxruntime-qnn==2.7.0 ;;
@@ -82,6 +95,7 @@ case $name in
     webgpu) environment onnxruntime-webgpu==1.27.0 ;;
     vulkan) vulkan ;;
     arm64) arm64 ;;
-    *) echo "name must be one of qnn, openvino, webgpu, vulkan, arm64, got $name" >&2; exit 2 ;;
+    gpu) gpu ;;
+    *) echo "name must be one of qnn, openvino, webgpu, vulkan, arm64, gpu, got $name" >&2; exit 2 ;;
 esac
 touch "$place/.ready"

@@ -1,4 +1,4 @@
-"""Takes the README's picture of a report: `python docs/picture.py runs/demo/report.html docs/report.png`.
+"""Takes the README's picture of a report: `python docs/picture.py runs/tasks/heads/report.html docs/report.png`.
 
 Needs chromium and Pillow. The page is shown as a desktop browser shows it, and stored with so few colours that the
 picture stays small.
@@ -13,7 +13,7 @@ from pathlib import Path
 
 from PIL import Image
 
-WIDTH, HEIGHT, COLOURS = 1100, 1250, 48
+WIDTH, HEIGHT, COLOURS = 1100, 1330, 48
 
 
 def main() -> None:

@@ -67,11 +67,11 @@ def main(options: argparse.Namespace) -> int:
 def _variants(options: argparse.Namespace, order: Order, progress: Progress) -> Variants | None:
     """What makes the providers' variants; None where each takes the file as it is."""
     from edgesft.measure.bench import prepare
-    from edgesft.measure.providers import PROVIDERS
+    from edgesft.measure.providers import takes_fixed
     from edgesft.stages.variants import Variants
     from edgesft.store.store import Store
 
-    fixed = any(PROVIDERS[provider.name].static_shapes for provider in order.providers if provider.name in PROVIDERS)
+    fixed = any(map(takes_fixed, order.providers))
     if not (options.precision or fixed) or order.end_to_end:
         return None
     rows = prepare.calibration(order, options.calibration) if options.calibration else ()

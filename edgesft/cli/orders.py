@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
 from edgesft.errors import InputError
-from edgesft.spec.profile import Scenario
+from edgesft.spec.profile import Io, Scenario
 
 if TYPE_CHECKING:
     from edgesft.measure.bench.order import Order
@@ -43,6 +43,11 @@ def arguments(parser: argparse.ArgumentParser, profile: str | None) -> None:
     )
     parser.add_argument("--devices", type=Path, metavar="FILE", help="names for devices (default: devices.yaml here)")
     parser.add_argument("--scenario", choices=get_args(Scenario), help="how the requests come")
+    parser.add_argument(
+        "--io",
+        choices=get_args(Io),
+        help="host: copies to and from an accelerator are part of the latency; device: all stays in its memory",
+    )
     parser.add_argument("--inputs", type=Path, help="npz file of requests; raw rows for end-to-end and pipeline")
     parser.add_argument("--axis", action="append", metavar="NAME=N", help="size of a free axis, for random inputs")
     parser.add_argument("--batch", type=int, default=1, metavar="N", help="rows of a request")
@@ -128,10 +133,10 @@ def _profile(options: argparse.Namespace, settings: list[str], folder: Path) -> 
     """The profile; what ships as typical of a device is no budget of this model unless it is asked for."""
     from edgesft.spec import load
 
-    scenario = [f"measure.scenario={options.scenario}"] if options.scenario else []
+    asked = [f"measure.{name}={value}" for name in ("scenario", "io") if (value := getattr(options, name))]
     own = load.is_file(options.profile)
     without = () if own else ("budget",)
-    return load.profile(options.profile, folder, [*scenario, *settings], without=without)
+    return load.profile(options.profile, folder, [*asked, *settings], without=without)
 
 
 def _pairs(words: list[str] | None, name: str, example: str) -> dict[str, str]:

@@ -33,6 +33,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         choices=VARIANTS,
         help="model to put in; may be repeated (default: all but fp32, the float reference)",
     )
+    parser.add_argument(
+        "--raw",
+        action="store_true",
+        help="also a model that takes a text or a picture as it is, and gives label and score",
+    )
     parser.add_argument("--rows", type=int, default=5, metavar="N", help="golden rows (default: 5)")
     parser.add_argument("--inputs", type=Path, metavar="NPZ", help="golden inputs in place of rows of the run's data")
     parser.add_argument(
@@ -96,6 +101,7 @@ def main(options: argparse.Namespace) -> int:
             "size_bytes": packed.size_bytes,
             "files": len(packed.manifest.files),
             "variants": [variant.to_json() for variant in variants],
+            "raw": packed.raw and {"variant": packed.raw.variant.to_json(), "proof": packed.raw.proof},
             "left_out": dict(packed.left_out),
         }
         print(json.dumps(told, indent=1))
@@ -103,6 +109,9 @@ def main(options: argparse.Namespace) -> int:
     print(f"{packed.path}: {packed.manifest.name} {packed.manifest.version}, {packed.size_bytes / 1e6:.2f} MB")
     for variant in variants:
         print(f"  {variant.name:24} {variant.form:8} {variant.file}")
+    if packed.raw:
+        print(f"  {packed.raw.variant.name:24} {packed.raw.variant.form:8} {packed.raw.variant.file}")
+        print(f"    {packed.raw.told()}")
     for kind, reason in packed.left_out.items():
         print(f"  no {kind}: {reason}")
     return 0
@@ -126,6 +135,7 @@ def _order(options: argparse.Namespace, place: Device) -> Order:
         device=place,
         chips=tuple(dict.fromkeys(options.chip)),
         replace=options.replace,
+        raw=options.raw,
     )
 
 

@@ -16,7 +16,8 @@ from edgesft.data import carve, files, histories, rows, sources
 from edgesft.data.carve import HEAD
 from edgesft.data.columns import Columns
 from edgesft.data.joined import joined
-from edgesft.data.media.medium import FileColumn, Looked, Medium, look, unreadable
+from edgesft.data.media.looked import Looked, look, unreadable
+from edgesft.data.media.medium import FileColumn, Medium
 from edgesft.data.sources import Source
 from edgesft.errors import InputError, Problem
 from edgesft.spec.interactions import LAST, InteractionsSpec
@@ -108,7 +109,7 @@ def load(
     if by_user:
         found, warnings = _by_user(found, data)
     if medium is not None:
-        found, looked, warnings = _readable(found, medium, data.unreadable)
+        found, looked, warnings = _readable(found, medium, data.unreadable, store)
     if shares:
         whole = found["train"]
         taken = carve.carve(whole, shares, roles[0], seed)
@@ -160,12 +161,12 @@ def _user_problems(data: DataSpec, by_user: bool) -> list[Problem]:
 
 
 def _readable(
-    found: Mapping[str, Sequence[Row]], medium: Medium, most: float
+    found: Mapping[str, Sequence[Row]], medium: Medium, most: float, store: Store | None
 ) -> tuple[dict[str, Sequence[Row]], dict[str, Looked], list[str]]:
     """The rows whose files can be read, what these are, and what to say of the others."""
     kept, told, problems, warnings = dict[str, Sequence[Row]](), dict[str, Looked](), list[Problem](), list[str]()
     for name, each in found.items():
-        told[name] = look(medium, each)
+        told[name] = look(medium, each, store)
         wrong, said = unreadable(name, medium, each, told[name], most)
         problems += wrong
         warnings += said
@@ -176,7 +177,9 @@ def _readable(
     return kept, told, warnings
 
 
-def unknown(data: DataSpec, role: str, base: Path, medium: Medium | None = None) -> list[Row]:
+def unknown(
+    data: DataSpec, role: str, base: Path, medium: Medium | None = None, store: Store | None = None
+) -> list[Row]:
     """The rows of `data.unknown` with their input alone; none where the recipe names no such place.
 
     Args:
@@ -184,6 +187,7 @@ def unknown(data: DataSpec, role: str, base: Path, medium: Medium | None = None)
         role: Of the input.
         base: Folder that relative paths start from.
         medium: What the input is, where its values are files.
+        store: Where what files turned out to be is remembered; by default the usual one.
 
     Raises:
         InputError: There is no such file, or it lacks the input's column; more files that cannot be read than allowed.
@@ -195,7 +199,7 @@ def unknown(data: DataSpec, role: str, base: Path, medium: Medium | None = None)
         raise InputError(problem)
     columns = Columns((role,), data.columns)
     found: Sequence[Row] = list(columns.renamed(place.rows(columns.wanted), place))
-    return list(_readable({"unknown": found}, medium, data.unreadable)[0]["unknown"] if medium else found)
+    return list(_readable({"unknown": found}, medium, data.unreadable, store)[0]["unknown"] if medium else found)
 
 
 def column(data: DataSpec, medium: Medium | None, base: Path = Path()) -> FileColumn | None:

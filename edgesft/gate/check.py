@@ -26,8 +26,9 @@ from edgesft.measure.bench.order import Order
 from edgesft.measure.bench.prepare import prepare
 from edgesft.measure.bench.structure import Structure, structure
 from edgesft.measure.driver import MeasureError
+from edgesft.measure.fingerprint import called
 from edgesft.measure.instructions import Instructions, count
-from edgesft.measure.measurement import Measurement
+from edgesft.measure.measurement import STAYS, Measurement
 from edgesft.measure.model.file import ModelFile, inspect
 from edgesft.measure.recording import Recording, merged, recordings
 from edgesft.progress import Progress
@@ -261,14 +262,14 @@ def _key(order: Order, given: GateArtefact, found: _Found) -> Key:
     """What figures of this artefact are compared with; where nothing was measured, it is what would measure here."""
     provider, measured = order.providers[0].name, found.measurement
     if measured is not None:
-        return Key.of(
-            given.name, order.profile.name, measured.provider, measured.runtime, measured.threads, measured.machine
-        )
+        told = measured.provider, measured.runtime, measured.threads, measured.machine, measured.io
+        return Key.of(given.name, order.profile.name, *told)
     if found.structure is not None:
         runtime, machine = found.structure.runtime, found.structure.machine
     else:
         runtime, machine = version("onnxruntime"), fingerprint.machine()
-    return Key.of(given.name, order.profile.name, provider, runtime, order.profile.threads, machine)
+    profile = order.profile
+    return Key.of(given.name, profile.name, provider, runtime, profile.threads, machine, profile.measure.io)
 
 
 def _shapes(order: Order, file: ModelFile, document: Document) -> list[GateLine]:
@@ -287,12 +288,12 @@ def _notes(asked: Asked, order: Order, found: _Found) -> list[str]:
     notes = []
     measured = found.measurement
     if measured is not None:
-        machine = measured.machine
         where = f"in '{asked.measurements}'" if asked.measurements else "here"
         notes.append(
-            f"measured {where} on {machine.get('model') or machine.get('architecture')}, {machine.get('cores')} cores, "
-            f"{measured.provider}, threads {measured.threads}, onnxruntime {measured.runtime}; {measured.scenario}, "
+            f"measured {where} on {called(measured.machine)}, {measured.provider}, threads {measured.threads}, "
+            f"onnxruntime {measured.runtime}; {measured.scenario}, "
             f"inputs {measured.inputs}; n={len(measured.samples)}"
+            + (f", {STAYS}" if measured.io == "device" else "")
             + (f", and {sum(measured.lost)} rows got no answer, which counts as for ever" if measured.lost else "")
             + (f", steadiness {measured.steadiness.grade}" if measured.steadiness else "")
         )

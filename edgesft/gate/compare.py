@@ -17,6 +17,8 @@ from edgesft.gate.document import GateDocument, GateLine
 from edgesft.measure.bench import comparison
 from edgesft.measure.bench.comparison import FIGURES, PERCENTILES, Comparison, Question
 from edgesft.measure.bench.order import Order
+from edgesft.measure.fingerprint import called
+from edgesft.measure.measurement import STAYS
 from edgesft.measure.model.file import inspect
 from edgesft.progress import Progress
 from edgesft.spec.profile import ProfileSpec
@@ -137,6 +139,7 @@ def document(
             "machine": dict(first.machine),
             "inputs": first.inputs,
             "scenario": first.scenario,
+            "io": first.io,
             "min_effect": found.question.min_effect,
             "bar": found.bar,
             "noise_floor": found.floor,
@@ -192,7 +195,6 @@ def _size(found: Comparison, *, gates: bool) -> GateLine:
 
 def _notes(found: Comparison) -> list[str]:
     question, first = found.question, found.blocks[0][0]
-    machine = first.machine
     gone = [sum(sum(block[side].lost) for block in found.blocks) for side in (0, 1)]
     lost = f"{gone[0]} rows of the candidate and {gone[1]} of the baseline got no answer, which counts as for ever"
     return [
@@ -201,8 +203,8 @@ def _notes(found: Comparison) -> list[str]:
         f"the limit lies half way, at {found.bar:.4f}; this machine's noise floor is {found.floor:.2%}",
         f"{len(found.blocks)} blocks of fresh processes in {found.seconds:.0f} s, bounds at {found.look.confidence:.2%}"
         f" each (look {found.look.number}, 95 % over all looks)",
-        f"{first.scenario}, inputs {first.inputs}; {machine.get('model') or machine.get('architecture')}, "
-        f"{machine.get('cores')} cores, threads {first.threads}, {first.provider}, onnxruntime {first.runtime}",
+        f"{first.scenario}, inputs {first.inputs}; {called(first.machine)}, threads {first.threads}, "
+        f"{first.provider}, onnxruntime {first.runtime}" + (f", {STAYS}" if first.io == "device" else ""),
     ]
 
 

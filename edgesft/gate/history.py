@@ -52,7 +52,7 @@ class Identity:
         threads: Intra-op threads.
         machine: What stays the same of a machine.
         source: Schema of the files.
-        how: Scenario of what is timed, counter of instructions; None for the rest.
+        how: Scenario of what is timed, `device` behind it without copies; counter of instructions; None for the rest.
     """
 
     figure: str
@@ -218,7 +218,8 @@ def history(
 
 def _identity(record: Record, figure: str) -> Identity:
     key, told = record.key, record.figures
-    how = told.scenario if figure in VARYING else told.counted if figure == "instructions" else None
+    timed = told.scenario if key.io == "host" else f"{told.scenario}, {key.io}"
+    how = timed if figure in VARYING else told.counted if figure == "instructions" else None
     return Identity(figure, key.model, key.profile, key.provider, key.threads, key.machine, record.schema, how)
 
 

@@ -8,6 +8,8 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from edgesft.spec.profile import Io
+
 
 class Stored(BaseModel):
     """Part of a file that a team commits: types are meant as written, and a key that is not known is a slip."""
@@ -38,6 +40,7 @@ class Key(Stored):
         runtime: Version of onnxruntime.
         threads: Intra-op threads.
         machine: That measured, or counted.
+        io: Where inputs lay before an inference and outputs after it; copies are part of the latency with `host` alone.
     """
 
     model: str
@@ -46,16 +49,32 @@ class Key(Stored):
     runtime: str
     threads: int = Field(ge=1)
     machine: Machine
+    io: Io = "host"
 
     @classmethod
-    def of(cls, model: str, profile: str, provider: str, runtime: str, threads: int, machine: Mapping[str, Any]) -> Key:
+    def of(
+        cls,
+        model: str,
+        profile: str,
+        provider: str,
+        runtime: str,
+        threads: int,
+        machine: Mapping[str, Any],
+        io: Io = "host",
+    ) -> Key:
         """A key, of a machine as the agent tells of it (`agent.machine`)."""
         told = {name: machine.get(name) for name in Machine.model_fields}
         if told["instructions"] is not None:
             # Every agent lists them as it likes.
             told["instructions"] = tuple(sorted(told["instructions"]))
         return cls(
-            model=model, profile=profile, provider=provider, runtime=runtime, threads=threads, machine=Machine(**told)
+            model=model,
+            profile=profile,
+            provider=provider,
+            runtime=runtime,
+            threads=threads,
+            machine=Machine(**told),
+            io=io,
         )
 
     @classmethod
@@ -98,7 +117,7 @@ class Key(Stored):
 
 
 FIELDS = (
-    *("profile", "provider", "runtime", "threads"),
+    *("profile", "provider", "runtime", "threads", "io"),
     *(f"machine.{name}" for name in Machine.model_fields),
 )
 """All fields but the model, which is never another one."""

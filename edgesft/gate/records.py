@@ -16,6 +16,7 @@ from edgesft.gate.figures import DISTINCT, PERCENTILES, TIMED, Figures, Score, T
 from edgesft.gate.key import Key, Machine
 from edgesft.spec.document import Document
 from edgesft.spec.problems import problems
+from edgesft.spec.profile import Io
 
 CHECK, RESULTS, BENCH = "edgesft/check", "edgesft/results", "edgesft/bench"
 VERSIONS = {CHECK: 1, RESULTS: 1, BENCH: 1}
@@ -45,6 +46,7 @@ class _Measured(_Read):
     partitions: int | None = None
     unsteady: list[str] = []
     lost: list[int] = []
+    io: Io = "host"
 
 
 class _Seen(_Read):
@@ -180,9 +182,10 @@ def _bench(file: str, data: Mapping[str, Any]) -> list[Record]:
         if measured is None:
             continue
         provider = measured.provider or row.provider or "unknown"
-        key = Key.of(row.name, read.profile.name, provider, measured.runtime, measured.threads, measured.machine)
-        model, told = row.model, _timed(row, provider)
-        figures = Figures(size=model.size_bytes, parameters=model.parameters, nodes=model.nodes, **told)
+        told = measured.runtime, measured.threads, measured.machine, measured.io
+        key = Key.of(row.name, read.profile.name, provider, *told)
+        model, timed = row.model, _timed(row, provider)
+        figures = Figures(size=model.size_bytes, parameters=model.parameters, nodes=model.nodes, **timed)
         facts = _facts(read, key, figures, model.sha256, measured)
         found.append(Record(file, BENCH, _time(file, read.created), read.commit, key, figures, facts))
     return found
@@ -199,7 +202,8 @@ def _results(file: str, data: Mapping[str, Any]) -> list[Record]:
     threads = measured.threads if measured else int(profile.get("threads") or 1)
     provider = last.provider or "unknown"
     machine = measured.machine if measured else read.environment
-    key = Key.of(_name(Path(file), read), read.profile, provider, runtime, threads, machine)
+    io = measured.io if measured else "host"
+    key = Key.of(_name(Path(file), read), read.profile, provider, runtime, threads, machine, io)
     figures = Figures(size=last.size_bytes, parameters=last.parameters, metrics=last.levels, **_timed(last, provider))
     facts = _facts(read, key, figures, read.model_sha256, measured, versions.get("edgesft"))
     return [Record(file, RESULTS, _time(file, read.created), read.commit, key, figures, facts)]

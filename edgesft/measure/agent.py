@@ -18,8 +18,8 @@ info      –                                                protocol, runtime, 
 state     –                                                load, temperature_mc, frequency_khz, throttles,
                                                            memory_free_bytes
 evict     files                                            evicted
-load      model, providers [{name, options}], threads,     load_ns, provider, threads, placement, partitions, left,
-          optimisation, allow_cpu, config, nameless        simulated, fixed, inputs and outputs
+load      model, providers [{name, options}], threads,     load_ns, provider, threads, io, placement, partitions,
+          optimisation, allow_cpu, config, nameless, io    left, simulated, fixed, inputs and outputs
                                                            [{name, dtype, shape}]
 feedback  states                                           count, states
 request   feeds                                            count
@@ -51,7 +51,11 @@ types of the operators that went elsewhere to their number. `simulated` says wha
 answers are the hardware's, its times are not; null where nothing does. `fixed` is what the model's metadata have under
 `edgesft.fixed`: axes that were free before, to whose sizes requests are padded; else null. `optimisation` is `all`,
 `extended`, `basic` or `disabled`, and `config` holds further session entries; `nameless` loads a model that is one file
-from its bytes, for providers name what they compile after its path. All three may be left out. `feedback` maps an input
+from its bytes, for providers name what they compile after its path. `io` says what an inference is: with `host` it
+begins with the inputs in the host's memory and ends with the outputs there; with `device` both lie in the provider's
+own memory, and it ends when the device's work is over. All four may be left out. Where an option has the provider
+capture its work as a graph, which it then repeats, inputs, outputs and states keep one place in the device's memory,
+and what is copied to and from there counts as `io` says. `feedback` maps an input
 to the output that becomes its value at the next inference; each series starts again from the request's own value.
 
 `request` appends one request to those that are timed, `row` a raw row, which the pipeline makes a request of. `first`
@@ -139,6 +143,32 @@ SOFTWARE = ("libvk_swiftshader", "libvulkan_lvp", "libEGL_mesa_swrast")
 
 FIXED = "edgesft.fixed"
 """Entry of a model's metadata that tells which of its axes were free before (`measure.model.fixed`)."""
+
+MEMORIES = {
+    CPU: "cpu",
+    **dict.fromkeys(("CUDAExecutionProvider", "TensorrtExecutionProvider", "NvTensorRTRTXExecutionProvider"), "cuda"),
+    "DmlExecutionProvider": "dml",
+    "CANNExecutionProvider": "cann",
+    "MIGraphXExecutionProvider": "gpu",
+}
+"""Providers whose memory the runtime's values can lie in, and whose work can be waited for, and that memory's name
+(onnxruntime's `OrtDevice.make`). WebGPU's cannot be waited for (`Flush` in its `OnRunEnd`, and no `Sync`)."""
+
+GRAPHS = {
+    **dict.fromkeys(("CUDAExecutionProvider", "NvTensorRTRTXExecutionProvider"), "enable_cuda_graph"),
+    "TensorrtExecutionProvider": "trt_cuda_graph_enable",
+    "WebGpuExecutionProvider": "enableGraphCapture",
+}
+"""Providers that can capture their work as a graph, and the option that has them do so."""
+
+CAPTURING = ("NvTensorRTRTXExecutionProvider",)
+"""Those that do so unless told not to (NVIDIA's `provider_options.h`); here nothing does unless it is asked."""
+
+NO_CAPTURE = "graph capture feature"
+"""Words of the runtime's refusal to capture (`InferenceSession::Initialize`)."""
+
+PRELOADED = ("CUDAExecutionProvider", "TensorrtExecutionProvider")
+"""Providers whose libraries may lie in packages of their own, where the loader does not look."""
 
 CHIPS = {"QNNExecutionProvider": "57 is Snapdragon 8 Gen 3, 69 8 Elite, 43 8 Gen 2 (Qualcomm's table, in ExecuTorch)"}
 """Providers whose simulator must be told the chip: answers follow it, and without one transformers do not compile."""
@@ -505,14 +535,17 @@ def create_session(model: str | bytes, providers: list[dict[str, Any]], options:
         if asked["name"] in CHIPS and simulation(asked["name"]) and "soc_model" not in asked["options"]:
             chips = CHIPS[asked["name"]]
             raise Refusal(f"option soc_model of {asked['name']} must be given where its NPU is simulated: {chips}")
+        given = {GRAPHS[asked["name"]]: "0"} if asked["name"] in CAPTURING else {}
         # One device names the plugin's provider; which unit it then runs on is for the provider's own options to say.
-        options.add_provider_for_devices(devices[:1], asked["options"])
+        options.add_provider_for_devices(devices[:1], given | asked["options"])
         return ort.InferenceSession(model, sess_options=options)
     held = built_in(ort)
     if asked["name"] not in held:
         raise Refusal(
             f"provider {asked['name']} is not in this onnxruntime {ort.__version__}, which has {', '.join(held)}"
         )
+    if asked["name"] in PRELOADED and hasattr(ort, "preload_dlls"):
+        ort.preload_dlls()
     threads = options.intra_op_num_threads
     usable = [
         (entry["name"], ({THREADS[entry["name"]]: str(threads)} if entry["name"] in THREADS else {}) | entry["options"])
@@ -562,12 +595,49 @@ def described(values: Any) -> list[dict[str, Any]]:
     return found
 
 
+Memory = tuple[str, int]
+"""Name and number of a memory, as the runtime's values take them."""
+
+HOST_MEMORY: Memory = ("cpu", 0)
+
+
+def memory_of(provider: Mapping[str, Any]) -> Memory:
+    """The memory that a provider computes in.
+
+    Raises:
+        Refusal: It offers none, or none whose work can be waited for.
+    """
+    name = provider["name"]
+    if name not in MEMORIES:
+        raise Refusal(
+            f"{name} offers no memory that inputs and outputs can stay in, or does not tell when its work is over: io "
+            f"must be host, and no graph captured; those that do are {', '.join(MEMORIES)}"
+        )
+    return MEMORIES[name], int(provider.get("options", {}).get("device_id", 0))
+
+
+def captures(provider: Mapping[str, Any]) -> str | None:
+    """The option that has the provider capture its work as a graph; None where that is not asked for."""
+    option = GRAPHS.get(provider["name"], "")
+    return option if str(provider.get("options", {}).get(option)).lower() in ("1", "true") else None
+
+
+def uncaptured(error: Exception, provider: Mapping[str, Any]) -> Refusal:
+    """Why a graph cannot be captured, from the runtime's words."""
+    flow = "control flow" in str(error)
+    why = "it has control flow (If, Loop, Scan)" if flow else "some of its nodes are left to other providers"
+    return Refusal(
+        f"{provider['name']} cannot capture this model as a graph: {why}; without {captures(provider)} it can be "
+        f"measured, which tells the nodes; the runtime says: {error}"
+    )
+
+
 class Slot:
     """A binding that keeps what is bound from one inference to the next, its outputs' memory included."""
 
-    def __init__(self, session: Any) -> None:
-        """A binding with nothing bound."""
-        self.binding = session.io_binding()
+    def __init__(self, session: Any, memory: Memory = HOST_MEMORY) -> None:
+        """A binding with nothing bound, whose outputs will lie in this memory."""
+        self.binding, self.memory = session.io_binding(), memory
         # The size of an output that is not fixed may depend on the data, as that of NonMaxSuppression does.
         self.fixed = all(isinstance(axis, int) for item in session.get_outputs() for axis in item.shape)
         self.feeds: Mapping[str, np.ndarray] | None = None
@@ -576,7 +646,7 @@ class Slot:
         self.kept: Mapping[str, Any] | None = None
 
     def bind(self, feeds: Mapping[str, np.ndarray], states: Mapping[str, Any], outputs: list[str]) -> None:
-        """Binds what is not the same object as before."""
+        """Binds what is not the same object as before; the runtime copies it to where it is needed."""
         if feeds is not self.feeds:
             for name, array in feeds.items():
                 if name not in states:
@@ -590,7 +660,7 @@ class Slot:
                 # Memory of other sizes would be refused.
                 self.binding.clear_binding_outputs()
                 for name in outputs:
-                    self.binding.bind_output(name)
+                    self.binding.bind_output(name, *self.memory)
                 self.shapes, self.kept = shapes, None
         self.feeds, self.states = feeds, states
 
@@ -607,17 +677,29 @@ class Slot:
 class Caller:
     """Makes inferences one after another on a session, feeding states back."""
 
-    def __init__(self, session: Any, feedback: Mapping[str, str], asked: str) -> None:
-        """A caller whose states are those of its first request."""
+    def __init__(self, session: Any, feedback: Mapping[str, str], asked: str, memory: Memory | None = None) -> None:
+        """A caller whose states are those of its first request.
+
+        Args:
+            session: Of the model.
+            feedback: Input → output that becomes its value.
+            asked: The provider.
+            memory: The device's, where inputs lie before the clock starts and outputs when it stops; by default the
+                host's.
+        """
         self.session, self.feedback = session, feedback
         self.outputs = [item.name for item in session.get_outputs()]
         self.states: Mapping[str, Any] = {}
+        self.stays = memory is not None
         # Binding is where the runtime copies inputs to another memory, which the device must do, too.
-        self.copies = asked != CPU
+        self.copies = asked != CPU and not self.stays
         # The runtime cannot bind text.
         self.bindable = all(item.type != "tensor(string)" for item in session.get_inputs())
+        if self.stays and not self.bindable:
+            raise Refusal("io must be host for a model that takes text: only numbers lie in a device's memory")
         # With states, what one inference writes the next one reads, and each writes to memory of its own.
-        self.slots = [Slot(session) for _ in range((2 if feedback else 1) if self.bindable else 0)]
+        count = (2 if feedback else 1) if self.bindable else 0
+        self.slots = [Slot(session, memory or HOST_MEMORY) for _ in range(count)]
 
     def __call__(self, feeds: Mapping[str, np.ndarray], clock: Callable[[], int]) -> tuple[int, int]:
         """One inference: when it began and when its outputs were there."""
@@ -635,12 +717,119 @@ class Caller:
             slot.bind(feeds, self.states, self.outputs)
         else:
             slot.bind(feeds, self.states, self.outputs)
+            if self.stays:
+                slot.binding.synchronize_inputs()
             began = clock()
         self.session.run_with_iobinding(slot.binding)
+        if self.stays:
+            # CUDA's streams are waited for by the run itself; DirectML's queue is not.
+            slot.binding.synchronize_outputs()
         ended = clock()
         if self.feedback:
             self.states = slot.carried(self.outputs, self.feedback)
             self.slots.reverse()
+        return began, ended
+
+
+class Captured:
+    """The one place of a session's inputs and outputs in a device's memory: its graph reads and writes nothing else.
+
+    It lives as long as the session, for a graph that is repeated goes on with the addresses that it was captured with.
+    """
+
+    def __init__(self, session: Any, memory: Memory, option: str) -> None:
+        """Takes the memory and binds it; the first run captures.
+
+        Raises:
+            Refusal: Shapes are not fixed, values are no numbers, or this runtime has not that memory.
+        """
+        self.session, self.option, self.binding = session, option, session.io_binding()
+        self.inputs, self.outputs = (
+            {item["name"]: self._place(item, memory) for item in described(values)}
+            for values in (session.get_inputs(), session.get_outputs())
+        )
+        for name, value in self.inputs.items():
+            self.binding.bind_ortvalue_input(name, value)
+        for name, value in self.outputs.items():
+            self.binding.bind_ortvalue_output(name, value)
+
+    def fill(self, feeds: Mapping[str, np.ndarray], states: Mapping[str, str]) -> None:
+        """Copies a request to the device, but for the states that lie there already."""
+        for name, value in self.inputs.items():
+            if name in states:
+                continue
+            if name not in feeds or list(feeds[name].shape) != list(value.shape()):
+                got = list(feeds[name].shape) if name in feeds else "nothing"
+                raise Refusal(f"'{name}' must have the shape {list(value.shape())} that the graph takes, got {got}")
+            value.update_inplace(np.ascontiguousarray(feeds[name]))
+        self.binding.synchronize_inputs()
+
+    def run(self) -> None:
+        """Captures the graph the first time, and repeats it from then on.
+
+        Raises:
+            Refusal: It cannot be captured.
+        """
+        try:
+            self.session.run_with_iobinding(self.binding)
+        except Exception as error:  # the runtime's own kinds
+            raise Refusal(f"the graph that {self.option} asks for cannot be captured or repeated: {error}") from error
+        self.binding.synchronize_outputs()
+
+    def answers(self) -> dict[str, np.ndarray]:
+        """The outputs, copied to the host."""
+        return dict(zip(self.outputs, self.binding.copy_outputs_to_cpu(), strict=True))
+
+    def carry(self, feedback: Mapping[str, str]) -> None:
+        """Copies states within the device from where they were written to where they are read."""
+        for name, output in feedback.items():
+            self.inputs[name].update_inplace(self.outputs[output])
+        if feedback:
+            self.binding.synchronize_inputs()
+
+    def _place(self, item: Mapping[str, Any], memory: Memory) -> Any:
+        name, shape = item["name"], item["shape"]
+        if free := [str(axis or "without a name") for axis in shape if not isinstance(axis, int)]:
+            raise Refusal(
+                f"shapes must be fixed where a graph is captured ({self.option}), got the free axes {', '.join(free)} "
+                f"of '{name}': rows of several lengths cannot be captured; fix them, or leave {self.option} out"
+            )
+        try:
+            element = np.dtype(item["dtype"]).type
+            return runtime().OrtValue.ortvalue_from_shape_and_type(shape, element, *memory)
+        except Exception as error:  # numpy's and the runtime's own kinds
+            message = f"'{name}' must be numbers in the memory of {memory[0]} {memory[1]}, got {item['dtype']}: {error}"
+            raise Refusal(message) from error
+
+
+class Repeater:
+    """Makes inferences one after another by a captured graph, feeding states back."""
+
+    def __init__(self, captured: Captured, feedback: Mapping[str, str], *, stays: bool) -> None:
+        """One whose states are those of its first request.
+
+        Args:
+            captured: The graph's memory.
+            feedback: Input → output that becomes its value.
+            stays: Whether what is copied from and to the host is left out of the time.
+        """
+        self.captured, self.feedback, self.stays = captured, feedback, stays
+        self.states: Mapping[str, str] = {}
+
+    def __call__(self, feeds: Mapping[str, np.ndarray], clock: Callable[[], int]) -> tuple[int, int]:
+        """One inference: when it began and when its outputs were there; carrying states on is part of it."""
+        if self.stays:
+            self.captured.fill(feeds, self.states)
+            began = clock()
+        else:
+            began = clock()
+            self.captured.fill(feeds, self.states)
+        self.captured.run()
+        self.captured.carry(self.feedback)
+        if not self.stays:
+            self.captured.answers()
+        ended = clock()
+        self.states = self.feedback
         return began, ended
 
 
@@ -893,6 +1082,7 @@ class Agent:
         self.rows: list[Any] = []
         self.steps: Any = None
         self.others: list[Any] = []
+        self.captured: dict[Any, Captured] = {}
         self.baseline_bytes: int | None = None
 
     def info(self) -> dict[str, Any]:
@@ -939,27 +1129,39 @@ class Agent:
         allow_cpu: bool = False,
         config: Mapping[str, str] | None = None,
         nameless: bool = False,
+        io: str = "host",
     ) -> dict[str, Any]:
         """Creates the session."""
         if not os.path.isfile(model):
             raise Refusal(f"model must be a file, got {model}")
         if optimisation not in OPTIMISATIONS:
             raise Refusal(f"optimisation must be one of {', '.join(OPTIMISATIONS)}, got {optimisation!r}")
-        self.origin = {"model": model, "providers": providers, "threads": threads}
+        if io not in ("host", "device"):
+            raise Refusal(f"io must be host or device, got {io!r}")
+        option = captures(providers[0])
+        memory = memory_of(providers[0]) if io == "device" or option else None
+        self.origin = {"model": model, "providers": providers, "threads": threads, "io": io}
         self.origin |= {"optimisation": optimisation, "config": config}
         options = self._options()
         self.baseline_bytes = peak_bytes()
         started = self.clock()
-        session = self.create(_bytes(model) if nameless else model, providers, options)
+        try:
+            session = self.create(_bytes(model) if nameless else model, providers, options)
+        except Exception as error:  # the runtime's own kinds
+            if option and NO_CAPTURE in str(error):
+                raise uncaptured(error, providers[0]) from error
+            raise
         load_ns = self.clock() - started
         # A provider that fails during an inference is otherwise replaced by the CPU, and the call succeeds.
         session.disable_fallback()
         where = placed(session, providers[0]["name"], allow_cpu=allow_cpu)
+        self.captured = {session: Captured(session, memory, option)} if memory and option else {}
         self.session, self.states, self.others = session, {}, []
         return {
             "load_ns": load_ns,
             "provider": providers[0]["name"],
             "threads": threads,
+            "io": io,
             **where,
             "simulated": simulation(providers[0]["name"]),
             "fixed": session.get_modelmeta().custom_metadata_map.get(FIXED),
@@ -1058,7 +1260,8 @@ class Agent:
         states belong to a stream: then each stream has a session of its own.
         """
         order = self._order(len(self.requests), count, picks)
-        shared = self.origin["threads"] > 1 and not self.states
+        # What runs at once in one session is fed from the host, and a graph has one place of inputs.
+        shared = self.origin["threads"] > 1 and not self.states and not self._placed
         before = energy_counters()
         with undisturbed():
             samples, wall_ns = self._async(order, streams) if shared else self._sessions(order, streams)
@@ -1073,6 +1276,7 @@ class Agent:
         """Times raw rows from end to end: the pipeline before, the inference, the pipeline after."""
         session, steps = self._loaded(), self.steps
         order = self._order(len(self.rows), count, picks)
+        self._refuse_rows()
         names = [item.name for item in session.get_outputs()]
         states: dict[str, Any] = {}
         marks = []
@@ -1110,6 +1314,7 @@ class Agent:
         if min(streams, queue) < 1:
             raise Refusal(f"streams and queue must be 1 or more, got {streams} and {queue}")
         order = self._order(len(self.rows), count, picks)
+        self._refuse_rows()
         names = [item.name for item in self.session.get_outputs()]
 
         def infer(session: Any, feeds: Mapping[str, Any]) -> dict[str, Any]:
@@ -1135,9 +1340,15 @@ class Agent:
     def run(self, feeds: Mapping[str, Any]) -> dict[str, Any]:
         """One inference with its outputs."""
         session = self._loaded()
-        outputs = session.run(None, {name: decode(array) for name, array in feeds.items()})
-        names = [item.name for item in session.get_outputs()]
-        return {"outputs": {name: encode(array) for name, array in zip(names, outputs, strict=True)}}
+        given = {name: decode(array) for name, array in feeds.items()}
+        if captured := self.captured.get(session):
+            captured.fill(given, {})
+            captured.run()
+            found = captured.answers()
+        else:
+            names = [item.name for item in session.get_outputs()]
+            found = dict(zip(names, session.run(None, given), strict=True))
+        return {"outputs": {name: encode(array) for name, array in found.items()}}
 
     def profile(self, count: int) -> dict[str, Any]:
         """Where the time goes: the runtime's own profile of `count` inferences."""
@@ -1146,9 +1357,12 @@ class Agent:
         options.enable_profiling = True
         with tempfile.TemporaryDirectory() as folder:
             options.profile_file_prefix = os.path.join(folder, "profile")
-            session = self.create(self.origin["model"], self.origin["providers"], options)
+            # Of a graph that is repeated no node is told.
+            asked, *others = self.origin["providers"]
+            given = {name: value for name, value in asked["options"].items() if name != captures(asked)}
+            session = self.create(self.origin["model"], [{**asked, "options": given}, *others], options)
             session.disable_fallback()
-            call = Caller(session, self.states, self.origin["providers"][0]["name"])
+            call = Caller(session, self.states, asked["name"], self._memory)
             for index in [order[0]] * PROFILE_LEAD_IN + order:
                 call(self.requests[index], self.clock)
             with open(session.end_profiling(), encoding="utf-8") as file:
@@ -1198,8 +1412,25 @@ class Agent:
         origin = self.origin
         return session_options(origin["model"], origin["threads"], origin["optimisation"], origin["config"])
 
-    def _caller(self) -> Caller:
-        return Caller(self._loaded(), self.states, self.origin["providers"][0]["name"])
+    @property
+    def _memory(self) -> Memory | None:
+        """Where inputs and outputs stay; None where they are the host's."""
+        return memory_of(self.origin["providers"][0]) if self.origin["io"] == "device" else None
+
+    @property
+    def _placed(self) -> bool:
+        """Whether inputs and outputs have a place on the device."""
+        return self._memory is not None or bool(self.captured)
+
+    def _caller(self, session: Any = None) -> Caller | Repeater:
+        session = session or self._loaded()
+        if captured := self.captured.get(session):
+            return Repeater(captured, self.states, stays=self._memory is not None)
+        return Caller(session, self.states, self.origin["providers"][0]["name"], self._memory)
+
+    def _refuse_rows(self) -> None:
+        if self._placed:
+            raise Refusal("raw rows are the host's: io must be host for them, and no graph captured")
 
     def _spread(self, count: int) -> list[int]:
         """At most so many requests, spread evenly over all."""
@@ -1305,26 +1536,34 @@ class Agent:
 
     def _crew(self, streams: int) -> list[Any]:
         """So many sessions of the model; those of an earlier series are used again."""
+        asked = self.origin["providers"][0]
         while len(self.others) < streams - 1:
-            self.others.append(self.create(self.origin["model"], self.origin["providers"], self._options()))
-            self.others[-1].disable_fallback()
+            session = self.create(self.origin["model"], self.origin["providers"], self._options())
+            session.disable_fallback()
+            if option := captures(asked):
+                self.captured[session] = Captured(session, memory_of(asked), option)
+            self.others.append(session)
         return [self.session, *self.others[: streams - 1]]
 
     def _sessions(self, order: list[int], streams: int) -> tuple[list[int], int]:
-        asked = self.origin["providers"][0]["name"]
-        callers = [Caller(session, self.states, asked) for session in self._crew(streams)]
-        for call in callers:
-            call(self.requests[order[0]], self.clock)
+        callers = [self._caller(session) for session in self._crew(streams)]
         turns, samples, marks = itertools.count(), [0] * len(order), [(0, 0)] * len(order)
         failures: list[Exception] = []
+        ready = threading.Barrier(len(callers))
 
-        def work(call: Caller) -> None:
+        def work(call: Caller | Repeater) -> None:
             try:
+                # CUDA's provider has a graph captured for each thread (its `PerThreadContext`).
+                call(self.requests[order[0]], self.clock)
+                ready.wait()
                 while (place := next(turns)) < len(order):
                     marks[place] = call(self.requests[order[place]], self.clock)
                     samples[place] = marks[place][1] - marks[place][0]
+            except threading.BrokenBarrierError:
+                pass  # another one failed
             except Exception as error:  # an exception of a thread is otherwise lost
                 failures.append(error)
+                ready.abort()
 
         workers = [threading.Thread(target=work, args=(call,)) for call in callers]
         for worker in workers:
@@ -1458,7 +1697,7 @@ def by_itself(options: argparse.Namespace) -> Iterator[dict[str, Any]]:
     given = dict(pair.split("=", 1) for pair in options.option or ())
     providers = [{"name": options.provider, "options": given}]
     providers += [{"name": CPU, "options": {}}] if options.provider != CPU else []
-    yield ask("load", model=options.model, providers=providers, threads=options.threads)
+    yield ask("load", model=options.model, providers=providers, threads=options.threads, io=options.io)
     yield ask("model")
     if options.state:
         yield ask("feedback", states=dict(pair.split("=", 1) for pair in options.state))
@@ -1483,6 +1722,7 @@ def arguments() -> argparse.ArgumentParser:
     parser.add_argument("--state", action="append", metavar="INPUT=OUTPUT", help="an output that is fed back")
     parser.add_argument("--provider", default=CPU, help="as ONNX Runtime spells it")
     parser.add_argument("--option", action="append", metavar="NAME=VALUE", help="option of the provider")
+    parser.add_argument("--io", choices=("host", "device"), default="host", help="where inputs and outputs lie")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--samples", type=int, default=300, help="least number of timed inferences")
     parser.add_argument("--seconds", type=float, default=5.0, help="least time spent on them")

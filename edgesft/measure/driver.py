@@ -21,7 +21,7 @@ from edgesft.measure import agent as protocol
 from edgesft.measure.devices import HERE, Device
 from edgesft.measure.devices.device import places
 from edgesft.measure.model.fixed import Fixed
-from edgesft.spec.profile import ProfileSpec, ProviderSpec
+from edgesft.spec.profile import Io, ProfileSpec, ProviderSpec
 from edgesft.tasks.base import Run
 
 T = TypeVar("T")
@@ -79,6 +79,7 @@ class Loaded:
         outputs: The graph's outputs.
         simulated: What stands in for the hardware, so that times say nothing; None where nothing does.
         fixed: Axes that were free before, which the agent pads requests to; None where none was.
+        io: Where inputs lie before an inference and outputs after it: `host`, or `device` for the provider's memory.
     """
 
     load_ns: int
@@ -89,6 +90,7 @@ class Loaded:
     outputs: tuple[Value, ...]
     simulated: str | None = None
     fixed: Fixed | None = None
+    io: Io = "host"
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Loaded:
@@ -99,7 +101,7 @@ class Loaded:
         )
         placed = (data["placement"], data["partitions"], data["left"])
         fixed = Fixed.from_json(json.loads(data["fixed"])) if data.get("fixed") else None
-        return cls(data["load_ns"], *placed, ins, outs, data.get("simulated"), fixed)
+        return cls(data["load_ns"], *placed, ins, outs, data.get("simulated"), fixed, data.get("io", "host"))
 
 
 @dataclass(frozen=True)
@@ -235,6 +237,7 @@ class Agent:
         config: Mapping[str, str] | None = None,
         beside: Sequence[Path] = (),
         nameless: bool = False,
+        io: Io = "host",
     ) -> Loaded:
         """Creates the session.
 
@@ -248,6 +251,7 @@ class Agent:
             beside: Further files that loading reads, in the same folder.
             nameless: Whether to load it from its bytes, so that what a provider compiles of it does not depend on where
                 it lies; it must be one file.
+            io: Where inputs lie before an inference and outputs after it.
         """
         names = [{"name": provider.name, "options": provider.options} for provider in providers]
         reply = self._call(
@@ -259,8 +263,11 @@ class Agent:
             allow_cpu=allow_cpu,
             config=dict(config or {}),
             **({"nameless": True} if nameless else {}),
+            **({"io": io} if io != "host" else {}),
         )
         found = Loaded.from_json(reply)
+        if found.io != io:
+            raise MeasureError(f"the agent must leave inputs and outputs on the {io}, got {found.io}", "load")
         self._fixed = found.fixed
         return found
 

@@ -5,13 +5,18 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, get_args
+
+from edgesft.spec.profile import Io
 
 LONGEST = 60
 """Characters of a bad value that a message shows."""
 
 LIMIT = 2**63
 """Integers are smaller: a difference below zero is a larger one where a device counts without a sign."""
+
+IOS = get_args(Io)
+"""Where inputs and outputs may lie."""
 
 MISSING = object()
 """The value of a field that a line lacks."""
@@ -118,6 +123,7 @@ FIELDS: Mapping[str, Mapping[str, Rule]] = {
         "partitions": _optional(_COUNT),
         "left": _optional(_COUNTS),
         "simulated": _optional(_WORD),
+        "io": _optional(_rule("host or device", lambda value: value in IOS)),
     },
     "model": {
         "name": _WORD,

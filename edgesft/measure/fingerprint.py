@@ -8,7 +8,7 @@ from typing import Any
 from edgesft.measure.agent import machine
 from edgesft.spec.profile import MachineSpec
 
-__all__ = ["differences", "machine"]
+__all__ = ["called", "counted", "differences", "machine"]
 
 ARCHITECTURES = {"AMD64": "x86_64", "amd64": "x86_64", "arm64": "aarch64"}
 """Other systems' names of an architecture → Linux's."""
@@ -32,6 +32,17 @@ def differences(spec: MachineSpec, here: Mapping[str, Any]) -> list[str]:
     if spec.cores and spec.cores > (here.get("cores") or 0):
         found.append(f"cores: the profile means at least {spec.cores}, this process may use {here.get('cores')}")
     return found
+
+
+def called(here: Mapping[str, Any]) -> str:
+    """What a message calls a machine: `Cortex-A76, 4 cores`; empty where it is not told what it is."""
+    name, cores = here.get("model") or here.get("architecture") or "", here.get("cores")
+    return f"{name}, {counted(cores, 'core', 'cores')}" if name and cores else str(name)
+
+
+def counted(count: int | str, one: str, more: str) -> str:
+    """`1 core`, `4 cores`."""
+    return f"{count} {one if count == 1 else more}"
 
 
 def _plain(architecture: str) -> str:

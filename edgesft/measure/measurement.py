@@ -10,12 +10,17 @@ from typing import Any
 from edgesft.budget.percentile import NEVER, percentile
 from edgesft.budget.steadiness import Steadiness, steadiness
 from edgesft.measure.devices import HERE
+from edgesft.spec.profile import Io
 
 SAME = (
     *("scenario", "provider", "threads", "options", "runtime", "runtime_bytes", "machine", "inputs", "states"),
     *("peak_memory_bytes", "baseline_memory_bytes", "energy_uj", "placement", "partitions", "left", "detail", "axis"),
 )
 """Attributes whose JSON form is their own value under their own name."""
+
+
+STAYS = "inputs and outputs in the accelerator's memory, so that no copy to or from it is in the latency"
+"""What `io: device` means, beside numbers that were taken so."""
 
 
 def untimed(simulated: str) -> str:
@@ -69,6 +74,7 @@ class Measurement:
         device: What the person calls the place where it was taken.
         simulated: What stood in for the hardware; then nothing was timed, and rounds, loads and memory are empty.
         lost: Rows of each round that got no answer, and are missing in `rounds`; empty where there is none.
+        io: Where inputs lay before an inference and outputs after it; with `host`, copies are part of the latency.
     """
 
     scenario: str
@@ -98,6 +104,7 @@ class Measurement:
     device: str = HERE.label
     simulated: str | None = None
     lost: tuple[int, ...] = ()
+    io: Io = "host"
 
     @property
     def samples(self) -> tuple[int, ...]:
@@ -170,6 +177,7 @@ class Measurement:
             "unsteady": list(self.unsteady),
             "detail": dict(self.detail),
             "device": self.device,
+            "io": self.io,
             "simulated": self.simulated,
             "axis": self.axis,
             "lengths": None if self.lengths is None else list(self.lengths),
@@ -183,7 +191,7 @@ class Measurement:
         same = {name: data[name] for name in SAME}
         return cls(
             **same,
-            **{name: data[name] for name in ("device", "simulated") if name in data},
+            **{name: data[name] for name in ("device", "simulated", "io") if name in data},
             conditions=tuple(data["conditions"]),
             rounds=tuple(tuple(taken) for taken in data["rounds_ns"]),
             loads_ns=tuple(data["loads_ns"]),

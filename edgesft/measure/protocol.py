@@ -292,6 +292,7 @@ class _Seat:
             device=self.subject.device.label,
             simulated=self.simulated,
             lost=self.lost,
+            io=loaded.io,
         )
 
     def _inputs(self) -> str:

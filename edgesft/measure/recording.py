@@ -27,7 +27,10 @@ SHOWN = 3
 
 INPUTS = "chosen by the device"
 
-SAME = ("scenario", "provider", "threads", "options", "runtime", "runtime_bytes", "machine", "states", "simulated")
+SAME = (
+    *("scenario", "provider", "threads", "options", "runtime", "runtime_bytes", "machine", "states", "simulated"),
+    "io",
+)
 PLACED = ("placement", "partitions", "left")
 """Both must be alike in measurements that are taken together."""
 
@@ -145,6 +148,7 @@ def _recording(group: Sequence[Answer]) -> Recording:
         axis=None,
         states=feedback.get("states") or {},
         simulated=simulated,
+        io=load.get("io") or "host",
     )
     digest = str(model.get("sha256") or "").lower() or None
     name, size = model.get("name"), model.get("bytes")

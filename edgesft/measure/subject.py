@@ -12,7 +12,7 @@ from edgesft.measure.devices import HERE, Device
 from edgesft.measure.driver import TIMEOUT_SECONDS, Agent, Loaded
 from edgesft.measure.inputs import Requests
 from edgesft.measure.schedule import fitting
-from edgesft.spec.profile import ProviderSpec
+from edgesft.spec.profile import Io, ProviderSpec
 
 if TYPE_CHECKING:
     from edgesft.measure.pipelines import PipelineSource
@@ -37,6 +37,7 @@ class Subject:
         rows: Raw rows.
         files: Every file that loading reads.
         time_limit: Longest seconds to wait for one answer of the agent.
+        io: Where inputs lie before an inference and outputs after it.
     """
 
     model: Path
@@ -50,6 +51,7 @@ class Subject:
     rows: Sequence[Any] = ()
     files: tuple[Path, ...] = ()
     time_limit: float = TIMEOUT_SECONDS
+    io: Io = "host"
 
     def connect(self) -> Agent:
         """A fresh agent for it.
@@ -69,7 +71,9 @@ class Subject:
         Raises:
             MeasureError: It cannot be loaded, or not run.
         """
-        loaded = agent.load(self.model, self.providers, self.threads, allow_cpu=self.allow_cpu, beside=self.files)
+        loaded = agent.load(
+            self.model, self.providers, self.threads, allow_cpu=self.allow_cpu, beside=self.files, io=self.io
+        )
         if self.states:
             agent.feedback(self.states)
         held = self.held

@@ -218,7 +218,7 @@ def _rows(
     where = document.where(("data",))
     try:
         rows = splits.load(recipe.data, task.roles, base, recipe.seed, store, task.medium, task.optional, task.by_user)
-        splits.unknown(recipe.data, task.roles[0], base, task.medium)
+        splits.unknown(recipe.data, task.roles[0], base, task.medium, store)
     except InputError as error:
         problems += _placed(error, where)
         return None

@@ -157,7 +157,7 @@ class Job:
     @cached_property
     def unknown(self) -> Sequence[Example]:
         """Encoded rows of no known class; empty where the recipe has none."""
-        rows = splits.unknown(self.recipe.data, self.task.roles[0], self.base, self.task.medium)
+        rows = splits.unknown(self.recipe.data, self.task.roles[0], self.base, self.task.medium, self.store)
         return self.task.encode(rows, self.processor, self.contract) if rows else ()
 
     @property

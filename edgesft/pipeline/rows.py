@@ -274,7 +274,8 @@ class Measurer:
     def _subject(self, file: Path, requests: Requests | None = None) -> Subject:
         job = self._job
         profile, states = job.profile, job.task.fed_back(job.contract)
-        return Subject(file, profile.providers, profile.threads, requests or self._requests, states, device=job.device)
+        held, io = requests or self._requests, profile.measure.io
+        return Subject(file, profile.providers, profile.threads, held, states, device=job.device, io=io)
 
     @cached_property
     def _openings(self) -> dict[str, Requests]:

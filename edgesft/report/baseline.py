@@ -13,6 +13,7 @@ from edgesft.gate.baseline import Acceptance, Baseline, Entry
 from edgesft.gate.figures import TIMED
 from edgesft.gate.key import Key
 from edgesft.gate.update import Change, Update
+from edgesft.measure.fingerprint import counted
 from edgesft.report.lines import clean, figure
 from edgesft.report.units import milliseconds
 
@@ -29,7 +30,7 @@ def tables(base: Baseline, today: date) -> RenderableType:
         base: What is shown.
         today: By UTC.
     """
-    title = f"{base.path}: {_counted(len(base.entries), 'entry', 'entries')}"
+    title = f"{base.path}: {counted(len(base.entries), 'entry', 'entries')}"
     table = _table(title, "model", "profile", "where", "figures", "checked")
     for entry in base.entries:
         commit = f", commit {entry.commit[:COMMIT]}" if entry.commit else ""
@@ -75,10 +76,10 @@ def amount(name: str, value: float | None) -> str:
 def where(key: Key) -> str:
     """`CPU, 1 thread, onnxruntime 1.32.0, Cortex-A76, 4 cores`."""
     machine = key.machine
-    threads, cores = _counted(key.threads, "thread", "threads"), machine.cores
+    threads, cores = counted(key.threads, "thread", "threads"), machine.cores
     name = machine.model or machine.board or machine.architecture or "a machine that does not tell what it is"
     parts = [key.provider.removesuffix("ExecutionProvider"), threads, f"onnxruntime {key.runtime}", name]
-    return ", ".join([*parts, *([_counted(cores, "core", "cores")] if cores else [])])
+    return ", ".join([*parts, *([counted(cores, "core", "cores")] if cores else [])])
 
 
 def _rows(change: Change) -> list[tuple[str, ...]]:
@@ -133,7 +134,3 @@ def _table(title: str, *columns: str) -> Table:
             column, justify="right" if column in ("old", "new", "change", "up to") else "left", overflow="fold"
         )
     return table
-
-
-def _counted(count: int, one: str, more: str) -> str:
-    return f"{count} {one if count == 1 else more}"

@@ -83,10 +83,8 @@ def _open(row: Mapping[str, Any]) -> bool:
 
 def _rows(found: Mapping[str, Any]) -> Table:
     profile = found["profile"]
-    threads = "1 thread" if profile["threads"] == 1 else f"{profile['threads']} threads"
-    scenario = profile["measure"]["scenario"]
     table = Table(
-        title=f"{scenario}, {threads}: latency in ms, n with its grade of steadiness",
+        title=f"{how(profile)}: latency in ms, n with its grade of steadiness",
         title_justify="left",
         header_style="bold",
     )
@@ -97,6 +95,13 @@ def _rows(found: Mapping[str, Any]) -> Table:
         start = (escape(row["name"]), model["precision"] or "–", megabytes(model["size_bytes"]))
         table.add_row(*start, *_figures(row))
     return table
+
+
+def how(profile: Mapping[str, Any]) -> str:
+    """How the latencies of a profile were taken: `single-stream, 1 thread`."""
+    threads = "1 thread" if profile["threads"] == 1 else f"{profile['threads']} threads"
+    without = ", without copies" if profile["measure"].get("io") == "device" else ""
+    return f"{profile['measure']['scenario']}, {threads}{without}"
 
 
 def _figures(row: Mapping[str, Any]) -> list[str]:
@@ -130,13 +135,15 @@ def _notes(row: Mapping[str, Any]) -> Iterator[str]:
     measured = row["measurement"]
     if measured is None:
         return
+    from edgesft.measure.agent import captures
+    from edgesft.measure.fingerprint import called
+    from edgesft.measure.measurement import STAYS
     from edgesft.measure.readiness import slowed
 
     machine = measured["machine"]
     yield (
-        f"{row['name']}: inputs {measured['inputs']}; {machine['model'] or machine['architecture']}, "
-        f"{machine['cores']} cores; {machine['onnxruntime'] or measured['runtime']} "
-        f"({megabytes(measured['runtime_bytes'])})"
+        f"{row['name']}: inputs {measured['inputs']}; {called(machine)}; "
+        f"{machine['onnxruntime'] or measured['runtime']} ({megabytes(measured['runtime_bytes'])})"
     )
     if row["made"]:
         yield f"made for it: {row['made']}"
@@ -144,6 +151,10 @@ def _notes(row: Mapping[str, Any]) -> Iterator[str]:
         yield f"no latency: it ran on {measured['simulated']}, which proves placement and answers alone"
     else:
         yield "one-sided 95 % bounds: " + ", ".join(_bounded(row, p) for p in ("p50", "p90", "p95", "p99"))
+    if measured.get("io") == "device":
+        yield f"{STAYS}: with `--io host` they are"
+    if option := captures({"name": row["provider"], "options": measured["options"]}):
+        yield f"captured as a graph the first time and repeated from then on ({option})"
     if why := slowed(machine):
         yield why
     if row["parity"]:

@@ -12,6 +12,7 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from edgesft.measure.fingerprint import counted
 from edgesft.report.lines import clean, figure
 from edgesft.report.markdown import LIMIT, escaped
 from edgesft.report.table import WIDTH
@@ -167,11 +168,11 @@ def _whose(series: Mapping[str, Any]) -> str:
         series["model"],
         f"profile {series['profile']}",
         series["provider"],
-        f"{threads} {'thread' if threads == 1 else 'threads'}",
+        counted(threads, "thread", "threads"),
         " on ".join(dict.fromkeys(each for each in (machine["model"], machine["board"]) if each))
         or machine["architecture"]
         or "a machine that is not told",
-        f"{machine['cores'] or '?'} cores",
+        counted(machine["cores"] or "?", "core", "cores"),
         series["source"].replace("/", " "),
     ]
     return clean(", ".join(told))

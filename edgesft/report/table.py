@@ -96,7 +96,9 @@ def _rows(rows: Sequence[Sequence[Any]]) -> str:
 def _stages(results: Mapping[str, Any]) -> Table:
     split = results["split"]
     metric = results.get("metric") or next(iter(results["stages"][0]["levels"]))
-    title = f"latency in ms, n with its grade of steadiness; {metric} on {split}, change with its bounds"
+    stays = any((stage.get("measurement") or {}).get("io") == "device" for stage in results["stages"])
+    without = " without copies" if stays else ""
+    title = f"latency{without} in ms, n with its grade of steadiness; {metric} on {split}, change with its bounds"
     table = Table(title=title, title_justify="left", header_style="bold")
     columns = ("Stage", "Precision", "Size", "Params", f"{metric} (Δ)", "Provider", *RIGHT[2:], "kept?")
     for column in columns:

@@ -21,6 +21,7 @@ def card(
     measurements: Mapping[str, Any],
     variants: Sequence[Variant],
     sizes: Mapping[str, int],
+    raw: str | None = None,
 ) -> str:
     """The card in Markdown, with the front matter that Hugging Face's cards have.
 
@@ -32,6 +33,7 @@ def card(
         measurements: Of the bundle.
         variants: Of the bundle.
         sizes: Variant → bytes.
+        raw: What proves the raw model; None where there is none.
     """
     base, licence = lineage["base_model"]["name"], lineage["licences"]["base_model"]
     head = ["---", f"license: {licence or 'unknown'}", f"pipeline_tag: {contract['task']}", "library_name: onnx"]
@@ -43,6 +45,7 @@ def card(
         _use(contract),
         _figures(measurements),
         _variants(variants, sizes, lineage["left_out"]),
+        [f"`raw` takes {raw}.", ""] if raw else [],
         _made(lineage),
         _limits(measurements, lineage),
     )

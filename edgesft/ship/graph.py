@@ -7,10 +7,12 @@ A walk over the protobuf wire format (https://protobuf.dev/programming-guides/en
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+import posixpath
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, NoReturn
 
+from edgesft.ship import names
 from edgesft.ship.finding import Finding, RefusedError
 
 TYPES = {
@@ -146,6 +148,26 @@ def freed(told: Graph) -> Graph:
     return replace(
         told, inputs=named(told.inputs, said.get("inputs", {})), outputs=named(told.outputs, said.get("outputs", {}))
     )
+
+
+def astray(told: Graph, files: Sequence[str]) -> list[Finding]:
+    """Files besides its own that a model reads.
+
+    Args:
+        told: What it says.
+        files: Its own, by their names in the bundle; it is the first.
+    """
+    places = {name: posixpath.normpath(posixpath.join(posixpath.dirname(files[0]), name)) for name in told.outside}
+    return [
+        Finding(
+            f"must read no file but those of its variant, got '{name}', which it takes data from",
+            "trust it not",
+            files[0],
+            "model",
+        )
+        for name, place in places.items()
+        if names.wrong(name) or place not in files
+    ]
 
 
 def _walk(data: memoryview, kind: str, found: Graph, depth: int = 0) -> None:

@@ -76,6 +76,7 @@ class Wanted:
         memory_bytes: What the run's model took beyond the runtime, as measured; 0 where it was not.
         judged: Whether the run evaluated the model on the provider of the targets, so that its metric, and not the
             distance from the CPU provider, says whether the answers are right there.
+        further: Models that are in the bundle's folder already, whose operators a reduced build must have, too.
     """
 
     kinds: Sequence[str]
@@ -90,6 +91,7 @@ class Wanted:
     runtime: str = LEAST_RUNTIME
     memory_bytes: int = 0
     judged: bool = False
+    further: Sequence[str] = ()
 
 
 def make(wanted: Wanted, out: Path, work: Path, say: Callable[[str], None]) -> Models:
@@ -191,7 +193,8 @@ class _Maker:
         """The first model in ORT's format, and the operators of all models in both formats."""
         found, precision = self.found, self._wanted.precision
         needed = operators.Operators()
-        for file in (file for variant in found.variants for file in variant.parts.values()):
+        own = [file for variant in found.variants for file in variant.parts.values()]
+        for file in (files := [*own, *self._wanted.further]):
             needed.add_graph(self._out / file)
         folders = {each.name: (self._out / each.file).parent for each in found.variants if each.form == "onnx"}
         try:
@@ -201,11 +204,11 @@ class _Maker:
             made = {}
             if "ort" in self._wanted.kinds:
                 found.left_out["ort"] = f"ONNX Runtime's tool could not convert it: {error}"
-        found.operators = needed.text(found.variants)
+        found.operators = needed.text(files)
         if "ort" in self._wanted.kinds and precision in made:
             # A reduced build reads no ONNX; it may have any provider.
-            files = _inspected({graph: made[precision] / f"{graph}.ort" for graph in self._files})
-            self._add(f"{precision}-ort", files, "ort", _takers(precision, True, False))
+            graphs = _inspected({graph: made[precision] / f"{graph}.ort" for graph in self._files})
+            self._add(f"{precision}-ort", graphs, "ort", _takers(precision, True, False))
 
     def _require_one(self) -> None:
         """That shapes can be fixed.

@@ -9,7 +9,6 @@ from pathlib import Path
 
 from edgesft.measure.model.facts import read_model, subgraphs
 from edgesft.ship import ortwrite
-from edgesft.ship.variant import Variant
 
 OPERATORS = "required_operators.config"
 
@@ -44,9 +43,13 @@ class Operators:
                 domain, since, names = line.split(";", 2)
                 self._known[domain, int(since)].update(names.split(","))
 
-    def text(self, variants: Sequence[Variant]) -> str:
-        """The file: `domain;version;operators`, as `--include_ops_by_config` of ONNX Runtime's build reads it."""
-        lines = [f"# {variant.file}" for variant in variants]
+    def text(self, files: Sequence[str]) -> str:
+        """The file: `domain;version;operators`, as `--include_ops_by_config` of ONNX Runtime's build reads it.
+
+        Args:
+            files: Of which models, by their names in the bundle.
+        """
+        lines = [f"# {file}" for file in files]
         lines += [
             f"{domain};{since};{','.join(sorted(names))}" for (domain, since), names in sorted(self._known.items())
         ]

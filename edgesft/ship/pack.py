@@ -9,7 +9,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from edgesft.errors import InputError, Problem
+from edgesft.errors import InputError, Problem, StageError
 from edgesft.gate.artefact import BESIDE, GateArtefact, artefact
 from edgesft.measure.devices import HERE, Device
 from edgesft.measure.providers import PROVIDERS
@@ -37,6 +37,7 @@ from edgesft.ship.finding import RefusedError
 from edgesft.ship.golden import GOLDEN, Golden, Row
 from edgesft.ship.manifest import Manifest
 from edgesft.ship.operators import OPERATORS
+from edgesft.ship.raw.document import RAW, Raw
 from edgesft.ship.source import Folder
 from edgesft.ship.variant import NAME, VERSION, Variant
 from edgesft.spec.profile import ProfileSpec
@@ -70,6 +71,7 @@ class Order:
         device: Where the profile's provider is that compiles ahead; None for this interpreter.
         chips: To compile ahead for, as the provider's own option spells them; empty for the profile's.
         replace: Whether a bundle of before may go.
+        raw: Whether to add a model that takes a text or a picture as it is, and gives the answer.
     """
 
     run: Path
@@ -86,6 +88,7 @@ class Order:
     device: Device | None = None
     chips: Sequence[str] = ()
     replace: bool = False
+    raw: bool = False
 
 
 @dataclass(frozen=True)
@@ -98,6 +101,7 @@ class Packed:
         size_bytes: Of all its files.
         left_out: Kind of variant → why there is none.
         warnings: What the person should know.
+        raw: What `raw.json` says; None where there is none.
     """
 
     path: Path
@@ -105,6 +109,7 @@ class Packed:
     size_bytes: int
     left_out: Mapping[str, str]
     warnings: Sequence[str]
+    raw: Raw | None = None
 
 
 def pack(order: Order, progress: Progress | None = None) -> Packed:
@@ -124,10 +129,10 @@ def pack(order: Order, progress: Progress | None = None) -> Packed:
         with tempfile.TemporaryDirectory(prefix=f".{target.name}.", dir=target.parent) as folder:
             out = Path(folder) / "bundle"
             out.mkdir()
-            manifest, left_out = _fill(order, given, out, Path(folder) / "work", progress)
+            manifest, left_out, raw = _fill(order, given, out, Path(folder) / "work", progress)
             size = sum(file.stat().st_size for file in out.rglob("*") if file.is_file())
             seal.put(out, target, Path(folder))
-    return Packed(target, manifest, size, left_out, _warnings(given.results))
+    return Packed(target, manifest, size, left_out, _warnings(given.results), raw)
 
 
 class _Given(GateArtefact):
@@ -171,7 +176,9 @@ def _check(order: Order, name: str, target: Path) -> None:
     seal.require_free(target, replace=order.replace)
 
 
-def _fill(order: Order, given: _Given, out: Path, work: Path, progress: Progress) -> tuple[Manifest, Mapping[str, str]]:
+def _fill(
+    order: Order, given: _Given, out: Path, work: Path, progress: Progress
+) -> tuple[Manifest, Mapping[str, str], Raw | None]:
     """Writes every file of a bundle into a folder."""
     job = rows.job(given, Store(order.store), progress)
     files = job.task.files(given.model)
@@ -196,6 +203,7 @@ def _fill(order: Order, given: _Given, out: Path, work: Path, progress: Progress
         real = source.prompts(order.rows) if said else source.requests(order.rows)
     last = [row for row in given.results["stages"] if row["kept"]][-1]
     precision = last["precision"]
+    raw, refused = _raw(order, job, given, described, precision, out, work / "raw") if order.raw else (None, {})
     wanted = models.Wanted(
         kinds=order.variants,
         files=files,
@@ -209,19 +217,38 @@ def _fill(order: Order, given: _Given, out: Path, work: Path, progress: Progress
         runtime=order.runtime,
         memory_bytes=_memory(last.get("measurement") or {}),
         judged=last.get("provider") == job.profile.providers[0].name,
+        further=[raw.variant.file] if raw else [],
     )
     made = models.make(wanted, out, work, progress.say)
+    made.left_out |= refused
     loaded = {file.name for file in files.values()} | {name for each in told.values() for name in each.outside}
     _processor(given, loaded, out)
     name = order.name or given.name
-    _receipt(name, order, given, described, made, _base(job), out)
+    _receipt(name, order, given, described, made, raw, _base(job), out)
     answers = _golden(real, described, made, out)
     if lacking := answers.widths(described["decoding"]):
         raise RefusedError(lacking)
     (out / GOLDEN).write_bytes(canonical.dump(answers.to_json()))
     (out / OPERATORS).write_bytes(made.operators.encode())
     _agree(described, made.variants, out)
-    return seal.seal(out, name, order.version, made.variants, order.signer), made.left_out
+    return seal.seal(out, name, order.version, made.variants, order.signer), made.left_out, raw
+
+
+def _raw(
+    order: Order, job: Job, given: _Given, described: Mapping[str, Any], precision: str, out: Path, work: Path
+) -> tuple[Raw | None, dict[str, str]]:
+    """The raw model, or why there is none."""
+    from edgesft.ship.raw.make import make
+    from edgesft.ship.raw.wanted import Wanted
+
+    count = 0 if order.inputs else order.rows
+    wanted = Wanted(job, given.contract, described, given.model, precision, order.runtime, count)
+    try:
+        made = make(wanted, out, work, job.progress.say)
+    except StageError as error:
+        return None, {"raw": str(error).partition("\n")[0]}
+    (out / RAW).write_bytes(canonical.dump(made.to_json()))
+    return made, {}
 
 
 def _targets(profile: ProfileSpec, order: Order) -> list[context.Target]:
@@ -256,6 +283,7 @@ def _receipt(
     given: _Given,
     described: Mapping[str, Any],
     made: models.Models,
+    raw: Raw | None,
     base: Path | None,
     out: Path,
 ) -> None:
@@ -264,8 +292,10 @@ def _receipt(
     terms.copy(out)
     lineage = lineages.lineage(given.results, terms.to_json(), made.left_out, made.compiled)
     measurements = lineages.measurements(given.results)
-    sizes = {each.name: sum((out / file).stat().st_size for file in each.files) for each in made.variants}
-    text = card.card(name, order.version, described, lineage, measurements, made.variants, sizes)
+    variants = [*made.variants, *([raw.variant] if raw else [])]
+    sizes = {each.name: sum((out / file).stat().st_size for file in each.files) for each in variants}
+    told = raw.told() if raw else None
+    text = card.card(name, order.version, described, lineage, measurements, variants, sizes, told)
     (out / contracts.CONTRACT).write_bytes(canonical.dump(described))
     (out / lineages.LINEAGE).write_bytes(canonical.dump(lineage))
     (out / lineages.MEASUREMENTS).write_bytes(canonical.dump(measurements))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from edgesft.ship import wiring
@@ -14,6 +14,11 @@ if TYPE_CHECKING:
 Feeds = Mapping[str, "np.ndarray"]
 
 Outputs = Mapping[str, "np.ndarray"]
+
+Answer = Callable[[Feeds], "dict[str, np.ndarray]"]
+
+ONCE: Mapping[str, Any] = {"decoding": {"kind": "none"}}
+"""What a contract says, as far as it matters here, of a model of one graph that answers in one inference."""
 
 SAID, SCORES, MARGINS = "tokens", "scores", "margins"
 """Outputs of a golden row beside the scores of its first token: what was said, the score of each such token, and how

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import posixpath
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -10,11 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from edgesft.errors import UnavailableError
-from edgesft.ship import canonical, context, contract, golden, graph, integrity, names, ortfile, wiring
+from edgesft.ship import canonical, context, contract, golden, graph, integrity, ortfile, saying, wiring
 from edgesft.ship.contract import CONTRACT
 from edgesft.ship.finding import Finding, RefusedError
 from edgesft.ship.golden import GOLDEN
 from edgesft.ship.manifest import MANIFEST, SIGNATURE, Manifest
+from edgesft.ship.raw import document
+from edgesft.ship.raw.document import RAW, Raw
 from edgesft.ship.session import Place
 from edgesft.ship.sign import MOST_BYTES, Trust
 from edgesft.ship.source import Source, open_source, unpacked
@@ -114,11 +115,16 @@ def verify(
     said = dict[str, Any]()
     if report.look("contract", lambda: _contract(source, manifest, said)):
         report.look("models", lambda: models(source, said, manifest.variants))
+    raw = list[Raw]()
+    if report.holds and RAW in manifest.files:
+        report.look("raw", lambda: _raw(source, manifest, raw))
     if not rows or not report.holds:
         report.checks["golden"] = "not run"
         return report
     if report.look("golden", lambda: _golden(source, manifest, said, place, report)):
         report.checks["golden"] = _held(report, len(manifest.variants), place)
+    if raw and report.holds:
+        report.look("raw", lambda: _raw_golden(source, manifest, raw[0], place, report))
     return report
 
 
@@ -201,18 +207,28 @@ def _graph(source: Source, said: Mapping[str, Any], variant: Variant, name: str,
     if variant.static and any(not isinstance(axis, int) for each in told.inputs for axis in each.shape):
         found.append(Finding("must have no free axis, its variant is static; got one", None, file, "model"))
     found += context.disagreements(variant, told)
-    outside = [_outside(variant, file, each) for each in told.outside]
-    fixed = variant.fixed if name == MODEL else {}
-    return [*found, *([each for each in outside if each] or contract.disagreements(said, told, file, fixed, name))]
+    outside, fixed = graph.astray(told, [file, *variant.files]), variant.fixed if name == MODEL else {}
+    return [*found, *(outside or contract.disagreements(said, told, file, fixed, name))]
 
 
-def _outside(variant: Variant, file: str, name: str) -> Finding | None:
-    """What is wrong with a file that a graph reads besides itself."""
-    place = posixpath.normpath(posixpath.join(posixpath.dirname(file), name))
-    if not names.wrong(name) and place in variant.files:
-        return None
-    message = f"must read no file but those of its variant, got '{name}', which it takes data from"
-    return Finding(message, "trust it not", file, "model")
+def _raw(source: Source, manifest: Manifest, read: list[Raw]) -> Sequence[Finding]:
+    """Whether the raw model is what its file says; what that says goes into `read`."""
+    read.append(document.load(canonical.load(source.read(RAW, golden.MOST_BYTES), RAW, "golden")))
+    return document.check(source, read[0], manifest.files)
+
+
+def _raw_golden(source: Source, manifest: Manifest, raw: Raw, place: Place, report: Report) -> Sequence[Finding]:
+    """Whether the raw model answers as it did, where the place can run it."""
+    if why := raw.variant.misfit(place.device, place.provider):
+        report.not_run[raw.variant.name] = why
+        return []
+    rows, wanted = raw.rows(), {name: manifest.files[name].sha256 for name in raw.variant.files}
+    with (
+        tempfile.TemporaryDirectory() as empty,
+        unpacked(source, wanted, Path(empty) / "models") as folder,
+        place.running(folder, raw.variant) as (run, _),
+    ):
+        return rows.findings(raw.variant, saying.ONCE, run, place.provider)
 
 
 def _golden(

@@ -15,6 +15,10 @@ for minutes; each in a fresh process; from the raw row to the answer, one row af
 overlapping."""
 
 
+Io = Literal["host", "device"]
+"""Where inputs lie before an inference and outputs after it."""
+
+
 class MachineSpec(Spec):
     """The machine that a profile means; a field left out fits any machine."""
 
@@ -52,6 +56,9 @@ class MeasureSpec(Spec):
     """Longest warm-up; it ends earlier when the running median is stable."""
     scenario: Scenario = "single-stream"
     """How the requests come."""
+    io: Io = "host"
+    """`host`: an inference begins with its inputs in the host's memory and ends with its outputs there, copies to and
+    from an accelerator included. `device`: both lie in the accelerator's own memory, and nothing is copied."""
     interval_ms: float | None = Field(None, gt=0)
     """Milliseconds from one request to the next. `paced`: by default 30 come a second. `pipeline`: by default the next
     row comes as soon as the queue takes it, so that none is dropped."""

@@ -86,6 +86,7 @@ class Agent {
             {"load_ns", load_ns},
             {"provider", origin.asked()},
             {"threads", origin.threads},
+            {"io", "host"},
             // What took which node is in no function of this version of the C API; `profile` tells.
             {"placement", nullptr},
             {"partitions", nullptr},
@@ -232,6 +233,16 @@ class Agent {
         origin.threads = fields.whole("threads", 0);
         if (origin.threads > std::numeric_limits<int>::max()) throw Refusal("threads must be fewer");
         if (fields.given("optimisation")) origin.optimisation = fields.text("optimisation");
+        if (fields.given("io") && fields.text("io") != "host") {
+            throw Refusal("io must be host, for this runner has no device IO, got " + fields.text("io"));
+        }
+        for (const auto& [name, value] : origin.providers.front().options) {
+            bool on = value == "1" || value == "true" || value == "True";
+            if (on && std::find(std::begin(GRAPHS), std::end(GRAPHS), name) != std::end(GRAPHS)) {
+                throw Refusal("a graph needs inputs and outputs in one place of the device's memory, and this runner has "
+                              "no device IO; leave " + name + " out");
+            }
+        }
         fields.flag("allow_cpu");  // nothing follows from it where nothing is known of the nodes
         origin.config = fields.texts("config");
         return origin;

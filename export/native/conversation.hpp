@@ -36,7 +36,7 @@ inline const std::vector<Operation>& operations() {
         {"info", {}, &Agent::info},
         {"state", {}, &Agent::state},
         {"evict", {"files"}, &Agent::evict},
-        {"load", {"model", "providers", "threads", "optimisation", "allow_cpu", "config"}, &Agent::load},
+        {"load", {"model", "providers", "threads", "optimisation", "allow_cpu", "config", "io"}, &Agent::load},
         {"feedback", {"states"}, &Agent::feedback},
         {"request", {"feeds"}, &Agent::request},
         {"first", {}, &Agent::first},

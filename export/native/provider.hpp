@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <fstream>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -45,6 +46,9 @@ constexpr std::pair<const char*, const char*> THREADS[] = {
     {"OpenVINOExecutionProvider", "num_of_threads"},
     {"XnnpackExecutionProvider", "intra_op_num_threads"},
 };
+
+/// Options of providers that have them capture their work as a graph, which they then repeat.
+constexpr std::string_view GRAPHS[] = {"enable_cuda_graph", "trt_cuda_graph_enable", "enableGraphCapture"};
 
 using Options = Owned<OrtSessionOptions>;
 

@@ -186,6 +186,18 @@ def test_every_scenario(scenario: str, bench: Any, monkeypatch: pytest.MonkeyPat
     assert phrase in shown(found)
 
 
+def test_without_copies(bench: Any) -> None:
+    """On the CPU both are the same, and the report still says what was asked for."""
+    code, found = bench("stream.onnx", "--io", "device")
+    (row,) = found["rows"]
+    assert (code, row["measurement"]["io"], row["parity"]["holds"]) == (0, "device", True)
+    table = shown(found)
+    assert "single-stream, 1 thread, without copies: latency in ms" in table
+    assert "no copy to or from it is in the latency" in table
+    code, found = bench("m.onnx")
+    assert found["rows"][0]["measurement"]["io"] == "host" and "cop" not in shown(found)
+
+
 def test_the_table_says_what_makes_the_figures_believable(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["bench", "m.onnx", *FAST[:-1]]) == 0
     out, err = capsys.readouterr()
@@ -446,6 +458,8 @@ BAD = {
     ),
     "no queue": ([*PIPELINED, "steps.py", "measure.queue=0"], ["'queue' must be greater than or equal to 1", "0"]),
     "a pipeline in batches": ([*PIPELINED, "steps.py", "--batch", "2"], ["batch must be 1 for the scenario pipeline"]),
+    "rows on the device": ([*PIPED, "--pipeline", "steps.py", "--io", "device"], ["io must be host", "end-to-end"]),
+    "unknown io": (["m.onnx", "--io", "gpu"], ["invalid choice: 'gpu'", "device"]),
     "no pipeline": ([*PIPED], ["pipeline: must be named", "text, image"]),
     "unknown pipeline": ([*PIPED, "--pipeline", "sound"], ["must be text, image, audio or a Python file, got 'sound'"]),
     "broken pipeline": ([*PIPED, "--pipeline", "broken.py"], ["pipeline 'broken.py' must start", "SyntaxError"]),

@@ -43,7 +43,7 @@ def test_one_profile_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_the_shipped_devices_are_valid(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["validate", str(BENCH / "devices.yaml")]) == 0
-    assert "valid devices (qnn, openvino, webgpu, arm64)" in capsys.readouterr().out
+    assert "valid devices (qnn, openvino, webgpu, arm64, gpu)" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("what", ["recipe", "profile", "budget", "devices"])

@@ -10,7 +10,8 @@ import pytest
 from edgesft.cli.main import main
 from tests.measure import models
 
-QUICK = ("--quiet", "--seconds", "8")
+QUICK = ("--quiet", "--seconds", "40")
+"""Far more time than it takes, which is a few seconds: a busy machine may need it."""
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +33,7 @@ def test_a_slower_candidate_fails(zoo: Path, tmp_path: Path) -> None:
     assert main(["compare", *arguments, "--format", "json", "--output", str(written)]) == 1
     found = json.loads(written.read_text())
     (line,) = [each for each in found["lines"] if each["name"] == "latency.p50"]
-    assert line["change"] == "slower" and line["lower"] > found["bar"] and found["seconds"] < 8
+    assert line["change"] == "slower" and line["lower"] > found["bar"] and found["seconds"] < 40
     assert {each["verdict"] for each in found["lines"] if each["gates"]} == {"fail"}
 
 

@@ -26,6 +26,18 @@ def test_pack_and_verify(run: Path, tmp_path: Path, capsys: pytest.CaptureFixtur
     assert main(["pack", str(run), "--output", str(tmp_path / "c"), "--certificate", "x"]) == 2
 
 
+def test_a_raw_model(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:  # noqa: F811
+    pack = ["pack", str(run), "--raw", "--variant", "model", "--quiet", "--output"]
+    assert main([*pack, str(tmp_path / "a")]) == 0
+    assert "text to label, score, scores, known: answers 15 of 15 rows (test)" in capsys.readouterr().out
+    assert main([*pack, str(tmp_path / "b"), "--format", "json"]) == 0
+    told = json.loads(capsys.readouterr().out)["raw"]
+    assert told["proof"]["rows"]["same_feeds"] == 15 and told["variant"]["name"] == "raw"
+    assert main(["verify", str(tmp_path / "a")]) == 0
+    assert "raw        holds" in capsys.readouterr().out
+    test_verifying_is_light(tmp_path / "a", ["--no-golden"], "")
+
+
 def test_a_bundle_that_is_refused(bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:  # noqa: F811
     broken = runs.copy(bundle, tmp_path / "b")
     (broken / "extra").touch()

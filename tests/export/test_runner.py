@@ -136,7 +136,19 @@ def test_a_whole_conversation_is_the_reference_s(both: Both, tmp_path: Path) -> 
     assert len(ours) == len(theirs) == 16, "nothing is answered after quit"
     for mine, reference in zip(ours, theirs, strict=True):
         assert "error" not in reference and set(mine) == set(reference), mine
-        for name in ("op", "protocol", "runtime", "build", "provider", "threads", "inputs", "outputs", "count", "how"):
+        for name in (
+            "op",
+            "protocol",
+            "runtime",
+            "build",
+            "provider",
+            "threads",
+            "io",
+            "inputs",
+            "outputs",
+            "count",
+            "how",
+        ):
             assert mine.get(name) == reference.get(name), name
     info, state, loaded, model, _, _, first, warm, timed, paced, flight, _, profile, memory, *_ = ours
     assert model == theirs[3] and model["name"] == "ü.onnx"
@@ -259,6 +271,7 @@ def test_what_cannot_be_done_is_an_answer(both: Both, tmp_path: Path) -> None:
         "provider CUDAExecutionProvider is not in this onnxruntime": load(model, "CUDAExecutionProvider"),
         "optimisation must be one of all": load(model, optimisation="much"),
         "model|missing": {"op": "load"},
+        "io must be host": load(model, io="elsewhere"),
         "field|unexpected": load(model, more=1),
         "": load(model),
         "there is no request to time": TIME,
@@ -282,6 +295,14 @@ def test_what_cannot_be_done_is_an_answer(both: Both, tmp_path: Path) -> None:
             assert reply["op"] == line["op"]
             assert ("error" in reply) == bool(words.strip()), reply
             assert any(each in reply.get("error", "") for each in words.strip().split("|")), (words, reply)
+
+
+def test_a_runner_without_device_memory_says_so(ask: Callable[..., Answers], tmp_path: Path) -> None:
+    model = models.save_product(tmp_path / "m.onnx")
+    graph = load(model) | {"providers": [{"name": "CUDAExecutionProvider", "options": {"enable_cuda_graph": "1"}}]}
+    for line in (load(model, io="device"), graph):
+        assert "this runner has no device IO" in ask(line)[0]["error"]
+    assert ask(load(model, io="host"))[0]["io"] == "host"
 
 
 def test_lines_that_are_no_request_are_refused_and_the_next_is_answered(ask: Callable[..., Answers]) -> None:

@@ -154,6 +154,7 @@ OTHERS: dict[str, Any] = {
     "provider": "QNNExecutionProvider",
     "runtime": "1.31.0",
     "threads": 2,
+    "io": "device",
     "machine_architecture": "aarch64",
     "machine_system": "Darwin",
     "machine_model": "another core",

@@ -98,11 +98,12 @@ def test_another_machine_is_another_series_and_another_runtime_is_not(tmp_path: 
         document(5e6, day=7, provider="XnnpackExecutionProvider"),
         document(5e6, day=8, model="other.onnx"),
         document(5e6, day=9, scenario="server"),
+        document(5e6, day=10, io="device"),
     ]
     folder = write(tmp_path, documents)
-    assert sorted(len(each.points) for each in history([str(folder)], figures=["p50"]).series) == [1, 1, 1, 1, 1, 1, 3]
+    assert sorted(len(each.points) for each in history([str(folder)], figures=["p50"]).series) == [*[1] * 7, 3]
     sizes = history([str(folder)], figures=["size"]).series
-    assert sorted(len(each.points) for each in sizes) == [1, 1, 1, 1, 1, 4], "a scenario does not change a size"
+    assert sorted(len(each.points) for each in sizes) == [1, 1, 1, 1, 1, 5], "a scenario does not change a size"
     assert len(only(folder, model="other.onnx").points) == 1
     assert "'other.onnx'" in said(folder, model="othr.onnx")
 

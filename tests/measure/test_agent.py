@@ -207,7 +207,7 @@ class FakeDevice:
     def agent(self, *requests: int, threads: int = 1) -> agent.Agent:
         measured = agent.Agent(self.create, self.clock, self.sleep)
         measured.session = self
-        measured.origin = {"providers": [{"name": agent.CPU}], "threads": threads}
+        measured.origin = {"providers": [{"name": agent.CPU, "options": {}}], "threads": threads, "io": "host"}
         measured.requests = [{"x": np.array(value)} for value in requests]
         return measured
 
@@ -244,7 +244,7 @@ class FakeBinding:
     def clear_binding_outputs(self) -> None:
         self.made = []
 
-    def bind_output(self, name: str) -> None:
+    def bind_output(self, name: str, *memory: Any) -> None:
         pass
 
     def bind_ortvalue_output(self, name: str, value: Any) -> None:

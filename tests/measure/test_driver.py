@@ -137,3 +137,13 @@ def test_an_interpreter_behind_a_wrapper_ends_too(tmp_path: Path) -> None:
     with Agent(device=Interpreter(wrapper)) as agent:
         assert agent.info()["runtime"]
     assert time.monotonic() - started < 30
+
+
+def test_an_agent_that_leaves_inputs_elsewhere_is_refused(tmp_path: Path) -> None:
+    answer = {"load_ns": 1, "placement": None, "partitions": None, "left": None, "inputs": [], "outputs": []}
+    code = f"import json, sys\nfor line in sys.stdin:\n    print(json.dumps({answer!r}), flush=True)\n"
+    model = save_product(tmp_path / "m.onnx")
+    with scripted(tmp_path, code) as agent:
+        assert agent.load(model, profile().providers, 1).io == "host"
+        with pytest.raises(MeasureError, match="must leave inputs and outputs on the device, got host"):
+            agent.load(model, profile().providers, 1, io="device")

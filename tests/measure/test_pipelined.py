@@ -56,7 +56,11 @@ class Steps:
 def measured(monkeypatch: pytest.MonkeyPatch, rows: int, session: Session, **options: Any) -> agent.Agent:
     found = agent.Agent(lambda *_: Session(session.does), **options)
     monkeypatch.setattr(found, "_options", lambda: None)
-    found.session, found.origin, found.steps = session, {"model": "m", "providers": [{"name": agent.CPU}]}, Steps()
+    found.session, found.origin, found.steps = (
+        session,
+        {"model": "m", "providers": [{"name": agent.CPU, "options": {}}], "io": "host"},
+        Steps(),
+    )
     for row in range(rows):
         found.row(row)
     return found

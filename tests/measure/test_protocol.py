@@ -356,3 +356,15 @@ def test_every_scenario_really_runs(tmp_path: Path, scenario: str) -> None:
     found = measured({"m": Subject(model, profile().providers, 1, rows)}, settings)["m"]
     assert found.scenario == scenario and len(found.rounds) == 5 and min(found.samples) > 0
     assert Measurement.from_json(json.loads(json.dumps(found.to_json()))) == found
+
+
+def test_where_inputs_lie_stands_beside_the_numbers(tmp_path: Path) -> None:
+    model = save_product(tmp_path / "m.onnx")
+    held = Requests(tuple(REQUESTS), "rows.npz")
+    asked = {io: Subject(model, profile().providers, 1, held, io=io) for io in ("host", "device")}
+    settings = MeasureSpec(samples=30, seconds=0.05, rounds=5, warmup_seconds=0.05)
+    for io, found in measured(asked, settings).items():
+        told = json.loads(json.dumps(found.to_json()))
+        assert (found.io, told["io"], Measurement.from_json(told)) == (io, io, found)
+    del told["io"]
+    assert Measurement.from_json(told).io == "host", "what was measured before it was told"

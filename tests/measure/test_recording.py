@@ -248,6 +248,7 @@ def test_byte_order_marks_windows_line_ends_and_blank_lines(file: Path) -> None:
         {"load": {"threads": 4}},
         {"load": {"provider": CPU}},
         {"load": {"placement": {QNN: 6, CPU: 2}}},
+        {"load": {"io": "device"}},
         {"info": {"runtime": "1.2.4"}},
         {"info": {"machine": {"cores": 4}}},
     ],
@@ -256,6 +257,11 @@ def test_what_differs_is_not_taken_together(file: Path, change: dict[str, Any]) 
     found = merged(read(file, lines() + lines(**change) + lines()))
     assert [each.line for each in found] == [1, 1 + len(lines())]
     assert [len(each.measurement.rounds) for each in found] == [4, 2]
+
+
+def test_where_inputs_lay_is_read(file: Path) -> None:
+    found = [each.measurement.io for each in read(file, lines() + lines(load={"io": "device"}))]
+    assert found == ["host", "device"]
 
 
 def test_paces_that_differ_are_not_taken_together(file: Path) -> None:
@@ -341,6 +347,7 @@ def test_many_suspicions_are_counted(file: Path) -> None:
         ({"load": {"placement": {QNN: 0}}}, 3, r"placement must be nodes by provider, or null"),
         ({"load": {"placement": 7}}, 3, r"placement must be nodes by provider, .* got 7"),
         ({"load": {"left": ["Gather"]}}, 3, r"left must be an object of integers"),
+        ({"load": {"io": "gpu"}}, 3, r'io must be host or device, got "gpu"'),
         ({"load": {"provider": 1}}, 3, r"provider must be text, got 1"),
         ({"info": {"machine": None}}, 1, r"machine must be an object, got null"),
         ({"info": {"machine": {"cores": "8"}}}, 1, r'machine.cores must be an integer of at least 1, got "8"'),

@@ -81,6 +81,13 @@ def test_a_row_that_was_not_measured() -> None:
     assert "–" in render(results(stages=[stage("finetune", latency_ns=None, provider=None, measurement=None)]))
 
 
+def test_latency_without_copies_says_so() -> None:
+    measured = stage("finetune")["measurement"]
+    assert "latency in ms" in render(results(stages=[stage("finetune")]))
+    without = stage("finetune", measurement={**measured, "io": "device"})
+    assert "latency without copies in ms" in render(results(stages=[without]))
+
+
 def test_units() -> None:
     assert [milliseconds(ns) for ns in (None, 69_000, 1_234_567, 123_456_789)] == ["–", "0.069", "1.23", "123"]
     assert megabytes(22_700_000) == "22.7 MB" and count(999) == "999" and count(22_713_216) == "22.7 M"

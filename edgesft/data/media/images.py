@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from edgesft.data.media.image import Reader
-from edgesft.data.media.medium import Looked, Medium, facts
+from edgesft.data.media.looked import Looked, facts
+from edgesft.data.media.medium import Medium
 from edgesft.errors import Problem, UnavailableError
 from edgesft.spec.media import ImageSpec
 
@@ -39,6 +40,7 @@ class Images(Medium):
     role = "image"
     suffixes = frozenset((".jpg", ".jpeg", ".png", ".bmp", ".webp", ".gif", ".tif", ".tiff"))
     several = "pictures"
+    library = "pillow"
 
     def look(self, value: str | bytes | np.ndarray) -> dict[str, str]:
         """Its size, and Pillow's mode of its pixels."""

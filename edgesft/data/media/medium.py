@@ -6,24 +6,23 @@ import functools
 import hashlib
 import zipfile
 from abc import ABC, abstractmethod
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from edgesft.data import files
 from edgesft.errors import InputError, Problem
 
+if TYPE_CHECKING:
+    from edgesft.data.media.looked import Looked
+
 Row = Mapping[str, Any]
 
 INSIDE = ".zip#"
 """Between an archive, whose name ends so, and the name of a file in it."""
-
-SHOWN = 3
-"""Files named in a message before it says how many more there are."""
 
 
 class File(str):
@@ -83,19 +82,6 @@ def source(value: Any) -> str | bytes | np.ndarray:
         raise OSError(f"the archive lacks it or is damaged: {error}") from error
 
 
-@dataclass(frozen=True)
-class Looked:
-    """What rows turned out to be.
-
-    Attributes:
-        faults: Row number, from 0 → why it cannot be read.
-        seen: What the others are, and how many of them: pairs of a kind of fact and its value.
-    """
-
-    faults: Mapping[int, str]
-    seen: Mapping[tuple[str, str], int]
-
-
 class Medium(ABC):
     """A kind of file that models read. Stateless."""
 
@@ -107,6 +93,8 @@ class Medium(ABC):
     """Of files that are taken for it in a folder, in lower case."""
     several: ClassVar[str]
     """What many of them are called."""
+    library: ClassVar[str]
+    """The distribution that reads them; another version may find others to be damaged."""
 
     def __eq__(self, other: object) -> bool:
         return type(self) is type(other)
@@ -168,61 +156,8 @@ class FileColumn:
         return {**row, **found}
 
 
-def look(medium: Medium, rows: Sequence[Row]) -> Looked:
-    """Reads every row's input once.
-
-    Raises:
-        UnavailableError: The library that reads it is not installed.
-    """
-    faults, seen = dict[int, str](), Counter[tuple[str, str]]()
-    for number, row in enumerate(rows):
-        try:
-            for role in (medium.role, *medium.further):
-                if role in row:
-                    seen.update(facts(medium, row[role]).items())
-        except OSError as error:
-            faults[number] = str(error)
-    return Looked(faults, seen)
-
-
-def facts(medium: Medium, value: Any) -> Mapping[str, str]:
-    """What a row's input is (`Medium.look`); of a file it is looked at once.
-
-    Raises:
-        OSError: It cannot be read.
-        UnavailableError: The library that reads it is not installed.
-    """
-    if isinstance(value, File):
-        # One process looks at its rows several times.
-        return _facts_of(medium, value, value.digest())
-    if not isinstance(value, bytes | np.ndarray):
-        raise OSError(f"must be a path, got {type(value).__name__}")
-    return medium.look(value)
-
-
-@functools.cache
-def _facts_of(medium: Medium, file: File, digest: str) -> Mapping[str, str]:
-    return medium.look(source(file))
-
-
-def unreadable(
-    split: str, medium: Medium, rows: Sequence[Row], looked: Looked, most: float
-) -> tuple[list[Problem], list[str]]:
-    """What to say of rows that cannot be read: a problem where they are more than a share, else a warning."""
-    faults = looked.faults
-    if not faults:
-        return [], []
-    named = [f"{_named(rows[number][medium.role], number)} ({why})" for number, why in list(faults.items())[:SHOWN]]
-    more = f" and {len(faults) - SHOWN} more" if len(faults) > SHOWN else ""
-    share = len(faults) / len(rows)
-    told = f"{len(faults)} of {len(rows)} {medium.several} ({share:.2%}) cannot be read: {', '.join(named)}{more}"
-    if share > most:
-        hint = "repair or remove them; data.unreadable states the share that may be left out"
-        return [Problem(f"data.{split}: {told}", hint)], []
-    return [], [f"data.{split}: {told}; they are left out"]
-
-
-def _named(value: Any, number: int) -> str:
+def named(value: Any, number: int) -> str:
+    """What a message calls a row's input: its path, or the row's number, counted from 0."""
     return repr(str(value)) if isinstance(value, str) else f"row {number + 1}"
 
 
@@ -240,4 +175,4 @@ def anchored(value: Any, folder: Path) -> Any:
 
 def refused(file: Any, why: object) -> InputError:
     """The error of a row that cannot be read where it was to be encoded."""
-    return InputError(f"{_named(file, 0) if isinstance(file, str) else 'a row'}: cannot be read: {why}")
+    return InputError(f"{named(file, 0) if isinstance(file, str) else 'a row'}: cannot be read: {why}")

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from edgesft.data.media import audio
-from edgesft.data.media.medium import Looked, Medium
+from edgesft.data.media.looked import Looked
+from edgesft.data.media.medium import Medium
 from edgesft.errors import Problem, UnavailableError
 
 RATE, CHANNELS, SECONDS, LEVEL = "rate", "channels", "seconds", "level"
@@ -24,6 +25,7 @@ class Sounds(Medium):
     role = "audio"
     suffixes = frozenset((".wav", ".flac", ".ogg", ".mp3", ".aiff", ".aif", ".au", ".opus"))
     several = "sounds"
+    library = "soundfile"
     field = "audio"
     """Of a recipe's data, which says how they are read."""
 
@@ -61,7 +63,8 @@ class Sounds(Medium):
         for (kind, value), count in sorted(looked.seen.items()):
             told = f"data.{split}: {count} of {total} sounds"
             if kind == RATE and int(value) != (wanted := options["rate"]):
-                less = f"; no more is heard: data.{self.field}.rate={value} would do" if int(value) < wanted else ""
+                less = f"data.{self.field}.rate={value} would do where the model may be of any rate"
+                less = f"; no more is heard: {less}" if int(value) < wanted else ""
                 warnings.append(f"{told} have {value} samples a second and are converted to {wanted}{less}")
             elif kind == CHANNELS and value != "1":
                 warnings.append(f"{told} have {value} channels, which are averaged")

@@ -242,6 +242,7 @@ def subject(order: Order, prepared: Prepared, provider: ProviderSpec, device: De
         rows=prepared.rows,
         files=prepared.file.files,
         time_limit=order.time_limit,
+        io=order.profile.measure.io,
     )
 
 

@@ -102,6 +102,9 @@ class Order:
         if (self.pipeline or self.pipeline_settings) and not self.end_to_end:
             message = f"pipeline must go with the scenario {' or '.join(RAW)}, got {scenario}"
             problems.append(Problem(message, f"--scenario {RAW[0]}"))
+        if self.end_to_end and self.profile.measure.io != "host":
+            message = f"io must be host for the scenario {scenario}, whose raw rows are the host's, got device"
+            problems.append(Problem(message, "--scenario single-stream"))
         if self.reference and self.end_to_end:
             message = f"reference must go with requests whose answers can be compared, got the scenario {scenario}"
             problems.append(Problem(message, "another scenario, or leave it out"))

@@ -56,7 +56,7 @@ def flow_of(
         deadline_ms: As `Flow` has it.
 
     Raises:
-        InputError: What is given cannot work, or ONNX Runtime cannot load the file.
+        InputError: What is given cannot work, captured graphs among it, or ONNX Runtime cannot load the file.
         UnavailableError: The first provider of a session is not to be had, or takes no node.
     """
     path = Path(model)
@@ -97,7 +97,12 @@ def _several(named: Provider | Sequence[Provider]) -> Sequence[Provider]:
 def _asked(provider: Provider) -> dict[str, Any]:
     if isinstance(provider, str):
         return {"name": resolve(provider), "options": {}}
-    return {"name": provider.name, "options": dict(provider.options)}
+    found = {"name": provider.name, "options": dict(provider.options)}
+    if option := agent.captures(found):
+        # A graph that is repeated reads the addresses that it was captured with, and a flow's rows lie elsewhere.
+        message = f"option '{option}' of {provider.name} must be off in a flow, got {provider.options[option]!r}"
+        raise InputError(message, "edgesft bench, which measures captured graphs")
+    return found
 
 
 def _session(path: Path, providers: list[dict[str, Any]], threads: int) -> Any:

@@ -162,6 +162,12 @@ def subgraphs(graph: onnx.GraphProto) -> Iterator[onnx.GraphProto]:
                 yield from subgraphs(inner)
 
 
+def read_inside(graph: onnx.GraphProto) -> set[str]:
+    """Names that graphs inside of the graph's nodes read, which are no inputs of those nodes."""
+    _, *inside = subgraphs(graph)
+    return {name for each in inside for node in each.node for name in node.input}
+
+
 def constants(graph: onnx.GraphProto) -> Iterator[onnx.TensorProto]:
     """Initializers and the tensors of Constant nodes, subgraphs left out."""
     yield from graph.initializer

@@ -113,11 +113,12 @@ PROVIDERS = {
         Provider("CPUExecutionProvider", "pip install onnxruntime", int8=("dynamic", "u8s8"), int4=True),
         Provider(
             "CUDAExecutionProvider",
-            "pip install onnxruntime-gpu, on a machine with an NVIDIA GPU and its driver",
+            "pip install onnxruntime-gpu[cuda,cudnn], on a machine with an NVIDIA GPU and its driver",
             ("Linux", "Windows"),
             fp16=True,
             int4=True,
             options=CUDA,
+            note="use_tf32=0 computes 32-bit floats as such; cudnn_conv_algo_search=HEURISTIC starts faster",
         ),
         Provider(
             "TensorrtExecutionProvider",
@@ -135,6 +136,7 @@ PROVIDERS = {
             int8=("s8s8",),
             fp16=True,
             context=True,
+            note="it captures graphs unless enable_cuda_graph=0, which is taken where nothing is said",
         ),
         Provider(
             "MIGraphXExecutionProvider",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from edgesft.errors import Problem
+from edgesft.measure.agent import captures
 from edgesft.measure.providers.known import PROVIDERS
 from edgesft.spec.problems import nearest
 from edgesft.spec.profile import ProviderSpec
@@ -12,6 +13,12 @@ def with_defaults(given: ProviderSpec) -> ProviderSpec:
     """A provider with the options that are taken where the person gives none of that name."""
     provider = PROVIDERS.get(given.name)
     return given.model_copy(update={"options": {**provider.defaults, **given.options}}) if provider else given
+
+
+def takes_fixed(given: ProviderSpec) -> bool:
+    """Whether a provider takes no free axes: it never does, or is asked to capture its work as a graph."""
+    provider = PROVIDERS.get(given.name)
+    return bool((provider and provider.static_shapes) or captures(given.model_dump()))
 
 
 def wrong_options(given: ProviderSpec) -> list[Problem]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from edgesft.data.media.looked import look as look_at
 from edgesft.data.media.medium import Medium
-from edgesft.data.media.medium import look as look_at
 from edgesft.pipeline.draft import model as models
 from edgesft.pipeline.draft.lines import line
 from edgesft.pipeline.draft.model import Model

@@ -7,6 +7,7 @@ from typing import Any
 
 from markupsafe import Markup
 
+from edgesft.report.bench import how
 from edgesft.report.html.bars import bars
 from edgesft.report.html.latency import latency
 from edgesft.report.html.layers import layers
@@ -54,8 +55,7 @@ def bench(found: Mapping[str, Any], name: str) -> str:
         _machine(rows),
     ]
     profile = found["profile"]
-    threads = "1 thread" if profile["threads"] == 1 else f"{profile['threads']} threads"
-    subtitle = f"{profile['measure']['scenario']}, {threads}, profile {profile['name']}"
+    subtitle = f"{how(profile)}, profile {profile['name']}"
     told = lines([{**line, "name": f"{line['name']} of {row}"} for row, line in limits])
     return page(name, subtitle, verdict(found["verdict"], told), content)
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from markupsafe import Markup
 
+from edgesft.measure.measurement import STAYS
 from edgesft.report.html import plot
 from edgesft.report.html.parts import card, table
 from edgesft.report.html.rows import NS, Rows, bounds, hue, kept, left_out, shown, sketched
@@ -66,6 +67,8 @@ def _distribution(told: list[tuple[Mapping[str, Any], Mapping[str, Any]]], timed
     found.set_xlabel("ms, logarithmic" if log else "ms")
     described = "; ".join(f"{row['name']} median {milliseconds(sketch['quantiles_ns'][50])} ms" for row, sketch in told)
     note = f"Outlines of all samples; ticks at p50 (tall) and p95; the slowest 1 % may lie beyond the edge.{more}"
+    if any((row.get("measurement") or {}).get("io") == "device" for row in timed):
+        note += f" Taken with {STAYS}."
     svg = plot.svg(drawn, "Distribution of the latency", described)
     return card("Distribution", svg, percentiles(timed), note)
 

@@ -8,6 +8,7 @@ from typing import Any
 from markupsafe import Markup
 
 from edgesft.budget.metric import scale
+from edgesft.measure.fingerprint import called
 from edgesft.report.html.answers import answers
 from edgesft.report.html.bars import bars
 from edgesft.report.html.latency import latency
@@ -57,11 +58,9 @@ def run(results: Mapping[str, Any], name: str) -> str:
 
 
 def _subtitle(results: Mapping[str, Any]) -> str:
-    environment = results.get("environment") or {}
-    device = environment.get("model") or environment.get("architecture")
-    cores = f", {environment['cores']} cores" if environment.get("cores") else ""
+    device = called(results.get("environment") or {})
     task = (results.get("recipe") or {}).get("task")
-    return f"{task or 'Run'} on profile {results['profile']}" + (f", measured on {device}{cores}" if device else "")
+    return f"{task or 'Run'} on profile {results['profile']}" + (f", measured on {device}" if device else "")
 
 
 def _tiles(results: Mapping[str, Any]) -> list[tuple[str, str, str]]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from edgesft.measure.model.facts import subgraphs
+from edgesft.measure.model.facts import read_inside
 from edgesft.stages.export.graph import modules_of
 from edgesft.stages.quantize.plan import Bits, QuantizePlan, make_plan, matched
 from edgesft.stages.quantize.reader import reader
@@ -301,8 +301,7 @@ def between_convolutions(model: onnx.ModelProto, plan: QuantizePlan) -> list[str
     its output is rounded, but sees no reader inside of another node, which would read what was there before the Relu.
     """
     known = {tensor.name for tensor in model.graph.initializer}
-    _, *inside = subgraphs(model.graph)
-    read = {name for graph in inside for node in graph.node for name in node.input}
+    read = read_inside(model.graph)
     eight_bits: set[str] = set()
     found = []
     for node in model.graph.node:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from edgesft.measure.model.facts import read_inside
 from edgesft.stages.quantize.plan import QuantizePlan
 from edgesft.stages.quantize.reader import reader
 from edgesft.tasks.base import FRONT, Batch
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
 WHOLE = ("u8u8", "u16u8")
 """Forms in which every operator is quantized."""
 
+CUT = ("Clip", "Relu")
+"""Operators that ONNX Runtime's quantizer makes part of how their outputs are rounded."""
+
 MASKS, MASKED = -1e4, -100.0
 """Constants below the one mask attention; the other does, too."""
 
@@ -24,13 +28,18 @@ MASKS, MASKED = -1e4, -100.0
 def quantize_whole(
     model: onnx.ModelProto, place: str, plan: QuantizePlan, requests: Sequence[Batch], method: Any, wide: bool
 ) -> None:
-    """Every operator in unsigned 8 bits, or 16 of activations, as ONNX Runtime's own tool for QNN sets it."""
+    """Every operator in unsigned 8 bits, or 16 of activations, as ONNX Runtime's own tool for QNN sets it.
+
+    What a branch or a loop's body reads of a Relu or a Clip stays in float, see `between_convolutions`.
+    """
     from onnxruntime.quantization import QuantType, quantize
     from onnxruntime.quantization.execution_providers.qnn import get_qnn_qdq_config
 
     soften_masks(model)
     kept = {name for name, why in plan.excluded.items() if why.startswith("exclude pattern")}
     kept |= {node.name for node in model.graph.node if node.name.startswith(FRONT)}
+    read = read_inside(model.graph)
+    kept |= {node.name for node in model.graph.node if node.op_type in CUT and not read.isdisjoint(node.output)}
     settings = get_qnn_qdq_config(
         model,
         reader(model, requests),

@@ -15,7 +15,7 @@ from edgesft.measure.bench.order import Variant
 from edgesft.measure.bench.prepare import Prepared
 from edgesft.measure.fingerprint import machine
 from edgesft.measure.model.facts import read_facts
-from edgesft.measure.providers import PROVIDERS, Provider
+from edgesft.measure.providers import PROVIDERS, Provider, takes_fixed
 from edgesft.measure.saturation import saturates
 from edgesft.spec.profile import ProviderSpec
 from edgesft.stages.export.shapes import fix_shapes, sizes_of
@@ -89,14 +89,16 @@ class Variants:
         """The variants of a model for a provider, one a precision; one that cannot be made has its reason."""
         if prepared.file.form != "onnx":
             return [Variant("", prepared.file.path)]
-        return [self._variant(prepared, PROVIDERS.get(spec.name, NEUTRAL), each) for each in self._precisions or ("",)]
+        return [self._variant(prepared, spec, each) for each in self._precisions or ("",)]
 
-    def _variant(self, prepared: Prepared, provider: Provider, precision: str) -> Variant:
+    def _variant(self, prepared: Prepared, spec: ProviderSpec, precision: str) -> Variant:
+        provider = PROVIDERS.get(spec.name, NEUTRAL)
         own = prepared.file.precision or ""
         if precision and own not in ("fp32", precision):
             return Variant(precision, None, f"a model in fp32 is needed to make one in {precision}, got {own}")
         try:
-            recipe = self._recipe(prepared, provider, "" if precision == own else precision)
+            sizes = sizes_of(prepared.file.path, prepared.requests.feeds) if takes_fixed(spec) else {}
+            recipe = self._recipe(prepared, provider, "" if precision == own else precision, sizes)
             if not recipe.told:
                 return Variant(precision, prepared.file.path)
             return Variant(precision, self._made(prepared, recipe), recipe.told)
@@ -106,9 +108,7 @@ class Variants:
             why = str(error) if isinstance(error, EdgesftError) else f"{type(error).__name__}: {error}"
             return Variant(precision, None, f"{precision or 'the variant'} for {provider.short}: {why}")
 
-    def _recipe(self, prepared: Prepared, provider: Provider, precision: str) -> Recipe:
-        source = prepared.file.path
-        sizes = sizes_of(source, prepared.requests.feeds) if provider.static_shapes else {}
+    def _recipe(self, prepared: Prepared, provider: Provider, precision: str, sizes: Mapping[str, int]) -> Recipe:
         able = {"fp16": provider.fp16, "int4": provider.int4, "int8": bool(provider.int8)}
         if not able.get(precision, True):
             raise StageError(
@@ -117,7 +117,7 @@ class Variants:
         form = ""
         if precision == "int8":
             # Sums of transformers want ranges as they come, or more bits; convolutions do with few, and are faster so.
-            convolutions = any(read_facts(source).operators.get(op) for op in CONVOLUTIONS)
+            convolutions = any(read_facts(prepared.file.path).operators.get(op) for op in CONVOLUTIONS)
             form = provider.int8[-1 if convolutions else 0]
         return Recipe(precision, form, sizes)
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from kit.application import Kit
 
 
-def open_bundle(path: str | Path, providers: Sequence[str] = (), threads: int = 1) -> Kit:
+def open_bundle(path: str | Path, providers: Sequence[str] = (), threads: int = 1, *, raw: bool = False) -> Kit:
     """A bundle that is whole, with the model that this device takes.
 
     Args:
@@ -27,6 +27,7 @@ def open_bundle(path: str | Path, providers: Sequence[str] = (), threads: int = 
         providers: That may run the model, the best first, each a name or `NAME:option=value,…`; by default all that the
             runtime has of its own.
         threads: Of an inference.
+        raw: Whether to take the raw model, which makes its own inputs and the answer.
 
     Raises:
         InputError: There is no such bundle.
@@ -49,4 +50,4 @@ def open_bundle(path: str | Path, providers: Sequence[str] = (), threads: int = 
     checking.join()
     if failures:
         raise failures[0]
-    return Kit(bundle, providers, threads)
+    return Kit(bundle, providers, threads, whole=raw)

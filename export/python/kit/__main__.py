@@ -41,6 +41,7 @@ def arguments() -> argparse.ArgumentParser:
     parser.add_argument("--top-k", type=int, default=0, help="draw from the K likeliest; 0 is all")
     parser.add_argument("--top-p", type=float, default=1.0, help="draw from the likeliest with this share")
     parser.add_argument("--seed", type=int, default=0, help="the same one draws the same tokens")
+    parser.add_argument("--raw", action="store_true", help="take the raw model, which needs nothing of this kit")
     parser.add_argument("--golden", action="store_true", help="hold the golden rows against the answers here")
     parser.add_argument("--measure", action="store_true", help="print latency as JSON lines")
     parser.add_argument(
@@ -121,7 +122,7 @@ def said_of(opened: Any) -> str:
 
 def run(options: argparse.Namespace) -> int:
     """Does what the options say; 1 where a golden row is answered otherwise."""
-    opened = kit.open_bundle(options.bundle, options.provider, options.threads)
+    opened = kit.open_bundle(options.bundle, options.provider, options.threads, raw=options.raw)
     given = list(rows(opened.bundle.contract["preparation"], options))
     if options.measure:
         return measured(opened, given, options)
@@ -159,14 +160,13 @@ def spoken(opened: Any, row: Mapping[str, Any], options: argparse.Namespace, *, 
 
 def measured(opened: Any, given: Sequence[Mapping[str, Any]], options: argparse.Namespace) -> int:
     """Prints latency on the given rows, or on the golden ones."""
-    from kit.golden import Golden
     from kit.measure import Settings, measure, measure_said
 
     zeros = opened.zeros()
     requests = [{**request.feeds, **zeros} for row in given for request in opened.preparation(row)]
     names = ("threads", "samples", "seconds", "rounds", "warmup_seconds")
     settings = Settings(**{name: getattr(options, name) for name in names})
-    requests = requests or Golden(opened.bundle).inputs
+    requests = requests or opened.rows.inputs
     lines = measure(opened, requests, settings)
     if opened.writer:
         lines = measure_said(opened, requests, options.max_tokens, settings)

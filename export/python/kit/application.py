@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 
+from kit import raw
 from kit.bundle import Bundle
 from kit.decode import Decoding
 from kit.errors import InputError
@@ -26,15 +28,20 @@ class Kit:
     Attributes:
         bundle: Its files, which were checked.
         model: In ONNX Runtime.
+        rows: The golden ones.
     """
 
-    def __init__(self, bundle: Bundle, providers: Sequence[str], threads: int) -> None:
+    def __init__(self, bundle: Bundle, providers: Sequence[str], threads: int, *, whole: bool = False) -> None:
         """Loads its model; see `kit.open_bundle`."""
         self.bundle, self._here, self._threads = bundle, device(providers), threads
-        self.model: Model = load(bundle, self._here, threads)
-        self.preparation: Preparation = preparation(bundle)
+        said = raw.said_of(bundle) if whole else None
+        self._variants = bundle.manifest["variants"] if said is None else [said["variant"]]
+        self.model: Model = load(bundle, self._variants, self._here, threads)
+        self.preparation: Preparation = preparation(bundle) if said is None else raw.preparation(bundle, said)
         self.writer: Writer | None = writer_of(bundle, self.model)
-        self._decode = None if self.writer else Decoding(bundle.contract)
+        decode = Decoding(bundle.contract) if said is None and self.writer is None else None
+        self._decode = decode or partial(raw.answer, bundle.contract)
+        self.rows = Golden(bundle.json("golden.json") if said is None else said["golden"])
 
     def say(
         self,
@@ -61,7 +68,7 @@ class Kit:
         Raises:
             InputError: It cannot be read.
         """
-        if self._decode is None:
+        if self.writer:
             said = self.say(row)
             return {"text": said.text, "end": said.end, "tokens": len(said.tokens)}
         answers = []
@@ -82,10 +89,9 @@ class Kit:
 
     def golden(self) -> Iterator[str]:
         """What is wrong with the answers to the golden rows, of every variant that the model's provider can run."""
-        rows = Golden(self.bundle)
-        yield from rows.check_preparation(self.preparation)
-        for model in running(self.bundle, self._here, self.model.provider, self._threads):
-            yield from rows.check(model, writer_of(self.bundle, model))
+        yield from self.rows.check_preparation(self.preparation)
+        for model in running(self.bundle, self._variants, self._here, self.model.provider, self._threads):
+            yield from self.rows.check(model, writer_of(self.bundle, model))
 
 
 def writer_of(bundle: Bundle, model: Model) -> Writer | None:

@@ -17,9 +17,14 @@ from typing import Any
 from kit import archive
 from kit.errors import BrokenError, InputError
 
-MANIFEST, SIGNATURE = "manifest.json", "signature.json"
+MANIFEST, SIGNATURE, RAW = "manifest.json", "signature.json", "raw.json"
 
-SCHEMAS = {MANIFEST: "edgesft/bundle", "contract.json": "edgesft/contract", "golden.json": "edgesft/golden"}
+SCHEMAS = {
+    MANIFEST: "edgesft/bundle",
+    "contract.json": "edgesft/contract",
+    "golden.json": "edgesft/golden",
+    RAW: "edgesft/raw",
+}
 
 PART = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.+-]*[A-Za-z0-9_+-])?")
 RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 
-from kit.bundle import Bundle
 from kit.errors import BrokenError
 from kit.model import Arrays, Model, array
 from kit.prepare import Preparation
@@ -20,13 +19,13 @@ SAID = ("scores", "tokens")
 class Golden:
     """The golden rows of a bundle."""
 
-    def __init__(self, bundle: Bundle) -> None:
-        """Reads them.
+    def __init__(self, said: Mapping[str, Any]) -> None:
+        """Takes what `golden.json` says, or `raw.json` of its own.
 
         Raises:
             BrokenError: They are not what they say.
         """
-        self._said = bundle.json("golden.json")
+        self._said = said
         try:
             self.inputs = [_arrays(row["inputs"]) for row in self._said["rows"]]
             self.raw = [row["row"] for row in self._said["rows"]]

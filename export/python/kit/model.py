@@ -207,27 +207,29 @@ def _asked(text: str) -> tuple[str, dict[str, str]]:
     return name, {left: right for left, _, right in pairs}
 
 
-def load(bundle: Bundle, here: Device, threads: int) -> Model:
-    """The model that a device takes; a provider that is there and does not start is passed over.
+def load(bundle: Bundle, variants: Sequence[Mapping[str, Any]], here: Device, threads: int) -> Model:
+    """The model of some that a device takes; a provider that is there and does not start is passed over.
 
     Raises:
         UnavailableError: There is none for this device.
     """
     left, reasons = list(here.providers), list[str]()
-    while found := select(bundle.manifest["variants"], replace(here, providers=left)):
+    while found := select(variants, replace(here, providers=left)):
         try:
             return Model(bundle, *found, threads, here.options.get(found[1], {}))
         except UnavailableError as error:
             reasons.append(str(error))
             left.remove(found[1])
-    names = ", ".join(each["name"] for each in bundle.manifest["variants"])
+    names = ", ".join(each["name"] for each in variants)
     got = f"{names} for onnxruntime {here.runtime} on {here.architecture} with {', '.join(here.providers)}"
     raise UnavailableError("; ".join([f"a variant must fit this device, got none of {got}", *reasons]))
 
 
-def running(bundle: Bundle, here: Device, provider: str, threads: int) -> Iterator[Model]:
-    """Every model that a provider of the device can run."""
-    for variant in bundle.manifest["variants"]:
+def running(
+    bundle: Bundle, variants: Sequence[Mapping[str, Any]], here: Device, provider: str, threads: int
+) -> Iterator[Model]:
+    """Every model of some that a provider of the device can run."""
+    for variant in variants:
         if fits(variant, here, provider):
             yield Model(bundle, variant, provider, threads, here.options.get(provider, {}))
 

@@ -87,15 +87,15 @@ class _Texts:
         return {name: np.asarray([getattr(tokens, each)], np.int64) for name, each in self._fields.items()}
 
     def _text(self, text: Any) -> Iterator[Request]:
-        tokens = self._tokenizer.encode(self._prefix + _plain(text), self._cut)
-        if self._most and not _plain(text).strip():
+        tokens = self._tokenizer.encode(self._prefix + text_of(text), self._cut)
+        if self._most and not text_of(text).strip():
             raise InputError("a prompt must hold words, got none")
         if self._most and len(tokens.ids) > self._most:
             raise InputError(f"a prompt must be at most {self._most} tokens, as in training, got {len(tokens.ids)}")
         yield Request(self._feeds(tokens))
 
     def _words(self, value: Any) -> Iterator[Request]:
-        words = value.split() if isinstance(value, str) else [_plain(str(each)) for each in value]
+        words = value.split() if isinstance(value, str) else [text_of(str(each)) for each in value]
         tokens = self._tokenizer.encode_words(words, self._cut)
         firsts: list[int | None] = [None] * len(words)
         for place, word in enumerate(tokens.words):
@@ -104,7 +104,7 @@ class _Texts:
         yield Request(self._feeds(tokens), {"first_tokens": firsts})
 
     def _pair(self, question: Any, passage: Any) -> Iterator[Request]:
-        for tokens in self._tokenizer.windows(_plain(question), _plain(passage), self._cut):
+        for tokens in self._tokenizer.windows(text_of(question), text_of(passage), self._cut):
             of_passage = np.asarray([each == 1 for each in tokens.sequences])
             covered = np.where(of_passage[:, np.newaxis], np.asarray(tokens.covered, np.int64), -1)
             yield Request(self._feeds(tokens), {"covered": covered, "passage": passage})
@@ -129,7 +129,12 @@ class _Conversations:
         yield Request({self._input: np.asarray([self._tokens(row)], np.int64)})
 
 
-def _plain(text: Any) -> str:
+def text_of(text: Any) -> str:
+    """A text that UTF-8 can say.
+
+    Raises:
+        InputError: It is none.
+    """
     if not isinstance(text, str):
         raise InputError(f"a text must be text, got {type(text).__name__}")
     # What a system handed over that was no UTF-8 has halves of characters in it.
@@ -292,7 +297,7 @@ class _Symbols:
         from kit.symbols import numbers
 
         said, speakers = self._said, self._said["speakers"]
-        feeds = {said["tokens"]: np.asarray([numbers(_plain(value_of(row, "text")), said)], np.int64)}
+        feeds = {said["tokens"]: np.asarray([numbers(text_of(value_of(row, "text")), said)], np.int64)}
         feeds["tempo"] = np.asarray([row.get("tempo", 1.0)], np.float32)
         if not feeds["tempo"] > 0:
             raise InputError(f"tempo must be above 0, got {row['tempo']}")

@@ -13,7 +13,7 @@ import pytest
 
 from edgesft.data.media import audio
 from edgesft.data.media.audio import Pipeline, Reader, resampled
-from edgesft.data.media.medium import Looked, look
+from edgesft.data.media.looked import Looked, look
 from edgesft.data.media.sounds import Sounds
 from edgesft.errors import InputError
 from edgesft.measure.driver import Value
@@ -158,7 +158,7 @@ def test_what_sounds_are_is_told(tmp_path: Path) -> None:
         "data.train: 1 sounds are silent: nothing in them is above -80 dB",
         "data.train: 1 of 3 sounds have 44100 samples a second and are converted to 16000",
         "data.train: 1 of 3 sounds have 8000 samples a second and are converted to 16000; no more is heard: "
-        "data.audio.rate=8000 would do",
+        "data.audio.rate=8000 would do where the model may be of any rate",
         "data.train: 1 of 3 sounds are longer than 1 s and are cut",
     ]
 

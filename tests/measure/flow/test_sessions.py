@@ -119,6 +119,9 @@ def test_sessions_of_their_own_providers_share_the_rows(tmp_path: Path, monkeypa
 
 def test_the_provider_of_each_session_must_be_there(tmp_path: Path) -> None:
     model = save_product(tmp_path / "m.onnx")
+    captured = ProviderSpec(name="CUDAExecutionProvider", options={"enable_cuda_graph": "1"})
+    with pytest.raises(InputError, match="option 'enable_cuda_graph' of CUDAExecutionProvider must be off in a flow"):
+        flow_of(model, Rows(), providers=[captured])
     with pytest.raises(UnavailableError, match="DmlExecutionProvider is not in this onnxruntime"):
         flow_of(model, Rows(), sessions=["cpu", "dml"])
     with pytest.raises(InputError, match="providers must be left out where sessions name theirs, got \\['cpu'\\]"):

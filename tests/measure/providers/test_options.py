@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from edgesft.measure.providers import PROVIDERS, with_defaults, wrong_options
+from edgesft.measure.providers import PROVIDERS, takes_fixed, with_defaults, wrong_options
 from edgesft.spec import load
 from edgesft.spec.profile import ProviderSpec
 
@@ -55,3 +55,18 @@ def test_every_profile_that_ships_has_right_options(name: str) -> None:
 def test_defaults_are_right_themselves() -> None:
     for provider in PROVIDERS.values():
         assert not wrong_options(ProviderSpec(name=provider.name, options=dict(provider.defaults)))
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "fixed"),
+    [
+        ("CUDA", {}, False),
+        ("CUDA", {"enable_cuda_graph": "0"}, False),
+        ("CUDA", {"enable_cuda_graph": "True"}, True),
+        ("Tensorrt", {"trt_cuda_graph_enable": "1"}, True),
+        ("QNN", {}, True),
+        ("Mine", {}, False),
+    ],
+)
+def test_what_is_captured_as_a_graph_has_fixed_shapes(name: str, options: dict[str, str], fixed: bool) -> None:
+    assert takes_fixed(ProviderSpec(name=f"{name}ExecutionProvider", options=options)) == fixed

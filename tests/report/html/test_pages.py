@@ -50,6 +50,12 @@ def test_a_bench_of_models_on_providers() -> None:
     assert "1 of 2 lines fails" in told and "Round by round" in told
 
 
+def test_latency_without_copies_says_so() -> None:
+    words = "no copy to or from it is in the latency"
+    assert words in page(found(row(measurement=measurement(io="device")))).text
+    assert words not in page(found(row())).text
+
+
 def test_a_simulator_has_no_latency() -> None:
     told = measurement(rounds=(), loads_ns=(), firsts_ns=(), simulated="a simulator of the accelerator")
     assert "Nodes by provider" in page(found(row(measurement=told))).text

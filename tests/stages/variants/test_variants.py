@@ -52,6 +52,11 @@ def test_fixed_shapes_are_made_once_and_noted(make) -> None:
     assert "Shape" not in read_facts(first.file).operators and read_facts(first.file).inputs["ids"] == (1, 12)
 
 
+def test_what_is_captured_as_a_graph_gets_fixed_shapes(make) -> None:
+    spec = ProviderSpec(name="CUDAExecutionProvider", options={"enable_cuda_graph": "1"})
+    assert [variant.made for variant in make("encoder", spec)] == ["fixed at batch 1, sequence 12"]
+
+
 @pytest.mark.parametrize(
     ("kind", "spec", "told"),
     [

@@ -1,0 +1,128 @@
+"""What the files of rows turned out to be. A file is looked at once, and remembered from one command to the next."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from importlib import metadata
+from typing import Any
+
+import numpy as np
+
+from edgesft.data.media.medium import File, Medium, named, source
+from edgesft.errors import Problem, UnavailableError
+from edgesft.store.keys import key
+from edgesft.store.store import Store
+
+Row = Mapping[str, Any]
+Facts = Mapping[str, str]
+
+SHOWN = 3
+"""Files named in a message before it says how many more there are."""
+
+_KNOWN: dict[tuple[Medium, str], Facts] = {}
+"""Of files this process has looked at, by their digests."""
+
+
+@dataclass(frozen=True)
+class Looked:
+    """What rows turned out to be.
+
+    Attributes:
+        faults: Row number, from 0 → why it cannot be read.
+        seen: What the others are, and how many of them: pairs of a kind of fact and its value.
+    """
+
+    faults: Mapping[int, str]
+    seen: Mapping[tuple[str, str], int]
+
+
+def look(medium: Medium, rows: Sequence[Row], store: Store | None = None) -> Looked:
+    """Reads every row's input once.
+
+    Args:
+        medium: What the inputs are.
+        rows: All rows.
+        store: Where what was found of files is remembered; by default the usual one.
+
+    Raises:
+        UnavailableError: The library that reads it is not installed.
+    """
+    _recall(medium, rows, store or Store())
+    faults, seen = dict[int, str](), Counter[tuple[str, str]]()
+    for number, row in enumerate(rows):
+        try:
+            for value in _inputs(medium, row):
+                seen.update(facts(medium, value).items())
+        except OSError as error:
+            faults[number] = str(error)
+    return Looked(faults, seen)
+
+
+def facts(medium: Medium, value: Any) -> Facts:
+    """What a row's input is (`Medium.look`).
+
+    Raises:
+        OSError: It cannot be read.
+        UnavailableError: The library that reads it is not installed.
+    """
+    if isinstance(value, File):
+        about = (medium, value.digest())
+        if about not in _KNOWN:
+            _KNOWN[about] = medium.look(source(value))
+        return _KNOWN[about]
+    if not isinstance(value, bytes | np.ndarray):
+        raise OSError(f"must be a path, got {type(value).__name__}")
+    return medium.look(value)
+
+
+def _inputs(medium: Medium, row: Row) -> Iterator[Any]:
+    return (row[role] for role in (medium.role, *medium.further) if role in row)
+
+
+def _recall(medium: Medium, rows: Sequence[Row], store: Store) -> None:
+    """Makes `_KNOWN` know the rows' files, by the store where the same ones were looked at before."""
+    files = [value for row in rows for value in _inputs(medium, row) if isinstance(value, File)]
+    if not files:
+        return
+    digests = [file.digest() for file in files]
+    content = hashlib.sha256("".join(digests).encode()).hexdigest()
+    try:
+        about = {"files": content, "medium": type(medium).__name__, "library": metadata.version(medium.library)}
+        kinds, numbers = store.record(key(about), lambda: _table(medium, files))
+    except (UnavailableError, metadata.PackageNotFoundError):
+        return  # Nothing can be stored, or read: whoever looks next does without, or tells of it.
+    for digest, number in zip(digests, numbers, strict=True):
+        if number is not None:
+            _KNOWN[medium, digest] = kinds[number]
+
+
+def _table(medium: Medium, files: Sequence[File]) -> tuple[list[Facts], list[int | None]]:
+    """All different facts, and which of them each file has; None for what cannot be read, which is tried each time."""
+    places: dict[tuple[tuple[str, str], ...], int] = {}
+    numbers: list[int | None] = []
+    for file in files:
+        try:
+            numbers.append(places.setdefault(tuple(facts(medium, file).items()), len(places)))
+        except OSError:
+            numbers.append(None)
+    return [dict(each) for each in places], numbers
+
+
+def unreadable(
+    split: str, medium: Medium, rows: Sequence[Row], looked: Looked, most: float
+) -> tuple[list[Problem], list[str]]:
+    """What to say of rows that cannot be read: a problem where they are more than a share, else a warning."""
+    faults = looked.faults
+    if not faults:
+        return [], []
+    shown = [f"{named(rows[number][medium.role], number)} ({why})" for number, why in list(faults.items())[:SHOWN]]
+    more = f" and {len(faults) - SHOWN} more" if len(faults) > SHOWN else ""
+    share = len(faults) / len(rows)
+    told = f"{len(faults)} of {len(rows)} {medium.several} ({share:.2%}) cannot be read: {', '.join(shown)}{more}"
+    if share > most:
+        hint = "repair or remove them; data.unreadable states the share that may be left out"
+        return [Problem(f"data.{split}: {told}", hint)], []
+    return [], [f"data.{split}: {told}; they are left out"]
