@@ -4,10 +4,7 @@ VENV ?= .venv
 RUN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-<<<<<<< HEAD
 .PHONY: demo docs test test-slow test-providers providers providers-gpu test-kits kits lint format bench-sst2 bench-clinc150 bench-tasks bench-compression bench-models bench-harness bench-gate bench-finetune bench-bundle bench-kits bench-writing bench-start bench-providers bench-gpu clean
-=======
->>>>>>> main
 
 # The constraints name the exact set that was tested. The weights' package asks for sentence-transformers, which
 # nothing here needs.
