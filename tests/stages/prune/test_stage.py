@@ -244,6 +244,19 @@ def test_it_goes_as_far_as_the_metric_holds(source, context, tmp_path, monkeypat
     assert Artefact("torch", tmp_path / "far", "1").parameters == far["plan"]["parameters_after"] < source.parameters
 
 
+@pytest.mark.parametrize(("before", "further"), [(0.0, True), (2.0, False)])
+def test_what_views_bear_must_hold_on_the_rows_too(before, further, source, context, tmp_path, monkeypatch):
+    # Students that learned from changed rows are good at those; the stage is kept by the rows as they are.
+    monkeypatch.setattr(stage.invariance, "views", lambda given: given)
+    monkeypatch.setattr(stage, "score", lambda *_: 0.5)
+    monkeypatch.setattr(stage, "_before", lambda *_: {stage.ROWS: before, stage.VIEWS: 0.5})
+    spec = PruneSpec(stage="prune", latency="auto", channel_multiple=4)
+    context = replace(context, latency=by_size([]), allowance=0.5)
+    rounds = stage.run(spec, source, tmp_path / "out", context).details["rounds"]
+    assert {each["holds"] for each in rounds} == {further}
+    assert all(each["drops"][stage.VIEWS] == 0 for each in rounds)
+
+
 def test_a_teacher_that_does_not_fit_is_said_where_it_goes_on_as_well(source, context, tmp_path):
     wrong = replace(context, latency=by_size([]), teacher=replace(source, form="onnx"))
     spec = PruneSpec(stage="prune", latency="auto", channel_multiple=4)
