@@ -187,11 +187,22 @@ class AudioMultiTask(Heads, AudioClassification):
 
 
 def heads(contract: Contract) -> Iterator[tuple[str, tuple[int, int]]]:
-    """Each head with the first and the last but one index of its classes."""
-    first = 0
-    for name, count in contract.options["heads"].items():
-        yield name, (first, first + count)
-        first += count
+    """Each head with the first and the last but one index of its classes, in the order of the labels.
+
+    Which labels are whose they say themselves (`head/label`): a contract that was read from a file has its heads in
+    the order of their names. Of heads that both fit, `a` and `a/b`, it is the one of the longer name.
+    """
+    left, first = dict(contract.options["heads"]), 0
+    while left:
+        fitting = [name for name, count in left.items() if _all_of(name, contract.labels[first : first + count])]
+        name = max(fitting, key=len)
+        last = first + left.pop(name)
+        yield name, (first, last)
+        first = last
+
+
+def _all_of(head: str, labels: Sequence[str]) -> bool:
+    return all(label.startswith(f"{head}/") for label in labels)
 
 
 def _by_head(

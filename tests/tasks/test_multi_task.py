@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,8 @@ import pytest
 import torch
 
 from edgesft.errors import InputError
-from edgesft.tasks.multi_task import HIDDEN, MultiTask
+from edgesft.tasks.base import Contract
+from edgesft.tasks.multi_task import HIDDEN, MultiTask, heads
 from tests import tiny
 
 TASK = MultiTask()
@@ -26,6 +28,15 @@ def tokenizer(bert: Path) -> Any:
 def test_contract_has_the_heads_side_by_side() -> None:
     assert CONTRACT.labels == ("length/long", "length/short", "mood/negative", "mood/positive")
     assert CONTRACT.options["heads"] == {"length": 2, "mood": 2}
+
+
+def test_heads_keep_their_classes_in_a_file() -> None:
+    """Names are sorted in `contract.json`, and labels are not."""
+    options = {"heads": {"topic": 1, "mood": 2, "mood/fine": 1}}
+    contract = Contract("multi-task", ("topic/x", "mood/bad", "mood/good", "mood/fine/so"), options)
+    read = Contract.from_json(json.loads(contract.text()))
+    assert list(read.options["heads"]) != list(contract.options["heads"])
+    assert list(heads(read)) == [("topic", (0, 1)), ("mood", (1, 3)), ("mood/fine", (3, 4))]
 
 
 def test_labels_name_class_and_head(tokenizer: Any) -> None:
