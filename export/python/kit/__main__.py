@@ -20,6 +20,9 @@ TEXTS = ("text", "words", "text-pair", "conversation", "symbols")
 LINES = (*TEXTS, "items")
 """Kinds whose rows are JSON lines."""
 
+SHOWN = 200
+"""Labels that are named before it says how many more there are; a catalogue has thousands."""
+
 
 def arguments() -> argparse.ArgumentParser:
     """The command line; what concerns measuring is as `agent.py` has it."""
@@ -116,7 +119,9 @@ def said_of(opened: Any) -> str:
     """What a bundle is, and what of it this device takes."""
     manifest, contract, model = opened.bundle.manifest, opened.bundle.contract, opened.model
     told = {name: manifest[name] for name in ("name", "version")}
-    told |= {"task": contract["task"], "labels": contract["labels"], "reads": contract["preparation"]["kind"]}
+    labels = contract["labels"]
+    shown = labels if len(labels) <= SHOWN else [*labels[:SHOWN], f"and {len(labels) - SHOWN} more"]
+    told |= {"task": contract["task"], "labels": shown, "reads": contract["preparation"]["kind"]}
     return json.dumps({**told, "variant": model.variant["name"], "provider": model.provider}, ensure_ascii=False)
 
 
