@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from edgesft.data.histories import ITEMS
@@ -93,6 +95,8 @@ def test_ways(name: str) -> None:
     assert before["kind"] in PREPARATIONS and set(before["columns"]) <= roles
     assert after["kind"] in DECODINGS
     assert after.get("classes", 0) == (0 if after["kind"] == "probability" else len(contract.labels))
+    read = Contract.from_json(json.loads(contract.text()))  # whose names are sorted
+    assert task.preparation(read) == before and task.decoding(read) == after
     if before["kind"] in ("image", "audio", "frames", "symbols"):
         assert not list(wrong(before, {**PREPARATIONS[before["kind"]], "kind": {before["kind"]}}, "preparation"))
     assert not list(wrong(after, {**DECODINGS[after["kind"]], "kind": {after["kind"]}}, "decoding"))
