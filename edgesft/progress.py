@@ -102,6 +102,8 @@ class Progress:
                 nonlocal made, shown
                 made, shown = made + steps, _figures(figures) if figures else shown
                 rich.advance(task, steps)
+                if total is not None and done + made > total:
+                    rich.update(task, total=None)
                 rich.update(task, figures=f"{_rate(made, time.monotonic() - started)} {shown}")
 
             yield advance
@@ -118,7 +120,7 @@ class Progress:
                 last = now
                 made, seconds = max(done - before, 1), now - started
                 count, left = f"{label} {done}", ""
-                if total is not None:
+                if total is not None and done <= total:
                     count, left = f"{count}/{total}", f"about {seconds / made * max(total - done, 0):.0f} s left"
                 self.say("  ".join(filter(None, (count, _figures(figures), _rate(made, seconds), left))))
 

@@ -47,11 +47,26 @@ def test_what_nobody_knows_the_end_of_has_no_time_left(clock: list[float]) -> No
     assert stream.getvalue() == "frames 100  5/s\n"
 
 
-def test_a_terminal_shows_a_bar_with_the_same() -> None:
-    class Terminal(io.StringIO):
-        def isatty(self) -> bool:
-            return True
+class Terminal(io.StringIO):
+    """What shows bars."""
 
+    def isatty(self) -> bool:
+        """Always."""
+        return True
+
+
+def test_what_goes_on_behind_the_end_has_none(clock: list[float]) -> None:
+    """A row may take more requests than one."""
+    streams = [io.StringIO(), Terminal()]
+    for stream in streams:
+        with Progress(stream).bar("test rows", 10) as advance:
+            clock[0] += 20
+            advance(12)
+    assert streams[0].getvalue() == "test rows 12  1.67 s each\n"
+    assert "12/10" not in streams[1].getvalue()
+
+
+def test_a_terminal_shows_a_bar_with_the_same() -> None:
     stream = Terminal()
     with Progress(stream).bar("finetune", 10, done=4) as advance:
         advance(2, loss=0.25)
