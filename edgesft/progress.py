@@ -103,7 +103,7 @@ class Progress:
                 made, shown = made + steps, _figures(figures) if figures else shown
                 rich.advance(task, steps)
                 if total is not None and done + made > total:
-                    rich.update(task, total=None)
+                    rich.update(task, total=done + made)
                 rich.update(task, figures=f"{_rate(made, time.monotonic() - started)} {shown}")
 
             yield advance
