@@ -195,6 +195,9 @@ def heads(contract: Contract) -> Iterator[tuple[str, tuple[int, int]]]:
     left, first = dict(contract.options["heads"]), 0
     while left:
         fitting = [name for name, count in left.items() if _all_of(name, contract.labels[first : first + count])]
+        if not fitting:
+            got = ", ".join(contract.labels[first : first + 3])
+            raise InputError(f"contract: labels must be of the heads {', '.join(left)}, as 'head/label', got {got}")
         name = max(fitting, key=len)
         last = first + left.pop(name)
         yield name, (first, last)

@@ -39,6 +39,12 @@ def test_heads_keep_their_classes_in_a_file() -> None:
     assert list(heads(read)) == [("topic", (0, 1)), ("mood", (1, 3)), ("mood/fine", (3, 4))]
 
 
+def test_labels_of_no_head_are_named() -> None:
+    contract = Contract("multi-task", ("topic/x", "other/y"), {"heads": {"topic": 1, "mood": 1}})
+    with pytest.raises(InputError, match="labels must be of the heads mood, as 'head/label', got other/y"):
+        list(heads(contract))
+
+
 def test_labels_name_class_and_head(tokenizer: Any) -> None:
     rows = [{"text": "a", "label": "positive", "head": "mood"}, {"text": "a", "label": "long", "head": "length"}]
     examples = TASK.encode(rows, tokenizer, CONTRACT)
