@@ -1,1 +1,1 @@
-"""What a person writes: recipes, profiles, budgets; and every problem with them, with its place."""
+"""The files a user writes (recipes, profiles, budgets), and error messages that name the file, line and key."""

@@ -1,4 +1,4 @@
-"""`stages: auto`: the chain that did best in the project's own measurements, for any task and model."""
+"""What `stages: auto` stands for: the chain that did best in the project's own measurements, for any task and model."""
 
 from __future__ import annotations
 

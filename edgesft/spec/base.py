@@ -1,4 +1,4 @@
-"""What every schema shares: unknown keys are errors, values are frozen, what stands below a field describes it."""
+"""Base class of all schemas: unknown keys are errors, values are frozen, the docstring below a field describes it."""
 
 from __future__ import annotations
 

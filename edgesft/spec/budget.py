@@ -1,4 +1,4 @@
-"""What must hold: the budget of a recipe."""
+"""The budget of a recipe: limits for latency, size, memory and metrics."""
 
 from __future__ import annotations
 
@@ -27,57 +27,58 @@ class Percentiles(Spec):
 
 
 class BudgetSpec(Spec):
-    """Limits that the final model must meet; each one becomes a line of the verdict."""
+    """Limits that the final model must meet. Each limit becomes a line of the verdict."""
 
     latency_ms: Percentiles = Percentiles()
-    """Milliseconds for one request; binds where the machine is the profile's."""
+    """Milliseconds for one request. Inconclusive on a machine other than the profile's."""
     latency_ratio: Percentiles = Percentiles()
-    """Share of the fine-tuned original's latency, interleaved in one run; binds anywhere."""
+    """Latency as a share of the fine-tuned original's, both measured interleaved in one run. Holds on any machine."""
     real_time_factor: Percentiles = Percentiles()
-    """What one frame of a stream takes as a share of the time until the next one comes, or what a model takes to speak
-    as a share of how long that sounds on average; binds where the machine is the profile's."""
+    """Processing time divided by the duration of the sound: for a stream, time for one frame divided by the time
+    between frames; for text-to-speech, time to synthesize divided by the average duration of the result. Inconclusive
+    on a machine other than the profile's."""
     first_token_ms: Percentiles = Percentiles()
-    """Text generation: milliseconds from a prompt to the first token of its answer; binds where the machine is the
-    profile's."""
+    """Text generation: milliseconds from the prompt to the first token of the answer. Inconclusive on a machine other
+    than the profile's."""
     tokens_per_second: Positive | None = None
-    """Text generation: least tokens a second, at the median and at the contract's context; binds where the machine is
-    the profile's."""
+    """Text generation: minimum tokens per second, at the median and at the contract's context length. Inconclusive on a
+    machine other than the profile's."""
     picture_ms: Positive | None = None
-    """Image generation: milliseconds of a picture, all its inferences at the median; binds where the machine is the
-    profile's."""
+    """Image generation: milliseconds for one picture, all its inferences included, at the median. Inconclusive on a
+    machine other than the profile's."""
     load_ms: Positive | None = None
-    """Milliseconds to create the session; binds where the machine is the profile's."""
+    """Milliseconds to create the session. Inconclusive on a machine other than the profile's."""
     first_inference_ms: Positive | None = None
-    """Milliseconds of the first request; binds where the machine is the profile's."""
+    """Milliseconds for the first request. Inconclusive on a machine other than the profile's."""
     size_mb: Positive | None = None
-    """Megabytes (10^6 bytes) of every file the device loads."""
+    """Megabytes (10^6 bytes) of all files that the device loads."""
     size_ratio: Positive | None = None
-    """Share of the fine-tuned original's size."""
+    """Size as a share of the fine-tuned original's."""
     peak_memory_mb: Positive | None = None
-    """Megabytes (10^6 bytes) of resident memory of a process that only runs the model."""
+    """Peak resident memory in megabytes (10^6 bytes) of a process that only runs the model."""
     parameters: Count | None = None
-    """Most elements of the constants that are weights."""
+    """Maximum number of weights (elements of the constants that are weights)."""
     macs: Count | None = None
-    """Most multiply-accumulates of one inference."""
+    """Maximum multiply-accumulates per inference."""
     instructions: Count | None = None
-    """Most instructions of the processor in one inference, counted where that can be had (valgrind or perf)."""
+    """Maximum processor instructions per inference. Needs valgrind or perf to count them."""
     nodes: Count | None = None
-    """Most nodes of the graph, those of subgraphs included."""
+    """Maximum number of nodes in the graph, including subgraphs."""
     partitions: Count | None = None
-    """Most subgraphs on the provider."""
+    """Maximum number of subgraphs on the provider."""
     off_provider: Annotated[int, Field(ge=0)] | None = None
-    """Most nodes that are not on the provider."""
+    """Maximum number of nodes that are not on the provider."""
     placement_share: Share | None = None
-    """Least share of the nodes that is on the provider."""
+    """Minimum share of nodes that are on the provider."""
     operators: tuple[str, ...] | None = Field(None, min_length=1)
-    """Types of operators that may be in the file; those of another domain as `com.microsoft.FusedConv`."""
+    """Operator types that the file may contain. Write types of other domains as `com.microsoft.FusedConv`."""
     agreement: Share | None = None
-    """Least share of the rows that the model answers on its provider as the fine-tuned original does in fp32 on a
-    CPU."""
+    """Minimum share of rows for which the model on its provider gives the same answer as the fine-tuned original in
+    fp32 on a CPU."""
     max_drop: dict[str, Annotated[float, Field(ge=0)]] = {}
-    """Metric → how far it may fall below the fine-tuned original, in its own unit: of a share 0.01 is one point, of
-    `si_sdr` 0.3 are decibels."""
+    """Metric → how far it may fall below the fine-tuned original, in the metric's own unit. For a share, 0.01 is one
+    point; for `si_sdr`, 0.3 is 0.3 decibels."""
     min_metric: dict[str, float] = {}
-    """Metric → the least it must be."""
+    """Metric → its minimum value."""
     confidence: Annotated[float, Field(gt=0.5, lt=1)] | None = None
-    """Metrics are judged by this one-sided confidence bound instead of the point estimate."""
+    """Judges metrics by this one-sided confidence bound instead of the point estimate."""

@@ -1,4 +1,4 @@
-"""What a file of devices says: names for the places that models are measured at, and how each is reached."""
+"""The devices file: names for the places where models are measured, and how to reach each."""
 
 from __future__ import annotations
 
@@ -7,39 +7,42 @@ from pydantic import Field, model_validator
 from edgesft.spec.base import Spec
 
 KINDS = ("python", "ssh", "adb")
-"""How a device is reached; each of them has one. Over ssh, `python` is the interpreter there."""
+"""The ways to reach a device. Each device uses one. Over ssh, `python` is the interpreter on the remote machine."""
 
 
 class DeviceSpec(Spec):
-    """A place where models are measured: another interpreter here, a machine over ssh, or a phone over adb."""
+    """A place where models are measured: another interpreter on this machine, a machine over ssh, or a phone over
+    adb.
+    """
 
     python: str | None = None
-    """Interpreter that has numpy and onnxruntime; a path here is relative to this file. Over ssh by default `python3`,
-    which is brought both where it lacks them."""
+    """Interpreter that has numpy and onnxruntime; a path on this machine is relative to this file. Over ssh the default
+    is `python3`, and edgesft installs both packages there if they are missing."""
     environment: dict[str, str] = {}
-    """Variables of the measuring process; `{folder}` is this file's."""
+    """Environment variables of the measuring process. `{folder}` is the folder of this file."""
     ssh: str | None = None
     """`user@host` or `host`, as ssh takes it."""
     port: int | None = Field(None, ge=1, le=65535)
-    """Of ssh."""
+    """Port for ssh."""
     identity: str | None = None
-    """File of the private key, relative to this file; by default what ssh finds."""
+    """Private key file for ssh, relative to this file. By default, ssh's own choice."""
     known_hosts: str | None = None
-    """File of the keys of known hosts, relative to this file; by default the user's."""
+    """File of known host keys for ssh, relative to this file. By default, the user's."""
     adb: str | None = None
-    """Serial number as `adb devices` shows it."""
+    """Serial number, as `adb devices` shows it."""
     runner: str | None = None
-    """Native runner for the phone's processor, relative to this file."""
+    """Native runner built for the phone's processor, relative to this file."""
     libraries: tuple[str, ...] = ()
-    """Libraries that go beside the runner, `libonnxruntime.so` first; relative to this file."""
+    """Libraries to copy next to the runner, relative to this file; `libonnxruntime.so` first."""
     folder: str | None = None
-    """Where files are kept on the device; by default `.cache/edgesft` at home, on a phone `/data/local/tmp/edgesft`."""
+    """Folder on the device for edgesft's files. By default `.cache/edgesft` in the home folder, on a phone
+    `/data/local/tmp/edgesft`."""
     cores: str | None = Field(None, pattern=r"^[0-9]+(-[0-9]+)?(,[0-9]+(-[0-9]+)?)*$")
-    """Cores that the model may run on, as taskset takes them: `4-7`."""
+    """Cores that the model may run on, in taskset's notation: `4-7`."""
     cool_c: float | None = Field(None, gt=0, lt=120)
-    """A model is not measured before the hottest sensor is at or below this."""
+    """Measuring waits until the hottest sensor is at or below this temperature in °C."""
     cool_seconds: float = Field(300, gt=0)
-    """Longest wait for that."""
+    """Longest time to wait for the device to cool."""
 
     @model_validator(mode="after")
     def _one_way(self) -> DeviceSpec:

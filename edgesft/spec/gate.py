@@ -1,4 +1,4 @@
-"""What must hold in CI: a budget file."""
+"""The budget file for CI: what a model must meet before it is merged."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Growth = Annotated[float, Field(ge=0)]
 
 
 class GrowthSpec(Spec):
-    """How much each figure may grow over the baseline's: 0.1 is a tenth; a figure set to null is not compared.
+    """How much each figure may grow over the baseline: 0.1 is 10 %. A figure set to null is not compared.
 
     What is counted repeats to the last digit and may not grow unless it is allowed to; a time that was taken in another
     job needs more room.
@@ -25,7 +25,7 @@ class GrowthSpec(Spec):
     p95: Growth | None = None
     p99: Growth | None = None
     load: Growth | None = None
-    """Session creation."""
+    """Time to create the session."""
     first_inference: Growth | None = None
     peak_memory: Growth | None = 0.1
     size: Growth | None = 0.0
@@ -35,14 +35,14 @@ class GrowthSpec(Spec):
     partitions: Growth | None = 0.0
     off_provider: Growth | None = 0.0
     instructions: Growth | None = 0.01
-    """Of one inference they repeat to within one in a thousand, for models of a few operators two."""
+    """The count for one inference varies by 0.1 % between runs, and by 0.2 % for models of only a few operators."""
 
 
 class GateSpec(BudgetSpec):
-    """Limits that an artefact must meet, absolute ones and ones against a baseline."""
+    """Limits that a model must meet: absolute ones, and ones relative to a baseline."""
 
     version: Literal[1] = 1
     profile: str | None = None
-    """Device profile that the limits are for; the command line's comes first, then this, then `this-machine`."""
+    """Device profile that the limits are for. `--profile` takes precedence; without either it is `this-machine`."""
     max_growth: GrowthSpec = GrowthSpec()
-    """Against the entry of the baseline that is of the same model, profile, provider, runtime, threads and machine."""
+    """Compared with the baseline entry for the same model, profile, provider, runtime, threads and machine."""

@@ -1,4 +1,4 @@
-"""How pictures are made by a model that generates them: in a recipe and in the contract."""
+"""Settings of image generation, for the recipe and the contract."""
 
 from __future__ import annotations
 
@@ -13,28 +13,29 @@ Predicted = Literal["noise", "v"]
 
 
 class GenerationSpec(Spec):
-    """How a model makes pictures, and what they are held against."""
+    """How a model generates pictures, and how they are evaluated."""
 
     method: Method = "diffusion"
-    """`diffusion`: of noise, which the model takes away step by step; `autoencoder`: of a latent, in one inference."""
+    """`diffusion`: starts from noise, which the model removes step by step. `autoencoder`: decodes a random latent
+    vector in one inference."""
     trained: int = Field(1000, ge=2, le=10_000)
-    """Diffusion: steps from a picture to noise that the model is trained on."""
+    """Diffusion: number of noise levels that the model is trained on, from a picture to pure noise."""
     steps: int = Field(50, ge=1, le=10_000)
-    """Diffusion: inferences that a picture takes, evenly spaced over those steps; `picture_ms` of a budget counts
-    them."""
+    """Diffusion: inferences per picture, evenly spaced over the trained steps. The budget's `picture_ms` includes all
+    of them."""
     schedule: Literal["cosine", "linear"] = "cosine"
-    """Diffusion: how fast the noise grows."""
+    """Diffusion: how the noise grows over the steps."""
     predicts: Predicted = "noise"
-    """Diffusion: what the model is trained to say of a noisy picture: its noise, or v, a mixture of noise and picture
-    that means something at every level of noise, and so bears few steps better."""
+    """Diffusion: what the model predicts from a noisy picture: the noise, or v, a mixture of noise and picture. v is
+    informative at every noise level, so it works better with few steps."""
     latent: int = Field(16, ge=1, le=65_536)
-    """Autoencoder: numbers of a latent."""
+    """Autoencoder: size of the latent vector."""
     deviation: float = Field(0.3, gt=0)
-    """Autoencoder: standard deviation that a pixel, as it is fed, has about what is decoded; a smaller one weighs the
-    picture more and the latent's distribution less."""
+    """Autoencoder: assumed standard deviation of a pixel (as fed to the model) around its decoded value. A smaller one
+    gives more weight to the picture and less to the latent's distribution."""
     features: str | None = None
-    """ONNX file of a net that tells features of pictures as they are fed, of shape [rows, features]: by these, pictures
-    that were made are compared with the rows, as a Fréchet distance."""
+    """ONNX file of a network that computes features, of shape [rows, features], from pictures as fed to the model.
+    Generated pictures are compared with the rows by the Fréchet distance of these features."""
 
     @model_validator(mode="after")
     def _possible(self) -> Self:

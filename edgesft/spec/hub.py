@@ -1,4 +1,4 @@
-"""How a recipe names a data set on the Hugging Face hub: `hub://owner/name`, then `/configuration` and `#split`."""
+"""Addresses of data sets on the Hugging Face hub: `hub://owner/name`, then optionally `/configuration` and `#split`."""
 
 from __future__ import annotations
 

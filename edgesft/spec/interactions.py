@@ -1,4 +1,4 @@
-"""How what users did becomes histories, and what is answered to them."""
+"""Settings of recommendation: how user interactions become histories, and what the model answers."""
 
 from __future__ import annotations
 
@@ -9,41 +9,42 @@ from pydantic import Field, model_validator
 from edgesft.spec.base import Spec
 
 LAST = "last"
-"""In place of a file: what each user did last."""
+"""Used in place of a file: each user's last interaction."""
 
 Kind = Literal["category", "tags", "number", "hour", "weekday"]
 
 Features = dict[str, tuple[Kind, ...]]
 
 ANSWERS = ("item", "rating")
-"""Columns of an interaction that tell what is asked."""
+"""Columns of an interaction that the model is asked for."""
 
 
 class InteractionsSpec(Spec):
-    """What counts of a file's interactions, what is known besides, and how many items are recommended."""
+    """Which interactions count, which further columns are used, and how many items are recommended."""
 
     threshold: float | None = None
-    """Interactions with a lower rating are left out; without it all count, whatever their rating."""
+    """Interactions rated lower than this are left out. By default all count."""
     liked: float | None = None
-    """What came next is learned and asked only where its rating is as high; what has a lower one is read all the
-    same."""
+    """The next item is a training target, and a test question, only if it is rated at least this high. Lower-rated
+    items still appear in histories."""
     scale: tuple[float, float] | None = None
-    """The lowest and the highest rating there may be: models then also read how each item was rated."""
+    """The lowest and the highest possible rating. If given, the model also reads how each item was rated."""
     about: Features = {}
-    """Columns that tell of an item, and how each is taken: `category`, one of those that train has; `tags`, several of
-    them, in a list or between `|`; `number`, by which tenth of train's it falls in; `hour` and `weekday` of a time, in
-    UTC."""
+    """Columns that describe an item → how each is read. `category`: one of the values in train; `tags`: several values,
+    as a list or separated by `|`; `number`: by the tenth of train's values that it falls in; `hour` and `weekday`:
+    taken from a time, in UTC."""
     scenario: Features = {}
-    """The same of the moment that is asked about, and of who asks: the exported graph has them as an input."""
+    """Columns that describe the moment of the request or the user, read as in `about`. They are an input of the
+    exported graph."""
     least: int = Field(1, ge=1)
-    """Training interactions that an item has at least: rarer ones are not in the catalogue, as if nobody knew them."""
+    """Minimum number of training interactions per item. Rarer items are left out of the catalogue."""
     repeats: Literal["excluded", "kept"] = "excluded"
-    """Whether items of the history are recommended again. `excluded`: of a user's interactions with an item the first
-    counts, and the exported graph takes the ids that it must not answer as an input of its own."""
+    """Whether items of the history may be recommended again. With `excluded`, only a user's first interaction with an
+    item counts, and the exported graph has a further input: the ids that it must not answer."""
     history: int = Field(1000, ge=1, le=100_000)
-    """The latest items of a user that are not recommended again."""
+    """How many of a user's latest items are excluded from the recommendations."""
     answers: int = Field(10, ge=10, le=1000)
-    """Items that the exported graph answers, the best first; what is measured looks at 10."""
+    """Number of items that the exported graph returns, best first. Metrics use the first 10."""
 
     @model_validator(mode="after")
     def _agreeing(self) -> InteractionsSpec:

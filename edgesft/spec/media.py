@@ -1,4 +1,4 @@
-"""What a model reads of a picture or a sound, what becomes of boxes that it says, and how texts are spoken.
+"""Preprocessing of pictures and sounds, postprocessing of boxes, and settings of speech.
 
 In a recipe, in the contract, and as options of a pipeline.
 """
@@ -20,76 +20,79 @@ Numbers = float | tuple[float, ...]
 
 
 class ImageSpec(Spec):
-    """What is read of a picture, in the order in which it is done."""
+    """Preprocessing of a picture. The steps are done in the order of the keys."""
 
     colour: Literal["RGB", "BGR", "L"] = "RGB"
-    """Channels as they are fed."""
+    """Order of the channels that the model is fed."""
     resize: Side | Pair | None = None
     """[height, width] to stretch to, or the length of the shorter side."""
     resample: Resample = "bilinear"
-    """Pillow's filter."""
+    """Pillow's filter for resizing."""
     crop: Pair | None = None
-    """[height, width] of the centre that is kept."""
+    """[height, width] of the centre crop."""
     scale: float | None = 1 / 255
-    """Factor of the pixels, which are 0 to 255."""
+    """Factor that the pixels, 0 to 255, are multiplied by."""
     mean: Numbers | None = None
-    """Taken off after scaling; one number, or one a channel."""
+    """Subtracted after scaling: one number, or one for each channel."""
     std: Numbers | None = None
-    """Divided by after that."""
+    """Divisor applied after the mean is subtracted: one number, or one for each channel."""
 
 
 class BoxesSpec(Spec):
-    """How boxes are made of what a detector says."""
+    """How the outputs of a detector become boxes."""
 
     iou: float = Field(0.6, gt=0, le=1)
-    """Of two boxes of a class that overlap by more than this the surer one is left; 1 leaves both. Detectors with a
-    score for nothing, such as DETR and YOLOS, say each object once, and all of their boxes are left."""
+    """If two boxes of the same class overlap by more than this, only the one with the higher score is kept; 1 keeps
+    both. Detectors with a "no object" class, such as DETR and YOLOS, predict each object once, so all of their boxes
+    are kept."""
     most: int = Field(100, ge=1, le=1000)
-    """Boxes of a picture, the surest; COCO's metric looks at 100."""
+    """Maximum boxes per picture, by score; COCO's metric uses 100."""
     suppression: Literal["beside", "graph"] = "beside"
-    """Whether the exported graph suppresses boxes itself, by ONNX's NonMaxSuppression, or device code does."""
+    """`graph`: the exported graph removes overlapping boxes itself, with ONNX's NonMaxSuppression; `beside`: code on
+    the device does."""
 
 
 class AudioSpec(Spec):
-    """What is read of a sound, in the order in which it is done."""
+    """Preprocessing of a sound, in the order in which it is done."""
 
     rate: int = Field(16000, ge=1000, le=192_000)
-    """Samples a second; sounds of another rate are converted, several channels averaged."""
+    """Samples per second. Sounds at other rates are resampled; several channels are averaged."""
     seconds: float = Field(1.0, gt=0, le=60)
-    """How much is read; what is shorter is followed by silence."""
+    """Length that the model reads. Shorter sounds are padded with silence."""
     window: Literal["start", "centre"] = "start"
-    """What is read of a longer sound, and where a shorter one lies."""
+    """Which part of a longer sound is read, and where a shorter one is placed."""
     features: Literal["mel", "fbank", "none"] = "mel"
-    """`mel`: logarithms of the power in bands that are spaced as one hears; `fbank`: the same as Kaldi has it, with
-    means taken off, pre-emphasis and another window, for audio spectrogram transformers, which the model's file makes
-    (`in_graph: matmul`); `none`: the samples themselves."""
+    """`mel`: log power in mel bands. `fbank`: Kaldi's variant, with mean subtraction, pre-emphasis and another window,
+    for audio spectrogram transformers; only the model's file can compute it (`in_graph: matmul`). `none`: the samples
+    themselves."""
     frame: float = Field(0.032, gt=0, le=1)
-    """Seconds that a spectrum is taken of."""
+    """Seconds of sound that each spectrum covers."""
     hop: float = Field(0.016, gt=0, le=1)
     """Seconds from one spectrum to the next."""
     mels: int = Field(40, ge=2, le=512)
-    """Bands."""
+    """Number of mel bands."""
     low: float = Field(20.0, ge=0)
-    """Where the lowest band begins, in Hz."""
+    """Lower edge of the lowest band, in Hz."""
     high: float | None = Field(None, gt=0)
-    """Where the highest band ends, in Hz; half of the rate where it is left out."""
+    """Upper edge of the highest band, in Hz. By default half of the rate."""
     floor: float = Field(1e-6, gt=0)
-    """Least power of a band, where full scale is 1."""
+    """Minimum power of a band, where full scale is 1."""
     coefficients: int | None = Field(None, ge=1, le=512)
-    """Cepstral coefficients in place of bands: so many of the lowest of a cosine transform over the bands."""
+    """Uses this many cepstral coefficients instead of the bands: the lowest of a cosine transform over the bands."""
     normalise: bool = True
-    """Whether each band, or the samples, are given mean 0 and deviation 1 within the window: loudness says nothing."""
+    """Normalises each band, or the samples, to mean 0 and deviation 1 within the window, so that loudness does not
+    matter."""
     frames: int | None = Field(None, ge=1, le=8192)
-    """Of `fbank`: frames that the model reads; more are cut, and fewer, up to the last sample that is not 0, are
-    followed by zeros, from which `mean` is taken off, too. As many as `seconds` holds where it is left out."""
+    """`fbank` only: number of frames that the model reads. More are cut. Fewer, counted up to the last non-zero sample,
+    are padded with zeros before `mean` is subtracted. By default as many as fit into `seconds`."""
     mean: float = 0.0
-    """Of `fbank`: taken off."""
+    """`fbank` only: subtracted from the features."""
     std: float = Field(1.0, gt=0)
-    """Of `fbank`: divided by after that; twice what ASTFeatureExtractor calls std."""
+    """`fbank` only: divisor applied after the mean is subtracted; twice what ASTFeatureExtractor calls std."""
     in_graph: Literal["none", "stft", "matmul"] = "none"
-    """Whether the model's file makes the features of samples itself, so that the device need not: by the operator
-    STFT, which adds next to nothing to the file; or by products with matrices, faster, and known to every provider,
-    of 8 bytes for each sample of a frame and each point of its spectrum."""
+    """Whether the model's file computes the features from samples, so that the device need not. `stft` uses the STFT
+    operator, which adds almost nothing to the file. `matmul` uses matrix products, which are faster and work on every
+    provider, but add 8 bytes to the file for each sample of a frame and each point of its spectrum."""
 
     @model_validator(mode="after")
     def _possible(self) -> Self:
@@ -113,32 +116,32 @@ class AudioSpec(Spec):
 
 
 class SpeechSpec(Spec):
-    """How texts are read to be spoken, and what of the sound that says them is predicted."""
+    """How texts are read in text-to-speech, and which features of the sound are predicted."""
 
     units: Literal["characters", "words"] = "characters"
-    """What a text is made of: its characters, or what blanks part, such as phonemes."""
+    """What a text is split into: characters, or words separated by blanks, such as phonemes."""
     lower: bool = True
-    """Whether capitals are read as small letters."""
+    """Whether texts are converted to lower case."""
     unseen: Literal["refuse", "skip"] = "refuse"
-    """What becomes of a text with units that no training row has: it is refused, or they are left out and counted."""
+    """What to do with units that occur in no training row: refuse the text, or skip and count them."""
     longest: int = Field(1000, ge=1, le=10_000)
-    """Most units of a text; what is longer is refused, and said sentence by sentence."""
+    """Maximum units of a text. Longer texts are refused; speak them sentence by sentence."""
     rate: int = Field(16000, ge=1000, le=192_000)
-    """Samples a second; sounds of another rate are converted, several channels averaged."""
+    """Samples per second. Sounds at other rates are resampled; several channels are averaged."""
     frame: float = Field(0.05, gt=0, le=1)
-    """Seconds that a spectrum is taken of."""
+    """Seconds of sound that each spectrum covers."""
     hop: float = Field(0.0125, gt=0, le=1)
-    """Seconds from one spectrum to the next: at most a quarter of a frame, or no sound could be made of them."""
+    """Seconds from one spectrum to the next: at most a quarter of a frame, or no sound can be made from them."""
     mels: int = Field(80, ge=2, le=512)
-    """Bands, as one hears; the logarithm of the power in each is predicted."""
+    """Number of mel bands. The log power of each is predicted."""
     low: float = Field(20.0, ge=0)
-    """Where the lowest band begins, in Hz."""
+    """Lower edge of the lowest band, in Hz."""
     high: float | None = Field(None, gt=0)
-    """Where the highest band ends, in Hz; half of the rate where it is left out."""
+    """Upper edge of the highest band, in Hz. By default half of the rate."""
     floor: float = Field(1e-4, gt=0)
-    """Least power of a band, where full scale is 1: what is quieter need not be predicted."""
+    """Minimum power of a band, where full scale is 1. Quieter parts need not be predicted."""
     iterations: int = Field(32, ge=1, le=1000)
-    """Steps of the search for a sound with these bands (Griffin-Lim); more take longer and sound better."""
+    """Iterations of Griffin-Lim, which finds a sound with the predicted bands. More take longer and sound better."""
 
     @model_validator(mode="after")
     def _possible(self) -> Self:
@@ -154,22 +157,22 @@ Layout = Literal["spectrum", "samples"]
 
 
 class FramesSpec(Spec):
-    """How sound that comes bit by bit is cut into frames for a model, and put together again of what it answers."""
+    """How streaming sound is cut into frames for the model, and how the answers are put together again."""
 
     rate: int = Field(16000, ge=1000, le=192_000)
-    """Samples a second; sounds of another rate are converted, several channels averaged."""
+    """Samples per second. Sounds at other rates are resampled; several channels are averaged."""
     window: int = Field(512, ge=2, le=65536)
-    """Samples of a frame."""
+    """Samples per frame."""
     hop: int = Field(256, ge=1, le=65536)
-    """Samples from one frame to the next: so often the model runs."""
+    """Samples from one frame to the next. The model runs once per hop."""
     taper: Literal["sqrt-hann", "none"] = "sqrt-hann"
-    """What a frame is multiplied by, before the model and after it."""
+    """Window function that a frame is multiplied by, both before and after the model."""
     features: Layout = "spectrum"
-    """What the model gets of a frame: the real and imaginary parts of its spectrum, or its samples."""
+    """What the model reads of a frame: the real and imaginary parts of its spectrum, or its samples."""
     answers: Layout | None = None
-    """What it gives of it; by default what it gets."""
+    """What the model returns for a frame. By default the same as `features`."""
     seconds: float = Field(4.0, gt=0, le=60)
-    """How much of a longer sound training hears at once: a piece that is drawn anew each time."""
+    """Length of the pieces that training cuts from longer sounds, drawn anew each time."""
 
     @model_validator(mode="after")
     def _possible(self) -> Self:

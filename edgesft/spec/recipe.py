@@ -1,4 +1,4 @@
-"""The recipe: what a person writes to get a model that meets a budget."""
+"""The recipe: the file that a user writes to get a model that meets a budget."""
 
 from __future__ import annotations
 
@@ -32,61 +32,64 @@ class DataSpec(Spec):
     """Where the labelled rows are."""
 
     train: Files
-    """File of training rows: csv, tsv, jsonl, json, parquet, npz or idx; `file#train` for those whose column `split`
-    says so; `hub://owner/name/configuration#split` of the hub, or a folder that `datasets` reads; of pictures and
-    sounds a folder or zip archive with a folder a class; of boxes COCO's json, beside its pictures or their folder
-    `images`; for several heads one each, by the head's name."""
+    """Training rows: a csv, tsv, jsonl, json, parquet, npz or idx file; `file#train` for the rows whose column `split`
+    says `train`; `hub://owner/name/configuration#split` from the Hugging Face hub; or a folder that `datasets` reads.
+    Pictures and sounds: a folder or zip archive with one folder per class. Boxes: COCO's json, next to its pictures or
+    their folder `images`. Several heads: one for each head, by its name."""
     validation: Split = 0.1
-    """File, or the share that is carved from train by the seed. Every decision of a run is taken on it.
-    Recommendation: `last` is what each user of train did last, or last but one where `test` says so, too."""
+    """Validation rows: a file, or a share of train, drawn by the seed. Every decision of a run uses them.
+    Recommendation: `last` is each user's last interaction in train, or the last but one if `test` is also `last`."""
     test: Split | None = None
-    """File, or a share of train, or `last`. Read only for the report and the verdict."""
+    """Test rows: a file, a share of train, or `last`. Used only for the report and the verdict."""
     unknown: str | None = None
-    """File of inputs that are of no known class. Read only for the report: how well they are told from the others."""
+    """File of inputs that belong to no known class. Used only for the report: how well the model tells them from the
+    others."""
     group: str | None = None
-    """Column whose rows stay together where a share is carved: a person, a document, a device."""
+    """Column that identifies a person, document or device. Rows of the same group stay in the same split when a share
+    is drawn."""
     fold: str | None = Field(None, pattern=r"^[1-9][0-9]*/[1-9][0-9]*$")
     """Cross-validation: `2/5` makes the second of five parts of train the validation rows, instead of `validation`."""
     per_class: int | None = Field(None, ge=1)
-    """Few-shot: so many training rows of each label are drawn by the seed, the others left out."""
+    """Few-shot: the number of training rows per label, drawn by the seed. The others are left out."""
     columns: dict[str, str] = {}
-    """Role → column name; by default a column has its role's name (`text`, `label`)."""
+    """Role → column name. By default a column is named as its role (`text`, `label`)."""
     join: dict[str, str] = {}
-    """Column → file with more about its values, each of which it has once: its other columns are added to the rows."""
+    """Column → file with one row for each of its values; the file's other columns are added to the rows."""
     folders: dict[str, str] = {}
-    """Role of files → folder that their relative paths start from; by default that of the table."""
+    """Role of a file column → folder that its relative paths start from. By default the table's folder."""
     max_length: int = Field(128, ge=4, le=8192)
-    """Longest input in tokens; longer ones are cut."""
+    """Maximum input length in tokens. Longer inputs are cut."""
     stride: int | None = Field(None, ge=1, le=8192)
-    """Question answering: tokens that two windows of a long passage share; by default a quarter of `max_length`."""
+    """Question answering: tokens by which two windows of a long passage overlap. By default a quarter of
+    `max_length`."""
     template: str | None = Field(None, min_length=1)
-    """Text generation: how conversations are written, in Jinja; `plain` is a line for each message, `tokenizer` what
-    the model's tokenizer has, which is the default where it has one."""
+    """Text generation: Jinja template of a conversation. `plain` writes one line per message; `tokenizer` uses the
+    template of the model's tokenizer, which is the default if it has one."""
     prefix: str | None = Field(None, min_length=1)
-    """Text to text: what is written before each input, such as `translate English to Chinese: `."""
+    """Text to text: text put before each input, such as `translate English to Chinese: `."""
     labels: tuple[str, ...] | dict[str, str] = ()
-    """Zero-shot: labels that need no training rows, perhaps each with a description, which is then its text."""
+    """Zero-shot: labels that need no training rows. A label may have a description, which is then used as its text."""
     allow_overlap: bool = False
-    """Go on though a percent or more of the test rows are also in train."""
+    """Continue even if 1 % or more of the test rows are also in train."""
     image: ImageSpec | None = None
-    """Pictures: how they are read; what is left out is as the model's `preprocessor_config.json` says."""
+    """Pictures: preprocessing. Keys left out come from the model's `preprocessor_config.json`."""
     audio: AudioSpec | None = None
-    """Sounds: how they are read."""
+    """Sounds: preprocessing."""
     frames: FramesSpec | None = None
-    """Sound that comes bit by bit: how it is cut into frames, and put together again."""
+    """Streaming sound: how it is cut into frames and put together again."""
     boxes: BoxesSpec | None = None
-    """Detection: how boxes are made of what the model says."""
+    """Detection: how the model's outputs become boxes."""
     interactions: InteractionsSpec | None = None
-    """Recommendation: which of a file's interactions count, and what is answered."""
+    """Recommendation: which interactions count, and what the model returns."""
     generation: GenerationSpec | None = None
-    """Image generation: how pictures are made, and by what they are compared with the rows."""
+    """Image generation: how pictures are generated and evaluated."""
     speech: SpeechSpec | None = None
-    """Text to speech: how texts are read, and what of their sounds is predicted."""
+    """Text to speech: how texts are read, and which features of the sound are predicted."""
     unreadable: float = Field(0.01, ge=0, lt=1)
-    """Pictures and sounds: the largest share of a file's rows that may be left out because their files do not open."""
+    """Pictures and sounds: maximum share of a file's rows that may be skipped because their files cannot be opened."""
     on_disk: bool = False
-    """For sets larger than memory: rows and what is made of them lie in the store, not in memory. Makes the same
-    model."""
+    """Keeps rows and everything computed from them in the store instead of in memory, for data sets larger than memory.
+    The resulting model is the same."""
 
     @field_validator("fold")
     @classmethod
@@ -123,25 +126,25 @@ class DataSpec(Spec):
 
 
 class RecipeSpec(Spec):
-    """A whole run."""
+    """A complete run."""
 
     version: Literal[1]
     name: str | None = Field(None, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
-    """Name of the run's folder; by default the recipe file's."""
+    """Name of the run's folder. By default the name of the recipe file."""
     model: ModelSpec
-    """A folder, a hub id, `pkg://package/path` for weights inside an installed package, a factory of one's own, or an
-    ONNX file that others made."""
+    """A folder, a hub id, `pkg://package/path` for weights inside an installed package, your own factory function, or
+    an existing ONNX file."""
     task: str
     """For example text-classification."""
     data: DataSpec
     profile: str | tuple[str, ...] = "x86-1-thread"
-    """One profile or several: names or files. Each gets its own verdict."""
+    """One profile or several, by name or file. Each gets its own verdict."""
     budget: BudgetSpec = BudgetSpec()
     stages: tuple[StageSpec, ...] = Field(min_length=1, json_schema_extra=_or_auto)
-    """What to do, in this order; `auto`, for which `load` puts in a whole chain, does all there is to do."""
+    """The stages, in this order. `auto` stands for a complete chain."""
     seed: int = Field(0, ge=0, lt=2**32)
     trust_remote_code: bool = False
-    """Allow a model to run Python code that comes with it; no task can do so yet, and says so."""
+    """Whether the model may run Python code that comes with it. No task supports this yet: such a model is refused."""
 
     @field_validator("profile")
     @classmethod

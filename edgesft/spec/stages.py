@@ -1,4 +1,4 @@
-"""What a recipe may say of each stage. One class a stage; `STAGES` is their registry."""
+"""Settings of each stage: one class per stage. `STAGES` is their registry."""
 
 from __future__ import annotations
 
@@ -19,12 +19,13 @@ class FinetuneSpec(TrainingSpec):
 
     stage: Literal["finetune"]
     name: str | None = None
-    """Name of the row; by default the stage's kind."""
+    """Name of the stage's row in the table. By default the stage's kind."""
     head: Literal["random", "prototypes"] = "random"
-    """What the head starts from where it is new: noise, or each class's mean, which helps with few rows a class."""
+    """How a new head is initialised: with noise, or with the mean of each class, which helps if there are few rows per
+    class."""
     learning_rates: tuple[Annotated[float, Field(gt=0, le=1)], ...] = ()
-    """Learning rates that are tried first, each for a part of the epochs; the best one trains, and of those that do as
-    well within the error of the validation rows the lowest. Where given, `learning_rate` is not used here."""
+    """Learning rates to try first, each for a part of the epochs. Training then uses the best one; if several are equal
+    within the error of the validation rows, the lowest of them. Replaces `learning_rate` in this stage."""
 
     @model_validator(mode="after")
     def _no_teacher(self) -> FinetuneSpec:
@@ -32,66 +33,66 @@ class FinetuneSpec(TrainingSpec):
 
 
 class LessonSpec(TrainingSpec):
-    """What a student learns of its teacher."""
+    """What a student learns from its teacher."""
 
     temperature: float = Field(2.0, gt=0)
     """Softens both distributions (Hinton et al. 2015, arXiv 1503.02531)."""
     labels_weigh: ClassVar[float] = 0.3
-    """Where `hard_weight` is not said, and rows are not mixed."""
+    """Default of `hard_weight` if rows are not mixed."""
     hard_weight: float | None = Field(None, ge=0, le=1)
-    """Weight of the labels; the teacher's logits weigh the rest. By default 0.3, in recovery from pruning 0.5, and 0
-    where rows are mixed: only the teacher knows what mixtures are."""
+    """Weight of the labels in the loss; the teacher's logits get the rest. By default 0.3, after pruning 0.5, and 0
+    where rows are mixed, because only the teacher can answer for mixtures."""
     hidden_weight: Annotated[float, Field(ge=0)] | Literal["auto"] = "auto"
-    """Weight of the hidden states' mean squared error (Jiao et al. 2019, arXiv 1909.10351), of the features where it is
-    a convolutional net; `auto` is 1 where the model tells its hidden states, else 0."""
+    """Weight of the hidden states' mean squared error (Jiao et al. 2019, arXiv 1909.10351); for a convolutional net, of
+    the feature maps'. `auto` is 1 if the model outputs its hidden states, else 0."""
     layer_map: tuple[Annotated[int, Field(ge=0)], ...] = ()
-    """Which hidden state of the teacher each of the student's is compared with, the embeddings' being 0; by default
-    embeddings with embeddings, last with last, evenly between."""
+    """For each hidden state of the student, the index of the teacher's that it is compared with; 0 is the embeddings.
+    By default first with first, last with last, and evenly spaced between."""
     relation_weight: float = Field(0.0, ge=0)
-    """Weight of how positions relate to each other in the last attention (Wang et al. 2020, arXiv 2012.15828)."""
+    """Weight of the relations between positions in the last attention layer (Wang et al. 2020, arXiv 2012.15828)."""
 
 
 class PruneSpec(LessonSpec):
-    """Structured, physical pruning followed by recovery training."""
+    """Structured pruning that makes the model physically smaller, followed by recovery training."""
 
     stage: Literal["prune"]
     name: str | None = None
     keep: Keep = "auto"
-    """`auto` rolls the stage back when it does not pay."""
+    """`auto` rolls the stage back if it does not pay."""
     parameters: float | None = Field(None, gt=0, lt=1)
     """Share of the parameters that may remain."""
     latency: Annotated[float, Field(gt=0, lt=1)] | Literal["auto"] | None = None
-    """Share of the input's measured p50 latency that may remain; `auto` goes on, a part at a time, until the deciding
-    metric on validation falls by more than half of the allowance, and then back one."""
+    """Share of the input's measured p50 latency that may remain. `auto` cuts in steps until the deciding metric on the
+    validation rows has fallen by more than half of the allowance, and then goes back one step."""
     latency_ms: float | None = Field(None, gt=0)
-    """The same in milliseconds, on this machine."""
+    """The target in milliseconds, on this machine."""
     rounds: int = Field(1, ge=1, le=100)
-    """How often a part is cut and what is left trained again, sharing the epochs; 1 cuts all at once. Not with
-    `latency: auto`, whose rounds have all epochs each."""
+    """Number of times to cut and retrain, sharing the epochs; 1 cuts all at once. Not with `latency: auto`, where each
+    step trains for all epochs."""
     precision: Precision = "fp32"
-    """Precision of the exports that `latency` and `latency_ms` compare; `auto` is int8 where the input was measured to
-    be faster in it, static for models with convolutions, else dynamic."""
+    """Precision in which `latency` and `latency_ms` are measured. `auto` is int8 if the input was measured to be faster
+    in int8 (static for models with convolutions, else dynamic), else fp32."""
     optimized: bool = False
-    """Whether these exports are written as the stage `optimize` may write them: what costs little there is then no
-    reason to take it out."""
+    """Measures the graph as the `optimize` stage would rewrite it, so that nothing is cut that is cheap after
+    rewriting."""
     importance: Literal["taylor", "magnitude"] = "taylor"
     """`taylor`: first-order loss change (Molchanov et al. 2019, arXiv 1906.10771); `magnitude`: L2 norm."""
     targets: tuple[Literal["heads", "ffn", "hidden", "channels", "rank"], ...] | None = Field(None, min_length=1)
-    """Which widths may shrink; by default all that the model has but `hidden`, the residual stream of a transformer,
-    and `rank`, which makes two linears of a low rank of one, where no other target lies in it."""
+    """Which widths may shrink. By default all that the model has except `hidden`, the residual stream of a transformer.
+    `rank` splits a linear layer into two of low rank; by default only where no other target applies."""
     exclude: tuple[str, ...] = ()
-    """Module-name patterns (fnmatch) whose widths stay; each must match something."""
+    """Module-name patterns (fnmatch) whose widths stay. Each must match something."""
     vocabulary: Literal["whole", "trimmed", "auto"] = "whole"
-    """`trimmed` leaves the tokens that training lacks out of the embeddings and the tokenizer (WordPiece), but single
-    characters and what goes on within words; `auto` does so where it can and costs no more than a quarter of the
-    allowance, if need be with a quarter or half of the others left in, the most frequent ones."""
+    """`trimmed` removes tokens that do not occur in the training rows from the embeddings and the tokenizer (WordPiece
+    only), except single characters and word pieces. `auto` trims if that is possible and costs no more than a quarter
+    of the allowance; if it costs more, it keeps the most frequent quarter or half of the others, too."""
     channel_multiple: int | None = Field(None, ge=1, le=1024)
-    """Widths are rounded to a multiple of this; by default the profile's."""
+    """Widths are rounded to a multiple of this. By default the profile's."""
     max_share: float = Field(1.0, gt=0, le=1)
-    """The largest share that any one width may lose; at 1 whole residual branches may go, and layers of a row that the
-    next one can do without."""
+    """Maximum share that any single width may lose. At 1, whole residual branches may be removed, and layers that the
+    next layer can do without."""
     teacher: str | None = None
-    """Recovery also learns from this: a stage's name, a folder or a `pkg://` address."""
+    """A teacher for recovery training: a stage's name, a folder or a `pkg://` address."""
     labels_weigh: ClassVar[float] = 0.5
     hidden_weight: Annotated[float, Field(ge=0)] | Literal["auto"] = 0.0
 
@@ -111,12 +112,12 @@ class DistillSpec(LessonSpec):
     name: str | None = None
     keep: Keep = "auto"
     teacher: str = "finetune"
-    """A stage's name, a folder or a `pkg://` address; by default the fine-tuned original."""
+    """A stage's name, a folder or a `pkg://` address. By default the fine-tuned original."""
     layers: tuple[int, ...] | int | None = None
-    """Layers of the present model that the student keeps: their indices, or how many, evenly spaced."""
+    """Layers of the current model that the student keeps: their indices, or a number of evenly spaced ones."""
     sequences: bool = False
-    """Text generation, text to text: answers are what the teacher says, in place of the rows' own (Kim and Rush 2016,
-    arXiv 1606.07947)."""
+    """Text generation and text to text: the student learns from answers generated by the teacher, instead of those in
+    the rows (Kim and Rush 2016, arXiv 1606.07947)."""
 
 
 class QuantizeSpec(Spec):
@@ -126,26 +127,26 @@ class QuantizeSpec(Spec):
     name: str | None = None
     keep: Keep = "auto"
     scheme: Literal["auto", "int8-dynamic", "int8-static", "int4", "fp16"] = "auto"
-    """`auto` measures the candidates that the profile allows and keeps the fastest within the accuracy allowance, of
-    those that the budget's size has room for if it has for any."""
+    """`auto` measures the candidates that the profile allows and keeps the fastest within the accuracy allowance. If
+    any meet the budget's size limit, only those are considered."""
     backend: Literal["onnxruntime", "neural-compressor"] = "onnxruntime"
-    """Who quantizes `int8-static`."""
+    """Library that quantizes `int8-static`."""
     calibration_rows: int = Field(128, ge=1)
-    """Training rows that set the activation ranges of `int8-static`."""
+    """Number of training rows that set the activation ranges of `int8-static`."""
     calibration: Literal["minmax", "entropy", "percentile"] = "minmax"
     """How ONNX Runtime's calibrator sets a range."""
     per_channel: bool = True
-    """One weight scale an output channel."""
+    """Whether each output channel has its own weight scale."""
     table_bits: Literal[4, 8] = 8
-    """Of embedding tables in `int8-dynamic`; 4 makes them half as large, with a scale for each 32 values."""
+    """Bits of embedding tables in `int8-dynamic`. With 4 they are half as large and have a scale for each 32 values."""
     algorithm: Literal["rtn", "hqq"] = "rtn"
-    """How `int4` rounds the weights of products: to nearest, or by half-quadratic optimisation."""
+    """How `int4` rounds the weights of matrix products: to nearest, or by half-quadratic optimisation."""
     smooth: float = Field(0.0, ge=0, le=1)
-    """How much of what makes activations hard to round in 8 bits moves into the weights that read them (SmoothQuant;
-    Xiao et al. 2022, arXiv 2211.10438, who take a half); 0 leaves all as it is. `auto` tries a half where int8 drops by
+    """SmoothQuant: how far the scale of activations moves into the weights that read them, so that they round better to
+    8 bits (Xiao et al. 2022, arXiv 2211.10438, who use 0.5). 0 is off. With `scheme: auto`, 0.5 is tried if int8 loses
     more than the allowance."""
     exclude: tuple[str, ...] = ()
-    """Node-name patterns (fnmatch) that stay in float; each must match something."""
+    """Node-name patterns (fnmatch) that stay in float. Each must match something."""
 
     @model_validator(mode="after")
     def _no_idle_options(self) -> QuantizeSpec:
@@ -165,16 +166,17 @@ class QuantizeSpec(Spec):
 
 
 class OptimizeSpec(Spec):
-    """Other ways to write the same ONNX graph: each is measured, and kept where it pays."""
+    """Rewrites of the ONNX graph. Each is measured and kept only if it pays."""
 
     stage: Literal["optimize"]
     name: str | None = None
     keep: Keep = "auto"
     precision: Precision = "fp32"
-    """Precision in which ways are timed, whatever the stage gives: what saves little in fp32 may save much in int8.
-    `auto` is int8 where the graph was measured to be faster in it, static where it has convolutions, else dynamic."""
+    """Precision in which rewrites are timed, whatever the stage's output: a rewrite that saves little in fp32 may save
+    much in int8. `auto` is int8 if the graph was measured to be faster in int8 (static if it has convolutions, else
+    dynamic), else fp32."""
     tolerance: float = Field(1e-3, gt=0)
-    """Greatest absolute difference of the logits from those of the graph as it was."""
+    """Maximum absolute difference of the logits from those of the original graph."""
 
 
 class ExportSpec(Spec):
@@ -183,20 +185,20 @@ class ExportSpec(Spec):
     stage: Literal["export"]
     name: str | None = None
     opset: int | None = Field(None, ge=17, le=23)
-    """ONNX operator set; by default the profile's."""
+    """ONNX operator set. By default the profile's."""
     tolerance: float = Field(1e-3, gt=0)
-    """Greatest absolute difference of the logits from torch's."""
+    """Maximum absolute difference of the logits from torch's."""
 
 
 class BenchmarkSpec(Spec):
-    """Interleaved latency of every row; values left out come from the profile."""
+    """Measures the latency of all rows of the table, interleaved. Values left out come from the profile."""
 
     stage: Literal["benchmark"]
     name: str | None = None
     samples: int | None = Field(None, ge=30)
-    """Least number of timed inferences a model."""
+    """Minimum number of timed inferences per model."""
     seconds: float | None = Field(None, gt=0)
-    """Least time spent on each model."""
+    """Minimum time spent on each model."""
 
 
 StageSpec = Annotated[

@@ -28,23 +28,25 @@ NOISE = (
 """Settings that change training rows at random."""
 
 REPORTERS = {"tensorboard": "tensorboard", "mlflow": "mlflow", "wandb": "wandb"}
-"""Where a training may be watched → the package that it takes."""
+"""Experiment tracker → the package that it needs."""
 
 UNKEYED = frozenset(("checkpoint_minutes", "report_to"))
-"""Settings that change nothing of what is made."""
+"""Settings that do not change the result."""
 
 Share = Annotated[float, Field(ge=0, lt=1)]
 
 
 class TrainingSpec(Spec):
-    """What a training stage may set; a value left out comes from the recipe's finetune stage, then from DEFAULTS."""
+    """Settings of a training stage. A value left out comes from the recipe's finetune stage, then from
+    ResolvedTraining's defaults.
+    """
 
     epochs: Annotated[float, Field(gt=0, le=1000)] | Literal["auto"] | None = None
-    """Passes over the training rows; `auto` follows their number."""
+    """Passes over the training rows; `auto` chooses by the number of rows."""
     learning_rate: Annotated[float, Field(gt=0, le=1)] | Literal["auto"] | None = None
-    """Peak learning rate of AdamW; `auto` is the task's usual one, in the finetune stage the best of several."""
+    """Peak learning rate of AdamW. `auto` is the usual one for the task; in the finetune stage, the best of several."""
     batch_size: int | None = Field(None, ge=1, le=65536)
-    """Rows a step."""
+    """Rows per step."""
     weight_decay: float | None = Field(None, ge=0, le=1)
     """Decoupled weight decay of AdamW."""
     warmup: float | None = Field(None, ge=0, lt=1)
@@ -52,96 +54,99 @@ class TrainingSpec(Spec):
     schedule: Literal["linear", "cosine", "constant"] | None = None
     """Shape of the learning rate after warm-up."""
     layer_decay: float | None = Field(None, gt=0, le=1)
-    """Each layer learns at this share of the rate of the one behind it; 1 is one rate for all."""
+    """Each layer learns at this share of the rate of the layer after it; 1 is the same rate for all."""
     unfreeze: Literal["all", "head", "gradual", "lora"] | None = None
-    """What trains: everything; the head alone; one layer more at a time, from the head down, over half of the steps; or
-    the head and low-rank adapters of all linear layers, which are then merged into the weights. Of the finetune stage
-    alone: what recovers from compression trains whole."""
+    """What is trained. `all`: everything; `head`: only the head; `gradual`: one more layer at a time, from the head
+    down, over half of the steps; `lora`: the head and low-rank adapters of all linear layers, which are then merged
+    into the weights. For the finetune stage only: recovery after compression trains everything."""
     lora_rank: int | None = Field(None, ge=1, le=1024)
-    """Rank of the adapters."""
+    """Rank of the LoRA adapters."""
     lora_alpha: int | None = Field(None, ge=1, le=65536)
-    """Adapters are scaled by this over their rank."""
+    """LoRA adapters are scaled by this divided by their rank."""
     max_grad_norm: float | None = Field(None, gt=0)
     """Gradients are clipped to this L2 norm."""
     accumulation: int | None = Field(None, ge=1, le=65536)
-    """Parts that a batch is computed in, one after another, for less memory; the step is the whole batch's."""
+    """Number of parts in which a batch is computed, one after another, to save memory. The step is still that of the
+    whole batch."""
     average: float | None = Field(None, ge=0, lt=1)
-    """Decay of a moving average of the weights, which is then what is evaluated and kept; 0 is none."""
+    """Decay of a moving average of the weights. If set, the averaged weights are evaluated and kept; 0 is off."""
     label_smoothing: float | None = Field(None, ge=0, lt=1)
-    """Share of the target spread over all classes."""
+    """Share of the target that is spread over all classes."""
     class_weights: Literal["none", "balanced"] | None = None
-    """`balanced` weighs rare classes up, so that all weigh alike in the loss."""
+    """`balanced` weighs rare classes up, so that every class has the same weight in the loss."""
     dropout: float | None = Field(None, ge=0, lt=1)
-    """Share that the model's dropout layers drop in training; by default each drops its own."""
+    """Dropout rate of the model's dropout layers in training. By default each layer's own."""
     l1: float | None = Field(None, ge=0)
-    """Added to the loss for each unit of the weights' magnitude."""
+    """L1 penalty: coefficient of the sum of the weights' magnitudes in the loss."""
     l2: float | None = Field(None, ge=0)
-    """Added to the loss for each unit of the weights' square; `weight_decay` is the usual one."""
+    """L2 penalty: coefficient of the sum of the weights' squares in the loss. `weight_decay` is more usual."""
     sampling: float | None = Field(None, ge=0, le=1)
-    """Several heads: rows of each are drawn in proportion to its number of rows to this power; 1 is every row once an
-    epoch, 0 as many of each head."""
+    """Several heads: rows are drawn from each head in proportion to its number of rows to this power. 1 uses every row
+    once per epoch; 0 draws equally many for each head."""
     packing: bool | None = None
-    """Text generation: rows of a batch are put behind each other, so that less is padding; each sees itself alone."""
+    """Text generation: joins several rows into one sequence, so that there is less padding. Each row attends only to
+    itself."""
     negatives: int | None = Field(None, ge=0)
-    """Recommendation: items, drawn anew for each row, that what came next is told from in training, each standing for
-    many others; 0 is the whole catalogue, which is exact and slow where it is large."""
+    """Recommendation: number of random items that the next item is compared with in training, drawn anew for each row
+    and weighted to stand for the whole catalogue. 0 uses the whole catalogue: exact, but slow if it is large."""
     token_dropout: float | None = Field(None, ge=0, lt=1)
-    """Share of input tokens replaced by any at random in training (text tasks)."""
+    """Share of input tokens replaced by random ones in training (text tasks)."""
     token_substitution: Annotated[float, Field(ge=0, lt=1)] | Literal["auto"] | None = None
-    """Share of input tokens replaced in training by one that the model reads alike (text tasks); for a student it makes
-    new texts for its teacher to answer. `auto` is a fifth where that means something."""
+    """Share of input tokens replaced in training by tokens that the model treats alike (text tasks). For a student,
+    this makes new texts for the teacher to label. `auto` is 0.2 where substitution makes sense."""
     mixup: Annotated[float, Field(ge=0, le=0.5)] | Literal["auto"] | None = None
-    """The largest share of another row that is mixed into each in training (arrays, pictures, sounds); a class is the
-    larger part's. A student learns from what its teacher says of the mixture, and from nothing else unless
-    `hard_weight` is given. For a student, `auto` is a half where the teacher knows the training rows by heart: of them
-    it says no more than labels do."""
+    """Maximum share of another row that is mixed into each row in training (arrays, pictures, sounds). The label is
+    that of the larger part. A student learns only from the teacher's answer to the mixture, unless `hard_weight` is
+    given. For a student, `auto` is 0.5 if the teacher has memorised the training rows, so that its answers to them
+    contain no more than the labels."""
     flip: Annotated[float, Field(ge=0, le=1)] | Literal["auto"] | None = None
-    """Share of rows that are mirrored along their last axis in training (arrays, pictures). For a student, `auto` is a
-    half where the teacher's validation metric stands it within the allowance."""
+    """Share of rows that are mirrored along their last axis in training (arrays, pictures). For a student, `auto` is
+    0.5 if the teacher's validation metric tolerates it within the allowance."""
     shift: tuple[Share, ...] | Literal["auto"] | None = None
-    """Shares of the lengths of a row's last axes, up to which it is moved along them in training (arrays, pictures,
-    sounds): `[0.1, 0.1]` moves pictures both ways, `[0.1, 0]` along the first of two axes. For a student, `auto` takes
-    an eighth or a sixteenth of each axis, where the teacher's validation metric stands it within the allowance."""
+    """Maximum shift along each of a row's last axes in training, as a share of its length (arrays, pictures, sounds):
+    `[0.1, 0.1]` moves pictures both ways, `[0.1, 0]` along the first of two axes. For a student, `auto` takes an eighth
+    or a sixteenth of each axis, if the teacher's validation metric tolerates it within the allowance."""
     cutmix: Annotated[float, Field(ge=0, le=0.5)] | None = None
-    """The largest share of a picture's area where another one's pixels are put in training; a class is the larger
-    part's. A student learns of it as of `mixup`."""
+    """Maximum share of a picture's area that is replaced by another picture's pixels in training. The label is that of
+    the larger part. A student learns from the teacher as with `mixup`."""
     crop: Annotated[float, Field(ge=0, lt=1)] | None = None
-    """The largest share of both sides of a picture that is cut away in training, what is left being stretched."""
+    """Maximum share of a picture's height and width that is cut away in training. The rest is stretched to the full
+    size."""
     colour: Annotated[float, Field(ge=0, lt=1)] | None = None
-    """How far brightness, contrast and saturation of pictures vary in training, as a share of what they are."""
+    """How far the brightness, contrast and saturation of pictures vary in training, as a share."""
     erasing: Annotated[float, Field(ge=0, le=1)] | None = None
-    """Share of pictures that have a rectangle without content in training."""
+    """Share of pictures in which a random rectangle is blanked in training."""
     mosaic: Annotated[float, Field(ge=0, le=1)] | None = None
-    """Share of pictures that are put together of parts of four in training, boxes with them (detection)."""
+    """Share of pictures that are composed of parts of four pictures in training, with their boxes (detection)."""
     turn: Annotated[float, Field(ge=0, le=1)] | None = None
-    """Share of pictures that are turned upside down in training, for what has no upper side (detection)."""
+    """Share of pictures that are turned upside down in training, for objects that have no upper side (detection)."""
     snr: tuple[float, ...] | None = None
-    """Least and greatest ratio, in decibels, of a sound to the noise that is added to it in training: `[5, 30]`."""
+    """Range of the signal-to-noise ratio, in decibels, of noise added to sounds in training: `[5, 30]`."""
     masking: Annotated[float, Field(ge=0, lt=1)] | None = None
-    """The largest share of a sound's frames, and of its bands, that is hidden in training (SpecAugment)."""
+    """Maximum share of a sound's frames, and of its bands, that is masked in training (SpecAugment)."""
     token_deletion: float | None = Field(None, ge=0, lt=1)
-    """Share of input tokens that the model does not see in training (text tasks)."""
+    """Share of input tokens hidden from the model in training (text tasks)."""
     token_swap: float | None = Field(None, ge=0, lt=1)
-    """Share of input tokens that change places with a neighbour in training (text tasks)."""
+    """Share of input tokens swapped with a neighbour in training (text tasks)."""
     arithmetic: Literal["auto", "fp32", "bf16"] | None = None
-    """Number format of training; `auto` takes bf16 where the CPU or GPU has matrix instructions for it."""
+    """Number format of training. `auto` takes bf16 if the CPU or GPU has matrix instructions for it."""
     quantization: Literal["none", "int8-dynamic", "int8-static", "auto"] | None = None
-    """Rounds weights and what layers read in training as that scheme of quantization will (quantization-aware
-    training). `int8-dynamic` has ranges that follow the values; of `int8-static` they are fixed and learned, and what
-    quantizes takes them over. `auto` does so in a distillation where int8 was measured to be faster."""
+    """Quantization-aware training: rounds weights and activations in training as this scheme will. With `int8-dynamic`,
+    ranges follow the values. With `int8-static`, ranges are learned and fixed, and the quantize stage takes them over.
+    `auto` applies it in a distillation if int8 was measured to be faster."""
     evaluations: int | None = Field(None, ge=1, le=1000)
-    """How often, evenly spaced over the stage, the validation metric is taken to find the best checkpoint."""
+    """Number of evaluations on the validation rows, evenly spaced over the stage, to find the best checkpoint."""
     selection: Literal["best", "last"] | None = None
-    """Which evaluation's weights are kept. The best one's metric is too good by chance, the more so the fewer the
-    validation rows, and what is compared with it then seems to have lost; with a falling learning rate the last one is
-    about as good, and what its metric says is true."""
+    """Which evaluation's weights are kept. The metric of the best evaluation is too high by chance, more so with few
+    validation rows, and stages compared with it then seem to lose accuracy. With a falling learning rate the last
+    evaluation is about as good, and its metric is unbiased."""
     patience: int | None = Field(None, ge=1)
-    """Evaluations without a better one after which the training ends; by default it runs its epochs."""
+    """Number of evaluations without improvement after which training stops. By default it runs for all epochs."""
     checkpoint_minutes: float | None = Field(None, gt=0)
-    """A checkpoint for resuming is written at least this often."""
+    """Maximum minutes between two checkpoints for resuming."""
     report_to: tuple[Literal["tensorboard", "mlflow", "wandb"], ...] | None = None
-    """Where loss, learning rate and metrics also go: TensorBoard's files lie in the run's folder under `tensorboard`;
-    MLflow and Weights & Biases read their own environment variables."""
+    """Experiment trackers that also receive loss, learning rate and metrics. TensorBoard's files are in the run's
+    folder under `tensorboard`; MLflow and Weights & Biases read their own environment variables."""
 
     @field_validator("snr")
     @classmethod
@@ -167,7 +172,7 @@ class TrainingSpec(Spec):
 
 
 class ResolvedTraining(Spec):
-    """Training settings with nothing left open.
+    """Training settings with no value left open.
 
     The defaults are those of the usual BERT fine-tuning recipe (Devlin et al. 2018, arXiv 1810.04805, appendix A.3:
     batch 32, 5e-5, 3 epochs, warm-up over 10 % of the steps, decay 0.01).
@@ -212,7 +217,8 @@ class ResolvedTraining(Spec):
     arithmetic: Literal["auto", "fp32", "bf16"] = "auto"
     quantization: Literal["none", "int8-dynamic", "int8-static", "auto"] = "none"
     reduced: bool = Field(False, exclude=True)
-    """Whether int8 weights have 7 bits, as where products of bytes saturate: no setting, the machine's own."""
+    """Whether int8 weights have 7 bits, as on CPUs where byte products saturate. Set by the machine, not by the
+    user."""
     evaluations: int = 3
     selection: Literal["best", "last"] = "best"
     patience: int | None = None
