@@ -23,7 +23,7 @@ import onnxruntime
 from edgesft.data.media.audio import Pipeline, decode, resampled
 from edgesft.data.media.medium import File
 from edgesft.measure.synthesis import Spoken, Voice
-from edgesft.tasks.script import Script
+from edgesft.tasks.audio.script import Script
 
 DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 TEMPOS = (0.8, 0.9, 1.0, 1.1, 1.25)

@@ -25,8 +25,8 @@ from edgesft.progress import Progress
 from edgesft.stages.export.checks import file_run
 from edgesft.store.store import Store
 from edgesft.tasks.base import Example, Run
-from edgesft.tasks.frechet import Features, distance
-from edgesft.tasks.making import GENERATION, Making
+from edgesft.tasks.generators.making import GENERATION, Making
+from edgesft.tasks.metrics.frechet import Features, distance
 from edgesft.train.engine import runner
 
 STEPS = (20, 10, 5, 50)

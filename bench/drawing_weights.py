@@ -23,10 +23,10 @@ from edgesft.spec.generation import GenerationSpec
 from edgesft.spec.model import FactorySpec
 from edgesft.spec.recipe import DataSpec
 from edgesft.spec.training import ResolvedTraining
-from edgesft.tasks import factory
 from edgesft.tasks.base import Task
 from edgesft.tasks.image_classification import ImageClassification
 from edgesft.tasks.image_generation import ImageGeneration
+from edgesft.tasks.models import factory
 from edgesft.train.engine import fit
 
 IMAGE = {"colour": "L", "mean": 0.5, "std": 0.5}

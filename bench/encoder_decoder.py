@@ -24,7 +24,7 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, 
 from transformers import PreTrainedTokenizerFast, T5Config, T5ForConditionalGeneration
 
 from edgesft.budget.drop import levels
-from edgesft.tasks import ngrams
+from edgesft.tasks.metrics import ngrams
 from edgesft.tasks.text_to_text import LOOKED, TARGETS, TextToText
 
 SPECIAL = ("<pad>", "</s>", "<unk>")

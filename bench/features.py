@@ -21,8 +21,8 @@ import torch
 from edgesft.data.media.audio import Reader
 from edgesft.spec.media import AudioSpec
 from edgesft.stages.export.graph import convert, save
+from edgesft.tasks.audio.logmel import Fronted, LogMel
 from edgesft.tasks.base import Graph
-from edgesft.tasks.logmel import Fronted, LogMel
 
 sys.path.insert(0, str(Path(__file__).parent))
 

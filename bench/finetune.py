@@ -37,7 +37,8 @@ def prepared(seed: int, rows: int | None) -> dict[str, Any]:
     import torch
 
     from edgesft.data import loading
-    from edgesft.tasks import registry, source
+    from edgesft.tasks import registry
+    from edgesft.tasks.models import source
 
     folder = Path(os.environ["EDGESFT_DATA"]) / ROWS
     train, dev = (loading.read(folder / f"{name}.jsonl") for name in ("train", "dev"))

@@ -39,7 +39,7 @@ from edgesft.stages.export.graph import convert, save
 from edgesft.stages.quantize import dynamic
 from edgesft.stages.quiet import quiet
 from edgesft.tasks.base import Graph
-from edgesft.tasks.source import resolve
+from edgesft.tasks.models.source import resolve
 
 if TYPE_CHECKING:
     import onnx

@@ -44,7 +44,7 @@ from edgesft.spec.profile import ProviderSpec
 from edgesft.stages.variants import Variants
 from edgesft.store.store import Store
 from edgesft.tasks.base import Graph
-from edgesft.tasks.source import resolve
+from edgesft.tasks.models.source import resolve
 
 PROBED = 400
 """Sentences that the linear probe is fitted on, and as many pictures to choose from."""

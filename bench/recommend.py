@@ -25,7 +25,7 @@ from edgesft.pipeline.check import check
 from edgesft.stages.export.checks import file_run
 from edgesft.tasks import registry
 from edgesft.tasks.base import Batch, Contract, Example
-from edgesft.tasks.catalogue import EXCLUDED, LOGITS, READ, Catalogue
+from edgesft.tasks.recommender.catalogue import EXCLUDED, LOGITS, READ, Catalogue
 
 Run = Callable[..., dict[str, np.ndarray]]
 

@@ -27,7 +27,7 @@ from edgesft.data.media.image import Pipeline
 from edgesft.measure.driver import Value
 from edgesft.measure.pipelines import find
 from edgesft.stages.export.checks import file_run
-from edgesft.tasks import suppression
+from edgesft.tasks.detection import suppression
 from edgesft.tasks.object_detection import KEPT
 
 READ = {"logits": "logits_read", "pred_boxes": "boxes_read"}

@@ -9,7 +9,7 @@ import pytest
 
 from edgesft import progress
 from edgesft.progress import VERBOSE, Progress
-from edgesft.tasks.pretrained import quiet
+from edgesft.tasks.models.pretrained import quiet
 
 
 @pytest.fixture

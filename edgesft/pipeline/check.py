@@ -24,9 +24,10 @@ from edgesft.spec.recipe import RecipeSpec
 from edgesft.spec.stages import PruneSpec
 from edgesft.spec.training import REPORTERS, ResolvedTraining, TrainingSpec
 from edgesft.store.store import Store
-from edgesft.tasks import registry, source
+from edgesft.tasks import registry
 from edgesft.tasks.base import PARTICULAR, Task
-from edgesft.tasks.brought import Brought
+from edgesft.tasks.models import source
+from edgesft.tasks.models.brought import Brought
 
 
 @dataclass(frozen=True)

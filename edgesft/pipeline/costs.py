@@ -13,7 +13,7 @@ from pathlib import Path
 from edgesft.pipeline.job import Job
 from edgesft.pipeline.plan import Step
 from edgesft.store.costs import Cost, note, read
-from edgesft.tasks import checkpoint, source
+from edgesft.tasks.models import checkpoint, source
 
 EVALUATION, LATENCY = "evaluation", "latency"
 

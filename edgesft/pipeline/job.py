@@ -29,9 +29,10 @@ from edgesft.spec.recipe import RecipeSpec
 from edgesft.stages.artefact import TOKENIZER, VOCABULARY, Artefact
 from edgesft.store.keys import key, versions
 from edgesft.store.store import Store
-from edgesft.tasks import chunked, factory, registry, source
+from edgesft.tasks import chunked, registry
 from edgesft.tasks.base import Contract, Example, Row, Task
-from edgesft.tasks.source import Source
+from edgesft.tasks.models import factory, source
+from edgesft.tasks.models.source import Source
 
 EXAMPLES_VERSION = 1
 """Raised when the same rows would be encoded or laid out otherwise in the store."""

@@ -13,7 +13,7 @@ import yaml
 
 from edgesft.spec.hub import PREFIX, HubAddress
 from edgesft.spec.interactions import LAST
-from edgesft.tasks.source import PACKAGE
+from edgesft.tasks.models.source import PACKAGE
 
 CARD = "README.md"
 

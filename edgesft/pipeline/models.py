@@ -20,9 +20,9 @@ from edgesft.stages.context import StageContext, StageReport
 from edgesft.stages.registry import KINDS
 from edgesft.store.keys import key
 from edgesft.tasks.base import Example
-from edgesft.tasks.brought import Brought
-from edgesft.tasks.source import Source
-from edgesft.tasks.source import digest as source_digest
+from edgesft.tasks.models.brought import Brought
+from edgesft.tasks.models.source import Source
+from edgesft.tasks.models.source import digest as source_digest
 
 REPORT = "report.json"
 MODEL = "model"

@@ -13,7 +13,7 @@ from edgesft.spec.auto import AUTO
 from edgesft.spec.stages import DistillSpec, OptimizeSpec, PruneSpec, QuantizeSpec
 from edgesft.stages.export.installed import install
 from edgesft.store.keys import key
-from edgesft.tasks.brought import Brought
+from edgesft.tasks.models.brought import Brought
 
 if TYPE_CHECKING:
     from torch import nn

@@ -16,8 +16,10 @@ from edgesft.pipeline.reading import findings as reading_findings
 from edgesft.pipeline.reading import percentiles, reading
 from edgesft.spec import load
 from edgesft.spec.recipe import RecipeSpec
-from edgesft.tasks import metrics, registry, source
+from edgesft.tasks import registry
 from edgesft.tasks.base import Row, Task
+from edgesft.tasks.metrics import classification
+from edgesft.tasks.models import source
 
 IMBALANCED, FEW = 10, 10
 """Largest class over smallest, and rows of a class, that are worth a word."""
@@ -97,7 +99,7 @@ def _across(train: Sequence[Row], held: Sequence[Row], task: Task, seed: int) ->
     pairs = near.near(ours, theirs)
     area = None
     if min(len(ours), len(theirs)) >= relevance.FOLDS:
-        area = metrics.auc(*relevance.apart(ours, theirs, seed))
+        area = classification.auc(*relevance.apart(ours, theirs, seed))
     return {
         "same": sum(each in known for each in theirs),
         "near": len(pairs),

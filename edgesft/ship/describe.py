@@ -11,9 +11,9 @@ from edgesft.ship.contract import SCHEMA, SCHEMA_VERSION, values
 from edgesft.ship.graph import Graph
 from edgesft.ship.variant import MODEL
 from edgesft.spec.media import ImageSpec
-from edgesft.tasks import turns
 from edgesft.tasks.base import Contract, Task
-from edgesft.tasks.calibration import ACCEPT
+from edgesft.tasks.decoder import turns
+from edgesft.tasks.metrics.calibration import ACCEPT
 
 PROCESSOR = "processor"
 """Folder of the files that make inputs of raw rows."""

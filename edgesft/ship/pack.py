@@ -44,7 +44,7 @@ from edgesft.spec.profile import ProfileSpec
 from edgesft.stages.artefact import CONTRACT
 from edgesft.store.disk import guarded
 from edgesft.store.store import Store
-from edgesft.tasks.brought import Brought
+from edgesft.tasks.models.brought import Brought
 
 SUFFIX = f"-bundle{seal.ARCHIVE}"
 

@@ -18,9 +18,9 @@ from edgesft.spec import load
 from edgesft.spec.profile import ProfileSpec
 from edgesft.stages.export.checks import late_run, spread
 from edgesft.store.store import Store
-from edgesft.tasks import source
 from edgesft.tasks.base import Batch, Contract, Example, Row, Task
-from edgesft.tasks.cache import TOKENS
+from edgesft.tasks.decoder.cache import TOKENS
+from edgesft.tasks.models import source
 
 TEXTS = ("text", "words", "text-pair", "items", "symbols")
 """Kinds of preparation whose rows are texts; those of others are files, and their paths are no device's business."""

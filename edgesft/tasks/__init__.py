@@ -1,1 +1,1 @@
-"""What models are for: one file a task, the registry, and where pretrained weights come from."""
+"""What models are for: one file a task, the registry, and folders of the parts that tasks are made of."""

@@ -14,12 +14,14 @@ from edgesft.data.files import place
 from edgesft.errors import InputError, Problem
 from edgesft.spec.model import FactorySpec, OnnxSpec
 from edgesft.spec.training import ResolvedTraining
-from edgesft.tasks import brought, calibration, distortion, evaluation, factory, metrics
+from edgesft.tasks.augmentation import distortion
 from edgesft.tasks.base import Batch, Contract, Example, Graph, Row, Run, Task
-from edgesft.tasks.brought import Brought
 from edgesft.tasks.classes import known, named, scored
-from edgesft.tasks.factory import Factory
-from edgesft.tasks.source import Source
+from edgesft.tasks.metrics import calibration, classification, evaluation
+from edgesft.tasks.models import brought, factory
+from edgesft.tasks.models.brought import Brought
+from edgesft.tasks.models.factory import Factory
+from edgesft.tasks.models.source import Source
 
 if TYPE_CHECKING:
     import torch
@@ -157,7 +159,7 @@ class Arrays(Task):
 
     def load_model(self, source: Source, contract: Contract, *, trust_remote_code: bool = False) -> nn.Module:
         """What the factory makes, with its weights."""
-        from edgesft.tasks import own
+        from edgesft.tasks.models import own
 
         if not isinstance(source, Factory):
             raise InputError(self.check_model(source, contract))
@@ -165,7 +167,7 @@ class Arrays(Task):
 
     def build_model(self, config: Mapping[str, Any], contract: Contract) -> nn.Module:
         """What the factory makes."""
-        from edgesft.tasks import own
+        from edgesft.tasks.models import own
 
         return own.OwnModel(own.OwnConfig(config["factory"], config["path"], config["arguments"]))
 
@@ -269,7 +271,7 @@ class Arrays(Task):
         elif name == OF_CLASSES:
             found = {name: float((predictions.argmax(axis=1) == references).mean())}
         else:
-            found = {name: metrics.r2(predictions.reshape(references.shape), references)}
+            found = {name: classification.r2(predictions.reshape(references.shape), references)}
         return found
 
     def evaluate(self, predictions: np.ndarray, references: np.ndarray, contract: Contract) -> dict[str, Any]:
@@ -277,7 +279,7 @@ class Arrays(Task):
         if not contract.labels:
             return {}
         heat = contract.options.get(calibration.TEMPERATURE)
-        return evaluation.classification(predictions, references, contract.labels, heat)
+        return evaluation.classification_report(predictions, references, contract.labels, heat)
 
     def calibrate(self, predictions: np.ndarray, references: np.ndarray, contract: Contract) -> dict[str, Any]:
         """Of classes, the temperature, and the score from which a row is of a known class."""
@@ -293,7 +295,7 @@ class Arrays(Task):
         """One graph, `model`, whose batch varies: the user's module itself, whose `forward` names its inputs."""
         import torch
 
-        from edgesft.tasks.own import OwnModel
+        from edgesft.tasks.models.own import OwnModel
 
         module = model.model if isinstance(model, OwnModel) else model
         batch = self.collate([examples[0], examples[-1]], processor)

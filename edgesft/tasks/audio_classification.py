@@ -15,17 +15,18 @@ from edgesft.data.media.sounds import Sounds
 from edgesft.errors import Problem
 from edgesft.spec.media import AudioSpec
 from edgesft.spec.training import ResolvedTraining
-from edgesft.tasks import checkpoint, distortion, extractor, preprocessor
+from edgesft.tasks.augmentation import distortion
 from edgesft.tasks.base import Batch, Contract, Example, Graph
-from edgesft.tasks.brought import Brought
 from edgesft.tasks.classes import LABELS
 from edgesft.tasks.media import INPUT, MediaClasses
-from edgesft.tasks.source import Source
+from edgesft.tasks.models import checkpoint, extractor, preprocessor
+from edgesft.tasks.models.brought import Brought
+from edgesft.tasks.models.source import Source
 
 if TYPE_CHECKING:
     from torch import nn
 
-    from edgesft.tasks.logmel import LogMel
+    from edgesft.tasks.audio.logmel import LogMel
 
 SAMPLED = frozenset(
     (
@@ -157,7 +158,7 @@ class AudioClassification(MediaClasses):
         graphs = super().graphs(model, processor, examples)
         if processor.spec.in_graph == OUTSIDE:
             return graphs
-        from edgesft.tasks.logmel import Fronted, LogMel
+        from edgesft.tasks.audio.logmel import Fronted, LogMel
 
         front, name = LogMel(processor.spec.model_dump()), processor.input
         return [replace(graph, module=Fronted(front, graph.module, name), prefix="model.") for graph in graphs]
@@ -207,7 +208,7 @@ def _sent(options: Mapping[str, Any]) -> dict[str, Any]:
 def _also_samples(model: nn.Module, contract: Contract) -> nn.Module:
     """The model itself: what is sent as samples becomes features before it sees them."""
     if contract.options.get("in_graph", OUTSIDE) != OUTSIDE:
-        from edgesft.tasks.logmel import LogMel
+        from edgesft.tasks.audio.logmel import LogMel
 
         model.register_forward_pre_hook(Before(LogMel(contract.options), contract.options[INPUT]), with_kwargs=True)
     return model
@@ -222,6 +223,6 @@ class Before:
 
     def __call__(self, module: nn.Module, args: tuple[Any, ...], inputs: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
         """What the model is called with."""
-        from edgesft.tasks.logmel import made
+        from edgesft.tasks.audio.logmel import made
 
         return args, made(self.front, self.name, inputs)

@@ -30,9 +30,9 @@ from edgesft.data.carve import stratum
 from edgesft.data.media.medium import Medium
 from edgesft.errors import InputError, Problem
 from edgesft.spec.training import NOISE, ResolvedTraining
-from edgesft.tasks import source as source_module
-from edgesft.tasks.brought import Brought
-from edgesft.tasks.source import Source
+from edgesft.tasks.models import source as source_module
+from edgesft.tasks.models.brought import Brought
+from edgesft.tasks.models.source import Source
 
 if TYPE_CHECKING:
     import torch

@@ -10,9 +10,9 @@ import numpy as np
 
 from edgesft.data import checks
 from edgesft.errors import InputError, Problem
-from edgesft.tasks import calibration, metrics
 from edgesft.tasks.base import Contract, Example, Row, Task
-from edgesft.tasks.brought import CLASSES
+from edgesft.tasks.metrics import calibration, classification
+from edgesft.tasks.models.brought import CLASSES
 
 if TYPE_CHECKING:
     import torch
@@ -69,13 +69,13 @@ class Classes(Task, ABC):
 
     def score(self, predictions: np.ndarray, references: np.ndarray, contract: Contract) -> dict[str, float]:
         """Accuracy, F1, precision and recall of the highest logit."""
-        counts = metrics.confusion(references, predictions.argmax(axis=1), predictions.shape[1])
+        counts = classification.confusion(references, predictions.argmax(axis=1), predictions.shape[1])
         return {
-            "accuracy": metrics.accuracy(counts),
-            "f1_macro": metrics.macro(counts, metrics.f1(counts)),
-            "f1_weighted": metrics.weighted(counts, metrics.f1(counts)),
-            "precision_macro": metrics.macro(counts, metrics.precision(counts)),
-            "recall_macro": metrics.macro(counts, metrics.recall(counts)),
+            "accuracy": classification.accuracy(counts),
+            "f1_macro": classification.macro(counts, classification.f1(counts)),
+            "f1_weighted": classification.weighted(counts, classification.f1(counts)),
+            "precision_macro": classification.macro(counts, classification.precision(counts)),
+            "recall_macro": classification.macro(counts, classification.recall(counts)),
         }
 
     def decoding(self, contract: Contract) -> dict[str, Any]:
@@ -84,11 +84,11 @@ class Classes(Task, ABC):
         return {**scored(contract, "classes", 1), "activation": "softmax", "temperature": heat}
 
     def evaluate(self, predictions: np.ndarray, references: np.ndarray, contract: Contract) -> dict[str, Any]:
-        """Averages, figures of each class, confusion, calibration, ROC: `evaluation.classification`."""
-        from edgesft.tasks import evaluation
+        """Averages, figures of each class, confusion, calibration, ROC: `evaluation.classification_report`."""
+        from edgesft.tasks.metrics import evaluation
 
         heat = contract.options.get(calibration.TEMPERATURE)
-        return evaluation.classification(predictions, references, contract.labels, heat)
+        return evaluation.classification_report(predictions, references, contract.labels, heat)
 
     def calibrate(self, predictions: np.ndarray, references: np.ndarray, contract: Contract) -> dict[str, Any]:
         """The temperature of honest probabilities, and the score from which a row is of a known class."""

@@ -7,7 +7,7 @@ from typing import ClassVar
 import numpy as np
 
 from edgesft.spec.training import ResolvedTraining
-from edgesft.tasks import distortion
+from edgesft.tasks.augmentation import distortion
 from edgesft.tasks.base import Batch
 from edgesft.tasks.classes import LABELS
 from edgesft.tasks.media import MediaClasses

@@ -15,16 +15,17 @@ from edgesft.data.media import medium
 from edgesft.errors import InputError, Problem
 from edgesft.spec.generation import GenerationSpec
 from edgesft.spec.training import ResolvedTraining
-from edgesft.tasks import factory, frechet
-from edgesft.tasks.autoencoding import Coding
 from edgesft.tasks.base import Batch, Contract, Example, Graph, Row, Run
 from edgesft.tasks.classes import known
-from edgesft.tasks.diffusion import Noising
-from edgesft.tasks.factory import Factory
-from edgesft.tasks.frechet import Features
-from edgesft.tasks.making import GENERATION, LABEL, SEED, SHAPE, Making
+from edgesft.tasks.generators.autoencoding import Coding
+from edgesft.tasks.generators.diffusion import Noising
+from edgesft.tasks.generators.making import GENERATION, LABEL, SEED, SHAPE, Making
+from edgesft.tasks.metrics import frechet
+from edgesft.tasks.metrics.frechet import Features
+from edgesft.tasks.models import factory
+from edgesft.tasks.models.factory import Factory
+from edgesft.tasks.models.source import Source
 from edgesft.tasks.pictures import Pictures, PictureTask
-from edgesft.tasks.source import Source
 
 if TYPE_CHECKING:
     import torch
@@ -129,18 +130,20 @@ class ImageGeneration(PictureTask):
 
     def load_model(self, source: Source, contract: Contract, *, trust_remote_code: bool = False) -> nn.Module:
         """What the factory makes, with its weights, as it is trained and exported."""
-        from edgesft.tasks import generators, own
+        from edgesft.tasks.generators import modules
+        from edgesft.tasks.models import own
 
         if not isinstance(source, Factory):
             raise InputError(self.check_model(source, contract))
-        return own.load(source, partial(generators.made, options=contract.options))
+        return own.load(source, partial(modules.made, options=contract.options))
 
     def build_model(self, config: Mapping[str, Any], contract: Contract) -> nn.Module:
         """What the factory makes."""
-        from edgesft.tasks import generators, own
+        from edgesft.tasks.generators import modules
+        from edgesft.tasks.models import own
 
         made = own.OwnConfig(config["factory"], config["path"], config["arguments"])
-        return generators.made(made, contract.options)
+        return modules.made(made, contract.options)
 
     def load_processor(self, source: Any, contract: Contract) -> Making:
         """How pictures are read and made, as the contract says."""
@@ -176,10 +179,10 @@ class ImageGeneration(PictureTask):
         """Mean squared error; of an autoencoder the evidence lower bound, in units of that."""
         from torch.nn import functional
 
-        from edgesft.tasks import generators
+        from edgesft.tasks.generators import modules
 
         error = functional.mse_loss(self.logits(outputs).float(), labels)
-        return error + generators.divergence(outputs, self.generation.deviation) / labels[0].numel()
+        return error + modules.divergence(outputs, self.generation.deviation) / labels[0].numel()
 
     def logits(self, outputs: Any) -> torch.Tensor:
         """What the model says, of the shape of pictures."""

@@ -14,13 +14,14 @@ from edgesft.data.hashing import identity
 from edgesft.data.media import medium
 from edgesft.errors import InputError, Problem
 from edgesft.spec.base import Spec
-from edgesft.tasks import checkpoint, factory, metrics, preprocessor, pretrained
 from edgesft.tasks.base import Batch, Contract, Example, Graph, Row, Run, Task
-from edgesft.tasks.brought import Brought
 from edgesft.tasks.classes import LABELS, Classes
-from edgesft.tasks.factory import Factory
-from edgesft.tasks.source import Source
-from edgesft.tasks.source import folder as local_folder
+from edgesft.tasks.metrics import classification
+from edgesft.tasks.models import checkpoint, factory, preprocessor, pretrained
+from edgesft.tasks.models.brought import Brought
+from edgesft.tasks.models.factory import Factory
+from edgesft.tasks.models.source import Source
+from edgesft.tasks.models.source import folder as local_folder
 
 if TYPE_CHECKING:
     import torch
@@ -182,7 +183,7 @@ class MediaTask(Task, ABC):
     def load_model(self, source: Source, contract: Contract, *, trust_remote_code: bool = False) -> nn.Module:
         """A pretrained model with a head for the contract's labels, or what the factory makes."""
         if isinstance(source, Factory):
-            from edgesft.tasks import own
+            from edgesft.tasks.models import own
 
             return own.load(source)
         auto = pretrained.auto_class(self.kind)
@@ -191,7 +192,7 @@ class MediaTask(Task, ABC):
     def build_model(self, config: Mapping[str, Any], contract: Contract) -> nn.Module:
         """The architecture of a transformers configuration, weights uninitialised; or what the factory makes."""
         if "factory" in config:
-            from edgesft.tasks import own
+            from edgesft.tasks.models import own
 
             return own.OwnModel(own.OwnConfig(config["factory"], config["path"], config["arguments"]))
         return pretrained.build(pretrained.auto_class(self.kind), config, contract.labels)
@@ -232,7 +233,7 @@ class MediaTask(Task, ABC):
         """One graph, `model`, whose batch varies."""
         import torch
 
-        from edgesft.tasks.own import OwnModel
+        from edgesft.tasks.models.own import OwnModel
 
         module = model.model if isinstance(model, OwnModel) else model
         sent = self._sent([examples[0], examples[-1]], processor)
@@ -316,7 +317,7 @@ class MediaClasses(MediaTask, Classes):
             raise InputError(message, "set what your factory calls the number of classes: model.arguments")
         found = super().score(predictions, references, contract)
         if len(contract.labels) > TOP:
-            found["top5"] = metrics.top(predictions, references, TOP)
+            found["top5"] = classification.top(predictions, references, TOP)
         return found
 
 

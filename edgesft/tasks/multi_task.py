@@ -11,11 +11,11 @@ import numpy as np
 from edgesft.data import checks
 from edgesft.data.rows import chosen
 from edgesft.errors import InputError, Problem
-from edgesft.tasks import evaluation, metrics
 from edgesft.tasks.audio_classification import AudioClassification
 from edgesft.tasks.base import Contract, Example, Row
 from edgesft.tasks.classes import LABELS, Classes, known, scored
 from edgesft.tasks.image_classification import ImageClassification
+from edgesft.tasks.metrics import classification, evaluation
 from edgesft.tasks.text_classification import TextClassification
 
 if TYPE_CHECKING:
@@ -121,9 +121,9 @@ class Heads(Classes, ABC):
         """Mean and lowest accuracy over the heads, and the mean of their macro F1; heads without a row are left out."""
         accuracies, averages = [], []
         for _, logits, truth in _by_head(predictions, references, contract):
-            counts = metrics.confusion(truth, logits.argmax(axis=1), logits.shape[1])
-            accuracies.append(metrics.accuracy(counts))
-            averages.append(metrics.macro(counts, metrics.f1(counts)))
+            counts = classification.confusion(truth, logits.argmax(axis=1), logits.shape[1])
+            accuracies.append(classification.accuracy(counts))
+            averages.append(classification.macro(counts, classification.f1(counts)))
         return {
             "accuracy": float(np.mean(accuracies)),
             "accuracy_lowest": min(accuracies),
@@ -135,7 +135,7 @@ class Heads(Classes, ABC):
         names = [label.partition("/")[2] for label in contract.labels]
         spans = dict(heads(contract))
         told = {
-            head: evaluation.classification(logits, truth, names[slice(*spans[head])])
+            head: evaluation.classification_report(logits, truth, names[slice(*spans[head])])
             for head, logits, truth in _by_head(predictions, references, contract)
         }
         return {

@@ -18,13 +18,13 @@ from edgesft.data.media.image import LEAST_SCORE, detections
 from edgesft.errors import InputError, Problem
 from edgesft.spec.media import BoxesSpec
 from edgesft.spec.training import ResolvedTraining
-from edgesft.tasks import average_precision as precision
-from edgesft.tasks import scenes
+from edgesft.tasks.augmentation import scenes
 from edgesft.tasks.base import Batch, Contract, Example, Graph, Row, Run
 from edgesft.tasks.classes import LABELS, known
 from edgesft.tasks.media import INPUT
+from edgesft.tasks.metrics import average_precision as precision
+from edgesft.tasks.models.source import Source
 from edgesft.tasks.pictures import Pictures, PictureTask
-from edgesft.tasks.source import Source
 
 if TYPE_CHECKING:
     import torch
@@ -186,7 +186,7 @@ class ObjectDetection(PictureTask):
 
         What those are to say follows from how well they do: neither smoothing nor weights of classes change it.
         """
-        from edgesft.tasks.assignment import criterion
+        from edgesft.tasks.detection.assignment import criterion
 
         logits, said = _said(outputs)
         check_width(logits.shape[2], labels.shape[2] - 4)
@@ -202,14 +202,14 @@ class ObjectDetection(PictureTask):
         """Scores whose sigmoid is each class's probability, and boxes; float32 of shape [rows, places, classes + 4]."""
         import torch
 
-        from edgesft.tasks.assignment import independent
+        from edgesft.tasks.detection.assignment import independent
 
         logits, said = _said(outputs)
         return torch.cat([independent(logits, batch[LABELS].shape[2] - 4), said.float()], 2)
 
     def divergence(self, ours: torch.Tensor, theirs: torch.Tensor) -> torch.Tensor | None:
         """Of scores and boxes, where the teacher is sure of something (`assignment.divergence`)."""
-        from edgesft.tasks.assignment import divergence
+        from edgesft.tasks.detection.assignment import divergence
 
         return divergence(ours, theirs)
 
@@ -256,7 +256,7 @@ class ObjectDetection(PictureTask):
         (graph,) = super().graphs(model, processor, examples)
         if processor.boxes["suppression"] == "beside":
             return [graph]
-        from edgesft.tasks.suppression import within
+        from edgesft.tasks.detection.suppression import within
 
         return [within(graph, processor.classes, processor.boxes["iou"], processor.boxes["most"])]
 

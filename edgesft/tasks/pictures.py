@@ -15,10 +15,11 @@ from edgesft.data.media.image import Reader
 from edgesft.data.media.images import Images, reader_of
 from edgesft.errors import Problem
 from edgesft.spec.media import ImageSpec
-from edgesft.tasks import distortion, preprocessor
+from edgesft.tasks.augmentation import distortion
 from edgesft.tasks.base import Contract
-from edgesft.tasks.brought import Brought
 from edgesft.tasks.media import INPUT, MediaTask
+from edgesft.tasks.models import preprocessor
+from edgesft.tasks.models.brought import Brought
 
 FEED = {"layout": "NCHW", "dtype": "float32"}
 """As all models of torch take pictures."""

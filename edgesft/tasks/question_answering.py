@@ -9,8 +9,8 @@ import numpy as np
 
 from edgesft.data import checks
 from edgesft.errors import InputError, Problem
-from edgesft.tasks import evaluation, spans
 from edgesft.tasks.base import Batch, Contract, Example, Row, Run
+from edgesft.tasks.metrics import evaluation, spans
 from edgesft.tasks.text import INPUTS, LABELS, TextTask, tokens_of
 
 if TYPE_CHECKING:
@@ -193,7 +193,7 @@ class QuestionAnswering(TextTask):
 
     def evaluate(self, predictions: np.ndarray, references: np.ndarray, contract: Contract) -> dict[str, Any]:
         """Scores by the length of the true answer, and rows that are wrong."""
-        return evaluation.answering(predictions, references)
+        return evaluation.span_report(predictions, references)
 
     def requests(self, examples: Sequence[Example], processor: Any) -> list[Batch]:
         """Each window of each example with a batch axis of 1: a long passage is several requests."""

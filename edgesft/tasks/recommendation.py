@@ -12,9 +12,12 @@ from edgesft.data.histories import ABOUT, ITEMS, LIKED, MOMENTS, NEXT, OPTIONAL,
 from edgesft.errors import InputError, Problem
 from edgesft.spec.interactions import InteractionsSpec
 from edgesft.spec.training import ResolvedTraining
-from edgesft.tasks import factory, ranking
 from edgesft.tasks.base import Batch, Contract, Example, Graph, Row, Run, Task
-from edgesft.tasks.catalogue import (
+from edgesft.tasks.metrics import ranking
+from edgesft.tasks.models import factory
+from edgesft.tasks.models.factory import Factory
+from edgesft.tasks.models.source import Source
+from edgesft.tasks.recommender.catalogue import (
     CANDIDATES,
     CHOSEN,
     EXCLUDED,
@@ -28,8 +31,6 @@ from edgesft.tasks.catalogue import (
     pieces,
     sampled,
 )
-from edgesft.tasks.factory import Factory
-from edgesft.tasks.source import Source
 
 if TYPE_CHECKING:
     import torch
@@ -140,8 +141,8 @@ class Recommendation(Task):
 
     def load_model(self, source: Source, contract: Contract, *, trust_remote_code: bool = False) -> nn.Module:
         """What the factory makes for the contract's catalogue, with its weights."""
-        from edgesft.tasks import own
-        from edgesft.tasks.recommender import Recommender
+        from edgesft.tasks.models import own
+        from edgesft.tasks.recommender.model import Recommender
 
         if not isinstance(source, Factory):
             raise InputError(self.check_model(source, contract))
@@ -157,8 +158,8 @@ class Recommendation(Task):
 
     def build_model(self, config: Mapping[str, Any], contract: Contract) -> nn.Module:
         """What the factory makes."""
-        from edgesft.tasks.own import OwnConfig
-        from edgesft.tasks.recommender import Recommender
+        from edgesft.tasks.models.own import OwnConfig
+        from edgesft.tasks.recommender.model import Recommender
 
         return Recommender(OwnConfig(config["factory"], config["path"], config["arguments"]))
 
@@ -303,7 +304,7 @@ class Recommendation(Task):
         """One graph, `model`, which ranks the whole catalogue: all scores, and the best items with theirs."""
         import torch
 
-        from edgesft.tasks.recommender import Ranked, Recommender
+        from edgesft.tasks.recommender.model import Ranked, Recommender
 
         feeds = processor.fed([examples[0], examples[-1]])
         if EXCLUDED in feeds:  # torch.export would take an axis of 1 for fixed.

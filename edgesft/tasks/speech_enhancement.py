@@ -11,8 +11,9 @@ from edgesft.data.media.frames import Frames
 from edgesft.data.media.sounds import Recordings
 from edgesft.errors import Problem
 from edgesft.spec.training import ResolvedTraining
-from edgesft.tasks import mixing, quality
+from edgesft.tasks.augmentation import mixing
 from edgesft.tasks.base import Batch, Contract, Example, Row, Run
+from edgesft.tasks.metrics import quality
 from edgesft.tasks.streaming import LABELS, SAMPLES, Cutting, Streaming
 
 if TYPE_CHECKING:
@@ -97,7 +98,7 @@ class SpeechEnhancement(Streaming):
         class_weights: torch.Tensor | None = None,
     ) -> torch.Tensor:
         """Mean SI-SDR over the rows, negative."""
-        from edgesft.tasks import waveform
+        from edgesft.tasks.audio import waveform
 
         sound = waveform.joined(self.frames, self.logits(outputs).float(), labels.shape[1])
         return -waveform.si_sdr(sound, labels).mean()
@@ -109,7 +110,7 @@ class SpeechEnhancement(Streaming):
 
     def divergence(self, ours: torch.Tensor, theirs: torch.Tensor) -> torch.Tensor:
         """Mean SI-SDR of a student's sounds against its teacher's, negative."""
-        from edgesft.tasks import waveform
+        from edgesft.tasks.audio import waveform
 
         count = ours.shape[1] * self.frames.hop - self.frames.behind
         mine, taught = (waveform.joined(self.frames, each.float(), count) for each in (ours, theirs))

@@ -20,12 +20,12 @@ from edgesft.data.hashing import identity
 from edgesft.data.media.frames import Frames
 from edgesft.errors import InputError, Problem
 from edgesft.spec.media import FramesSpec
-from edgesft.tasks import factory
 from edgesft.tasks.base import Batch, Contract, Example, Graph, Row, Run, Task
-from edgesft.tasks.brought import Brought
-from edgesft.tasks.factory import Factory
 from edgesft.tasks.media import INPUT
-from edgesft.tasks.source import Source
+from edgesft.tasks.models import factory
+from edgesft.tasks.models.brought import Brought
+from edgesft.tasks.models.factory import Factory
+from edgesft.tasks.models.source import Source
 
 if TYPE_CHECKING:
     from torch import nn
@@ -210,7 +210,7 @@ class Streaming(Task, ABC):
         Raises:
             InputError: It is none, or has other states than the recipe says.
         """
-        from edgesft.tasks import own
+        from edgesft.tasks.models import own
 
         if not isinstance(source, Factory):
             raise InputError(self.check_model(source, contract))
@@ -223,7 +223,7 @@ class Streaming(Task, ABC):
 
     def build_model(self, config: Mapping[str, Any], contract: Contract) -> nn.Module:
         """What the factory makes."""
-        from edgesft.tasks import own
+        from edgesft.tasks.models import own
 
         return own.OwnModel(own.OwnConfig(config["factory"], config["path"], config["arguments"]))
 
@@ -248,7 +248,7 @@ class Streaming(Task, ABC):
         """One graph, `model`, of one frame with its states."""
         import torch
 
-        from edgesft.tasks.own import OwnModel
+        from edgesft.tasks.models.own import OwnModel
 
         module = model.model if isinstance(model, OwnModel) else model
         requests = self.requests([examples[0], examples[-1]], processor)

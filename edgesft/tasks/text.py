@@ -11,11 +11,12 @@ import numpy as np
 
 from edgesft.errors import InputError, Problem
 from edgesft.spec.training import NOISE, ResolvedTraining
-from edgesft.tasks import augmentation, checkpoint, pretrained
+from edgesft.tasks.augmentation import tokens
 from edgesft.tasks.base import Batch, Contract, Example, Graph, Run, Task
-from edgesft.tasks.brought import Brought
-from edgesft.tasks.source import Source
-from edgesft.tasks.source import folder as local_folder
+from edgesft.tasks.models import checkpoint, pretrained
+from edgesft.tasks.models.brought import Brought
+from edgesft.tasks.models.source import Source
+from edgesft.tasks.models.source import folder as local_folder
 
 if TYPE_CHECKING:
     import torch
@@ -167,20 +168,18 @@ class TextTask(Task):
         found = dict(batch)
         plain = ~np.isin(found["input_ids"], special)
         if settings.token_swap:
-            order = augmentation.swaps(plain, settings.token_swap, rng)
+            order = tokens.swaps(plain, settings.token_swap, rng)
             moving = [name for name in ("input_ids", LABELS) if found.get(name, order[:0]).shape == order.shape]
             found |= {name: np.take_along_axis(found[name], order, axis=1) for name in moving}
         if settings.token_substitution and neighbours is not None:
-            found["input_ids"] = augmentation.substituted(
+            found["input_ids"] = tokens.substituted(
                 found["input_ids"], plain, neighbours, settings.token_substitution, rng
             )
         if settings.token_dropout:
             vocabulary = np.setdiff1d(sorted(processor.get_vocab().values()), special)
-            found["input_ids"] = augmentation.replaced(
-                found["input_ids"], plain, vocabulary, settings.token_dropout, rng
-            )
+            found["input_ids"] = tokens.replaced(found["input_ids"], plain, vocabulary, settings.token_dropout, rng)
         if settings.token_deletion and "attention_mask" in found:
-            found["attention_mask"] = augmentation.hidden(found["attention_mask"], plain, settings.token_deletion, rng)
+            found["attention_mask"] = tokens.hidden(found["attention_mask"], plain, settings.token_deletion, rng)
         return found
 
     def logits(self, outputs: Any) -> torch.Tensor:

@@ -11,14 +11,15 @@ import numpy as np
 
 from edgesft.errors import InputError, Problem
 from edgesft.spec.training import ResolvedTraining
-from edgesft.tasks import cache, checkpoint, conversation, pretrained
 from edgesft.tasks.base import Batch, Contract, Example, Graph, Row, Run
-from edgesft.tasks.cache import KEPT, LOGITS, TOKENS
-from edgesft.tasks.sequences import BLANKS, POSITIONS, entropy, last_answer, packed, padded, worth
-from edgesft.tasks.source import Source
-from edgesft.tasks.source import folder as local_folder
+from edgesft.tasks.decoder import cache, conversation
+from edgesft.tasks.decoder.cache import KEPT, LOGITS, TOKENS
+from edgesft.tasks.decoder.sequences import BLANKS, POSITIONS, entropy, last_answer, packed, padded, worth
+from edgesft.tasks.decoder.writer import Writer, template
+from edgesft.tasks.models import checkpoint, pretrained
+from edgesft.tasks.models.source import Source
+from edgesft.tasks.models.source import folder as local_folder
 from edgesft.tasks.text import IGNORED, LABELS, TextTask
-from edgesft.tasks.writer import Writer, template
 
 if TYPE_CHECKING:
     import torch
@@ -133,13 +134,13 @@ class TextGeneration(TextTask):
 
     def load_model(self, source: Source, contract: Contract, *, trust_remote_code: bool = False) -> nn.Module:
         """A pretrained decoder."""
-        from edgesft.tasks.cached import cacheless
+        from edgesft.tasks.decoder.graphs import cacheless
 
         return cacheless(super().load_model(source, contract, trust_remote_code=trust_remote_code))
 
     def build_model(self, config: Mapping[str, Any], contract: Contract) -> nn.Module:
         """The architecture of a transformers configuration, weights uninitialised."""
-        from edgesft.tasks.cached import cacheless
+        from edgesft.tasks.decoder.graphs import cacheless
 
         return cacheless(super().build_model(config, contract))
 
@@ -250,7 +251,7 @@ class TextGeneration(TextTask):
         self, teacher: nn.Module, examples: Sequence[Example], processor: Writer, told: Callable[[int], None]
     ) -> list[Example]:
         """Each row up to its last answer, and behind it what the teacher finds likeliest, which is learned."""
-        from edgesft.tasks.cached import continued
+        from edgesft.tasks.decoder.graphs import continued
 
         found = []
         for example in examples:
@@ -313,7 +314,7 @@ class TextGeneration(TextTask):
         """
         import torch
 
-        from edgesft.tasks.cached import Cached
+        from edgesft.tasks.decoder.graphs import Cached
 
         cache.require(model.config.to_dict(), processor.cache)  # type: ignore[union-attr, operator]
         ids = [np.resize(example[TOKENS], SAMPLE_TOKENS) for example in (examples[0], examples[-1])]

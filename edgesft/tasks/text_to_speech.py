@@ -22,12 +22,14 @@ from edgesft.data.hashing import identity
 from edgesft.data.media.sounds import Readings
 from edgesft.errors import InputError, Problem
 from edgesft.spec.media import SpeechSpec
-from edgesft.tasks import cepstrum, factory, script
+from edgesft.tasks.audio import script
+from edgesft.tasks.audio.script import EDGE, FIRST, Script
 from edgesft.tasks.base import Batch, Contract, Example, Graph, Row, Run, Task
-from edgesft.tasks.factory import Factory
 from edgesft.tasks.media import meaningless
-from edgesft.tasks.script import EDGE, FIRST, Script
-from edgesft.tasks.source import Source
+from edgesft.tasks.metrics import cepstrum
+from edgesft.tasks.models import factory
+from edgesft.tasks.models.factory import Factory
+from edgesft.tasks.models.source import Source
 
 if TYPE_CHECKING:
     import torch
@@ -163,7 +165,8 @@ class TextToSpeech(Task):
         Raises:
             InputError: It is none, or does not take the contract's symbols and speakers or give its bands.
         """
-        from edgesft.tasks import acoustic, own
+        from edgesft.tasks.audio import acoustic
+        from edgesft.tasks.models import own
 
         if not isinstance(source, Factory):
             raise InputError(self.check_model(source, contract))
@@ -173,7 +176,8 @@ class TextToSpeech(Task):
 
     def build_model(self, config: Mapping[str, Any], contract: Contract) -> nn.Module:
         """What the factory makes."""
-        from edgesft.tasks import acoustic, own
+        from edgesft.tasks.audio import acoustic
+        from edgesft.tasks.models import own
 
         return acoustic.Acoustic(own.OwnConfig(config["factory"], config["path"], config["arguments"]))
 
@@ -228,7 +232,7 @@ class TextToSpeech(Task):
         class_weights: torch.Tensor | None = None,
     ) -> torch.Tensor:
         """Of frames and durations (`acoustic.criterion`)."""
-        from edgesft.tasks import acoustic
+        from edgesft.tasks.audio import acoustic
 
         return acoustic.criterion(outputs, labels)
 
@@ -239,13 +243,13 @@ class TextToSpeech(Task):
 
     def distributions(self, outputs: Any, batch: Mapping[str, Any]) -> torch.Tensor:
         """Bands and logarithms of durations (`acoustic.told`)."""
-        from edgesft.tasks import acoustic
+        from edgesft.tasks.audio import acoustic
 
         return acoustic.told(outputs, batch[TOKENS])
 
     def divergence(self, ours: torch.Tensor, theirs: torch.Tensor) -> torch.Tensor:
         """Of both (`acoustic.divergence`)."""
-        from edgesft.tasks import acoustic
+        from edgesft.tasks.audio import acoustic
 
         return acoustic.divergence(ours, theirs)
 
@@ -306,7 +310,7 @@ class TextToSpeech(Task):
         """One graph, `model`; rows and symbols vary, and frames as the model says."""
         import torch
 
-        from edgesft.tasks.own import Own
+        from edgesft.tasks.models.own import Own
 
         module = model.model if isinstance(model, Own) else model
         by_length = sorted(examples, key=lambda example: len(example[TOKENS]))

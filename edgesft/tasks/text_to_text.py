@@ -8,15 +8,17 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 import numpy as np
 
 from edgesft.errors import InputError, Problem
-from edgesft.tasks import cache, checkpoint, conversation, ngrams
 from edgesft.tasks.base import Batch, Contract, Example, Graph, Row, Run
-from edgesft.tasks.cache import LOGITS, TOKENS
-from edgesft.tasks.sequences import BLANKS, alike, padded, worth
-from edgesft.tasks.source import Source
-from edgesft.tasks.source import folder as local_folder
+from edgesft.tasks.decoder import cache, conversation
+from edgesft.tasks.decoder.cache import LOGITS, TOKENS
+from edgesft.tasks.decoder.sequences import BLANKS, alike, padded, worth
+from edgesft.tasks.decoder.writer import Writer
+from edgesft.tasks.metrics import ngrams
+from edgesft.tasks.models import checkpoint
+from edgesft.tasks.models.source import Source
+from edgesft.tasks.models.source import folder as local_folder
 from edgesft.tasks.text import IGNORED, LABELS
 from edgesft.tasks.text_generation import SAMPLE_PAST, SAMPLE_TOKENS, TextGeneration
-from edgesft.tasks.writer import Writer
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -233,7 +235,7 @@ class TextToText(TextGeneration):
         self, teacher: nn.Module, examples: Sequence[Example], processor: Writer, told: Callable[[int], None]
     ) -> list[Example]:
         """What the teacher finds likeliest of each row's input, in place of its target."""
-        from edgesft.tasks.cached import said
+        from edgesft.tasks.decoder.graphs import said
 
         found: list[Example] = [{} for _ in examples]
         for rows in alike([example[TOKENS] for example in examples], BATCH):
@@ -284,7 +286,7 @@ class TextToText(TextGeneration):
 
     def modules(self, model: nn.Module) -> dict[str, nn.Module]:
         """What reads, and what says the next tokens."""
-        from edgesft.tasks.cached import Crossed, Reader
+        from edgesft.tasks.decoder.graphs import Crossed, Reader
 
         shape = cache.shape_of(model.config.to_dict())  # type: ignore[union-attr, operator]
         return {ENCODER: Reader(model, shape), "model": Crossed(model, shape)}

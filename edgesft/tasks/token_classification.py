@@ -9,9 +9,9 @@ import numpy as np
 
 from edgesft.data import checks
 from edgesft.errors import Problem
-from edgesft.tasks import entities, evaluation
 from edgesft.tasks.base import Contract, Example, Row, Run
 from edgesft.tasks.classes import known, named, scored
+from edgesft.tasks.metrics import entities, evaluation
 from edgesft.tasks.text import IGNORED, LABELS, TextTask, tokens_of
 
 if TYPE_CHECKING:
@@ -129,7 +129,7 @@ class TokenClassification(TextTask):
 
     def evaluate(self, predictions: np.ndarray, references: np.ndarray, contract: Contract) -> dict[str, Any]:
         """Figures of each kind of entity, and words whose tags were confused."""
-        return evaluation.tagging(predictions, references, contract.labels)
+        return evaluation.tag_report(predictions, references, contract.labels)
 
 
 def words(value: Any) -> list[str]:

@@ -12,8 +12,9 @@ from edgesft.data.media import audio, medium
 from edgesft.data.media.sounds import Streams
 from edgesft.errors import Problem
 from edgesft.spec.training import ResolvedTraining
-from edgesft.tasks import metrics, mixing
+from edgesft.tasks.augmentation import mixing
 from edgesft.tasks.base import Batch, Contract, Example, Row, Run
+from edgesft.tasks.metrics import classification
 from edgesft.tasks.streaming import LABELS, SAMPLES, Cutting, Streaming
 
 if TYPE_CHECKING:
@@ -150,7 +151,7 @@ class VoiceActivity(Streaming):
     def score(self, predictions: np.ndarray, references: np.ndarray, contract: Contract) -> dict[str, float]:
         """How often a frame with speech has a higher probability than one without, over the frames of all rows."""
         inside = references != BEYOND
-        found = metrics.auc(predictions[inside], references[inside] == 1)
+        found = classification.auc(predictions[inside], references[inside] == 1)
         return {"auroc": 0.5 if found is None else found}
 
     def evaluate(self, predictions: np.ndarray, references: np.ndarray, contract: Contract) -> dict[str, Any]:

@@ -10,10 +10,10 @@ import numpy as np
 
 from edgesft.data import checks
 from edgesft.errors import Problem
-from edgesft.tasks import pretrained
 from edgesft.tasks.base import Contract, Example, Graph, Row
-from edgesft.tasks.source import Source
-from edgesft.tasks.source import folder as local_folder
+from edgesft.tasks.models import pretrained
+from edgesft.tasks.models.source import Source
+from edgesft.tasks.models.source import folder as local_folder
 from edgesft.tasks.text import INPUTS
 from edgesft.tasks.text_classification import TextClassification
 
@@ -67,7 +67,7 @@ class ZeroShot(TextClassification):
 
     def load_model(self, source: Source, contract: Contract, *, trust_remote_code: bool = False) -> nn.Module:
         """A `matcher.Matcher` on a pretrained encoder."""
-        from edgesft.tasks.matcher import Matcher
+        from edgesft.tasks.models.matcher import Matcher
 
         body = pretrained.load(
             pretrained.auto_class(self.kind), local_folder(source), (), trust_remote_code=trust_remote_code
@@ -81,7 +81,7 @@ class ZeroShot(TextClassification):
 
     def build_model(self, config: Mapping[str, Any], contract: Contract) -> nn.Module:
         """The same with its weights uninitialised."""
-        from edgesft.tasks.matcher import Matcher
+        from edgesft.tasks.models.matcher import Matcher
 
         body = pretrained.build(pretrained.auto_class(self.kind), config, ())
         return Matcher(body.config, body)
@@ -90,7 +90,7 @@ class ZeroShot(TextClassification):
         """One graph, in which the labels' vectors are constants."""
         import torch
 
-        from edgesft.tasks.matcher import Matcher, Scorer
+        from edgesft.tasks.models.matcher import Matcher, Scorer
 
         if not isinstance(model, Matcher):
             raise TypeError(f"model must be a Matcher, got {type(model).__name__}")

@@ -1,6 +1,6 @@
 """The training engine that fine-tuning, recovery and distillation share."""
 
-from edgesft.tasks.pretrained import quiet
+from edgesft.tasks.models.pretrained import quiet
 
 with quiet():
     # Pulls in quantization packages that log what they could not load.

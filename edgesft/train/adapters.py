@@ -11,7 +11,7 @@ from transformers.pytorch_utils import Conv1D
 
 from edgesft.errors import InputError, UnavailableError
 from edgesft.spec.training import ResolvedTraining
-from edgesft.tasks.pretrained import quiet
+from edgesft.tasks.models.pretrained import quiet
 from edgesft.train.depth import depths
 
 

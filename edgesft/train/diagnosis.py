@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from edgesft.tasks import metrics
+from edgesft.tasks.metrics import classification
 
 SHOWN = 20
 """Rows that a finding lists, the worst first."""
@@ -137,7 +137,7 @@ def _noise(evidence: Evidence) -> Finding | None:
     (Northcutt et al. 2021, arXiv 1911.00068, equation 2).
     """
     answers = evidence.train
-    probabilities = metrics.probabilities(answers.logits)
+    probabilities = classification.probabilities(answers.logits)
     said, sure = probabilities.argmax(axis=1), probabilities.max(axis=1)
     own = probabilities[np.arange(len(said)), answers.labels]
     usual = np.asarray(

@@ -11,8 +11,8 @@ from torch import nn
 
 from edgesft.errors import InputError
 from edgesft.spec.training import ResolvedTraining
-from edgesft.tasks import calibration
 from edgesft.tasks.base import Example, Task
+from edgesft.tasks.metrics import calibration
 from edgesft.train.batches import Steps
 from edgesft.train.objective import inputs_of
 

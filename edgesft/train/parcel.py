@@ -10,7 +10,7 @@ from typing import Any
 from torch import nn
 from transformers.utils import output_capturing
 
-from edgesft.tasks import factory
+from edgesft.tasks.models import factory
 
 HOOK = "install_output_capuring_hook.<locals>.output_capturing_hook"
 """What transformers leaves, spelt so, on a model that was asked for its hidden states; pickle does not know it."""

@@ -18,7 +18,7 @@ from torch.nn import functional
 from transformers.utils import logging as chatter
 
 from edgesft.progress import verbose
-from edgesft.tasks.pretrained import quiet
+from edgesft.tasks.models.pretrained import quiet
 
 ROUNDS = 12
 """Products of each format that are timed; some milliseconds."""

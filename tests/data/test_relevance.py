@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from edgesft.data.relevance import MOST, apart
-from edgesft.tasks.metrics import auc
+from edgesft.tasks.metrics.classification import auc
 from tests.data.test_near import sentences
 
 

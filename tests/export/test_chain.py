@@ -17,7 +17,8 @@ from edgesft import api
 from edgesft.progress import Progress
 from tests import tiny
 from tests.export.script import installed, node
-from tests.tasks import test_brought, test_voice_activity
+from tests.tasks import test_voice_activity
+from tests.tasks.models import test_brought
 
 ROOT = Path(__file__).parents[2]
 

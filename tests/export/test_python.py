@@ -22,7 +22,7 @@ from edgesft.measure.recording import recordings
 from edgesft.ship.session import file_runner as runner
 from edgesft.ship.verify import verify
 from edgesft.tasks import registry
-from edgesft.tasks.source import resolve
+from edgesft.tasks.models.source import resolve
 from tests.export import bundles, detector, graphs, streams
 from tests.export.conftest import KIT
 from tests.export.kinds import Made

@@ -16,7 +16,7 @@ from edgesft.spec.interactions import InteractionsSpec
 from edgesft.spec.model import FactorySpec
 from edgesft.stages.export import export_onnx, file_of
 from edgesft.stages.export.checks import file_run
-from edgesft.tasks import factory
+from edgesft.tasks.models import factory
 from edgesft.tasks.recommendation import READY, TWO_TOWERS, Recommendation
 from tests import tiny
 from tests.export import bundles

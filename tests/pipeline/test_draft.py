@@ -26,7 +26,7 @@ from edgesft.pipeline.preflight import preflight
 from edgesft.progress import Progress
 from edgesft.store.store import Store
 from tests import tiny
-from tests.tasks import test_brought
+from tests.tasks.models import test_brought
 
 NETS = Path(__file__).parents[1] / "tasks" / "nets.py"
 

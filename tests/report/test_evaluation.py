@@ -6,7 +6,7 @@ import numpy as np
 from rich.console import Console
 
 from edgesft.report.evaluation import WORST, tables
-from edgesft.tasks.evaluation import classification
+from edgesft.tasks.metrics.evaluation import classification_report
 
 
 def rendered(rows: int, classes: int) -> str:
@@ -15,7 +15,7 @@ def rendered(rows: int, classes: int) -> str:
     logits = rng.standard_normal((rows, classes)) + 2 * np.eye(classes)[truth]
     console = Console(width=120, no_color=True)
     with console.capture() as capture:
-        console.print(tables(classification(logits, truth, names)))
+        console.print(tables(classification_report(logits, truth, names)))
     return capture.get()
 
 

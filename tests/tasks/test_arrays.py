@@ -16,9 +16,9 @@ from edgesft.errors import InputError
 from edgesft.progress import Progress
 from edgesft.spec.model import FactorySpec
 from edgesft.spec.training import ResolvedTraining
-from edgesft.tasks import factory
 from edgesft.tasks.arrays import Arrays
-from edgesft.tasks.source import digest
+from edgesft.tasks.models import factory
+from edgesft.tasks.models.source import digest
 from edgesft.train import checkpoint
 from edgesft.train.batches import Steps
 from tests import chain

@@ -21,8 +21,8 @@ from edgesft.stages.export import export_onnx, file_of
 from edgesft.stages.export.checks import file_run, parity
 from edgesft.stages.prune.discover import find_widths, trace
 from edgesft.stages.prune.layout import Width
-from edgesft.tasks import distortion
 from edgesft.tasks.audio_classification import AudioClassification, Listening
+from edgesft.tasks.augmentation import distortion
 from edgesft.tasks.base import Contract
 from edgesft.train import checkpoint
 from edgesft.train.batches import changed

@@ -17,9 +17,10 @@ from edgesft.spec.model import FactorySpec
 from edgesft.spec.training import ResolvedTraining
 from edgesft.stages.export import export_onnx, file_of
 from edgesft.stages.export.checks import check_file, parity
-from edgesft.tasks import factory, registry
+from edgesft.tasks import registry
+from edgesft.tasks.models import factory
+from edgesft.tasks.models.source import Source
 from edgesft.tasks.recommendation import READY
-from edgesft.tasks.source import Source
 from edgesft.train import checkpoint
 from edgesft.train.engine import fit, runner
 from tests import tiny

@@ -18,8 +18,8 @@ from edgesft.progress import Progress
 from edgesft.spec.model import FactorySpec
 from edgesft.spec.training import ResolvedTraining
 from edgesft.stages.export.checks import file_run
-from edgesft.tasks import factory
 from edgesft.tasks.image_classification import ImageClassification, Pictures
+from edgesft.tasks.models import factory
 from edgesft.train import checkpoint
 from tests import chain, tiny
 

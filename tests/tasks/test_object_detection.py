@@ -27,7 +27,7 @@ from edgesft.spec.model import FactorySpec
 from edgesft.spec.training import ResolvedTraining
 from edgesft.stages.export import export_onnx
 from edgesft.stages.export.checks import check_file, file_run, parity
-from edgesft.tasks import factory
+from edgesft.tasks.models import factory
 from edgesft.tasks.object_detection import ObjectDetection
 from edgesft.train import checkpoint
 from edgesft.train.drift import drift_of

@@ -20,10 +20,11 @@ from edgesft.stages.prune.discover import find_widths, trace
 from edgesft.stages.quantize import ort
 from edgesft.stages.quantize.untie import untied
 from edgesft.stages.quantize.verify import verify
-from edgesft.tasks import factory, ranking
 from edgesft.tasks.base import Contract
-from edgesft.tasks.catalogue import NEVER, pieces, sampled
+from edgesft.tasks.metrics import ranking
+from edgesft.tasks.models import factory
 from edgesft.tasks.recommendation import IGNORED, READY, TWO_TOWERS, Recommendation
+from edgesft.tasks.recommender.catalogue import NEVER, pieces, sampled
 from edgesft.tasks.sasrec import sasrec
 from edgesft.train import checkpoint
 from edgesft.train.layers import chosen_layers, keep_layers, layer_count

@@ -20,9 +20,11 @@ from edgesft.spec.model import FactorySpec
 from edgesft.spec.training import ResolvedTraining
 from edgesft.stages.export import export_onnx
 from edgesft.stages.export.checks import file_run
-from edgesft.tasks import factory, mixing, waveform
+from edgesft.tasks.audio import waveform
+from edgesft.tasks.augmentation import mixing
 from edgesft.tasks.base import Example
-from edgesft.tasks.quality import si_sdr
+from edgesft.tasks.metrics.quality import si_sdr
+from edgesft.tasks.models import factory
 from edgesft.tasks.speech_enhancement import SpeechEnhancement
 from edgesft.tasks.streaming import Cutting
 from tests import chain, tiny

@@ -12,8 +12,8 @@ import pytest
 from edgesft.errors import InputError
 from edgesft.spec.load import recipe as read_recipe
 from edgesft.spec.training import ResolvedTraining
-from edgesft.tasks import cache
-from edgesft.tasks.sequences import POSITIONS, packed, worth
+from edgesft.tasks.decoder import cache
+from edgesft.tasks.decoder.sequences import POSITIONS, packed, worth
 from edgesft.tasks.text_generation import TextGeneration
 from edgesft.train import checkpoint
 from edgesft.train.predictor import runner

@@ -23,8 +23,8 @@ from edgesft.spec.media import SpeechSpec
 from edgesft.spec.model import FactorySpec
 from edgesft.stages.export import export_onnx
 from edgesft.stages.export.checks import file_run
-from edgesft.tasks import factory
-from edgesft.tasks.script import Script
+from edgesft.tasks.audio.script import Script
+from edgesft.tasks.models import factory
 from edgesft.tasks.text_to_speech import TextToSpeech
 from tests import chain, tiny
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edgesft.tasks import entities
+from edgesft.tasks.metrics import entities
 from edgesft.tasks.text import IGNORED
 from edgesft.tasks.token_classification import TokenClassification
 from tests import tiny

@@ -20,7 +20,7 @@ from edgesft.spec.model import FactorySpec
 from edgesft.spec.training import ResolvedTraining
 from edgesft.stages.export import export_onnx, file_of
 from edgesft.stages.export.checks import file_run, parity
-from edgesft.tasks import factory
+from edgesft.tasks.models import factory
 from edgesft.tasks.recommendation import READY, TWO_TOWERS, Recommendation
 from edgesft.train import checkpoint
 from edgesft.train.engine import fit, runner

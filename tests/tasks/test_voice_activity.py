@@ -18,7 +18,7 @@ from edgesft.spec.model import OnnxSpec
 from edgesft.spec.training import ResolvedTraining
 from edgesft.stages.export.checks import file_run
 from edgesft.stages.export.installed import install
-from edgesft.tasks import brought
+from edgesft.tasks.models import brought
 from edgesft.tasks.voice_activity import VoiceActivity
 from tests import chain
 

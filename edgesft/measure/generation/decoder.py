@@ -15,8 +15,8 @@ import numpy as np
 from edgesft.errors import InputError
 from edgesft.measure.generation.choosing import choose
 from edgesft.measure.generation.sampling import Sampling
-from edgesft.tasks import cache
-from edgesft.tasks.cache import KEPT, LOGITS, TOKENS
+from edgesft.tasks.decoder import cache
+from edgesft.tasks.decoder.cache import KEPT, LOGITS, TOKENS
 
 if TYPE_CHECKING:
     import onnxruntime

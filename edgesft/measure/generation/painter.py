@@ -14,8 +14,8 @@ from edgesft.errors import InputError
 from edgesft.measure import left
 from edgesft.measure.generation.decoder import CPU
 from edgesft.tasks.base import Batch
+from edgesft.tasks.generators.making import GENERATION, Making
 from edgesft.tasks.image_generation import ImageGeneration
-from edgesft.tasks.making import GENERATION, Making
 
 if TYPE_CHECKING:
     import onnxruntime

@@ -56,7 +56,7 @@ from edgesft.spec.document import Document
 from edgesft.spec.load import validate
 from edgesft.spec.overrides import override
 from edgesft.tasks.base import Contract
-from edgesft.tasks.checkpoint import read_json
+from edgesft.tasks.models.checkpoint import read_json
 
 if TYPE_CHECKING:
     from edgesft.measure.driver import Value

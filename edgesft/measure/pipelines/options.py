@@ -11,8 +11,8 @@ from pydantic import Field
 from edgesft.errors import InputError
 from edgesft.spec.base import Spec
 from edgesft.spec.media import AudioSpec, BoxesSpec, ImageSpec
-from edgesft.tasks import preprocessor
-from edgesft.tasks.checkpoint import longest_input, read_json
+from edgesft.tasks.models import preprocessor
+from edgesft.tasks.models.checkpoint import longest_input, read_json
 
 if TYPE_CHECKING:
     from edgesft.measure.driver import Value

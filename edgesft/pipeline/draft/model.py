@@ -12,7 +12,7 @@ from typing import Any
 from edgesft.data import files
 from edgesft.errors import EdgesftError, InputError, Problem
 from edgesft.spec.model import NAME, FactorySpec, OnnxSpec
-from edgesft.tasks import brought, checkpoint, companions, source
+from edgesft.tasks.models import brought, checkpoint, companions, source
 from edgesft.tasks.text_generation import DECODERS
 
 TOKENIZER = "tokenizer.json"

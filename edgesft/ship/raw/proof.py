@@ -18,9 +18,10 @@ from edgesft.ship.raw import hard
 from edgesft.ship.raw.wanted import Wanted
 from edgesft.ship.raw.whole import MODEL, PICTURE, WORDS
 from edgesft.ship.saying import Answer
-from edgesft.tasks import calibration, metrics, source
 from edgesft.tasks import token_classification as tagging
 from edgesft.tasks.base import Example, Row
+from edgesft.tasks.metrics import calibration, classification
+from edgesft.tasks.models import source
 
 MOST_ROWS = 2000
 """Rows of the run's split that are looked at, evenly spaced where it has more."""
@@ -190,7 +191,7 @@ def answer(said: Mapping[str, Any], outputs: Mapping[str, np.ndarray], example: 
     logits = calibration.finite(outputs[decoding["output"]][0].reshape(-1, decoding["classes"]))
     if decoding["kind"] == "tags":
         firsts = example[tagging.WORDS]
-        best, chances = logits.argmax(axis=1), metrics.probabilities(logits)
+        best, chances = logits.argmax(axis=1), classification.probabilities(logits)
         label = labels[np.where(firsts < 0, -1, best[firsts])]
         return {"label": label, "score": np.where(firsts < 0, 0, chances.max(axis=1)[firsts])}
     if decoding["kind"] == "heads":
@@ -199,9 +200,9 @@ def answer(said: Mapping[str, Any], outputs: Mapping[str, np.ndarray], example: 
         names = [
             labels[place].removeprefix(f"{head['name']}/") for place, head in zip(best, decoding["heads"], strict=True)
         ]
-        sure = [metrics.probabilities(logits[:, first:last]).max() for first, last in parts]
+        sure = [classification.probabilities(logits[:, first:last]).max() for first, last in parts]
         return {"label": np.asarray(names, object), "score": np.asarray(sure)}
-    chances = metrics.probabilities(logits / decoding["temperature"])[0]
+    chances = classification.probabilities(logits / decoding["temperature"])[0]
     best = int(logits[0].argmax())
     found = {"label": labels[[best]], "score": chances[[best]], "scores": chances}
     if unknown := said["thresholds"].get("unknown"):

@@ -11,7 +11,7 @@ from edgesft.stages.export.fitted import fitted
 from edgesft.stages.export.shapes import fix_shapes, folded, sizes_of
 from edgesft.stages.writing import write_model
 from edgesft.tasks.base import Contract, Example, Task
-from edgesft.tasks.brought import Brought
+from edgesft.tasks.models.brought import Brought
 
 WEIGHT_BYTES = 2**26
 """Of the largest weight that is put together of others when the file is written."""

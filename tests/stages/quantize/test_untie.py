@@ -9,7 +9,7 @@ import numpy as np
 from edgesft.stages.export.checks import file_run
 from edgesft.stages.quantize import dynamic, int4
 from edgesft.stages.quantize.untie import untied
-from edgesft.tasks import cache
+from edgesft.tasks.decoder import cache
 
 SHAPE = {"layers": 2, "heads": 2, "width": 8}
 

@@ -1,0 +1,1 @@
+"""Features and targets of models on sound."""

@@ -1,0 +1,1 @@
+"""Random changes to training rows: one file a kind of input."""

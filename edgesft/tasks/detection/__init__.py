@@ -1,0 +1,1 @@
+"""Boxes: their arithmetic, which prediction answers for which label, suppression inside the graph."""

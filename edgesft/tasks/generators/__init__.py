@@ -1,0 +1,1 @@
+"""Models that generate pictures: diffusion and variational autoencoders."""
