@@ -1,8 +1,11 @@
 """What `import edgesft` offers: the whole job, its parts, and what came of them."""
 
+from edgesft.api.bundles import pack, push, verify
 from edgesft.api.documents import Document
-from edgesft.api.parts import bench, check, compare, draft, plan, push
-from edgesft.api.whole import LOG, ProfileResult, Result, draw, generate, pack, run, speak, verify, write
+from edgesft.api.generation import draw, generate, speak
+from edgesft.api.measurements import bench, check, compare
+from edgesft.api.recipes import LOG, draft, plan, run
+from edgesft.api.results import ProfileResult, Result, write
 
 __all__ = [
     "LOG",

@@ -1,4 +1,4 @@
-"""The other commands as functions."""
+"""Models measured, held against budgets, and against each other."""
 
 from __future__ import annotations
 
@@ -11,62 +11,9 @@ from edgesft.progress import Progress
 
 if TYPE_CHECKING:
     from edgesft.measure.bench.order import Order
-    from edgesft.pipeline.draft import Draft
-    from edgesft.ship.hub import Pushed
 
 USUAL = "this-machine"
 """Profile where none is named."""
-
-
-def draft(
-    *data: str, model: str | None = None, file: str | Path = "recipe.yaml", budget: Mapping[str, Any] | None = None,
-    **wishes: Any,
-) -> Draft:  # fmt: skip
-    """A commented recipe for data and a model, as `edgesft init` writes it; nothing is written here.
-
-    Args:
-        data: File, folder, archive or `hub://` address of the rows; several as `head=file`.
-        model: Folder, hub id, `pkg://` address, or `module:function`; by default the task's usual one.
-        file: Where the recipe will lie: paths in it start from its folder.
-        budget: Lines of the budget as a recipe writes them, `max_drop` being a number for the deciding metric.
-        wishes: The other fields of `edgesft.pipeline.draft.Wishes`: `task`, `columns`, `validation`, `test`, `profile`.
-
-    Returns:
-        Its `text`, and what was found (`told`).
-
-    Raises:
-        InputError: Data or model cannot be read, or fit no task.
-    """
-    from edgesft.pipeline.draft import Wishes
-    from edgesft.pipeline.draft import draft as write
-
-    return write(Wishes(list(data), model, budget=budget or {}, **wishes), Path(file))
-
-
-def plan(
-    recipe: str | Path, settings: Sequence[str] = (), *, store: str | Path | None = None
-) -> dict[str, list[dict[str, Any]]]:
-    """What a run would do, on each profile of the recipe, and what it takes as far as earlier runs tell.
-
-    Args:
-        recipe: Recipe file.
-        settings: `a.b=c` values that replace what the file says.
-        store: Folder of the store; by default `EDGESFT_STORE` or the platform's cache folder.
-
-    Returns:
-        Profile → its steps: `name`, `key`, `stored`, `seconds`, `bytes`, …
-
-    Raises:
-        InputError: Everything wrong with the recipe and what it names.
-    """
-    from edgesft.pipeline.check import check as check_recipe
-    from edgesft.pipeline.forecast import forecast
-    from edgesft.pipeline.job import Job
-    from edgesft.store.store import Store
-
-    kept = Store(Path(store) if store else None)
-    jobs = Job.each(check_recipe(Path(recipe), settings, kept), kept, Progress(quiet=True))
-    return {job.profile.name: forecast(job) for job in jobs}
 
 
 def bench(
@@ -164,25 +111,6 @@ def compare(
     asked = Asked(pair[0], pair[1], **(question or {}))
     found = decide(asked, _order(pair, profile, settings, order), progress or Progress())
     return Document(_named(pair), found.to_json())
-
-
-def push(place: str | Path, to: str, *, progress: Progress | None = None, **wishes: Any) -> Pushed:
-    """Puts a bundle, or what a run left, on the Hugging Face hub, with its model card as the page.
-
-    Args:
-        place: A bundle, or the folder of a run, which is packed first.
-        to: `owner/name`.
-        progress: Where to tell what goes on; by default standard error.
-        wishes: `private`, `message`, and `dry`, which sends nothing.
-
-    Raises:
-        InputError: The name is none, or the hub does not take it from this user.
-        RefusedError: The bundle is not whole.
-        UnavailableError: The hub cannot be reached.
-    """
-    from edgesft.ship.hub import push as send
-
-    return send(Path(place), to, progress=progress, **wishes)
 
 
 def _order(
