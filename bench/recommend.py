@@ -24,7 +24,8 @@ from edgesft.budget.percentile import Interval
 from edgesft.pipeline.check import check
 from edgesft.stages.export.checks import file_run
 from edgesft.tasks import registry
-from edgesft.tasks.base import Batch, Contract, Example
+from edgesft.tasks.base import Batch, Example
+from edgesft.tasks.contract import Contract
 from edgesft.tasks.recommender.catalogue import EXCLUDED, LOGITS, READ, Catalogue
 
 Run = Callable[..., dict[str, np.ndarray]]

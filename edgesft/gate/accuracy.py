@@ -30,7 +30,8 @@ from edgesft.measure.driver import Agent, MeasureError, answering, runner
 from edgesft.progress import Progress
 from edgesft.spec.profile import ProfileSpec
 from edgesft.tasks import registry
-from edgesft.tasks.base import Contract, Row, Run
+from edgesft.tasks.base import Row, Run
+from edgesft.tasks.contract import Contract
 
 Scorer = Callable[[np.ndarray, np.ndarray], Mapping[str, float]]
 """`scorer(predictions, references) -> metrics` of some rows."""

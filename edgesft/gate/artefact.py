@@ -19,7 +19,7 @@ from edgesft.spec.document import Document
 from edgesft.spec.problems import problems
 from edgesft.stages.artefact import CONTRACT
 from edgesft.tasks import registry
-from edgesft.tasks.base import Contract
+from edgesft.tasks.contract import Contract
 
 RESULTS, RECIPE = "results.json", "recipe.yaml"
 

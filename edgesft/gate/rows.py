@@ -31,7 +31,8 @@ from edgesft.spec.interactions import InteractionsSpec
 from edgesft.spec.problems import problems
 from edgesft.spec.recipe import DataSpec
 from edgesft.tasks import registry
-from edgesft.tasks.base import Contract, Row
+from edgesft.tasks.base import Row
+from edgesft.tasks.contract import Contract
 
 NPZ = ".npz"
 

@@ -8,7 +8,8 @@ from typing import TypeVar
 
 from edgesft.errors import InputError
 from edgesft.tasks import registry
-from edgesft.tasks.base import Contract, Task
+from edgesft.tasks.base import Task
+from edgesft.tasks.contract import Contract
 
 MODEL, CONTRACT = "model.onnx", "contract.json"
 

@@ -14,7 +14,7 @@ import numpy as np
 from edgesft.errors import InputError
 from edgesft.measure import left
 from edgesft.tasks.audio.script import Script
-from edgesft.tasks.base import Contract
+from edgesft.tasks.contract import Contract
 from edgesft.tasks.text_to_speech import FRAMES, MEL, OUTPUTS, SPEAKER, TEMPO, TOKENS, TextToSpeech
 
 if TYPE_CHECKING:

@@ -30,7 +30,8 @@ from edgesft.stages.artefact import TOKENIZER, VOCABULARY, Artefact
 from edgesft.store.keys import key, versions
 from edgesft.store.store import Store
 from edgesft.tasks import chunked, registry
-from edgesft.tasks.base import Contract, Example, Row, Task
+from edgesft.tasks.base import Example, Row, Task
+from edgesft.tasks.contract import Contract
 from edgesft.tasks.models import factory, source
 from edgesft.tasks.models.source import Source
 

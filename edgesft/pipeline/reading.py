@@ -11,7 +11,8 @@ from edgesft.data.chunks import chunks
 from edgesft.errors import Problem
 from edgesft.pipeline.job import Job
 from edgesft.store.keys import key
-from edgesft.tasks.base import Contract, Row, Task
+from edgesft.tasks.base import Row, Task
+from edgesft.tasks.contract import Contract
 
 READING_VERSION = 1
 """Raised when the same rows would be counted otherwise."""

@@ -26,7 +26,8 @@ from edgesft.pipeline.outcome import Evaluation
 from edgesft.spec.profile import MeasureSpec, ProviderSpec
 from edgesft.stages.artefact import Artefact
 from edgesft.store.keys import key
-from edgesft.tasks.base import Contract, Example
+from edgesft.tasks.base import Example
+from edgesft.tasks.contract import Contract
 
 PREDICTIONS = "predictions.npy"
 METRICS = "metrics.json"

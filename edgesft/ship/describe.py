@@ -11,7 +11,8 @@ from edgesft.ship.contract import SCHEMA, SCHEMA_VERSION, values
 from edgesft.ship.graph import Graph
 from edgesft.ship.variant import MODEL
 from edgesft.spec.media import ImageSpec
-from edgesft.tasks.base import Contract, Task
+from edgesft.tasks.base import Task
+from edgesft.tasks.contract import Contract
 from edgesft.tasks.decoder import turns
 from edgesft.tasks.metrics.calibration import ACCEPT
 

@@ -18,7 +18,8 @@ from edgesft.spec import load
 from edgesft.spec.profile import ProfileSpec
 from edgesft.stages.export.checks import late_run, spread
 from edgesft.store.store import Store
-from edgesft.tasks.base import Batch, Contract, Example, Row, Task
+from edgesft.tasks.base import Batch, Example, Row, Task
+from edgesft.tasks.contract import Contract
 from edgesft.tasks.decoder.cache import TOKENS
 from edgesft.tasks.models import source
 

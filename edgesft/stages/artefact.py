@@ -11,7 +11,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
-from edgesft.tasks.base import Contract
+from edgesft.tasks.contract import Contract
 
 Form = Literal["torch", "torch-qat", "onnx"]
 

@@ -12,7 +12,8 @@ from edgesft.progress import Progress
 from edgesft.spec.profile import ProfileSpec
 from edgesft.spec.training import ResolvedTraining
 from edgesft.stages.artefact import Artefact
-from edgesft.tasks.base import Contract, Example, Task
+from edgesft.tasks.base import Example, Task
+from edgesft.tasks.contract import Contract
 
 
 @dataclass(frozen=True)

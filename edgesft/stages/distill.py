@@ -19,7 +19,8 @@ from edgesft.stages.quantize import trial
 from edgesft.stages.teaching import taught
 from edgesft.stages.training import keep_ranges, load_teacher, train
 from edgesft.store.store import remember
-from edgesft.tasks.base import Contract, Example
+from edgesft.tasks.base import Example
+from edgesft.tasks.contract import Contract
 from edgesft.train import checkpoint
 from edgesft.train.layers import chosen_layers, keep_layers, layer_count
 

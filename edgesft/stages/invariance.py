@@ -15,7 +15,8 @@ from edgesft.stages.context import StageContext
 from edgesft.stages.export.checks import spread
 from edgesft.stages.training import BATCH, load_teacher, score
 from edgesft.store.store import remember
-from edgesft.tasks.base import Contract, Example
+from edgesft.tasks.base import Example
+from edgesft.tasks.contract import Contract
 from edgesft.train.batches import changed
 
 BY_HEART, MIXED = 0.05, 0.5

@@ -12,7 +12,8 @@ from edgesft.errors import InputError
 from edgesft.stages.artefact import RANGES
 from edgesft.stages.context import StageContext
 from edgesft.store.store import write_json
-from edgesft.tasks.base import Batch, Contract
+from edgesft.tasks.base import Batch
+from edgesft.tasks.contract import Contract
 from edgesft.train import checkpoint
 from edgesft.train.engine import FitReport, fit
 from edgesft.train.objective import Objective

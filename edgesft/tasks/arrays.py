@@ -15,8 +15,9 @@ from edgesft.errors import InputError, Problem
 from edgesft.spec.model import FactorySpec, OnnxSpec
 from edgesft.spec.training import ResolvedTraining
 from edgesft.tasks.augmentation import distortion
-from edgesft.tasks.base import Batch, Contract, Example, Graph, Row, Run, Task
+from edgesft.tasks.base import Batch, Example, Graph, Row, Run, Task
 from edgesft.tasks.classes import known, named, scored
+from edgesft.tasks.contract import Contract
 from edgesft.tasks.metrics import calibration, classification, evaluation
 from edgesft.tasks.models import brought, factory
 from edgesft.tasks.models.brought import Brought

@@ -16,8 +16,9 @@ from edgesft.errors import Problem
 from edgesft.spec.media import AudioSpec
 from edgesft.spec.training import ResolvedTraining
 from edgesft.tasks.augmentation import distortion
-from edgesft.tasks.base import Batch, Contract, Example, Graph
+from edgesft.tasks.base import Batch, Example, Graph
 from edgesft.tasks.classes import LABELS
+from edgesft.tasks.contract import Contract
 from edgesft.tasks.media import INPUT, MediaClasses
 from edgesft.tasks.models import checkpoint, extractor, preprocessor
 from edgesft.tasks.models.brought import Brought

@@ -8,7 +8,8 @@ from typing import Any
 
 from edgesft.data.chunks import chunks
 from edgesft.errors import InputError
-from edgesft.tasks.base import Contract, Example, Row, Task
+from edgesft.tasks.base import Example, Row, Task
+from edgesft.tasks.contract import Contract
 
 
 def encode(task: Task, rows: Sequence[Row], processor: Any, contract: Contract) -> Iterator[Example]:

@@ -10,7 +10,8 @@ import numpy as np
 
 from edgesft.data import checks
 from edgesft.errors import InputError, Problem
-from edgesft.tasks.base import Contract, Example, Row, Task
+from edgesft.tasks.base import Example, Row, Task
+from edgesft.tasks.contract import Contract
 from edgesft.tasks.metrics import calibration, classification
 from edgesft.tasks.models.brought import CLASSES
 

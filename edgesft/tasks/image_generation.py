@@ -15,8 +15,9 @@ from edgesft.data.media import medium
 from edgesft.errors import InputError, Problem
 from edgesft.spec.generation import GenerationSpec
 from edgesft.spec.training import ResolvedTraining
-from edgesft.tasks.base import Batch, Contract, Example, Graph, Row, Run
+from edgesft.tasks.base import Batch, Example, Graph, Row, Run
 from edgesft.tasks.classes import known
+from edgesft.tasks.contract import Contract
 from edgesft.tasks.generators.autoencoding import Coding
 from edgesft.tasks.generators.diffusion import Noising
 from edgesft.tasks.generators.making import GENERATION, LABEL, SEED, SHAPE, Making

@@ -14,8 +14,9 @@ from edgesft.data.hashing import identity
 from edgesft.data.media import medium
 from edgesft.errors import InputError, Problem
 from edgesft.spec.base import Spec
-from edgesft.tasks.base import Batch, Contract, Example, Graph, Row, Run, Task
+from edgesft.tasks.base import Batch, Example, Graph, Row, Run, Task
 from edgesft.tasks.classes import LABELS, Classes
+from edgesft.tasks.contract import Contract
 from edgesft.tasks.metrics import classification
 from edgesft.tasks.models import checkpoint, factory, preprocessor, pretrained
 from edgesft.tasks.models.brought import Brought

@@ -12,8 +12,9 @@ from edgesft.data import checks
 from edgesft.data.rows import chosen
 from edgesft.errors import InputError, Problem
 from edgesft.tasks.audio_classification import AudioClassification
-from edgesft.tasks.base import Contract, Example, Row
+from edgesft.tasks.base import Example, Row
 from edgesft.tasks.classes import LABELS, Classes, known, scored
+from edgesft.tasks.contract import Contract
 from edgesft.tasks.image_classification import ImageClassification
 from edgesft.tasks.metrics import classification, evaluation
 from edgesft.tasks.text_classification import TextClassification

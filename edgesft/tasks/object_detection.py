@@ -19,8 +19,9 @@ from edgesft.errors import InputError, Problem
 from edgesft.spec.media import BoxesSpec
 from edgesft.spec.training import ResolvedTraining
 from edgesft.tasks.augmentation import scenes
-from edgesft.tasks.base import Batch, Contract, Example, Graph, Row, Run
+from edgesft.tasks.base import Batch, Example, Graph, Row, Run
 from edgesft.tasks.classes import LABELS, known
+from edgesft.tasks.contract import Contract
 from edgesft.tasks.media import INPUT
 from edgesft.tasks.metrics import average_precision as precision
 from edgesft.tasks.models.source import Source

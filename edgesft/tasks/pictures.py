@@ -16,7 +16,7 @@ from edgesft.data.media.images import Images, reader_of
 from edgesft.errors import Problem
 from edgesft.spec.media import ImageSpec
 from edgesft.tasks.augmentation import distortion
-from edgesft.tasks.base import Contract
+from edgesft.tasks.contract import Contract
 from edgesft.tasks.media import INPUT, MediaTask
 from edgesft.tasks.models import preprocessor
 from edgesft.tasks.models.brought import Brought

@@ -9,7 +9,8 @@ import numpy as np
 
 from edgesft.data import checks
 from edgesft.errors import InputError, Problem
-from edgesft.tasks.base import Batch, Contract, Example, Row, Run
+from edgesft.tasks.base import Batch, Example, Row, Run
+from edgesft.tasks.contract import Contract
 from edgesft.tasks.metrics import evaluation, spans
 from edgesft.tasks.text import INPUTS, LABELS, TextTask, tokens_of
 

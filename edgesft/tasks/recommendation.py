@@ -12,7 +12,8 @@ from edgesft.data.histories import ABOUT, ITEMS, LIKED, MOMENTS, NEXT, OPTIONAL,
 from edgesft.errors import InputError, Problem
 from edgesft.spec.interactions import InteractionsSpec
 from edgesft.spec.training import ResolvedTraining
-from edgesft.tasks.base import Batch, Contract, Example, Graph, Row, Run, Task
+from edgesft.tasks.base import Batch, Example, Graph, Row, Run, Task
+from edgesft.tasks.contract import Contract
 from edgesft.tasks.metrics import ranking
 from edgesft.tasks.models import factory
 from edgesft.tasks.models.factory import Factory

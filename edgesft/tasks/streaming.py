@@ -20,7 +20,8 @@ from edgesft.data.hashing import identity
 from edgesft.data.media.frames import Frames
 from edgesft.errors import InputError, Problem
 from edgesft.spec.media import FramesSpec
-from edgesft.tasks.base import Batch, Contract, Example, Graph, Row, Run, Task
+from edgesft.tasks.base import Batch, Example, Graph, Row, Run, Task
+from edgesft.tasks.contract import Contract
 from edgesft.tasks.media import INPUT
 from edgesft.tasks.models import factory
 from edgesft.tasks.models.brought import Brought

@@ -12,7 +12,8 @@ import numpy as np
 from edgesft.errors import InputError, Problem
 from edgesft.spec.training import NOISE, ResolvedTraining
 from edgesft.tasks.augmentation import tokens
-from edgesft.tasks.base import Batch, Contract, Example, Graph, Run, Task
+from edgesft.tasks.base import Batch, Example, Graph, Run, Task
+from edgesft.tasks.contract import Contract
 from edgesft.tasks.models import checkpoint, pretrained
 from edgesft.tasks.models.brought import Brought
 from edgesft.tasks.models.source import Source

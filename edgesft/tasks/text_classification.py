@@ -9,8 +9,9 @@ import numpy as np
 
 from edgesft.data import checks
 from edgesft.errors import Problem
-from edgesft.tasks.base import Contract, Example, Row, Run
+from edgesft.tasks.base import Example, Row, Run
 from edgesft.tasks.classes import Classes
+from edgesft.tasks.contract import Contract
 from edgesft.tasks.text import LABELS, TextTask, tokens_of
 
 

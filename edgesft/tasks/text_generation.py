@@ -11,7 +11,8 @@ import numpy as np
 
 from edgesft.errors import InputError, Problem
 from edgesft.spec.training import ResolvedTraining
-from edgesft.tasks.base import Batch, Contract, Example, Graph, Row, Run
+from edgesft.tasks.base import Batch, Example, Graph, Row, Run
+from edgesft.tasks.contract import Contract
 from edgesft.tasks.decoder import cache, conversation
 from edgesft.tasks.decoder.cache import KEPT, LOGITS, TOKENS
 from edgesft.tasks.decoder.sequences import BLANKS, POSITIONS, entropy, last_answer, packed, padded, worth

@@ -24,7 +24,8 @@ from edgesft.errors import InputError, Problem
 from edgesft.spec.media import SpeechSpec
 from edgesft.tasks.audio import script
 from edgesft.tasks.audio.script import EDGE, FIRST, Script
-from edgesft.tasks.base import Batch, Contract, Example, Graph, Row, Run, Task
+from edgesft.tasks.base import Batch, Example, Graph, Row, Run, Task
+from edgesft.tasks.contract import Contract
 from edgesft.tasks.media import meaningless
 from edgesft.tasks.metrics import cepstrum
 from edgesft.tasks.models import factory

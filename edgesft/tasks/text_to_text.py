@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 import numpy as np
 
 from edgesft.errors import InputError, Problem
-from edgesft.tasks.base import Batch, Contract, Example, Graph, Row, Run
+from edgesft.tasks.base import Batch, Example, Graph, Row, Run
+from edgesft.tasks.contract import Contract
 from edgesft.tasks.decoder import cache, conversation
 from edgesft.tasks.decoder.cache import LOGITS, TOKENS
 from edgesft.tasks.decoder.sequences import BLANKS, alike, padded, worth

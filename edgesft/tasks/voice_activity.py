@@ -13,7 +13,8 @@ from edgesft.data.media.sounds import Streams
 from edgesft.errors import Problem
 from edgesft.spec.training import ResolvedTraining
 from edgesft.tasks.augmentation import mixing
-from edgesft.tasks.base import Batch, Contract, Example, Row, Run
+from edgesft.tasks.base import Batch, Example, Row, Run
+from edgesft.tasks.contract import Contract
 from edgesft.tasks.metrics import classification
 from edgesft.tasks.streaming import LABELS, SAMPLES, Cutting, Streaming
 

@@ -10,7 +10,8 @@ import numpy as np
 
 from edgesft.data import checks
 from edgesft.errors import Problem
-from edgesft.tasks.base import Contract, Example, Graph, Row
+from edgesft.tasks.base import Example, Graph, Row
+from edgesft.tasks.contract import Contract
 from edgesft.tasks.models import pretrained
 from edgesft.tasks.models.source import Source
 from edgesft.tasks.models.source import folder as local_folder

@@ -13,7 +13,8 @@ from torch import nn
 
 from edgesft.errors import InputError
 from edgesft.store.store import write_json
-from edgesft.tasks.base import Contract, Task
+from edgesft.tasks.base import Task
+from edgesft.tasks.contract import Contract
 from edgesft.train import widths
 
 CONFIG = "config.json"

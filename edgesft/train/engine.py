@@ -20,7 +20,8 @@ from torch import nn
 from edgesft import processes
 from edgesft.progress import Progress
 from edgesft.spec.training import UNKEYED, ResolvedTraining
-from edgesft.tasks.base import Contract, Example, Task
+from edgesft.tasks.base import Example, Task
+from edgesft.tasks.contract import Contract
 from edgesft.train import workers
 from edgesft.train.adapters import adapted
 from edgesft.train.average import AVERAGE

@@ -13,7 +13,7 @@ import yaml
 
 from edgesft.ship.pack import Order, pack
 from edgesft.spec.media import AudioSpec
-from edgesft.tasks.base import Contract
+from edgesft.tasks.contract import Contract
 from tests import tiny
 from tests.export import bundles
 from tests.ship import runs

@@ -238,7 +238,7 @@ def test_texts_are_symbols_as_in_training(changes: dict[str, Any]) -> None:
     from edgesft.errors import InputError
     from edgesft.spec.media import SpeechSpec
     from edgesft.tasks.audio.script import Script
-    from edgesft.tasks.base import Contract
+    from edgesft.tasks.contract import Contract
     from edgesft.tasks.text_to_speech import TextToSpeech
 
     options = {**SpeechSpec().model_dump(), "symbols": ["AH0", "T", "a", "t", " ", "\u00e9"], "speakers": [], **changes}

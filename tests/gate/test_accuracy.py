@@ -18,7 +18,8 @@ from edgesft.gate.artefact import GateArtefact, artefact
 from edgesft.measure.devices import HERE, Device
 from edgesft.measure.driver import Loaded, MeasureError, Value, runner
 from edgesft.progress import Progress
-from edgesft.tasks.base import Contract, Run
+from edgesft.tasks.base import Run
+from edgesft.tasks.contract import Contract
 from tests import tiny
 from tests.gate.test_artefact import CONTRACT, save_moods
 from tests.measure import models

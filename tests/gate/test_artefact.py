@@ -18,7 +18,7 @@ from edgesft.pipeline.outcome import Evaluation, Outcome, Row
 from edgesft.report import results
 from edgesft.stages.artefact import Artefact
 from edgesft.stages.context import StageReport
-from edgesft.tasks.base import Contract
+from edgesft.tasks.contract import Contract
 from tests import tiny
 from tests.measure import models
 

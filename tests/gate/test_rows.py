@@ -9,7 +9,7 @@ import pytest
 
 from edgesft.gate.artefact import GateArtefact
 from edgesft.gate.rows import rows
-from edgesft.tasks.base import Contract
+from edgesft.tasks.contract import Contract
 from tests import tiny
 
 CONTRACT = Contract("recommendation", ("place 1",), {})

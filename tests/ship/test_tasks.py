@@ -12,7 +12,7 @@ from edgesft.ship.shape import wrong
 from edgesft.spec.generation import GenerationSpec
 from edgesft.spec.media import AudioSpec, BoxesSpec, ImageSpec, SpeechSpec
 from edgesft.tasks import registry
-from edgesft.tasks.base import Contract
+from edgesft.tasks.contract import Contract
 from edgesft.tasks.speech_enhancement import SpeechEnhancement
 from edgesft.tasks.voice_activity import VoiceActivity
 

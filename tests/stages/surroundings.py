@@ -16,7 +16,8 @@ from edgesft.spec.training import ResolvedTraining
 from edgesft.stages.artefact import Artefact
 from edgesft.stages.context import StageContext
 from edgesft.stages.export import export_onnx
-from edgesft.tasks.base import Contract, Example, Graph
+from edgesft.tasks.base import Example, Graph
+from edgesft.tasks.contract import Contract
 from edgesft.tasks.text_classification import TextClassification
 from edgesft.train import checkpoint
 from tests import tiny

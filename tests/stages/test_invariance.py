@@ -15,7 +15,7 @@ from edgesft.stages import invariance
 from edgesft.stages.context import StageContext
 from edgesft.stages.training import score
 from edgesft.tasks.arrays import Arrays
-from edgesft.tasks.base import Contract
+from edgesft.tasks.contract import Contract
 from tests.stages.surroundings import Small, context
 
 SETTINGS = ResolvedTraining(flip="auto", shift="auto")

@@ -23,7 +23,7 @@ from edgesft.stages.prune.discover import find_widths, trace
 from edgesft.stages.prune.layout import Width
 from edgesft.tasks.audio_classification import AudioClassification, Listening
 from edgesft.tasks.augmentation import distortion
-from edgesft.tasks.base import Contract
+from edgesft.tasks.contract import Contract
 from edgesft.train import checkpoint
 from edgesft.train.batches import changed
 from tests import chain, tiny

@@ -30,7 +30,8 @@ from edgesft.stages.export import export_onnx
 from edgesft.stages.export.checks import file_run
 from edgesft.stages.quantize.ort import static
 from edgesft.store.store import Store
-from edgesft.tasks.base import Contract, Example
+from edgesft.tasks.base import Example
+from edgesft.tasks.contract import Contract
 from edgesft.tasks.generators.diffusion import Schedule
 from edgesft.tasks.image_generation import ImageGeneration
 from edgesft.tasks.models import factory

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from edgesft.errors import InputError
-from edgesft.tasks.base import Contract
+from edgesft.tasks.contract import Contract
 from edgesft.tasks.multi_task import HIDDEN, MultiTask, heads
 from tests import tiny
 

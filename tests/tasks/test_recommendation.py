@@ -20,7 +20,7 @@ from edgesft.stages.prune.discover import find_widths, trace
 from edgesft.stages.quantize import ort
 from edgesft.stages.quantize.untie import untied
 from edgesft.stages.quantize.verify import verify
-from edgesft.tasks.base import Contract
+from edgesft.tasks.contract import Contract
 from edgesft.tasks.metrics import ranking
 from edgesft.tasks.models import factory
 from edgesft.tasks.recommendation import IGNORED, READY, TWO_TOWERS, Recommendation

@@ -15,7 +15,8 @@ import pytest
 
 from edgesft.errors import InputError
 from edgesft.spec.training import ResolvedTraining
-from edgesft.tasks.base import Batch, Contract, Run
+from edgesft.tasks.base import Batch, Run
+from edgesft.tasks.contract import Contract
 from edgesft.tasks.text_classification import TextClassification
 from tests import tiny
 

@@ -15,7 +15,8 @@ from edgesft.spec.profile import ProfileSpec
 from edgesft.spec.training import ResolvedTraining
 from edgesft.stages.artefact import Artefact
 from edgesft.stages.context import StageContext
-from edgesft.tasks.base import Contract, Example
+from edgesft.tasks.base import Example
+from edgesft.tasks.contract import Contract
 from edgesft.tasks.text_classification import TextClassification
 from edgesft.train import checkpoint, engine
 from tests import tiny

@@ -16,7 +16,7 @@ from torch import nn
 
 from edgesft.errors import StageError
 from edgesft.progress import Progress
-from edgesft.tasks.base import Contract
+from edgesft.tasks.contract import Contract
 from edgesft.tasks.text_classification import TextClassification
 from edgesft.train import engine
 from edgesft.train.objective import task_objective

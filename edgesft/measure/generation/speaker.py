@@ -12,7 +12,7 @@ from edgesft.errors import InputError
 from edgesft.measure import left
 from edgesft.measure.generation.decoder import Answer, Decoder
 from edgesft.measure.generation.sampling import Sampling
-from edgesft.tasks.base import Contract
+from edgesft.tasks.contract import Contract
 from edgesft.tasks.text_generation import TextGeneration
 
 

@@ -55,7 +55,7 @@ from edgesft.spec.base import Spec
 from edgesft.spec.document import Document
 from edgesft.spec.load import validate
 from edgesft.spec.overrides import override
-from edgesft.tasks.base import Contract
+from edgesft.tasks.contract import Contract
 from edgesft.tasks.models.checkpoint import read_json
 
 if TYPE_CHECKING:

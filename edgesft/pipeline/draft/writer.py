@@ -17,7 +17,8 @@ from edgesft.spec import auto
 from edgesft.spec.hub import PREFIX
 from edgesft.stages.registry import KINDS
 from edgesft.tasks import registry
-from edgesft.tasks.base import PARTICULAR, Contract, Task
+from edgesft.tasks.base import PARTICULAR, Task
+from edgesft.tasks.contract import Contract
 
 SHOWN = 12
 """Labels that a comment names."""

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from edgesft.pipeline.job import Job
-from edgesft.tasks.base import Contract
+from edgesft.tasks.contract import Contract
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,8 @@ from edgesft.stages.context import StageContext, StageReport
 from edgesft.stages.export.checks import PARITY_ROWS, check_file, parity, spread
 from edgesft.stages.export.graph import convert, save
 from edgesft.stages.export.shapes import fix_shapes, sizes_of
-from edgesft.tasks.base import Contract, Example, Graph, Task
+from edgesft.tasks.base import Example, Graph, Task
+from edgesft.tasks.contract import Contract
 
 if TYPE_CHECKING:
     from torch import nn

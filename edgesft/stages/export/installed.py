@@ -10,7 +10,8 @@ from edgesft.stages.export.checks import file_run
 from edgesft.stages.export.fitted import fitted
 from edgesft.stages.export.shapes import fix_shapes, folded, sizes_of
 from edgesft.stages.writing import write_model
-from edgesft.tasks.base import Contract, Example, Task
+from edgesft.tasks.base import Example, Task
+from edgesft.tasks.contract import Contract
 from edgesft.tasks.models.brought import Brought
 
 WEIGHT_BYTES = 2**26

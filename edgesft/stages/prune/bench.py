@@ -26,7 +26,7 @@ from edgesft.stages.prune.search import Point
 from edgesft.stages.prune.sizes import measured
 from edgesft.stages.quantize import trial
 from edgesft.store.store import remember
-from edgesft.tasks.base import Contract
+from edgesft.tasks.contract import Contract
 
 PRECISION = "precision.json"
 """In the work folder."""

@@ -13,7 +13,7 @@ from edgesft.spec.stages import PruneSpec
 from edgesft.stages.artefact import VOCABULARY
 from edgesft.stages.context import StageContext
 from edgesft.stages.training import score
-from edgesft.tasks.base import Contract
+from edgesft.tasks.contract import Contract
 from edgesft.tasks.models import vocabulary
 from edgesft.train.vocabulary import table_of, trim
 

@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 
 from edgesft.data.features import Features
-from edgesft.tasks.base import Batch, Contract, Example
+from edgesft.tasks.base import Batch, Example
+from edgesft.tasks.contract import Contract
 
 READ, EXCLUDED, CHOSEN, SCORES = "items", "excluded", "chosen", "scores"
 """Of the graph: ids of the history and of what is not to be answered; places among the labels of the items that are

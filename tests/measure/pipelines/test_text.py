@@ -14,7 +14,7 @@ from edgesft.measure.pipelines import find
 from edgesft.measure.pipelines.text import Pipeline
 from edgesft.spec.profile import ProviderSpec
 from edgesft.stages.export import save_companions
-from edgesft.tasks.base import Contract
+from edgesft.tasks.contract import Contract
 from edgesft.tasks.text_classification import TextClassification
 from tests import tiny
 

@@ -21,7 +21,7 @@ from edgesft.stages.prune.bench import Bench
 from edgesft.stages.prune.layout import Layout
 from edgesft.stages.prune.plan import PrunePlan
 from edgesft.stages.prune.vocabulary import trim_vocabulary
-from edgesft.tasks.base import Contract
+from edgesft.tasks.contract import Contract
 from edgesft.tasks.models import vocabulary
 from edgesft.tasks.text_classification import TextClassification
 from edgesft.train import checkpoint

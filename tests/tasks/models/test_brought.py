@@ -19,7 +19,8 @@ from edgesft.spec.model import OnnxSpec
 from edgesft.stages.export.checks import file_run
 from edgesft.stages.export.installed import install
 from edgesft.tasks import registry
-from edgesft.tasks.base import Contract, Task
+from edgesft.tasks.base import Task
+from edgesft.tasks.contract import Contract
 from edgesft.tasks.models import brought, companions
 from tests import chain, tiny
 

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from edgesft.errors import InputError
-from edgesft.tasks.base import Contract
+from edgesft.tasks.contract import Contract
 from edgesft.tasks.models import pretrained
 from edgesft.tasks.text_classification import TextClassification
 
