@@ -24,8 +24,8 @@ from torch import nn
 
 from edgesft.data import loading
 from edgesft.data.media.image import Pipeline
-from edgesft.measure.driver import Value
 from edgesft.measure.pipelines import find
+from edgesft.measure.replies import Value
 from edgesft.stages.export.checks import file_run
 from edgesft.tasks.detection import suppression
 from edgesft.tasks.object_detection import KEPT

@@ -26,7 +26,8 @@ from edgesft.gate.artefact import GateArtefact
 from edgesft.gate.rows import LABELS, NPZ, SAVEZ, labelled
 from edgesft.gate.rows import rows as labelled_rows
 from edgesft.measure.devices import HERE, Device
-from edgesft.measure.driver import Agent, MeasureError, answering, runner
+from edgesft.measure.driver import Agent, MeasureError
+from edgesft.measure.runner import answering, runner
 from edgesft.progress import Progress
 from edgesft.spec.profile import ProfileSpec
 from edgesft.tasks import registry

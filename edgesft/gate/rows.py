@@ -23,9 +23,9 @@ from edgesft.data.joined import joined
 from edgesft.data.sources import Source
 from edgesft.errors import InputError
 from edgesft.gate.artefact import RECIPE, GateArtefact
-from edgesft.measure.driver import Value
 from edgesft.measure.inputs import Requests, load_npz
 from edgesft.measure.inputs.npzfile import UNREADABLE
+from edgesft.measure.replies import Value
 from edgesft.spec.document import Document
 from edgesft.spec.interactions import InteractionsSpec
 from edgesft.spec.problems import problems

@@ -7,9 +7,8 @@ import queue
 import subprocess
 import tempfile
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, TypeVar
@@ -21,8 +20,8 @@ from edgesft.measure import agent as protocol
 from edgesft.measure.devices import HERE, Device
 from edgesft.measure.devices.device import places
 from edgesft.measure.model.fixed import Fixed
-from edgesft.spec.profile import Io, ProfileSpec, ProviderSpec
-from edgesft.tasks.base import Run
+from edgesft.measure.replies import Loaded, Turn, Warmup
+from edgesft.spec.profile import Io, ProviderSpec
 
 T = TypeVar("T")
 
@@ -49,94 +48,6 @@ class MeasureError(EdgesftError):
     def __init__(self, message: str, op: str | None = None, reason: str | None = None) -> None:
         super().__init__(message)
         self.op, self.reason = op, reason
-
-
-@dataclass(frozen=True)
-class Value:
-    """An input or output of a graph.
-
-    Attributes:
-        name: Its name.
-        dtype: Of its elements, as numpy spells it; `string` for text.
-        shape: Each axis: its size, its name, or None where the file names it not.
-    """
-
-    name: str
-    dtype: str
-    shape: tuple[int | str | None, ...]
-
-
-@dataclass(frozen=True)
-class Loaded:
-    """What loading a model told.
-
-    Attributes:
-        load_ns: Nanoseconds to create the session.
-        placement: Provider → number of nodes, or None where the runtime does not tell.
-        partitions: Subgraphs on the asked provider, or None.
-        left: Type of operator → number of nodes that are not on the asked provider, or None.
-        inputs: The graph's inputs.
-        outputs: The graph's outputs.
-        simulated: What stands in for the hardware, so that times say nothing; None where nothing does.
-        fixed: Axes that were free before, which the agent pads requests to; None where none was.
-        io: Where inputs lie before an inference and outputs after it: `host`, or `device` for the provider's memory.
-    """
-
-    load_ns: int
-    placement: dict[str, int] | None
-    partitions: int | None
-    left: dict[str, int] | None
-    inputs: tuple[Value, ...]
-    outputs: tuple[Value, ...]
-    simulated: str | None = None
-    fixed: Fixed | None = None
-    io: Io = "host"
-
-    @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> Loaded:
-        """The answer to `load`."""
-        ins, outs = (
-            tuple(Value(each["name"], each["dtype"], tuple(each["shape"])) for each in data[name])
-            for name in ("inputs", "outputs")
-        )
-        placed = (data["placement"], data["partitions"], data["left"])
-        fixed = Fixed.from_json(json.loads(data["fixed"])) if data.get("fixed") else None
-        return cls(data["load_ns"], *placed, ins, outs, data.get("simulated"), fixed, data.get("io", "host"))
-
-
-@dataclass(frozen=True)
-class Turn:
-    """What one series of inferences took.
-
-    Attributes:
-        ns: Nanoseconds of each inference.
-        energy_uj: Microjoules of the processor's packages, or None.
-        detail: What else the kind of series tells: `service_ns`, `wall_ns`, `how`, `before_ns` …
-    """
-
-    ns: tuple[int, ...]
-    energy_uj: int | None = None
-    detail: Mapping[str, Any] = field(default_factory=dict)
-
-    @property
-    def lost(self) -> int:
-        """Rows that got no answer, for which there is no sample."""
-        return int(self.detail.get("dropped", 0) + self.detail.get("late", 0))
-
-
-@dataclass(frozen=True)
-class Warmup:
-    """What the warm-up found.
-
-    Attributes:
-        samples: Inferences it took.
-        stable: Whether the median settled.
-        typical_ns: Median nanoseconds of the last block.
-    """
-
-    samples: int
-    stable: bool
-    typical_ns: int
 
 
 class Agent:
@@ -382,48 +293,3 @@ class Agent:
 
 def _encode(feeds: Mapping[str, np.ndarray]) -> dict[str, Any]:
     return {name: protocol.encode(np.asarray(array)) for name, array in feeds.items()}
-
-
-@contextmanager
-def loaded(model: Path, profile: ProfileSpec, device: Device = HERE) -> Iterator[Agent]:
-    """An agent with the model on the profile's provider and threads, ready for `runner`.
-
-    Raises:
-        MeasureError: The model cannot be loaded, or not on that provider.
-    """
-    with Agent(profile.threads, device) as agent:
-        agent.load(model, profile.providers, profile.threads)
-        yield agent
-
-
-def runner(agents: Mapping[str, Agent]) -> Run:
-    """What a task's `predict` calls, answered by the agents' models.
-
-    One call costs about a tenth of a millisecond beyond the inference for inputs of a few kilobytes.
-
-    Args:
-        agents: Graph → the agent that has loaded it.
-    """
-
-    def run(feeds: Mapping[str, np.ndarray], graph: str = "model") -> dict[str, np.ndarray]:
-        if graph not in agents:
-            raise MeasureError(f"graph must be {' or '.join(map(repr, agents))}, got '{graph}'")
-        return agents[graph].run(feeds)
-
-    return run
-
-
-@contextmanager
-def answering(files: Mapping[str, Path], profile: ProfileSpec, device: Device = HERE) -> Iterator[Run]:
-    """What a task's `predict` calls, each graph in a process of its own.
-
-    Args:
-        files: Graph → its file.
-        profile: Says on which provider and threads.
-        device: Where.
-
-    Raises:
-        MeasureError: A file cannot be loaded, or not on that provider.
-    """
-    with ExitStack() as stack:
-        yield runner({name: stack.enter_context(loaded(file, profile, device)) for name, file in files.items()})

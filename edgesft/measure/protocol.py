@@ -10,10 +10,11 @@ from typing import Any
 
 from edgesft.budget.percentile import percentile
 from edgesft.errors import InputError
-from edgesft.measure.driver import Agent, Loaded, MeasureError, Turn, Warmup
+from edgesft.measure.driver import Agent, MeasureError
 from edgesft.measure.inputs.lengths import varying
 from edgesft.measure.measurement import Measurement, judged
 from edgesft.measure.readiness import cool, room
+from edgesft.measure.replies import Loaded, Turn, Warmup
 from edgesft.measure.scenario import KINDS, Kind
 from edgesft.measure.schedule import Schedule, schedule
 from edgesft.measure.subject import Start, Subject

@@ -11,8 +11,8 @@ from typing import Any
 
 from edgesft.measure.agent import conditions, machine
 from edgesft.measure.answers import OPENING, SERIES, SETTINGS, Answer, groups, provider
-from edgesft.measure.driver import Turn
 from edgesft.measure.measurement import Measurement
+from edgesft.measure.replies import Turn
 from edgesft.measure.scenario import KINDS, NS_PER_MS
 from edgesft.spec.profile import MeasureSpec, Scenario
 

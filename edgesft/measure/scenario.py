@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from edgesft.budget.percentile import percentile
-from edgesft.measure.driver import Turn
+from edgesft.measure.replies import Turn
 from edgesft.spec.profile import MeasureSpec, Scenario
 
 NS_PER_MS = 1_000_000

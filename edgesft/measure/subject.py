@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgesft.measure.devices import HERE, Device
-from edgesft.measure.driver import TIMEOUT_SECONDS, Agent, Loaded
+from edgesft.measure.driver import TIMEOUT_SECONDS, Agent
 from edgesft.measure.inputs import Requests
+from edgesft.measure.replies import Loaded
 from edgesft.measure.schedule import fitting
 from edgesft.spec.profile import Io, ProviderSpec
 

@@ -15,10 +15,11 @@ from edgesft.budget.drop import drops, levels
 from edgesft.budget.percentile import Interval
 from edgesft.measure.agent import CPU
 from edgesft.measure.devices import HERE
-from edgesft.measure.driver import MeasureError, answering
+from edgesft.measure.driver import MeasureError
 from edgesft.measure.inputs import Requests
 from edgesft.measure.measurement import Measurement, in_turn
 from edgesft.measure.protocol import measure
+from edgesft.measure.runner import answering
 from edgesft.measure.subject import Subject
 from edgesft.pipeline import costs
 from edgesft.pipeline.job import Job

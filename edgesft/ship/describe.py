@@ -70,8 +70,8 @@ def _beside(graphs: Mapping[str, Graph], links: Mapping[str, Any]) -> dict[str, 
 
 def _states(graph: Graph) -> dict[str, str]:
     """Input → the output that becomes its value at the next inference; the first one is zeros."""
-    from edgesft.measure.driver import Value
     from edgesft.measure.inputs import find_states
+    from edgesft.measure.replies import Value
 
     own = [[Value(each.name, each.dtype, each.shape) for each in said] for said in (graph.inputs, graph.outputs)]
     return find_states(*own)
@@ -86,8 +86,8 @@ def _preparation(
         told = {**told, **turns.told(tokenizer())}
     if told["kind"] == "arrays" and (folder / PICTURES).is_file():
         # Arrays that are pictures all the same.
-        from edgesft.measure.driver import Value
         from edgesft.measure.pipelines.options import image_defaults
+        from edgesft.measure.replies import Value
 
         own = [Value(each.name, each.dtype, each.shape) for each in graph.inputs]
         said = image_defaults(folder, own)

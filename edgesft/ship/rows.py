@@ -133,8 +133,8 @@ def given_rows(file: Path, said: Mapping[str, Any], count: int) -> Rows:
     Raises:
         InputError: It does not fit the inputs.
     """
-    from edgesft.measure.driver import Value
     from edgesft.measure.inputs import load_npz
+    from edgesft.measure.replies import Value
 
     found = load_npz(file, [Value(each["name"], each["dtype"], tuple(each["shape"])) for each in said["inputs"]]).feeds
     places = np.unique(np.linspace(0, len(found) - 1, min(count, len(found))).round().astype(int))

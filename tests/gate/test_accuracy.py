@@ -16,7 +16,9 @@ from edgesft.gate import accuracy
 from edgesft.gate.accuracy import Evaluation, evaluate, evaluate_both, fallen, judge, paired
 from edgesft.gate.artefact import GateArtefact, artefact
 from edgesft.measure.devices import HERE, Device
-from edgesft.measure.driver import Loaded, MeasureError, Value, runner
+from edgesft.measure.driver import MeasureError
+from edgesft.measure.replies import Loaded, Value
+from edgesft.measure.runner import runner
 from edgesft.progress import Progress
 from edgesft.tasks.base import Run
 from edgesft.tasks.contract import Contract

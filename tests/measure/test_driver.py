@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 
 from edgesft.measure.devices import Interpreter
-from edgesft.measure.driver import Agent, MeasureError, Value, loaded, runner
+from edgesft.measure.driver import Agent, MeasureError
+from edgesft.measure.replies import Value
+from edgesft.measure.runner import loaded, runner
 from edgesft.spec.profile import ProviderSpec
 from tests.measure.models import profile, save_product
 

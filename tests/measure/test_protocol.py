@@ -12,11 +12,12 @@ import pytest
 
 from edgesft.budget.percentile import NEVER
 from edgesft.errors import InputError
-from edgesft.measure.driver import Loaded, MeasureError, Turn, Value, Warmup
+from edgesft.measure.driver import MeasureError
 from edgesft.measure.inputs import Requests
 from edgesft.measure.measurement import Measurement
 from edgesft.measure.pipelines import PipelineSource
 from edgesft.measure.protocol import LEAD_IN, measure
+from edgesft.measure.replies import Loaded, Turn, Value, Warmup
 from edgesft.measure.subject import Subject
 from edgesft.spec.profile import MeasureSpec
 from tests.measure.models import profile, save_product

@@ -14,8 +14,9 @@ import onnx
 from onnx import helper
 
 from edgesft.measure.devices import Interpreter
-from edgesft.measure.driver import Loaded, MeasureError
+from edgesft.measure.driver import MeasureError
 from edgesft.measure.model.fixed import Fixed, fixed
+from edgesft.measure.replies import Loaded
 from edgesft.ship.session import Place
 
 QNN = "QNNExecutionProvider"

@@ -11,8 +11,8 @@ import pytest
 
 from edgesft import api
 from edgesft.errors import InputError
-from edgesft.measure.driver import Value
 from edgesft.measure.pipelines import find
+from edgesft.measure.replies import Value
 from edgesft.pipeline.check import check
 from edgesft.progress import Progress
 from edgesft.spec.model import FactorySpec

@@ -15,8 +15,8 @@ from edgesft.data import boxed
 from edgesft.data.media.image import Pipeline, detections, overlaps
 from edgesft.data.media.medium import File
 from edgesft.errors import InputError
-from edgesft.measure.driver import Value
 from edgesft.measure.pipelines import find
+from edgesft.measure.replies import Value
 from edgesft.pipeline.check import check
 from edgesft.progress import Progress
 from edgesft.report import table

@@ -19,12 +19,13 @@ from edgesft.measure.bench.row import Row
 from edgesft.measure.bench.survey import Surveyor
 from edgesft.measure.bench.watch import Watch
 from edgesft.measure.devices import HERE, Device, Interpreter
-from edgesft.measure.driver import Loaded, MeasureError
+from edgesft.measure.driver import MeasureError
 from edgesft.measure.measurement import Measurement
 from edgesft.measure.model.file import ModelFile, inspect
 from edgesft.measure.parity import Parity
 from edgesft.measure.protocol import measure
 from edgesft.measure.providers.find import lacking
+from edgesft.measure.replies import Loaded
 from edgesft.measure.subject import Subject
 from edgesft.progress import Progress
 from edgesft.spec.profile import ProfileSpec, ProviderSpec

@@ -14,11 +14,12 @@ from edgesft.errors import InputError
 from edgesft.measure.agent import CPU
 from edgesft.measure.bench.order import Order
 from edgesft.measure.devices import HERE, Device
-from edgesft.measure.driver import Agent, Loaded, MeasureError
+from edgesft.measure.driver import Agent, MeasureError
 from edgesft.measure.inputs import Requests, check_states, find_states, load_npz, random_requests
 from edgesft.measure.inputs.axes import batches
 from edgesft.measure.model.file import ModelFile, explain_load_error, inspect
 from edgesft.measure.pipelines import PipelineSource, find, read_rows
+from edgesft.measure.replies import Loaded
 from edgesft.spec.profile import ProviderSpec
 
 COMPARED = 16

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from edgesft.measure.bench.prepare import ON_CPU, Prepared
-from edgesft.measure.driver import Loaded
 from edgesft.measure.explain.layer import CONTAINERS
 from edgesft.measure.explain.work import UNPACKED, work
+from edgesft.measure.replies import Loaded
 from edgesft.measure.subject import Subject
 
 

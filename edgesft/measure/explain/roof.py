@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from edgesft.measure.agent import CPU
-from edgesft.measure.driver import Agent, Loaded, MeasureError
+from edgesft.measure.driver import Agent, MeasureError
 from edgesft.measure.explain.work import Arithmetic
+from edgesft.measure.replies import Loaded
 from edgesft.spec.profile import ProviderSpec
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from edgesft.measure.driver import Value
+from edgesft.measure.replies import Value
 
 UNNAMED = re.compile(r"unk__\d+")
 """What tf2onnx calls an axis of which it knows neither size nor name (`tf2onnx/utils.py`)."""

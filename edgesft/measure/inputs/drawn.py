@@ -8,9 +8,9 @@ from collections.abc import Collection, Mapping, Sequence
 import numpy as np
 
 from edgesft.errors import InputError, Problem
-from edgesft.measure.driver import Value
 from edgesft.measure.inputs.axes import is_batch, names
 from edgesft.measure.inputs.requests import Requests, unfeedable
+from edgesft.measure.replies import Value
 from edgesft.spec.problems import nearest
 
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from edgesft.measure.driver import Value
 from edgesft.measure.inputs.axes import is_batch, names
+from edgesft.measure.replies import Value
 
 ELEMENTS = "elements"
 """What stands for the length where several axes differ: elements of all inputs."""

@@ -20,9 +20,9 @@ from pathlib import Path
 import numpy as np
 
 from edgesft.errors import InputError, Problem
-from edgesft.measure.driver import Value
 from edgesft.measure.inputs.axes import counts_rows, names
 from edgesft.measure.inputs.requests import DTYPES, Feeds, Requests, unfeedable
+from edgesft.measure.replies import Value
 from edgesft.spec.problems import nearest
 
 NUMBERED = re.compile(r"(\d+)/(.+)")

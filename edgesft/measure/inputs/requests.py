@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from edgesft.errors import Problem
-from edgesft.measure.driver import Value
+from edgesft.measure.replies import Value
 
 Feeds = dict[str, np.ndarray]
 

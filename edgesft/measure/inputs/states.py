@@ -7,8 +7,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from edgesft.errors import InputError, Problem
-from edgesft.measure.driver import Value
 from edgesft.measure.inputs.axes import is_batch
+from edgesft.measure.replies import Value
 from edgesft.spec.problems import nearest
 
 SIDES = re.compile(

@@ -59,7 +59,7 @@ from edgesft.tasks.contract import Contract
 from edgesft.tasks.models.checkpoint import read_json
 
 if TYPE_CHECKING:
-    from edgesft.measure.driver import Value
+    from edgesft.measure.replies import Value
 
 __all__ = ["PipelineSource", "find", "read_rows"]
 

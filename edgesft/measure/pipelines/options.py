@@ -15,7 +15,7 @@ from edgesft.tasks.models import preprocessor
 from edgesft.tasks.models.checkpoint import longest_input, read_json
 
 if TYPE_CHECKING:
-    from edgesft.measure.driver import Value
+    from edgesft.measure.replies import Value
 
 OWN = "a Python file of your own with a class Pipeline as the pipeline"
 """What to try where a built-in pipeline does not fit."""

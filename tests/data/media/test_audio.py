@@ -16,8 +16,8 @@ from edgesft.data.media.audio import Pipeline, Reader, resampled
 from edgesft.data.media.looked import Looked, look
 from edgesft.data.media.sounds import Sounds
 from edgesft.errors import InputError
-from edgesft.measure.driver import Value
 from edgesft.measure.pipelines import find
+from edgesft.measure.replies import Value
 from edgesft.spec.media import AudioSpec
 from tests import tiny
 

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from edgesft.measure.agent import CPU
-from edgesft.measure.driver import Loaded, MeasureError, Value
+from edgesft.measure.driver import MeasureError
+from edgesft.measure.replies import Loaded, Value
 from edgesft.spec.profile import ProviderSpec
 
 ENDS = (Value("x", "float32", ("batch", 4)),), (Value("y", "float32", ("batch", 4)),)

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from edgesft.measure.driver import Agent, Loaded, MeasureError, Turn
+from edgesft.measure.driver import Agent, MeasureError
 from edgesft.measure.explain.roof import CHAINED, COPIED, Roof, measure_roof
+from edgesft.measure.replies import Loaded, Turn
 from edgesft.spec.profile import ProviderSpec
 
 CPU = [ProviderSpec(name="CPUExecutionProvider")]

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from edgesft.errors import InputError
-from edgesft.measure.driver import Value
 from edgesft.measure.inputs import random_requests
+from edgesft.measure.replies import Value
 
 TEXT = (
     Value("input_ids", "int64", ("batch", "sequence")),

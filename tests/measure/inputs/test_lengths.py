@@ -3,9 +3,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from edgesft.measure.driver import Value
 from edgesft.measure.inputs import Bucket, buckets
 from edgesft.measure.inputs.lengths import varying
+from edgesft.measure.replies import Value
 
 
 def feeds(*shapes: dict[str, tuple[int, ...]]) -> list[dict[str, np.ndarray]]:

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from edgesft.errors import InputError
-from edgesft.measure.driver import Value
 from edgesft.measure.inputs import Requests, load_npz
+from edgesft.measure.replies import Value
 
 TEXT = (Value("ids", "int64", ("batch", "sequence")), Value("mask", "int64", ("batch", "sequence")))
 SPEECH = (

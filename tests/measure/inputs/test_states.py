@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 
 from edgesft.errors import InputError
-from edgesft.measure.driver import Value
 from edgesft.measure.inputs import check_states, find_states
+from edgesft.measure.replies import Value
 
 
 def values(*described: tuple[str, tuple[int | str | None, ...]], dtype: str = "float32") -> tuple[Value, ...]:

@@ -11,8 +11,9 @@ import pytest
 
 from edgesft.errors import InputError
 from edgesft.measure import pipelines
-from edgesft.measure.driver import Agent, Value
+from edgesft.measure.driver import Agent
 from edgesft.measure.pipelines import find
+from edgesft.measure.replies import Value
 from edgesft.spec.profile import ProviderSpec
 from tests.measure.models import save_product
 

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from edgesft.data.media.image import Pipeline
-from edgesft.measure.driver import Value
 from edgesft.measure.pipelines import find
+from edgesft.measure.replies import Value
 
 PREPROCESSOR = {
     "do_resize": True,

@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edgesft.measure.driver import Agent, MeasureError, Value
+from edgesft.measure.driver import Agent, MeasureError
 from edgesft.measure.pipelines import find
 from edgesft.measure.pipelines.text import Pipeline
+from edgesft.measure.replies import Value
 from edgesft.spec.profile import ProviderSpec
 from edgesft.stages.export import save_companions
 from edgesft.tasks.contract import Contract

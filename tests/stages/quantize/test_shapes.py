@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from edgesft.measure.driver import loaded, runner
 from edgesft.measure.model.facts import read_facts
+from edgesft.measure.runner import loaded, runner
 from edgesft.spec.stages import ExportSpec
 from edgesft.stages import export
 from edgesft.stages.artefact import Artefact

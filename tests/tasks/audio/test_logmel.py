@@ -13,8 +13,8 @@ import torch
 from edgesft import api
 from edgesft.data.media.audio import Reader
 from edgesft.errors import InputError
-from edgesft.measure.driver import Value
 from edgesft.measure.pipelines import find
+from edgesft.measure.replies import Value
 from edgesft.pipeline.check import check
 from edgesft.progress import Progress
 from edgesft.spec.media import AudioSpec
