@@ -37,7 +37,7 @@ SHARES = {"validation": 0.1, "test": 0.1}
 def rows_of(name: str, task: Task) -> Splits:
     """The rows of a data set, parted as the recipes part them."""
     place = Path(os.environ["EDGESFT_DATA"]) / name / "t10k-images-idx3-ubyte.gz"
-    return splits.load(DataSpec(train=str(place), **SHARES), task.roles, Path(), 0, medium=task.medium)
+    return splits.load(DataSpec(train=str(place), **SHARES), task.schema, Path(), 0)
 
 
 def learned(task: Task, net: str, data: str, epochs: float, inputs: tuple[str, ...], work: Path) -> nn.Module:

@@ -1,5 +1,6 @@
 """Labelled rows: read, split, checked, digested."""
 
-from edgesft.data.splits import Splits, digest, load
+from edgesft.data.places import digest
+from edgesft.data.splits import Splits, load
 
 __all__ = ["Splits", "digest", "load"]

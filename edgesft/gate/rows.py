@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from pydantic import BaseModel, ValidationError
 
-from edgesft.data import files, sources, splits
+from edgesft.data import files, places, sources, splits
 from edgesft.data.histories import gather
 from edgesft.data.joined import joined
 from edgesft.data.sources import Source
@@ -64,7 +64,7 @@ def rows(given: Sequence[GateArtefact], contract: Contract, path: Path | None) -
     told = next((each for each in given if each.recipe is not None and each.folder is not None), None)
     recipe = _recipe(told) if told else _Recipe()
     data, field = recipe.data, "rows"
-    column = splits.column(data or DataSpec(train=""), task.medium, told.folder if told and told.folder else Path())
+    column = places.column(data or DataSpec(train=""), task.medium, told.folder if told and told.folder else Path())
     if path is not None:
         place: Source = sources.find(str(path), Path(), "test", column)
     else:
@@ -73,9 +73,7 @@ def rows(given: Sequence[GateArtefact], contract: Contract, path: Path | None) -
         split = "validation" if data.test is None else "test"
         where = data.files().get(split)
         if not isinstance(where, str):
-            return splits.load(
-                data, task.roles, told.folder, recipe.seed, None, task.medium, task.optional, task.by_user
-            ).rows()[split]
+            return splits.load(data, task.schema, told.folder, recipe.seed).rows()[split]
         place, field = sources.find(where, told.folder, split, column), f"data.{split} of '{told.folder / RECIPE}'"
     if (problem := place.missing(field)) is not None:
         raise InputError(problem if field == "rows" else replace(problem, hint="--rows test.jsonl"))

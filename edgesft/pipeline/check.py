@@ -218,8 +218,8 @@ def _rows(
 ) -> Splits | None:
     where = document.where(("data",))
     try:
-        rows = splits.load(recipe.data, task.roles, base, recipe.seed, store, task.medium, task.optional, task.by_user)
-        splits.unknown(recipe.data, task.roles[0], base, task.medium, store)
+        rows = splits.load(recipe.data, task.schema, base, recipe.seed, store)
+        splits.unknown(recipe.data, task.schema, base, store)
     except InputError as error:
         problems += _placed(error, where)
         return None

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from edgesft.budget.metric import scale
-from edgesft.data import arrays, files, sources, splits
+from edgesft.data import arrays, files, places, sources, splits
 from edgesft.data.files import sha256
 from edgesft.data.splits import Splits
 from edgesft.measure import fingerprint
@@ -84,10 +84,7 @@ class Job:
     @cached_property
     def splits(self) -> Splits:
         """The labelled rows."""
-        data, task = self.recipe.data, self.task
-        return splits.load(
-            data, task.roles, self.base, self.recipe.seed, self.store, task.medium, task.optional, task.by_user
-        )
+        return splits.load(self.recipe.data, self.task.schema, self.base, self.recipe.seed, self.store)
 
     @cached_property
     def contract(self) -> Contract:
@@ -159,7 +156,7 @@ class Job:
     @cached_property
     def unknown(self) -> Sequence[Example]:
         """Encoded rows of no known class; empty where the recipe has none."""
-        rows = splits.unknown(self.recipe.data, self.task.roles[0], self.base, self.task.medium, self.store)
+        rows = splits.unknown(self.recipe.data, self.task.schema, self.base, self.store)
         return self.task.encode(rows, self.processor, self.contract) if rows else ()
 
     @property
@@ -168,7 +165,7 @@ class Job:
         data = self.recipe.data
         if data.unknown is None:
             return None
-        return sources.find(data.unknown, self.base, "test", splits.column(data, self.task.medium, self.base)).digest()
+        return sources.find(data.unknown, self.base, "test", places.column(data, self.task.medium, self.base)).digest()
 
     @property
     def has_test(self) -> bool:
@@ -180,7 +177,7 @@ class Job:
         """The recipe as it was carried out: full paths, nothing inherited, so that it runs from anywhere."""
         recipe = self.recipe.model_dump(mode="json", exclude_none=True)
         data = self.recipe.data
-        column = splits.column(data, self.task.medium, self.base)
+        column = places.column(data, self.task.medium, self.base)
         recipe["data"]["folders"] = {
             role: str(files.place(text, self.base).absolute()) for role, text in data.folders.items()
         }
@@ -188,9 +185,9 @@ class Job:
             column: sources.find(text, self.base, "train").resolved for column, text in data.join.items()
         }
         for split, value in data.files().items():
-            located = splits.located(value, self.base, split, column)
-            places = {head: place.resolved for head, place in located.items()}
-            recipe["data"][split] = places.get(splits.ALONE, places)
+            located = places.located(value, self.base, split, column)
+            resolved = {head: place.resolved for head, place in located.items()}
+            recipe["data"][split] = resolved.get(places.ALONE, resolved)
         if data.generation and data.generation.features:
             recipe["data"]["generation"]["features"] = str(files.place(data.generation.features, self.base).absolute())
         if data.unknown is not None:
@@ -267,7 +264,7 @@ class Job:
             "model": source.digest(self.model),
             "trust_remote_code": self.recipe.trust_remote_code,
             # The test rows are read for the report alone: other ones make the same model.
-            "data": splits.digest(
+            "data": places.digest(
                 data.model_copy(update={"test": None}) if "test" in data.files() else data,
                 self.base,
                 self.task.medium,
@@ -279,7 +276,7 @@ class Job:
     @cached_property
     def data_digest(self) -> str:
         """Digest of all splits, the test rows included."""
-        return splits.digest(self.recipe.data, self.base, self.task.medium)
+        return places.digest(self.recipe.data, self.base, self.task.medium)
 
     @cached_property
     def runtime(self) -> Mapping[str, Any]:

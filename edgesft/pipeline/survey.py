@@ -48,9 +48,7 @@ def survey(path: Path, settings: Sequence[str] = ()) -> dict[str, Any]:
     if recipe is None or problems:
         raise InputError(problems)
     task, base = registry.of(recipe, path.parent), path.parent
-    rows = splits.load(
-        recipe.data, task.roles, base, recipe.seed, None, task.medium, task.optional, task.by_user
-    ).rows()
+    rows = splits.load(recipe.data, task.schema, base, recipe.seed).rows()
     found: list[Problem] = task.check(rows, recipe.data.options())
     found += [] if found else [Problem(message) for message in task.warnings(rows)]
     read = _readings(recipe, rows, task, base)

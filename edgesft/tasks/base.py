@@ -27,6 +27,7 @@ import numpy as np
 
 from edgesft.data.carve import stratum
 from edgesft.data.media.medium import Medium
+from edgesft.data.schema import RowSchema
 from edgesft.errors import InputError, Problem
 from edgesft.spec.training import NOISE, ResolvedTraining
 from edgesft.tasks.contract import Contract
@@ -129,6 +130,11 @@ class Task(ABC):
     def of_recipe(cls, recipe: RecipeSpec, base: Path) -> Self:
         """The task as a recipe declares it, whose relative paths start from `base`."""
         return cls()
+
+    @property
+    def schema(self) -> RowSchema:
+        """What is read of each row."""
+        return RowSchema(self.roles, self.optional, self.medium, self.by_user)
 
     @abstractmethod
     def text(self, row: Row) -> str:

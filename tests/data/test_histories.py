@@ -10,6 +10,7 @@ import pytest
 
 from edgesft.data import digest, load
 from edgesft.data.histories import OPTIONAL, ROLES, Histories, catalogue, gather, warnings
+from edgesft.data.schema import RowSchema
 from edgesft.errors import InputError
 from edgesft.spec.interactions import InteractionsSpec
 from edgesft.spec.recipe import DataSpec
@@ -181,7 +182,7 @@ def spec(**values: Any) -> DataSpec:
 
 
 def split(base: Path, **values: Any) -> dict[str, list[str]]:
-    found = load(spec(**values), ROLES, base, 0, optional=OPTIONAL, by_user=True).rows()
+    found = load(spec(**values), RowSchema(ROLES, OPTIONAL, by_user=True), base, 0).rows()
     return {name: ["".join(row["items"]) + ">" + row["next"] for row in rows] for name, rows in found.items()}
 
 
@@ -200,9 +201,9 @@ def test_files_of_their_own_and_shares_of_users(base: Path) -> None:
 
 def test_last_is_for_users_alone(base: Path) -> None:
     with pytest.raises(InputError, match=r"data\.test: must not be 'last' but where rows are users"):
-        load(spec(test="last"), ROLES, base, 0)
+        load(spec(test="last"), RowSchema(ROLES), base, 0)
     with pytest.raises(InputError, match=r"data\.group: must be left out where rows are users"):
-        load(spec(group="user"), ROLES, base, 0, by_user=True)
+        load(spec(group="user"), RowSchema(ROLES, by_user=True), base, 0)
 
 
 def test_what_is_taken_is_part_of_the_digest(base: Path) -> None:
@@ -216,7 +217,13 @@ def test_what_is_known_lies_on_the_disk_as_well(tmp_path: Path) -> None:
     known = {"scale": [1, 5], "about": {"where": ["tags"], "floor": ["number"]}, "scenario": {"way": ["category"]}}
     said = spec(validation="last", interactions=known, join={"item": "places.jsonl"})
     memory, disk = (
-        load(said.model_copy(update={"on_disk": each}), ROLES, tmp_path, 0, Store(tmp_path), None, OPTIONAL, True)
+        load(
+            said.model_copy(update={"on_disk": each}),
+            RowSchema(ROLES, OPTIONAL, by_user=True),
+            tmp_path,
+            0,
+            Store(tmp_path),
+        )
         for each in (False, True)
     )
     assert list(memory.train) == list(disk.train) and list(memory.validation) == list(disk.validation)

@@ -14,6 +14,7 @@ from pydantic import ValidationError
 
 from edgesft.data import digest, hub, load, sources
 from edgesft.data.rows import Rows
+from edgesft.data.schema import RowSchema
 from edgesft.errors import InputError, UnavailableError
 from edgesft.spec.hub import HubAddress
 from edgesft.spec.recipe import DataSpec
@@ -22,7 +23,7 @@ from tests import tiny
 
 datasets = pytest.importorskip("datasets")
 
-ROLES = ("text", "label")
+ROWS = RowSchema(("text", "label"))
 COMMIT = "c" * 40
 
 
@@ -54,7 +55,7 @@ def spec(**values: Any) -> DataSpec:
 
 def complaint(base: Path, kind: type[Exception] = InputError, **values: Any) -> str:
     with pytest.raises(kind) as caught:
-        load(spec(**values), ROLES, base, 0)
+        load(spec(**values), ROWS, base, 0)
     return str(caught.value)
 
 
@@ -81,16 +82,16 @@ def test_addresses_that_are_none(text: str) -> None:
 def test_folders_that_save_to_disk_wrote(tmp_path: Path) -> None:
     datasets.DatasetDict(train=moods(), validation=moods(10, 1), extra=moods(6, 2)).save_to_disk(tmp_path / "set")
     moods(5, 3).save_to_disk(tmp_path / "one")
-    found = load(spec(validation="set", test="set#extra"), ROLES, tmp_path, 0)
+    found = load(spec(validation="set", test="set#extra"), ROWS, tmp_path, 0)
     assert found.train == tiny.rows(40) and found.validation == tiny.rows(10, 1) and found.test == tiny.rows(6, 2)
-    assert load(spec(train="one", validation=0.4), ROLES, tmp_path, 0).train[0] in tiny.rows(5, 3)
+    assert load(spec(train="one", validation=0.4), ROWS, tmp_path, 0).train[0] in tiny.rows(5, 3)
 
 
 def test_folders_of_data_files(tmp_path: Path) -> None:
     (tmp_path / "set").mkdir()
     tiny.write_rows(tmp_path / "set" / "train.jsonl", tiny.rows(20))
     tiny.write_rows(tmp_path / "set" / "test.jsonl", tiny.rows(5, 1))
-    found = load(spec(test="set"), ROLES, tmp_path, 0)
+    found = load(spec(test="set"), ROWS, tmp_path, 0)
     assert [*found.train, *found.validation] != [] and found.test == tiny.rows(5, 1)
     assert "must have the split 'validation', got 'train', 'test'" in complaint(tmp_path, validation="set")
     assert "set#train" in complaint(tmp_path, validation="set")
@@ -142,8 +143,8 @@ def test_the_digest_is_of_the_content(tmp_path: Path) -> None:
 
 def test_on_the_disk(tmp_path: Path) -> None:
     moods().save_to_disk(tmp_path / "set")
-    found = load(spec(on_disk=True), ROLES, tmp_path, 0, Store(tmp_path / "store"))
-    assert isinstance(found.train, Rows) and list(found.train) == load(spec(), ROLES, tmp_path, 0).train
+    found = load(spec(on_disk=True), ROWS, tmp_path, 0, Store(tmp_path / "store"))
+    assert isinstance(found.train, Rows) and list(found.train) == load(spec(), ROWS, tmp_path, 0).train
 
 
 def on_hub(monkeypatch: pytest.MonkeyPatch, answer: Any) -> list[tuple[Any, ...]]:
@@ -163,7 +164,7 @@ def on_hub(monkeypatch: pytest.MonkeyPatch, answer: Any) -> list[tuple[Any, ...]
 def test_the_hub_is_asked_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked = on_hub(monkeypatch, datasets.DatasetDict(train=moods(), validation=moods(8, 1), dev=moods(4, 2)))
     data = spec(train="hub://owner/name/en", validation="hub://owner/name/en", test="hub://owner/name/en#dev")
-    found = load(data, ROLES, tmp_path, 0)
+    found = load(data, ROWS, tmp_path, 0)
     assert (len(found.train), len(found.validation), found.test) == (40, 8, tiny.rows(4, 2))
     assert digest(data, tmp_path) != digest(data.model_copy(update={"test": None}), tmp_path)
     assert asked == [("owner/name", "en")]
@@ -227,7 +228,7 @@ def listing(place: Path) -> None:
 def test_what_was_downloaded_before_needs_no_network(tmp_path: Path) -> None:
     place = downloaded(tmp_path)
     listing(place)
-    found = load(spec(train="hub://owner/name/two", validation="hub://owner/name/one#train"), ROLES, tmp_path, 0)
+    found = load(spec(train="hub://owner/name/two", validation="hub://owner/name/one#train"), ROWS, tmp_path, 0)
     assert found.train == tiny.rows(7) and found.validation == tiny.rows(9)
     hub._from_hub.cache_clear()
     message = complaint(tmp_path, train="hub://owner/name")

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from edgesft.data import digest, load
+from edgesft.data.schema import RowSchema
 from edgesft.errors import InputError
 from edgesft.spec.recipe import DataSpec
 from tests import tiny
@@ -30,7 +31,7 @@ def spec(join: dict[str, str] = JOIN) -> DataSpec:
 
 
 def rows(base: Path, *roles: str) -> Any:
-    return [*load(spec(), roles, base, 0).train]
+    return [*load(spec(), RowSchema(roles), base, 0).train]
 
 
 def test_columns_are_added_by_what_both_have(base: Path) -> None:
@@ -61,5 +62,5 @@ def test_what_cannot_be_joined(
 ) -> None:
     tiny.write_rows(base / f"{name}.jsonl", told)
     with pytest.raises(InputError, match=re.escape(words)) as caught:
-        load(spec(join), ("text",), base, 0)
+        load(spec(join), RowSchema(("text",)), base, 0)
     assert len({each.message for each in caught.value.problems}) == len(caught.value.problems)

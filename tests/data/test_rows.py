@@ -12,6 +12,7 @@ import pytest
 from edgesft.data import Splits, load, rows
 from edgesft.data.chunks import CHUNK
 from edgesft.data.rows import Rows
+from edgesft.data.schema import RowSchema
 from edgesft.errors import InputError, UnavailableError
 from edgesft.spec.recipe import DataSpec
 from edgesft.store.store import Store
@@ -90,8 +91,8 @@ def both(base: Path, roles: tuple[str, ...] = ROLES, **values: Any) -> tuple[Spl
     store = Store(base / "store")
     given = {"train": "train.jsonl", **values}
     return (
-        load(DataSpec.model_validate(given), roles, base, 3, store),
-        load(DataSpec.model_validate({**given, "on_disk": True}), roles, base, 3, store),
+        load(DataSpec.model_validate(given), RowSchema(roles), base, 3, store),
+        load(DataSpec.model_validate({**given, "on_disk": True}), RowSchema(roles), base, 3, store),
     )
 
 

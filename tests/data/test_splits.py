@@ -9,11 +9,12 @@ from typing import Any
 import pytest
 
 from edgesft.data import digest, load
+from edgesft.data.schema import RowSchema
 from edgesft.errors import InputError
 from edgesft.spec.recipe import DataSpec
 from tests import tiny
 
-ROLES = ("text", "label")
+ROWS = RowSchema(("text", "label"))
 
 
 def spec(**values: Any) -> DataSpec:
@@ -22,7 +23,7 @@ def spec(**values: Any) -> DataSpec:
 
 def complaint(base: Path, **values: Any) -> InputError:
     with pytest.raises(InputError) as caught:
-        load(spec(**values), ROLES, base, 0)
+        load(spec(**values), ROWS, base, 0)
     return caught.value
 
 
@@ -40,7 +41,7 @@ def texts(rows: list[dict[str, Any]]) -> set[str]:
 
 
 def test_shares_are_disjoint_complete_and_of_the_right_size(base: Path) -> None:
-    splits = load(spec(validation=0.2, test=0.1), ROLES, base, 0)
+    splits = load(spec(validation=0.2, test=0.1), ROWS, base, 0)
     assert splits.test is not None
     assert not texts(splits.train) & texts(splits.validation)
     assert not texts(splits.train) & texts(splits.test)
@@ -51,8 +52,8 @@ def test_shares_are_disjoint_complete_and_of_the_right_size(base: Path) -> None:
 
 
 def test_shares_follow_the_seed_alone(base: Path) -> None:
-    first, again = (load(spec(validation=0.2), ROLES, base, 7) for _ in range(2))
-    other = load(spec(validation=0.2), ROLES, base, 8)
+    first, again = (load(spec(validation=0.2), ROWS, base, 7) for _ in range(2))
+    other = load(spec(validation=0.2), ROWS, base, 8)
     assert first == again
     assert first.validation != other.validation
 
@@ -60,12 +61,12 @@ def test_shares_follow_the_seed_alone(base: Path) -> None:
 def test_shares_are_stratified(tmp_path: Path) -> None:
     rows = [{"text": f"text {index}", "label": "rare" if index % 10 == 0 else "common"} for index in range(200)]
     tiny.write_rows(tmp_path / "train.jsonl", rows)
-    splits = load(spec(validation=0.1), ROLES, tmp_path, 3)
+    splits = load(spec(validation=0.1), ROWS, tmp_path, 3)
     assert Counter(row["label"] for row in splits.validation) == {"common": 18, "rare": 2}
 
 
 def test_files_are_read_relative_to_the_base(base: Path) -> None:
-    splits = load(spec(validation="dev.jsonl"), ROLES, base, 0)
+    splits = load(spec(validation="dev.jsonl"), ROWS, base, 0)
     assert splits.validation == tiny.rows(30, seed=1)
     assert splits.test is None
     assert set(splits.rows()) == {"train", "validation"}
@@ -74,7 +75,7 @@ def test_files_are_read_relative_to_the_base(base: Path) -> None:
 def test_columns_are_renamed_and_others_left_out(tmp_path: Path) -> None:
     (tmp_path / "train.csv").write_text("id,sentence,mood\n" + "".join(f"{i},s{i},m{i % 2}\n" for i in range(20)))
     columns = {"text": "sentence", "label": "mood"}
-    splits = load(spec(train="train.csv", columns=columns), ROLES, tmp_path, 0)
+    splits = load(spec(train="train.csv", columns=columns), ROWS, tmp_path, 0)
     assert all(set(row) == {"text", "label"} for row in splits.train)
     assert texts(splits.train) | texts(splits.validation) == {f"s{i}" for i in range(20)}
 
@@ -148,7 +149,7 @@ def grouped(tmp_path: Path, count: int = 200) -> Path:
 
 
 def test_groups_stay_together(tmp_path: Path) -> None:
-    found = load(spec(validation=0.3, test=0.2, group="who"), ROLES, grouped(tmp_path), 0)
+    found = load(spec(validation=0.3, test=0.2, group="who"), ROWS, grouped(tmp_path), 0)
     assert found.test is not None
     people: list[set[int]] = []
     for rows in (found.train, found.validation, found.test):
@@ -169,7 +170,7 @@ def test_few_rows_of_each_class(tmp_path: Path) -> None:
     base = grouped(tmp_path)
 
     def drawn(seed: int) -> list[str]:
-        found = load(spec(validation=0.2, per_class=3), ROLES, base, seed)
+        found = load(spec(validation=0.2, per_class=3), ROWS, base, seed)
         assert sorted(row["label"] for row in found.train) == ["a", "a", "a", "b", "b", "b"]
         assert len(found.validation) == 40 and not texts(found.train) & texts(found.validation)
         return [row["text"] for row in found.train]
@@ -192,7 +193,7 @@ def test_files_by_name_fill_the_head(tmp_path: Path) -> None:
     for name, label in (("mood", "good"), ("topic", "sport")):
         (tmp_path / f"{name}.csv").write_text(f"text,label\n{name} one,{label}\n{name} two,other\n")
     data = DataSpec(train={"mood": "mood.csv", "topic": "topic.csv"}, validation={"topic": "topic.csv"})
-    found = load(data, ("text", "label", "head"), tmp_path, 0)
+    found = load(data, RowSchema(("text", "label", "head")), tmp_path, 0)
     assert [(row["head"], row["label"]) for row in found.train] == [
         ("mood", "good"), ("mood", "other"), ("topic", "sport"), ("topic", "other"),
     ]  # fmt: skip
@@ -205,6 +206,11 @@ def test_files_by_name_fill_the_head(tmp_path: Path) -> None:
 def test_files_by_name_must_be_there_and_wanted(tmp_path: Path) -> None:
     (tmp_path / "mood.csv").write_text("text,label\na,good\nb,bad\n")
     with pytest.raises(InputError, match=r"data\.train\.topic: no such file"):
-        load(DataSpec(train={"mood": "mood.csv", "topic": "topik.csv"}), ("text", "label", "head"), tmp_path, 0)
+        load(
+            DataSpec(train={"mood": "mood.csv", "topic": "topik.csv"}),
+            RowSchema(("text", "label", "head")),
+            tmp_path,
+            0,
+        )
     with pytest.raises(InputError, match=r"data\.train: must be one file, got 1 by name"):
-        load(DataSpec(train={"mood": "mood.csv"}), ("text", "label"), tmp_path, 0)
+        load(DataSpec(train={"mood": "mood.csv"}), ROWS, tmp_path, 0)

@@ -16,6 +16,7 @@ from edgesft.data import digest, load
 from edgesft.data.hashing import identity
 from edgesft.data.media.images import Images
 from edgesft.data.media.medium import File, source
+from edgesft.data.schema import RowSchema
 from edgesft.data.splits import Splits, unknown
 from edgesft.errors import InputError
 from edgesft.spec.recipe import DataSpec
@@ -23,7 +24,8 @@ from tests import tiny
 
 pytest.importorskip("PIL")
 
-ROLES, IMAGES = ("image", "label"), Images()
+IMAGES = Images()
+ROWS = RowSchema(("image", "label"), medium=IMAGES)
 
 
 def spec(**values: Any) -> DataSpec:
@@ -31,7 +33,7 @@ def spec(**values: Any) -> DataSpec:
 
 
 def read(base: Path, **values: Any) -> Splits:
-    return load(spec(**values), ROLES, base, 0, medium=IMAGES)
+    return load(spec(**values), ROWS, base, 0)
 
 
 def complaint(base: Path, **values: Any) -> str:
@@ -122,7 +124,7 @@ def test_few_that_do_not_open_are_left_out_and_told(base: Path) -> None:
     assert len(splits.train) + len(splits.validation) == 15
     (said,) = splits.warnings
     assert "lying/0000.png' (cannot identify image file" in said and said.endswith("they are left out")
-    assert len(unknown(spec(unknown="p", unreadable=0.1), "image", base, IMAGES)) == 15
+    assert len(unknown(spec(unknown="p", unreadable=0.1), ROWS, base)) == 15
 
 
 def test_folds_and_few_of_each_class(base: Path) -> None:
@@ -171,7 +173,7 @@ def test_rows_in_the_store_are_files_again(base: Path, tmp_path: Path) -> None:
     pytest.importorskip("pyarrow")
     from edgesft.store.store import Store
 
-    kept = load(spec(on_disk=True), ROLES, base, 0, Store(tmp_path / "store"), IMAGES)
+    kept = load(spec(on_disk=True), ROWS, base, 0, Store(tmp_path / "store"))
     plain = read(base)
     assert list(kept.train) == list(plain.train) and isinstance(kept.train[0]["image"], File)
     assert isinstance(next(iter(kept.validation))["image"], File)
