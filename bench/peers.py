@@ -21,7 +21,7 @@ from edgesft.stages import invariance
 from edgesft.stages.artefact import CONTRACT
 from edgesft.stages.export import export_onnx
 from edgesft.train import checkpoint
-from edgesft.train.distillation import teacher_objective
+from edgesft.train.distillation import TeacherObjective
 from edgesft.train.engine import fit
 from edgesft.train.objective import inputs_of
 from edgesft.train.predictor import runner
@@ -111,7 +111,7 @@ def _pruner(job: Job, model: nn.Module, example: Any, pruning_ratio: float) -> A
 
 def _train(job: Job, model: nn.Module, teacher: nn.Module, settings: Any, place: Path) -> None:
     (place / "work").mkdir(parents=True, exist_ok=True)
-    objective = teacher_objective(job.task, teacher, temperature=2.0, hard_weight=0.3)
+    objective = TeacherObjective(job.task, teacher, temperature=2.0, hard_weight=0.3)
     fit(
         model,
         task=job.task,

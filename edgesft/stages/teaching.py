@@ -10,7 +10,7 @@ from edgesft.spec.auto import AUTO
 from edgesft.spec.stages import LessonSpec
 from edgesft.stages.context import StageContext
 from edgesft.stages.training import answers
-from edgesft.train.distillation import Relations, Student, hidden_widths, matched, teacher_objective
+from edgesft.train.distillation import Relations, Student, TeacherObjective, hidden_widths, matched
 from edgesft.train.engine import loss_options
 from edgesft.train.objective import Objective
 from edgesft.train.recording import common_places
@@ -41,7 +41,7 @@ def taught(
     trainee, places = _trainee(lesson, student, teacher, context)
     related = Relations.of(student, teacher) if lesson.relation_weight else None
     alone = trainee is student and related is None
-    objective = teacher_objective(
+    objective = TeacherObjective(
         context.task,
         answers(teacher, whole or context, label) if alone else teacher,
         temperature=lesson.temperature,

@@ -5,8 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import nn
@@ -15,109 +14,11 @@ from edgesft.errors import InputError
 from edgesft.tasks.base import Task
 from edgesft.train.channels import arranged
 from edgesft.train.losses import hidden_mse, related, soft_targets
-from edgesft.train.objective import ROWS, Objective, inputs_of
+from edgesft.train.objective import ROWS, inputs_of
 from edgesft.train.recording import answered, features, last_attention, recording
 
 HiddenLoss = Callable[[Sequence[torch.Tensor], Sequence[torch.Tensor], torch.Tensor | None], torch.Tensor]
 """`hidden(student states, teacher states, mask) -> scalar`."""
-
-
-def teacher_objective(
-    task: Task,
-    teacher: nn.Module | torch.Tensor,
-    *,
-    temperature: float,
-    hard_weight: float,
-    label_smoothing: float = 0.0,
-    class_weights: torch.Tensor | None = None,
-    hidden: HiddenLoss | None = None,
-    hidden_weight: float = 0.0,
-    places: Sequence[str] = (),
-    relations: Relations | None = None,
-    relation_weight: float = 0.0,
-) -> Objective:
-    """hard_weight · task loss + (1 - hard_weight) · soft targets + hidden_weight · hidden states + relation_weight ·
-    relations.
-
-    Args:
-        task: Gives the loss and the logits of an output.
-        teacher: Runs on the same batch, without gradients, in evaluation mode; it is frozen. Or what it answered to
-            each training row, shape [rows, choices], where nothing changes the rows and `hidden` is None.
-        temperature: Softens both distributions.
-        hard_weight: Weight of the labels in [0, 1]; the teacher's logits weigh the rest.
-        label_smoothing: Share of the target spread over all classes.
-        class_weights: One a class for the labels' part, or None where all weigh alike.
-        hidden: Compares the hidden states, such as `Student.hidden_loss`; None compares logits alone.
-        hidden_weight: Weight of `hidden`.
-        places: Modules of both models: what they read is compared in place of hidden states.
-        relations: Which attentions are compared, if any.
-        relation_weight: Weight of their divergence.
-    """
-    return partial(
-        _taught_loss,
-        task=task,
-        teacher=arranged(teacher.eval().requires_grad_(False)) if isinstance(teacher, nn.Module) else teacher,
-        temperature=temperature,
-        hard_weight=hard_weight,
-        label_smoothing=label_smoothing,
-        class_weights=class_weights,
-        hidden=hidden,
-        hidden_weight=hidden_weight,
-        places=tuple(places),
-        relations=relations,
-        relation_weight=relation_weight,
-    )
-
-
-def _taught_loss(
-    model: nn.Module,
-    batch: Mapping[str, Any],
-    *,
-    task: Task,
-    teacher: nn.Module | torch.Tensor,
-    temperature: float,
-    hard_weight: float,
-    label_smoothing: float,
-    class_weights: torch.Tensor | None,
-    hidden: HiddenLoss | None,
-    hidden_weight: float,
-    places: tuple[str, ...],
-    relations: Relations | None,
-    relation_weight: float,
-) -> torch.Tensor:
-    inputs, labels = inputs_of(batch), batch["labels"]
-    ours, theirs = (relations.student, relations.teacher) if relations else ((), ())
-    if isinstance(teacher, nn.Module):
-        teacher.to(labels.device)
-        with torch.no_grad():
-            taught, shown, kin = _run(teacher, inputs, places, theirs, hidden_states=bool(hidden))
-        answers = task.distributions(taught, batch)
-    else:
-        answers = teacher[batch[ROWS].to(teacher.device)].to(labels.device)
-    outputs, states, attended = _run(model, inputs, places, ours, hidden_states=bool(hidden))
-    weights = None if class_weights is None else class_weights.to(labels.device)
-    hard = task.loss(outputs, labels, label_smoothing=label_smoothing, class_weights=weights)
-    own = task.distributions(outputs, batch)
-    apart = task.divergence(own, answers)
-    soft = soft_targets(own, answers, temperature) if apart is None else apart
-    loss = hard_weight * hard + (1 - hard_weight) * soft
-    mask = inputs.get("attention_mask")
-    if hidden:
-        loss = loss + hidden_weight * hidden(states, shown, mask)
-    if relations:
-        loss = loss + relation_weight * related(attended, kin, mask, relations.heads)
-    return loss
-
-
-def _run(
-    model: nn.Module, inputs: Mapping[str, Any], places: Sequence[str], linears: Sequence[str], *, hidden_states: bool
-) -> tuple[Any, Sequence[torch.Tensor], Sequence[torch.Tensor]]:
-    """A model's outputs; its hidden states, or what the places read; and what the linears answered."""
-    extra = {"output_hidden_states": True} if hidden_states and not places else {}
-    inner: nn.Module = model.student if isinstance(model, Student) else model
-    with recording(inner, places, features) as read, recording(inner, linears, answered) as said:
-        outputs = model(**inputs, **extra)
-    return outputs, outputs["hidden_states"] if extra else read, said
 
 
 @dataclass(frozen=True)
@@ -147,6 +48,99 @@ class Relations:
             for model, name in zip((student, teacher), names, strict=True)
         ]
         return cls(names[0], names[1], math.gcd(*widths))
+
+
+@dataclass(frozen=True, eq=False)
+class TeacherObjective:
+    """An `Objective`: hard_weight · task loss + (1 - hard_weight) · soft targets + hidden_weight · hidden states +
+    relation_weight · relations.
+
+    Attributes:
+        task: Gives the loss and the logits of an output.
+        teacher: Runs on the same batch, without gradients, in evaluation mode; it is frozen. Or what it answered to
+            each training row, shape [rows, choices], where nothing changes the rows and `hidden` is None.
+        temperature: Softens both distributions.
+        hard_weight: Weight of the labels in [0, 1]; the teacher's logits weigh the rest.
+        label_smoothing: Share of the target spread over all classes.
+        class_weights: One a class for the labels' part, or None where all weigh alike.
+        hidden: Compares the hidden states, such as `Student.hidden_loss`; None compares logits alone.
+        hidden_weight: Weight of `hidden`.
+        places: Modules of both models: what they read is compared in place of hidden states.
+        relations: Which attentions are compared, if any.
+        relation_weight: Weight of their divergence.
+    """
+
+    task: Task
+    teacher: nn.Module | torch.Tensor
+    temperature: float
+    hard_weight: float
+    label_smoothing: float = 0.0
+    class_weights: torch.Tensor | None = None
+    hidden: HiddenLoss | None = None
+    hidden_weight: float = 0.0
+    places: Sequence[str] = ()
+    relations: Relations | None = None
+    relation_weight: float = 0.0
+
+    def __post_init__(self) -> None:
+        if isinstance(self.teacher, nn.Module):
+            arranged(self.teacher.eval().requires_grad_(False))
+
+    def __call__(self, model: nn.Module, batch: Mapping[str, Any]) -> torch.Tensor:
+        """The loss of a student on a batch, a scalar."""
+        teacher, targets = self._teach(batch)
+        student = self._run(model, batch, self.relations.student if self.relations else ())
+        hard, soft = self._label_loss(student.outputs, batch), self._soft_loss(student.outputs, targets, batch)
+        loss = self.hard_weight * hard + (1 - self.hard_weight) * soft
+        mask = batch.get("attention_mask")
+        if self.hidden and teacher is not None:
+            loss = loss + self.hidden_weight * self.hidden(student.states, teacher.states, mask)
+        if self.relations and teacher is not None:
+            divergence = related(student.attention, teacher.attention, mask, self.relations.heads)
+            loss = loss + self.relation_weight * divergence
+        return loss
+
+    def _teach(self, batch: Mapping[str, Any]) -> tuple[_Pass | None, torch.Tensor]:
+        """The teacher's pass over a batch, None where its answers are known; and what it answers."""
+        device = batch["labels"].device
+        if isinstance(self.teacher, torch.Tensor):
+            return None, self.teacher[batch[ROWS].to(self.teacher.device)].to(device)
+        self.teacher.to(device)
+        with torch.no_grad():
+            found = self._run(self.teacher, batch, self.relations.teacher if self.relations else ())
+        return found, self.task.distributions(found.outputs, batch)
+
+    def _run(self, model: nn.Module, batch: Mapping[str, Any], linears: Sequence[str]) -> _Pass:
+        return _run(model, inputs_of(batch), self.places, linears, hidden_states=bool(self.hidden))
+
+    def _label_loss(self, outputs: Any, batch: Mapping[str, Any]) -> torch.Tensor:
+        labels = batch["labels"]
+        weights = None if self.class_weights is None else self.class_weights.to(labels.device)
+        return self.task.loss(outputs, labels, label_smoothing=self.label_smoothing, class_weights=weights)
+
+    def _soft_loss(self, outputs: Any, targets: torch.Tensor, batch: Mapping[str, Any]) -> torch.Tensor:
+        answers = self.task.distributions(outputs, batch)
+        divergence = self.task.divergence(answers, targets)
+        return soft_targets(answers, targets, self.temperature) if divergence is None else divergence
+
+
+class _Pass(NamedTuple):
+    """What one forward pass of a model gave."""
+
+    outputs: Any
+    states: Sequence[torch.Tensor]
+    attention: Sequence[torch.Tensor]
+
+
+def _run(
+    model: nn.Module, inputs: Mapping[str, Any], places: Sequence[str], linears: Sequence[str], *, hidden_states: bool
+) -> _Pass:
+    """A model's outputs; its hidden states, or what the places read; and what the linears answered."""
+    extra = {"output_hidden_states": True} if hidden_states and not places else {}
+    inner: nn.Module = model.student if isinstance(model, Student) else model
+    with recording(inner, places, features) as read, recording(inner, linears, answered) as said:
+        outputs = model(**inputs, **extra)
+    return _Pass(outputs, outputs["hidden_states"] if extra else read, said)
 
 
 class Student(nn.Module):
@@ -224,7 +218,7 @@ def hidden_widths(model: nn.Module, inputs: Mapping[str, torch.Tensor], places: 
     """
     try:
         with torch.no_grad():
-            states = _run(model.eval(), inputs, places, (), hidden_states=True)[1] or ()
+            states = _run(model.eval(), inputs, places, (), hidden_states=True).states or ()
     except (TypeError, KeyError):
         states = ()  # knows no such argument, or does not tell
     if len(states) < 2 or any(state.dim() != 3 for state in states):

@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -124,13 +125,6 @@ def fit(
         gradient = Gradient(model, objective, steps, settings, seed, bf16=number_format == "bf16")
         checkpoints = Checkpoints(work, _fingerprint(model, settings, number_format, seed, len(train), len(validation)))
         record = checkpoints.latest()
-
-        def evaluate() -> dict[str, float]:
-            predictions = task.predict(
-                runner(model, task.modules), validation, processor, batch_size=settings.batch_size
-            )
-            return task.score(predictions, task.references(validation), contract)
-
         if processes.count() > 1:
             workers.send(gradient)
         with (
@@ -140,7 +134,7 @@ def fit(
             progress.bar(label, len(steps), record.step) as advance,
         ):
             plan = Plan(
-                evaluate=evaluate,
+                evaluate=partial(_score, model, task, processor, contract, validation, settings.batch_size),
                 deciding=task.metrics[0],
                 settings=settings,
                 evaluations=_evaluations(len(steps), settings.evaluations),
@@ -156,8 +150,7 @@ def fit(
             model.to("cpu")
             restore_weights(model, checkpoints.at(record.best_step) / (AVERAGE if settings.average else WEIGHTS))
             learned = ranges(model)
-    spent = time.monotonic() - began
-    waited = batches.waited / spent
+    waited = batches.waited / (time.monotonic() - began)
     if waited > WAITING:
         progress.say(f"{label}: {waited:.0%} of the time it waited for its rows; fewer ways of changing them cost less")
     return FitReport(
@@ -170,6 +163,19 @@ def fit(
         arithmetic=number_format,
         ranges=learned,
     )
+
+
+def _score(
+    model: nn.Module,
+    task: Task,
+    processor: Any,
+    contract: Contract,
+    validation: Sequence[Example],
+    batch_size: int,
+) -> dict[str, float]:
+    """The task's metrics of a model on the validation rows."""
+    predictions = task.predict(runner(model, task.modules), validation, processor, batch_size=batch_size)
+    return task.score(predictions, task.references(validation), contract)
 
 
 def serve() -> None:

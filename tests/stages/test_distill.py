@@ -146,8 +146,8 @@ def test_a_teacher_answers_once_where_rows_are_learnt_as_they_are(
     batch = {name: torch.as_tensor(value) for name, value in {**collated, ROWS: rows}.items()}
     options = {"temperature": 2.0, "hard_weight": 0.3}
     whole = checkpoint.load(teacher.path, task.task)
-    told = distillation.teacher_objective(task.task, known, **options)(model.eval(), batch)
-    torch.testing.assert_close(told, distillation.teacher_objective(task.task, whole, **options)(model, batch))
+    told = distillation.TeacherObjective(task.task, known, **options)(model.eval(), batch)
+    torch.testing.assert_close(told, distillation.TeacherObjective(task.task, whole, **options)(model, batch))
 
     noisy = replace(context, training=context.training.model_copy(update={"token_dropout": 0.1}))
     assert training.answers(whole, noisy, "distill") is whole

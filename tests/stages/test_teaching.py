@@ -26,7 +26,7 @@ def test_of_mixtures_only_the_teacher_knows_what_they_are(
     def told(*_: Any, **options: Any) -> Any:
         return options
 
-    monkeypatch.setattr(teaching, "teacher_objective", told)
+    monkeypatch.setattr(teaching, "TeacherObjective", told)
     lesson = DistillSpec(stage="distill", hidden_weight=0, **said)
     _, options = teaching.taught(lesson, model.model, model.model, given, label="distill")
     assert options["hard_weight"] == weight

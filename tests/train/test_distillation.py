@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from edgesft.errors import InputError
-from edgesft.train.distillation import Student, hidden_widths, matched, teacher_objective
+from edgesft.train.distillation import Student, TeacherObjective, hidden_widths, matched
 from edgesft.train.losses import hidden_mse, soft_targets
 from tests import tiny
 from tests.train import mood
@@ -35,7 +35,7 @@ def test_objective_weighs_its_parts(task: Mood) -> None:
     soft = soft_targets(logits, taught, 3.0).item()
 
     def loss(hard_weight: float) -> float:
-        objective = teacher_objective(task.task, teacher, temperature=3.0, hard_weight=hard_weight, label_smoothing=0.1)
+        objective = TeacherObjective(task.task, teacher, temperature=3.0, hard_weight=hard_weight, label_smoothing=0.1)
         return objective(student, batch).item()
 
     assert loss(1.0) == pytest.approx(hard)
@@ -45,7 +45,7 @@ def test_objective_weighs_its_parts(task: Mood) -> None:
 
 def test_teacher_is_frozen_and_evaluated(task: Mood) -> None:
     teacher, student, batch = task.model().train(), task.model(), batch_of(task)
-    objective = teacher_objective(task.task, teacher, temperature=2.0, hard_weight=0.5)
+    objective = TeacherObjective(task.task, teacher, temperature=2.0, hard_weight=0.5)
     objective(student, batch).backward()
     assert not teacher.training
     assert all(parameter.grad is None for parameter in teacher.parameters())
@@ -66,7 +66,7 @@ def test_hidden_states_of_another_width(task: Mood, tmp_path: Path) -> None:
     assert {"projections.0.weight", "projections.1.weight"} <= set(trainee.state_dict())
     trainee.eval()
 
-    objective = teacher_objective(
+    objective = TeacherObjective(
         task.task, teacher, temperature=1.0, hard_weight=1.0, hidden=trainee.hidden_loss, hidden_weight=5.0
     )
     ours = student(**inputs, output_hidden_states=True)

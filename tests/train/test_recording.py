@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from edgesft.errors import InputError
-from edgesft.train.distillation import Relations, Student, hidden_widths, teacher_objective
+from edgesft.train.distillation import Relations, Student, TeacherObjective, hidden_widths
 from edgesft.train.losses import related
 from edgesft.train.objective import inputs_of
 from edgesft.train.recording import answered, common_places, feature_places, features, last_attention, recording
@@ -68,7 +68,7 @@ def test_features_of_another_width_are_learnt() -> None:
         def divergence(self, ours, theirs):
             return None
 
-    objective = teacher_objective(
+    objective = TeacherObjective(
         Task(), teacher, temperature=1.0, hard_weight=1.0, hidden=trainee.hidden_loss, hidden_weight=1.0, places=places
     )
     batch, optimizer = {**inputs, "labels": torch.zeros(6)}, torch.optim.Adam(trainee.parameters(), 3e-3)
@@ -101,10 +101,10 @@ def test_the_last_attention_that_is_left(bert: Path, tmp_path: Path) -> None:
     found = Relations.of(student, teacher)
     assert found.heads == 16
     batch = batch_of(task)
-    objective = teacher_objective(
+    objective = TeacherObjective(
         task.task, teacher, temperature=1.0, hard_weight=1.0, relations=found, relation_weight=1.0
     )
-    plain = teacher_objective(task.task, teacher, temperature=1.0, hard_weight=1.0)
+    plain = TeacherObjective(task.task, teacher, temperature=1.0, hard_weight=1.0)
     loss = objective(student.eval(), batch)
     assert float(loss - plain(student, batch)) > 0
     loss.backward()

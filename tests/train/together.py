@@ -15,7 +15,7 @@ import torch
 from torch import nn
 
 from edgesft.train import checkpoint, engine, tables, workers
-from edgesft.train.distillation import Student, hidden_widths, teacher_objective
+from edgesft.train.distillation import Student, TeacherObjective, hidden_widths
 from tests.train import mood
 from tests.train.mood import SETTINGS, Mood
 
@@ -45,7 +45,7 @@ def fit(task: Mood, name: str, work: Path) -> nn.Module:
         batch = task.task.collate(task.train[:1], task.processor)
         inputs = {each: torch.as_tensor(values) for each, values in batch.items() if each != "labels"}
         model = Student(model, hidden_widths(model, inputs), hidden_widths(teacher, inputs), seed=0)
-        changes["objective"] = teacher_objective(
+        changes["objective"] = TeacherObjective(
             task.task, teacher, temperature=2.0, hard_weight=0.5, hidden=model.hidden_loss, hidden_weight=1.0
         )
     if name == "tables":

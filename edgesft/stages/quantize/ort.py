@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 Calibration = Literal["minmax", "entropy", "percentile"]
 Form = Literal["u8s8", "s8s8", "u8u8", "u16u8"]
 
+METHODS: Mapping[Calibration, str] = {"minmax": "MinMax", "entropy": "Entropy", "percentile": "Percentile"}
+"""What ONNX Runtime calls them."""
+
 Algorithm = Literal["rtn", "hqq"]
 
 INT8_PRODUCTS = 4
@@ -140,23 +143,13 @@ def static(
     from onnxruntime.quantization import CalibrationMethod, QuantFormat, QuantType, quantize_static
 
     plan = make_plan(source, "int8-static", per_channel=per_channel, reduced=reduced, exclude=exclude)
-    methods = {
-        "minmax": CalibrationMethod.MinMax,
-        "entropy": CalibrationMethod.Entropy,
-        "percentile": CalibrationMethod.Percentile,
-    }
-
-    if form in WHOLE:
-        wide = form == "u16u8"
-        _apply(
-            source,
-            target,
-            lambda model, place: quantize_whole(model, place, plan, requests, methods[calibration], wide),
-        )
-        return plan
+    method = CalibrationMethod[METHODS[calibration]]
     signed = form == "s8s8"
 
     def quantize(model: onnx.ModelProto, place: str) -> None:
+        if form in WHOLE:
+            quantize_whole(model, place, plan, requests, method, form == "u16u8")
+            return
         names = [*plan.quantized, *between_convolutions(model, plan)]
         operators = sorted({node.op_type for node in model.graph.node if node.name in names})
         quantize_static(
@@ -170,7 +163,7 @@ def static(
             reduce_range=reduced,
             activation_type=QuantType.QInt8 if signed else QuantType.QUInt8,
             weight_type=QuantType.QInt8,
-            calibrate_method=methods[calibration],
+            calibrate_method=method,
             extra_options={
                 "ActivationSymmetric": signed,
                 "OpTypesToExcludeOutputQuantization": ["MatMul", "Gemm"],
