@@ -25,7 +25,7 @@ from edgesft.progress import Progress
 from edgesft.stages.export.checks import file_run
 from edgesft.store.store import Store
 from edgesft.tasks.base import Example, Run
-from edgesft.tasks.generators.making import GENERATION, Making
+from edgesft.tasks.generators.generator import GENERATION, Generator
 from edgesft.tasks.metrics.frechet import Features, distance
 from edgesft.train.engine import runner
 
@@ -35,7 +35,7 @@ TIMED, ROUNDS = 3, 7
 """Pictures in a row, and how often."""
 
 
-def made(run: Run, processor: Making, examples: Sequence[Example]) -> np.ndarray:
+def made(run: Run, processor: Generator, examples: Sequence[Example]) -> np.ndarray:
     """A picture for each row."""
     parts = [examples[start : start + BATCH] for start in range(0, len(examples), BATCH)]
     return np.concatenate(

@@ -28,7 +28,7 @@ from edgesft.measure.pipelines import find
 from edgesft.measure.replies import Value
 from edgesft.stages.export.checks import file_run
 from edgesft.tasks.detection import suppression
-from edgesft.tasks.object_detection import KEPT
+from edgesft.tasks.detection.boxes import KEPT
 
 READ = {"logits": "logits_read", "pred_boxes": "boxes_read"}
 """A detector's outputs → what the graph behind them calls them."""

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgesft.budget.verdict import Verdict
-from edgesft.report import told
+from edgesft.report import formats
 from edgesft.report.reading import Read
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ class Document:
 
     def table(self, width: int | None = None) -> str:
         """The tables as plain text, `width` columns wide."""
-        return told.table([self._read], width)
+        return formats.table([self._read], width)
 
     def page(self) -> str:
         """The page, one file of HTML.
@@ -44,14 +44,14 @@ class Document:
         Raises:
             UnavailableError: `edgesft[report]` is not installed.
         """
-        return told.html([self._read])
+        return formats.html([self._read])
 
     @property
     def _read(self) -> Read:
         return Read(self.name, Path(self.name), self.found)
 
     def _repr_html_(self) -> str:
-        return framed(told.tables(self._read))
+        return framed(formats.tables(self._read))
 
 
 def framed(tables: RenderableType) -> str:

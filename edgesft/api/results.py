@@ -133,18 +133,18 @@ def write(
 
 def _draw(result: ProfileResult, progress: Progress, store: Store | None) -> None:
     """Leaves the page of the results beside them."""
-    from edgesft.report import reading, told
+    from edgesft.report import formats, reading
 
-    facts = {"page": told.PAGES, "edgesft": __version__, "results": dict(result.results)}
+    facts = {"page": formats.PAGES, "edgesft": __version__, "results": dict(result.results)}
 
     def page() -> str:
-        return told.run(result.results, told.NAME)
+        return formats.run(result.results, formats.NAME)
 
     try:
         text = store.record(key(facts), page) if store else page()
         name = reading.named(result.folder / RESULTS, result.results)
         # The same results in another folder have the same page under another name.
-        _replace(result.folder / REPORT, text.replace(told.NAME, escape(clean(name))).encode())
+        _replace(result.folder / REPORT, text.replace(formats.NAME, escape(clean(name))).encode())
     except UnavailableError as error:
         progress.say(f"warning: {error}")
     except Exception as error:

@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edgesft.cli import orders
+from edgesft.cli import measure_options
 from edgesft.errors import InputError
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "words", nargs="+", metavar="MODEL|a.b=c", help="ONNX or ORT files, and values that replace the profile's"
     )
-    orders.arguments(parser, "this-machine")
+    measure_options.arguments(parser, "this-machine")
     parser.add_argument("--reference", type=Path, metavar="MODEL", help="model whose answers are the right ones")
     parser.add_argument(
         "--precision",
@@ -50,12 +50,14 @@ def main(options: argparse.Namespace) -> int:
     from edgesft.progress import Progress
     from edgesft.report import bench as report
 
-    models, settings = orders.split(options.words)
+    models, settings = measure_options.split(options.words)
     if not models:
         raise InputError("model must be an ONNX or ORT file, got none", "edgesft bench model.onnx")
-    order = replace(orders.order(options, models, settings), reference=options.reference, explain=options.explain)
+    order = replace(
+        measure_options.order(options, models, settings), reference=options.reference, explain=options.explain
+    )
     progress = Progress(quiet=options.quiet)
-    with orders.opened(order):
+    with measure_options.connected(order):
         if options.aa:
             return _noise(order, progress, options.format)
         rows = bench(replace(order, variants=_variants(options, order, progress)), progress)

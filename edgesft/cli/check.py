@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from edgesft.cli import orders, output
+from edgesft.cli import measure_options, output
 from edgesft.errors import InputError
 
 
@@ -21,7 +21,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--baseline", type=Path, metavar="FILE", help="figures that this one's are held against")
     parser.add_argument("--measurements", type=Path, metavar="FILE", help="what an agent wrote on a device")
     parser.add_argument("--rows", type=Path, metavar="FILE", help="labelled rows for the metrics")
-    orders.arguments(parser, None)
+    measure_options.arguments(parser, None)
     output.arguments(parser)
 
 
@@ -34,7 +34,7 @@ def main(options: argparse.Namespace) -> int:
     from edgesft.spec.gate import GateSpec
 
     output.check(options)
-    paths, settings = orders.split(options.words)
+    paths, settings = measure_options.split(options.words)
     if len(paths) != 1:
         got = ", ".join(map(str, paths)) or "none"
         raise InputError(f"artefact must be one file or folder, got {got}", "edgesft check model.onnx --budget FILE")
@@ -44,7 +44,7 @@ def main(options: argparse.Namespace) -> int:
     folder = Path() if options.profile else options.budget.parent
     options.profile = options.profile or spec.profile or "this-machine"
     rest = [word for word in settings if word not in limits]
-    order = orders.order(options, [artefact(paths[0]).model], rest, folder)
+    order = measure_options.order(options, [artefact(paths[0]).model], rest, folder)
     if len(order.providers) != 1:
         got = ", ".join(provider.name for provider in order.providers)
         raise InputError(f"--provider must be one for a check, got {got}", "a check for each provider")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from edgesft.cli import orders, output
+from edgesft.cli import measure_options, output
 from edgesft.errors import InputError
 
 FIGURES = ("p50", "p90", "p95", "p99", "load", "first_inference", "peak_memory", "size")
@@ -35,7 +35,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--max-drop", type=float, default=0.01, metavar="X", help="most that the accuracy may fall (default: 0.01)"
     )
-    orders.arguments(parser, "this-machine")
+    measure_options.arguments(parser, "this-machine")
     output.arguments(parser)
 
 
@@ -45,11 +45,11 @@ def main(options: argparse.Namespace) -> int:
     from edgesft.progress import Progress
 
     output.check(options)
-    paths, settings = orders.split(options.words)
+    paths, settings = measure_options.split(options.words)
     if len(paths) != 2:
         got = ", ".join(map(str, paths)) or "none"
         raise InputError(f"models must be a candidate and a baseline, got {got}", "edgesft compare new.onnx old.onnx")
     figures = tuple(dict.fromkeys(options.figure or ["p50"]))
     asked = Asked(paths[0], paths[1], figures, options.min_effect, options.seconds, options.rows, options.max_drop)
-    order = orders.order(options, paths, settings)
+    order = measure_options.order(options, paths, settings)
     return output.emit(compare(asked, order, Progress(quiet=options.quiet)).to_json(), options)

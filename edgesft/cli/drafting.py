@@ -45,7 +45,7 @@ def wanted(options: argparse.Namespace) -> bool:
 
 def main(options: argparse.Namespace) -> int:
     """Writes the recipe and what editors check it by, and says what is wrong with it, if anything is."""
-    from edgesft.cli.init import require_new, write
+    from edgesft.cli.new_files import require_new, write
     from edgesft.pipeline.check import check
     from edgesft.pipeline.draft import draft
     from edgesft.pipeline.draft.recipe import SCHEMA

@@ -77,7 +77,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(options: argparse.Namespace) -> int:
     """Makes the bundle and says what is in it."""
-    from edgesft.cli.orders import device
+    from edgesft.cli.measure_options import device
     from edgesft.progress import Progress
     from edgesft.ship import seal
     from edgesft.ship.pack import pack

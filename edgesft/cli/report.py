@@ -66,13 +66,13 @@ def main(options: argparse.Namespace) -> int:
 
 
 def _text(found: list[Read], form: str) -> str:
-    from edgesft.report import told
+    from edgesft.report import formats
 
     if form == "html":
-        return told.html(found)
+        return formats.html(found)
     if form == "json":
-        return json.dumps(told.document(found), indent=1) + "\n"
-    return told.markdown(found) if form == "markdown" else told.table(found, _width())
+        return json.dumps(formats.document(found), indent=1) + "\n"
+    return formats.markdown(found) if form == "markdown" else formats.table(found, _width())
 
 
 def _beside(found: list[Read]) -> Path:

@@ -38,7 +38,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def main(options: argparse.Namespace) -> int:
     """Runs the recipe, prints what came of it, and answers with the verdict's exit code."""
     from edgesft import api
-    from edgesft.cli.orders import device
+    from edgesft.cli.measure_options import device
     from edgesft.progress import VERBOSE, Progress
 
     limits = {"trials": options.trials, "minutes": options.tune_minutes}

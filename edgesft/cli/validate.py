@@ -30,7 +30,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(options: argparse.Namespace) -> int:
     """Checks every file and tells all problems of all of them; torch and onnxruntime stay out."""
-    from edgesft.cli.orders import split
+    from edgesft.cli.measure_options import split
     from edgesft.errors import InputError, Problem, UnavailableError
 
     files, settings = split(options.words)

@@ -69,7 +69,7 @@ def _place(options: argparse.Namespace, stack: ExitStack) -> Place | None:
     """Where the golden rows are run; None for the CPU provider here, for which nothing else is imported."""
     if options.no_golden or not (options.provider or options.device):
         return None
-    from edgesft.cli.orders import device, provider
+    from edgesft.cli.measure_options import device, provider
     from edgesft.ship.session import CPU, Place
 
     spec = provider(options.provider or CPU, {})

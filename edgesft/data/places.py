@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from edgesft.data import files, sources
-from edgesft.data.joined import joined
+from edgesft.data.join import joined
 from edgesft.data.media.medium import FileColumn, Medium
 from edgesft.data.sources import Source
 from edgesft.errors import InputError

@@ -13,8 +13,8 @@ import numpy as np
 from edgesft.data import carve, histories, places, rows, sources
 from edgesft.data.carve import HEAD
 from edgesft.data.columns import Columns
-from edgesft.data.media.looked import Looked, look, unreadable
-from edgesft.data.media.medium import Medium
+from edgesft.data.media.inspection import inspect, unreadable
+from edgesft.data.media.medium import Inspection, Medium
 from edgesft.data.places import SPLITS
 from edgesft.data.schema import RowSchema
 from edgesft.data.sources import Source
@@ -39,14 +39,14 @@ class Splits:
         train: Rows to learn from.
         validation: Rows that every decision is taken on.
         test: Rows for the report, or None.
-        looked: Of rows whose input is a file, what these turned out to be, by what `data` names: `train`, …
+        inspected: Of rows whose input is a file, what these turned out to be, by what `data` names: `train`, …
         warnings: What a person should know of them.
     """
 
     train: Sequence[Row]
     validation: Sequence[Row]
     test: Sequence[Row] | None
-    looked: Mapping[str, Looked] = field(default_factory=dict)
+    inspected: Mapping[str, Inspection] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
 
     def rows(self) -> dict[str, Sequence[Row]]:
@@ -78,15 +78,15 @@ def load(data: DataSpec, schema: RowSchema, base: Path, seed: int, store: Store 
     if problems := _role_problems(data, schema) + _user_problems(data, schema.by_user) + _share_problems(shares):
         raise InputError(problems)
     found = _read(located, data, schema, store)
-    looked, warnings = dict[str, Looked](), list[str]()
+    inspected, warnings = dict[str, Inspection](), list[str]()
     if schema.by_user:
         found, warnings = _by_user(found, data)
     if schema.medium is not None:
-        found, looked, warnings = _readable(found, schema.medium, data.unreadable, store)
+        found, inspected, warnings = _readable(found, schema.medium, data.unreadable, store)
     found = _carved(found, data, shares, schema.roles[0], seed)
     if data.group is not None:
         found = {name: rows.seen(each, (*schema.roles, *schema.optional)) for name, each in found.items()}
-    return Splits(found["train"], found["validation"], found.get("test"), looked, tuple(warnings))
+    return Splits(found["train"], found["validation"], found.get("test"), inspected, tuple(warnings))
 
 
 def _carved(
@@ -144,11 +144,11 @@ def _user_problems(data: DataSpec, by_user: bool) -> list[Problem]:
 
 def _readable(
     found: Mapping[str, Sequence[Row]], medium: Medium, most: float, store: Store | None
-) -> tuple[dict[str, Sequence[Row]], dict[str, Looked], list[str]]:
+) -> tuple[dict[str, Sequence[Row]], dict[str, Inspection], list[str]]:
     """The rows whose files can be read, what these are, and what to say of the others."""
-    kept, told, problems, warnings = dict[str, Sequence[Row]](), dict[str, Looked](), list[Problem](), list[str]()
+    kept, told, problems, warnings = dict[str, Sequence[Row]](), dict[str, Inspection](), list[Problem](), list[str]()
     for name, each in found.items():
-        told[name] = look(medium, each, store)
+        told[name] = inspect(medium, each, store)
         wrong, said = unreadable(name, medium, each, told[name], most)
         problems += wrong
         warnings += said

@@ -19,7 +19,7 @@ from pydantic import BaseModel, ValidationError
 
 from edgesft.data import files, places, sources, splits
 from edgesft.data.histories import gather
-from edgesft.data.joined import joined
+from edgesft.data.join import joined
 from edgesft.data.sources import Source
 from edgesft.errors import InputError
 from edgesft.gate.artefact import RECIPE, GateArtefact

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from edgesft.errors import InputError
-from edgesft.measure import left
+from edgesft.measure import run_folder
 from edgesft.tasks.audio.script import Script
 from edgesft.tasks.contract import Contract
 from edgesft.tasks.text_to_speech import FRAMES, MEL, OUTPUTS, SPEAKER, TEMPO, TOKENS, TextToSpeech
@@ -99,7 +99,7 @@ class Voice:
         Raises:
             InputError: It holds none, or one that says nothing.
         """
-        return cls(folder, left.opened(folder, TextToSpeech)[0], threads)
+        return cls(folder, run_folder.open_run(folder, TextToSpeech)[0], threads)
 
     @property
     def speakers(self) -> tuple[str, ...]:
@@ -117,7 +117,7 @@ class Voice:
         settings = onnxruntime.SessionOptions()
         settings.intra_op_num_threads = self.threads
         settings.log_severity_level = 3
-        return onnxruntime.InferenceSession(str(self.folder / left.MODEL), settings, providers=[CPU])
+        return onnxruntime.InferenceSession(str(self.folder / run_folder.MODEL), settings, providers=[CPU])
 
     def say(self, text: str, speaker: str | None = None, tempo: float = 1.0) -> Spoken:
         """Says a text.

@@ -11,8 +11,8 @@ from edgesft.budget.metric import impossible
 from edgesft.data import checks, splits
 from edgesft.data.splits import Splits
 from edgesft.errors import InputError, Problem, UnavailableError
+from edgesft.pipeline.auto import fill_auto
 from edgesft.pipeline.plan import order_problems
-from edgesft.pipeline.settle import settle
 from edgesft.spec import load
 from edgesft.spec.auto import AUTO
 from edgesft.spec.budget import BudgetSpec
@@ -27,7 +27,7 @@ from edgesft.store.store import Store
 from edgesft.tasks import registry
 from edgesft.tasks.base import PARTICULAR, Task
 from edgesft.tasks.models import source
-from edgesft.tasks.models.brought import Brought
+from edgesft.tasks.models.onnx_file import OnnxFile
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ def check(path: Path, settings: Sequence[str] = (), store: Store | None = None) 
     if recipe.budget == BudgetSpec():
         warnings.append("the budget is empty: nothing is held, so the verdict is 'pass' whatever comes out")
     if task and rows:
-        recipe = settle(recipe, task, len(rows.train))
+        recipe = fill_auto(recipe, task, len(rows.train))
     return Checked(recipe, base, tuple(profiles), tuple(warnings), rows)
 
 
@@ -239,8 +239,8 @@ def _reading_problems(
         return []
     problems: list[Problem] = []
     options = task.contract(rows.train, task.implied(source.resolve(recipe.model, base), recipe.data.options())).options
-    for name, looked in rows.looked.items():
-        found, told = task.medium.findings(name, looked, options)
+    for name, inspected in rows.inspected.items():
+        found, told = task.medium.findings(name, inspected, options)
         problems += found
         warnings += told
     return _placed(problems, document.where(("data",)))
@@ -278,7 +278,7 @@ def _source_problems(
 ) -> list[Problem]:
     try:
         place = source.resolve(text, base)
-        if isinstance(place, Brought) and not task.takes_files:
+        if isinstance(place, OnnxFile) and not task.takes_files:
             hint = "edgesft bench and edgesft check measure and gate any ONNX file"
             return [Problem(f"'model' must not be an ONNX file for the task {task.name}", hint, where)]
         contract = task.contract(rows.train if rows else [], task.implied(place, recipe.data.options()))

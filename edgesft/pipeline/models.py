@@ -20,7 +20,7 @@ from edgesft.stages.context import StageContext, StageReport
 from edgesft.stages.registry import KINDS
 from edgesft.store.keys import key
 from edgesft.tasks.base import Example
-from edgesft.tasks.models.brought import Brought
+from edgesft.tasks.models.onnx_file import OnnxFile
 from edgesft.tasks.models.source import Source
 from edgesft.tasks.models.source import digest as source_digest
 
@@ -71,8 +71,8 @@ class Maker:
     def _start(self, model: Source, digest: str) -> Artefact:
         job = self._job
 
-        if isinstance(model, Brought):
-            return self._brought(model, digest)
+        if isinstance(model, OnnxFile):
+            return self._onnx(model, digest)
 
         def build(out: Path, work: Path) -> None:
             import torch
@@ -86,7 +86,7 @@ class Maker:
 
         return Artefact("torch", job.store.make(digest, build) / MODEL, digest)
 
-    def _brought(self, model: Brought, digest: str) -> Artefact:
+    def _onnx(self, model: OnnxFile, digest: str) -> Artefact:
         """A file of others, in our form."""
         job = self._job
 

@@ -13,7 +13,7 @@ from edgesft.spec.auto import AUTO
 from edgesft.spec.stages import DistillSpec, OptimizeSpec, PruneSpec, QuantizeSpec
 from edgesft.stages.export.installed import install
 from edgesft.store.keys import key
-from edgesft.tasks.models.brought import Brought
+from edgesft.tasks.models.onnx_file import OnnxFile
 
 if TYPE_CHECKING:
     from torch import nn
@@ -81,7 +81,7 @@ def _check_timed(job: Job) -> None:
 
 
 def _rehearse(job: Job) -> None:
-    if isinstance(job.model, Brought):
+    if isinstance(job.model, OnnxFile):
         with tempfile.TemporaryDirectory() as folder:
             # Makes it as the run will, and so proves that it answers the first rows.
             install(job.model, job.task, job.processor, job.contract, job.train[:ROWS], Path(folder) / "model.onnx")

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from edgesft.data import checks, near, relevance, splits
+from edgesft.data import checks, near_duplicates, relevance, splits
 from edgesft.data.carve import stratum
 from edgesft.errors import InputError, Problem
 from edgesft.pipeline.reading import findings as reading_findings
@@ -94,7 +94,7 @@ def _split(rows: Sequence[Row], task: Task) -> dict[str, Any]:
 def _across(train: Sequence[Row], held: Sequence[Row], task: Task, seed: int) -> dict[str, Any]:
     ours, theirs = [task.text(row) for row in train], [task.text(row) for row in held]
     known = set(ours)
-    pairs = near.near(ours, theirs)
+    pairs = near_duplicates.near_duplicates(ours, theirs)
     area = None
     if min(len(ours), len(theirs)) >= relevance.FOLDS:
         area = classification.auc(*relevance.apart(ours, theirs, seed))

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from edgesft.ship import saying
+from edgesft.ship import generation
 from edgesft.ship.contract import widths
 from edgesft.ship.finding import Finding, RefusedError
 from edgesft.ship.shape import NATURAL, Each, wrong
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from edgesft.measure.parity import Parity
-    from edgesft.ship.saying import Run
+    from edgesft.ship.wiring import Run
 
 GOLDEN = "golden.json"
 
@@ -110,13 +110,13 @@ class Golden:
 
     def shaped(self, said: Mapping[str, Any]) -> list[Finding]:
         """Rows that are no prompts, or do not hold what is said, of a contract whose answers are said."""
-        if not saying.is_said(said):
+        if not generation.is_generated(said):
             return []
         wrong = [
             problem
             for row in self.rows
             for each in row.outputs.values()
-            if (problem := saying.misshapen(said, row.inputs, each))
+            if (problem := generation.malformed(said, row.inputs, each))
         ]
         return [_finding(f"rows must {wrong[0]}")] if wrong else []
 
@@ -132,15 +132,15 @@ class Golden:
         from edgesft.measure.parity import compare
 
         expected = [row.outputs[variant.golden] for row in self.rows]
-        got = [saying.answer(said, run, row.inputs, each) for row, each in zip(self.rows, expected, strict=True)]
-        return compare(*saying.settled(expected, got, limit), variant.precision)
+        got = [generation.answer(said, run, row.inputs, each) for row, each in zip(self.rows, expected, strict=True)]
+        return compare(*generation.without_close_calls(expected, got, limit), variant.precision)
 
     def findings(self, variant: Variant, said: Mapping[str, Any], run: Run, provider: str) -> list[Finding]:
         """Outputs of a variant that are further off than they may be."""
         limit = self.tolerance(variant.golden, provider)
         found = []
         for each in self.compare(variant, said, run, limit).outputs:
-            if each.mismatch or each.relative > (0 if each.name == saying.SAID else limit):
+            if each.mismatch or each.relative > (0 if each.name == generation.TOKENS else limit):
                 got = each.mismatch or f"off by {each.relative:.2g} of it"
                 message = f"'{each.name}' must be within {limit:g} of its largest magnitude on {provider}, got {got}"
                 found.append(

@@ -17,9 +17,9 @@ from edgesft.measure.parity import compare
 from edgesft.measure.providers import PROVIDERS, Provider
 from edgesft.ship import context, graph, operators, ortfile
 from edgesft.ship.golden import tolerances
-from edgesft.ship.saying import Outputs
 from edgesft.ship.session import Place, file_runner
 from edgesft.ship.variant import ANY, MODEL, Form, Variant, version
+from edgesft.ship.wiring import Outputs
 from edgesft.store.store import Store
 from edgesft.tasks.base import Batch
 

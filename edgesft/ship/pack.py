@@ -20,13 +20,13 @@ from edgesft.ship import (
     card,
     context,
     describe,
+    generation,
     golden,
     graph,
     licences,
     models,
     names,
     rows,
-    saying,
     seal,
     session,
     sign,
@@ -40,11 +40,12 @@ from edgesft.ship.operators import OPERATORS
 from edgesft.ship.raw.document import RAW, Raw
 from edgesft.ship.source import Folder
 from edgesft.ship.variant import NAME, VERSION, Variant
+from edgesft.ship.wiring import Outputs
 from edgesft.spec.profile import ProfileSpec
 from edgesft.stages.artefact import CONTRACT
 from edgesft.store.disk import guarded
 from edgesft.store.store import Store
-from edgesft.tasks.models.brought import Brought
+from edgesft.tasks.models.onnx_file import OnnxFile
 
 SUFFIX = f"-bundle{seal.ARCHIVE}"
 
@@ -196,9 +197,9 @@ def _fill(
     apart = [contracts.disagreements(described, each, files[name].name, {}, name) for name, each in told.items()]
     if any(apart):
         raise RefusedError([each for found in apart for each in found])
-    said = saying.is_said(described)
+    said = generation.is_generated(described)
     if order.inputs:
-        real = rows.given_rows(order.inputs, saying.asked(described) if said else described, order.rows)
+        real = rows.given_rows(order.inputs, generation.prompt_inputs(described) if said else described, order.rows)
     else:
         real = source.prompts(order.rows) if said else source.requests(order.rows)
     last = [row for row in given.results["stages"] if row["kept"]][-1]
@@ -274,7 +275,7 @@ def _base(job: Job) -> Path | None:
         model = job.model
     except InputError:
         return None
-    return model.folder if isinstance(model, Brought) else model if isinstance(model, Path) else None
+    return model.folder if isinstance(model, OnnxFile) else model if isinstance(model, Path) else None
 
 
 def _receipt(
@@ -322,12 +323,12 @@ def _golden(real: rows.Rows, said: Mapping[str, Any], made: models.Models, out: 
     """
     import onnxruntime
 
-    answers: dict[str, list[saying.Outputs]] = dict(made.answers)
+    answers: dict[str, list[Outputs]] = dict(made.answers)
     running = [variant for variant in made.variants if variant.form != "context"]
     for variant in running:
         if variant.golden not in answers:
             run = session.runner(out, variant)
-            answers[variant.golden] = [saying.answer(said, run, request) for request in real.requests]
+            answers[variant.golden] = [generation.answer(said, run, request) for request in real.requests]
     found = [
         Row(request, {name: each[place] for name, each in answers.items()}, raw)
         for place, (request, raw) in enumerate(zip(real.requests, real.raw, strict=True))

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from edgesft.errors import UnavailableError
 from edgesft.ship.finding import Finding, RefusedError
-from edgesft.ship.saying import Feeds, Run
 from edgesft.ship.variant import MODEL, Chip, Device, Variant
+from edgesft.ship.wiring import Feeds, Run
 
 if TYPE_CHECKING:
     import numpy as np

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from edgesft.errors import UnavailableError
-from edgesft.ship import canonical, context, contract, golden, graph, integrity, ortfile, saying, wiring
+from edgesft.ship import canonical, context, contract, generation, golden, graph, integrity, ortfile, wiring
 from edgesft.ship.contract import CONTRACT
 from edgesft.ship.finding import Finding, RefusedError
 from edgesft.ship.golden import GOLDEN
@@ -228,7 +228,7 @@ def _raw_golden(source: Source, manifest: Manifest, raw: Raw, place: Place, repo
         unpacked(source, wanted, Path(empty) / "models") as folder,
         place.running(folder, raw.variant) as (run, _),
     ):
-        return rows.findings(raw.variant, saying.ONCE, run, place.provider)
+        return rows.findings(raw.variant, generation.ONCE, run, place.provider)
 
 
 def _golden(

@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, Protocol
 
 from edgesft.ship.variant import MODEL
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from edgesft.ship.saying import Feeds, Run
+Feeds = Mapping[str, "np.ndarray"]
+
+Outputs = Mapping[str, "np.ndarray"]
+
+Answer = Callable[[Feeds], "dict[str, np.ndarray]"]
 
 Ends = Mapping[str, Any]
 """`inputs` and `outputs` of a graph."""
+
+
+class Run(Protocol):
+    """One inference of a graph of a model."""
+
+    def __call__(self, feeds: Feeds, graph: str = MODEL) -> dict[str, np.ndarray]:
+        """Outputs by name."""
+        ...
 
 
 def ends(said: Mapping[str, Any]) -> dict[str, Ends]:

@@ -19,9 +19,9 @@ from edgesft.tasks.base import Batch, Example, Graph, Row, Run, Task
 from edgesft.tasks.classes import known, named, scored
 from edgesft.tasks.contract import Contract
 from edgesft.tasks.metrics import calibration, classification, evaluation
-from edgesft.tasks.models import brought, factory
-from edgesft.tasks.models.brought import Brought
+from edgesft.tasks.models import factory, onnx_file
 from edgesft.tasks.models.factory import Factory
+from edgesft.tasks.models.onnx_file import OnnxFile
 from edgesft.tasks.models.source import Source
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ class Arrays(Task):
         """With the inputs, loss and metric of the recipe's model."""
         model = recipe.model
         if isinstance(model, OnnxSpec):
-            return cls(brought.resolve(model, base).feeds, "auto", model.metric, base.absolute())
+            return cls(onnx_file.resolve(model, base).feeds, "auto", model.metric, base.absolute())
         if not isinstance(model, FactorySpec):
             return cls()
         path = place(model.path, base) if model.path else base
@@ -145,7 +145,7 @@ class Arrays(Task):
 
     def check_model(self, source: Source, contract: Contract, *, trust_remote_code: bool = False) -> list[Problem]:
         """A model that no factory makes; a module or weights that are not there."""
-        if isinstance(source, Brought):
+        if isinstance(source, OnnxFile):
             return source.problems() or source.misfits(*self.names(contract))
         if not isinstance(source, Factory):
             message = "model: must be {factory: module:function} or {onnx: file} for the task arrays, got a name"
@@ -154,7 +154,7 @@ class Arrays(Task):
 
     def check_head(self, source: Source, contract: Contract) -> list[Problem]:
         """Of a file of others classes that nobody named; what a factory gives is the user's to know."""
-        if isinstance(source, Brought) and contract.labels:
+        if isinstance(source, OnnxFile) and contract.labels:
             return source.head_problems(contract.labels, LOGITS)
         return []
 

@@ -21,7 +21,7 @@ from edgesft.tasks.classes import LABELS
 from edgesft.tasks.contract import Contract
 from edgesft.tasks.media import INPUT, MediaClasses
 from edgesft.tasks.models import checkpoint, extractor, preprocessor
-from edgesft.tasks.models.brought import Brought
+from edgesft.tasks.models.onnx_file import OnnxFile
 from edgesft.tasks.models.source import Source
 
 if TYPE_CHECKING:
@@ -107,7 +107,7 @@ class AudioClassification(MediaClasses):
         """The same, but that a file of ours that makes features of samples itself takes samples."""
         found, role = super().implied(source, options), self.medium.role
         inside = found[role].get("in_graph", OUTSIDE) != OUTSIDE and "in_graph" not in options.get(role, {})
-        if not inside or not isinstance(source, Brought):
+        if not inside or not isinstance(source, OnnxFile):
             return found
         axes = [len(shape) for shape in source.inputs.values()]
         return {**found, role: _sent(found[role])} if axes == [SAMPLES] else found
@@ -134,7 +134,7 @@ class AudioClassification(MediaClasses):
             found.append(Problem(message, "leave it out"))
         return found
 
-    def unlike(self, source: Brought, contract: Contract) -> list[Problem]:
+    def unlike(self, source: OnnxFile, contract: Contract) -> list[Problem]:
         """Features that the file is to make: nothing is built into it."""
         if contract.options.get("in_graph", OUTSIDE) == OUTSIDE:
             return []

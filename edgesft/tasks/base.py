@@ -32,7 +32,7 @@ from edgesft.errors import InputError, Problem
 from edgesft.spec.training import NOISE, ResolvedTraining
 from edgesft.tasks.contract import Contract
 from edgesft.tasks.models import source as source_module
-from edgesft.tasks.models.brought import Brought
+from edgesft.tasks.models.onnx_file import OnnxFile
 from edgesft.tasks.models.source import Source
 
 if TYPE_CHECKING:
@@ -171,7 +171,7 @@ class Task(ABC):
         Raises:
             InputError: They are damaged, or say what cannot be done.
         """
-        return {**options, **(source.options if isinstance(source, Brought) else {})}
+        return {**options, **(source.options if isinstance(source, OnnxFile) else {})}
 
     def read_alike(self, one: Source, other: Source, options: Mapping[str, Any]) -> bool:
         """Whether two models read their input alike."""

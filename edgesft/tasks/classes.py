@@ -13,7 +13,7 @@ from edgesft.errors import InputError, Problem
 from edgesft.tasks.base import Example, Row, Task
 from edgesft.tasks.contract import Contract
 from edgesft.tasks.metrics import calibration, classification
-from edgesft.tasks.models.brought import CLASSES
+from edgesft.tasks.models.onnx_file import CLASSES
 
 if TYPE_CHECKING:
     import torch

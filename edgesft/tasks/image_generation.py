@@ -20,7 +20,7 @@ from edgesft.tasks.classes import known
 from edgesft.tasks.contract import Contract
 from edgesft.tasks.generators.autoencoding import Coding
 from edgesft.tasks.generators.diffusion import Noising
-from edgesft.tasks.generators.making import GENERATION, LABEL, SEED, SHAPE, Making
+from edgesft.tasks.generators.generator import GENERATION, LABEL, SEED, SHAPE, Generator
 from edgesft.tasks.metrics import frechet
 from edgesft.tasks.metrics.frechet import Features
 from edgesft.tasks.models import factory
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from edgesft.spec.recipe import RecipeSpec
 
-METHODS: Mapping[str, type[Making]] = {"diffusion": Noising, "autoencoder": Coding}
+METHODS: Mapping[str, type[Generator]] = {"diffusion": Noising, "autoencoder": Coding}
 
 FRECHET = "frechet"
 """Metric: the distance's negative, so that a higher one is better."""
@@ -146,11 +146,11 @@ class ImageGeneration(PictureTask):
         made = own.OwnConfig(config["factory"], config["path"], config["arguments"])
         return modules.made(made, contract.options)
 
-    def load_processor(self, source: Any, contract: Contract) -> Making:
+    def load_processor(self, source: Any, contract: Contract) -> Generator:
         """How pictures are read and made, as the contract says."""
         return METHODS[contract.options[GENERATION]["method"]](contract.options)
 
-    def encode(self, rows: Sequence[Row], processor: Making, contract: Contract) -> list[Example]:
+    def encode(self, rows: Sequence[Row], processor: Generator, contract: Contract) -> list[Example]:
         """Pixels in whole numbers, where chance comes from, and the class where the model is told it."""
         index_of = {label: index for index, label in enumerate(contract.labels)}
         return [
@@ -163,7 +163,7 @@ class ImageGeneration(PictureTask):
         return processor.batch(examples)
 
     def disturb(
-        self, examples: Sequence[Example], processor: Making, settings: ResolvedTraining, rng: np.random.Generator
+        self, examples: Sequence[Example], processor: Generator, settings: ResolvedTraining, rng: np.random.Generator
     ) -> Sequence[Example]:
         """The same pictures with chance of their own at every step."""
         seeds = rng.integers(2**63, size=len(examples))
@@ -196,7 +196,9 @@ class ImageGeneration(PictureTask):
 
         return functional.mse_loss(ours.float(), theirs.float())
 
-    def predict(self, run: Run, examples: Sequence[Example], processor: Making, *, batch_size: int = 1) -> np.ndarray:
+    def predict(
+        self, run: Run, examples: Sequence[Example], processor: Generator, *, batch_size: int = 1
+    ) -> np.ndarray:
         """The squared error of what is said of each row, with the chance that it came with: float64, [rows, 1]."""
         parts = []
         for start in range(0, len(examples), batch_size):
@@ -204,7 +206,9 @@ class ImageGeneration(PictureTask):
             parts.append(processor.error(run(processor.asked(batch)), batch))
         return np.concatenate(parts)[:, np.newaxis]
 
-    def examine(self, run: Run, examples: Sequence[Example], processor: Making, *, batch_size: int = 1) -> np.ndarray:
+    def examine(
+        self, run: Run, examples: Sequence[Example], processor: Generator, *, batch_size: int = 1
+    ) -> np.ndarray:
         """The same, and the features of a picture made for each row, and of the row's own: [rows, 1 + 2 · features]."""
         error = self.predict(run, examples, processor, batch_size=batch_size)
         if self._features is None:

@@ -19,8 +19,8 @@ from edgesft.tasks.classes import LABELS, Classes
 from edgesft.tasks.contract import Contract
 from edgesft.tasks.metrics import classification
 from edgesft.tasks.models import checkpoint, factory, preprocessor, pretrained
-from edgesft.tasks.models.brought import Brought
 from edgesft.tasks.models.factory import Factory
+from edgesft.tasks.models.onnx_file import OnnxFile
 from edgesft.tasks.models.source import Source
 from edgesft.tasks.models.source import folder as local_folder
 
@@ -123,18 +123,18 @@ class MediaTask(Task, ABC):
         own = self._shipped(folder)
         if own is None:
             own = self._declared(source, folder, given)
-        rest = source.options if isinstance(source, Brought) else {}
+        rest = source.options if isinstance(source, OnnxFile) else {}
         return {**options, **rest, INPUT: own.pop(INPUT, self.input), role: {**own, **given}}
 
     def _declared(self, source: Source, folder: Path, given: Mapping[str, Any]) -> dict[str, Any]:
         """How a model reads its input, by its own files."""
-        if isinstance(source, Brought):
+        if isinstance(source, OnnxFile):
             said = {**self.shaped(source), **source.config}
             return self.own_options(folder, said, given) if said or (folder / preprocessor.FILE).is_file() else {}
         config = checkpoint.read_config(folder)
         return {} if isinstance(config, Problem) else self.own_options(folder, config, given)
 
-    def shaped(self, source: Brought) -> dict[str, Any]:
+    def shaped(self, source: OnnxFile) -> dict[str, Any]:
         """What the input of a file of others tells of how it is read, as a configuration would say it."""
         return {}
 
@@ -154,7 +154,7 @@ class MediaTask(Task, ABC):
         """Damaged or missing files, remote code, no head of this kind, another size of the input."""
         if isinstance(source, Factory):
             return [*source.problems(), *meaningless(source)]
-        if isinstance(source, Brought):
+        if isinstance(source, OnnxFile):
             return source.problems() or source.misfits(*self.names(contract)) or self.unlike(source, contract)
         folder = local_folder(source)
         config = checkpoint.read_config(folder)
@@ -169,7 +169,7 @@ class MediaTask(Task, ABC):
             return [Problem(message, f"{self.advice}; or a model of your own: {factory.WHERE}")]
         return [*checkpoint.weight_problems(folder), *self.misfits(config, contract)]
 
-    def unlike(self, source: Brought, contract: Contract) -> list[Problem]:
+    def unlike(self, source: OnnxFile, contract: Contract) -> list[Problem]:
         """Why a file of others cannot take what the contract's options make."""
         return []
 
@@ -177,7 +177,7 @@ class MediaTask(Task, ABC):
         """A checkpoint without this task's head, or with one for other labels; what a factory gives is not known."""
         if isinstance(source, Factory):
             return []
-        if isinstance(source, Brought):
+        if isinstance(source, OnnxFile):
             return source.head_problems(contract.labels, self.outputs[0])
         return checkpoint.label_problems(local_folder(source), contract.labels, self.head)
 

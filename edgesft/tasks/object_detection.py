@@ -22,6 +22,7 @@ from edgesft.tasks.augmentation import scenes
 from edgesft.tasks.base import Batch, Example, Graph, Row, Run
 from edgesft.tasks.classes import LABELS, known
 from edgesft.tasks.contract import Contract
+from edgesft.tasks.detection.boxes import KEPT
 from edgesft.tasks.media import INPUT
 from edgesft.tasks.metrics import average_precision as precision
 from edgesft.tasks.models.source import Source
@@ -38,9 +39,6 @@ SCORE = "least_score"
 """Option of the contract: the score from which a box counts, by F1 on the validation rows."""
 
 OUTPUTS = ("logits", "pred_boxes")
-
-KEPT = "kept"
-"""Output of graphs that suppress boxes themselves."""
 
 
 class Scenes(Pictures):

@@ -19,7 +19,7 @@ from edgesft.tasks.augmentation import distortion
 from edgesft.tasks.contract import Contract
 from edgesft.tasks.media import INPUT, MediaTask
 from edgesft.tasks.models import preprocessor
-from edgesft.tasks.models.brought import Brought
+from edgesft.tasks.models.onnx_file import OnnxFile
 
 FEED = {"layout": "NCHW", "dtype": "float32"}
 """As all models of torch take pictures."""
@@ -117,14 +117,14 @@ class PictureTask(MediaTask, ABC):
                 found.append(Problem(message, f"data.image.resize={sides}"))
         return found
 
-    def shaped(self, source: Brought) -> dict[str, Any]:
+    def shaped(self, source: OnnxFile) -> dict[str, Any]:
         """Channels and size, where the file says them."""
         axes = source.inputs[source.called([self.input], [])[self.input]]
         _, channels, height, width = axes if len(axes) == len(FEED["layout"]) else (None,) * 4
         said = {"num_channels": channels} if channels else {}
         return {**said, **({"image_size": [height, width]} if height and width else {})}
 
-    def unlike(self, source: Brought, contract: Contract) -> list[Problem]:
+    def unlike(self, source: OnnxFile, contract: Contract) -> list[Problem]:
         """Another layout than ours, other channels, another size."""
         name = contract.options[INPUT]
         axes = source.inputs[source.called([name], [])[name]]

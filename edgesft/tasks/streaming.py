@@ -24,8 +24,8 @@ from edgesft.tasks.base import Batch, Example, Graph, Row, Run, Task
 from edgesft.tasks.contract import Contract
 from edgesft.tasks.media import INPUT
 from edgesft.tasks.models import factory
-from edgesft.tasks.models.brought import Brought
 from edgesft.tasks.models.factory import Factory
+from edgesft.tasks.models.onnx_file import OnnxFile
 from edgesft.tasks.models.source import Source
 
 if TYPE_CHECKING:
@@ -132,7 +132,7 @@ class Streaming(Task, ABC):
 
     def implied(self, source: Source, options: Mapping[str, Any]) -> dict[str, Any]:
         """The recipe's options with the names and shapes of what the model takes and gives."""
-        if isinstance(source, Brought):
+        if isinstance(source, OnnxFile):
             return {**options, **self._of_file(source)}
         if not isinstance(source, Factory):
             return dict(options)
@@ -140,7 +140,7 @@ class Streaming(Task, ABC):
         states = {each: {SHAPE: [1, *shape], OUTPUT: f"{each}_out"} for each, shape in source.states.items()}
         return {**options, INPUT: name, OUTPUT: f"{name}_out", SHAPE: [1, 1, *self.frames.shape], STATES: states}
 
-    def _of_file(self, source: Brought) -> dict[str, Any]:
+    def _of_file(self, source: OnnxFile) -> dict[str, Any]:
         """The same of a file of others.
 
         Raises:
@@ -185,7 +185,7 @@ class Streaming(Task, ABC):
 
     def check_model(self, source: Source, contract: Contract, *, trust_remote_code: bool = False) -> list[Problem]:
         """A model that no factory makes; a module or weights that are not there; states that are not said."""
-        if isinstance(source, Brought):
+        if isinstance(source, OnnxFile):
             return source.problems()
         if not isinstance(source, Factory):
             message = (

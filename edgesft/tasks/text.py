@@ -15,7 +15,7 @@ from edgesft.tasks.augmentation import tokens
 from edgesft.tasks.base import Batch, Example, Graph, Run, Task
 from edgesft.tasks.contract import Contract
 from edgesft.tasks.models import checkpoint, pretrained
-from edgesft.tasks.models.brought import Brought
+from edgesft.tasks.models.onnx_file import OnnxFile
 from edgesft.tasks.models.source import Source
 from edgesft.tasks.models.source import folder as local_folder
 
@@ -53,11 +53,11 @@ class TextTask(Task):
     def check_model(self, source: Source, contract: Contract, *, trust_remote_code: bool = False) -> list[Problem]:
         """Damaged or missing files, remote code, no head of this kind, inputs longer than the model takes."""
         folder = local_folder(source)
-        config = source.config if isinstance(source, Brought) else checkpoint.read_config(folder)
+        config = source.config if isinstance(source, OnnxFile) else checkpoint.read_config(folder)
         if isinstance(config, Problem):
             return [config]
         found = checkpoint.tokenizer_problems(folder, config)
-        if isinstance(source, Brought):
+        if isinstance(source, OnnxFile):
             found += source.problems() or source.misfits(*self.names(contract))
         else:
             found += self._own_problems(folder, config, trusted=trust_remote_code)
@@ -87,7 +87,7 @@ class TextTask(Task):
 
     def check_head(self, source: Source, contract: Contract) -> list[Problem]:
         """A checkpoint without this task's head, or with one for other labels."""
-        if isinstance(source, Brought):
+        if isinstance(source, OnnxFile):
             return source.head_problems(contract.labels, self.outputs[0])
         return checkpoint.label_problems(local_folder(source), contract.labels, self.head)
 
@@ -118,7 +118,7 @@ class TextTask(Task):
 
     def _taken(self, source: Source, contract: Contract, made: Sequence[str]) -> list[str]:
         """The inputs that a model takes: of those that its tokenizer makes; of a file of others all that it names."""
-        if isinstance(source, Brought):
+        if isinstance(source, OnnxFile):
             called = source.called(*self.names(contract))
             return [name for name in INPUTS if name in called]
         accepted = pretrained.accepted_inputs(local_folder(source), checkpoint.heads(self.heads))

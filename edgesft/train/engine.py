@@ -30,6 +30,7 @@ from edgesft.train.batches import Steps, ahead
 from edgesft.train.channels import channels_last
 from edgesft.train.checkpoint import WEIGHTS, restore_weights
 from edgesft.train.depth import thawed
+from edgesft.train.environment import arithmetic, training_environment
 from edgesft.train.gradient import Gradient
 from edgesft.train.neighbours import neighbours
 from edgesft.train.objective import Objective, inputs_of, task_objective
@@ -37,10 +38,9 @@ from edgesft.train.predictor import runner
 from edgesft.train.regularisation import balanced, dropping
 from edgesft.train.resume import Checkpoints
 from edgesft.train.rounding import LEVELS, REDUCED, ranged, ranges, rounded
-from edgesft.train.surroundings import arithmetic, training_surroundings
 from edgesft.train.tables import sparse_gradients
+from edgesft.train.trackers import watching
 from edgesft.train.trainer import Plan, StepTrainer, arguments
-from edgesft.train.watching import watching
 
 __all__ = ["FitReport", "fit", "loss_options", "runner"]
 
@@ -117,7 +117,7 @@ def fit(
         StageError: The loss or a weight became infinite or not a number.
     """
     began = time.monotonic()
-    with training_surroundings():
+    with training_environment():
         options = arguments(settings, work / "partial", seed)
         number_format = arithmetic(settings.arithmetic, options.device)
         steps = Steps(task, processor, train, settings, seed, _neighbours(model, task, processor, train, settings))
@@ -186,7 +186,7 @@ def serve() -> None:
         StageError: The memory suffices for no single row.
     """
     while (gradient := workers.receive()) is not None:
-        with training_surroundings(), _prepared(gradient), workers.exchanging(gradient.model) as exchange:
+        with training_environment(), _prepared(gradient), workers.exchanging(gradient.model) as exchange:
             gradient.model.to(arguments(gradient.settings, Path(tempfile.gettempdir()), gradient.seed).device)
             while exchange and (step := exchange.begin()) != workers.OVER:
                 batch = gradient.steps[step]

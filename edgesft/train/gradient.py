@@ -17,9 +17,9 @@ from edgesft.spec.training import ResolvedTraining
 from edgesft.train.batches import DROPOUT, Steps, stream
 from edgesft.train.depth import depths, freeze, lowest
 from edgesft.train.dropout import ByteDropout
+from edgesft.train.environment import release_memory
 from edgesft.train.objective import Objective
 from edgesft.train.regularisation import penalty
-from edgesft.train.surroundings import release_memory
 
 RELEASE = 10
 """Steps after which freed memory goes back to the system: each batch has another shape, and what earlier ones left in

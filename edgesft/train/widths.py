@@ -16,7 +16,7 @@ from torch import nn
 
 from edgesft.errors import InputError
 from edgesft.train import factors, vocabulary
-from edgesft.train.absent import absences, restore
+from edgesft.train.placeholders import absences, restore
 
 Attributes = dict[str, dict[str, Any]]
 """Module name → {attribute: number or tuple of numbers}."""

@@ -121,10 +121,10 @@ def send(order: Any) -> None:
     Raises:
         UnavailableError: Another process has gone.
     """
-    from edgesft.train import parcel
+    from edgesft.train import pickling
 
     with _among_all():
-        _broadcast(parcel.pack(order))
+        _broadcast(pickling.pack(order))
 
 
 def receive() -> Any:
@@ -134,11 +134,11 @@ def receive() -> Any:
         InputError: A module of the user's own is not here.
         UnavailableError: The first process has gone.
     """
-    from edgesft.train import parcel
+    from edgesft.train import pickling
 
     with _among_all():
         data = _broadcast()
-    return parcel.unpack(data)
+    return pickling.unpack(data)
 
 
 def _broadcast(data: memoryview | None = None) -> memoryview:

@@ -12,7 +12,7 @@ from statistics import median
 import pytest
 
 from edgesft.cli.main import main
-from edgesft.report import told
+from edgesft.report import formats
 from tests.report import gates
 from tests.report.html import made
 from tests.report.html.reading import read
@@ -75,7 +75,7 @@ def test_without_the_extra_it_says_how_to_get_it(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
-        told, "find_spec", lambda name: None if name == "matplotlib" else importlib.util.find_spec(name)
+        formats, "find_spec", lambda name: None if name == "matplotlib" else importlib.util.find_spec(name)
     )
     places = runs(tmp_path, 1)
     assert main(["report", *places, "--format", "html"]) == 4

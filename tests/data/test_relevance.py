@@ -6,7 +6,7 @@ import numpy as np
 
 from edgesft.data.relevance import MOST, apart
 from edgesft.tasks.metrics.classification import auc
-from tests.data.test_near import sentences
+from tests.data.test_near_duplicates import sentences
 
 
 def test_halves_of_one_kind_are_not_told_apart() -> None:

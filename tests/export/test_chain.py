@@ -18,7 +18,7 @@ from edgesft.progress import Progress
 from tests import tiny
 from tests.export.script import installed, node
 from tests.tasks import test_voice_activity
-from tests.tasks.models import test_brought
+from tests.tasks.models import test_onnx_file
 
 ROOT = Path(__file__).parents[2]
 
@@ -28,7 +28,7 @@ def bundles(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Path]:
     """Of pictures, and of sound as it comes."""
     made = {}
     with pytest.MonkeyPatch.context() as patch:
-        for name, recipe in (("pictures", test_brought.recipe), ("sound", test_voice_activity.recipe)):
+        for name, recipe in (("pictures", test_onnx_file.recipe), ("sound", test_voice_activity.recipe)):
             folder = tmp_path_factory.mktemp(name)
             patch.setenv("EDGESFT_STORE", str(folder / "store"))
             api.run(recipe(folder), output=folder / "run", progress=Progress(quiet=True))

@@ -26,7 +26,7 @@ from edgesft.pipeline.preflight import preflight
 from edgesft.progress import Progress
 from edgesft.store.store import Store
 from tests import tiny
-from tests.tasks.models import test_brought
+from tests.tasks.models import test_onnx_file
 
 NETS = Path(__file__).parents[1] / "tasks" / "nets.py"
 
@@ -338,7 +338,7 @@ def test_empty_answers_take_what_is_usual(tmp_path: Path) -> None:
 
 def test_a_file_of_others_is_compressed_and_not_trained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("EDGESFT_STORE", str(tmp_path / "store"))
-    file = test_brought.pictures(tmp_path / "net")
+    file = test_onnx_file.pictures(tmp_path / "net")
     pictures(tmp_path)
     target = tmp_path / "recipe.yaml"
     made = draft(Wishes((str(tmp_path / "signs"),), model=str(file)), target)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from edgesft.errors import InputError
-from edgesft.report import reading, told
+from edgesft.report import formats, reading
 from tests.report.html import made
 
 
@@ -44,14 +44,14 @@ def test_no_run_is_an_error() -> None:
 
 def test_names_that_are_alike_get_their_folders(tmp_path: Path) -> None:
     words = [str(write(tmp_path / each / "run" / "results.json").parent) for each in ("a", "b")]
-    assert [each.name for each in told.named(reading.read(words))] == ["a/run", "b/run"]
+    assert [each.name for each in formats.named(reading.read(words))] == ["a/run", "b/run"]
 
 
 def test_only_runs_stand_beside_each_other(tmp_path: Path) -> None:
     write(tmp_path / "a" / "results.json")
     (tmp_path / "bench.json").write_text('{"schema": "edgesft/bench", "schema_version": 1}')
     found = reading.read([str(tmp_path / "a"), str(tmp_path / "bench.json")])
-    for form in (told.document, told.html, told.markdown):
+    for form in (formats.document, formats.html, formats.markdown):
         with pytest.raises(InputError, match="all be of runs, got .* of a bench"):
             form(found)
 

@@ -18,7 +18,7 @@ from edgesft.spec.model import OnnxSpec
 from edgesft.spec.training import ResolvedTraining
 from edgesft.stages.export.checks import file_run
 from edgesft.stages.export.installed import install
-from edgesft.tasks.models import brought
+from edgesft.tasks.models import onnx_file
 from edgesft.tasks.voice_activity import VoiceActivity
 from tests import chain
 
@@ -119,7 +119,7 @@ def test_a_file_of_others_goes_through_the_chain(tmp_path: Path, monkeypatch: py
 def test_installed_it_answers_as_it_did(tmp_path: Path) -> None:
     import onnx
 
-    source = brought.resolve(
+    source = onnx_file.resolve(
         OnnxSpec(onnx=str(model(tmp_path)), states={"state": "stateN"}, constants={"sr": 4000}), tmp_path
     )
     contract = TASK.contract([], TASK.implied(source, {}))
@@ -144,7 +144,7 @@ def test_installed_it_answers_as_it_did(tmp_path: Path) -> None:
 
 
 def test_frames_are_speech_where_half_of_what_is_new_is(tmp_path: Path) -> None:
-    source = brought.resolve(OnnxSpec(onnx=str(model(tmp_path)), states={"state": "stateN"}), tmp_path)
+    source = onnx_file.resolve(OnnxSpec(onnx=str(model(tmp_path)), states={"state": "stateN"}), tmp_path)
     contract = TASK.contract([], {**TASK.implied(_with_rate(source), {})})
     processor = TASK.load_processor(source, contract)
     row = {"audio": np.zeros(500, np.float32), "speech": f"[[{64 / 4000}, {320 / 4000}]]"}
@@ -156,8 +156,8 @@ def test_frames_are_speech_where_half_of_what_is_new_is(tmp_path: Path) -> None:
     assert len(pieces[0]["labels"]) == 2 and len(pieces[0]["samples"]) in (256, 244)
 
 
-def _with_rate(source: brought.Brought) -> brought.Brought:
-    return brought.Brought(source.path, source.states, {"sr": 4000})
+def _with_rate(source: onnx_file.OnnxFile) -> onnx_file.OnnxFile:
+    return onnx_file.OnnxFile(source.path, source.states, {"sr": 4000})
 
 
 @pytest.mark.parametrize(

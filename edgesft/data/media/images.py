@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from edgesft.data.media.image import Reader
-from edgesft.data.media.looked import Looked, facts
-from edgesft.data.media.medium import Medium
+from edgesft.data.media.inspection import facts
+from edgesft.data.media.medium import Inspection, Medium
 from edgesft.errors import Problem, UnavailableError
 from edgesft.spec.media import ImageSpec
 
@@ -58,15 +58,15 @@ class Images(Medium):
             raise OSError(told or type(error).__name__) from error
         return {SIZE: f"{height}x{width}", MODE: mode}
 
-    def findings(self, split: str, looked: Looked, options: Mapping[str, Any]) -> tuple[list[Problem], list[str]]:
+    def findings(self, split: str, found: Inspection, options: Mapping[str, Any]) -> tuple[list[Problem], list[str]]:
         """Pictures of several sizes where nothing makes them alike; those of other channels than most."""
         problems, warnings = list[Problem](), list[str]()
-        sizes = [value for kind, value in looked.seen if kind == SIZE]
+        sizes = [value for kind, value in found.seen if kind == SIZE]
         if len(sizes) > 1 and not _sized(options):
             ordered = sorted(sizes, key=lambda size: [int(side) for side in size.split("x")])
             message = f"data.{split}: pictures must be of one size, got {len(sizes)} from {ordered[0]} to {ordered[-1]}"
             problems.append(Problem(message, "data.image.resize=[224, 224], or what the model reads"))
-        modes = {value: count for (kind, value), count in looked.seen.items() if kind == MODE}
+        modes = {value: count for (kind, value), count in found.seen.items() if kind == MODE}
         target = "L" if options.get("colour") == "L" else "RGB"
         for mode, count in sorted(modes.items()):
             if (mode != target and len(modes) > 1) or mode not in ("L", "RGB"):

@@ -9,15 +9,12 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
 from edgesft.data import files
 from edgesft.errors import InputError, Problem
-
-if TYPE_CHECKING:
-    from edgesft.data.media.looked import Looked
 
 Row = Mapping[str, Any]
 
@@ -112,12 +109,12 @@ class Medium(ABC):
         """
 
     @abstractmethod
-    def findings(self, split: str, looked: Looked, options: Mapping[str, Any]) -> tuple[list[Problem], list[str]]:
+    def findings(self, split: str, found: Inspection, options: Mapping[str, Any]) -> tuple[list[Problem], list[str]]:
         """What is wrong with what rows are, and what is done to them that a person should know.
 
         Args:
             split: Its name.
-            looked: What they are.
+            found: What they are.
             options: The recipe's.
         """
 
@@ -128,6 +125,19 @@ class Medium(ABC):
             hidden = any(part.startswith(".") or part == "__MACOSX" for part in parts)
             if not hidden and Path(name).suffix.lower() in self.suffixes:
                 yield name
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """What rows turned out to be.
+
+    Attributes:
+        faults: Row number, from 0 → why it cannot be read.
+        seen: What the others are, and how many of them: pairs of a kind of fact and its value.
+    """
+
+    faults: Mapping[int, str]
+    seen: Mapping[tuple[str, str], int]
 
 
 @dataclass(frozen=True)

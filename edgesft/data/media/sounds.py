@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 
 from edgesft.data.media import audio
-from edgesft.data.media.looked import Looked
-from edgesft.data.media.medium import Medium
+from edgesft.data.media.medium import Inspection, Medium
 from edgesft.errors import Problem, UnavailableError
 
 RATE, CHANNELS, SECONDS, LEVEL = "rate", "channels", "seconds", "level"
@@ -56,11 +55,11 @@ class Sounds(Medium):
         seconds = math.ceil(10 * len(samples) / rate) / 10
         return {RATE: str(rate), CHANNELS: str(samples.shape[1]), SECONDS: str(seconds), **silent}
 
-    def findings(self, split: str, looked: Looked, options: Mapping[str, Any]) -> tuple[list[Problem], list[str]]:
+    def findings(self, split: str, found: Inspection, options: Mapping[str, Any]) -> tuple[list[Problem], list[str]]:
         """What is converted, averaged, cut, and what is silent."""
-        total = sum(count for (kind, _), count in looked.seen.items() if kind == RATE)
+        total = sum(count for (kind, _), count in found.seen.items() if kind == RATE)
         warnings = list[str]()
-        for (kind, value), count in sorted(looked.seen.items()):
+        for (kind, value), count in sorted(found.seen.items()):
             told = f"data.{split}: {count} of {total} sounds"
             if kind == RATE and int(value) != (wanted := options["rate"]):
                 less = f"data.{self.field}.rate={value} would do where the model may be of any rate"
@@ -71,7 +70,7 @@ class Sounds(Medium):
             elif kind == LEVEL:
                 warnings.append(f"data.{split}: {count} sounds are silent: nothing in them is above -80 dB")
         longest = options.get("seconds", math.inf)
-        cut = sum(count for (kind, value), count in looked.seen.items() if kind == SECONDS and float(value) > longest)
+        cut = sum(count for (kind, value), count in found.seen.items() if kind == SECONDS and float(value) > longest)
         if cut:
             warnings.append(f"data.{split}: {cut} of {total} sounds are longer than {longest:g} s and are cut")
         return [], warnings

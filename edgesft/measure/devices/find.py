@@ -17,7 +17,7 @@ from edgesft.spec.devices import DeviceSpec, DevicesSpec
 from edgesft.spec.problems import nearest
 
 FILE = "devices.yaml"
-"""Looked for where the command runs."""
+"""Inspection for where the command runs."""
 
 FORMS = "here, an interpreter, ssh://user@host[:port], adb://serial, or a name in a file of devices (--devices FILE)"
 

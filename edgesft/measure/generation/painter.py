@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from edgesft.errors import InputError
-from edgesft.measure import left
+from edgesft.measure import run_folder
 from edgesft.measure.generation.decoder import CPU
 from edgesft.tasks.base import Batch
-from edgesft.tasks.generators.making import GENERATION, Making
+from edgesft.tasks.generators.generator import GENERATION, Generator
 from edgesft.tasks.image_generation import ImageGeneration
 
 if TYPE_CHECKING:
@@ -82,11 +82,11 @@ class Painter:
         """
         import onnxruntime
 
-        self.contract, _ = left.opened(folder, ImageGeneration)
+        self.contract, _ = run_folder.open_run(folder, ImageGeneration)
         settings = onnxruntime.SessionOptions()
         settings.intra_op_num_threads = threads
         settings.log_severity_level = 3
-        self._session = onnxruntime.InferenceSession(str(folder / left.MODEL), settings, providers=[CPU])
+        self._session = onnxruntime.InferenceSession(str(folder / run_folder.MODEL), settings, providers=[CPU])
 
     def draw(
         self,
@@ -124,7 +124,7 @@ class Painter:
         names = tuple(self.contract.labels[index] for index in classes)
         return Drawn(np.concatenate(pictures), names, times, bound.times, processor.spec.colour)
 
-    def _processor(self, steps: int | None) -> Making:
+    def _processor(self, steps: int | None) -> Generator:
         processor = ImageGeneration().load_processor(None, self.contract)
         if steps is None:
             return processor

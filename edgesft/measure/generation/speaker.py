@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from edgesft.errors import InputError
-from edgesft.measure import left
+from edgesft.measure import run_folder
 from edgesft.measure.generation.decoder import Answer, Decoder
 from edgesft.measure.generation.sampling import Sampling
 from edgesft.tasks.contract import Contract
@@ -58,8 +58,8 @@ class Speaker:
         Raises:
             InputError: It holds none, or one that generates nothing.
         """
-        contract, task = left.opened(folder, TextGeneration)
-        files = task.files(folder / left.MODEL)
+        contract, task = run_folder.open_run(folder, TextGeneration)
+        files = task.files(folder / run_folder.MODEL)
         if missing := [file.name for file in files.values() if not file.is_file()]:
             raise InputError(f"run must be a folder with {', '.join(missing)}, got '{folder}'", "the whole folder")
         return cls(folder, contract, task, threads)
@@ -70,7 +70,7 @@ class Speaker:
 
     @cached_property
     def _decoder(self) -> Decoder:
-        return Decoder(self.task.files(self.folder / left.MODEL), self.contract.options, self.threads)
+        return Decoder(self.task.files(self.folder / run_folder.MODEL), self.contract.options, self.threads)
 
     def say(
         self,

@@ -25,7 +25,7 @@ class Provider:
         name: As ONNX Runtime spells it.
         install: Where it comes from.
         systems: Operating systems that it exists for, as Python's `platform.system` names them.
-        static_shapes: It takes no nodes with free axes (ONNX Runtime's documentation, "Making dynamic input shapes
+        static_shapes: It takes no nodes with free axes (ONNX Runtime's documentation, "Generator dynamic input shapes
             fixed", and that of QNN).
         int8: What its 8-bit kernels take, the best for transformers first, and for convolutions last; empty where 8
             bits gain nothing on it.

@@ -12,7 +12,7 @@ from typing import Any
 from edgesft.data import files
 from edgesft.errors import EdgesftError, InputError, Problem
 from edgesft.spec.model import NAME, FactorySpec, OnnxSpec
-from edgesft.tasks.models import brought, checkpoint, companions, source
+from edgesft.tasks.models import checkpoint, companions, onnx_file, source
 from edgesft.tasks.text_generation import DECODERS
 
 TOKENIZER = "tokenizer.json"
@@ -105,7 +105,7 @@ def look(text: str, base: Path, inputs: Sequence[str] = ("x",)) -> Model:
         written = {"factory": text} | ({"inputs": list(inputs)} if tuple(inputs) != ("x",) else {})
         return Model(written, source.resolve(FactorySpec.model_validate(written), base), {})
     if companions.is_file(files.place(text, base)):
-        found = brought.resolve(OnnxSpec(onnx=text), base)
+        found = onnx_file.resolve(OnnxSpec(onnx=text), base)
         return Model({"onnx": text}, found.folder, found.config, labels=found.labels)
     place = source.resolve(text, base)
     try:

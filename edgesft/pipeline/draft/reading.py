@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from edgesft.data.media.looked import look as look_at
+from edgesft.data.media.inspection import inspect
 from edgesft.data.media.medium import Medium
 from edgesft.pipeline.draft import model as models
 from edgesft.pipeline.draft.lines import line
@@ -50,7 +50,7 @@ def reading(task: Task, found: Found, model: Model) -> tuple[list[str], list[str
 def _media(task: Task, medium: Medium, found: Found) -> list[str]:
     """What most of the files are, for a model of one's own."""
     rows = spread(found.rows, MEASURED)
-    counted = sorted(look_at(medium, rows).seen.items(), key=lambda item: -item[1])
+    counted = sorted(inspect(medium, rows).seen.items(), key=lambda item: -item[1])
     values: dict[str, list[str]] = {}
     for (kind, value), _ in counted:
         values.setdefault(kind, []).append(value)

@@ -54,14 +54,14 @@ class Writer:
                 f"task: {self._found.task}",
             ]
         if self._model.brought:
-            return self._brought()
+            return self._onnx()
         if self._found.task == "arrays" and self._numbers():
             written = {**written, "loss": "mse", "metric": "r2"}
         if (folder := self.path(".")) != "." and not str(written["factory"]).startswith("edgesft."):
             written = {**written, "path": folder}
         return [line(f"model: {flow(written)}", "a function that returns an nn.Module"), f"task: {self._found.task}"]
 
-    def _brought(self) -> list[str]:
+    def _onnx(self) -> list[str]:
         """A file of others, and the order of its classes where nothing around it says that."""
         written: dict[str, Any] = {"onnx": self.path(self._model.written["onnx"])}
         note = "a file that others made: measured, compressed and gated, not trained"

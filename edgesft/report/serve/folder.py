@@ -9,7 +9,7 @@ from typing import Any
 
 from edgesft.errors import InputError, Problem
 from edgesft.report import reading, runs
-from edgesft.report.told import RUN
+from edgesft.report.formats import RUN
 
 Stamp = tuple[int, int]
 

@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from edgesft.errors import UnavailableError
-from edgesft.report import told
+from edgesft.report import formats
 from edgesft.report.serve.folder import Folder
 
 HERE = "127.0.0.1"
@@ -85,7 +85,7 @@ class Server(ThreadingHTTPServer):
         from edgesft.report.html.index import choose
 
         names = list(dict.fromkeys(identities))
-        if any(found.get(name, {}).get("schema") != told.RUN for name in names):
+        if any(found.get(name, {}).get("schema") != formats.RUN for name in names):
             return None
         return self._shown(found, names) if len(names) > 1 else choose()
 
@@ -147,7 +147,7 @@ def serve(folder: Path, port: int) -> Server:
         InputError: The folder is not there.
         UnavailableError: The extra is missing, or the port is taken.
     """
-    told.require()
+    formats.require()
     shown = Folder(folder)
     try:
         return Server(shown, port)

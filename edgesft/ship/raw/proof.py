@@ -14,10 +14,10 @@ from edgesft.data.media.images import WHOLE as WHOLE_PICTURE
 from edgesft.data.media.images import reader_of
 from edgesft.errors import StageError
 from edgesft.measure.parity import tolerance
-from edgesft.ship.raw import hard
+from edgesft.ship.raw import edge_cases
 from edgesft.ship.raw.wanted import Wanted
 from edgesft.ship.raw.whole import MODEL, PICTURE, WORDS
-from edgesft.ship.saying import Answer
+from edgesft.ship.wiring import Answer
 from edgesft.tasks import token_classification as tagging
 from edgesft.tasks.base import Example, Row
 from edgesft.tasks.metrics import calibration, classification
@@ -238,10 +238,10 @@ def encoded(text: str) -> np.ndarray:
 def _hard(reads: str) -> Iterator[Case]:
     """What a row may also be."""
     if reads == PICTURE:
-        for name, pixels in hard.pictures().items():
+        for name, pixels in edge_cases.pictures().items():
             yield Case(name, pixels, {"image": pixels[..., 0] if pixels.shape[2] == 1 else pixels})
         return
-    for name, text in hard.TEXTS.items():
+    for name, text in edge_cases.TEXTS.items():
         if reads != WORDS:
             yield Case(name, encoded(text), {"text": text})
         elif parted := text.split():

@@ -12,14 +12,14 @@ from edgesft.stages.export.shapes import fix_shapes, folded, sizes_of
 from edgesft.stages.writing import write_model
 from edgesft.tasks.base import Example, Task
 from edgesft.tasks.contract import Contract
-from edgesft.tasks.models.brought import Brought
+from edgesft.tasks.models.onnx_file import OnnxFile
 
 WEIGHT_BYTES = 2**26
 """Of the largest weight that is put together of others when the file is written."""
 
 
 def install(
-    model: Brought, task: Task, processor: Any, contract: Contract, examples: Sequence[Example], target: Path
+    model: OnnxFile, task: Task, processor: Any, contract: Contract, examples: Sequence[Example], target: Path
 ) -> None:
     """Writes it, and runs it once. Weights that it puts together of others become such as stages find.
 

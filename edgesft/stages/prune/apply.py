@@ -14,7 +14,7 @@ from edgesft.stages.prune.discover import find_widths, head_count, trace
 from edgesft.stages.prune.layout import Width
 from edgesft.stages.prune.plan import Cut, PrunePlan
 from edgesft.stages.prune.rank import reduce
-from edgesft.train.absent import Absent, Nothing, fold, take_out
+from edgesft.train.placeholders import Absent, Nothing, fold, take_out
 
 
 def apply_plan(

@@ -18,9 +18,9 @@ from torch.nn import functional
 
 from edgesft.errors import StageError
 from edgesft.stages.prune.layout import Width
-from edgesft.train.absent import Passing
 from edgesft.train.normalisation import recalibrate
 from edgesft.train.objective import inputs_of
+from edgesft.train.placeholders import Passing
 
 LEFT_OUT = (nn.Conv1d, nn.Conv2d, nn.modules.batchnorm._BatchNorm, nn.PReLU)
 """What can be."""

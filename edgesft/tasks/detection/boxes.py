@@ -6,6 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
+KEPT = "kept"
+"""Output of graphs that suppress boxes themselves: which scores are left."""
+
 
 def corners(boxes: np.ndarray) -> np.ndarray:
     """Left, top, right, bottom, of any shape [..., 4]."""

@@ -18,7 +18,7 @@ from torch import nn
 from edgesft.data.media.image import LEAST_SCORE, surest
 from edgesft.errors import InputError
 from edgesft.tasks.base import Graph
-from edgesft.tasks.object_detection import KEPT
+from edgesft.tasks.detection.boxes import KEPT
 
 
 @torch.library.custom_op("edgesft::kept", mutates_args=())

@@ -12,13 +12,13 @@ from typing import Any, ClassVar
 import numpy as np
 
 from edgesft.tasks.base import Batch, Example, Run
-from edgesft.tasks.generators.making import LABELS, PIXELS, SEED, Making, squared
+from edgesft.tasks.generators.generator import LABELS, PIXELS, SEED, Generator, squared
 
 LATENT, CHANCE = "latent", "chance"
 PICTURE, MEAN, LOG_VARIANCE = "picture", "mean", "log_variance"
 
 
-class Coding(Making):
+class Coding(Generator):
     """Pictures to learn from, and latents."""
 
     metric: ClassVar[str] = "psnr"

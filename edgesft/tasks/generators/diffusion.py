@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from edgesft.tasks.base import Batch, Example, Run
-from edgesft.tasks.generators.making import LABEL, LABELS, Making, squared
+from edgesft.tasks.generators.generator import LABEL, LABELS, Generator, squared
 
 NOISY, TIME, NEXT = "noisy", "time", "next"
 DENOISED, PREDICTION = "denoised", "prediction"
@@ -60,7 +60,7 @@ def _cosine(trained: int) -> np.ndarray:
     return found
 
 
-class Noising(Making):
+class Noising(Generator):
     """Noisy pictures to learn from; pictures out of noise."""
 
     metric: ClassVar[str] = "denoising_snr"

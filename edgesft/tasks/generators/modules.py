@@ -10,7 +10,7 @@ import torch
 from edgesft.errors import InputError
 from edgesft.tasks.generators.autoencoding import LOG_VARIANCE, MEAN, PICTURE, Coding
 from edgesft.tasks.generators.diffusion import DENOISED, PREDICTION, Noising
-from edgesft.tasks.generators.making import GENERATION
+from edgesft.tasks.generators.generator import GENERATION
 from edgesft.tasks.models.own import Own, OwnConfig
 
 Answers = dict[str, torch.Tensor]

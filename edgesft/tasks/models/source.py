@@ -14,10 +14,10 @@ from edgesft.data import files
 from edgesft.data.files import sha256
 from edgesft.errors import InputError, UnavailableError
 from edgesft.spec.model import FactorySpec, ModelSpec, OnnxSpec
-from edgesft.tasks.models import brought, factory
-from edgesft.tasks.models.brought import Brought
+from edgesft.tasks.models import factory, onnx_file
 from edgesft.tasks.models.checkpoint import TOKENIZERS
 from edgesft.tasks.models.factory import Factory
+from edgesft.tasks.models.onnx_file import OnnxFile
 
 PACKAGE = "pkg://"
 ONNX = ".onnx"
@@ -38,7 +38,7 @@ _LAST_USE = frozenset(("truncation", "padding"))
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
 
 
-Source = Path | str | Factory | Brought
+Source = Path | str | Factory | OnnxFile
 """A folder, a hub id, a factory, or an ONNX file that others made."""
 
 
@@ -59,7 +59,7 @@ def resolve(source: ModelSpec, base: Path = Path()) -> Source:
     if isinstance(source, FactorySpec):
         return factory.resolve(source, base)
     if isinstance(source, OnnxSpec):
-        return brought.resolve(source, base, folder(resolve(source.processor, base)) if source.processor else None)
+        return onnx_file.resolve(source, base, folder(resolve(source.processor, base)) if source.processor else None)
     if source.startswith(PACKAGE):
         return _in_package(source)
     path = files.place(source, base)
@@ -90,7 +90,7 @@ def folder(source: Source) -> Path:
     if isinstance(source, Factory):
         message = f"model: must be a folder, a hub id or pkg://package/path for this task, got {source.name!r}"
         raise InputError(message, "task: arrays, for a model of your own")
-    if isinstance(source, Brought):
+    if isinstance(source, OnnxFile):
         return source.folder
     resolved = resolve(source)
     return resolved if isinstance(resolved, Path) else _from_hub(str(resolved))
@@ -101,7 +101,7 @@ def digest(source: Source) -> str:
 
     A hub model's cached files lie under their commit; they are hashed like any other folder's.
     """
-    if isinstance(source, Factory | Brought):
+    if isinstance(source, Factory | OnnxFile):
         return source.digest()
     place = folder(source)
     found = sorted({file for pattern in (*LOADED, *PICKLED) for file in place.glob(pattern)})

@@ -13,7 +13,8 @@ import pytest
 
 from edgesft.data.media import audio
 from edgesft.data.media.audio import Pipeline, Reader, resampled
-from edgesft.data.media.looked import Looked, look
+from edgesft.data.media.inspection import inspect
+from edgesft.data.media.medium import Inspection
 from edgesft.data.media.sounds import Sounds
 from edgesft.errors import InputError
 from edgesft.measure.pipelines import find
@@ -131,8 +132,8 @@ def test_impossible_options(changes: dict[str, Any], said: str) -> None:
         AudioSpec(**changes)
 
 
-def looked(folder: Path) -> Looked:
-    return look(Sounds(), [{"audio": str(file)} | {"audio": _file(file)} for file in sorted(folder.glob("*"))])
+def looked(folder: Path) -> Inspection:
+    return inspect(Sounds(), [{"audio": str(file)} | {"audio": _file(file)} for file in sorted(folder.glob("*"))])
 
 
 def _file(path: Path) -> Any:

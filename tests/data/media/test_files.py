@@ -188,7 +188,7 @@ def test_bytes_in_parquet(base: Path) -> None:
     parquet.write_table(pyarrow.Table.from_pylist(rows), base / "p.parquet")
     splits = read(base, train="p.parquet")
     assert len(splits.train) == 12 and isinstance(splits.train[0]["image"], bytes)
-    assert splits.looked["train"].seen == {("size", "12x12"): 16, ("mode", "RGB"): 16}
+    assert splits.inspected["train"].seen == {("size", "12x12"): 16, ("mode", "RGB"): 16}
     assert np.isin([identity(row["image"]) for row in splits.train], [identity(f.read_bytes()) for f in files]).all()
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from edgesft import api
-from edgesft.report import told
+from edgesft.report import formats
 from edgesft.store.store import Store
 from tests.gate.test_artefact import save_moods, save_run
 from tests.report.html.reading import read
@@ -32,7 +32,7 @@ def test_without_the_extra_the_run_says_how_to_get_it(
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "report.html").write_text("of an earlier run")
     monkeypatch.setattr(
-        told, "find_spec", lambda name: None if name == "matplotlib" else importlib.util.find_spec(name)
+        formats, "find_spec", lambda name: None if name == "matplotlib" else importlib.util.find_spec(name)
     )
     found = save(tmp_path)
     assert "warning: report.html needs matplotlib" in (said := capsys.readouterr().err)
@@ -46,7 +46,7 @@ def test_a_page_that_fails_costs_no_run(
     def broken(results: object, name: str) -> str:
         raise ZeroDivisionError("a plot")
 
-    monkeypatch.setattr(told, "run", broken)
+    monkeypatch.setattr(formats, "run", broken)
     found = save(tmp_path)
     assert "report.html could not be made: ZeroDivisionError" in capsys.readouterr().err
     assert json.loads((found / "results.json").read_text())["verdict"] == "pass"
@@ -59,7 +59,7 @@ def test_the_same_results_are_drawn_once_whatever_the_folder_is_called(
     written = api.write
     monkeypatch.setattr(api, "write", lambda outcome, folder: written(outcome, folder, store=kept))
     first = save(tmp_path / "one")
-    monkeypatch.setattr(told, "run", None)
+    monkeypatch.setattr(formats, "run", None)
     exported = save_moods(tmp_path / "two" / "exported")
     again = save_run(tmp_path / "two" / "a <b> & 'c'", exported)
     name = "a &lt;b&gt; &amp; &#x27;c&#x27;"

@@ -14,11 +14,11 @@ import onnxruntime
 import pytest
 from onnx import helper
 
-from edgesft.ship import saying, session
+from edgesft.ship import session, wiring
 from edgesft.ship.finding import Finding, RefusedError
 from edgesft.ship.models import LEAST_RUNTIME
 from edgesft.ship.pack import Order, Packed, pack
-from edgesft.ship.raw import hard, proof, text
+from edgesft.ship.raw import edge_cases, proof, text
 from edgesft.ship.raw.document import RAW
 from edgesft.ship.verify import verify
 from edgesft.stages.export.shapes import fix_shapes
@@ -47,7 +47,7 @@ def test_what_is_told_of_it(packed: Packed) -> None:
     assert [each["name"] for each in said["outputs"]] == ["label", "score", "scores", "known"]
     rows, odd = said["proof"]["rows"], said["proof"]["hard"]
     assert rows["count"] == rows["same_feeds"] == rows["same_answers"] == 15
-    assert odd["count"] == odd["same_answers"] == len(hard.TEXTS) and odd["differing"] == []
+    assert odd["count"] == odd["same_answers"] == len(edge_cases.TEXTS) and odd["differing"] == []
     assert said["variant"]["runtime"] == LEAST_RUNTIME and said["of"] == "fp32"
     assert "15 of 15 rows (test) and" in (packed.path / "MODEL_CARD.md").read_text()
     assert ",Loop," in (packed.path / "required_operators.config").read_text()
@@ -78,7 +78,7 @@ def test_rows_that_must_not_leave_the_house(run: Path, tmp_path: Path) -> None:
     bundle = made(run, tmp_path / "bundle", inputs=tmp_path / "rows.npz").path
     said = json.loads((bundle / RAW).read_bytes())
     texts = {row["row"]["text"] for row in said["golden"]["rows"]}
-    assert texts == set(hard.TEXTS.values()) and said["proof"]["rows"]["count"] == 15
+    assert texts == set(edge_cases.TEXTS.values()) and said["proof"]["rows"]["count"] == 15
 
 
 def test_a_model_of_fixed_sizes_is_fed_zeros_at_the_end(tmp_path: Path) -> None:
@@ -110,7 +110,7 @@ def test_pictures(tmp_path: Path) -> None:
         file.unlink()
     found = made(run, tmp_path / "bundle")
     assert found.raw and found.raw.proof["rows"]["same_feeds"] == found.raw.proof["rows"]["count"] == 10
-    assert found.raw.proof["hard"]["same_feeds"] == len(hard.pictures())
+    assert found.raw.proof["hard"]["same_feeds"] == len(edge_cases.pictures())
     assert verify(found.path).holds
 
 
@@ -196,7 +196,7 @@ def test_rows_that_are_fed_otherwise_are_named(run: Path, tmp_path: Path, monkey
 def test_a_raw_model_that_does_not_run_is_left_out(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     right = session.file_runner
 
-    def runner(path: Path, name: str, fixed: Any) -> saying.Run:
+    def runner(path: Path, name: str, fixed: Any) -> wiring.Run:
         if name == MODEL:
             raise RefusedError(Finding("must load in ONNX Runtime, got: no", None, name, "model"))
         return right(path, name, fixed)
@@ -209,7 +209,7 @@ def test_a_raw_model_that_does_not_run_is_left_out(run: Path, tmp_path: Path, mo
 
 def test_hard_inputs_that_differ_are_told(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(text, "POINTS", 0x100)  # what lies above becomes ÿ, which is normalised to y
-    monkeypatch.setattr(hard, "TEXTS", {"plain": "a film", "emoji": "😀", "emoji in a word": "good😀"})
+    monkeypatch.setattr(edge_cases, "TEXTS", {"plain": "a film", "emoji": "😀", "emoji in a word": "good😀"})
     found = made(run, tmp_path / "bundle")
     assert found.raw
     told = found.raw.proof["hard"]

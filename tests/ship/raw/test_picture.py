@@ -10,7 +10,7 @@ import pytest
 
 from edgesft.data.media.image import Reader
 from edgesft.ship.raw import picture
-from edgesft.ship.raw.hard import pictures
+from edgesft.ship.raw.edge_cases import pictures
 from edgesft.ship.raw.nodes import Nodes
 from tests.ship.raw.written import run
 

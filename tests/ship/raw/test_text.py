@@ -14,7 +14,7 @@ from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processor
 
 from edgesft.errors import StageError
 from edgesft.ship.raw import text, vocabulary
-from edgesft.ship.raw.hard import TEXTS
+from edgesft.ship.raw.edge_cases import TEXTS
 from edgesft.ship.raw.nodes import Nodes
 from tests.ship.raw.written import run
 

@@ -15,8 +15,8 @@ from edgesft.stages.prune.discover import find_widths, trace
 from edgesft.stages.prune.layout import Layout
 from edgesft.stages.prune.plan import make_plan
 from edgesft.stages.prune.sizes import allowed
-from edgesft.train.absent import absences, restore
 from edgesft.train.normalisation import recalibrate
+from edgesft.train.placeholders import absences, restore
 from tests.stages.prune import models, nets
 
 BYPASSED = {

@@ -19,7 +19,7 @@ from edgesft.stages.prune.search import counted
 from edgesft.stages.prune.sensitivity import sensitivity
 from edgesft.stages.prune.sizes import allowed
 from edgesft.tasks.base import Graph
-from edgesft.train.absent import absences, restore
+from edgesft.train.placeholders import absences, restore
 from tests.stages.prune import models, nets
 
 FOUND = {

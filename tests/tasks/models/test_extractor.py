@@ -23,7 +23,7 @@ from edgesft.stages.export.checks import file_run
 from edgesft.tasks import registry
 from edgesft.tasks.audio.logmel import LogMel
 from edgesft.tasks.audio_classification import AudioClassification, Listening
-from edgesft.tasks.models import brought, checkpoint, extractor
+from edgesft.tasks.models import checkpoint, extractor, onnx_file
 from edgesft.train.adapters import adapted
 from tests import chain, tiny
 from tests.tasks.test_audio_classification import recipe, taken_round
@@ -121,7 +121,7 @@ def test_the_whole_chain(ast: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPa
     right = np.mean([answer["label"] == file.parent.name for answer, file in zip(told, files, strict=True)])
     assert right == pytest.approx(rows[-1]["metrics"]["test"]["accuracy"])
     # The file may be taken up again as it is.
-    file = brought.resolve(OnnxSpec(onnx=str(model)), tmp_path)
+    file = onnx_file.resolve(OnnxSpec(onnx=str(model)), tmp_path)
     said = TASK.contract([], TASK.implied(file, {}))
     assert (said.options["features"], said.options["seconds"], said.options["frames"]) == ("none", 0.295, None)
     assert TASK.check_model(file, said) == []

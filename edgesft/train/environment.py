@@ -67,7 +67,7 @@ def release_memory() -> None:
 
 
 @contextmanager
-def training_surroundings() -> Iterator[None]:
+def training_environment() -> Iterator[None]:
     """Deterministic kernels where there are any, silent libraries; all random states are as before on leaving."""
     python, array = random.getstate(), np.random.get_state()
     strict, warn = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()

@@ -37,7 +37,7 @@ def shingles(text: str) -> np.ndarray:
     return np.asarray(sorted(found), np.int64)
 
 
-def near(one: Sequence[str], other: Sequence[str]) -> list[Pair]:
+def near_duplicates(one: Sequence[str], other: Sequence[str]) -> list[Pair]:
     """Of each text of `other` the most alike of `one`, where they are at least `ALIKE`, the most alike first.
 
     Equal texts are not among them: those are told by themselves.

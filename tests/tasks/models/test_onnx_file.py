@@ -21,7 +21,7 @@ from edgesft.stages.export.installed import install
 from edgesft.tasks import registry
 from edgesft.tasks.base import Task
 from edgesft.tasks.contract import Contract
-from edgesft.tasks.models import brought, companions
+from edgesft.tasks.models import companions, onnx_file
 from tests import chain, tiny
 
 RNG = np.random.default_rng(0)
@@ -82,7 +82,7 @@ def texts(folder: Path, dtype: int = 6) -> Path:
 
 def installed(spec: OnnxSpec, task: Task, rows: list[dict[str, Any]], folder: Path, **options: Any) -> SimpleNamespace:
     """The contract, and what is answered to rows by the file as it is and as it was installed."""
-    source = brought.resolve(spec, folder)
+    source = onnx_file.resolve(spec, folder)
     contract = task.contract(rows, task.implied(source, {"max_length": 32, **options}))
     assert task.check_model(source, contract) == [] and task.check_head(source, contract) == []
     processor = task.load_processor(source, contract)
@@ -185,7 +185,7 @@ def test_one_goes_through_the_chain_and_into_a_bundle(tmp_path: Path, monkeypatc
     contract = json.loads((tmp_path / "bundle" / "contract.json").read_bytes())
     assert contract["labels"] == ["standing", "lying"] and contract["inputs"][0]["name"] == "pixel_values"
     # What a run leaves is itself a folder that has an ONNX file, its classes and how it reads pictures.
-    again = brought.resolve(OnnxSpec(onnx=str(tmp_path / "run")), tmp_path)
+    again = onnx_file.resolve(OnnxSpec(onnx=str(tmp_path / "run")), tmp_path)
     assert again.labels == ("standing", "lying")
 
 
@@ -212,7 +212,7 @@ def test_what_does_not_fit_is_told(settings: list[str], message: str, tmp_path: 
 def test_other_layouts_and_other_tasks_are_told(tmp_path: Path) -> None:
     task = registry.task("image-classification")
     spec = OnnxSpec(onnx=str(pictures(tmp_path, channels_last=True)), names={"logits": "probs"})
-    source = brought.resolve(spec, tmp_path)
+    source = onnx_file.resolve(spec, tmp_path)
     (problem,) = task.check_model(source, task.contract(tiny.pictured(4), task.implied(source, {})))
     assert "must take pictures of [rows, channels, height, width]" in problem.message
     for name in ("multi-task", "zero-shot-classification", "object-detection", "text-generation"):

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from edgesft.data.media import looked
+from edgesft.data.media import inspection
 from edgesft.data.media.images import Images
 from edgesft.data.media.medium import File
 from edgesft.store.store import Store
@@ -39,11 +39,11 @@ def rows(tmp_path: Path) -> Sequence[dict[str, File]]:
     return [{"image": File(file)} for file in sorted((tmp_path / "p").rglob("*.png"))]
 
 
-def opened(rows: Sequence[dict[str, File]], store: Store) -> tuple[int, looked.Looked]:
+def opened(rows: Sequence[dict[str, File]], store: Store) -> tuple[int, inspection.Inspection]:
     """How many pictures a new process opens, and what it finds."""
-    looked._KNOWN.clear()
+    inspection._KNOWN.clear()
     medium = Counted()
-    found = looked.look(medium, rows, store)
+    found = inspection.inspect(medium, rows, store)
     return len(set(medium.opened)), found
 
 

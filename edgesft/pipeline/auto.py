@@ -25,7 +25,7 @@ JUDGED = ("flip", "shift", "mixup")
 """Changes of rows that a teacher judges, where the task knows them."""
 
 
-def settle(recipe: RecipeSpec, task: Task, rows: int) -> RecipeSpec:
+def fill_auto(recipe: RecipeSpec, task: Task, rows: int) -> RecipeSpec:
     """The recipe with a number for every training setting that is `auto`.
 
     Args:

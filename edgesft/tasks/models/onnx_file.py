@@ -29,7 +29,7 @@ READ = (*checkpoint.TOKENIZERS, checkpoint.CONFIG, preprocessor.FILE, companions
 
 
 @dataclass(frozen=True)
-class Brought:
+class OnnxFile:
     """An ONNX file as a recipe names it.
 
     Attributes:
@@ -219,7 +219,7 @@ class Brought:
             ) from error
 
 
-def resolve(spec: OnnxSpec, base: Path, processor: Path | None = None) -> Brought:
+def resolve(spec: OnnxSpec, base: Path, processor: Path | None = None) -> OnnxFile:
     """The file that a recipe means, its path taken from the recipe's folder.
 
     Args:
@@ -236,7 +236,7 @@ def resolve(spec: OnnxSpec, base: Path, processor: Path | None = None) -> Brough
     if problem := files.missing(path, "model.onnx"):
         raise InputError(problem)
     folder = companions.folder(path, processor)
-    return Brought(path, spec.states, spec.constants, spec.names, spec.labels, folder)
+    return OnnxFile(path, spec.states, spec.constants, spec.names, spec.labels, folder)
 
 
 def _axes(values: Sequence[Any]) -> dict[str, tuple[int | None, ...]]:

@@ -5,13 +5,12 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from importlib import metadata
 from typing import Any
 
 import numpy as np
 
-from edgesft.data.media.medium import File, Medium, named, source
+from edgesft.data.media.medium import File, Inspection, Medium, named, source
 from edgesft.errors import Problem, UnavailableError
 from edgesft.store.keys import key
 from edgesft.store.store import Store
@@ -26,20 +25,7 @@ _KNOWN: dict[tuple[Medium, str], Facts] = {}
 """Of files this process has looked at, by their digests."""
 
 
-@dataclass(frozen=True)
-class Looked:
-    """What rows turned out to be.
-
-    Attributes:
-        faults: Row number, from 0 → why it cannot be read.
-        seen: What the others are, and how many of them: pairs of a kind of fact and its value.
-    """
-
-    faults: Mapping[int, str]
-    seen: Mapping[tuple[str, str], int]
-
-
-def look(medium: Medium, rows: Sequence[Row], store: Store | None = None) -> Looked:
+def inspect(medium: Medium, rows: Sequence[Row], store: Store | None = None) -> Inspection:
     """Reads every row's input once.
 
     Args:
@@ -58,7 +44,7 @@ def look(medium: Medium, rows: Sequence[Row], store: Store | None = None) -> Loo
                 seen.update(facts(medium, value).items())
         except OSError as error:
             faults[number] = str(error)
-    return Looked(faults, seen)
+    return Inspection(faults, seen)
 
 
 def facts(medium: Medium, value: Any) -> Facts:
@@ -112,10 +98,10 @@ def _table(medium: Medium, files: Sequence[File]) -> tuple[list[Facts], list[int
 
 
 def unreadable(
-    split: str, medium: Medium, rows: Sequence[Row], looked: Looked, most: float
+    split: str, medium: Medium, rows: Sequence[Row], inspected: Inspection, most: float
 ) -> tuple[list[Problem], list[str]]:
     """What to say of rows that cannot be read: a problem where they are more than a share, else a warning."""
-    faults = looked.faults
+    faults = inspected.faults
     if not faults:
         return [], []
     shown = [f"{named(rows[number][medium.role], number)} ({why})" for number, why in list(faults.items())[:SHOWN]]

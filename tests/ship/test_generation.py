@@ -13,7 +13,7 @@ import pytest
 from edgesft.errors import InputError
 from edgesft.measure.devices import HERE
 from edgesft.measure.generation import Decoder
-from edgesft.ship import golden, saying
+from edgesft.ship import generation, golden
 from edgesft.ship.pack import Order, pack
 from edgesft.ship.session import Place
 from edgesft.ship.verify import verify
@@ -92,11 +92,11 @@ def test_golden_rows_are_prompts_with_what_greedy_decoding_says(kind: str, reque
     decoder = Decoder(files, said["options"])
     for row in rows:
         (prompt,) = row.inputs.values()
-        answer, outputs = decoder.answer(prompt[0].tolist(), saying.MOST), row.outputs["fp32"]
-        tokens = outputs[saying.SAID].tolist()
+        answer, outputs = decoder.answer(prompt[0].tolist(), generation.MOST), row.outputs["fp32"]
+        tokens = outputs[generation.TOKENS].tolist()
         assert tokens == answer.tokens + (tokens[-1:] if answer.end == "stop" else [])
         assert outputs["logits"].argmax() == tokens[0] and outputs["logits"].shape == (259,)
-        assert outputs[saying.SCORES][0] == outputs["logits"].max() and (outputs[saying.MARGINS] >= 0).all()
+        assert outputs[generation.SCORES][0] == outputs["logits"].max() and (outputs[generation.MARGINS] >= 0).all()
         assert row.row is not None and set(row.row) == set(said["preparation"]["columns"])
 
 
@@ -296,7 +296,7 @@ def test_close_calls_decide_nothing() -> None:
     row = {"logits": scores, "tokens": np.asarray([3, 4, 5]), "scores": np.ones(3, np.float32)}
     expected = {**row, "margins": np.asarray([5.0, 0.01, 5.0], np.float32)}
     got = {**expected, "tokens": np.asarray([3, 7, 5])}
-    one, other = saying.settled([expected], [got], 1e-3)
+    one, other = generation.without_close_calls([expected], [got], 1e-3)
     assert one[0]["tokens"].tolist() == other[0]["tokens"].tolist() == [3, 5] and "margins" not in one[0]
-    one, other = saying.settled([expected], [{**got, "tokens": np.asarray([9, 4, 5])}], 1e-3)
+    one, other = generation.without_close_calls([expected], [{**got, "tokens": np.asarray([9, 4, 5])}], 1e-3)
     assert one[0]["tokens"].tolist() != other[0]["tokens"].tolist()

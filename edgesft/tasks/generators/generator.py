@@ -28,7 +28,7 @@ LEARNING, START = range(2)
 """What a row's chance is for: what training and its metric draw, and what a picture is made of."""
 
 
-class Making(Pictures, ABC):
+class Generator(Pictures, ABC):
     """A processor: what a model learns of a picture, and how it makes pictures."""
 
     metric: ClassVar[str]

@@ -108,7 +108,7 @@ def order(options: argparse.Namespace, models: Sequence[Path], settings: Sequenc
 
 
 @contextmanager
-def opened(order: Order) -> Iterator[None]:
+def connected(order: Order) -> Iterator[None]:
     """Gives back what devices opened, however the command ends."""
     try:
         yield

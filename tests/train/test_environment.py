@@ -5,26 +5,26 @@ from __future__ import annotations
 import pytest
 import torch
 
-from edgesft.train import surroundings
-from edgesft.train.surroundings import PAYS, arithmetic
+from edgesft.train import environment
+from edgesft.train.environment import PAYS, arithmetic
 
 CPU = torch.device("cpu")
 
 
 @pytest.mark.parametrize(("speedup", "taken"), [(0.0, "fp32"), (0.5, "fp32"), (PAYS, "bf16"), (4.0, "bf16")])
 def test_auto_takes_what_was_faster(speedup: float, taken: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(surroundings, "speedup", lambda: speedup)
+    monkeypatch.setattr(environment, "speedup", lambda: speedup)
     assert arithmetic("auto", CPU) == taken
     assert arithmetic("bf16", CPU) == "bf16" and arithmetic("fp32", CPU) == "fp32"
 
 
 def test_it_is_measured_where_there_are_instructions(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx2": True})
-    surroundings.speedup.cache_clear()
-    assert surroundings.speedup() == 0.0
+    environment.speedup.cache_clear()
+    assert environment.speedup() == 0.0
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": True})
-    surroundings.speedup.cache_clear()
+    environment.speedup.cache_clear()
     try:
-        assert 0.01 < surroundings.speedup() < 100
+        assert 0.01 < environment.speedup() < 100
     finally:
-        surroundings.speedup.cache_clear()
+        environment.speedup.cache_clear()

@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from edgesft.ship import wiring
 from edgesft.ship.variant import MODEL
+from edgesft.ship.wiring import Feeds, Outputs, Run
 
 if TYPE_CHECKING:
     import numpy as np
 
-Feeds = Mapping[str, "np.ndarray"]
-
-Outputs = Mapping[str, "np.ndarray"]
-
-Answer = Callable[[Feeds], "dict[str, np.ndarray]"]
-
 ONCE: Mapping[str, Any] = {"decoding": {"kind": "none"}}
 """What a contract says, as far as it matters here, of a model of one graph that answers in one inference."""
 
-SAID, SCORES, MARGINS = "tokens", "scores", "margins"
+TOKENS, SCORES, MARGINS = "tokens", "scores", "margins"
 """Outputs of a golden row beside the scores of its first token: what was said, the score of each such token, and how
 far that was above the next best one's."""
 
@@ -28,39 +23,31 @@ MOST = 24
 """Tokens of a golden answer: as many as show a cache that is handed on wrongly."""
 
 
-class Run(Protocol):
-    """One inference of a graph of a model."""
-
-    def __call__(self, feeds: Feeds, graph: str = MODEL) -> dict[str, np.ndarray]:
-        """Outputs by name."""
-        ...
-
-
-def is_said(said: Mapping[str, Any]) -> bool:
+def is_generated(said: Mapping[str, Any]) -> bool:
     """Whether an answer takes an inference a token."""
     return bool(said["decoding"]["kind"] == "generation")
 
 
-def asked(said: Mapping[str, Any]) -> dict[str, Any]:
+def prompt_inputs(said: Mapping[str, Any]) -> dict[str, Any]:
     """What golden rows feed of a contract whose answers are said, as a contract has inputs: a prompt's tokens."""
     reader = said["decoding"].get("reader", {"graph": MODEL, "tokens": said["decoding"]["tokens"]})
     inputs = wiring.ends(said)[reader["graph"]]["inputs"]
     return {"inputs": [each for each in inputs if each["name"] == reader["tokens"]]}
 
 
-def misshapen(said: Mapping[str, Any], inputs: Feeds, outputs: Outputs) -> str | None:
+def malformed(said: Mapping[str, Any], inputs: Feeds, outputs: Outputs) -> str | None:
     """What a golden row of a contract whose answers are said must have, and has not; None where it is right."""
-    (prompt,) = asked(said)["inputs"]
+    (prompt,) = prompt_inputs(said)["inputs"]
     given, scores = inputs.get(prompt["name"]), said["decoding"]["output"]
     if len(inputs) != 1 or given is None or str(given.dtype) != prompt["dtype"] or given.ndim != 2 or not given.size:
         return f"feed '{prompt['name']}' the tokens of a prompt, got {', '.join(inputs)}"
-    kinds = {scores: "f", SAID: "i", SCORES: "f", MARGINS: "f"}
+    kinds = {scores: "f", TOKENS: "i", SCORES: "f", MARGINS: "f"}
     if {name: each.dtype.kind for name, each in outputs.items()} != kinds or any(
         each.ndim != 1 for each in outputs.values()
     ):
         return f"hold lists of numbers of {', '.join(kinds)}, got {', '.join(outputs)}"
-    tokens, count = outputs[SAID], len(outputs[scores])
-    if len({len(outputs[name]) for name in (SAID, SCORES, MARGINS)}) != 1 or not len(tokens):
+    tokens, count = outputs[TOKENS], len(outputs[scores])
+    if len({len(outputs[name]) for name in (TOKENS, SCORES, MARGINS)}) != 1 or not len(tokens):
         return "have a score and a margin for each token, and at least one"
     if tokens.min() < 0 or tokens.max() >= count:
         return f"have tokens of the {count} that are scored, got {tokens.min()} to {tokens.max()}"
@@ -77,10 +64,10 @@ def answer(said: Mapping[str, Any], run: Run, feeds: Feeds, expected: Outputs | 
         expected: The golden outputs. What is said is then these tokens, whatever others are likelier, so that one close
             call does not make all that follows another answer.
     """
-    if not is_said(said):
+    if not is_generated(said):
         return wiring.answered(said, run, feeds)
     (prompt,) = feeds.values()
-    forced = None if expected is None else [int(token) for token in expected[SAID]]
+    forced = None if expected is None else [int(token) for token in expected[TOKENS]]
     return _summary(said["decoding"], _steps(said, run, prompt, forced), forced)
 
 
@@ -133,7 +120,7 @@ def _summary(
         scores.append(float(each[token if forced is None else forced[place]]))
         margins.append(float(each[token] - np.delete(each, token).max(initial=each.min())))
     numbers = {SCORES: np.asarray(scores, np.float32), MARGINS: np.asarray(margins, np.float32)}
-    return {decoding["output"]: np.asarray(first), SAID: np.asarray(tokens, np.int64), **numbers}
+    return {decoding["output"]: np.asarray(first), TOKENS: np.asarray(tokens, np.int64), **numbers}
 
 
 def _empty(shape: Sequence[Any]) -> list[int]:
@@ -141,7 +128,9 @@ def _empty(shape: Sequence[Any]) -> list[int]:
     return [axis if isinstance(axis, int) else int(place == 0) for place, axis in enumerate(shape)]
 
 
-def settled(expected: Sequence[Outputs], got: Sequence[Outputs], limit: float) -> tuple[list[Outputs], list[Outputs]]:
+def without_close_calls(
+    expected: Sequence[Outputs], got: Sequence[Outputs], limit: float
+) -> tuple[list[Outputs], list[Outputs]]:
     """Both without what decides nothing: margins, and tokens whose score was so little above the next best one's that
     another may be chosen elsewhere, which is less than twice the tolerance. Answers that are no such stay as they are.
 
@@ -152,15 +141,15 @@ def settled(expected: Sequence[Outputs], got: Sequence[Outputs], limit: float) -
     """
     import numpy as np
 
-    if not expected or SAID not in expected[0]:
+    if not expected or TOKENS not in expected[0]:
         return list(expected), list(got)
-    (scores,) = (name for name in expected[0] if name not in (SAID, SCORES, MARGINS))
+    (scores,) = (name for name in expected[0] if name not in (TOKENS, SCORES, MARGINS))
     least = 2 * limit * max(float(np.abs(each[scores]).max(initial=0)) for each in expected)
 
     def sure(row: Outputs, margins: np.ndarray) -> Outputs:
         kept = margins > least
-        tokens = row[SAID][kept] if len(row[SAID]) == len(kept) else row[SAID]
-        return {name: tokens if name == SAID else each for name, each in row.items() if name != MARGINS}
+        tokens = row[TOKENS][kept] if len(row[TOKENS]) == len(kept) else row[TOKENS]
+        return {name: tokens if name == TOKENS else each for name, each in row.items() if name != MARGINS}
 
     pairs = list(zip(expected, got, strict=True))
     return [sure(one, one[MARGINS]) for one, _ in pairs], [sure(other, one[MARGINS]) for one, other in pairs]

@@ -16,7 +16,7 @@ MODEL, CONTRACT = "model.onnx", "contract.json"
 Kind = TypeVar("Kind", bound=Task)
 
 
-def opened(folder: Path, kind: type[Kind]) -> tuple[Contract, Kind]:
+def open_run(folder: Path, kind: type[Kind]) -> tuple[Contract, Kind]:
     """The contract of a folder's model, and its task.
 
     Args:
