@@ -100,7 +100,7 @@ def nearest(train: Sequence[dict[str, str]], asked: Sequence[str]) -> list[str]:
 
 def baseline(source: Path) -> None:
     """Scores the nearest rows' targets on the dev rows, as the task scores a model's answers."""
-    train, dev = rows(source, "train"), TextToText().gathered(rows(source, "dev"))
+    train, dev = rows(source, "train"), TextToText().merge_references(rows(source, "dev"))
     words = ngrams.words_of([row["target"] for row in train[:LOOKED]])
     said = nearest(train, [row["input"] for row in dev])
     counted = np.stack([ngrams.counted(text, tuple(row[TARGETS]), words) for text, row in zip(said, dev, strict=True)])

@@ -204,7 +204,7 @@ def _answered(
     task = registry.task(contract.task)
     try:
         processor = task.load_processor(given.folder or given.model.parent, contract)
-        examples = task.encode(task.gathered(rows), processor, contract)
+        examples = task.encode(task.merge_references(rows), processor, contract)
     except KeyError as error:
         raise InputError(f"contract.json of '{given.name}' must tell {error} for {task.name}, got nothing") from None
     files = task.files(given.model)

@@ -37,7 +37,7 @@ def fill_auto(recipe: RecipeSpec, task: Task, rows: int) -> RecipeSpec:
         spec.model_copy(update=_found(spec, task, rows)) if isinstance(spec, TrainingSpec) else spec
         for spec in recipe.stages
         # What finds out how far to prune finds out, too, that nothing may be pruned.
-        if not (task.unpruned and isinstance(spec, PruneSpec) and spec.latency == AUTO)
+        if not (task.unprunable and isinstance(spec, PruneSpec) and spec.latency == AUTO)
     )
     return recipe.model_copy(update={"stages": stages})
 

@@ -25,7 +25,7 @@ from edgesft.spec.stages import PruneSpec
 from edgesft.spec.training import REPORTERS, ResolvedTraining, TrainingSpec
 from edgesft.store.store import Store
 from edgesft.tasks import registry
-from edgesft.tasks.base import PARTICULAR, Task
+from edgesft.tasks.base import TASK_SETTINGS, Task
 from edgesft.tasks.models import source
 from edgesft.tasks.models.onnx_file import OnnxFile
 
@@ -182,7 +182,7 @@ def _training_problems(recipe: RecipeSpec, document: Document, task: Task) -> li
         )
         for index, spec in enumerate(recipe.stages)
         if isinstance(spec, TrainingSpec)
-        for name in PARTICULAR
+        for name in TASK_SETTINGS
         if name not in task.training and (value := getattr(spec, name)) not in (None, AUTO, getattr(usual, name))
     ]
 
@@ -201,9 +201,9 @@ def _width_problems(recipe: RecipeSpec, document: Document, task: Task) -> list[
     """Pruning of what must keep its widths; `auto` leaves that out by itself."""
     hint = "a smaller model of your own; or leave it out"
     return [
-        Problem(f"'prune' must be left out for {task.name}: {task.unpruned}", hint, document.where(("stages", index)))
+        Problem(f"'prune' must be left out for {task.name}: {task.unprunable}", hint, document.where(("stages", index)))
         for index, spec in enumerate(recipe.stages)
-        if task.unpruned and isinstance(spec, PruneSpec) and spec.latency != AUTO
+        if task.unprunable and isinstance(spec, PruneSpec) and spec.latency != AUTO
     ]
 
 

@@ -88,11 +88,11 @@ def _expected(job: Job, step: Step, steps: Sequence[Step], known: Known) -> Told
     if step.role == "measure":
         parts.append(known.expected(costs.LATENCY, rows * job.full.seconds))
         if job.splits.test:
-            parts.append(known.expected(costs.EVALUATION, rows * len(job.task.gathered(job.splits.test))))
+            parts.append(known.expected(costs.EVALUATION, rows * len(job.task.merge_references(job.splits.test))))
     else:
         parts.append(known.expected(step.spec.stage, costs.amount(job, step)))
         if not step.inserted:
-            parts.append(known.expected(costs.EVALUATION, len(job.task.gathered(job.splits.validation))))
+            parts.append(known.expected(costs.EVALUATION, len(job.task.merge_references(job.splits.validation))))
         if step.training is not None:
             parts.append(known.expected("export", len(job.splits.validation)))
         if step.role == "speed":

@@ -125,12 +125,12 @@ class Job:
     @cached_property
     def validation(self) -> Sequence[Example]:
         """Encoded validation rows."""
-        return self._encoded("validation", self.task.gathered(self.splits.validation))
+        return self._encoded("validation", self.task.merge_references(self.splits.validation))
 
     @cached_property
     def test(self) -> Sequence[Example]:
         """Encoded test rows; empty where the recipe has no test split."""
-        return self._encoded("test", self.task.gathered(self.splits.test or ()))
+        return self._encoded("test", self.task.merge_references(self.splits.test or ()))
 
     def _encoded(self, split: str, rows: Sequence[Row]) -> Sequence[Example]:
         """Encoded rows: in memory, or where the recipe says so in the store, which then has them once for all."""
@@ -304,7 +304,7 @@ class Job:
         for those that are taken of the models that are reported alone.
         """
         limits = {self.metric: scale(self.metric).allowance, **self.recipe.budget.max_drop}
-        return {name: limit for name, limit in limits.items() if name not in self.task.costly}
+        return {name: limit for name, limit in limits.items() if name not in self.task.costly_metrics}
 
     @property
     def allowance(self) -> float:

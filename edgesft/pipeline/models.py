@@ -194,7 +194,7 @@ class Maker:
         measurer = Measurer(job)
 
         def encoded_by(processor: Any) -> Sequence[Example]:
-            return job.task.encode(job.task.gathered(job.splits.validation), processor, job.contract)
+            return job.task.encode(job.task.merge_references(job.splits.validation), processor, job.contract)
 
         def record(facts: Mapping[str, Any], measure: Callable[[], Any]) -> Any:
             surroundings = {

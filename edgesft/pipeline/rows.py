@@ -84,7 +84,7 @@ class Measurer:
             whole: Whether that is to have the metrics that cost many inferences a row, too.
         """
         job = self._job
-        whole = whole and bool(job.task.costly)
+        whole = whole and bool(job.task.costly_metrics)
         facts = {
             "kind": "evaluation",
             "model": onnx.key,
@@ -202,7 +202,7 @@ class Measurer:
     def _scored(self) -> dict[str, Any]:
         """What is told of reported models: the metrics, and what the costly ones are taken by."""
         task = self._job.task
-        return {"metrics": task.metrics, "costly": dict(task.costly)}
+        return {"metrics": task.metrics, "costly": dict(task.costly_metrics)}
 
     def scores(self, file: Path) -> dict[str, float]:
         """What a file that a stage is still working on scores on the validation rows."""
@@ -216,7 +216,7 @@ class Measurer:
         Args:
             models: By name.
             settings: How it is taken.
-            opening: Whether what is timed are the requests that begin an answer (`Task.openings`).
+            opening: Whether what is timed are the requests that begin an answer (`Task.prefill_requests`).
         """
         job = self._job
         facts = {
@@ -282,7 +282,7 @@ class Measurer:
     @cached_property
     def _openings(self) -> dict[str, Requests]:
         job = self._job
-        found = job.task.openings(job.validation, job.processor)
+        found = job.task.prefill_requests(job.validation, job.processor)
         return {graph: Requests(tuple(requests), "real rows") for graph, requests in found.items()}
 
     @cached_property

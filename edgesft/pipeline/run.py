@@ -172,7 +172,7 @@ class _Run:
     def _time_openings(self, rows: Sequence[Row]) -> None:
         """Times what begins an answer, where it takes many inferences."""
         job = self._job
-        if not job.task.stepwise:
+        if not job.task.autoregressive:
             return
         found = self._measurer.latencies({row.name: row.onnx for row in rows}, job.quick, opening=True)
         for row in rows:
@@ -194,7 +194,7 @@ class _Run:
             agreement=agreement,
             period_ns=self._job.task.period_ns(self._job.contract, final.evaluations["validation"].predictions),
             inferences=self._job.task.inferences(self._job.contract),
-            opening_rounds=final.opening.judged if final.opening else () if self._job.task.stepwise else None,
+            opening_rounds=final.opening.judged if final.opening else () if self._job.task.autoregressive else None,
             differences=self._job.differences,
         )
 

@@ -28,7 +28,7 @@ from edgesft.stages.artefact import Artefact
 from edgesft.stages.context import StageReport
 from edgesft.store.disk import guarded
 from edgesft.store.store import Store
-from edgesft.tasks.base import PARTICULAR, Task
+from edgesft.tasks.base import TASK_SETTINGS, Task
 
 RATES = 5.0
 """The learning rate is looked for between its fifth and five times as much."""
@@ -71,7 +71,7 @@ class _Trial:
 
 def space(own: ResolvedTraining, task: Task) -> dict[str, tuple[float, ...]]:
     """What is tried of each setting: the choices, or for the learning rate the bounds of a logarithmic range."""
-    shares = {name: shares for name, shares in SHARES.items() if name not in PARTICULAR or name in task.training}
+    shares = {name: shares for name, shares in SHARES.items() if name not in TASK_SETTINGS or name in task.training}
     rate, batch = own.learning_rate, own.batch_size
     return {
         "learning_rate": (rate / RATES, min(1.0, rate * RATES)),

@@ -85,7 +85,7 @@ class Source:
         way = task.preparation(self.contract)
         run = late_run(task.files(self.folder / "model.onnx"))
         for example, row in self._spread(count):
-            own = task.reached([example], self.processor, run)
+            own = task.stateful_requests([example], self.processor, run)
             told = {name: row.get(name) for name in way["columns"]} if way["kind"] in TEXTS else {}
             # Of several windows of one row none is what the row alone becomes.
             requests += own
@@ -100,9 +100,9 @@ class Source:
         """
         task, requests, raw = self.job.task, list[Batch](), list[dict[str, Any] | None]()
         for example, row in self._spread(count):
-            (request,), *_ = task.openings([example], self.processor).values()
+            (request,), *_ = task.prefill_requests([example], self.processor).values()
             requests.append({TOKENS: request[TOKENS]})
-            told, tokens = task.question(row, self.processor)
+            told, tokens = task.row_prompt(row, self.processor)
             # A row that was cut asks something else than it does when it is whole.
             raw.append(dict(told) if told and tokens == request[TOKENS][0].tolist() else None)
         return Rows(tuple(requests), tuple(raw))

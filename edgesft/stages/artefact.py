@@ -32,8 +32,8 @@ class Artefact:
     """A model with its contract, in a folder.
 
     A torch folder holds `config.json`, `model.safetensors`, the processor's files, `contract.json` and, where widths
-    differ from what the configuration says, `widths.json`. An ONNX folder holds `model.onnx`, perhaps
-    graphs beside it (`Task.beside`), the processor's files and `contract.json`, which is all that the device loads.
+    differ from what the configuration says, `widths.json`. An ONNX folder holds `model.onnx`, the
+    task's side graphs (`Task.side_graphs`), the processor's files and `contract.json`: all that the device loads.
 
     Attributes:
         form: What the folder holds.

@@ -70,7 +70,7 @@ def _retold(context: StageContext, teacher: nn.Module) -> list[Example]:
 
     def ask() -> list[dict[str, list[int]]]:
         with context.progress.bar("distill: the teacher's answers", len(rows)) as advance:
-            said = task.retold(teacher.eval(), rows, context.processor, advance)
+            said = task.relabel(teacher.eval(), rows, context.processor, advance)
         return [{name: array.tolist() for name, array in example.items()} for example in said]
 
     kept = remember(context.work / SEQUENCES, ask)

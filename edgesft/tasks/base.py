@@ -1,15 +1,15 @@
 """The task interface: all that the chain knows about what a model is for.
 
-The way of the data: rows (dicts from a file) → `contract` (what travels with the model: labels, lengths) → `encode`
-(examples: arrays without a batch axis) → `collate` (a padded batch) → `loss` in training, `predict` on any runtime →
-`score`. The same `encode`, `collate` and `predict` serve torch, ONNX Runtime and the device.
+Data flows from rows (dicts read from a file) to `encode` (examples: arrays without a batch axis), `collate` (a padded
+batch), `loss` in training or `predict` on any runtime, and `score`. The `contract` (labels, lengths) travels with the
+model. The same `encode`, `collate` and `predict` serve torch, ONNX Runtime and the device.
 
-Streaming audio fits so: the graph has state tensors as inputs and outputs (`fed_back`); `predict` loops over frames
-feeding the state back; `requests` gives one frame with its state.
+Streaming audio: the graph has state tensors as inputs and outputs (`fed_back`). `predict` loops over the frames and
+feeds the state back; `requests` gives one frame with its state.
 
-Generation fits so: one graph takes a cache of any length and the tokens that follow; `requests` gives one token behind
-a cache of a stated length, `openings` whole prompts. Where what is asked is read by a graph of its own, that lies
-`beside`, and runs once an answer.
+Generation: one graph takes a key-value cache of any length and the tokens that follow. `requests` gives one token
+with a cache of a stated length (decode), `prefill_requests` whole prompts (prefill). An encoder for the prompt is a
+graph of its own (`side_graphs`), which runs once per answer.
 
 Importing a task imports neither torch nor transformers: only what loads or trains does, inside the functions.
 """
@@ -54,8 +54,8 @@ Run = Callable[..., dict[str, np.ndarray]]
 """`run(feeds, graph="model") -> outputs by name`: one call of a model on torch or on a runtime."""
 
 
-PARTICULAR = ("class_weights", "sampling", "packing", "negatives", *NOISE)
-"""Training settings that mean something to some tasks alone."""
+TASK_SETTINGS = ("class_weights", "sampling", "packing", "negatives", *NOISE)
+"""Training settings that only some tasks support."""
 
 
 @dataclass(frozen=True)
@@ -68,11 +68,11 @@ class Graph:
         inputs: Sample inputs by name, in the order of the graph's inputs, batch 2.
         dynamic: Input name → {axis: axis name}; axes of one name are equal.
         outputs: Names of the outputs.
-        prefix: Start of the names of modules that a wrapper added. What is in its module `front` makes features, and
-            stays in float.
+        prefix: Start of the names of modules that a wrapper added. Its module `front` computes features, and stays in
+            float.
         operators: The module's own operators → functions that write them in ONNX (torch's `custom_translation_table`).
-        chosen: Output of places along the last axis of another → that other one: of two that score alike either may be
-            chosen.
+        chosen: Output that holds indices along the last axis of another output → that other output. Where two scores
+            are equal, either index may be chosen.
     """
 
     name: str
@@ -86,11 +86,11 @@ class Graph:
 
 
 FRONT = "front."
-"""Start of the names of nodes that make features of what is fed: their weights are no model's."""
+"""Start of the names of nodes that compute features from the input: their weights are constants, not the model's."""
 
 
 class Task(ABC):
-    """A kind of job. Stateless: what varies is in the contract and the processor."""
+    """What a model is for. Stateless: what varies lies in the contract and the processor."""
 
     name: ClassVar[str]
     roles: tuple[str, ...]
@@ -98,33 +98,34 @@ class Task(ABC):
     optional: tuple[str, ...] = ()
     """Columns that are read where there are such."""
     metrics: tuple[str, ...]
-    """Names that `score` returns; the first one decides. All are better when higher; `edgesft.budget.metric` has what
-    is no share."""
+    """Names that `score` returns; the first one decides. Higher is better for all. They are shares in [0, 1] except
+    those that `edgesft.budget.metric` lists."""
     learning_rates: ClassVar[tuple[float, ...]] = (1e-4, 3e-4)
-    """Usual peaks of AdamW, rising: those of small pretrained transformers, which want more than large ones."""
+    """Usual peak learning rates of AdamW, rising. The default is for small pretrained transformers, which need higher
+    rates than large ones."""
     max_grad_norm: ClassVar[float] = 1.0
-    """Norm that gradients are clipped to where `stages: auto` says so."""
+    """Norm that gradients are clipped to where the recipe says `stages: auto`."""
     patience: ClassVar[float] = 1.0
-    """How many times as long as a small encoder of text a student has to train until it is as good as it gets."""
-    unpruned: ClassVar[str] = ""
-    """Why no width of its models may change; empty where they may."""
-    costly: Mapping[str, str] = MappingProxyType({})
-    """Of the metrics, those that take many inferences a row, each with the digest of what it is taken by: `examine` has
-    them, of models that are reported alone, and no stage is decided by them."""
+    """How long a student has to train until it improves no more, as a multiple of what a small text encoder needs."""
+    unprunable: ClassVar[str] = ""
+    """Why the models of this task cannot be pruned; empty where they can."""
+    costly_metrics: Mapping[str, str] = MappingProxyType({})
+    """Metrics that take many inferences per row → digest of what else they depend on. `examine` computes them, for the
+    models in the report only; no stage is judged by them."""
     by_row: ClassVar[bool] = False
-    """Whether `predict` gives each row what `distributions` has of it, whatever other rows there are."""
+    """Whether `predict` gives each row its `distributions`, independently of the other rows."""
     by_user: ClassVar[bool] = False
-    """Whether a file's rows are what users did, one thing each, of which `data.histories` makes a row a user."""
-    stepwise: ClassVar[bool] = False
-    """Whether an answer takes many requests, a token each, after those that `openings` gives."""
-    beside: ClassVar[tuple[str, ...]] = ()
-    """Graphs beside `model`, each a file of its own: what runs once, where an answer begins."""
+    """Whether a row of a file is one interaction of a user; `data.histories` makes one row per user of them."""
+    autoregressive: ClassVar[bool] = False
+    """Whether an answer takes one request per token, after those of `prefill_requests`."""
+    side_graphs: ClassVar[tuple[str, ...]] = ()
+    """Graphs besides `model`, each in a file of its own, which run once at the start of an answer."""
     training: frozenset[str] = frozenset()
-    """Training settings of `PARTICULAR` that mean something here."""
+    """The `TASK_SETTINGS` that this task supports."""
     takes_files: ClassVar[bool] = False
-    """Whether its model may be an ONNX file that others made."""
+    """Whether the model may be an ONNX file that another tool wrote."""
     medium: ClassVar[Medium | None] = None
-    """What the first role is, where its values are files."""
+    """What kind of files the first role holds, where its values are files."""
 
     @classmethod
     def of_recipe(cls, recipe: RecipeSpec, base: Path) -> Self:
@@ -138,18 +139,18 @@ class Task(ABC):
 
     @abstractmethod
     def text(self, row: Row) -> str:
-        """A row's input in words: what is compared and counted where rows are looked at."""
+        """A row's input as text, for finding duplicates and for statistics of the data."""
 
     def texts(self, row: Row) -> Sequence[str]:
-        """Those of a row, each of which is cut at the longest input."""
+        """The texts of a row that are each truncated to the longest input."""
         return (self.text(row),)
 
-    def gathered(self, rows: Sequence[Row]) -> Sequence[Row]:
-        """Rows as answers are held against them, where several may say what is right of one input."""
+    def merge_references(self, rows: Sequence[Row]) -> Sequence[Row]:
+        """Rows for evaluation: those with the same input are merged into one with several references."""
         return rows
 
     def classes(self, row: Row) -> list[str]:
-        """The labels that a row has: what is counted where rows are looked at."""
+        """The labels of a row, for statistics of the data."""
         return [stratum(row)] if "label" in row else []
 
     @abstractmethod
@@ -162,32 +163,32 @@ class Task(ABC):
         """
 
     def warnings(self, splits: Mapping[str, Sequence[Row]]) -> list[str]:
-        """What a person should know of rows that `check` finds nothing wrong with."""
+        """What a person should know about rows that passed `check`."""
         return []
 
     def implied(self, source: Source, options: Mapping[str, Any]) -> dict[str, Any]:
-        """The recipe's options with what a model's own files say of how it reads its input.
+        """The recipe's options, completed by the model's own preprocessing files.
 
         Raises:
-            InputError: They are damaged, or say what cannot be done.
+            InputError: These files are damaged, or ask for what is not supported.
         """
         return {**options, **(source.options if isinstance(source, OnnxFile) else {})}
 
     def read_alike(self, one: Source, other: Source, options: Mapping[str, Any]) -> bool:
-        """Whether two models read their input alike."""
+        """Whether two models preprocess their input in the same way."""
         return source_module.read_alike(one, other)
 
     @abstractmethod
     def contract(self, train: Sequence[Row], options: Mapping[str, Any]) -> Contract:
-        """The contract that the training rows and the options imply, as `implied` has these."""
+        """The contract that follows from the training rows and the options that `implied` completed."""
 
     @abstractmethod
     def check_model(self, source: Source, contract: Contract, *, trust_remote_code: bool = False) -> list[Problem]:
-        """What keeps this model from doing this task, judged by its configuration."""
+        """Why this model cannot do this task, judged by its configuration."""
 
     @abstractmethod
     def check_head(self, source: Source, contract: Contract) -> list[Problem]:
-        """What keeps a model that nothing fine-tunes from answering as the contract says."""
+        """Why a model that is not fine-tuned cannot answer as the contract says."""
 
     @abstractmethod
     def load_model(self, source: Source, contract: Contract, *, trust_remote_code: bool = False) -> nn.Module:
@@ -214,25 +215,25 @@ class Task(ABC):
         """Examples → one padded batch, labels included where the examples have them."""
 
     def longest(self, contract: Contract) -> Mapping[str, int]:
-        """Free axis of the graphs → the largest size that requests may have, as far as the contract tells."""
+        """Dynamic axis of the graphs → the largest size in a request, as far as the contract tells."""
         return {}
 
     def length(self, example: Example) -> int:
-        """How much there is of an example, in any unit: batches are made of like ones."""
+        """Size of an example in any unit: examples of similar size are batched together."""
         return max(np.size(value) for name, value in example.items() if name != "labels")
 
     def tokens(self, examples: Sequence[Example]) -> set[int] | None:
-        """Ids of the tokens that examples have; None where there are none, or the model reads others besides."""
+        """Ids of the tokens in the examples; None where there are no tokens, or the model also reads others."""
         return None
 
     def group(self, example: Example) -> int:
-        """Which of several jobs an example is for: training draws from each as the setting `sampling` says."""
+        """Which head an example trains, where a model has several; the setting `sampling` weighs them."""
         return 0
 
     def disturb(
         self, examples: Sequence[Example], processor: Any, settings: ResolvedTraining, rng: np.random.Generator
     ) -> Sequence[Example]:
-        """Training examples as they are before a batch is made of them: pieces, and noise as the settings have it."""
+        """Training examples with the noise that is added before batching, such as random crops."""
         return examples
 
     def augment(
@@ -243,17 +244,17 @@ class Task(ABC):
         rng: np.random.Generator,
         neighbours: np.ndarray | None = None,
     ) -> Batch:
-        """A training batch with noise of the task's kind, as the settings have it.
+        """A training batch with the task's random changes (data augmentation), as the settings ask for.
 
         Args:
             batch: As `collate` makes it.
             processor: What it was encoded with.
-            settings: Which noise, and how much.
-            rng: Where the chance comes from.
-            neighbours: Tokens that the model reads alike, shape [ids, any]; where the settings ask for them.
+            settings: Which changes, and how strong.
+            rng: Source of randomness.
+            neighbours: For each token id, ids of similar tokens, shape [ids, any]; where the settings ask for them.
 
         Returns:
-            The batch as it is, for tasks whose rows are not to be changed once they are batches.
+            The batch; unchanged for tasks without augmentation.
         """
         return batch
 
@@ -270,34 +271,34 @@ class Task(ABC):
 
     @abstractmethod
     def logits(self, outputs: Any) -> torch.Tensor:
-        """The tensor of scores that pruning follows through the model."""
+        """The tensor of scores, from which pruning traces the model."""
 
     def distributions(self, outputs: Any, batch: Mapping[str, Any]) -> torch.Tensor:
-        """What a student learns of a teacher's outputs on a batch: scores before softmax, shape [..., choices]."""
+        """What a student learns from a teacher's outputs: scores before softmax, shape [..., choices]."""
         return self.logits(outputs)
 
     def divergence(self, ours: torch.Tensor, theirs: torch.Tensor) -> torch.Tensor | None:
-        """How far a student's `distributions` are from its teacher's, a scalar; None where softmax makes
-        probabilities of them, of which the Kullback-Leibler divergence is taken.
+        """Distance of a student's `distributions` from its teacher's, a scalar; None for scores before softmax, for
+        which the Kullback-Leibler divergence is used.
         """
         return None
 
     @abstractmethod
     def predict(self, run: Run, examples: Sequence[Example], processor: Any, *, batch_size: int = 1) -> np.ndarray:
-        """Predictions, one a row, in the rows' order, by calling `run`."""
+        """Predictions, one per row in the order of the rows, by calling `run`."""
 
     def examine(self, run: Run, examples: Sequence[Example], processor: Any, *, batch_size: int = 1) -> np.ndarray:
-        """Predictions of which `score` also has the metrics of `costly`, by calling `run` as often as these take."""
+        """Predictions from which `score` also computes the `costly_metrics`, by calling `run` as often as needed."""
         return self.predict(run, examples, processor, batch_size=batch_size)
 
     @abstractmethod
     def references(self, examples: Sequence[Example]) -> np.ndarray:
-        """What `score` holds predictions against, one a row; of dtype object where rows are ragged."""
+        """The right answers that `score` compares predictions with, one per row; dtype object where they are ragged."""
 
     @abstractmethod
     def score(self, predictions: np.ndarray, references: np.ndarray, contract: Contract) -> dict[str, float]:
-        """Each of `metrics` over rows, those of `costly` where `examine` made the predictions; both arrays may be
-        indexed alike, to score some of the rows.
+        """The `metrics` over the rows; `costly_metrics` only for predictions of `examine`. To score some of the rows,
+        index both arrays alike.
         """
 
     def agree(self, predictions: np.ndarray, others: np.ndarray) -> np.ndarray | None:
@@ -310,43 +311,49 @@ class Task(ABC):
         found: np.ndarray = predictions.argmax(1) == others.argmax(1)
         return found
 
-    def retold(
+    def relabel(
         self, teacher: nn.Module, examples: Sequence[Example], processor: Any, told: Callable[[int], None]
     ) -> list[Example]:
-        """The examples with what a teacher says in place of their answers; `told` hears how many more are done.
+        """The examples with the teacher's generated answers as targets (sequence-level distillation).
+
+        Args:
+            teacher: Generates the answers.
+            examples: Whose answers are replaced.
+            processor: What they were encoded with.
+            told: Called with the number of examples that were just done.
 
         Raises:
-            InputError: Answers of this task are not said token by token.
+            InputError: Answers of this task are not generated token by token.
         """
         raise InputError(f"distill.sequences: must be left out for {self.name}, whose answers are no sequences")
 
     def inferences(self, contract: Contract) -> int | None:
-        """How many requests one answer takes, where that is a number of its own; else None."""
+        """How many requests one answer takes, where that is fixed; else None."""
         return None
 
     def period_ns(self, contract: Contract, predictions: np.ndarray) -> int | None:
-        """Nanoseconds of sound that a request stands for; None where it stands for none.
+        """Nanoseconds of sound that one request covers; None for tasks without sound.
 
         Args:
             contract: Of the model.
-            predictions: Its own, on the rows that requests are made of.
+            predictions: The model's, on the rows of the requests.
         """
         return None
 
     def evaluate(self, predictions: np.ndarray, references: np.ndarray, contract: Contract) -> dict[str, Any]:
-        """What else the predictions tell, as JSON values for the report; empty where the task tells no more."""
+        """Further figures of the predictions for the report, as JSON values; empty where there are none."""
         return {}
 
     def calibrate(self, predictions: np.ndarray, references: np.ndarray, contract: Contract) -> dict[str, Any]:
-        """Further options of the contract that predictions on validation rows imply, such as thresholds."""
+        """Options of the contract that are set from predictions on validation rows, such as thresholds."""
         return {}
 
     def unknown(self, predictions: np.ndarray, others: np.ndarray, contract: Contract) -> dict[str, Any]:
-        """How well predictions tell rows of the task's kind from others, as JSON values for the report."""
+        """How well the predictions separate the task's rows from out-of-scope ones, as JSON values for the report."""
         return {}
 
     def preparation(self, contract: Contract) -> dict[str, Any]:
-        """How device code makes the inputs of a raw row, as JSON values.
+        """How device code preprocesses a raw row into inputs, as JSON values.
 
         Returns:
             `kind`, which the format of bundles describes, and what that kind needs; `columns` are those of the row.
@@ -354,7 +361,7 @@ class Task(ABC):
         return {"kind": "arrays", "columns": []}
 
     def decoding(self, contract: Contract) -> dict[str, Any]:
-        """How device code makes an answer of the outputs, as JSON values.
+        """How device code postprocesses outputs into an answer, as JSON values.
 
         Returns:
             `kind`, which the format of bundles describes, and what that kind needs. Where an output has a score a
@@ -364,42 +371,42 @@ class Task(ABC):
 
     @abstractmethod
     def graphs(self, model: nn.Module, processor: Any, examples: Sequence[Example]) -> list[Graph]:
-        """What to export, with sample inputs made of real rows."""
+        """The graphs to export, with sample inputs from real rows."""
 
     def names(self, contract: Contract) -> tuple[Sequence[str], Sequence[str]]:
-        """What inputs may be called, and all outputs: a file of others gets these names."""
+        """Names that inputs may have, and names of all outputs; an ONNX file of another tool is renamed to these."""
         raise InputError(f"model: must not be an ONNX file for the task {self.name}", "the model that it was made of")
 
     @abstractmethod
     def requests(self, examples: Sequence[Example], processor: Any) -> list[Batch]:
-        """What the device sends, one request (batch 1, labels left out) an example; states, if any, are zeros."""
+        """What the device sends: one request (batch 1, no labels) per example; states, if any, are zeros."""
 
-    def reached(self, examples: Sequence[Example], processor: Any, run: Run) -> list[Batch]:
-        """The same requests with the states that a model has reached before them."""
+    def stateful_requests(self, examples: Sequence[Example], processor: Any, run: Run) -> list[Batch]:
+        """The same requests with the states (or caches) that the model has by then, from running it."""
         return self.requests(examples, processor)
 
-    def openings(self, examples: Sequence[Example], processor: Any) -> dict[str, list[Batch]]:
-        """What the device sends first, where an answer takes many requests: graph → a request an example."""
+    def prefill_requests(self, examples: Sequence[Example], processor: Any) -> dict[str, list[Batch]]:
+        """What an autoregressive task sends before the first token: graph → one request per example."""
         return {}
 
-    def question(self, row: Row, processor: Any) -> tuple[Row, list[int]]:
-        """What of a row is asked where an answer takes many requests: as JSON values, and its tokens; both empty where
-        it cannot be asked by itself.
+    def row_prompt(self, row: Row, processor: Any) -> tuple[Row, list[int]]:
+        """The prompt of a row of an autoregressive task, as JSON values and as tokens; both empty where the row has no
+        prompt.
         """
         return {}, []
 
     def files(self, model: Path) -> dict[str, Path]:
-        """Graph → its file, from that of `model`; in the order in which they run."""
-        return {**{name: model.with_name(f"{name}.onnx") for name in self.beside}, "model": model}
+        """Graph → its file, given the file of `model`; in the order in which they run."""
+        return {**{name: model.with_name(f"{name}.onnx") for name in self.side_graphs}, "model": model}
 
     def modules(self, model: nn.Module) -> dict[str, nn.Module]:
-        """Graph → what computes it on torch."""
+        """Graph → the torch module that computes it."""
         return {"model": model}
 
     def links(self, contract: Contract) -> dict[str, dict[str, dict[str, str]]]:
-        """What graphs hand each other: taker → giver → input → output; empty where there is but one."""
+        """Connections between graphs: consumer → producer → input → output; empty where there is only one graph."""
         return {}
 
     def fed_back(self, contract: Contract) -> dict[str, str]:
-        """Input → the output that becomes its value at the next inference; empty where the model keeps nothing."""
+        """Input → the output that becomes its value at the next inference; empty for models without state."""
         return {}

@@ -74,8 +74,8 @@ class ImageGeneration(PictureTask):
         self._inputs = tuple(inputs or self._method.inputs[0])
         if LABEL in self._inputs:
             self.roles, self.optional = (*type(self).roles, LABEL), ()
-        self.costly = {FRECHET: features.digest} if features else {}
-        self.metrics = (self._method.metric, *self.costly)
+        self.costly_metrics = {FRECHET: features.digest} if features else {}
+        self.metrics = (self._method.metric, *self.costly_metrics)
 
     @classmethod
     def of_recipe(cls, recipe: RecipeSpec, base: Path) -> Self:
@@ -245,7 +245,7 @@ class ImageGeneration(PictureTask):
         if predictions.shape[1] == 1:
             return told
         averages["frechet_distance"] = -self.score(predictions, references, contract)[FRECHET]
-        return {**told, "features_sha256": self.costly[FRECHET]}
+        return {**told, "features_sha256": self.costly_metrics[FRECHET]}
 
     def inferences(self, contract: Contract) -> int:
         """That a picture takes."""
@@ -284,7 +284,7 @@ class ImageGeneration(PictureTask):
         """One inference of a picture that is made, for each example."""
         return [processor.requests(example) for example in examples]
 
-    def reached(self, examples: Sequence[Example], processor: Any, run: Run) -> list[Batch]:
+    def stateful_requests(self, examples: Sequence[Example], processor: Any, run: Run) -> list[Batch]:
         """One inference of each example's own picture, which goes through all of the model."""
         return [processor.sample([example]) for example in examples]
 

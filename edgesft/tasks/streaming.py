@@ -103,7 +103,7 @@ class Streaming(Task, ABC):
     max_grad_norm: ClassVar[float] = 5.0
     patience: ClassVar[float] = 3.0
     learning_rates: ClassVar[tuple[float, ...]] = (3e-4, 1e-3)
-    unpruned: ClassVar[str] = "what goes from frame to frame has the shapes that model.states says"
+    unprunable: ClassVar[str] = "what goes from frame to frame has the shapes that model.states says"
     takes_files: ClassVar[bool] = True
     heard: ClassVar[str]
     """Column of a row that the model hears."""
@@ -271,7 +271,7 @@ class Streaming(Task, ABC):
             found.append({processor.input: frame.reshape(processor.shape), **processor.begin(1)})
         return found
 
-    def reached(self, examples: Sequence[Example], processor: Cutting, run: Run) -> list[Batch]:
+    def stateful_requests(self, examples: Sequence[Example], processor: Cutting, run: Run) -> list[Batch]:
         """The same frames, after all those that come before them."""
         found = []
         for example in examples:

@@ -59,9 +59,9 @@ class TextGeneration(TextTask):
     heads: ClassVar[str] = "MODEL_FOR_CAUSAL_LM_MAPPING_NAMES"
     suits: ClassVar[str] = f"a decoder: {', '.join(DECODERS)}"
     known: ClassVar[tuple[str, ...]] = DECODERS
-    unpruned: ClassVar[str] = "its cache keeps the shape that the model came with"
+    unprunable: ClassVar[str] = "its cache keeps the shape that the model came with"
     by_token: ClassVar[bool] = True
-    stepwise: ClassVar[bool] = True
+    autoregressive: ClassVar[bool] = True
     patience: ClassVar[float] = 2.0
 
     def __init__(self, roles: Sequence[str] = FORMS[0]) -> None:
@@ -159,7 +159,7 @@ class TextGeneration(TextTask):
         """Tokens that ask for what follows a conversation."""
         return conversation.tokens({"messages": list(said)}, processor, ())[0]
 
-    def question(self, row: Row, processor: Writer) -> tuple[Row, list[int]]:
+    def row_prompt(self, row: Row, processor: Writer) -> tuple[Row, list[int]]:
         """A prompt with what stands beside it, or messages up to the first answer; of a text nothing."""
         if "text" in row:
             return {}, []
@@ -223,7 +223,7 @@ class TextGeneration(TextTask):
         Raises:
             InputError: Always: a cache has the shape that the model had as it came.
         """
-        raise InputError(f"stages: must not prune for {self.name}: {self.unpruned}", "quantize, distill")
+        raise InputError(f"stages: must not prune for {self.name}: {self.unprunable}", "quantize, distill")
 
     def distributions(self, outputs: Any, batch: Mapping[str, Any]) -> torch.Tensor:
         """Scores of the tokens that are to be said, shape [tokens, vocabulary]."""
@@ -248,7 +248,7 @@ class TextGeneration(TextTask):
             found[rows] = worth(run(feeds)[LOGITS], wanted[:, places])
         return found
 
-    def retold(
+    def relabel(
         self, teacher: nn.Module, examples: Sequence[Example], processor: Writer, told: Callable[[int], None]
     ) -> list[Example]:
         """Each row up to its last answer, and behind it what the teacher finds likeliest, which is learned."""
@@ -331,7 +331,7 @@ class TextGeneration(TextTask):
         kept = {KEPT: np.zeros(1, np.int64), **cache.zeros(processor.cache, 1, processor.context)}
         return [{TOKENS: example[TOKENS][np.newaxis, -1:], **kept} for example in examples]
 
-    def reached(self, examples: Sequence[Example], processor: Writer, run: Run) -> list[Batch]:
+    def stateful_requests(self, examples: Sequence[Example], processor: Writer, run: Run) -> list[Batch]:
         """The step behind each row's last token, with the cache of all those before it."""
         found = []
         for example in examples:
@@ -340,7 +340,7 @@ class TextGeneration(TextTask):
             found.append({TOKENS: example[TOKENS][np.newaxis, -1:], **kept})
         return found
 
-    def openings(self, examples: Sequence[Example], processor: Writer) -> dict[str, list[Batch]]:
+    def prefill_requests(self, examples: Sequence[Example], processor: Writer) -> dict[str, list[Batch]]:
         """Prompts up to where the first answer begins, which give its first token."""
         empty = cache.zeros(processor.cache, 1, 0)
         ends = [max(1, int(np.argmax(example[LABELS] != IGNORED))) for example in examples]

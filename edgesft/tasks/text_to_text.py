@@ -69,7 +69,7 @@ class TextToText(TextGeneration):
     heads: ClassVar[str] = "MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING_NAMES"
     suits: ClassVar[str] = f"an encoder-decoder: {', '.join(KNOWN)}"
     known: ClassVar[tuple[str, ...]] = KNOWN
-    beside: ClassVar[tuple[str, ...]] = (ENCODER,)
+    side_graphs: ClassVar[tuple[str, ...]] = (ENCODER,)
 
     def __init__(self) -> None:
         super().__init__(self.roles)
@@ -87,7 +87,7 @@ class TextToText(TextGeneration):
         """What is read, and what is to be said."""
         return str(row["input"]), str(row["target"])
 
-    def gathered(self, rows: Sequence[Row]) -> Sequence[Row]:
+    def merge_references(self, rows: Sequence[Row]) -> Sequence[Row]:
         """A row an input, with all that is right of it."""
         found: dict[str, dict[str, Any]] = {}
         for row in rows:
@@ -140,7 +140,7 @@ class TextToText(TextGeneration):
             raise InputError(f"prompt must be at most {most} tokens, as in training, got {len(found)}", "a part of it")
         return found
 
-    def question(self, row: Row, processor: Writer) -> tuple[Row, list[int]]:
+    def row_prompt(self, row: Row, processor: Writer) -> tuple[Row, list[int]]:
         """What is read, which may be too long."""
         told = {"input": str(row["input"])}
         try:
@@ -232,7 +232,7 @@ class TextToText(TextGeneration):
                 found[row].append(int(fed[row, 0]))
         return found
 
-    def retold(
+    def relabel(
         self, teacher: nn.Module, examples: Sequence[Example], processor: Writer, told: Callable[[int], None]
     ) -> list[Example]:
         """What the teacher finds likeliest of each row's input, in place of its target."""
@@ -321,7 +321,7 @@ class TextToText(TextGeneration):
         past = cache.zeros(processor.cache, 1, processor.context)
         return [{TOKENS: example[LABELS][:1, :1], **past, **_unread(example, processor)} for example in examples]
 
-    def reached(self, examples: Sequence[Example], processor: Writer, run: Run) -> list[Batch]:
+    def stateful_requests(self, examples: Sequence[Example], processor: Writer, run: Run) -> list[Batch]:
         """The step behind each row's first target, with the cache of all of it and what was read."""
         found = []
         for example in examples:
@@ -331,7 +331,7 @@ class TextToText(TextGeneration):
             found.append({TOKENS: said[:, -1:], **cache.after(outputs, processor.cache), **read})
         return found
 
-    def openings(self, examples: Sequence[Example], processor: Writer) -> dict[str, list[Batch]]:
+    def prefill_requests(self, examples: Sequence[Example], processor: Writer) -> dict[str, list[Batch]]:
         """What is read, and the step that then says the first token."""
         first = {TOKENS: np.full((1, 1), processor.start, np.int64), **cache.zeros(processor.cache, 1, 0)}
         return {

@@ -67,7 +67,7 @@ def test_the_same_examples_of_every_task(
         rows = tiny.filed(rows, tmp_path / "files")
         changes = {"model": {**FACTORIES[name], "path": str(Path(nets.__file__).parent)}}
     model = {"text-generation": llama, "text-to-text": t5}.get(name, bert)
-    if registry.TASKS[name].unpruned:
+    if registry.TASKS[name].unprunable:
         changes["stages"] = [{"stage": "finetune", "epochs": 0.1}]
     recipe = chain.write(tmp_path, model, rows=rows, task=name, budget={"size_ratio": 0.95}, **changes)
     memory, disk = (job(recipe, tmp_path / "store", on_disk) for on_disk in (False, True))

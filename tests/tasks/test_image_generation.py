@@ -174,7 +174,7 @@ def test_the_same_pictures_on_torch_and_on_onnx_runtime(way: str, exported: Call
 def test_int8_says_much_the_same(way: str, exported: Callable[[str], Path], tmp_path: Path) -> None:
     task, model, processor, examples, _ = set_up(way)
     file = exported(way) / "model.onnx"
-    calibrating = task.reached(examples, processor, file_run({"model": file}))
+    calibrating = task.stateful_requests(examples, processor, file_run({"model": file}))
     plan = static(file, tmp_path / "int8.onnx", calibrating)
     assert any("Conv" in name for name in plan.quantized)
     batch = processor.batch(examples)

@@ -129,7 +129,7 @@ def test_requests_have_the_states_of_their_stream(tuned: tuple[Any, Cutting, lis
     from edgesft.train.predictor import runner
 
     model, processor, examples = tuned
-    plain, reached = TASK.requests(examples, processor), TASK.reached(examples, processor, runner(model))
+    plain, reached = TASK.requests(examples, processor), TASK.stateful_requests(examples, processor, runner(model))
     for one, other in zip(plain, reached, strict=True):
         assert np.array_equal(one["frames"], other["frames"])
         assert not one["cell"].any() and other["cell"].any()

@@ -103,7 +103,7 @@ def test_requests_say_one_token_at_the_stated_context(examples: Any, processor: 
     request = TASK.requests(examples, processor)[0]
     assert request["input_ids"].shape == (1, 1)
     assert request["past_key_0"].shape == (1, 2, 20, 8)
-    opening = TASK.openings(examples, processor)["model"][0]
+    opening = TASK.prefill_requests(examples, processor)["model"][0]
     assert opening["past_key_0"].shape == (1, 2, 0, 8)
     assert processor.decode(opening["input_ids"][0]).endswith("what is 0 and 0?\n")
 
@@ -118,7 +118,7 @@ def test_it_is_saved_and_read_again_with_its_tied_weights(
 
 
 def test_what_a_teacher_says_takes_the_place_of_the_answer(model: Any, examples: Any, processor: Any) -> None:
-    for before, after in zip(examples, TASK.retold(model, examples[:2], processor, lambda _: None), strict=False):
+    for before, after in zip(examples, TASK.relabel(model, examples[:2], processor, lambda _: None), strict=False):
         begin = int(np.argmax(before["labels"] != -100))
         assert (after["input_ids"][:begin] == before["input_ids"][:begin]).all()
         assert (after["labels"][:begin] == -100).all() and (after["labels"][begin:] != -100).all()

@@ -33,7 +33,7 @@ def processor(t5: Path, contract: Any) -> Any:
 
 @pytest.fixture(scope="module")
 def examples(processor: Any, contract: Any) -> Any:
-    return TASK.encode(TASK.gathered(ROWS), processor, contract)
+    return TASK.encode(TASK.merge_references(ROWS), processor, contract)
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +57,7 @@ def test_the_contract_says_what_a_device_needs(contract: Any) -> None:
 
 
 def test_rows_with_the_same_input_are_one_where_answers_are_judged(examples: Any) -> None:
-    assert [len(row[TARGETS]) for row in TASK.gathered(ROWS)] == [1, 1, 2, 1, 1, 1]
+    assert [len(row[TARGETS]) for row in TASK.merge_references(ROWS)] == [1, 1, 2, 1, 1, 1]
     assert examples[2]["labels"].shape[0] == 2
     assert TASK.references(examples)[2] == ("it is 2!!", "two it is")
 
@@ -106,7 +106,7 @@ def test_answers_are_what_transformers_generates(kind: str, tmp_path: Path) -> N
 
 def test_what_a_teacher_says_takes_the_place_of_the_target(model: Any, examples: Any, processor: Any) -> None:
     told = list[int]()
-    found = TASK.retold(model, examples, processor, told.append)
+    found = TASK.relabel(model, examples, processor, told.append)
     assert sum(told) == len(examples)
     for before, after, row in zip(examples, found, predicted(model, examples, processor), strict=True):
         assert (after["input_ids"] == before["input_ids"]).all() and after["labels"].shape[0] == 1
@@ -134,7 +134,7 @@ def test_requests_say_one_token_at_the_stated_context(examples: Any, processor: 
     request = TASK.requests(examples, processor)[0]
     assert request["input_ids"].shape == (1, 1)
     assert request["past_key_0"].shape == (1, 4, 12, 8) and request["cross_key_0"].shape == (1, 4, 6, 8)
-    opening = TASK.openings(examples, processor)
+    opening = TASK.prefill_requests(examples, processor)
     assert list(opening) == list(TASK.files(Path("model.onnx"))) == [ENCODER, "model"]
     assert opening["model"][0]["past_key_0"].shape == (1, 4, 0, 8)
 

@@ -17,7 +17,7 @@ from edgesft.spec import auto
 from edgesft.spec.hub import PREFIX
 from edgesft.stages.registry import KINDS
 from edgesft.tasks import registry
-from edgesft.tasks.base import PARTICULAR, Task
+from edgesft.tasks.base import TASK_SETTINGS, Task
 from edgesft.tasks.contract import Contract
 
 SHOWN = 12
@@ -146,7 +146,7 @@ class Writer:
         lines.append("stages:")
         for stage in auto.stages():
             kind = stage.pop("stage")
-            if (self._model.brought and "onnx" not in KINDS[kind].takes) or (kind == "prune" and self._task.unpruned):
+            if (self._model.brought and "onnx" not in KINDS[kind].takes) or (kind == "prune" and self._task.unprunable):
                 continue
             lines.append(line(f"  - stage: {kind}", notes[kind]))
             lines += [f"    {name}: {flow(value)}" for name, value in stage.items() if self._means(name)]
@@ -154,7 +154,7 @@ class Writer:
 
     def _means(self, setting: str) -> bool:
         """Whether a setting says anything to the task."""
-        return setting not in PARTICULAR or setting in self._task.training
+        return setting not in TASK_SETTINGS or setting in self._task.training
 
     @property
     def _metric(self) -> str:

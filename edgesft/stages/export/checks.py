@@ -152,7 +152,7 @@ def parity(
 
     for size in (1, PARITY_BATCH):
         task.predict(both, rows, processor, batch_size=size)
-    for request in task.reached(spread(rows, REACHED_ROWS), processor, on_file):
+    for request in task.stateful_requests(spread(rows, REACHED_ROWS), processor, on_file):
         both(request)
     if not differences:
         raise StageError(f"parity needs calls to compare. Task '{task.name}' made none")

@@ -183,7 +183,7 @@ def requests_of(graph: str, rows: Sequence[Example], context: StageContext) -> l
     """What the device sends to a graph, made of rows."""
     if graph == "model":
         return context.task.requests(rows, context.processor)
-    return context.task.openings(rows, context.processor)[graph]
+    return context.task.prefill_requests(rows, context.processor)[graph]
 
 
 def weight(files: Iterable[Path]) -> int:
@@ -267,4 +267,4 @@ def calibration_requests(spec: QuantizeSpec, source: Path, context: StageContext
     rows = [context.train[index] for index in sorted(drawn)]
     if graph != "model":
         return requests_of(graph, rows, context)
-    return context.task.reached(rows, context.processor, late_run(context.task.files(source)))
+    return context.task.stateful_requests(rows, context.processor, late_run(context.task.files(source)))
