@@ -130,7 +130,7 @@ def pack(order: Order, progress: Progress | None = None) -> Packed:
         with tempfile.TemporaryDirectory(prefix=f".{target.name}.", dir=target.parent) as folder:
             out = Path(folder) / "bundle"
             out.mkdir()
-            manifest, left_out, raw = _fill(order, given, out, Path(folder) / "work", progress)
+            manifest, left_out, raw = _Packing(order, given, out, Path(folder) / "work", progress).fill()
             size = sum(file.stat().st_size for file in out.rglob("*") if file.is_file())
             seal.put(out, target, Path(folder))
     return Packed(target, manifest, size, left_out, _warnings(given.results), raw)
@@ -177,79 +177,116 @@ def _check(order: Order, name: str, target: Path) -> None:
     seal.require_free(target, replace=order.replace)
 
 
-def _fill(
-    order: Order, given: _Given, out: Path, work: Path, progress: Progress
-) -> tuple[Manifest, Mapping[str, str], Raw | None]:
-    """Writes every file of a bundle into a folder."""
-    job = rows.job(given, Store(order.store), progress)
-    files = job.task.files(given.model)
-    if missing := [file.name for file in files.values() if not file.is_file()]:
-        raise InputError(f"run must be a folder with {', '.join(missing)}, got '{order.run}'", "the whole folder")
-    told = {name: graph.read(memoryview(file.read_bytes()), file.name) for name, file in files.items()}
-    if not job.task.fed_back(given.contract):
-        # A run for a provider of fixed shapes leaves them fixed; what a device feeds is as long as its rows are. Frames
-        # of what streams are all alike.
-        told = {name: graph.freed(each) for name, each in told.items()}
-    source = rows.Source(job, given.contract, given.folder)
-    described = describe.describe(job.task, given.contract, told, given.folder, lambda: source.processor)
-    if wrong := contracts.problems(described):
-        raise InputError([Problem(f"contract of the run: {each}", "run the recipe again") for each in wrong])
-    apart = [contracts.disagreements(described, each, files[name].name, {}, name) for name, each in told.items()]
-    if any(apart):
-        raise RefusedError([each for found in apart for each in found])
-    said = generation.is_generated(described)
-    if order.inputs:
-        real = rows.given_rows(order.inputs, generation.prompt_inputs(described) if said else described, order.rows)
-    else:
-        real = source.prompts(order.rows) if said else source.requests(order.rows)
-    last = [row for row in given.results["stages"] if row["kept"]][-1]
-    precision = last["precision"]
-    raw, refused = _raw(order, job, given, described, precision, out, work / "raw") if order.raw else (None, {})
-    wanted = models.Wanted(
-        kinds=order.variants,
-        files=files,
-        precision=precision,
-        targets=_targets(job.profile, order),
-        store=job.store,
-        requests=real.requests,
-        said=said,
-        longest=rows.longest(job.task, given.contract),
-        reference=lineages.reference(given.results, job.store.root, job.task) if "fp32" in order.variants else None,
-        runtime=order.runtime,
-        memory_bytes=_memory(last.get("measurement") or {}),
-        judged=last.get("provider") == job.profile.providers[0].name,
-        further=[raw.variant.file] if raw else [],
-    )
-    made = models.make(wanted, out, work, progress.say)
-    made.left_out |= refused
-    loaded = {file.name for file in files.values()} | {name for each in told.values() for name in each.outside}
-    _processor(given, loaded, out)
-    name = order.name or given.name
-    _receipt(name, order, given, described, made, raw, _base(job), out)
-    answers = _golden(real, described, made, out)
-    if lacking := answers.widths(described["decoding"]):
-        raise RefusedError(lacking)
-    (out / GOLDEN).write_bytes(canonical.dump(answers.to_json()))
-    (out / OPERATORS).write_bytes(made.operators.encode())
-    _agree(described, made.variants, out)
-    return seal.seal(out, name, order.version, made.variants, order.signer), made.left_out, raw
+class _Packing:
+    """A bundle that is being made: what goes into it, and the folder that it is written to."""
 
+    def __init__(self, order: Order, given: _Given, out: Path, work: Path, progress: Progress) -> None:
+        self._order, self._given, self._out, self._work = order, given, out, work
+        self._job = rows.job(given, Store(order.store), progress)
+        self._files = self._job.task.files(given.model)
+        if missing := [file.name for file in self._files.values() if not file.is_file()]:
+            raise InputError(f"run must be a folder with {', '.join(missing)}, got '{order.run}'", "the whole folder")
+        self._graphs = self._read()
+        self._source = rows.Source(self._job, given.contract, given.folder)
+        self._contract = self._described()
+        self._generates = generation.is_generated(self._contract)
+        self._final = [row for row in given.results["stages"] if row["kept"]][-1]
 
-def _raw(
-    order: Order, job: Job, given: _Given, described: Mapping[str, Any], precision: str, out: Path, work: Path
-) -> tuple[Raw | None, dict[str, str]]:
-    """The raw model, or why there is none."""
-    from edgesft.ship.raw.make import make
-    from edgesft.ship.raw.wanted import Wanted
+    def fill(self) -> tuple[Manifest, Mapping[str, str], Raw | None]:
+        """Writes every file: the manifest, kind of variant → why there is none, and the raw model if it is there."""
+        order, given, out = self._order, self._given, self._out
+        real = self._rows()
+        raw, refused = self._raw() if order.raw else (None, {})
+        made = models.make(self._wanted(real, raw), out, self._work, self._job.progress.say)
+        made.left_out |= refused
+        outside = {name for each in self._graphs.values() for name in each.outside}
+        _processor(given, {file.name for file in self._files.values()} | outside, out)
+        name = order.name or given.name
+        self._receipt(name, made, raw)
+        answers = _golden(real, self._contract, made, out)
+        if lacking := answers.widths(self._contract["decoding"]):
+            raise RefusedError(lacking)
+        (out / GOLDEN).write_bytes(canonical.dump(answers.to_json()))
+        (out / OPERATORS).write_bytes(made.operators.encode())
+        _agree(self._contract, made.variants, out)
+        return seal.seal(out, name, order.version, made.variants, order.signer), made.left_out, raw
 
-    count = 0 if order.inputs else order.rows
-    wanted = Wanted(job, given.contract, described, given.model, precision, order.runtime, count)
-    try:
-        made = make(wanted, out, work, job.progress.say)
-    except StageError as error:
-        return None, {"raw": str(error).partition("\n")[0]}
-    (out / RAW).write_bytes(canonical.dump(made.to_json()))
-    return made, {}
+    def _read(self) -> dict[str, graph.Graph]:
+        """Every graph of the run's model, as its file says."""
+        found = {name: graph.read(memoryview(file.read_bytes()), file.name) for name, file in self._files.items()}
+        if self._job.task.fed_back(self._given.contract):
+            return found  # Frames of what streams are all alike.
+        # A run for a provider of fixed shapes leaves them fixed; what a device feeds is as long as its rows are.
+        return {name: graph.freed(each) for name, each in found.items()}
+
+    def _described(self) -> Mapping[str, Any]:
+        """The contract, which the graphs must agree with."""
+        given, source = self._given, self._source
+        found = describe.describe(self._job.task, given.contract, self._graphs, given.folder, lambda: source.processor)
+        if wrong := contracts.problems(found):
+            raise InputError([Problem(f"contract of the run: {each}", "run the recipe again") for each in wrong])
+        graphs, files = self._graphs.items(), self._files
+        apart = [contracts.disagreements(found, each, files[name].name, {}, name) for name, each in graphs]
+        if any(apart):
+            raise RefusedError([each for findings in apart for each in findings])
+        return found
+
+    def _rows(self) -> rows.Rows:
+        """The rows that become golden ones: the user's own, or some of the run's."""
+        order, contract = self._order, self._contract
+        if order.inputs:
+            inputs = generation.prompt_inputs(contract) if self._generates else contract
+            return rows.given_rows(order.inputs, inputs, order.rows)
+        return self._source.prompts(order.rows) if self._generates else self._source.requests(order.rows)
+
+    def _wanted(self, real: rows.Rows, raw: Raw | None) -> models.Wanted:
+        order, given, job = self._order, self._given, self._job
+        return models.Wanted(
+            kinds=order.variants,
+            files=self._files,
+            precision=self._final["precision"],
+            targets=_targets(job.profile, order),
+            store=job.store,
+            requests=real.requests,
+            said=self._generates,
+            longest=rows.longest(job.task, given.contract),
+            reference=lineages.reference(given.results, job.store.root, job.task) if "fp32" in order.variants else None,
+            runtime=order.runtime,
+            memory_bytes=_memory(self._final.get("measurement") or {}),
+            judged=self._final.get("provider") == job.profile.providers[0].name,
+            further=[raw.variant.file] if raw else [],
+        )
+
+    def _raw(self) -> tuple[Raw | None, dict[str, str]]:
+        """The raw model, or why there is none."""
+        from edgesft.ship.raw.make import make
+        from edgesft.ship.raw.wanted import Wanted
+
+        order, given, job = self._order, self._given, self._job
+        count, precision = 0 if order.inputs else order.rows, self._final["precision"]
+        wanted = Wanted(job, given.contract, self._contract, given.model, precision, order.runtime, count)
+        try:
+            made = make(wanted, self._out, self._work / "raw", job.progress.say)
+        except StageError as error:
+            return None, {"raw": str(error).partition("\n")[0]}
+        (self._out / RAW).write_bytes(canonical.dump(made.to_json()))
+        return made, {}
+
+    def _receipt(self, name: str, made: models.Models, raw: Raw | None) -> None:
+        """Writes the contract, and what the release was made of and accepted on."""
+        order, given, out = self._order, self._given, self._out
+        terms = licences.find(_base(self._job), order.licences)
+        terms.copy(out)
+        lineage = lineages.lineage(given.results, terms.to_json(), made.left_out, made.compiled)
+        measurements = lineages.measurements(given.results)
+        variants = [*made.variants, *([raw.variant] if raw else [])]
+        sizes = {each.name: sum((out / file).stat().st_size for file in each.files) for each in variants}
+        told = raw.told() if raw else None
+        text = card.card(name, order.version, self._contract, lineage, measurements, variants, sizes, told)
+        (out / contracts.CONTRACT).write_bytes(canonical.dump(self._contract))
+        (out / lineages.LINEAGE).write_bytes(canonical.dump(lineage))
+        (out / lineages.MEASUREMENTS).write_bytes(canonical.dump(measurements))
+        (out / card.CARD).write_bytes(text.encode())
 
 
 def _targets(profile: ProfileSpec, order: Order) -> list[context.Target]:
@@ -276,31 +313,6 @@ def _base(job: Job) -> Path | None:
     except InputError:
         return None
     return model.folder if isinstance(model, OnnxFile) else model if isinstance(model, Path) else None
-
-
-def _receipt(
-    name: str,
-    order: Order,
-    given: _Given,
-    described: Mapping[str, Any],
-    made: models.Models,
-    raw: Raw | None,
-    base: Path | None,
-    out: Path,
-) -> None:
-    """Writes the contract, and what the release was made of and accepted on."""
-    terms = licences.find(base, order.licences)
-    terms.copy(out)
-    lineage = lineages.lineage(given.results, terms.to_json(), made.left_out, made.compiled)
-    measurements = lineages.measurements(given.results)
-    variants = [*made.variants, *([raw.variant] if raw else [])]
-    sizes = {each.name: sum((out / file).stat().st_size for file in each.files) for each in variants}
-    told = raw.told() if raw else None
-    text = card.card(name, order.version, described, lineage, measurements, variants, sizes, told)
-    (out / contracts.CONTRACT).write_bytes(canonical.dump(described))
-    (out / lineages.LINEAGE).write_bytes(canonical.dump(lineage))
-    (out / lineages.MEASUREMENTS).write_bytes(canonical.dump(measurements))
-    (out / card.CARD).write_bytes(text.encode())
 
 
 def _processor(given: _Given, model: set[str], out: Path) -> None:
