@@ -1,4 +1,4 @@
-"""What a model says of a prompt, by its contract alone: what golden rows hold of one that answers token by token."""
+"""Golden rows of models that generate token by token: greedy decoding by the contract alone, and what is compared."""
 
 from __future__ import annotations
 
@@ -13,32 +13,32 @@ if TYPE_CHECKING:
     import numpy as np
 
 ONCE: Mapping[str, Any] = {"decoding": {"kind": "none"}}
-"""What a contract says, as far as it matters here, of a model of one graph that answers in one inference."""
+"""The part of a contract that matters here, for a model of one graph that answers in one inference."""
 
 TOKENS, SCORES, MARGINS = "tokens", "scores", "margins"
-"""Outputs of a golden row beside the scores of its first token: what was said, the score of each such token, and how
-far that was above the next best one's."""
+"""Outputs of a golden row besides the scores of the first token: the generated tokens, the score of each, and its
+margin over the second best score."""
 
 MOST = 24
-"""Tokens of a golden answer: as many as show a cache that is handed on wrongly."""
+"""Most tokens of a golden answer: enough to show a cache that is passed on wrongly."""
 
 
-def is_generated(said: Mapping[str, Any]) -> bool:
-    """Whether an answer takes an inference a token."""
-    return bool(said["decoding"]["kind"] == "generation")
+def is_generated(contract: Mapping[str, Any]) -> bool:
+    """Whether an answer is generated token by token."""
+    return bool(contract["decoding"]["kind"] == "generation")
 
 
-def prompt_inputs(said: Mapping[str, Any]) -> dict[str, Any]:
-    """What golden rows feed of a contract whose answers are said, as a contract has inputs: a prompt's tokens."""
-    reader = said["decoding"].get("reader", {"graph": MODEL, "tokens": said["decoding"]["tokens"]})
-    inputs = wiring.ends(said)[reader["graph"]]["inputs"]
+def prompt_inputs(contract: Mapping[str, Any]) -> dict[str, Any]:
+    """The inputs of golden rows of a generating model, in the form of a contract: the tokens of a prompt."""
+    reader = contract["decoding"].get("reader", {"graph": MODEL, "tokens": contract["decoding"]["tokens"]})
+    inputs = wiring.ends(contract)[reader["graph"]]["inputs"]
     return {"inputs": [each for each in inputs if each["name"] == reader["tokens"]]}
 
 
-def malformed(said: Mapping[str, Any], inputs: Feeds, outputs: Outputs) -> str | None:
-    """What a golden row of a contract whose answers are said must have, and has not; None where it is right."""
-    (prompt,) = prompt_inputs(said)["inputs"]
-    given, scores = inputs.get(prompt["name"]), said["decoding"]["output"]
+def malformed(contract: Mapping[str, Any], inputs: Feeds, outputs: Outputs) -> str | None:
+    """What is wrong with a golden row of a generating model; None where nothing is."""
+    (prompt,) = prompt_inputs(contract)["inputs"]
+    given, scores = inputs.get(prompt["name"]), contract["decoding"]["output"]
     if len(inputs) != 1 or given is None or str(given.dtype) != prompt["dtype"] or given.ndim != 2 or not given.size:
         return f"feed '{prompt['name']}' the tokens of a prompt, got {', '.join(inputs)}"
     kinds = {scores: "f", TOKENS: "i", SCORES: "f", MARGINS: "f"}
@@ -54,30 +54,34 @@ def malformed(said: Mapping[str, Any], inputs: Feeds, outputs: Outputs) -> str |
     return None
 
 
-def answer(said: Mapping[str, Any], run: Run, feeds: Feeds, expected: Outputs | None = None) -> dict[str, np.ndarray]:
-    """What a model answers to the inputs of a golden row.
+def answer(
+    contract: Mapping[str, Any], run: Run, feeds: Feeds, expected: Outputs | None = None
+) -> dict[str, np.ndarray]:
+    """A model's answer to the inputs of a golden row.
 
     Args:
-        said: The contract.
+        contract: The contract.
         run: Of the model.
         feeds: The inputs.
-        expected: The golden outputs. What is said is then these tokens, whatever others are likelier, so that one close
-            call does not make all that follows another answer.
+        expected: The golden outputs. Their tokens are then fed whatever the model prefers (teacher forcing), so that
+            one close call does not change everything that follows.
     """
-    if not is_generated(said):
-        return wiring.answered(said, run, feeds)
+    if not is_generated(contract):
+        return wiring.answered(contract, run, feeds)
     (prompt,) = feeds.values()
     forced = None if expected is None else [int(token) for token in expected[TOKENS]]
-    return _summary(said["decoding"], _steps(said, run, prompt, forced), forced)
+    return _summary(contract["decoding"], _steps(contract, run, prompt, forced), forced)
 
 
-def _steps(said: Mapping[str, Any], run: Run, prompt: np.ndarray, forced: Sequence[int] | None) -> Iterator[np.ndarray]:
-    """The scores of one token after another, float32 of shape [vocabulary], as greedy decoding has them."""
+def _steps(
+    contract: Mapping[str, Any], run: Run, prompt: np.ndarray, forced: Sequence[int] | None
+) -> Iterator[np.ndarray]:
+    """The scores of each token of greedy decoding in turn, float32 of shape [vocabulary]."""
     import numpy as np
 
-    decoding = said["decoding"]
-    fed, read = _read(said, run, prompt)
-    shapes = {each["name"]: each for each in said["inputs"] if each["name"] in decoding["cache"]}
+    decoding = contract["decoding"]
+    fed, read = _read(contract, run, prompt)
+    shapes = {each["name"]: each for each in contract["inputs"] if each["name"] in decoding["cache"]}
     past = {name: np.zeros(_empty(each["shape"]), each["dtype"]) for name, each in shapes.items()}
     most = MOST if forced is None else len(forced)
     if decoding["positions"] is not None:
@@ -94,22 +98,24 @@ def _steps(said: Mapping[str, Any], run: Run, prompt: np.ndarray, forced: Sequen
         past = {name: outputs[output] for name, output in decoding["cache"].items()}
 
 
-def _read(said: Mapping[str, Any], run: Run, prompt: np.ndarray) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-    """What is fed first, and what a reader gives the model."""
+def _read(contract: Mapping[str, Any], run: Run, prompt: np.ndarray) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    """The first tokens for the decoder, and the encoder's outputs where there is one."""
     import numpy as np
 
-    reader = said["decoding"].get("reader")
+    reader = contract["decoding"].get("reader")
     if reader is None:
         return prompt, {}
     outputs = run({reader["tokens"]: prompt}, graph=reader["graph"])
-    links = said["links"][MODEL][reader["graph"]]
-    return np.asarray([[said["decoding"]["begin"]]], np.int64), {name: outputs[given] for name, given in links.items()}
+    links = contract["links"][MODEL][reader["graph"]]
+    return np.asarray([[contract["decoding"]["begin"]]], np.int64), {
+        name: outputs[given] for name, given in links.items()
+    }
 
 
 def _summary(
     decoding: Mapping[str, Any], steps: Iterator[np.ndarray], forced: Sequence[int] | None
 ) -> dict[str, np.ndarray]:
-    """What golden rows hold of the scores of each step."""
+    """The outputs of a golden row, from the scores of each step."""
     import numpy as np
 
     first, tokens, scores, margins = np.zeros(0, np.float32), list[int](), list[float](), list[float]()
@@ -124,15 +130,15 @@ def _summary(
 
 
 def _empty(shape: Sequence[Any]) -> list[int]:
-    """Of a cache in which nothing is yet: a row of it, and no tokens."""
+    """Shape of an empty cache: one row and no tokens."""
     return [axis if isinstance(axis, int) else int(place == 0) for place, axis in enumerate(shape)]
 
 
 def without_close_calls(
     expected: Sequence[Outputs], got: Sequence[Outputs], limit: float
 ) -> tuple[list[Outputs], list[Outputs]]:
-    """Both without what decides nothing: margins, and tokens whose score was so little above the next best one's that
-    another may be chosen elsewhere, which is less than twice the tolerance. Answers that are no such stay as they are.
+    """Both without the margins, and without tokens whose margin is below twice the tolerance, for which another machine
+    may choose differently. Outputs of models that do not generate stay as they are.
 
     Args:
         expected: Golden outputs of each row.

@@ -1,4 +1,4 @@
-"""How the graphs of a model hang together, as a contract says it: which output feeds which input."""
+"""How a contract connects the graphs of a model: which output feeds which input."""
 
 from __future__ import annotations
 
@@ -28,59 +28,62 @@ class Run(Protocol):
         ...
 
 
-def ends(said: Mapping[str, Any]) -> dict[str, Ends]:
+def ends(contract: Mapping[str, Any]) -> dict[str, Ends]:
     """Every graph of a contract → its inputs and outputs; `model` is the last."""
-    return {**said.get("graphs", {}), MODEL: said}
+    return {**contract.get("graphs", {}), MODEL: contract}
 
 
-def answered(said: Mapping[str, Any], run: Run, feeds: Feeds) -> dict[str, np.ndarray]:
-    """What a model answers whose graphs each run once: those that give before those that take.
+def answered(contract: Mapping[str, Any], run: Run, feeds: Feeds) -> dict[str, np.ndarray]:
+    """A model's answer where each graph runs once, producers before consumers.
 
     Args:
-        said: The contract.
+        contract: The contract.
         run: Of the model.
         feeds: Of all inputs that no graph feeds, by name.
     """
-    if "graphs" not in said:
+    if "graphs" not in contract:
         return run(feeds)
     made: dict[str, dict[str, np.ndarray]] = {}
-    for graph in ordered(said):
-        own = {each["name"] for each in ends(said)[graph]["inputs"]}
+    for graph in ordered(contract):
+        own = {each["name"] for each in ends(contract)[graph]["inputs"]}
         taken = {name: array for name, array in feeds.items() if name in own}
-        for giver, pairs in said["links"].get(graph, {}).items():
+        for giver, pairs in contract["links"].get(graph, {}).items():
             taken |= {name: made[giver][output] for name, output in pairs.items()}
         made[graph] = run(taken, graph=graph)
     return made[MODEL]
 
 
-def ordered(said: Mapping[str, Any]) -> list[str]:
-    """Graphs in an order in which they can run; those that wait for each other are left out."""
+def ordered(contract: Mapping[str, Any]) -> list[str]:
+    """Graphs in an order in which they can run; those in a cycle are left out."""
     found: list[str] = []
-    waiting = list(ends(said))
-    while ready := [each for each in waiting if not {*said.get("links", {}).get(each, {})} - {*found}]:
+    waiting = list(ends(contract))
+    while ready := [each for each in waiting if not {*contract.get("links", {}).get(each, {})} - {*found}]:
         found += ready
         waiting = [each for each in waiting if each not in ready]
     return found
 
 
-def given(said: Mapping[str, Any]) -> list[str]:
-    """Inputs that no graph feeds, of all graphs."""
-    links = said.get("links", {})
-    fed = {graph: {name for pairs in links.get(graph, {}).values() for name in pairs} for graph in ends(said)}
+def given(contract: Mapping[str, Any]) -> list[str]:
+    """Inputs of all graphs that no other graph feeds."""
+    links = contract.get("links", {})
+    fed = {graph: {name for pairs in links.get(graph, {}).values() for name in pairs} for graph in ends(contract)}
     return [
-        each["name"] for graph, own in ends(said).items() for each in own["inputs"] if each["name"] not in fed[graph]
+        each["name"]
+        for graph, own in ends(contract).items()
+        for each in own["inputs"]
+        if each["name"] not in fed[graph]
     ]
 
 
-def contradictions(said: Mapping[str, Any]) -> Iterator[str]:
-    """Graphs and links that cannot be: names that nothing has, values that do not fit, circles, inputs that are fed
-    twice or never.
+def contradictions(contract: Mapping[str, Any]) -> Iterator[str]:
+    """What is wrong with graphs and links: unknown names, values that do not fit, cycles, inputs that are fed twice or
+    never.
 
     Args:
-        said: A contract whose keys and types are right.
+        contract: A contract whose keys and types are right.
     """
-    graphs = ends(said)
-    if MODEL in said.get("graphs", {}):
+    graphs = ends(contract)
+    if MODEL in contract.get("graphs", {}):
         yield f"graphs must have names of their own, got '{MODEL}', which inputs and outputs describe"
         return
     for graph, each in graphs.items():
@@ -88,13 +91,13 @@ def contradictions(said: Mapping[str, Any]) -> Iterator[str]:
             known = [value["name"] for value in each[kind]]
             if not known or len(set(known)) != len(known):
                 yield f"{_of(graph)}{kind} must be at least one, each with a name of its own, got {known}"
-    wrong = list(_links(said, graphs))
-    yield from wrong or [*_circles(said), *_fed(said, graphs)]
+    wrong = list(_links(contract, graphs))
+    yield from wrong or [*_circles(contract), *_fed(contract, graphs)]
 
 
-def _links(said: Mapping[str, Any], graphs: Mapping[str, Ends]) -> Iterator[str]:
-    """Links of graphs, inputs and outputs that are not there, or are no arrays of one kind."""
-    for taker, givers in said.get("links", {}).items():
+def _links(contract: Mapping[str, Any], graphs: Mapping[str, Ends]) -> Iterator[str]:
+    """Links to graphs, inputs or outputs that do not exist, or between arrays of different types or shapes."""
+    for taker, givers in contract.get("links", {}).items():
         for giver, pairs in givers.items():
             if lacking := [name for name in (taker, giver) if name not in graphs]:
                 yield f"links must be of the graphs {', '.join(graphs)}, got '{lacking[0]}'"
@@ -109,21 +112,21 @@ def _links(said: Mapping[str, Any], graphs: Mapping[str, Ends]) -> Iterator[str]
                     yield f"links.{taker}.{giver}.{name} must be of the type and shape of '{output}', got {got}"
 
 
-def _circles(said: Mapping[str, Any]) -> Iterator[str]:
-    """Graphs that wait for each other."""
-    if waiting := sorted({*ends(said)} - {*ordered(said)}):
+def _circles(contract: Mapping[str, Any]) -> Iterator[str]:
+    """Graphs that wait for each other: a cycle."""
+    if waiting := sorted({*ends(contract)} - {*ordered(contract)}):
         yield f"links must lead from graph to graph and never back, got a circle of {', '.join(waiting)}"
 
 
-def _fed(said: Mapping[str, Any], graphs: Mapping[str, Ends]) -> Iterator[str]:
+def _fed(contract: Mapping[str, Any], graphs: Mapping[str, Ends]) -> Iterator[str]:
     """Inputs that two things feed; caches of other arrays than they are handed, and what nothing feeds while a model
     generates.
     """
-    decoding = said["decoding"]
+    decoding = contract["decoding"]
     cache = decoding.get("cache", {}) if decoding["kind"] == "generation" else {}
     for graph in graphs:
-        names = [name for pairs in said.get("links", {}).get(graph, {}).values() for name in pairs]
-        names += [*said["states"], *cache] if graph == MODEL else []
+        names = [name for pairs in contract.get("links", {}).get(graph, {}).values() for name in pairs]
+        names += [*contract["states"], *cache] if graph == MODEL else []
         if twice := sorted({name for name in names if names.count(name) > 1}):
             yield f"{_of(graph)}inputs must be fed by one output each, got several for '{twice[0]}'"
         reader = decoding.get("reader", {})
@@ -133,13 +136,13 @@ def _fed(said: Mapping[str, Any], graphs: Mapping[str, Ends]) -> Iterator[str]:
         if decoding["kind"] == "generation" and lacking:
             yield f"{_of(graph)}inputs must be fed by cache, tokens or links, got nothing for '{lacking[0]}'"
     if decoding["kind"] == "generation":
-        yield from _decoded(said, graphs)
+        yield from _decoded(contract, graphs)
 
 
-def _decoded(said: Mapping[str, Any], graphs: Mapping[str, Ends]) -> Iterator[str]:
+def _decoded(contract: Mapping[str, Any], graphs: Mapping[str, Ends]) -> Iterator[str]:
     """A cache whose arrays do not fit, and a reader that is not there."""
-    decoding, cache = said["decoding"], said["decoding"]["cache"]
-    ins, outs = ({each["name"]: each for each in said[kind]} for kind in ("inputs", "outputs"))
+    decoding, cache = contract["decoding"], contract["decoding"]["cache"]
+    ins, outs = ({each["name"]: each for each in contract[kind]} for kind in ("inputs", "outputs"))
     if len(set(cache.values())) != len(cache):
         yield f"decoding.cache must take an output for each input, got {cache}"
     for name, output in cache.items():
@@ -147,8 +150,8 @@ def _decoded(said: Mapping[str, Any], graphs: Mapping[str, Ends]) -> Iterator[st
             got = f"{ins[name]['shape']} and {outs[output]['shape']}"
             yield f"decoding.cache.{name} must be of the type and shape of '{output}', got {got}"
     reader = decoding.get("reader")
-    if reader and (reader["graph"] not in said.get("graphs", {}) or "begin" not in decoding):
-        got = f"{reader} of {', '.join(said.get('graphs', {})) or 'none'}"
+    if reader and (reader["graph"] not in contract.get("graphs", {}) or "begin" not in decoding):
+        got = f"{reader} of {', '.join(contract.get('graphs', {})) or 'none'}"
         yield f"decoding.reader must be a graph beside {MODEL}, with a token to begin by, got {got}"
 
 
