@@ -18,9 +18,6 @@ from edgesft.errors import InputError
 from edgesft.train import factors, vocabulary
 from edgesft.train.placeholders import absences, restore
 
-Attributes = dict[str, dict[str, Any]]
-"""Module name → {attribute: number or tuple of numbers}."""
-
 SHOWN = 5
 """Names listed in a message before it says how many more there are."""
 
