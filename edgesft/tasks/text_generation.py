@@ -1,4 +1,4 @@
-"""Text generation: what follows a text, an answer to a prompt or the next turn of a conversation, token by token."""
+"""Text generation: the continuation of a text, the answer to a prompt, or the next turn of a conversation."""
 
 from __future__ import annotations
 
@@ -29,25 +29,26 @@ if TYPE_CHECKING:
     from edgesft.spec.recipe import RecipeSpec
 
 FORMS = (("prompt", "answer"), ("messages",), ("text",))
-"""Columns of a row, of which there are three kinds; the first is taken where the recipe names none."""
+"""The three kinds of rows, by their columns; the first is the default."""
 
 BESIDE = ("context", "system")
-"""Columns that a prompt may have beside it: what it is about, and what is said before it."""
+"""Optional columns of a prompt: a passage that it is about, and a system message."""
 
 DECODERS = ("gpt2", "llama", "mistral", "qwen2", "qwen3")
-"""Types of transformers whose layers keep keys and values of every token."""
+"""Model types of transformers whose layers cache the keys and values of every token."""
 
 SAMPLE_TOKENS, SAMPLE_PAST = 4, 5
-"""Of the sample inputs: torch.export would take an axis of 1 for fixed, and equal ones for one."""
+"""Sizes of the sample inputs: torch.export takes an axis of 1 for fixed, and axes of equal size for the same axis."""
 
 
 class TextGeneration(TextTask):
-    """Text that goes on, by a decoder of transformers (Llama, GPT-2 and their kin) with its cache.
+    """Text from a decoder of transformers (Llama, GPT-2 and relatives) with a key-value cache.
 
-    A row has `prompt` and `answer` (and perhaps `context` and `system`), or `messages`, a list of {role, content}, or
-    `text`, all of which is learned; of the others the answers alone are. `data.columns` says which, by naming one.
+    A row has `prompt` and `answer` (optionally `context` and `system`), or `messages`, a list of {role, content}, or
+    `text`. Of a `text` every token is learned, of the others only the answers. `data.columns` chooses the kind by
+    naming one of its columns.
 
-    Predictions are, of each row, the sum of the log-probabilities of what is to be said, how many tokens that is, and
+    The predictions of a row are the sum of the log-probabilities of its target tokens, the number of these tokens, and
     how many of them are the most probable one.
     """
 
@@ -70,12 +71,12 @@ class TextGeneration(TextTask):
 
     @classmethod
     def of_recipe(cls, recipe: RecipeSpec, base: Path) -> Self:
-        """With the kind of rows whose column `data.columns` names."""
+        """The task for the kind of rows whose column `data.columns` names."""
         named = recipe.data.columns
         return cls(next((form for form in FORMS if named.keys() & {*form}), FORMS[0]))
 
     def text(self, row: Row) -> str:
-        """All that is said."""
+        """The text, or all messages of the conversation."""
         if "text" in row:
             return str(row["text"])
         return "\n".join(str(each["content"]) for each in conversation.messages(row))
@@ -94,7 +95,7 @@ class TextGeneration(TextTask):
         return found
 
     def implied(self, source: Source, options: Mapping[str, Any]) -> dict[str, Any]:
-        """With the model's cache, its longest text, what ends an answer, and the template of conversations.
+        """Adds the shape of the model's cache, its longest input, the stop tokens and the chat template.
 
         Raises:
             InputError: A file is damaged, or there is no template where the tokenizer's is asked for.
@@ -114,13 +115,13 @@ class TextGeneration(TextTask):
         }
 
     def contract(self, train: Sequence[Row], options: Mapping[str, Any]) -> Contract:
-        """No labels; lengths, the cache, the template, what ends an answer, and at which context a token is timed."""
+        """No labels; lengths, cache, template, stop tokens, and the context length at which a token is timed."""
         longest = int(options["max_length"])
         known = {name: options[name] for name in ("cache", "positions", "stop", "template") if name in options}
         return Contract(self.name, (), {"max_length": longest, "context": longest // 2, **known})
 
     def check_model(self, source: Source, contract: Contract, *, trust_remote_code: bool = False) -> list[Problem]:
-        """Besides what is wrong with a checkpoint of any task: a model that is no decoder."""
+        """As for any checkpoint; besides, the model must be a decoder."""
         found = super().check_model(source, contract, trust_remote_code=trust_remote_code)
         if not found and "cache" not in contract.options:
             kind = (
@@ -130,7 +131,7 @@ class TextGeneration(TextTask):
         return found
 
     def check_head(self, source: Source, contract: Contract) -> list[Problem]:
-        """Nothing: every decoder says something."""
+        """Nothing: every decoder has a head."""
         return []
 
     def load_model(self, source: Source, contract: Contract, *, trust_remote_code: bool = False) -> nn.Module:
@@ -156,11 +157,11 @@ class TextGeneration(TextTask):
         return Writer(tokenizer, contract.options)
 
     def prompt(self, said: Sequence[conversation.Message], processor: Writer) -> list[int]:
-        """Tokens that ask for what follows a conversation."""
+        """Tokens of a conversation, up to where the next answer begins."""
         return conversation.tokens({"messages": list(said)}, processor, ())[0]
 
     def row_prompt(self, row: Row, processor: Writer) -> tuple[Row, list[int]]:
-        """A prompt with what stands beside it, or messages up to the first answer; of a text nothing."""
+        """A prompt with its context, or the messages before the first answer; nothing for a plain text."""
         if "text" in row:
             return {}, []
         if "messages" in row:
@@ -171,7 +172,7 @@ class TextGeneration(TextTask):
         return told, self.prompt(conversation.messages(told), processor) if any(told.values()) else []
 
     def encode(self, rows: Sequence[Row], processor: Writer, contract: Contract) -> list[Example]:
-        """Token ids, int64 of shape [tokens], cut to `max_length`; as labels those to be said, else `IGNORED`."""
+        """Token ids, int64 of shape [tokens], truncated to `max_length`; labels are `IGNORED` outside of answers."""
         found = []
         for row in rows:
             ids, learned = conversation.tokens(row, processor, processor.stop)
@@ -184,12 +185,12 @@ class TextGeneration(TextTask):
     def disturb(
         self, examples: Sequence[Example], processor: Writer, settings: ResolvedTraining, rng: np.random.Generator
     ) -> Sequence[Example]:
-        """Several rows behind each other in one, where the settings say so."""
+        """Several rows packed into one, where the settings ask for it."""
         return packed(examples, processor.max_length) if settings.packing else examples
 
     def collate(self, examples: Sequence[Example], processor: Writer) -> Batch:
-        """Padded at the end: arrays of shape [rows, tokens]. What is packed has positions that begin anew with each
-        row, by which transformers keeps attention within rows; else a mask tells what is there.
+        """Padded at the end: arrays of shape [rows, tokens]. In packed rows, positions restart with each original row,
+        by which transformers keeps attention within it; other batches have an attention mask.
         """
         lengths = np.asarray([len(each[TOKENS]) for each in examples])
         longest = int(lengths.max())
@@ -199,7 +200,7 @@ class TextGeneration(TextTask):
         return {**batch, "attention_mask": (np.arange(longest) < lengths[:, None]).astype(np.int64)}
 
     def tokens(self, examples: Sequence[Example]) -> set[int] | None:
-        """None: any token may be said."""
+        """None: the model may generate any token."""
         return None
 
     def loss(
@@ -210,30 +211,30 @@ class TextGeneration(TextTask):
         label_smoothing: float = 0.0,
         class_weights: torch.Tensor | None = None,
     ) -> torch.Tensor:
-        """Mean cross entropy over the tokens that are to be said."""
+        """Mean cross entropy over the target tokens."""
         return entropy(*self.asked(outputs, labels), label_smoothing)
 
     def asked(self, outputs: Any, labels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Scores, shape [rows, tokens, vocabulary], and the token that is to be said there."""
+        """Scores, shape [rows, tokens, vocabulary], and the target token at each position."""
         return outputs[LOGITS][:, :-1], labels[:, 1:]
 
     def logits(self, outputs: Any) -> torch.Tensor:
-        """None that pruning could follow.
+        """Not supported: pruning would change the shape of the cache.
 
         Raises:
-            InputError: Always: a cache has the shape that the model had as it came.
+            InputError: Always.
         """
         raise InputError(f"stages: must not prune for {self.name}: {self.unprunable}", "quantize, distill")
 
     def distributions(self, outputs: Any, batch: Mapping[str, Any]) -> torch.Tensor:
-        """Scores of the tokens that are to be said, shape [tokens, vocabulary]."""
+        """Scores at the target tokens, shape [tokens, vocabulary]."""
         scores, wanted = self.asked(outputs, batch[LABELS])
         return scores[wanted != IGNORED]
 
     def predict(self, run: Run, examples: Sequence[Example], processor: Writer, *, batch_size: int = 1) -> np.ndarray:
-        """What each row's answer is worth, float64 of shape [rows, 3]: log-probability, tokens, tokens that are right.
+        """Log-probability, number of target tokens and number of right ones of each row, float64 of shape [rows, 3].
 
-        All of a row is read at once: that a step says the same is for the export's parity to prove.
+        Each row is one inference over all its tokens; the parity checks of the export prove that single steps agree.
         """
         found = np.zeros((len(examples), 3))
         order = sorted(range(len(examples)), key=lambda index: len(examples[index][TOKENS]))
@@ -251,7 +252,7 @@ class TextGeneration(TextTask):
     def relabel(
         self, teacher: nn.Module, examples: Sequence[Example], processor: Writer, told: Callable[[int], None]
     ) -> list[Example]:
-        """Each row up to its last answer, and behind it what the teacher finds likeliest, which is learned."""
+        """Each row up to its last answer, followed by the teacher's greedy answer as the target."""
         from edgesft.tasks.decoder.graphs import continued
 
         found = []
@@ -264,30 +265,30 @@ class TextGeneration(TextTask):
         return found
 
     def references(self, examples: Sequence[Example]) -> np.ndarray:
-        """Nothing that predictions do not have, float64 of shape [rows]."""
+        """Zeros, float64 of shape [rows]: the predictions hold all that is scored."""
         return np.zeros(len(examples))
 
     def score(self, predictions: np.ndarray, references: np.ndarray, contract: Contract) -> dict[str, float]:
-        """Means over all tokens that are to be said: of their log-probabilities in nats, and whether they are right."""
+        """Mean log-probability of the target tokens in nats, and the share of them that is the most probable one."""
         total, tokens, right = predictions.sum(0)
         return {"log_likelihood": total / max(tokens, 1), "token_accuracy": right / max(tokens, 1)}
 
     def agree(self, predictions: np.ndarray, others: np.ndarray) -> None:
-        """None: what a row's answer is worth names no one of several things."""
+        """None: predictions are likelihoods, not choices."""
 
     def evaluate(self, predictions: np.ndarray, references: np.ndarray, contract: Contract) -> dict[str, Any]:
-        """Perplexity, and over how many tokens."""
+        """Perplexity, and the number of tokens."""
         reached = self.score(predictions, references, contract)["log_likelihood"]
         averages = {"perplexity": float(np.exp(-reached)), "tokens": int(predictions[:, 1].sum())}
         return {"rows": len(predictions), "averages": averages, "classes": []}
 
     def preparation(self, contract: Contract) -> dict[str, Any]:
-        """A conversation's tokens by the template, up to where the answer begins."""
+        """The conversation's tokens by the template, up to where the answer begins."""
         told = {name: contract.options[name] for name in ("max_length", "template")}
         return {"kind": "conversation", "columns": list(self.roles[:1]), **told}
 
     def decoding(self, contract: Contract) -> dict[str, Any]:
-        """Token by token, with what was read kept in the cache."""
+        """Token by token, with a key-value cache."""
         options = contract.options
         return {
             "kind": "generation",
@@ -300,18 +301,18 @@ class TextGeneration(TextTask):
         }
 
     def longest(self, contract: Contract) -> dict[str, int]:
-        """None that all could have: a prompt and a single token go through one graph.
+        """Not supported: one graph takes prompts and single tokens, so that its shapes cannot be fixed.
 
         Raises:
-            InputError: Always: it is asked for where shapes must be fixed.
+            InputError: Always.
         """
         raise InputError(f"profile: must leave shapes free for {self.name}, got static_shapes", "a profile of a CPU")
 
     def graphs(self, model: nn.Module, processor: Writer, examples: Sequence[Example]) -> list[Graph]:
-        """One graph, `model`, for prompts and for single tokens; batch, tokens, cache and what is asked for vary.
+        """One graph, `model`, for prompts and single tokens; batch, tokens, cache and `logits_to_keep` are dynamic.
 
         Raises:
-            InputError: The model's cache is not the one that it came with.
+            InputError: The shape of the model's cache differs from the contract's.
         """
         import torch
 
@@ -327,12 +328,12 @@ class TextGeneration(TextTask):
         return [Graph("model", Cached(model, processor.cache), inputs, free, outputs, prefix="model.")]
 
     def requests(self, examples: Sequence[Example], processor: Writer) -> list[Batch]:
-        """The step that says one token, at the contract's context: each row's last token, the cache all zeros."""
+        """The decoding step of one token at the contract's context: each row's last token, with a cache of zeros."""
         kept = {KEPT: np.zeros(1, np.int64), **cache.zeros(processor.cache, 1, processor.context)}
         return [{TOKENS: example[TOKENS][np.newaxis, -1:], **kept} for example in examples]
 
     def stateful_requests(self, examples: Sequence[Example], processor: Writer, run: Run) -> list[Batch]:
-        """The step behind each row's last token, with the cache of all those before it."""
+        """The decoding step of each row's last token, with the cache of all tokens before it."""
         found = []
         for example in examples:
             feeds = {**self._opening(example[TOKENS][:-1]), **cache.zeros(processor.cache, 1, 0)}
@@ -341,7 +342,7 @@ class TextGeneration(TextTask):
         return found
 
     def prefill_requests(self, examples: Sequence[Example], processor: Writer) -> dict[str, list[Batch]]:
-        """Prompts up to where the first answer begins, which give its first token."""
+        """Prompts up to where the first answer begins; their inference gives its first token."""
         empty = cache.zeros(processor.cache, 1, 0)
         ends = [max(1, int(np.argmax(example[LABELS] != IGNORED))) for example in examples]
         prompts = (example[TOKENS][:end] for example, end in zip(examples, ends, strict=True))

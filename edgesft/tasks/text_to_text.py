@@ -1,4 +1,4 @@
-"""Text to text: a translation, a sentence of facts, by an encoder that reads and a decoder that says token by token."""
+"""Text to text (translation, data to text) by an encoder-decoder that generates token by token."""
 
 from __future__ import annotations
 
@@ -30,35 +30,35 @@ if TYPE_CHECKING:
     from edgesft.spec.recipe import RecipeSpec
 
 ENCODER = "encoder"
-"""The graph that reads."""
+"""Name of the encoder's graph."""
 
 TARGETS, TRUTH = "targets", "references"
-"""All that is right of an input: in a row that several were gathered to, and in an example."""
+"""All reference texts of an input: key in a merged row, and key in an example."""
 
 KNOWN = ("mt5", "t5", "umt5")
-"""Types of transformers that are laid out as T5 is."""
+"""Model types of transformers with the layout of T5."""
 
 SAMPLE_SOURCE = 6
-"""Of the sample inputs, beside those of text generation."""
+"""Tokens of the encoder's sample input; see `text_generation` for the decoder's."""
 
 ANSWERED = 512
-"""Rows that are answered in words where a model is scored, evenly spaced: each takes as many inferences as it has
-tokens. The likelihood is that of all rows."""
+"""Rows, evenly spaced, for which an answer is generated when a model is scored, at one inference per token. The
+likelihood is taken on all rows."""
 
 BATCH = 32
-"""Rows that a teacher answers at once."""
+"""Rows that a teacher generates answers for at once."""
 
 LOOKED = 1000
-"""Training rows that tell how words are told apart."""
+"""Training rows from which is found out whether words are separated by blanks."""
 
 
 class TextToText(TextGeneration):
-    """Text of another text, by an encoder-decoder of transformers (T5 and its kin).
+    """Text from another text, by an encoder-decoder of transformers (T5 and relatives).
 
-    A row has `input` and `target`. Rows with the same input are further references where answers are judged: they are
-    one row there. Predictions are, of each row, the sum of the log-probabilities of what is to be said, how many tokens
-    that is, how many of them are the most probable one, how many characters the answer has (-1 where it was not asked
-    for), and these.
+    A row has `input` and `target`. For evaluation, rows with the same input become one row with several references. The
+    predictions of a row are the sum of the log-probabilities of its target tokens, the number of these tokens, how many
+    of them are the most probable one, the number of characters of the generated answer (-1 where none was generated),
+    and these characters.
     """
 
     name: ClassVar[str] = "text-to-text"
@@ -84,11 +84,11 @@ class TextToText(TextGeneration):
         return str(row["input"])
 
     def texts(self, row: Row) -> Sequence[str]:
-        """What is read, and what is to be said."""
+        """Input and target."""
         return str(row["input"]), str(row["target"])
 
     def merge_references(self, rows: Sequence[Row]) -> Sequence[Row]:
-        """A row an input, with all that is right of it."""
+        """One row per input, with all its targets."""
         found: dict[str, dict[str, Any]] = {}
         for row in rows:
             found.setdefault(str(row["input"]), {**row, TARGETS: []})[TARGETS].append(str(row["target"]))
@@ -98,7 +98,7 @@ class TextToText(TextGeneration):
         """Empty splits, blank inputs and targets.
 
         Raises:
-            UnavailableError: What counts how near answers are is not installed.
+            UnavailableError: The library for chrF and BLEU is not installed.
         """
         if found := super().check(splits, options):
             return found
@@ -106,7 +106,7 @@ class TextToText(TextGeneration):
         return []
 
     def implied(self, source: Source, options: Mapping[str, Any]) -> dict[str, Any]:
-        """With the shape of the decoder's cache, what begins an answer and what ends it.
+        """Adds the shape of the decoder's cache, the start token and the stop tokens.
 
         Raises:
             InputError: A file is damaged.
@@ -122,7 +122,7 @@ class TextToText(TextGeneration):
         return {**found, "positions": None, "start": said.get("pad_token_id", 0) if start is None else start}
 
     def contract(self, train: Sequence[Row], options: Mapping[str, Any]) -> Contract:
-        """No labels; lengths, the cache, what begins and ends an answer, and how words are told apart."""
+        """No labels; lengths, cache, start and stop tokens, and how words are separated."""
         longest = int(options["max_length"])
         words = ngrams.words_of([str(row["target"]) for row in train[:LOOKED]])
         names = ("cache", "positions", "prefix", "start", "stop")
@@ -130,10 +130,10 @@ class TextToText(TextGeneration):
         return Contract(self.name, (), {"max_length": longest, "context": longest // 2, "words": words, **told})
 
     def prompt(self, said: Sequence[conversation.Message], processor: Writer) -> list[int]:
-        """The tokens that are read of what was last said.
+        """The tokens of the last message, which the encoder reads.
 
         Raises:
-            InputError: They are more than training read.
+            InputError: There are more than `max_length`.
         """
         found: list[int] = processor(processor.prefix + str(said[-1]["content"]), verbose=False)["input_ids"]
         if (most := processor.max_length) < len(found):
@@ -141,7 +141,7 @@ class TextToText(TextGeneration):
         return found
 
     def row_prompt(self, row: Row, processor: Writer) -> tuple[Row, list[int]]:
-        """What is read, which may be too long."""
+        """The input and its tokens, not truncated."""
         told = {"input": str(row["input"])}
         try:
             return told, self.prompt([{"role": "user", "content": told["input"]}], processor)
@@ -149,8 +149,8 @@ class TextToText(TextGeneration):
             return {}, []
 
     def encode(self, rows: Sequence[Row], processor: Writer, contract: Contract) -> list[Example]:
-        """Token ids of the input, int64 of shape [tokens], and as labels those of all targets, [targets, tokens], both
-        cut to `max_length`; what ends an answer is one of them.
+        """Token ids of the input, int64 of shape [tokens], and of all targets as labels, [targets, tokens], both
+        truncated to `max_length` with the end token.
         """
         found = []
         for row in rows:
@@ -167,11 +167,11 @@ class TextToText(TextGeneration):
         return np.asarray(encoded["input_ids"], np.int64)
 
     def length(self, example: Example) -> int:
-        """Tokens that are read and said."""
+        """Tokens of input and targets."""
         return len(example[TOKENS]) + example[LABELS].shape[-1]
 
     def collate(self, examples: Sequence[Example], processor: Writer) -> Batch:
-        """A row a target, padded at the end: what is read with its mask, and what is said a token later."""
+        """One row per target, padded at the end: input, attention mask, decoder input and labels."""
         sources = [example[TOKENS] for example in examples for _ in example[LABELS]]
         wanted = _joined([example[LABELS] for example in examples])
         lengths = np.asarray([len(source) for source in sources])
@@ -184,13 +184,13 @@ class TextToText(TextGeneration):
         }
 
     def asked(self, outputs: Any, labels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Scores, shape [rows, tokens, vocabulary], and the token that is to be said there."""
+        """Scores, shape [rows, tokens, vocabulary], and the target token at each position."""
         return outputs[LOGITS], labels
 
     def predict(self, run: Run, examples: Sequence[Example], processor: Writer, *, batch_size: int = 1) -> np.ndarray:
-        """What each row's targets are worth, and what is said, float64 of shape [rows, any]; see the class.
+        """Likelihood of each row's targets and the generated answer, float64 of shape [rows, any]; see the class.
 
-        Rows are read together where they are equally long, so that nothing is padded and no graph needs a mask.
+        Only rows of the same length are batched, so that nothing is padded and no graph needs a mask.
         """
         worths, said = np.zeros((len(examples), 3)), dict[int, str]()
         last = len(examples) - 1
@@ -235,7 +235,7 @@ class TextToText(TextGeneration):
     def relabel(
         self, teacher: nn.Module, examples: Sequence[Example], processor: Writer, told: Callable[[int], None]
     ) -> list[Example]:
-        """What the teacher finds likeliest of each row's input, in place of its target."""
+        """The teacher's greedy answer to each row's input as its target."""
         from edgesft.tasks.decoder.graphs import said
 
         found: list[Example] = [{} for _ in examples]
@@ -248,14 +248,14 @@ class TextToText(TextGeneration):
         return found
 
     def references(self, examples: Sequence[Example]) -> np.ndarray:
-        """Of each row the texts that are right, a tuple."""
+        """The reference texts of each row, a tuple."""
         found = np.empty(len(examples), object)
         for index, example in enumerate(examples):
             found[index] = tuple(map(str, example[TRUTH]))
         return found
 
     def score(self, predictions: np.ndarray, references: np.ndarray, contract: Contract) -> dict[str, float]:
-        """Means over all tokens, as of text generation; and chrF, BLEU and ROUGE-L of the answers in words."""
+        """The metrics of text generation; and chrF, BLEU and ROUGE-L of the generated answers."""
         words = contract.options["words"]
         each = [
             ngrams.counted(ngrams.worded(row[3:].tobytes()), truth, words)
@@ -265,38 +265,38 @@ class TextToText(TextGeneration):
         return {**super().score(predictions[:, :3], references, contract), **ngrams.scores(each, words)}
 
     def evaluate(self, predictions: np.ndarray, references: np.ndarray, contract: Contract) -> dict[str, Any]:
-        """Perplexity, over how many tokens, and how many rows were answered in words."""
+        """Perplexity, the number of tokens, and the number of rows with a generated answer."""
         told = super().evaluate(predictions, references, contract)
         return {**told, "averages": {**told["averages"], "answers": int((predictions[:, 3] >= 0).sum())}}
 
     def preparation(self, contract: Contract) -> dict[str, Any]:
-        """An input's tokens, behind the words that all begin with."""
+        """The input's tokens, after the prefix that all inputs begin with."""
         options = contract.options
         told = {"prefix": options["prefix"]} if options.get("prefix") else {}
         return {"kind": "text", "columns": ["input"], "max_length": options["max_length"], **told}
 
     def decoding(self, contract: Contract) -> dict[str, Any]:
-        """Token by token, behind a first one that says nothing, of what the encoder read."""
+        """Token by token from the start token, with the encoder's keys and values."""
         told = super().decoding(contract)
         del told["keep"]
         return {**told, "reader": {"graph": ENCODER, "tokens": TOKENS}, "begin": contract.options["start"]}
 
     def links(self, contract: Contract) -> dict[str, dict[str, dict[str, str]]]:
-        """What the encoder read, which the decoder looks up."""
+        """The encoder's keys and values, which feed the decoder."""
         return {"model": {ENCODER: {name: name for name in cache.crossed(contract.options["cache"])}}}
 
     def modules(self, model: nn.Module) -> dict[str, nn.Module]:
-        """What reads, and what says the next tokens."""
+        """The encoder and the decoder."""
         from edgesft.tasks.decoder.graphs import Crossed, Reader
 
         shape = cache.shape_of(model.config.to_dict())  # type: ignore[union-attr, operator]
         return {ENCODER: Reader(model, shape), "model": Crossed(model, shape)}
 
     def graphs(self, model: nn.Module, processor: Writer, examples: Sequence[Example]) -> list[Graph]:
-        """Two graphs: `encoder` reads, `model` says the tokens behind those it is fed; batch and lengths vary.
+        """Two graphs: `encoder`, and the decoder as `model`; batch and lengths are dynamic.
 
         Raises:
-            InputError: The model's cache is not the one that it came with.
+            InputError: The shape of the model's cache differs from the contract's.
         """
         import torch
 
@@ -317,12 +317,12 @@ class TextToText(TextGeneration):
         ]
 
     def requests(self, examples: Sequence[Example], processor: Writer) -> list[Batch]:
-        """The step that says one token, at the contract's context: a token of each row, its cache all zeros."""
+        """The decoding step of one token at the contract's context: a token of each row, with a cache of zeros."""
         past = cache.zeros(processor.cache, 1, processor.context)
         return [{TOKENS: example[LABELS][:1, :1], **past, **_unread(example, processor)} for example in examples]
 
     def stateful_requests(self, examples: Sequence[Example], processor: Writer, run: Run) -> list[Batch]:
-        """The step behind each row's first target, with the cache of all of it and what was read."""
+        """The decoding step after each row's first target, with its cache and the encoder's keys and values."""
         found = []
         for example in examples:
             read = run({TOKENS: example[TOKENS][None]}, graph=ENCODER)
@@ -332,7 +332,7 @@ class TextToText(TextGeneration):
         return found
 
     def prefill_requests(self, examples: Sequence[Example], processor: Writer) -> dict[str, list[Batch]]:
-        """What is read, and the step that then says the first token."""
+        """The encoder's request, and the decoding step of the first token."""
         first = {TOKENS: np.full((1, 1), processor.start, np.int64), **cache.zeros(processor.cache, 1, 0)}
         return {
             ENCODER: [{TOKENS: example[TOKENS][None]} for example in examples],

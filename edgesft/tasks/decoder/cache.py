@@ -1,12 +1,12 @@
-"""The cache of a decoder: keys and values of what was read, which the exported graph takes and gives.
+"""The key-value cache of a decoder, as inputs and outputs of the exported graph.
 
-The graph is one for all there is to do. `past_key_0` … are the cache, shape [batch, heads, past, width]: of length 0 at
-the start. `input_ids` are the tokens that follow, one or many; `present_key_0` … are the cache with them in it, which
-the next inference takes. `logits_to_keep` are the places, among the tokens fed, whose next token is asked for: of a
-prompt the last alone, so that no scores are computed that nobody reads.
+One graph serves prompts and single tokens. `past_key_0` … are the cache, shape [batch, heads, past, width], of length 0
+at the start. `input_ids` are the tokens that follow it, one or many; `present_key_0` … are the cache with these tokens,
+which the next inference takes. `logits_to_keep` are the positions among the tokens fed for which the next token's
+scores are computed: of a prompt only the last.
 
-A decoder with an encoder before it takes, too, `cross_key_0` …: keys and values of what the encoder read, shape
-[batch, heads, source, width], which stay as they are; a graph of their own gives them.
+A decoder with an encoder also takes `cross_key_0` …: the encoder's keys and values, shape [batch, heads, source,
+width]. They do not change from token to token; a graph of its own computes them.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ Shape = Mapping[str, int]
 LAYERS = ("num_decoder_layers", "num_hidden_layers", "num_layers", "n_layer")
 HEADS = ("num_key_value_heads", "num_attention_heads", "num_heads", "n_head")
 WIDTH = ("head_dim", "d_kv")
-"""What configurations call them; GPT-2's and T5's names are their own. The first that is told counts."""
+"""Names of the cache's sizes in configurations, GPT-2's and T5's among them; the first one present counts."""
 
 
 def shape_of(config: Mapping[str, Any]) -> dict[str, int]:
     """The cache that a transformers configuration implies.
 
     Raises:
-        KeyError: It tells no layers, heads or width.
+        KeyError: It has no number of layers, heads or width.
     """
     told = {name: config[name] for name in config if config[name]}
 
@@ -68,7 +68,7 @@ def states(shape: Shape) -> dict[str, str]:
 
 
 def crossed(shape: Shape) -> tuple[str, ...]:
-    """What an encoder gives and its decoder takes."""
+    """Names of the encoder's outputs, which are inputs of its decoder."""
     return tuple(f"cross_{name}" for name in _names(shape))
 
 
@@ -77,12 +77,12 @@ def _names(shape: Shape) -> list[str]:
 
 
 def zeros(shape: Shape, rows: int, past: int) -> Batch:
-    """A cache of so many tokens, all of one array."""
+    """A cache of so many tokens filled with zeros."""
     return dict.fromkeys(states(shape), _blank(shape, rows, past))
 
 
 def unread(shape: Shape, rows: int, source: int) -> Batch:
-    """What an encoder gives of so many tokens, in shape: all zeros."""
+    """Keys and values of an encoder for so many tokens, filled with zeros."""
     return dict.fromkeys(crossed(shape), _blank(shape, rows, source))
 
 

@@ -1,7 +1,7 @@
 """Rows of generation as tokens: conversations through a chat template, prompts with answers, plain texts.
 
-A conversation is cut where answers begin and end, and each part is encoded by itself: what a device sends, a prompt
-without its answer, is then the very tokens that training saw.
+A conversation is split where answers begin and end, and each part is tokenised by itself: a prompt without its answer,
+which is what a device sends, then has the same tokens as in training.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ PLAIN = (
     "{% for message in messages %}{{ message['content'] }}"
     "{% if message['role'] == 'assistant' %}{{ eos_token }}{% else %}{{ '\\n' }}{% endif %}{% endfor %}"
 )
-"""The template of models that have none: what is said, a line each, and the end token behind each answer."""
+"""Chat template for models without one: a line per message, and the end token after each answer."""
 
 ASSISTANT = "assistant"
 ROLES = ("system", "user", ASSISTANT)
@@ -30,8 +30,8 @@ class Part:
     """A piece of a row.
 
     Attributes:
-        text: As the template has it.
-        learned: Whether the model is to say it.
+        text: As the template renders it.
+        learned: Whether it is a target of training.
     """
 
     text: str
@@ -39,7 +39,7 @@ class Part:
 
 
 def messages(row: Row) -> list[Message]:
-    """The conversation of a row, its answers included; of a prompt without one what is said before it."""
+    """The conversation of a row with its answers; for a prompt without an answer, the messages before it."""
     if "messages" in row:
         return list(row["messages"])
     asked = "\n\n".join(str(row[name]) for name in ("prompt", "context") if str(row.get(name) or "").strip())
@@ -49,14 +49,14 @@ def messages(row: Row) -> list[Message]:
 
 
 def parts(row: Row, tokenizer: Any) -> Iterator[Part]:
-    """A row, cut where answers begin and end.
+    """A row, split where answers begin and end.
 
     Args:
         row: `text`, `messages`, or `prompt` and `answer`.
         tokenizer: Has the template.
 
     Raises:
-        InputError: The template does not render it, or renders what was said before otherwise once an answer follows.
+        InputError: The template does not render it, or renders earlier messages differently once an answer follows.
     """
     if "text" in row:
         yield Part(str(row["text"]) + str(tokenizer.eos_token or ""), True)
@@ -77,7 +77,7 @@ def parts(row: Row, tokenizer: Any) -> Iterator[Part]:
 
 
 def rendered(said: Sequence[Message], tokenizer: Any, *, asked: bool = False) -> str:
-    """A conversation in words; `asked` adds what the template puts before an answer.
+    """A conversation as text; `asked` adds what the template puts before an answer.
 
     Raises:
         InputError: The template fails on it.
@@ -92,10 +92,10 @@ def rendered(said: Sequence[Message], tokenizer: Any, *, asked: bool = False) ->
 
 
 def tokens(row: Row, tokenizer: Any, stop: Sequence[int]) -> tuple[list[int], list[bool]]:
-    """The tokens of a row, and which of them the model is to say.
+    """The tokens of a row, and which of them are targets of training.
 
-    The first one is what the tokenizer begins texts with, if anything. Of an answer's part all is learned up to the
-    first stop token; where it has none, one is added.
+    They begin with the tokenizer's start token, if it has one. Of an answer, all tokens up to the first stop token are
+    targets; where it has no stop token, one is added.
 
     Args:
         row: As of `parts`.

@@ -1,5 +1,5 @@
-"""Language models of transformers as the graphs that are exported: a decoder's cache goes in and comes out, and what an
-encoder read goes into its decoder. Imports torch.
+"""Language models of transformers as the graphs that are exported, with the cache as inputs and outputs. Imports
+torch.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from torch import nn
 from edgesft.tasks.decoder.cache import KEPT, KINDS, LOGITS, TOKENS, Shape, crossed, states
 
 CROSSING = "decoder.block.{}.layer.1.EncDecAttention.{}"
-"""Where T5 and its kin project what was read to keys (`k`) and values (`v`) of a layer."""
+"""Module of T5 and relatives that projects the encoder's output to keys (`k`) and values (`v`) of a layer."""
 
 
 def cacheless(model: nn.Module) -> nn.Module:
-    """Keeps no cache unless it is asked to: with one, transformers would let packed rows see each other."""
+    """Turns the cache off by default: with a cache, transformers would let packed rows attend to each other."""
     for part in model.modules():
         if hasattr(config := getattr(part, "config", None), "use_cache"):
             config.use_cache = False  # type: ignore[union-attr]
@@ -59,8 +59,8 @@ class Cached(nn.Module):
 
 
 class Crossed(Cached):
-    """The decoder of a T5: takes `input_ids`, what was read and the cache's tensors by name, gives `logits` of every
-    token and the cache's new ones.
+    """The decoder of a T5: takes `input_ids`, the encoder's keys and values and the cache's tensors by name; gives
+    `logits` of every token and the new cache.
     """
 
     def __init__(self, model: nn.Module, shape: Shape) -> None:
@@ -86,9 +86,7 @@ class Crossed(Cached):
 
 
 class Reader(nn.Module):
-    """The encoder of a T5: takes `input_ids`, gives each of its decoder's layers the keys and values to look things up
-    by.
-    """
+    """The encoder of a T5: takes `input_ids`, gives keys and values for the cross-attention of each decoder layer."""
 
     def __init__(self, model: nn.Module, shape: Shape) -> None:
         super().__init__()
@@ -118,7 +116,7 @@ def _plant(root: nn.Module, place: str, part: nn.Module) -> None:
 
 
 def _cache(inputs: dict[str, torch.Tensor], names: Iterable[str]) -> Any:
-    """Keys and values by layer; none where nothing was read yet."""
+    """Keys and values by layer; none for an empty cache."""
     from transformers import DynamicCache
 
     past = [inputs[name] for name in names if name in inputs]
@@ -126,7 +124,7 @@ def _cache(inputs: dict[str, torch.Tensor], names: Iterable[str]) -> Any:
 
 
 def said(model: nn.Module, sources: np.ndarray, start: int, longest: int, stop: Sequence[int]) -> list[list[int]]:
-    """What an encoder-decoder finds likeliest of texts, each up to a stop token, which is the last.
+    """Greedy answers of an encoder-decoder, each up to and with a stop token.
 
     Args:
         model: Of transformers, in evaluation mode.
@@ -149,12 +147,12 @@ def said(model: nn.Module, sources: np.ndarray, start: int, longest: int, stop: 
 
 
 def _until(row: list[int], stop: Sequence[int]) -> list[int]:
-    """Up to the first stop token, and with it."""
+    """The tokens up to and with the first stop token."""
     return row[: next((place for place, token in enumerate(row) if token in stop), len(row)) + 1]
 
 
 def continued(model: nn.Module, prompt: list[int], longest: int, stop: Sequence[int]) -> list[int]:
-    """A prompt and what the model finds likeliest behind it, up to a stop token, which is the last.
+    """A prompt with its greedy continuation, up to and with a stop token.
 
     Args:
         model: A causal language model, in evaluation mode.

@@ -1,4 +1,4 @@
-"""Rows of tokens: padded, put behind each other, and what the scores of a decoder are worth on them."""
+"""Rows of tokens: padded, packed, and the likelihood that a decoder gives them."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ if TYPE_CHECKING:
 POSITIONS = "position_ids"
 
 BLANKS = {TOKENS: 0, LABELS: IGNORED}
-"""What stands where a row has ended; nothing that comes before it sees it."""
+"""Padding after the end of a row; no earlier token attends to it."""
 
 
 def last_answer(example: Example) -> int:
-    """Where the last answer begins; of a row without one, its end."""
+    """Index of the first token of the last answer; for a row without an answer, its length."""
     silent = np.flatnonzero(example[LABELS] == IGNORED)
     learned = np.flatnonzero(example[LABELS] != IGNORED)
     return int(silent[silent < learned[-1]][-1]) + 1 if learned.size else len(example[TOKENS])
 
 
 def padded(rows: Sequence[np.ndarray], longest: int, blank: int) -> np.ndarray:
-    """Rows behind which `blank` stands up to the longest, int64 of shape [rows, longest]."""
+    """Rows padded at the end with `blank`, int64 of shape [rows, longest]."""
     found = np.full((len(rows), longest), blank, np.int64)
     for target, row in zip(found, rows, strict=True):
         target[: len(row)] = row
@@ -37,9 +37,9 @@ def padded(rows: Sequence[np.ndarray], longest: int, blank: int) -> np.ndarray:
 
 
 def packed(examples: Sequence[Example], longest: int) -> list[Example]:
-    """Rows behind each other, as many as fit into so many tokens; longer ones first, each where it first fits.
+    """Rows packed into sequences of at most so many tokens: longest first, each into the first sequence where it fits.
 
-    Positions begin anew with each row, and no row's first token is to be said, so that the loss is the rows' own.
+    Positions restart with each row, and the first token of a row is no target, so that the loss is that of single rows.
     """
     bins: list[list[Example]] = []
     room: list[int] = []
@@ -62,7 +62,7 @@ def packed(examples: Sequence[Example], longest: int) -> list[Example]:
 
 
 def entropy(scores: torch.Tensor, wanted: torch.Tensor, smoothing: float) -> torch.Tensor:
-    """Mean cross entropy over the tokens that are wanted.
+    """Mean cross entropy over the target tokens.
 
     Args:
         scores: Before softmax, shape [rows, tokens, vocabulary].
@@ -82,7 +82,7 @@ def entropy(scores: torch.Tensor, wanted: torch.Tensor, smoothing: float) -> tor
 
 
 def alike(rows: Sequence[np.ndarray], count: int) -> Iterator[list[int]]:
-    """Places of rows that are equally long, at most so many at once, the shortest first: none needs padding."""
+    """Indices of rows of equal length in batches of at most so many, the shortest first; no batch needs padding."""
     order = sorted(range(len(rows)), key=lambda place: len(rows[place]))
     for _, group in itertools.groupby(order, lambda place: len(rows[place])):
         places = list(group)
@@ -90,7 +90,7 @@ def alike(rows: Sequence[np.ndarray], count: int) -> Iterator[list[int]]:
 
 
 def worth(logits: np.ndarray, wanted: np.ndarray) -> np.ndarray:
-    """Of each row the sum of the wanted tokens' log-probabilities, how many there are, and how many are the likeliest.
+    """Of each row the sum of the target tokens' log-probabilities, their number, and how many are the most probable.
 
     Args:
         logits: Shape [rows, tokens, vocabulary].

@@ -1,7 +1,7 @@
-"""A chat template as a table: what stands before, between and behind what is said, so that a device needs no Jinja.
+"""A chat template as a table of the texts before, between and after messages, so that a device needs no Jinja.
 
-Of nearly all templates that depends on nothing but who spoke before and who speaks next. The table is taken from what a
-template makes of a few conversations, and given only where it makes the same of all others that are tried.
+In nearly all templates these depend only on the roles of the previous and the next message. The table is read off a few
+rendered conversations, and used only where it reproduces all others that are tried.
 """
 
 from __future__ import annotations
@@ -14,15 +14,15 @@ from edgesft.errors import InputError
 from edgesft.tasks.decoder.conversation import ASSISTANT, ROLES, Message, rendered
 
 START, END, ASKED = "start", "end", "asked"
-"""What is before the first message, behind an answer that is the last, and behind what asks for one."""
+"""Keys for the text before the first message, after a final answer, and before an answer that is asked for."""
 
 SYSTEM, USER = "system", "user"
 
 Turns = Mapping[str, Mapping[str, str]]
-"""Who spoke → who speaks next → what stands between."""
+"""Role of a message → role of the next one → text between them."""
 
 TAUGHT = ((USER,), (USER, ASSISTANT), (USER, ASSISTANT, USER), (SYSTEM, USER), (SYSTEM, USER, ASSISTANT))
-"""Conversations that the table is taken from."""
+"""Role sequences of the conversations that the table is read off."""
 
 TRIED = (*TAUGHT, (USER, ASSISTANT) * 3, (SYSTEM, *(USER, ASSISTANT) * 3, USER))
 
@@ -31,7 +31,8 @@ BLANK = " \n"
 
 
 def told(tokenizer: Any) -> dict[str, Any]:
-    """`turns`, and `trimmed`: whose words lose the blanks around them. Empty where a template is no table.
+    """`turns`, and `trimmed`, the roles whose messages are stripped of surrounding blanks. Empty for a template that
+    cannot be written as a table.
 
     Args:
         tokenizer: Renders conversations.
@@ -45,7 +46,7 @@ def told(tokenizer: Any) -> dict[str, Any]:
 
 
 def written(said: Sequence[Message], turns: Turns, trimmed: Sequence[str]) -> str | None:
-    """A conversation by a table, up to where an answer begins, or behind the last one; None without such turns."""
+    """A conversation written by a table, up to where an answer begins or after the last one; None if it lacks turns."""
     ends = _ends([each["role"] for each in said])
     joins = [turns.get(before, {}).get(after) for before, after in pairwise(ends)]
     words = [each["content"].strip() if each["role"] in trimmed else each["content"] for each in said]
@@ -94,7 +95,7 @@ def _rendered(said: Sequence[Message], tokenizer: Any) -> str | None:
 
 
 def _pieces(roles: Sequence[str], tokenizer: Any) -> Iterator[tuple[str, str, str]]:
-    """Who speaks before and after, and what stands between; nothing where the template refuses."""
+    """Pairs of roles and the text between their messages; nothing where the template refuses."""
     left = _rendered(_said(roles), tokenizer)
     if left is None:
         return
@@ -104,7 +105,7 @@ def _pieces(roles: Sequence[str], tokenizer: Any) -> Iterator[tuple[str, str, st
 
 
 def _trims(role: str, tokenizer: Any) -> bool:
-    """Whether a template cuts off the blanks around what somebody says."""
+    """Whether a template strips the blanks around the messages of a role."""
     roles = next(each for each in TAUGHT if role in each)
     whole = _rendered(_said(roles, BLANK), tokenizer)
     return whole is not None and f"{BLANK}{_word(roles.index(role))}" not in whole

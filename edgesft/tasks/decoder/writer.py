@@ -1,4 +1,4 @@
-"""The processor of text generation: a tokenizer, the template of conversations, and what a decoder needs besides."""
+"""The processor of text generation: a tokenizer with a chat template, the cache's shape and the stop tokens."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from edgesft.tasks.models import checkpoint
 
 
 class Writer:
-    """A processor: the tokenizer, with what generation needs besides."""
+    """A tokenizer with the options of the contract that generation needs."""
 
     def __init__(self, tokenizer: Any, options: Mapping[str, Any]) -> None:
         self.tokenizer = tokenizer
@@ -36,7 +36,7 @@ class Writer:
 
 
 def template(folder: Path, asked: str | None) -> str:
-    """The template of conversations.
+    """The chat template.
 
     Raises:
         InputError: The tokenizer has none, and is asked for its own.
