@@ -23,12 +23,12 @@ HiddenLoss = Callable[[Sequence[torch.Tensor], Sequence[torch.Tensor], torch.Ten
 
 @dataclass(frozen=True)
 class Relations:
-    """The last attention that each of two models has.
+    """The last attention of student and teacher, whose relations are compared.
 
     Attributes:
-        student: Names of the linears that make queries, keys and values.
-        teacher: The same of the teacher.
-        heads: Relation heads; divides the widths of both.
+        student: Names of the student's query, key and value linears.
+        teacher: Names of the teacher's.
+        heads: Number of relation heads; divides the widths of both.
     """
 
     student: tuple[str, ...]
@@ -37,10 +37,10 @@ class Relations:
 
     @classmethod
     def of(cls, student: nn.Module, teacher: nn.Module) -> Relations:
-        """As many heads as both widths allow.
+        """The relations with as many heads as both widths allow.
 
         Raises:
-            InputError: One of them has no attention that is known.
+            InputError: One of the models has no attention with known names.
         """
         names = [last_attention(model) for model in (student, teacher)]
         widths = [
@@ -65,7 +65,7 @@ class TeacherObjective:
         class_weights: One a class for the labels' part, or None where all weigh alike.
         hidden: Compares the hidden states, such as `Student.hidden_loss`; None compares logits alone.
         hidden_weight: Weight of `hidden`.
-        places: Modules of both models: what they read is compared in place of hidden states.
+        places: Modules of both models whose inputs are compared in place of hidden states.
         relations: Which attentions are compared, if any.
         relation_weight: Weight of their divergence.
     """
@@ -101,7 +101,7 @@ class TeacherObjective:
         return loss
 
     def _teach(self, batch: Mapping[str, Any]) -> tuple[_Pass | None, torch.Tensor]:
-        """The teacher's pass over a batch, None where its answers are known; and what it answers."""
+        """The teacher's pass over a batch, None where its answers are known; and the answers, the soft targets."""
         device = batch["labels"].device
         if isinstance(self.teacher, torch.Tensor):
             return None, self.teacher[batch[ROWS].to(self.teacher.device)].to(device)
@@ -125,7 +125,7 @@ class TeacherObjective:
 
 
 class _Pass(NamedTuple):
-    """What one forward pass of a model gave."""
+    """Results of one forward pass of a model."""
 
     outputs: Any
     states: Sequence[torch.Tensor]
@@ -135,7 +135,7 @@ class _Pass(NamedTuple):
 def _run(
     model: nn.Module, inputs: Mapping[str, Any], places: Sequence[str], linears: Sequence[str], *, hidden_states: bool
 ) -> _Pass:
-    """A model's outputs; its hidden states, or what the places read; and what the linears answered."""
+    """A model's outputs; its hidden states, or the inputs of the places; and the outputs of the linears."""
     extra = {"output_hidden_states": True} if hidden_states and not places else {}
     inner: nn.Module = model.student if isinstance(model, Student) else model
     with recording(inner, places, features) as read, recording(inner, linears, answered) as said:
@@ -206,12 +206,13 @@ def matched(count: int, teacher_count: int) -> tuple[int, ...]:
 
 
 def hidden_widths(model: nn.Module, inputs: Mapping[str, torch.Tensor], places: Sequence[str] = ()) -> list[int]:
-    """Widths of a model's hidden states, the embeddings' first, found by running it: a pruned one's configuration lies.
+    """Widths of a model's hidden states, the embeddings' first, found by running it: a pruned model's configuration
+    does not tell them.
 
     Args:
         model: Is put into evaluation mode.
         inputs: A small batch.
-        places: Modules whose readings are meant in place of hidden states.
+        places: Modules whose inputs are compared in place of hidden states.
 
     Raises:
         InputError: The model does not give hidden states of shape (batch, positions, width).

@@ -46,7 +46,7 @@ __all__ = ["FitReport", "fit", "loss_options", "runner"]
 
 
 WAITING = 0.1
-"""Share of the time that a training may wait for its rows before that is said."""
+"""Share of the time spent waiting for batches above which the user is told."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class FitReport:
         steps: Steps in all.
         history: Of each evaluation: step, mean loss since the one before, learning rate, metrics.
         seconds: Wall-clock seconds of all the processes that took part.
-        waited: Share of the last one's in which steps waited for their batch.
+        waited: Share of the last process's time in which steps waited for their batch.
         arithmetic: `fp32` or `bf16`.
         ranges: Layer → least and greatest value that it can read, where these were learned.
     """
@@ -179,11 +179,11 @@ def _score(
 
 
 def serve() -> None:
-    """Computes for the first of several processes what its trainings ask for, until nothing more is coming.
+    """Serves the first of several processes: computes the gradients that its trainings ask for, until it is done.
 
     Raises:
-        InputError: A module of the user's own is not here.
-        StageError: The memory suffices for no single row.
+        InputError: A module of the user's is missing here.
+        StageError: The memory does not suffice for a single row.
     """
     while (gradient := workers.receive()) is not None:
         with training_environment(), _prepared(gradient), workers.exchanging(gradient.model) as exchange:
@@ -195,7 +195,7 @@ def serve() -> None:
 
 @contextmanager
 def _prepared(gradient: Gradient) -> Iterator[None]:
-    """Within it the model is as its training wants it."""
+    """A context in which the model has its dropout, layout, rounding and adapters for training."""
     model, settings = gradient.model, gradient.settings
     with (
         dropping(model, settings.dropout),
@@ -210,7 +210,7 @@ def _prepared(gradient: Gradient) -> Iterator[None]:
 
 
 def _rounding(gradient: Gradient) -> AbstractContextManager[None]:
-    """What the device will do to numbers, if anything."""
+    """A context in which the model computes with the device's rounding, if the settings ask for it."""
     kind, levels = gradient.settings.quantization, REDUCED if gradient.settings.reduced else LEVELS
     if kind == "int8-static":
         return ranged(gradient.model, inputs_of(gradient.steps[0]), levels)
@@ -218,7 +218,7 @@ def _rounding(gradient: Gradient) -> AbstractContextManager[None]:
 
 
 def loss_options(settings: ResolvedTraining, train: Sequence[Example]) -> dict[str, Any]:
-    """What the settings say of the task's loss: its `label_smoothing` and `class_weights`."""
+    """The options of the task's loss that the settings give: `label_smoothing` and `class_weights`."""
     weights = balanced(train) if settings.class_weights == "balanced" else None
     return {"label_smoothing": settings.label_smoothing, "class_weights": weights}
 
@@ -226,7 +226,7 @@ def loss_options(settings: ResolvedTraining, train: Sequence[Example]) -> dict[s
 def _neighbours(
     model: nn.Module, task: Task, processor: Any, train: Sequence[Example], settings: ResolvedTraining
 ) -> np.ndarray | None:
-    """Of the tokens that the rows have, special ones apart, those that the model as it is now reads alike."""
+    """For each token in the rows that is not special, the tokens with the most similar embeddings in the model."""
     tokens = task.tokens(train) if settings.token_substitution else None
     return None if tokens is None else neighbours(model, tokens - set(processor.all_special_ids))
 
@@ -239,7 +239,7 @@ def _evaluations(steps: int, count: int) -> frozenset[int]:
 def _fingerprint(
     model: nn.Module, settings: ResolvedTraining, number_format: str, seed: int, train: int, validation: int
 ) -> str:
-    """Digest of the initial weights and of what else decides the result, so that no other training is resumed."""
+    """Digest of the initial weights and all settings that decide the result: only the same training is resumed."""
     chosen = settings.model_dump(exclude={"arithmetic", *UNKEYED})
     digest = hashlib.sha256(json.dumps([chosen, number_format, seed, train, validation], sort_keys=True).encode())
     for name, tensor in model.state_dict().items():

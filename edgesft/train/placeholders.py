@@ -1,4 +1,4 @@
-"""What stands in a model where layers were: nothing is computed there, and an export holds none of it."""
+"""Modules that take the place of removed layers: they compute nothing and leave no trace in an export."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from torch import nn
 
 
 class Absent(nn.Module):
-    """In place of a linear, a convolution or a normalisation of a branch of which nothing is left.
+    """Takes the place of a linear, a convolution or a normalisation in a branch all of whose units were pruned.
 
-    A writer's answer, zeros, is read by no one; the reader's is its bias, which is what it said of zeros, or zeros
-    where it had none.
+    The first layer of the branch gives zeros, which nothing uses. The last one gives its bias, which is its output for
+    an input of zeros, or zeros where it had none.
     """
 
     def __init__(self, units: int, bias: nn.Parameter | None = None, *, last: bool = True) -> None:
         """Makes one.
 
         Args:
-            units: Values that it answers for each position, zeros, where there is no bias.
-            bias: What a reader answers; None for a writer and for a reader without one.
+            units: Number of zeros that it gives for each position, where there is no bias.
+            bias: Its output; None for zeros.
             last: Whether its units are the last axis, as a linear's, or the second, as a convolution's.
         """
         super().__init__()
@@ -30,12 +30,12 @@ class Absent(nn.Module):
 
     @property
     def units(self) -> int:
-        """Values that it answers for each position."""
+        """Number of values that it gives for each position."""
         return self._units if self.bias is None else len(self.bias)
 
     def forward(self, inputs: torch.Tensor) -> torch.Tensor:
-        """A linear's writer: shape [..., units]; all others have axes of length 1 beside the units, a convolution's
-        writer the rows as well.
+        """In place of a linear without bias: shape [..., units]. Otherwise all axes but that of the units have length
+        1; in place of a convolution without bias, the axis of the rows stays.
         """
         axes = inputs.dim()
         if self.bias is None:
@@ -45,9 +45,9 @@ class Absent(nn.Module):
 
 
 class Passing(nn.Module):
-    """In place of a layer that was left out of a row of them: answers what it is given.
+    """Takes the place of a bypassed layer: an identity.
 
-    Has the geometry of a convolution over single positions, for what pads by it.
+    Has the attributes of a 1×1 convolution, which code that computes paddings reads.
     """
 
     kernel_size = stride = dilation = (1, 1)
@@ -60,7 +60,7 @@ class Passing(nn.Module):
 
 
 class Nothing(nn.Module):
-    """In place of the end of a branch whose constant an earlier layer says: adds nothing, and an export has no sum."""
+    """Takes the place of the end of a branch whose constant an earlier layer adds: 0, so that an export has no sum."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -74,13 +74,11 @@ class Nothing(nn.Module):
 
 
 PASSED, NOTHING = 0, -1
-"""Units of a layer that was left out, and of the end of a branch that says nothing."""
+"""Stand for the number of units: of a layer that was bypassed, and of the end of a branch that adds nothing."""
 
 
 def absences(model: nn.Module) -> Iterator[tuple[str, int]]:
-    """Name and units of each module that is gone; `PASSED` where it passes on what it is given, `NOTHING` where it adds
-    nothing to what it is added to.
-    """
+    """Name and number of units of each removed module; `PASSED` for an identity, `NOTHING` for a branch that adds 0."""
     for name, module in model.named_modules():
         if isinstance(module, Absent):
             yield name, module.units
@@ -91,26 +89,26 @@ def absences(model: nn.Module) -> Iterator[tuple[str, int]]:
 
 
 def take_out(model: nn.Module, name: str, units: int, bias: nn.Parameter | None = None) -> None:
-    """Puts an `Absent` where a module is.
+    """Replaces a module by an `Absent`.
 
     Args:
         model: Changed in place.
         name: The module's.
-        units: What it answers from now on.
-        bias: The answer itself; None for zeros.
+        units: Number of values that it gives from now on.
+        bias: These values; None for zeros.
     """
     replaced = model.get_submodule(name)
     model.set_submodule(name, Absent(units, bias, last=isinstance(replaced, nn.Linear)))
 
 
 def fold(model: nn.Module, name: str, normalisation: str | None = None, into: str | None = None) -> None:
-    """Puts what a reader says of zeros in its place, or in that of the normalisation that follows it.
+    """Replaces the last layer of a branch, or the normalisation after it, by its constant output for zeros.
 
     Args:
         model: Changed in place.
         name: A linear or convolution.
         normalisation: A batch normalisation with statistics and weights; None where none follows.
-        into: A module that says it instead, by its bias; then nothing is put there.
+        into: A module whose bias takes up the constant instead; the branch then adds nothing.
     """
     reader = model.get_submodule(name)
     said, units, end = reader.bias, reader.weight.shape[0], name  # type: ignore[union-attr]
@@ -131,7 +129,7 @@ def fold(model: nn.Module, name: str, normalisation: str | None = None, into: st
 
 
 def restore(model: nn.Module, absent: Mapping[str, int], state: Mapping[str, torch.Tensor]) -> None:
-    """Takes the modules out of a fresh model that a state has nothing, or a bias alone, of."""
+    """Removes from a fresh model the modules of which a state dict has nothing, or only a bias."""
     for name, units in absent.items():
         if units == PASSED:
             model.set_submodule(name, Passing())

@@ -1,4 +1,4 @@
-"""What modules of a model read or answer while it runs, and which of them tell what a model has learnt."""
+"""Inputs and outputs of modules, recorded while a model runs, and which of them distillation compares."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from edgesft.train.factors import Factors
 CONVOLUTIONS = (nn.Conv1d, nn.Conv2d)
 
 PROJECTIONS = (("query", "key", "value"), ("q_lin", "k_lin", "v_lin"), ("q_proj", "k_proj", "v_proj"))
-"""What attention modules of transformers call the linears before the attention."""
+"""Names of the query, key and value linears in attention modules of transformers."""
 
 
 Take = Callable[[nn.Module, torch.Tensor, torch.Tensor], torch.Tensor]
@@ -24,7 +24,7 @@ Take = Callable[[nn.Module, torch.Tensor, torch.Tensor], torch.Tensor]
 
 @contextmanager
 def recording(model: nn.Module, names: Sequence[str], take: Take) -> Iterator[list[torch.Tensor]]:
-    """A list that holds, once the model has run and this is left, something of each module in the names' order."""
+    """A context with a list, which on leaving holds what `take` gave for each module, in the order of the names."""
     found: dict[str, torch.Tensor] = {}
 
     def hook_of(name: str) -> Any:
@@ -44,22 +44,22 @@ def recording(model: nn.Module, names: Sequence[str], take: Take) -> Iterator[li
 
 
 def answered(module: nn.Module, read: torch.Tensor, output: torch.Tensor) -> torch.Tensor:
-    """What a module answered."""
+    """The output of a module."""
     return output
 
 
 def features(module: nn.Module, read: torch.Tensor, output: torch.Tensor) -> torch.Tensor:
-    """What a module read, shape [rows, positions, features]."""
+    """The input of a module, shape [rows, positions, features]."""
     if isinstance(module, CONVOLUTIONS):
         return read.flatten(2).transpose(1, 2)
     return read.reshape(len(read), -1, read.shape[-1])
 
 
 def last_attention(model: nn.Module) -> tuple[str, ...]:
-    """Names of the query, key and value linears of the last attention that a model has left.
+    """Names of the query, key and value linears of a model's last attention.
 
     Raises:
-        InputError: It has none that is known.
+        InputError: It has no attention with known names.
     """
     found: tuple[str, ...] = ()
     for name, module in model.named_modules():
@@ -77,8 +77,8 @@ def last_attention(model: nn.Module) -> tuple[str, ...]:
 
 
 def feature_places(model: nn.Module) -> tuple[str, ...]:
-    """Where a convolutional net's features are told: before each convolution that makes images smaller, and before the
-    last linear.
+    """Modules of a convolutional net whose inputs are its features: each convolution that reduces the resolution, and
+    the last linear.
     """
     convolutions = {name: module for name, module in model.named_modules() if isinstance(module, CONVOLUTIONS)}
     linears = [name for name, module in model.named_modules() if isinstance(module, nn.Linear)]
@@ -87,6 +87,6 @@ def feature_places(model: nn.Module) -> tuple[str, ...]:
 
 
 def common_places(student: nn.Module, teacher: nn.Module) -> tuple[str, ...]:
-    """Those of a student that its teacher has as well; empty for nets without convolutions."""
+    """The feature places that student and teacher have in common; empty for nets without convolutions."""
     theirs = set(feature_places(teacher))
     return tuple(name for name in feature_places(student) if name in theirs)
