@@ -76,7 +76,7 @@ def _drop(model: nn.Module, cut: Cut, width: Width) -> None:
     """Takes a branch out; what of it has no parameters stays and computes nothing of use."""
     for writer in width.writers:
         take_out(model, writer, cut.channels)
-    there = (name for name in width.sayers if not isinstance(model.get_submodule(name), Absent | Nothing))
+    there = (name for name in width.absorbers if not isinstance(model.get_submodule(name), Absent | Nothing))
     into = next(there, None)
     for reader in width.consumers:
         fold(model, reader.name, width.normalisation, into)

@@ -1,8 +1,8 @@
-"""Layers in a row of which one is left out: the next one reads what it read, and learns to answer as before.
+"""Bypassing a layer: the next layer reads its input instead, and is fitted to give the same output as both.
 
-Small nets are bound by the number of their layers. Of a convolution, what keeps its channels apart behind it
-(normalisations, activations, depthwise convolutions) and the convolution that reads them, the last one alone stays,
-with weights that answer most like all of them did: least squares, layer by layer (He et al. 2017, arXiv 1707.06168).
+The latency of small nets depends on the number of layers. Of a convolution, the channelwise layers after it
+(normalisations, activations, depthwise convolutions) and the convolution that reads them, only the last one stays. Its
+weights are fitted to the output of all of them by least squares, layer by layer (He et al. 2017, arXiv 1707.06168).
 """
 
 from __future__ import annotations
@@ -23,10 +23,11 @@ from edgesft.train.objective import inputs_of
 from edgesft.train.placeholders import Passing
 
 LEFT_OUT = (nn.Conv1d, nn.Conv2d, nn.modules.batchnorm._BatchNorm, nn.PReLU)
-"""What can be."""
+"""Modules that can be bypassed."""
 
 RIDGE = 1e-4
-"""Added to the diagonal of the normal equations, relative to its mean: channels that are never lit would be free."""
+"""Added to the diagonal of the normal equations, relative to its mean: it decides the weights of channels that are 0 in
+all rows."""
 
 Inputs = Mapping[str, torch.Tensor]
 
@@ -58,15 +59,15 @@ def can_bypass(model: nn.Module, width: Width, inputs: Inputs) -> bool:
 
 
 def bypass(model: nn.Module, widths: Sequence[Width], rows: Sequence[Inputs] = ()) -> None:
-    """Leaves what writes some widths out; each reader learns to answer what it answered before.
+    """Bypasses the layers that write some widths; each reader is fitted to its earlier output.
 
     Args:
         model: Changed in place, and put into evaluation mode.
         widths: Such as `can_bypass` finds, in the order of the layers.
-        rows: Batches to learn from; without any, weights are at random.
+        rows: Batches to fit on; without any, weights are random.
 
     Raises:
-        StageError: A reader does not run on what it reads now.
+        StageError: A reader does not run on its new input.
     """
     whole = copy.deepcopy(model).eval() if rows else model
     model.eval()
@@ -86,7 +87,7 @@ def without(
     batches: Sequence[Mapping[str, Any]],
     drift: Callable[[Any, Any, Mapping[str, Any]], torch.Tensor],
 ) -> float:
-    """How far the answers go from the whole model's when what writes a width is left out; a mean over the rows."""
+    """Mean drift of the model's outputs when the layer that writes a width is bypassed."""
     rows = [inputs_of(batch) for batch in batches]
     candidate = copy.deepcopy(model)
     bypass(candidate, [width], rows)
@@ -101,7 +102,7 @@ def without(
 
 
 def _reading(reader: nn.Module, channels: int) -> nn.Module:
-    """The same convolution of so many channels."""
+    """The same convolution for so many input channels."""
     layer: Any = copy.deepcopy(reader)
     layer.in_channels = channels
     layer.weight = nn.Parameter(layer.weight.new_empty((layer.out_channels, channels, *layer.kernel_size)))
@@ -112,7 +113,7 @@ def _reading(reader: nn.Module, channels: int) -> nn.Module:
 
 
 def _fit(model: nn.Module, whole: nn.Module, name: str, rows: Sequence[Inputs]) -> None:
-    """Gives a convolution the weights by which it answers most like the whole model's, in the sum of squares."""
+    """Fits a convolution's weights to the whole model's output by least squares."""
     layer: Any = model.get_submodule(name)
     squares = products = torch.zeros((), dtype=torch.float64)
     for inputs in rows:
@@ -131,7 +132,7 @@ def _fit(model: nn.Module, whole: nn.Module, name: str, rows: Sequence[Inputs]) 
 
 
 def _patches(layer: Any, read: torch.Tensor) -> torch.Tensor:
-    """What a convolution reads at each position, with a 1 for its bias; shape [rows · positions, values]."""
+    """A convolution's input at each output position, with a 1 for the bias; shape [rows · positions, values]."""
     padded = functional.pad(
         read,
         layer._reversed_padding_repeated_twice,
@@ -149,7 +150,7 @@ def _patches(layer: Any, read: torch.Tensor) -> torch.Tensor:
 def _read(
     model: nn.Module, names: Sequence[str], inputs: Inputs, *, answers: bool = False
 ) -> list[torch.Tensor | None]:
-    """What some modules read last in one run of the model, or answered; None of those that did not run."""
+    """Last inputs, or outputs, of some modules in one run of the model; None for those that did not run."""
     found: dict[str, torch.Tensor] = {}
 
     def hook(module: nn.Module, given: tuple[torch.Tensor, ...], *answer: torch.Tensor) -> None:
@@ -172,7 +173,7 @@ def _read(
 
 @contextmanager
 def _left_out(model: nn.Module, width: Width) -> Iterator[None]:
-    """Within it what writes a width passes on what it is given."""
+    """A context in which the layer that writes a width is an identity."""
     writers = {name: model.get_submodule(name) for name in width.writers}
     try:
         for name in writers:

@@ -23,10 +23,10 @@ from torch_pruning.dependency import index_mapping
 from torch_pruning.pruner import function
 
 from edgesft.errors import StageError
+from edgesft.stages.prune.absorption import with_absorbers
 from edgesft.stages.prune.bypass import can_bypass
 from edgesft.stages.prune.layout import Axis, Layout, Reader, Width
 from edgesft.stages.prune.rank import rank_widths
-from edgesft.stages.prune.sayers import with_sayers
 
 CONVOLUTIONS = (nn.Conv1d, nn.Conv2d)
 
@@ -38,7 +38,7 @@ SHUFFLED = 4
 through them, of which each shuffle of channels doubles the number."""
 
 HEAD_COUNTS = ("num_attention_heads", "n_heads", "num_heads")
-"""What attention modules of transformers call their number of heads."""
+"""Names of the number of heads in attention modules of transformers."""
 
 
 class _SortedLayerNorm(function.LayernormPruner):
@@ -82,7 +82,7 @@ def trace(model: nn.Module, inputs: Mapping[str, torch.Tensor], logits: Callable
 
 @dataclass(frozen=True)
 class _Coupling:
-    """All that shares the indices of one module's outputs."""
+    """All modules and parameters that share the indices of one module's outputs."""
 
     size: int
     writers: tuple[str, ...]
@@ -143,7 +143,7 @@ def find_widths(model: nn.Module, traced: Trace, *, ranks: bool = False) -> Layo
             if stream.free:
                 first = stream.writers[0]
                 streams[first] = Width(first, "hidden", stream.size, 1, stream.axes, stream.readers)
-    widths = (*with_sayers(model, graph, blocks), *streams.values())
+    widths = (*with_absorbers(model, graph, blocks), *streams.values())
     written = {writer for width in widths for writer in coupling(width.name).writers}
     left = (name for name, found in known.items() if name not in written and not found.answer)
     layout = Layout(widths, shapes, _ordered({name for name in left if dense(model.get_submodule(name))}, names))
@@ -151,15 +151,15 @@ def find_widths(model: nn.Module, traced: Trace, *, ranks: bool = False) -> Layo
 
 
 def _inside(model: nn.Module, block: _Coupling, stream: _Coupling) -> bool:
-    """Whether all that the writers of a block read is the stream that its reader writes to."""
+    """Whether the writers of a block read only the stream that its reader writes to."""
     dense_writers = {name for name in block.writers if dense(model.get_submodule(name))}
     return block is not stream and dense_writers <= {reader.name for reader in stream.readers}
 
 
 def _end(graph: tp.DependencyGraph, reader: nn.Module, names: Mapping[nn.Module, str]) -> tuple[bool, str | None]:
-    """Whether what a convolution answers is added, be it through a batch normalisation, and that one's name.
+    """Whether a convolution's output is added to a stream, directly or after a batch normalisation; and its name.
 
-    Then one value a channel says all that there is to say of a constant answer.
+    A constant output is then one value per channel.
     """
     following = graph.module2node[reader].outputs
     if isinstance(reader, CONVOLUTIONS) and all(node.type == tp.ops.OPTYPE.ELEMENTWISE for node in following):
@@ -235,9 +235,9 @@ def _coupling(graph: tp.DependencyGraph, module: nn.Module, names: Mapping[nn.Mo
 def _fixed(
     graph: tp.DependencyGraph, module: nn.Module, prune: Any, size: int, names: Mapping[nn.Module, str]
 ) -> _Coupling | None:
-    """A coupling that cannot shrink, by the names of what has it: the model's answer, or channels that are shuffled.
+    """The names in a coupling that cannot shrink, since it is the model's output or its channels are shuffled.
 
-    None for others. Which indices go where is not followed: that may have no end.
+    None for others. Which indices go where is not traced: that may not terminate.
     """
     root = (graph.module2node[module], prune)
     reached, queue, parted, answer = {root}, [root], set[Any](), False
@@ -260,13 +260,13 @@ def _fixed(
 
 
 def _takes(graph: tp.DependencyGraph, node: Any, handler: Any) -> bool:
-    """Whether a node reads all of a width at each output."""
+    """Whether each output of a node depends on the whole width."""
     return dense(node.module) and bool(graph.is_in_channel_pruning_fn(handler))
 
 
 def _places(indices: list[int], first: list[int], size: int) -> tuple[tuple[int, int], ...]:
-    """Where a width of a size lies, each time the first index and how many each channel has; nowhere where it lies in
-    pieces.
+    """Where a width of a size lies: pairs of its first index and the indices per channel; empty where it is not
+    contiguous.
 
     Args:
         indices: All of its indices.
@@ -287,7 +287,7 @@ def dense(module: nn.Module) -> bool:
 
 
 def _passes(module: nn.Module | nn.Parameter) -> bool:
-    """Whether a module keeps channels apart: a normalisation by channel, a depthwise convolution, or a bare vector."""
+    """Whether a module works channel by channel: a normalisation, a depthwise convolution, or a bare vector."""
     if isinstance(module, CONVOLUTIONS):
         return module.groups == module.in_channels == module.out_channels
     if isinstance(module, nn.Parameter):

@@ -1,4 +1,4 @@
-"""The widths of a model as plain data: what goes together, and how many parameters are left when some of it goes."""
+"""The widths of a model as plain data: which indices go together, and how many parameters are left."""
 
 from __future__ import annotations
 
@@ -43,18 +43,17 @@ class Width:
         kind: What it is.
         size: Units: heads, feed-forward neurons, channels of the residual stream, or channels of convolutions.
         channels: Channels of a unit; the head size for heads, else 1.
-        axes: Every parameter axis that loses the same indices.
+        axes: All parameter axes that lose the same indices.
         consumers: The linears and convolutions that read it.
         attention: The module that counts the heads; None for other kinds.
-        branch: Whether it is all that a residual branch goes through, so that nothing of it may be left.
-        normalisation: The one that follows its only reader, if any; of an empty branch it has a constant to say.
-        sayers: Modules with a bias that writes the stream which its branch is added to, the nearest first: of those
-            before it, as far back as branches that may go lie between, and one that stays. Where nothing is left of it,
-            the first that is there takes its constant over.
-        bypass: Whether its only reader, a convolution, may read what its only dense writer reads, so that nothing of it
-            may be left, and of two layers one.
-        linear: The one whose rank it is; None for other kinds.
-        most: The largest size below its own that is of use; None where any is.
+        branch: Whether a residual branch goes through this width only, so that all of it may be pruned.
+        normalisation: The one after its only reader, if any; an empty branch adds the constant that it gives.
+        absorbers: Modules whose bias can absorb that constant, the nearest first: ends of earlier branches that may be
+            pruned themselves, then one module that stays. The first that is still there absorbs it.
+        bypass: Whether its only reader, a convolution, can read the input of its only dense writer instead, so that all
+            of it may be pruned and two layers become one.
+        linear: The linear whose rank it is; None for other kinds.
+        most: The largest useful size below its own; None where every size is.
     """
 
     name: str
@@ -66,14 +65,14 @@ class Width:
     attention: str | None = None
     branch: bool = False
     normalisation: str | None = None
-    sayers: tuple[str, ...] = ()
+    absorbers: tuple[str, ...] = ()
     bypass: bool = False
     linear: str | None = None
     most: int | None = None
 
     @property
     def may_go(self) -> bool:
-        """Whether nothing of it may be left."""
+        """Whether all of it may be pruned."""
         return self.branch or self.bypass
 
     @property
@@ -85,10 +84,10 @@ class Width:
 
     @property
     def folded(self) -> tuple[str, ...]:
-        """Parameters that go besides its axes where nothing of it is left: what they said is a constant."""
+        """Further parameters that go where all of it is pruned: they only made the constant."""
         reader, norm = f"{self.consumers[0].name}.bias", self.normalisation
         ends = (f"{norm}.weight", reader) if norm else ()
-        return (*ends, f"{norm}.bias" if norm else reader) if self.sayers else ends
+        return (*ends, f"{norm}.bias" if norm else reader) if self.absorbers else ends
 
 
 @dataclass(frozen=True)
@@ -98,8 +97,8 @@ class Layout:
     Attributes:
         widths: What can shrink, in the order of the modules, hidden last.
         shapes: Parameter name → shape, for all parameters.
-        left_alone: Linears and convolutions inside the model that write none of these widths: what they write goes
-            into groups, halves or another output, or through an operation that nobody knows the channels behind.
+        left_alone: Linears and convolutions inside the model that write none of these widths: their outputs are split
+            into groups or halves, are outputs of the model, or go through an operation that hides the channels.
     """
 
     widths: tuple[Width, ...]

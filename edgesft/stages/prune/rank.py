@@ -1,8 +1,8 @@
-"""The rank of linears as a width: what one answers lies mostly in few directions, and two narrow ones suffice for them.
+"""The rank of linears as a width: outputs lie mostly in a few directions, for which two narrow linears suffice.
 
-Of all matrices of a rank the one whose answers are closest to a linear's, over the rows that it reads, is the linear
-followed by the projection on the directions in which most of its answers lie (DRONE, Chen et al. 2021, "Data-aware
-Low-rank Compression for Large NLP Models").
+Of all matrices of a rank, the one whose outputs on given rows are closest to a linear's is the linear followed by the
+projection onto the principal directions of its outputs (DRONE, Chen et al. 2021, "Data-aware Low-rank Compression for
+Large NLP Models").
 """
 
 from __future__ import annotations
@@ -46,12 +46,12 @@ def _goes_on(linear: nn.Linear, graph: tp.DependencyGraph) -> bool:
 
 
 def reduce(model: nn.Module, ranks: Mapping[str, int], rows: Sequence[Inputs] = ()) -> None:
-    """Makes two linears of each, in place.
+    """Replaces each linear by two narrow ones, in place.
 
     Args:
         model: Is put into evaluation mode.
-        ranks: Linear → its rank from now on.
-        rows: Batches to learn the directions from; without any, some are taken.
+        ranks: Linear → its new rank.
+        rows: Batches from which the directions are found; without any, directions are arbitrary.
     """
     found = directions(model, list(ranks), rows)
     for name, rank in ranks.items():
@@ -67,7 +67,7 @@ def harms(
     batches: Sequence[Mapping[str, Any]],
     drift: Callable[[Any, Any, Mapping[str, Any]], torch.Tensor],
 ) -> dict[str, list[float]]:
-    """How far the answers go from the whole model's when a linear has a lower rank; means over the rows.
+    """Mean drift of the model's outputs when a linear has a lower rank.
 
     Args:
         model: Is put into evaluation mode.
@@ -93,8 +93,8 @@ def harms(
 
 
 def directions(model: nn.Module, linears: Sequence[str], rows: Sequence[Inputs]) -> dict[str, torch.Tensor]:
-    """Orthogonal directions of what linears answer, besides their biases; shape [answered, directions], those first in
-    which most of it lies.
+    """Principal directions of the outputs of linears without their biases; shape [outputs, directions], the largest
+    first.
     """
     squares: dict[str, torch.Tensor] = {}
 
@@ -123,7 +123,7 @@ def directions(model: nn.Module, linears: Sequence[str], rows: Sequence[Inputs])
 
 @contextmanager
 def _projected(linear: nn.Module, kept: torch.Tensor) -> Iterator[None]:
-    """Within it a linear answers with what lies in some directions."""
+    """A context in which a linear's output is projected onto some directions."""
 
     def hook(module: nn.Module, _: Any, answer: torch.Tensor) -> torch.Tensor:
         said = _without_bias(module, answer)

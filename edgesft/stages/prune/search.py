@@ -1,4 +1,4 @@
-"""How far to go for a latency: what the table foretells is measured, and the table corrected by it."""
+"""How far to prune for a latency: what the table predicts is measured, and the table corrected by the measurement."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Point:
 
 
 def remembered(place: Path, measure: Callable[[Sizes], Point]) -> Callable[[Sizes], Point]:
-    """The same measurement, stored in a file before it is used and read from there the next time."""
+    """A measurement that is stored in a file before it is used, and read from there the next time."""
 
     def recall(sizes: Sizes) -> Point:
         known: list[dict[str, Any]] = json.loads(place.read_text("utf-8")) if place.is_file() else []

@@ -1,4 +1,4 @@
-"""What cutting one width does to the model's answers while all others are whole."""
+"""How pruning one width alone changes the model's outputs."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ def sensitivity(
     batches: Iterable[Mapping[str, Any]],
     drift: Drift,
 ) -> dict[str, list[float]]:
-    """How far the answers go from the whole model's when a width keeps its most important units alone.
+    """Drift of the model's outputs when a width keeps only its most important units.
 
-    The loss itself says little: on rows that a model was trained on it often falls where a part is silenced. The
-    units that would go are silenced where they are read, which is what cutting does to a block; of a stream a
-    normalisation still counts them, so that its figure is an estimate.
+    The loss is no good measure: on training rows it often falls when units are removed. The other units are set to zero
+    where they are read, which equals pruning a block; in a stream, normalisations still count them, so that the figure
+    is an estimate.
 
     Args:
         model: Is put into evaluation mode.

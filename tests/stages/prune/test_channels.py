@@ -135,7 +135,7 @@ def test_what_a_branch_that_is_gone_said_of_nothing_is_said_before_it(kind: type
             reader.weight.zero_()
             constant = reader(torch.zeros(1, width.size, 1, 1))
             constant = (constant if end is reader else end(constant)).flatten()
-            silent.get_submodule(width.sayers[0]).bias += constant
+            silent.get_submodule(width.absorbers[0]).bias += constant
             (end.bias if end is reader else end.weight).zero_()
             end.bias.zero_()
         smaller = pruned(net, layout, {width.name: 0, "stem.0": 8}, scores)
@@ -164,7 +164,7 @@ def test_a_net_without_branches_trains_and_is_cut_further(kind: type[nets.Net]) 
 
 
 def test_who_says_the_constants_of_branches() -> None:
-    widths = {width.name: width.sayers for width in nets.layout_of(nets.build(nets.Branches)).widths}
+    widths = {width.name: width.absorbers for width in nets.layout_of(nets.build(nets.Branches)).widths}
     assert widths == {"stem.0": (), "one.0.0": ("stem.1",), "two.0.0": ("one.2", "stem.1")}
 
 
