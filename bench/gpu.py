@@ -167,6 +167,22 @@ def made(out: Path) -> list[Path]:
     return files
 
 
+def remembered(model: Path, provider: str, way: str, device: Device, out: Path) -> list[Mapping[str, Any]]:
+    """The rows of `measured`, from an earlier call where that measured some; none where it cannot be measured."""
+    place = out / f"{model.stem}-{provider}-{way}.json"
+    if place.is_file():
+        return list(json.loads(place.read_text("utf-8"))["rows"])
+    try:
+        found = measured(model, provider, way, device, out)
+    except EdgesftError as error:
+        print(f"{model.stem}, {provider}, {way}: {error}", file=sys.stderr)
+        return []
+    # What failed is tried again by the next call.
+    if any(row["measurement"] for row in found["rows"]):
+        place.write_text(json.dumps(found, indent=1), "utf-8")
+    return list(found["rows"])
+
+
 def main() -> int:
     """Measures and prints; 4 where nothing could be measured."""
     parser = argparse.ArgumentParser(description="What an NVIDIA GPU makes of models.")
@@ -183,20 +199,9 @@ def main() -> int:
         for model in asked.models or made(out):
             for provider in asked.provider or PROVIDERS:
                 for way in WAYS:
-                    place = out / f"{model.stem}-{provider}-{way}.json"
-                    if not place.is_file():
-                        try:
-                            found = measured(model, provider, way, device, out)
-                        except EdgesftError as error:
-                            print(f"{model.stem}, {provider}, {way}: {error}", file=sys.stderr)
-                            continue
-                        # What failed is tried again by the next call.
-                        if any(row["measurement"] for row in found["rows"]):
-                            place.write_text(json.dumps(found, indent=1), "utf-8")
-                    else:
-                        found = json.loads(place.read_text("utf-8"))
-                    any_measured |= place.is_file()
-                    printed += [line(row, provider, way) for row in found["rows"]]
+                    found = remembered(model, provider, way, device, out)
+                    any_measured |= any(row["measurement"] for row in found)
+                    printed += [line(row, provider, way) for row in found]
     print("\n".join(printed))
     (out / "table.md").write_text("\n".join(printed) + "\n", "utf-8")
     return 0 if any_measured else 4

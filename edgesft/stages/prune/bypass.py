@@ -8,7 +8,7 @@ weights are fitted to the output of all of them by least squares, layer by layer
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -18,6 +18,7 @@ from torch.nn import functional
 
 from edgesft.errors import StageError
 from edgesft.stages.prune.layout import Width
+from edgesft.train.drift import Drift
 from edgesft.train.normalisation import recalibrate
 from edgesft.train.objective import inputs_of
 from edgesft.train.placeholders import Passing
@@ -85,7 +86,7 @@ def without(
     model: nn.Module,
     width: Width,
     batches: Sequence[Mapping[str, Any]],
-    drift: Callable[[Any, Any, Mapping[str, Any]], torch.Tensor],
+    drift: Drift,
 ) -> float:
     """Mean drift of the model's outputs when the layer that writes a width is bypassed."""
     rows = [inputs_of(batch) for batch in batches]

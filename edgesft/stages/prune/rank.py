@@ -7,8 +7,8 @@ Large NLP Models").
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import torch
@@ -16,6 +16,8 @@ import torch_pruning as tp
 from torch import nn
 
 from edgesft.stages.prune.layout import Axis, Width
+from edgesft.stages.prune.sensitivity import drifts
+from edgesft.train.drift import Drift
 from edgesft.train.factors import Factors, weights
 from edgesft.train.objective import inputs_of
 
@@ -65,7 +67,7 @@ def harms(
     widths: Sequence[Width],
     sizes: Mapping[str, Sequence[int]],
     batches: Sequence[Mapping[str, Any]],
-    drift: Callable[[Any, Any, Mapping[str, Any]], torch.Tensor],
+    drift: Drift,
 ) -> dict[str, list[float]]:
     """Mean drift of the model's outputs when a linear has a lower rank.
 
@@ -76,20 +78,12 @@ def harms(
         batches: Inputs and `labels`.
         drift: How far outputs are from the whole model's on a batch.
     """
-    linears = [str(width.linear) for width in widths]
-    found, seen = {width.name: [0.0] * len(sizes[width.name]) for width in widths}, 0
-    known = directions(model, linears, [inputs_of(batch) for batch in batches])
-    with torch.no_grad():
-        for batch in batches:
-            inputs, count = inputs_of(batch), len(batch["labels"])
-            whole = model(**inputs)
-            for width, name in zip(widths, linears, strict=True):
-                for place, rank in enumerate(sizes[width.name]):
-                    if rank < width.size:
-                        with _projected(model.get_submodule(name), known[name][:, :rank]):
-                            found[width.name][place] += float(drift(model(**inputs), whole, batch)) * count
-            seen += count
-    return {name: [total / max(seen, 1) for total in totals] for name, totals in found.items()}
+    known = directions(model, [str(width.linear) for width in widths], [inputs_of(batch) for batch in batches])
+
+    def projected(width: Width, rank: int) -> AbstractContextManager[None]:
+        return _projected(model.get_submodule(str(width.linear)), known[str(width.linear)][:, :rank])
+
+    return drifts(model, {width: sizes[width.name] for width in widths}, batches, drift, projected)
 
 
 def directions(model: nn.Module, linears: Sequence[str], rows: Sequence[Inputs]) -> dict[str, torch.Tensor]:

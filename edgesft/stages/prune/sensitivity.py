@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import numpy as np
@@ -43,20 +43,43 @@ def sensitivity(
         Width → drift a row at each size.
     """
     model.eval()
-    found = {width.name: np.zeros(len(sizes[width.name])) for width in widths}
-    seen = 0
+
+    def silenced(width: Width, size: int) -> AbstractContextManager[None]:
+        return _silenced(model, width, top(scores[width.name], size))
+
+    return drifts(model, {width: sizes[width.name] for width in widths}, batches, drift, silenced)
+
+
+def drifts(
+    model: nn.Module,
+    sizes: Mapping[Width, Sequence[int]],
+    batches: Iterable[Mapping[str, Any]],
+    drift: Drift,
+    changed: Callable[[Width, int], AbstractContextManager[None]],
+) -> dict[str, list[float]]:
+    """Drift of a model's outputs while it is changed temporarily, one width and size at a time.
+
+    Args:
+        model: In evaluation mode.
+        sizes: Width → the sizes to try; the drift at its own size is 0.
+        batches: Inputs and `labels` as tensors on the model's device, rows first.
+        drift: See `sensitivity`.
+        changed: A context in which a width of the model has a size.
+
+    Returns:
+        Width → drift a row at each size.
+    """
+    tried = [(width, place, size) for width in sizes for place, size in enumerate(sizes[width]) if size < width.size]
+    found, seen = {width.name: [0.0] * len(sizes[width]) for width in sizes}, 0
     with torch.no_grad():
         for batch in batches:
-            rows = len(batch["labels"])
-            inputs = inputs_of(batch)
+            inputs, rows = inputs_of(batch), len(batch["labels"])
             whole = model(**inputs)
-            for width in widths:
-                for place, size in enumerate(sizes[width.name]):
-                    if size < width.size:
-                        with _silenced(model, width, top(scores[width.name], size)):
-                            found[width.name][place] += float(drift(model(**inputs), whole, batch)) * rows
+            for width, place, size in tried:
+                with changed(width, size):
+                    found[width.name][place] += float(drift(model(**inputs), whole, batch)) * rows
             seen += rows
-    return {name: (sums / max(seen, 1)).tolist() for name, sums in found.items()}
+    return {name: [total / max(seen, 1) for total in totals] for name, totals in found.items()}
 
 
 @contextmanager
