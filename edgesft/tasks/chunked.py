@@ -13,10 +13,10 @@ from edgesft.tasks.contract import Contract
 
 
 def encode(task: Task, rows: Sequence[Row], processor: Any, contract: Contract) -> Iterator[Example]:
-    """What `task.encode` makes of all rows, one after the other.
+    """The examples of all rows, one after the other, encoded a chunk at a time.
 
     Raises:
-        InputError: As the task does; row numbers that it tells are counted from the start of a chunk, which is told.
+        InputError: As `task.encode`; row numbers in the message count from the start of a chunk, which is stated.
     """
     first = 1
     for chunk in chunks(rows):

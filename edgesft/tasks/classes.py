@@ -1,4 +1,4 @@
-"""What the tasks have in common whose answer is one of several classes."""
+"""Shared base of tasks whose answer is one of several classes."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ LABELS = "labels"
 
 
 class Classes(Task, ABC):
-    """A label for a row, by the highest of the model's scores."""
+    """One label per row: the class with the highest score."""
 
     metrics: tuple[str, ...] = ("accuracy", "f1_macro", "f1_weighted", "precision_macro", "recall_macro")
     by_row = True
@@ -46,7 +46,7 @@ class Classes(Task, ABC):
         return named({checks.label_name(row["label"]) for row in train}, options), {}
 
     def labeller(self, contract: Contract) -> Callable[[Row], np.ndarray]:
-        """Gives what is learned of a row that has a label: its index, an int64 without axes."""
+        """A function from a row to the index of its label, an int64 without axes."""
         index_of = {label: index for index, label in enumerate(contract.labels)}
         return lambda row: np.asarray(known(checks.label_name(row["label"]), index_of), np.int64)
 
@@ -92,7 +92,7 @@ class Classes(Task, ABC):
         return evaluation.classification_report(predictions, references, contract.labels, heat)
 
     def calibrate(self, predictions: np.ndarray, references: np.ndarray, contract: Contract) -> dict[str, Any]:
-        """The temperature of honest probabilities, and the score from which a row is of a known class."""
+        """The temperature that calibrates the probabilities, and the score from which a row counts as a known class."""
         return calibration.calibrate(predictions, references)
 
     def unknown(self, predictions: np.ndarray, others: np.ndarray, contract: Contract) -> dict[str, Any]:
@@ -101,7 +101,7 @@ class Classes(Task, ABC):
 
 
 def named(labels: Iterable[str], options: Mapping[str, Any]) -> tuple[str, ...]:
-    """The classes in the order of the scores: as a file of others has them, else in a stable one.
+    """The classes in the order of the scores: the order of a given ONNX file, else a stable one.
 
     Args:
         labels: Of the training rows.
@@ -119,7 +119,7 @@ def named(labels: Iterable[str], options: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def scored(contract: Contract, kind: str, axis: int) -> dict[str, Any]:
-    """What all decodings of logits that have one score a label say."""
+    """The entries that all decodings with one score per label have in common."""
     return {"kind": kind, "output": "logits", "axis": axis, "classes": len(contract.labels)}
 
 

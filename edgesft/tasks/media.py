@@ -1,4 +1,4 @@
-"""What the tasks on pictures and sounds have in common: rows whose input is a file, models that read one array."""
+"""Shared base of tasks on pictures and sounds: rows whose input is a file, models with one input array."""
 
 from __future__ import annotations
 
@@ -37,26 +37,26 @@ CONTRACT = "contract.json"
 
 
 class Reading(Protocol):
-    """A processor: how files are read, by the contract."""
+    """A processor: reads files as the contract says."""
 
     input: str
     """Name of the model's input."""
 
     def save_pretrained(self, folder: str | Path) -> None:
-        """Writes what others than us know it by."""
+        """Writes the preprocessing file that other libraries read, if there is one."""
 
     def kept(self, value: Any) -> np.ndarray:
-        """What is kept of a row's input, without a batch axis."""
+        """The array that is stored of a row's input, without a batch axis."""
 
     def fed(self, kept: np.ndarray) -> np.ndarray:
-        """What models are trained on of some that were kept, both with a batch axis."""
+        """The model's input in training, from stored arrays with a batch axis."""
 
     def sent(self, kept: np.ndarray) -> np.ndarray:
-        """What the device sends of them."""
+        """The model's input on the device, from stored arrays with a batch axis."""
 
 
 class MediaTask(Task, ABC):
-    """An answer to a picture or a sound, by a model of transformers or of the user's own."""
+    """A task whose input is a picture or a sound, for models of transformers or the user's own."""
 
     max_grad_norm: ClassVar[float] = 100.0  # those of convolutional nets are larger than 1 all along
     patience: ClassVar[float] = 3.0
@@ -68,24 +68,24 @@ class MediaTask(Task, ABC):
     head: ClassVar[frozenset[str]] = frozenset(("classifier", "head", "fc", "score", "projector"))
     """First parts of the names of the last layer in transformers' classes with that head."""
     input: ClassVar[str]
-    """What transformers' classes call their input."""
+    """Name of the input of transformers' classes."""
     advice: ClassVar[str]
-    """Which models there are."""
+    """Examples of models, for messages."""
     medium: ClassVar[medium.Medium]
     spec: ClassVar[type[Spec]]
-    """What a recipe may say of how files are read."""
+    """The schema of the recipe's options for reading files."""
     fixed: ClassVar[Mapping[str, Any]] = {}
-    """Further options of the contract, which no recipe says."""
+    """Further options of the contract, which a recipe cannot set."""
     outputs: ClassVar[tuple[str, ...]] = ("logits",)
     """Of the graph."""
 
     def text(self, row: Row) -> str:
-        """What its file's content alone has: files are no words."""
+        """The digest of the file: equal for equal content."""
         return identity(row[self.medium.role])
 
     @abstractmethod
     def own_options(self, folder: Path, config: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
-        """How a model of transformers reads its input, by its files.
+        """The reading options that the files of a transformers model imply.
 
         Args:
             folder: The checkpoint.
@@ -97,7 +97,7 @@ class MediaTask(Task, ABC):
         """
 
     def settled(self, given: Mapping[str, Any]) -> dict[str, Any]:
-        """Options of the contract, nothing left open.
+        """The options of the contract with all defaults filled in.
 
         Raises:
             InputError: There are no such options.
@@ -111,10 +111,10 @@ class MediaTask(Task, ABC):
 
     @abstractmethod
     def misfits(self, config: Mapping[str, Any], contract: Contract) -> list[Problem]:
-        """Why a model of transformers cannot take what the contract's options make."""
+        """Why a model of transformers cannot take inputs that are made by the contract's options."""
 
     def implied(self, source: Source, options: Mapping[str, Any]) -> dict[str, Any]:
-        """The recipe's options; what they leave open is as the contract beside the model has it, or its own files."""
+        """The recipe's options, completed from the contract next to the model or from its preprocessing files."""
         role = self.medium.role
         given = dict(options.get(role, {}))
         if isinstance(source, Factory):
@@ -127,7 +127,7 @@ class MediaTask(Task, ABC):
         return {**options, **rest, INPUT: own.pop(INPUT, self.input), role: {**own, **given}}
 
     def _declared(self, source: Source, folder: Path, given: Mapping[str, Any]) -> dict[str, Any]:
-        """How a model reads its input, by its own files."""
+        """The reading options that a model's own files imply."""
         if isinstance(source, OnnxFile):
             said = {**self.shaped(source), **source.config}
             return self.own_options(folder, said, given) if said or (folder / preprocessor.FILE).is_file() else {}
@@ -135,18 +135,18 @@ class MediaTask(Task, ABC):
         return {} if isinstance(config, Problem) else self.own_options(folder, config, given)
 
     def shaped(self, source: OnnxFile) -> dict[str, Any]:
-        """What the input of a file of others tells of how it is read, as a configuration would say it."""
+        """The reading options that the input shape of an ONNX file implies, in the form of a configuration."""
         return {}
 
     def _shipped(self, folder: Path) -> dict[str, Any] | None:
-        """The options of a contract that lies beside the model, where it is one of ours."""
+        """The options of the contract next to the model, where edgesft made it."""
         said = checkpoint.read_json(folder / CONTRACT)
         if said.get("task") != self.name:
             return None
         return {name: value for name, value in said["options"].items() if name in (INPUT, *self.spec.model_fields)}
 
     def read_alike(self, one: Source, other: Source, options: Mapping[str, Any]) -> bool:
-        """Whether the options of both are the same."""
+        """Whether both models imply the same reading options."""
         ours, theirs = (self.contract([], self.implied(each, options)) for each in (one, other))
         return ours == theirs
 
@@ -170,11 +170,11 @@ class MediaTask(Task, ABC):
         return [*checkpoint.weight_problems(folder), *self.misfits(config, contract)]
 
     def unlike(self, source: OnnxFile, contract: Contract) -> list[Problem]:
-        """Why a file of others cannot take what the contract's options make."""
+        """Why a given ONNX file cannot take inputs that are made by the contract's options."""
         return []
 
     def check_head(self, source: Source, contract: Contract) -> list[Problem]:
-        """A checkpoint without this task's head, or with one for other labels; what a factory gives is not known."""
+        """A checkpoint without this task's head, or with one for other labels; a factory's model is not checked."""
         if isinstance(source, Factory):
             return []
         if isinstance(source, OnnxFile):
@@ -199,7 +199,7 @@ class MediaTask(Task, ABC):
         return pretrained.build(pretrained.auto_class(self.kind), config, contract.labels)
 
     def read(self, rows: Sequence[Row], processor: Reading) -> list[np.ndarray]:
-        """What is kept of each row's file, which is read here.
+        """Reads each row's file; returns the stored arrays.
 
         Raises:
             InputError: A file cannot be read, or gives an array of another shape than those before.
@@ -227,11 +227,11 @@ class MediaTask(Task, ABC):
         return batch
 
     def length(self, example: Example) -> int:
-        """1: all are of one shape, and a batch is computed whole, for the statistics of batch normalisations."""
+        """1: all have one shape, and batches are never split, for the statistics of batch normalisations."""
         return 1
 
     def graphs(self, model: nn.Module, processor: Reading, examples: Sequence[Example]) -> list[Graph]:
-        """One graph, `model`, whose batch varies."""
+        """One graph, `model`, with a dynamic batch."""
         import torch
 
         from edgesft.tasks.models.own import OwnModel
@@ -255,13 +255,13 @@ class MediaTask(Task, ABC):
 
 
 class MediaClasses(MediaTask, Classes):
-    """A label for a picture or a sound."""
+    """One label per picture or sound."""
 
     metrics: tuple[str, ...] = (*Classes.metrics, "top5")
     takes_files: ClassVar[bool] = True
 
     def check(self, splits: Mapping[str, Sequence[Row]], options: Mapping[str, Any] | None = None) -> list[Problem]:
-        """Empty splits; bad, single or unseen labels. What files hold was looked at when the rows were read."""
+        """Empty splits; bad, single or unseen labels. The files were checked when the rows were read."""
         return self.check_labels(splits)
 
     def check_labels(self, splits: Mapping[str, Sequence[Row]], train: str = "train") -> list[Problem]:
@@ -278,13 +278,13 @@ class MediaClasses(MediaTask, Classes):
         ]
 
     def contract(self, train: Sequence[Row], options: Mapping[str, Any]) -> Contract:
-        """Labels, and how files are read."""
+        """Labels and reading options."""
         labels, said = self.labels(train, options)
         given = options.get(self.medium.role, {})
         return Contract(self.name, labels, {INPUT: options.get(INPUT, self.input), **self.settled(given), **said})
 
     def encode(self, rows: Sequence[Row], processor: Reading, contract: Contract) -> list[Example]:
-        """What is kept of each file (`read`); what the label is where there is one."""
+        """The stored array of each file (`read`), and the index of its label if it has one."""
         label = self.labeller(contract)
         examples: list[Example] = []
         for row, kept in zip(rows, self.read(rows, processor), strict=True):
@@ -323,7 +323,7 @@ class MediaClasses(MediaTask, Classes):
 
 
 def meaningless(source: Factory) -> list[Problem]:
-    """What a recipe says of a factory's model and means nothing here."""
+    """Settings of a factory's model that have no meaning for the task."""
     found = []
     if len(source.inputs) != 1:
         found.append(Problem(f"model.inputs: must be the name of the one input, got {', '.join(source.inputs)}"))

@@ -1,4 +1,4 @@
-"""What the tasks on pictures have in common: how pictures are read, the same in training and on the device."""
+"""Shared base of tasks on pictures: they are read in the same way in training and on the device."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ from edgesft.tasks.models import preprocessor
 from edgesft.tasks.models.onnx_file import OnnxFile
 
 FEED = {"layout": "NCHW", "dtype": "float32"}
-"""As all models of torch take pictures."""
+"""Layout and type of pictures as models of torch take them."""
 
 POSITIONED = frozenset(("vit", "deit", "beit", "data2vec-vision", "vit_msn", "ijepa", "siglip", "levit", "clip"))
-"""Model types with an embedding for each place of a picture, which has one size therefore."""
+"""Model types with position embeddings, which take pictures of one size only."""
 
 
 class Pictures:
-    """How pictures are read, by the contract; kept are bytes, which are a quarter of what models take."""
+    """Reads pictures as the contract says; they are stored as bytes, a quarter of the size of floats."""
 
     def __init__(self, options: Mapping[str, Any]) -> None:
         self.input: str = options[INPUT]
@@ -37,7 +37,7 @@ class Pictures:
 
     @cached_property
     def reader(self) -> Reader:
-        """Decodes, and makes numbers of pixels.
+        """Decodes files and scales pixels.
 
         Raises:
             UnavailableError: Pillow is not installed.
@@ -45,7 +45,7 @@ class Pictures:
         return reader_of({**self.spec.model_dump(), **FEED})
 
     def save_pretrained(self, folder: str | Path) -> None:
-        """Writes the file by which transformers would read pictures alike."""
+        """Writes `preprocessor_config.json`, by which transformers reads pictures in the same way."""
         told = json.dumps(preprocessor.to_json(self.spec), indent=1, sort_keys=True) + "\n"
         (Path(folder) / preprocessor.FILE).write_text(told, "utf-8")
 
@@ -54,7 +54,7 @@ class Pictures:
         return np.ascontiguousarray(self.reader.pixels(value).transpose(2, 0, 1))
 
     def fed(self, kept: np.ndarray) -> np.ndarray:
-        """float32 of shape [rows, channels, height, width]; what was fed already stays."""
+        """float32 of shape [rows, channels, height, width]; floats stay as they are."""
         return self.reader.feed(kept.transpose(0, 2, 3, 1)) if kept.dtype == np.uint8 else kept
 
     def sent(self, kept: np.ndarray) -> np.ndarray:
@@ -62,16 +62,16 @@ class Pictures:
         return self.fed(kept)
 
     def shown(self, fed: np.ndarray) -> np.ndarray:
-        """The pixels from 0 to 255 that were fed, float32."""
+        """Pixels from 0 to 255 of a model's input, float32: the inverse of `fed`."""
         return (fed * self._column(self.spec.std, 1.0) + self._column(self.spec.mean, 0.0)) / self._scale
 
     def again(self, pixels: np.ndarray) -> np.ndarray:
-        """What `shown` was made of."""
+        """The inverse of `shown`."""
         found = (pixels * self._scale - self._column(self.spec.mean, 0.0)) / self._column(self.spec.std, 1.0)
         return found.astype(np.float32, copy=False)
 
     def coloured(self, fed: np.ndarray, share: float, rng: np.random.Generator) -> np.ndarray:
-        """Of other brightness, contrast and saturation (`distortion.coloured`)."""
+        """Pictures with random changes of brightness, contrast and saturation (`distortion.coloured`)."""
         luma = {"L": (1.0,), "BGR": distortion.LUMA[::-1]}.get(self.spec.colour, distortion.LUMA)
         return self.again(distortion.coloured(self.shown(fed), share, rng, luma))
 
@@ -85,7 +85,7 @@ class Pictures:
 
 
 class PictureTask(MediaTask, ABC):
-    """An answer to a picture, which is read as the contract's options say (`edgesft.data.media.image`)."""
+    """A task on pictures, which are read as the contract's options say (`edgesft.data.media.image`)."""
 
     input: ClassVar[str] = "pixel_values"
     medium = Images()
@@ -93,7 +93,7 @@ class PictureTask(MediaTask, ABC):
     fixed = FEED
 
     def own_options(self, folder: Path, config: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
-        """As its `preprocessor_config.json` says, else the size that its configuration names."""
+        """The options of its `preprocessor_config.json`, else the size in its configuration."""
         grey = {"colour": "L"} if config.get("num_channels") == 1 else {}
         said = preprocessor.read(folder / preprocessor.FILE, given, "data.image, which says how pictures are read")
         if said:
@@ -102,7 +102,7 @@ class PictureTask(MediaTask, ABC):
         return {**({"resize": [size, size] if isinstance(size, int) else size} if size else {}), **grey}
 
     def misfits(self, config: Mapping[str, Any], contract: Contract) -> list[Problem]:
-        """Other channels than it has; another size than its places are for."""
+        """Another number of channels than the model has, or another size than its position embeddings are for."""
         options, found = contract.options, list[Problem]()
         channels = 1 if options["colour"] == "L" else 3
         if (wanted := config.get("num_channels", channels)) != channels:
@@ -118,7 +118,7 @@ class PictureTask(MediaTask, ABC):
         return found
 
     def shaped(self, source: OnnxFile) -> dict[str, Any]:
-        """Channels and size, where the file says them."""
+        """Channels and size, where the file states them."""
         axes = source.inputs[source.called([self.input], [])[self.input]]
         _, channels, height, width = axes if len(axes) == len(FEED["layout"]) else (None,) * 4
         said = {"num_channels": channels} if channels else {}
@@ -144,5 +144,5 @@ class PictureTask(MediaTask, ABC):
         return {"kind": "image", "columns": ["image"], **steps, "layout": FEED["layout"], "dtype": FEED["dtype"]}
 
     def load_processor(self, source: Any, contract: Contract) -> Pictures:
-        """What reads pictures as the contract says; the model's own files were asked when it was made."""
+        """A reader by the contract, which was completed from the model's own files when it was made."""
         return Pictures(contract.options)

@@ -1,9 +1,9 @@
-"""What the tasks on sound that comes bit by bit have in common: a frame and its states in, an answer and new ones out.
+"""Shared base of tasks on streaming sound: a frame and states in, an answer and new states out.
 
 A model of the user's own is a module with an attribute `states` (name → shape of one row's) and a
-`forward(frames, **states)`, which gives a tuple: answers, then the states in that order. `frames` has the shape
-[rows, frames, *frame], and states [rows, *shape]; left out, they are zeros. All of a sound at once in training and one
-frame at a time on the device, with its states fed back, come to the same.
+`forward(frames, **states)`, which returns a tuple: the answers, then the states in that order. `frames` has the shape
+[rows, frames, *frame], a state [rows, *shape]; states that are left out are zeros. A whole sound at once, as in
+training, and one frame at a time with states fed back, as on the device, give the same answers.
 """
 
 from __future__ import annotations
@@ -34,23 +34,23 @@ if TYPE_CHECKING:
     from edgesft.spec.recipe import RecipeSpec
 
 OUTPUT, SHAPE, STATES = "output", "shape", "states"
-"""Options of the contract: the name of what is answered, the shape of what is fed, and of each state its shape and the
-output that follows it; shapes are those of one row."""
+"""Options of the contract: name of the output, shape of the input, and for each state its shape and the output that
+becomes its next value; shapes are those of one row."""
 
 FED = ("rate", "window", "hop", "taper", "features", "answers")
-"""Options of the contract that say how sound is cut and fed."""
+"""Options of the contract that say how sound is cut into frames."""
 
 GOLDEN = 0.618034
-"""Whole parts taken off, multiples of it fill 0 to 1 evenly."""
+"""The fractional parts of its multiples fill 0 to 1 evenly."""
 
 SAMPLES = "samples"
-"""What is kept of a row's sound."""
+"""Key of a row's sound in an example."""
 
 LABELS = "labels"
 
 
 class Cutting:
-    """A processor: how sound is cut and fed, by the contract; and which states go round."""
+    """A processor: cuts sound into frames as the contract says, and feeds states back."""
 
     def __init__(self, options: Mapping[str, Any]) -> None:
         self.rate: int = options["rate"]
@@ -66,7 +66,7 @@ class Cutting:
 
     @property
     def most(self) -> int | None:
-        """Streams that an inference takes at once: one, where others laid the axes out otherwise than we do."""
+        """Most streams per inference: one for ONNX files whose axes are laid out differently from ours."""
         return None if all(shape[:1] == (1,) for shape in (self.shape, *self.states.values())) else 1
 
     def begin(self, rows: int) -> Batch:
@@ -74,11 +74,11 @@ class Cutting:
         return {name: np.zeros(_many(shape, rows), np.float32) for name, shape in self.states.items()}
 
     def after(self, outputs: Mapping[str, np.ndarray]) -> Batch:
-        """The states that an inference left."""
+        """The states after an inference."""
         return {name: outputs[output] for name, output in self.outputs.items()}
 
     def steps(self, run: Run, samples: np.ndarray, count: int) -> Iterator[tuple[Batch, Mapping[str, np.ndarray]]]:
-        """What is fed in each inference of a stream, and what is answered.
+        """The input of each inference of a stream, and its outputs.
 
         Args:
             run: One inference.
@@ -98,7 +98,7 @@ def _many(shape: tuple[int, ...], rows: int) -> tuple[int, ...]:
 
 
 class Streaming(Task, ABC):
-    """A task on sound that comes bit by bit."""
+    """A task on streaming sound."""
 
     max_grad_norm: ClassVar[float] = 5.0
     patience: ClassVar[float] = 3.0
@@ -123,7 +123,7 @@ class Streaming(Task, ABC):
 
     @classmethod
     def of_recipe(cls, recipe: RecipeSpec, base: Path) -> Self:
-        """With the recipe's frames, and the name of the model's input."""
+        """The task with the recipe's frames and the name of the model's input."""
         return cls(recipe.data.frames, getattr(recipe.model, "inputs", ("frames",)))
 
     def text(self, row: Row) -> str:
@@ -131,7 +131,7 @@ class Streaming(Task, ABC):
         return identity(row[self.roles[0]])
 
     def implied(self, source: Source, options: Mapping[str, Any]) -> dict[str, Any]:
-        """The recipe's options with the names and shapes of what the model takes and gives."""
+        """The recipe's options with names and shapes of the model's inputs and outputs."""
         if isinstance(source, OnnxFile):
             return {**options, **self._of_file(source)}
         if not isinstance(source, Factory):
@@ -141,10 +141,10 @@ class Streaming(Task, ABC):
         return {**options, INPUT: name, OUTPUT: f"{name}_out", SHAPE: [1, 1, *self.frames.shape], STATES: states}
 
     def _of_file(self, source: OnnxFile) -> dict[str, Any]:
-        """The same of a file of others.
+        """The same for a given ONNX file.
 
         Raises:
-            InputError: What it takes is no frame, or it lacks what is said of it.
+            InputError: Its input is no frame, or it lacks a name that the recipe states.
         """
         if problems := source.problems():
             raise InputError(problems)
@@ -166,17 +166,17 @@ class Streaming(Task, ABC):
         return {INPUT: name, OUTPUT: output, SHAPE: shape, STATES: states}
 
     def read_alike(self, one: Source, other: Source, options: Mapping[str, Any]) -> bool:
-        """The recipe alone says how sound is cut."""
+        """True: only the recipe says how sound is cut."""
         return True
 
     def contract(self, train: Sequence[Row], options: Mapping[str, Any]) -> Contract:
-        """How sound is cut, and which states go round."""
+        """Frames and states; no labels unless the task has some."""
         named = {name: options[name] for name in (INPUT, OUTPUT, SHAPE, STATES) if name in options}
         return Contract(self.name, self.labels, {**self._said, **named})
 
     @property
     def _said(self) -> dict[str, Any]:
-        """How sound is cut, nothing left open."""
+        """The framing options with all defaults filled in."""
         said = self.spec.model_dump(mode="json", include=set(FED))
         return {**said, "answers": said["answers"] or said["features"]}
 
@@ -184,7 +184,7 @@ class Streaming(Task, ABC):
     """Of the contract."""
 
     def check_model(self, source: Source, contract: Contract, *, trust_remote_code: bool = False) -> list[Problem]:
-        """A model that no factory makes; a module or weights that are not there; states that are not said."""
+        """A model that is neither a factory's nor an ONNX file; missing modules, weights, inputs or states."""
         if isinstance(source, OnnxFile):
             return source.problems()
         if not isinstance(source, Factory):
@@ -202,14 +202,14 @@ class Streaming(Task, ABC):
         return found
 
     def check_head(self, source: Source, contract: Contract) -> list[Problem]:
-        """Nothing: what a factory gives is the user's to know."""
+        """Nothing: a factory's model is not checked."""
         return []
 
     def load_model(self, source: Source, contract: Contract, *, trust_remote_code: bool = False) -> nn.Module:
-        """What the factory makes, with its weights.
+        """The factory's model with its weights.
 
         Raises:
-            InputError: It is none, or has other states than the recipe says.
+            InputError: It is no module, or has other states than the recipe says.
         """
         from edgesft.tasks.models import own
 
@@ -229,16 +229,16 @@ class Streaming(Task, ABC):
         return own.OwnModel(own.OwnConfig(config["factory"], config["path"], config["arguments"]))
 
     def load_processor(self, source: Source, contract: Contract) -> Cutting:
-        """How sound is cut, as the contract says."""
+        """A processor that cuts sound as the contract says."""
         return Cutting(contract.options)
 
     def preparation(self, contract: Contract) -> dict[str, Any]:
-        """Frames of a stream, as they were cut in training."""
+        """Frames of a stream, cut as in training."""
         steps = {name: contract.options[name] for name in ("rate", "window", "hop", "taper", "features")}
         return {"kind": "frames", "columns": [self.heard], "input": contract.options[INPUT], **steps}
 
     def period_ns(self, contract: Contract, predictions: np.ndarray) -> int:
-        """From one frame to the next."""
+        """Time from one frame to the next."""
         return round(contract.options["hop"] * 1_000_000_000 / contract.options["rate"])
 
     def fed_back(self, contract: Contract) -> dict[str, str]:
@@ -258,7 +258,7 @@ class Streaming(Task, ABC):
         return [Graph("model", module, inputs, {name: {0: "batch"} for name in inputs}, outputs)]
 
     def names(self, contract: Contract) -> tuple[Sequence[str], Sequence[str]]:
-        """Those of the frame and the states, which are the model's own."""
+        """The names of frame and states, which are the model's own."""
         options, back = contract.options, self.fed_back(contract)
         return (options[INPUT], *back), (options[OUTPUT], *back.values())
 
@@ -272,7 +272,7 @@ class Streaming(Task, ABC):
         return found
 
     def stateful_requests(self, examples: Sequence[Example], processor: Cutting, run: Run) -> list[Batch]:
-        """The same frames, after all those that come before them."""
+        """The same frames with the states after all frames before them."""
         found = []
         for example in examples:
             steps = processor.steps(run, example[SAMPLES][np.newaxis], self._place(example, processor) + 1)
@@ -284,7 +284,7 @@ class Streaming(Task, ABC):
         return int(samples * GOLDEN % 1 * processor.frames.count(samples, whole=self.whole))
 
     def length(self, example: Example) -> int:
-        """Blocks of a quarter of a second or so: batches are of like sounds, and each is computed whole, for the
-        statistics of batch normalisations.
+        """Blocks of about a quarter of a second: sounds of similar length are batched, and batches are never split, for
+        the statistics of batch normalisations.
         """
         return 1 + len(example[SAMPLES]) // 4096

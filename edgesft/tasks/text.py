@@ -1,4 +1,4 @@
-"""What the tasks on text have in common: transformers' encoders, tokenizers, batches of tokens."""
+"""Shared base of tasks on text: transformers' encoders, tokenizers, batches of tokens."""
 
 from __future__ import annotations
 
@@ -24,22 +24,22 @@ if TYPE_CHECKING:
     from torch import nn
 
 INPUTS = ("input_ids", "attention_mask", "token_type_ids")
-"""Order of the exported graph's inputs; a model has those that its tokenizer makes."""
+"""Order of the exported graph's inputs; a model has those that its tokenizer gives."""
 LABELS = "labels"
 
 IGNORED = -100
-"""Label of a token that is not asked about, as torch's cross entropy has it."""
+"""Label of a token that does not count, by the convention of torch's cross entropy."""
 
 
 class TextTask(Task):
-    """A task of an encoder that reads tokens. What a subclass adds are its rows, labels, loss and metrics."""
+    """A task for a text encoder. A subclass adds rows, labels, loss and metrics."""
 
     kind: ClassVar[str]
     """Optimum's name of the task that has the model's head."""
     heads: ClassVar[str]
     """Transformers' mapping from model type to the class with that head."""
     suits: ClassVar[str] = "an encoder, such as a bert, roberta, distilbert, electra or deberta-v2"
-    """Models that have it."""
+    """Examples of models with that head, for messages."""
     outputs: ClassVar[tuple[str, ...]] = ("logits",)
     """Of the exported graph."""
     head: ClassVar[frozenset[str]] = frozenset(
@@ -48,7 +48,7 @@ class TextTask(Task):
     """First parts of the names of the last layer in transformers' classes with that head."""
     training: frozenset[str] = frozenset(name for name in NOISE if name.startswith("token_"))
     by_token: ClassVar[bool] = False
-    """Whether the outputs, and the labels, are of each token."""
+    """Whether outputs and labels are per token."""
 
     def check_model(self, source: Source, contract: Contract, *, trust_remote_code: bool = False) -> list[Problem]:
         """Damaged or missing files, remote code, no head of this kind, inputs longer than the model takes."""
@@ -74,7 +74,7 @@ class TextTask(Task):
         return found
 
     def _own_problems(self, folder: Path, config: Mapping[str, Any], *, trusted: bool) -> list[Problem]:
-        """What is wrong with a checkpoint's weights, or its kind."""
+        """Problems of a checkpoint's weights or model type."""
         found = checkpoint.weight_problems(folder)
         model_type = config.get("model_type")
         if remote := checkpoint.remote_code_problem(config, trusted=trusted):
@@ -102,7 +102,7 @@ class TextTask(Task):
         return pretrained.build(pretrained.auto_class(self.kind), config, contract.labels)
 
     def load_processor(self, source: Source, contract: Contract) -> Any:
-        """The tokenizer, making only inputs that the model takes."""
+        """The tokenizer, limited to inputs that the model takes."""
         folder = local_folder(source)
         with pretrained.quiet(), pretrained.readable_errors(folder):
             from transformers import AutoTokenizer
@@ -117,7 +117,7 @@ class TextTask(Task):
         return tokenizer
 
     def _taken(self, source: Source, contract: Contract, made: Sequence[str]) -> list[str]:
-        """The inputs that a model takes: of those that its tokenizer makes; of a file of others all that it names."""
+        """The inputs that a model takes of those that its tokenizer gives; for an ONNX file, all that it names."""
         if isinstance(source, OnnxFile):
             called = source.called(*self.names(contract))
             return [name for name in INPUTS if name in called]
@@ -125,7 +125,7 @@ class TextTask(Task):
         return [name for name in made if accepted is None or name in accepted]
 
     def preparation(self, contract: Contract) -> dict[str, Any]:
-        """A text's tokens, cut to the longest input."""
+        """A text's tokens, truncated to the longest input."""
         return {"kind": "text", "columns": ["text"], "max_length": contract.options["max_length"]}
 
     def length(self, example: Example) -> int:
@@ -144,7 +144,7 @@ class TextTask(Task):
         return self.stacked(examples, processor)
 
     def stacked(self, texts: Sequence[Example], processor: Any) -> Batch:
-        """One batch of what are single texts."""
+        """One padded batch of single texts."""
         names = [name for name in INPUTS if name in texts[0]]
         longest = max(len(text["input_ids"]) for text in texts)
         batch: Batch = {
@@ -193,7 +193,7 @@ class TextTask(Task):
         return {"sequence": int(contract.options["max_length"])}
 
     def graphs(self, model: nn.Module, processor: Any, examples: Sequence[Example]) -> list[Graph]:
-        """One graph, `model`; batch and sequence vary. The sample, shortest and longest row, has padding in it."""
+        """One graph, `model`; batch and sequence are dynamic. The sample, shortest and longest row, has padding."""
         import torch
 
         by_length = sorted(examples, key=self.length)
@@ -204,7 +204,7 @@ class TextTask(Task):
         return [Graph("model", model, inputs, dynamic, self.outputs)]
 
     def names(self, contract: Contract) -> tuple[Sequence[str], Sequence[str]]:
-        """What tokenizers make, and the head's outputs."""
+        """The inputs that tokenizers give, and the head's outputs."""
         return INPUTS, self.outputs
 
     def requests(self, examples: Sequence[Example], processor: Any) -> list[Batch]:
@@ -214,7 +214,7 @@ class TextTask(Task):
     def answers(
         self, run: Run, texts: Sequence[Example], processor: Any, batch_size: int
     ) -> list[dict[str, np.ndarray]]:
-        """The outputs of each text, in order; batches hold texts of like length, so that little is padding.
+        """The outputs of each text, in order; texts of similar length are batched, so that there is little padding.
 
         Args:
             run: The model.
@@ -253,12 +253,12 @@ def tokens_of(encoded: Mapping[str, Any], index: int, names: Sequence[str]) -> E
 
 
 def _place(length: int, longest: int, processor: Any) -> slice:
-    """Where a row's tokens are in a padded one."""
+    """Positions of a row's tokens in its padded form."""
     return slice(None, length) if processor.padding_side == "right" else slice(longest - length, None)
 
 
 def _padding(name: str, processor: Any) -> int:
-    """Value of the positions that are not there."""
+    """Value of padded positions."""
     values: dict[str, int] = {
         "input_ids": processor.pad_token_id,
         "token_type_ids": getattr(processor, "pad_token_type_id", 0),
