@@ -144,7 +144,7 @@ class Arrays(Task):
         return Contract(self.name, labels, {**options, **({"path": str(self._path)} if ":" in self._metric else {})})
 
     def check_model(self, source: Source, contract: Contract, *, trust_remote_code: bool = False) -> list[Problem]:
-        """A model that no factory makes; a module or weights that are not there."""
+        """A model that is not a factory's; missing modules or weights."""
         if isinstance(source, OnnxFile):
             return source.problems() or source.misfits(*self.names(contract))
         if not isinstance(source, Factory):
@@ -159,7 +159,7 @@ class Arrays(Task):
         return []
 
     def load_model(self, source: Source, contract: Contract, *, trust_remote_code: bool = False) -> nn.Module:
-        """What the factory makes, with its weights."""
+        """The factory's model with its weights."""
         from edgesft.tasks.models import own
 
         if not isinstance(source, Factory):
@@ -167,7 +167,7 @@ class Arrays(Task):
         return own.load(source)
 
     def build_model(self, config: Mapping[str, Any], contract: Contract) -> nn.Module:
-        """What the factory makes."""
+        """The factory's model."""
         from edgesft.tasks.models import own
 
         return own.OwnModel(own.OwnConfig(config["factory"], config["path"], config["arguments"]))
@@ -208,7 +208,7 @@ class Arrays(Task):
         return {name: np.stack([example[name] for example in examples]) for name in examples[0]}
 
     def length(self, example: Example) -> int:
-        """1: all are of one shape, and a batch is computed whole, for the statistics of batch normalisations."""
+        """1: all have one shape, and batches are never split, for the statistics of batch normalisations."""
         return 1
 
     def augment(
@@ -293,7 +293,7 @@ class Arrays(Task):
         return calibration.open_world(predictions, others, contract.options[calibration.ACCEPT])
 
     def graphs(self, model: nn.Module, processor: Any, examples: Sequence[Example]) -> list[Graph]:
-        """One graph, `model`, whose batch varies: the user's module itself, whose `forward` names its inputs."""
+        """One graph, `model`, with a dynamic batch: the user's module itself, whose `forward` names its inputs."""
         import torch
 
         from edgesft.tasks.models.own import OwnModel

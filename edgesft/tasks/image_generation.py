@@ -1,4 +1,4 @@
-"""Image generation: pictures like those of the rows, made of noise or of a latent."""
+"""Image generation: pictures like those of the training rows, by diffusion or a variational autoencoder."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 METHODS: Mapping[str, type[Generator]] = {"diffusion": Noising, "autoencoder": Coding}
 
 FRECHET = "frechet"
-"""Metric: the distance's negative, so that a higher one is better."""
+"""Metric: the negative Fréchet distance, so that higher is better."""
 
 CENTRED = {"mean": 0.5, "std": 0.5}
 """Pixels from -1 to 1, between which noise of mean 0 lies as well: Ho et al. 2020, section 3.3."""
@@ -46,9 +46,9 @@ CENTRED = {"mean": 0.5, "std": 0.5}
 class ImageGeneration(PictureTask):
     """Pictures like those of the rows, by a model of the user's own.
 
-    A row has `image`, a path, and where the model is told the class, `label`. Predictions are, of each row, the squared
-    error of what the model says of it; of models that are reported, the features of a picture that was made, and those
-    of the row's own.
+    A row has `image`, a path, and `label` where the model is conditioned on the class. The prediction of a row is the
+    squared error of the model's output for it; for the models in the report also the features of a generated picture,
+    and those of the row's picture.
     """
 
     name: ClassVar[str] = "image-generation"
@@ -65,9 +65,9 @@ class ImageGeneration(PictureTask):
         """Takes what the recipe declares.
 
         Args:
-            generation: How pictures are made.
-            inputs: Of the model; by default the method's without a class.
-            features: What pictures are compared by, if they are.
+            generation: How pictures are generated.
+            inputs: Names of the model's inputs; by default the method's, without a class.
+            features: Net whose features are compared for the Fréchet distance; None for no such metric.
         """
         self.generation, self._features = generation or GenerationSpec(), features
         self._method = METHODS[self.generation.method]
@@ -85,9 +85,7 @@ class ImageGeneration(PictureTask):
         return cls(spec, getattr(recipe.model, "inputs", None), features)
 
     def check(self, splits: Mapping[str, Sequence[Row]], options: Mapping[str, Any] | None = None) -> list[Problem]:
-        """A split of less than two pictures; where the model is told classes, what is wrong with labels; a net of
-        features that is not there.
-        """
+        """Splits with less than two pictures; wrong labels, for a model with classes; a missing net of features."""
         found = [
             Problem(f"data.{name}: must hold at least two pictures, got {len(rows)}", "check the file or the share")
             for name, rows in splits.items()
@@ -110,7 +108,7 @@ class ImageGeneration(PictureTask):
         return Contract(self.name, tuple(labels), {**said, SHAPE: shape})
 
     def check_model(self, source: Source, contract: Contract, *, trust_remote_code: bool = False) -> list[Problem]:
-        """A model that no factory makes; a module or weights that are not there; inputs of another method."""
+        """A model that is not a factory's; missing modules or weights; inputs of another method."""
         if not isinstance(source, Factory):
             message = f"model: must be {{factory: module:function}} for the task {self.name}, got a name"
             return [Problem(message, factory.WHERE)]
@@ -122,15 +120,15 @@ class ImageGeneration(PictureTask):
         return found
 
     def check_head(self, source: Source, contract: Contract) -> list[Problem]:
-        """Nothing: what a factory gives is the user's to know."""
+        """Nothing: a factory's model is not checked."""
         return []
 
     def misfits(self, config: Mapping[str, Any], contract: Contract) -> list[Problem]:
-        """Nothing: models of transformers are none here."""
+        """Nothing: models of transformers are not supported."""
         return []
 
     def load_model(self, source: Source, contract: Contract, *, trust_remote_code: bool = False) -> nn.Module:
-        """What the factory makes, with its weights, as it is trained and exported."""
+        """The factory's model with its weights, as it is trained and exported."""
         from edgesft.tasks.generators import modules
         from edgesft.tasks.models import own
 
@@ -139,7 +137,7 @@ class ImageGeneration(PictureTask):
         return own.load(source, partial(modules.made, options=contract.options))
 
     def build_model(self, config: Mapping[str, Any], contract: Contract) -> nn.Module:
-        """What the factory makes."""
+        """The factory's model."""
         from edgesft.tasks.generators import modules
         from edgesft.tasks.models import own
 
@@ -151,7 +149,7 @@ class ImageGeneration(PictureTask):
         return METHODS[contract.options[GENERATION]["method"]](contract.options)
 
     def encode(self, rows: Sequence[Row], processor: Generator, contract: Contract) -> list[Example]:
-        """Pixels in whole numbers, where chance comes from, and the class where the model is told it."""
+        """Pixels as bytes, the seed of the row's random numbers, and the class for a conditional model."""
         index_of = {label: index for index, label in enumerate(contract.labels)}
         return [
             processor.example(kept, known(checks.label_name(row[LABEL]), index_of) if index_of else None)
@@ -165,7 +163,7 @@ class ImageGeneration(PictureTask):
     def disturb(
         self, examples: Sequence[Example], processor: Generator, settings: ResolvedTraining, rng: np.random.Generator
     ) -> Sequence[Example]:
-        """The same pictures with chance of their own at every step."""
+        """The same pictures with new random numbers at every step."""
         seeds = rng.integers(2**63, size=len(examples))
         return [{**example, SEED: seed} for example, seed in zip(examples, seeds, strict=True)]
 
@@ -186,7 +184,7 @@ class ImageGeneration(PictureTask):
         return error + modules.divergence(outputs, self.generation.deviation) / labels[0].numel()
 
     def logits(self, outputs: Any) -> torch.Tensor:
-        """What the model says, of the shape of pictures."""
+        """The model's output that is trained, of the shape of pictures."""
         said: torch.Tensor = outputs[self._method.answer]
         return said
 
@@ -199,7 +197,7 @@ class ImageGeneration(PictureTask):
     def predict(
         self, run: Run, examples: Sequence[Example], processor: Generator, *, batch_size: int = 1
     ) -> np.ndarray:
-        """The squared error of what is said of each row, with the chance that it came with: float64, [rows, 1]."""
+        """The squared error of each row, with the random numbers of its seed: float64, [rows, 1]."""
         parts = []
         for start in range(0, len(examples), batch_size):
             batch = processor.batch(examples[start : start + batch_size])
@@ -209,7 +207,7 @@ class ImageGeneration(PictureTask):
     def examine(
         self, run: Run, examples: Sequence[Example], processor: Generator, *, batch_size: int = 1
     ) -> np.ndarray:
-        """The same, and the features of a picture made for each row, and of the row's own: [rows, 1 + 2 · features]."""
+        """The same, and the features of a generated picture and of the row's own: [rows, 1 + 2 · features]."""
         error = self.predict(run, examples, processor, batch_size=batch_size)
         if self._features is None:
             return error
@@ -222,12 +220,12 @@ class ImageGeneration(PictureTask):
         return np.hstack([error, *(self._features.of(np.concatenate(each)) for each in (made, real))])
 
     def references(self, examples: Sequence[Example]) -> np.ndarray:
-        """Nothing that predictions do not have, float64 of shape [rows]."""
+        """Unused, float64 of shape [rows]: the predictions hold all that is scored."""
         return np.zeros(len(examples))
 
     def score(self, predictions: np.ndarray, references: np.ndarray, contract: Contract) -> dict[str, float]:
-        """The inverse of the mean squared error, in decibels; where pictures were made, their distance from the rows'
-        own, negative.
+        """The inverse of the mean squared error in decibels; of generated pictures also the negative Fréchet distance
+        from the rows' own.
         """
         error = max(float(predictions[:, 0].mean()), np.finfo(np.float64).tiny)
         found = {self._method.metric: float(-10 * np.log10(error))}
@@ -236,7 +234,7 @@ class ImageGeneration(PictureTask):
         return found
 
     def agree(self, predictions: np.ndarray, others: np.ndarray) -> None:
-        """None: a picture is no one of several things."""
+        """None: predictions are errors, not choices."""
 
     def evaluate(self, predictions: np.ndarray, references: np.ndarray, contract: Contract) -> dict[str, Any]:
         """The mean squared error; the distance, of how many pictures, and by what net."""
@@ -248,15 +246,15 @@ class ImageGeneration(PictureTask):
         return {**told, "features_sha256": self.costly_metrics[FRECHET]}
 
     def inferences(self, contract: Contract) -> int:
-        """That a picture takes."""
+        """Inferences per picture."""
         return self.load_processor(None, contract).inferences
 
     def preparation(self, contract: Contract) -> dict[str, Any]:
-        """Nothing is prepared: a picture begins with chance."""
+        """No input to prepare: generation starts from random numbers."""
         return {"kind": "arrays", "columns": []}
 
     def decoding(self, contract: Contract) -> dict[str, Any]:
-        """How chance becomes a picture."""
+        """How random numbers become a picture."""
         told = {LABEL: LABEL} if contract.labels else {}
         return {**self.load_processor(None, contract).decoding(), **told}
 

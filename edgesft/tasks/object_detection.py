@@ -1,9 +1,8 @@
-"""Object detection: what is where on a picture.
+"""Object detection: the classes and boxes of the objects in a picture.
 
-Every detector is asked for the same two tensors, which are those of transformers' detectors: `logits`, scores of each
-class at each place, and `pred_boxes`, the box that each place says. What places are, cells of grids or queries, is the
-model's own business; so training, decoding, distillation and export are the same for all, and boxes come decoded out of
-the graph.
+Every detector gives the same two tensors, which are those of transformers' detectors: `logits`, scores of each class at
+each place, and `pred_boxes`, one decoded box per place. Places may be grid cells or queries; training, decoding,
+distillation and export are the same for both.
 """
 
 from __future__ import annotations
@@ -33,7 +32,7 @@ if TYPE_CHECKING:
     from torch import nn
 
 BOXES = "boxes"
-"""Role of the rows' boxes; option of the recipe and of the contract on what becomes of a model's."""
+"""Role of the rows' boxes; option of the recipe and the contract for the postprocessing of a model's boxes."""
 
 SCORE = "least_score"
 """Option of the contract: the score from which a box counts, by F1 on the validation rows."""
@@ -42,7 +41,7 @@ OUTPUTS = ("logits", "pred_boxes")
 
 
 class Scenes(Pictures):
-    """How pictures are read, and what becomes of boxes, by the contract."""
+    """Reads pictures and postprocesses boxes as the contract says."""
 
     def __init__(self, contract: Contract) -> None:
         super().__init__(contract.options)
@@ -59,14 +58,14 @@ class Scenes(Pictures):
 
 
 class ObjectDetection(PictureTask):
-    """What is where on a picture, by a detector of transformers or of the user's own.
+    """Boxes with classes, by a detector of transformers or the user's own.
 
     A row has `image`, `boxes`, each left, top, width and height in pixels as COCO has them, and `labels`, one a box.
 
     The user's module gives `logits`, [rows, places, classes], and `pred_boxes`, [rows, places, 4]: centre x and y,
-    width and height as shares of the picture's sides. Classes are independent (sigmoid), several places answer for an
-    object, and suppression leaves one of them; or `logits` have one column more, the last, for nothing (softmax), and
-    one place answers for an object. No more need be known of it.
+    width and height as shares of the picture's sides. Either classes are independent (sigmoid), several places predict
+    the same object, and suppression leaves one of them. Or `logits` have one more column, the last, for no object
+    (softmax), and each object has one place.
     """
 
     name: ClassVar[str] = "object-detection"
@@ -90,11 +89,11 @@ class ObjectDetection(PictureTask):
         return boxed.problems(splits)
 
     def warnings(self, splits: Mapping[str, Sequence[Row]]) -> list[str]:
-        """Boxes without a size; classes that a split has no box of."""
+        """Boxes without a size; classes without a box in a split."""
         return boxed.warnings(splits)
 
     def contract(self, train: Sequence[Row], options: Mapping[str, Any]) -> Contract:
-        """Labels in a stable order, how pictures are read, and what becomes of boxes."""
+        """Labels in a stable order, and options for reading pictures and postprocessing boxes."""
         labels = checks.ordered({checks.label_name(label) for row in train for label in row["labels"]})
         reading = self.settled(options.get(self.medium.role, {}))
         made = BoxesSpec(**options.get(BOXES, {})).model_dump(mode="json")
@@ -115,9 +114,7 @@ class ObjectDetection(PictureTask):
         return Scenes(contract)
 
     def encode(self, rows: Sequence[Row], processor: Scenes, contract: Contract) -> list[Example]:
-        """What is kept of each picture; its boxes as shares of its sides, cut at its edges, those without a size left
-        out.
-        """
+        """The stored pixels of each picture; its boxes as shares of its sides, clipped to it, without empty ones."""
         index_of = {label: index for index, label in enumerate(contract.labels)}
         examples: list[Example] = []
         for row, kept in zip(rows, self.read(rows, processor), strict=True):
@@ -145,7 +142,7 @@ class ObjectDetection(PictureTask):
     def disturb(
         self, examples: Sequence[Example], processor: Scenes, settings: ResolvedTraining, rng: np.random.Generator
     ) -> Sequence[Example]:
-        """Pictures put together of others' parts, cut, mirrored and turned, and their boxes with them."""
+        """Mosaics, crops, flips and rotations of pictures with their boxes."""
         given = [(example[processor.input], example[LABELS]) for example in examples]
         found = list[Example]()
         for scene in given:
@@ -168,7 +165,7 @@ class ObjectDetection(PictureTask):
         rng: np.random.Generator,
         neighbours: np.ndarray | None = None,
     ) -> Batch:
-        """Pictures of other colours."""
+        """Random changes of colour."""
         if not settings.colour:
             return batch
         return {**batch, processor.input: processor.coloured(batch[processor.input], settings.colour, rng)}
@@ -181,9 +178,9 @@ class ObjectDetection(PictureTask):
         label_smoothing: float = 0.0,
         class_weights: torch.Tensor | None = None,
     ) -> torch.Tensor:
-        """Of classes and boxes, at the places that answer for the labelled ones (`assignment.criterion`).
+        """Loss of classes and boxes at the places that are assigned to labelled objects (`assignment.criterion`).
 
-        What those are to say follows from how well they do: neither smoothing nor weights of classes change it.
+        Targets depend on how well places predict; label smoothing and class weights do not apply.
         """
         from edgesft.tasks.detection.assignment import criterion
 
@@ -207,14 +204,14 @@ class ObjectDetection(PictureTask):
         return torch.cat([independent(logits, batch[LABELS].shape[2] - 4), said.float()], 2)
 
     def divergence(self, ours: torch.Tensor, theirs: torch.Tensor) -> torch.Tensor | None:
-        """Of scores and boxes, where the teacher is sure of something (`assignment.divergence`)."""
+        """Divergence of scores and boxes where the teacher is confident (`assignment.divergence`)."""
         from edgesft.tasks.detection.assignment import divergence
 
         return divergence(ours, theirs)
 
     def predict(self, run: Run, examples: Sequence[Example], processor: Scenes, *, batch_size: int = 1) -> np.ndarray:
-        """What is seen on each picture, the surest first: float32 of shape [rows, most, 6], box, score and the class's
-        index; of what fills them up all are -1.
+        """The detections of each picture by falling score: float32 of shape [rows, most, 6], box, score and class
+        index, padded with -1.
         """
         found = list[np.ndarray]()
         for start in range(0, len(examples), batch_size):
@@ -223,13 +220,13 @@ class ObjectDetection(PictureTask):
         return precision.filled(found, processor.boxes["most"], precision.NOTHING)
 
     def score(self, predictions: np.ndarray, references: np.ndarray, contract: Contract) -> dict[str, float]:
-        """COCO's mean average precision, of overlaps from a half to 0.95, and that of a half alone."""
+        """COCO's mean average precision over overlaps from 0.5 to 0.95, and at 0.5."""
         found = precision.precisions(predictions, references)
         return {"map": precision.mean(found), "map50": precision.mean(found[:, 0])}
 
     def evaluate(self, predictions: np.ndarray, references: np.ndarray, contract: Contract) -> dict[str, Any]:
-        """Of each class its boxes and both precisions; and, from the contract's least score on, precision, recall and
-        F1 at an overlap of a half.
+        """Boxes and average precisions of each class; and precision, recall and F1 at an overlap of 0.5 for boxes with
+        at least the contract's least score.
         """
         return precision.told(predictions, references, contract.labels, contract.options.get(SCORE, LEAST_SCORE))
 
@@ -251,7 +248,7 @@ class ObjectDetection(PictureTask):
         return {"kind": "boxes", **said, **told, **kept}
 
     def graphs(self, model: nn.Module, processor: Any, examples: Sequence[Example]) -> list[Graph]:
-        """One graph, `model`, whose batch varies; where the contract says so it also tells which boxes are kept."""
+        """One graph, `model`, with a dynamic batch; where the contract says so it also tells which boxes are kept."""
         (graph,) = super().graphs(model, processor, examples)
         if processor.boxes["suppression"] == "beside":
             return [graph]

@@ -1,4 +1,4 @@
-"""Recommendation: what somebody does next, by what they did before, among all items that there are."""
+"""Recommendation: a user's next item, from their history, among all items of a catalogue."""
 
 from __future__ import annotations
 
@@ -40,10 +40,10 @@ if TYPE_CHECKING:
 LABELS = "labels"
 
 IGNORED = -100
-"""Label of positions that nothing is learned at, as torch's cross entropy has it."""
+"""Label of positions that do not count, by the convention of torch's cross entropy."""
 
 DRAWN = "drawn"
-"""Of a training example: ids that are drawn from the whole catalogue."""
+"""Key in a training example: ids sampled from the whole catalogue (negatives)."""
 
 READY = "edgesft.tasks.sasrec:sasrec"
 
@@ -54,10 +54,11 @@ TWO_TOWERS = "edgesft.tasks.towers:towers"
 
 
 class Recommendation(Task):
-    """What somebody does next, of all items of a catalogue, by what they did before.
+    """The next item of a user among all items of a catalogue, from the items before it.
 
-    A row of a file is one interaction: `user`, `item`, and perhaps `time`, `rating` and further columns that the recipe
-    names. Of all of a user's a row of the task is made, `items` in order of time and `next`, the one after them.
+    A row of a file is one interaction: `user`, `item`, and optionally `time`, `rating` and further columns that the
+    recipe names. All interactions of a user become one row of the task: `items` in order of time, and `next`, the item
+    after them.
 
     The model is a factory's: called with `items`, how many there are, and `length`, how many are read, besides the
     recipe's arguments, it returns a module with `forward(items, candidates=None)`. `items` are ids of shape [rows,
@@ -72,7 +73,7 @@ class Recommendation(Task):
     or [rows, 1, slots] without candidates. `edgesft.tasks.towers:towers` takes all of them. A module with `baked()`
     gives what is exported in its place: what no request changes is computed once.
 
-    Predictions are where the item that came next stands (`ranking.standings`).
+    Predictions are the ranks of the true next items (`ranking.standings`).
     """
 
     name: ClassVar[str] = "recommendation"
@@ -85,7 +86,7 @@ class Recommendation(Task):
     patience: ClassVar[float] = 3.0
 
     def text(self, row: Row) -> str:
-        """All that its user did."""
+        """The items of the user."""
         return " ".join(map(str, (*row[ITEMS], row[NEXT])))
 
     def check(self, splits: Mapping[str, Sequence[Row]], options: Mapping[str, Any] | None = None) -> list[Problem]:
@@ -104,7 +105,7 @@ class Recommendation(Task):
         return found
 
     def warnings(self, splits: Mapping[str, Sequence[Row]]) -> list[str]:
-        """What came next and is not in the catalogue, which no model can answer."""
+        """Next items that are not in the catalogue, which no model can predict."""
         known = set(catalogue(splits["train"]))
         told = []
         for name, rows in splits.items():
@@ -127,7 +128,7 @@ class Recommendation(Task):
         return Contract(self.name, items, {"max_length": int(options["max_length"]), **said})
 
     def check_model(self, source: Source, contract: Contract, *, trust_remote_code: bool = False) -> list[Problem]:
-        """A model that no factory makes; a module or weights that are not there."""
+        """A model that is not a factory's; missing modules or weights."""
         if not isinstance(source, Factory):
             message = f"model: must be {{factory: module:function}} for {self.name}, got a name"
             return [Problem(message, f"model: {{factory: {READY!r}}}, or your own: {factory.WHERE}")]
@@ -137,7 +138,7 @@ class Recommendation(Task):
         return source.problems()
 
     def check_head(self, source: Source, contract: Contract) -> list[Problem]:
-        """Nothing without weights: what a factory gives is the user's to know."""
+        """Nothing: a factory's model is not checked."""
         return []
 
     def load_model(self, source: Source, contract: Contract, *, trust_remote_code: bool = False) -> nn.Module:
@@ -158,7 +159,7 @@ class Recommendation(Task):
         return own.load(source, Recommender, told)
 
     def build_model(self, config: Mapping[str, Any], contract: Contract) -> nn.Module:
-        """What the factory makes."""
+        """The factory's model."""
         from edgesft.tasks.models.own import OwnConfig
         from edgesft.tasks.recommender.model import Recommender
 
@@ -266,7 +267,7 @@ class Recommendation(Task):
     def predict(
         self, run: Run, examples: Sequence[Example], processor: Catalogue, *, batch_size: int = 1
     ) -> np.ndarray:
-        """Where the item that came next stands, float64 of shape [rows, 5] (`ranking.standings`)."""
+        """The rank of the true next item, float64 of shape [rows, 5] (`ranking.standings`)."""
         found = []
         for start in range(0, len(examples), batch_size):
             rows = examples[start : start + batch_size]
@@ -275,7 +276,7 @@ class Recommendation(Task):
         return np.concatenate(found)
 
     def references(self, examples: Sequence[Example]) -> np.ndarray:
-        """1 where the catalogue has what came next, else 0, float64 of shape [rows]: the rest predictions have."""
+        """1 where the true next item is in the catalogue, else 0, float64 of shape [rows]."""
         return np.asarray([float(example[LABELS][-1] > 0) for example in examples])
 
     def score(self, predictions: np.ndarray, references: np.ndarray, contract: Contract) -> dict[str, float]:
@@ -284,7 +285,7 @@ class Recommendation(Task):
         return {name: float(each.mean()) for name, each in zip(self.metrics, found, strict=True)}
 
     def agree(self, predictions: np.ndarray, others: np.ndarray) -> np.ndarray:
-        """Whether the item that is answered first is the same."""
+        """Whether the item of rank 1 is the same."""
         found: np.ndarray = predictions[:, ranking.FIRST] == others[:, ranking.FIRST]
         return found
 

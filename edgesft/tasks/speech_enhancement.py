@@ -141,7 +141,7 @@ class SpeechEnhancement(Streaming):
         return [sound[:length] for sound, length in zip(sounds, lengths, strict=True)]
 
     def references(self, examples: Sequence[Example]) -> np.ndarray:
-        """Nothing that predictions do not have, float64 of shape [rows]: they are figures already."""
+        """Unused, float64 of shape [rows]: the predictions are figures already."""
         return np.zeros(len(examples))
 
     def score(self, predictions: np.ndarray, references: np.ndarray, contract: Contract) -> dict[str, float]:

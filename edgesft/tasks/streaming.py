@@ -223,7 +223,7 @@ class Streaming(Task, ABC):
         return model
 
     def build_model(self, config: Mapping[str, Any], contract: Contract) -> nn.Module:
-        """What the factory makes."""
+        """The factory's model."""
         from edgesft.tasks.models import own
 
         return own.OwnModel(own.OwnConfig(config["factory"], config["path"], config["arguments"]))

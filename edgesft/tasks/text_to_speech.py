@@ -150,18 +150,18 @@ class TextToSpeech(Task):
         return Contract(self.name, (), {**self._said, "symbols": self._symbols(train), "speakers": speakers})
 
     def check_model(self, source: Source, contract: Contract, *, trust_remote_code: bool = False) -> list[Problem]:
-        """A model that no factory makes; a module or weights that are not there."""
+        """A model that is not a factory's; missing modules or weights."""
         if not isinstance(source, Factory):
             message = f"model: must be {{factory: module:function}} for the task {self.name}, got a name"
             return [Problem(message, factory.WHERE)]
         return [*source.problems(), *meaningless(source)]
 
     def check_head(self, source: Source, contract: Contract) -> list[Problem]:
-        """Nothing: what a factory gives is the user's to know."""
+        """Nothing: a factory's model is not checked."""
         return []
 
     def load_model(self, source: Source, contract: Contract, *, trust_remote_code: bool = False) -> nn.Module:
-        """What the factory makes, with its weights.
+        """The factory's model with its weights.
 
         Raises:
             InputError: It is none, or does not take the contract's symbols and speakers or give its bands.
@@ -176,7 +176,7 @@ class TextToSpeech(Task):
         return model
 
     def build_model(self, config: Mapping[str, Any], contract: Contract) -> nn.Module:
-        """What the factory makes."""
+        """The factory's model."""
         from edgesft.tasks.audio import acoustic
         from edgesft.tasks.models import own
 
@@ -268,7 +268,7 @@ class TextToSpeech(Task):
         return np.asarray(found)
 
     def references(self, examples: Sequence[Example]) -> np.ndarray:
-        """Nothing that predictions do not have, float64 of shape [rows]: they are figures already."""
+        """Unused, float64 of shape [rows]: the predictions are figures already."""
         return np.zeros(len(examples))
 
     def score(self, predictions: np.ndarray, references: np.ndarray, contract: Contract) -> dict[str, float]:
