@@ -14,7 +14,8 @@ from edgesft.budget.verdict import Line
 from edgesft.errors import InputError, Problem, UnavailableError
 from edgesft.measure import fingerprint
 from edgesft.measure.bench.order import Order
-from edgesft.measure.bench.prepare import Prepared, prepare, prepare_variant
+from edgesft.measure.bench.prepare import prepare, prepare_variant
+from edgesft.measure.bench.prepared import Prepared
 from edgesft.measure.bench.row import Row
 from edgesft.measure.bench.survey import Surveyor
 from edgesft.measure.bench.watch import Watch

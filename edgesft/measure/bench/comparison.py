@@ -17,7 +17,8 @@ from edgesft.budget.percentile import NEVER, percentile
 from edgesft.errors import InputError, Problem, UnavailableError
 from edgesft.measure.bench.bench import absent, inspected, subject
 from edgesft.measure.bench.order import Order
-from edgesft.measure.bench.prepare import Prepared, prepare
+from edgesft.measure.bench.prepare import prepare
+from edgesft.measure.bench.prepared import Prepared
 from edgesft.measure.driver import MeasureError
 from edgesft.measure.inputs import Requests
 from edgesft.measure.measurement import Measurement

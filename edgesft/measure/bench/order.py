@@ -15,7 +15,7 @@ from edgesft.measure.scenario import KINDS, RAW
 from edgesft.spec.profile import ProfileSpec, ProviderSpec
 
 if TYPE_CHECKING:
-    from edgesft.measure.bench.prepare import Prepared
+    from edgesft.measure.bench.prepared import Prepared
 
 
 @dataclass(frozen=True)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ import numpy as np
 from edgesft.errors import InputError
 from edgesft.measure.agent import CPU
 from edgesft.measure.bench.order import Order
+from edgesft.measure.bench.prepared import Outputs, Prepared
 from edgesft.measure.devices import HERE, Device
 from edgesft.measure.driver import Agent, MeasureError
 from edgesft.measure.inputs import Requests, check_states, find_states, load_npz, random_requests
@@ -32,37 +33,6 @@ PACKAGE = re.compile(r"ImportError|ModuleNotFoundError|cannot import")
 """In the reason of a pipeline that does not start: the interpreter lacks a package, and the file may be right."""
 
 ON_CPU = (ProviderSpec(name=CPU),)
-
-Outputs = Mapping[str, np.ndarray]
-
-
-@dataclass(frozen=True)
-class Prepared:
-    """A model that is ready to be measured.
-
-    Attributes:
-        file: The model.
-        requests: What is fed.
-        states: Input → output that is fed back.
-        pipeline: Steps around the inference, or None.
-        rows: Raw rows for it.
-        compared: Requests whose answers are compared.
-        expected: The reference's answers to them; empty where it has none.
-        reference: What the reference is, or why there is none.
-        original: Of a variant, the answers of the model that it was made of; else empty.
-        made: How the variant was made.
-    """
-
-    file: ModelFile
-    requests: Requests
-    states: Mapping[str, str] = field(default_factory=dict)
-    pipeline: PipelineSource | None = None
-    rows: Sequence[Any] = ()
-    compared: Sequence[Outputs] = ()
-    expected: Sequence[Outputs] = ()
-    reference: str = ""
-    original: Sequence[Outputs] = ()
-    made: str = ""
 
 
 def prepare(order: Order, file: ModelFile, *, answers: bool = True) -> Prepared:

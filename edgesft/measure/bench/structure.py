@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from edgesft.measure.bench.prepare import ON_CPU, Prepared
+from edgesft.measure.bench.prepare import ON_CPU
+from edgesft.measure.bench.prepared import Prepared
 from edgesft.measure.explain.layer import CONTAINERS
 from edgesft.measure.explain.work import UNPACKED, work
 from edgesft.measure.replies import Loaded

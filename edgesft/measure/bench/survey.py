@@ -10,7 +10,7 @@ from typing import Any
 
 from edgesft.measure.agent import CPU
 from edgesft.measure.bench.order import Order
-from edgesft.measure.bench.prepare import Outputs, Prepared
+from edgesft.measure.bench.prepared import Outputs, Prepared
 from edgesft.measure.bench.row import Row
 from edgesft.measure.driver import Agent, MeasureError
 from edgesft.measure.explain.explain import Explanation, explain

@@ -12,7 +12,7 @@ import numpy as np
 
 from edgesft.errors import EdgesftError, StageError
 from edgesft.measure.bench.order import Variant
-from edgesft.measure.bench.prepare import Prepared
+from edgesft.measure.bench.prepared import Prepared
 from edgesft.measure.fingerprint import machine
 from edgesft.measure.model.facts import read_facts
 from edgesft.measure.providers import PROVIDERS, Provider, takes_fixed

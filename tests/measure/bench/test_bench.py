@@ -12,7 +12,7 @@ from edgesft.errors import InputError, UnavailableError
 from edgesft.measure.bench import bench as module
 from edgesft.measure.bench.bench import absent, inspected, lines, subject
 from edgesft.measure.bench.order import Order
-from edgesft.measure.bench.prepare import Prepared
+from edgesft.measure.bench.prepared import Prepared
 from edgesft.measure.bench.row import Row
 from edgesft.measure.devices import Interpreter
 from edgesft.measure.inputs import Requests

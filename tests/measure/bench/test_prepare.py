@@ -10,7 +10,8 @@ import pytest
 from edgesft.errors import InputError
 from edgesft.measure.bench import prepare as module
 from edgesft.measure.bench.order import Order
-from edgesft.measure.bench.prepare import Prepared, prepare
+from edgesft.measure.bench.prepare import prepare
+from edgesft.measure.bench.prepared import Prepared
 from edgesft.measure.driver import MeasureError
 from edgesft.measure.model.file import inspect
 from edgesft.spec.profile import ProviderSpec

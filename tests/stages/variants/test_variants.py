@@ -7,7 +7,7 @@ import onnx
 import pytest
 
 from edgesft.errors import InputError, StageError
-from edgesft.measure.bench.prepare import Prepared
+from edgesft.measure.bench.prepared import Prepared
 from edgesft.measure.inputs import Requests
 from edgesft.measure.model.facts import read_facts
 from edgesft.measure.model.file import inspect
