@@ -53,7 +53,7 @@ def main() -> None:
     seen = interactions(examples["train"], len(contract.labels))
 
     def asked(name: str, run: Run, processor: Catalogue = whole) -> np.ndarray:
-        return task.predict(run, examples[name], processor, batch_size=32)
+        return task.predict(run, examples[name], processor)
 
     def scorer(name: str) -> Scorer:
         references = task.references(examples[name])

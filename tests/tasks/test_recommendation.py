@@ -255,12 +255,14 @@ def test_the_catalogue_shrinks_and_still_ranks(scheme: str, share: float, tmp_pa
     source = made(width=64, layers=1)
     processor, rng = TASK.load_processor(source, contract), np.random.default_rng(0)
     examples = [{"items": rng.choice(2000, count) + 1, "labels": rng.choice(2000, count) + 1} for count in range(1, 17)]
+    torch.manual_seed(0)
     (graph,) = export_onnx(
         TASK.load_model(source, contract), TASK, processor, examples, contract, tmp_path / "onnx", opset=20
     )
     float_file, small = file_of(graph, tmp_path / "onnx"), tmp_path / "small.onnx"
     whole = untied(float_file, tmp_path / "untied.onnx")
-    plan = ort.dynamic(whole, small, table_bits=8 if scheme == "int8-dynamic" else 4)
+    # Without 7 bits, products of bytes saturate on a CPU that lacks VNNI.
+    plan = ort.dynamic(whole, small, table_bits=8 if scheme == "int8-dynamic" else 4, reduced=True)
     verify(small, whole, plan, TASK.requests(examples, processor))
     assert small.stat().st_size < share * float_file.stat().st_size
     asked = TASK.requests(examples, processor)
