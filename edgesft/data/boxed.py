@@ -10,6 +10,7 @@ import numpy as np
 
 from edgesft.data import checks
 from edgesft.data.media.images import size_of
+from edgesft.data.rows import numbered
 from edgesft.errors import Problem
 
 Row = Mapping[str, Any]
@@ -88,7 +89,7 @@ def counts(rows: Sequence[Row]) -> Counter[str]:
 
 
 def _of_split(name: str, rows: Sequence[Row]) -> Iterator[Problem]:
-    wrong = [(number, why) for number, row in enumerate(rows, 1) if (why := _wrong(row))]
+    wrong = [(number, why) for number, row in numbered(rows) if (why := _wrong(row))]
     if wrong:
         number, why = wrong[0]
         more = f" and in {len(wrong) - 1} more rows" if wrong[1:] else ""

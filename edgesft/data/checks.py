@@ -10,6 +10,7 @@ import numpy as np
 
 from edgesft.data.hashing import hashes, identity
 from edgesft.data.media.medium import File
+from edgesft.data.rows import numbered
 from edgesft.data.splits import Splits
 from edgesft.errors import Problem
 
@@ -94,7 +95,7 @@ def tagged(splits: Mapping[str, Sequence[Row]], *, tokens: str, tags: str) -> li
         if not rows:
             found.append(Problem(f"data.{name}: must hold at least one row, got none", "check the file or the share"))
         wrong, empty, uneven, names[name] = list[int](), list[int](), list[tuple[int, int, int]](), set[str]()
-        for number, row in enumerate(rows, 1):
+        for number, row in numbered(rows):
             words, said = _parts(row[tokens]), _parts(row[tags])
             if words is None or said is None:
                 wrong.append(number)
@@ -135,7 +136,7 @@ def answered(splits: Mapping[str, Sequence[Row]], *, passage: str, question: str
         if not rows:
             found.append(Problem(f"data.{name}: must hold at least one row, got none", "check the file or the share"))
         found += texts(name, rows, passage) + texts(name, rows, question)
-        for number, row in enumerate(rows, 1):
+        for number, row in numbered(rows):
             if wrong := _answers(row[passage], row[answers]):
                 hint = f'"{answers}": {{"text": ["Rome"], "answer_start": [17]}}, the place counted in characters'
                 found.append(Problem(f"data.{name}: {answers} must {wrong} in row {number}", hint))
@@ -222,11 +223,11 @@ def _content(value: Any) -> str:
 
 def texts(split: str, rows: Sequence[Row], role: str) -> list[Problem]:
     """What is wrong with the texts of a split, which must be some and not blank."""
-    wrong = [index for index, row in enumerate(rows, 1) if not isinstance(row[role], str)]
-    blank = [index for index, row in enumerate(rows, 1) if isinstance(row[role], str) and not row[role].strip()]
+    wrong = [index for index, row in numbered(rows) if not isinstance(row[role], str)]
+    blank = [index for index, row in numbered(rows) if isinstance(row[role], str) and not row[role].strip()]
     found = []
     if wrong:
-        kind = type(rows[wrong[0] - 1][role]).__name__
+        kind = next(type(row[role]).__name__ for row in rows if not isinstance(row[role], str))
         found.append(
             Problem(
                 f"data.{split}: {role} must be text, got {kind} in {row_numbers(wrong)}",
@@ -241,10 +242,10 @@ def texts(split: str, rows: Sequence[Row], role: str) -> list[Problem]:
 
 
 def _labels(split: str, rows: Sequence[Row], role: str) -> list[Problem]:
-    wrong = [index for index, row in enumerate(rows, 1) if not _is_label(row[role])]
+    wrong = [index for index, row in numbered(rows) if not _is_label(row[role])]
     if not wrong:
         return []
-    got = rows[wrong[0] - 1][role]
+    got = next(row[role] for row in rows if not _is_label(row[role]))
     return [
         Problem(
             f"data.{split}: {role} must be a name or a whole number, got {got!r} in {row_numbers(wrong)}",

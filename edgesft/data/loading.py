@@ -21,6 +21,9 @@ Row = dict[str, Any]
 SHOWN = 5
 """Malformed lines reported of one file."""
 
+DELIMITERS = (",", ";", "\t")
+"""What a .csv may be parted by, the usual one first."""
+
 
 def read(path: Path) -> list[Row]:
     """All rows of a file; `stream` says of which and what may be wrong."""
@@ -80,7 +83,15 @@ class _Faults:
 
 
 def _csv(path: Path) -> Iterator[Row]:
-    return _separated(path, ",")
+    return _separated(path, _delimiter(path))
+
+
+def _delimiter(path: Path) -> str:
+    """What parts the header into the most columns, a comma where several do: spreadsheets of countries that write 0,5
+    save with semicolons.
+    """
+    line = next(_lines(path, ""), "")
+    return max(DELIMITERS, key=lambda delimiter: len(next(csv.reader([line], delimiter=delimiter), [])))
 
 
 def _tsv(path: Path) -> Iterator[Row]:

@@ -51,6 +51,11 @@ class Rows(Sequence[Row]):
         """The same rows with these columns only."""
         return Rows(self._files, columns, self._chosen, self._media)
 
+    @property
+    def numbers(self) -> Sequence[int]:
+        """The place of each row among all of the files, counted from 1."""
+        return range(1, len(self) + 1) if self._chosen is None else (self._chosen + 1).tolist()
+
     def __len__(self) -> int:
         return int(self._starts[-1]) if self._chosen is None else len(self._chosen)
 
@@ -79,16 +84,41 @@ class Rows(Sequence[Row]):
         return {**row, **named} if named else row
 
 
+class Chosen(list[Row]):
+    """Some rows of others, and which of those they were.
+
+    Attributes:
+        numbers: The place of each among all that were read, counted from 1.
+    """
+
+    def __init__(self, rows: Iterable[Row], numbers: Sequence[int]) -> None:
+        super().__init__(rows)
+        self.numbers = numbers
+
+
 def chosen(rows: Sequence[Row], indices: np.ndarray) -> Sequence[Row]:
     """Some of the rows, by ascending indices: those of the disk stay there."""
-    return rows.chosen(indices) if isinstance(rows, Rows) else [rows[index] for index in indices]
+    if isinstance(rows, Rows):
+        return rows.chosen(indices)
+    return Chosen((rows[index] for index in indices), np.asarray(numbers(rows), int)[indices].tolist())
+
+
+def numbers(rows: Sequence[Row]) -> Sequence[int]:
+    """The place of each row among all that were read, counted from 1, also where these are but some of them."""
+    return rows.numbers if isinstance(rows, Rows | Chosen) else range(1, len(rows) + 1)
+
+
+def numbered(rows: Sequence[Row]) -> Iterator[tuple[int, Row]]:
+    """Each row behind its number."""
+    return zip(numbers(rows), rows, strict=True)
 
 
 def seen(rows: Sequence[Row], columns: Sequence[str]) -> Sequence[Row]:
     """The rows with these columns only."""
     if isinstance(rows, Rows):
         return rows.seen(columns)
-    return [{name: row[name] for name in columns if name in row} for row in rows]
+    narrow = [{name: row[name] for name in columns if name in row} for row in rows]
+    return Chosen(narrow, numbers(rows))
 
 
 def write(rows: Iterable[Row], file: Path, place: object) -> None:

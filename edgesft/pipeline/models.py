@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 from edgesft import processes
 from edgesft.budget.lines import size_limit
+from edgesft.data.rows import numbers
 from edgesft.measure.saturation import saturates
 from edgesft.pipeline import costs
 from edgesft.pipeline.job import Job
@@ -226,6 +227,7 @@ class Maker:
             evaluate=measurer.scores,
             encoded_by=encoded_by,
             progress=job.progress,
+            numbers={name: numbers(each) for name, each in job.splits.rows().items()},
         )
 
 

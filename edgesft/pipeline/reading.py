@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -18,6 +19,8 @@ READING_VERSION = 1
 """Raised when the same rows would be counted otherwise."""
 
 PERCENTILES = (50, 90, 95, 99, 100)
+
+LONGER = "shorter texts, or a model that reads more"
 
 UNKNOWN = 0.05
 """Share of tokens that the tokenizer does not know from which the model reads too little of the text."""
@@ -64,20 +67,22 @@ def percentiles(found: np.ndarray) -> dict[str, int]:
     return {f"p{p}" if p < 100 else "max": int(np.percentile(found, p)) for p in PERCENTILES}
 
 
-def findings(told: Mapping[str, Mapping[str, Any]], longest: int) -> list[Problem]:
+def findings(told: Mapping[str, Mapping[str, Any]], longest: int, most: int | None = None) -> list[Problem]:
     """What of it will hurt.
 
     Args:
         told: A `reading` by split.
         longest: The recipe's `max_length`.
+        most: What it may be with this model.
     """
     found = []
     for name, each in told.items():
         if cut := each["cut"]:
             message = f"data.{name}: {cut:,} of {each['rows']:,} rows ({cut / each['rows']:.1%}) are longer than "
             message += f"max_length {longest} tokens and are cut"
-            wanted = max(each["tokens"]["p99"], longest + 1)
-            found.append(Problem(message, f"data.max_length={wanted}, which takes more time on the device"))
+            wanted = min(max(each["tokens"]["p99"], longest + 1), most or math.inf)
+            longer = f"data.max_length={wanted}, which takes more time on the device"
+            found.append(Problem(message, longer if wanted > longest else LONGER))
         if (each["unknown_tokens"] or 0) >= UNKNOWN:
             message = f"data.{name}: the tokenizer does not know {each['unknown_tokens']:.1%} of the tokens"
             found.append(Problem(message, "a model that was pretrained on this language"))
@@ -92,4 +97,5 @@ def warnings(job: Job) -> list[str]:
         return {name: reading(job.task, rows, job.processor, job.contract) for name, rows in job.splits.rows().items()}
 
     told = job.store.record(key(facts), count)
-    return [f"{each.message}; try {each.hint}" for each in findings(told, job.recipe.data.max_length)]
+    found = findings(told, job.recipe.data.max_length, job.task.limit(job.model))
+    return [f"{each.message}; try {each.hint}" for each in found]

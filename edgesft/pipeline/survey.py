@@ -20,6 +20,7 @@ from edgesft.tasks import registry
 from edgesft.tasks.base import Row, Task
 from edgesft.tasks.metrics import classification
 from edgesft.tasks.models import source
+from edgesft.tasks.models.source import Source
 
 IMBALANCED, FEW = 10, 10
 """Largest class over smallest, and rows of a class, that are worth a word."""
@@ -51,12 +52,13 @@ def survey(path: Path, settings: Sequence[str] = ()) -> dict[str, Any]:
     rows = splits.load(recipe.data, task.schema, base, recipe.seed).rows()
     found: list[Problem] = task.check(rows, recipe.data.options())
     found += [] if found else [Problem(message) for message in task.warnings(rows)]
-    read = _readings(recipe, rows, task, base)
+    place = source.resolve(recipe.model, base)
+    read = _readings(recipe, rows, task, place)
     told = {name: _split(each, task) | read[name] for name, each in rows.items()}
     # What a user did is in all splits, and goes on in each.
     held = {name: each for name, each in rows.items() if name != "train" and not task.by_user}
     across = {name: _across(rows["train"], each, task, recipe.seed) for name, each in held.items()}
-    findings = found + _findings(told, across) + reading_findings(read, recipe.data.max_length)
+    findings = found + _findings(told, across) + reading_findings(read, recipe.data.max_length, task.limit(place))
     return {
         "recipe": str(path),
         "splits": told,
@@ -66,9 +68,8 @@ def survey(path: Path, settings: Sequence[str] = ()) -> dict[str, Any]:
 
 
 def _readings(
-    recipe: RecipeSpec, rows: Mapping[str, Sequence[Row]], task: Task, base: Path
+    recipe: RecipeSpec, rows: Mapping[str, Sequence[Row]], task: Task, place: Source
 ) -> dict[str, dict[str, Any]]:
-    place = source.resolve(recipe.model, base)
     contract = task.contract(rows["train"], task.implied(place, recipe.data.options()))
     processor = task.load_processor(place, contract)
     return {name: reading(task, each, processor, contract) for name, each in rows.items()}

@@ -55,6 +55,7 @@ class StageContext:
         progress: Tells the person what goes on.
         machine: Fingerprint of the machine that measures; by default this one.
         untimed: Why nothing can be timed on the profile's provider here, or None where it can.
+        numbers: By split the place of each row where it was read, counted from 1; by default their own order.
     """
 
     task: Task
@@ -76,4 +77,5 @@ class StageContext:
     progress: Progress
     size_limit: int | None = None
     untimed: str | None = None
+    numbers: Mapping[str, Sequence[int]] = field(default_factory=dict)
     machine: Mapping[str, Any] = field(default_factory=machine)

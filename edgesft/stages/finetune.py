@@ -66,7 +66,7 @@ def run(spec: FinetuneSpec, artefact: Artefact, out: Path, context: StageContext
         claim=context.allowance,
         names=artefact.contract.labels,
     )
-    diagnosis = [finding.to_json() for finding in diagnose(found)] if found else []
+    diagnosis = [finding.called(context.numbers).to_json() for finding in diagnose(found)] if found else []
     details: dict[str, Any] = {"training": asdict(report), "diagnosis": diagnosis}
     if tried:
         details |= {"learning_rate": context.training.learning_rate, "tried": [vars(one) for one in tried]}

@@ -59,6 +59,7 @@ def train(
         progress=context.progress,
         label=label,
         objective=objective,
+        numbers=context.numbers.get("train"),
     )
 
 

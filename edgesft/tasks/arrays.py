@@ -11,6 +11,7 @@ import numpy as np
 
 from edgesft.data import checks
 from edgesft.data.files import place
+from edgesft.data.rows import numbered
 from edgesft.errors import InputError, Problem
 from edgesft.spec.model import FactorySpec, OnnxSpec
 from edgesft.spec.training import ResolvedTraining
@@ -101,7 +102,7 @@ class Arrays(Task):
         for split, rows in splits.items():
             if not rows:
                 found.append(Problem(f"data.{split}: must hold at least one row, got none"))
-            for number, row in enumerate(rows, 1):
+            for number, row in numbered(rows):
                 for name in self.inputs:
                     problem = _wrong(row[name], shapes.get(name))
                     if problem:

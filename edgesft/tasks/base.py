@@ -218,6 +218,10 @@ class Task(ABC):
         """Dynamic axis of the graphs → the largest size in a request, as far as the contract tells."""
         return {}
 
+    def limit(self, source: Source) -> int | None:
+        """Most tokens that a model reads at once; None where nothing says so."""
+        return None
+
     def length(self, example: Example) -> int:
         """Size of an example in any unit: examples of similar size are batched together."""
         return max(np.size(value) for name, value in example.items() if name != "labels")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from edgesft.data import checks
+from edgesft.data.rows import numbered
 from edgesft.errors import InputError, Problem
 from edgesft.tasks.base import Batch, Example, Row, Run
 from edgesft.tasks.contract import Contract
@@ -65,7 +66,7 @@ class QuestionAnswering(TextTask):
         Raises:
             InputError: A question leaves no room for the passage.
         """
-        return [self._encode(number, row, processor, contract) for number, row in enumerate(rows, 1)]
+        return [self._encode(number, row, processor, contract) for number, row in numbered(rows)]
 
     def _encode(self, number: int, row: Row, processor: Any, contract: Contract) -> Example:
         longest, stride = contract.options["max_length"], contract.options["stride"]

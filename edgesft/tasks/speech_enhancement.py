@@ -9,6 +9,7 @@ import numpy as np
 
 from edgesft.data.media.frames import Frames
 from edgesft.data.media.sounds import Recordings
+from edgesft.data.rows import numbered
 from edgesft.errors import Problem
 from edgesft.spec.training import ResolvedTraining
 from edgesft.tasks.augmentation import mixing
@@ -46,7 +47,7 @@ class SpeechEnhancement(Streaming):
         for name, rows in splits.items():
             if not rows:
                 found.append(Problem(f"data.{name}: must hold at least one row, got none", "check the file"))
-            for number, row in enumerate(rows, 1):
+            for number, row in numbered(rows):
                 if wrong := mixing.wrong(row):
                     found.append(Problem(f"data.{name}: {wrong} in row {number}", "columns: {snr: snr_db, …}"))
                     break

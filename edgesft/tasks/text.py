@@ -85,6 +85,13 @@ class TextTask(Task):
             found.append(Problem(message, self.suits))
         return found
 
+    def limit(self, source: Source) -> int | None:
+        """By the model's positions and its tokenizer."""
+        folder = local_folder(source)
+        config = source.config if isinstance(source, OnnxFile) else checkpoint.read_config(folder)
+        found = None if isinstance(config, Problem) else checkpoint.longest_input(folder, config)
+        return found if isinstance(found, int) else None
+
     def check_head(self, source: Source, contract: Contract) -> list[Problem]:
         """A checkpoint without this task's head, or with one for other labels."""
         if isinstance(source, OnnxFile):

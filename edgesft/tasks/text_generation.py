@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 
+from edgesft.data.rows import numbered
 from edgesft.errors import InputError, Problem
 from edgesft.spec.training import ResolvedTraining
 from edgesft.tasks.base import Batch, Example, Graph, Row, Run
@@ -87,7 +88,7 @@ class TextGeneration(TextTask):
         for name, rows in splits.items():
             if not rows:
                 found.append(Problem(f"data.{name}: must hold at least one row, got none", "check the file"))
-            problems = [(number, wrong) for number, row in enumerate(rows, 1) if (wrong := conversation.wrong(row))]
+            problems = [(number, wrong) for number, row in numbered(rows) if (wrong := conversation.wrong(row))]
             if problems:
                 number, first = problems[0]
                 more = f", and {len(problems) - 1} more such rows" if len(problems) > 1 else ""

@@ -20,6 +20,7 @@ import numpy as np
 from edgesft.data import checks
 from edgesft.data.hashing import identity
 from edgesft.data.media.sounds import Readings
+from edgesft.data.rows import numbered
 from edgesft.errors import InputError, Problem
 from edgesft.spec.media import SpeechSpec
 from edgesft.tasks.audio import script
@@ -90,7 +91,7 @@ class TextToSpeech(Task):
             if not rows:
                 found.append(Problem(f"data.{name}: must hold at least one row, got none", "check the file"))
             found += checks.texts(name, rows, "text")
-            if lacking := [number for number, row in enumerate(rows, 1) if not _speaker(row) and heard != {None}]:
+            if lacking := [number for number, row in numbered(rows) if not _speaker(row) and heard != {None}]:
                 message = f"data.{name}: speaker must be named in all rows or in none, but is not in "
                 found.append(Problem(message + checks.row_numbers(lacking), "complete or remove them"))
             elif strangers := {str(_speaker(row)) for row in rows} - {*map(str, heard)}:
@@ -102,15 +103,13 @@ class TextToSpeech(Task):
         """Texts that are too long, or have symbols that are to be refused."""
         found, known = list[Problem](), set(self._symbols(splits["train"]))
         for name, rows in splits.items():
-            of = [script.units(row["text"], self._said) for row in rows]
-            if long := [number for number, units in enumerate(of, 1) if len(units) > self.spec.longest]:
+            of = [(number, script.units(row["text"], self._said)) for number, row in numbered(rows)]
+            if long := [number for number, units in of if len(units) > self.spec.longest]:
                 message = (
                     f"data.{name}: text must be of at most {self.spec.longest} {self.spec.units}, but is longer in "
                 )
                 found.append(Problem(message + checks.row_numbers(long), "a row for each sentence"))
-            if self.spec.unseen == "skip" and (
-                none := [number for number, units in enumerate(of, 1) if known.isdisjoint(units)]
-            ):
+            if self.spec.unseen == "skip" and (none := [number for number, units in of if known.isdisjoint(units)]):
                 message = f"data.{name}: text must have a symbol that a text of train has, but has none in "
                 found.append(Problem(message + checks.row_numbers(none), "remove those rows"))
         if self.spec.unseen == "refuse":
@@ -193,7 +192,7 @@ class TextToSpeech(Task):
             InputError: A file cannot be read; sounds that have fewer frames than their texts have symbols.
         """
         found, short = list[Example](), list[str]()
-        for number, row in enumerate(rows, 1):
+        for number, row in numbered(rows):
             example = {TOKENS: processor.tokens(row["text"])[0]}
             if processor.speakers:
                 example[SPEAKER] = np.asarray(processor.speaker(_speaker(row)), np.int64)

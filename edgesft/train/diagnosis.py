@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -50,6 +50,11 @@ class Finding:
     message: str
     hint: str
     rows: tuple[tuple[str, int], ...] = ()
+
+    def called(self, numbers: Mapping[str, Sequence[int]]) -> Finding:
+        """The same with rows by the numbers that they have where they were read, where a split has such."""
+        rows = ((split, numbers[split][row - 1] if split in numbers else row) for split, row in self.rows)
+        return replace(self, rows=tuple(rows))
 
     def to_json(self) -> dict[str, Any]:
         """JSON form."""

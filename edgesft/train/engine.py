@@ -92,6 +92,7 @@ def fit(
     progress: Progress,
     label: str,
     objective: Objective | None = None,
+    numbers: Sequence[int] | None = None,
 ) -> FitReport:
     """Trains a model in place; on return it holds the weights of the best evaluation, on the CPU.
 
@@ -112,6 +113,7 @@ def fit(
         progress: Shows the steps.
         label: Beside the bar.
         objective: What to minimise; by default the task's loss with the settings' label smoothing.
+        numbers: What messages call each training row; by default its place among them, counted from 1.
 
     Raises:
         StageError: The loss or a weight became infinite or not a number.
@@ -142,6 +144,7 @@ def fit(
                 started=time.monotonic() - record.seconds,
                 advance=advance,
                 say=progress.say,
+                numbers=numbers or range(1, len(train) + 1),
             )
             watch = watching(options, settings.report_to, label, progress.folder)
             trainer = StepTrainer(options, plan, checkpoints, record, gradient, batches, exchange, watch)

@@ -48,6 +48,7 @@ class Plan:
         started: When the training would have begun, had one process done all of it (`time.monotonic()`).
         advance: Moves the bar.
         say: Tells the person.
+        numbers: What messages call each training row.
     """
 
     evaluate: Callable[[], Mapping[str, float]]
@@ -58,6 +59,7 @@ class Plan:
     started: float
     advance: Advance
     say: Callable[[str], None]
+    numbers: Sequence[int]
 
 
 def arguments(settings: ResolvedTraining, folder: Path, seed: int) -> TrainingArguments:
@@ -150,7 +152,7 @@ class StepTrainer(Trainer):
 
     def _no_number(self, loss: float) -> StageError:
         step = self.state.global_step
-        rows = sorted(int(row) + 1 for row in self._gradient.steps.rows(step))
+        rows = sorted(self._plan.numbers[int(row)] for row in self._gradient.steps.rows(step))
         shown = ", ".join(map(str, rows[:ROWS])) + (f" and {len(rows) - ROWS} more" if len(rows) > ROWS else "")
         kept = f"; the checkpoint of step {self._record.step} is kept" if self._record.step else ""
         return _diverged(f"the loss of step {step + 1} is {loss}, on the training rows {shown}{kept}")

@@ -32,6 +32,8 @@ def complaint(path: Path) -> str:
     [
         ("a.csv", 'text,label\n"a, b\nc",x\n"say ""hi"" \u2028 grüße",y\n'),
         ("bom.csv", '\ufefftext,label\r\n"a, b\nc",x\r\n"say ""hi"" \u2028 grüße",y\r\n'),
+        ("excel.csv", '\ufefftext;label\r\n"a, b\nc";x\r\n"say ""hi"" \u2028 grüße";y\r\n'),
+        ("tabs.csv", 'text\tlabel\n"a, b\nc"\tx\n"say ""hi"" \u2028 grüße"\ty\n'),
         ("a.tsv", 'text\tlabel\n"a, b\nc"\tx\n"say ""hi"" \u2028 grüße"\ty\n'),
         ("a.jsonl", "\n".join(json.dumps(row, ensure_ascii=False) for row in ROWS) + "\n\n"),
         ("a.json", json.dumps(ROWS)),
@@ -48,6 +50,10 @@ def test_reads_parquet(tmp_path: Path) -> None:
 
     parquet.write_table(pyarrow.Table.from_pylist(ROWS), tmp_path / "a.parquet")
     assert loading.read(tmp_path / "a.parquet") == ROWS
+
+
+def test_a_column_whose_name_has_a_semicolon(tmp_path: Path) -> None:
+    assert loading.read(put(tmp_path, "a.csv", '"text; of all",label\na,x\n')) == [{"text; of all": "a", "label": "x"}]
 
 
 def test_long_fields_are_read(tmp_path: Path) -> None:

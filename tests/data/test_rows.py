@@ -52,6 +52,15 @@ def test_some_of_several_files(tmp_path: Path) -> None:
     assert list(rows.seen(again, ["label"])) == [{"label": data[2]["label"]}, {"label": data[CHUNK + 3]["label"]}]
 
 
+def test_rows_keep_the_numbers_that_they_were_read_by(tmp_path: Path) -> None:
+    data = many(9)
+    for whole in (data, Rows([written(tmp_path, data[:4], "a"), written(tmp_path, data[4:], "b")], ROLES)):
+        some = rows.chosen(whole, np.asarray([1, 3, 4, 8]))
+        fewer = rows.seen(rows.chosen(some, np.asarray([0, 3])), ["text"])
+        assert list(rows.numbers(whole)) == list(range(1, 10)) and list(rows.numbers(some)) == [2, 4, 5, 9]
+        assert list(rows.numbered(fewer)) == [(2, {"text": data[1]["text"]}), (9, {"text": data[8]["text"]})]
+
+
 def test_rows_of_any_task(tmp_path: Path) -> None:
     data = [
         {"context": "a b", "answers": {"text": ["b"], "answer_start": [2]}, "tags": ["O", "B-X"]},

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from edgesft.data import digest, load
+from edgesft.data import checks, digest, load
 from edgesft.data.schema import RowSchema
 from edgesft.errors import InputError
 from edgesft.spec.recipe import DataSpec
@@ -63,6 +63,15 @@ def test_shares_are_stratified(tmp_path: Path) -> None:
     tiny.write_rows(tmp_path / "train.jsonl", rows)
     splits = load(spec(validation=0.1), ROWS, tmp_path, 3)
     assert Counter(row["label"] for row in splits.validation) == {"common": 18, "rare": 2}
+
+
+def test_rows_of_a_share_are_named_by_their_place_in_the_file(tmp_path: Path) -> None:
+    data = [{"text": "" if n in (40, 77) else f"text {n}", "label": str(n % 2)} for n in range(1, 101)]
+    tiny.write_rows(tmp_path / "train.jsonl", data)
+    found = load(spec(validation=0.2, test=0.2), ROWS, tmp_path, 0)
+    said = [each.message for name, rows in found.rows().items() for each in checks.texts(name, rows, "text")]
+    # Equal inputs go together.
+    assert [each.partition(": ")[2] for each in said] == ["text must not be blank, but is in rows 40, 77"]
 
 
 def test_files_are_read_relative_to_the_base(base: Path) -> None:

@@ -40,6 +40,16 @@ def test_rows_that_are_cut_are_counted(bert: Path, tmp_path: Path, monkeypatch: 
     assert warnings(job(recipe, "data.max_length=64")) == []
 
 
+def test_no_longer_input_is_advised_than_the_model_reads(bert: Path, tmp_path: Path) -> None:
+    recipe = chain.write(tmp_path, bert)
+    with (tmp_path / "train.jsonl").open("a") as file:
+        file.writelines(json.dumps({**row, "text": f"{row['text']} {'the ' * 90}"}) + "\n" for row in tiny.rows(9, 9))
+    (said,) = warnings(job(recipe))
+    assert "data.max_length=64" in said
+    (said,) = warnings(job(recipe, "data.max_length=64"))
+    assert "shorter texts, or a model that reads more" in said and "data.max_length=" not in said
+
+
 def test_words_that_the_tokenizer_does_not_know(bert: Path, tmp_path: Path) -> None:
     recipe = chain.write(tmp_path, bert)
     tiny.write_rows(tmp_path / "dev.jsonl", [{**row, "text": f"日本 {row['text']}"} for row in tiny.rows(20, seed=4)])

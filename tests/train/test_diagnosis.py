@@ -45,6 +45,11 @@ def test_nothing_wrong_is_nothing_said() -> None:
     assert diagnose(evidence()) == []
 
 
+def test_rows_are_called_as_they_were_read() -> None:
+    found = Finding("leak", "", "", (("train", 1), ("train", 3), ("validation", 2)))
+    assert found.called({"train": [5, 7, 9]}).rows == (("train", 5), ("train", 9), ("validation", 2))
+
+
 def test_overfitting() -> None:
     learnt = {"train": answers("train", 20_000, 1.0), "validation": answers("validation", 20_000, 0.85, first=10**6)}
     (found,) = diagnose(evidence(**learnt, best_step=100))

@@ -197,8 +197,11 @@ def test_a_loss_that_is_no_number_names_the_rows(task: Mood, tmp_path: Path) -> 
 
     settings = SHORT.model_copy(update={"evaluations": 5})
     with pytest.raises(StageError) as caught:
-        task.fit(task.model(), tmp_path, settings=settings, objective=breaking)
+        numbers = range(1002, 1002 + 2 * len(task.train), 2)
+        task.fit(task.model(), tmp_path, settings=settings, objective=breaking, numbers=numbers)
     told = str(caught.value)
+    number = int(told.split("on the training rows ")[1].split(",")[0])
+    assert number > 1000 and number % 2 == 0
     assert "the loss of step 8 is nan, on the training rows " in told and "24 more" in told
     assert "the checkpoint of step 6 is kept" in told and (tmp_path / "checkpoint-6").is_dir()
 
