@@ -6,6 +6,7 @@ import argparse
 import json
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -60,16 +61,23 @@ def main(options: argparse.Namespace) -> int:
     if options.format == "json":
         print(json.dumps({name: dict(each.results) for name, each in result.profiles.items()}, indent=1))
     else:
-        _print_tables(result)
+        _print_tables(result, again(options))
     return EXIT_CODES[result.verdict]
 
 
-def _print_tables(result: Result) -> None:
+def again(options: argparse.Namespace) -> list[str]:
+    """The command as it was given, settings last."""
+    named = {"--output": options.output, "--device": options.device, "--devices": options.devices}
+    given = [part for name, value in named.items() if value is not None for part in (name, str(value))]
+    return ["edgesft", "run", *given, str(options.recipe), *options.settings]
+
+
+def _print_tables(result: Result, command: Sequence[str]) -> None:
     from rich.console import Console
 
     from edgesft.report.table import WIDTH, tables
 
     console = Console(width=None if sys.stdout.isatty() else WIDTH)
     for each in result.profiles.values():
-        console.print(tables(each.results))
+        console.print(tables(each.results, command))
         console.print(f"results: {each.folder}", highlight=False)

@@ -11,6 +11,7 @@ import numpy as np
 
 from edgesft.data import checks, near_duplicates, relevance, splits
 from edgesft.data.carve import stratum
+from edgesft.data.rows import numbers
 from edgesft.errors import InputError, Problem
 from edgesft.pipeline.reading import findings as reading_findings
 from edgesft.pipeline.reading import percentiles, reading
@@ -77,17 +78,18 @@ def _readings(
 
 def _split(rows: Sequence[Row], task: Task) -> dict[str, Any]:
     texts = [task.text(row) for row in rows]
-    labels: dict[str, set[str]] = {}
-    for each, row in zip(texts, rows, strict=True):
+    labels, called = dict[str, set[str]](), dict[str, str]()
+    for each, number, row in zip(texts, numbers(rows), rows, strict=True):
         if "label" in row:
             labels.setdefault(each, set()).add(stratum(row))
+            called.setdefault(each, repr(each) if task.words else f"that of row {number}")
     counts = Counter(label for row in rows for label in task.classes(row))
     return {
         "rows": len(rows),
         "duplicates": len(texts) - len(set(texts)),
-        "conflicts": [each for each, said in labels.items() if len(said) > 1][:SHOWN],
+        "conflicts": [called[each] for each, said in labels.items() if len(said) > 1][:SHOWN],
         "conflicting": sum(len(said) > 1 for said in labels.values()),
-        "characters": percentiles(np.asarray([len(each) for each in texts])),
+        "characters": percentiles(np.asarray([len(each) for each in texts])) if task.words else None,
         "labels": dict(counts.most_common()),
     }
 
@@ -95,15 +97,20 @@ def _split(rows: Sequence[Row], task: Task) -> dict[str, Any]:
 def _across(train: Sequence[Row], held: Sequence[Row], task: Task, seed: int) -> dict[str, Any]:
     ours, theirs = [task.text(row) for row in train], [task.text(row) for row in held]
     known = set(ours)
-    pairs = near_duplicates.near_duplicates(ours, theirs)
+    pairs = near_duplicates.near_duplicates(ours, theirs) if task.words else []
     area = None
-    if min(len(ours), len(theirs)) >= relevance.FOLDS:
+    if task.words and min(len(ours), len(theirs)) >= relevance.FOLDS:
         area = classification.auc(*relevance.apart(ours, theirs, seed))
     return {
         "same": sum(each in known for each in theirs),
-        "near": len(pairs),
+        "near": len(pairs) if task.words else None,
         "pairs": [
-            {"train": pair.one + 1, "row": pair.other + 1, "similarity": pair.similarity, "text": theirs[pair.other]}
+            {
+                "train": numbers(train)[pair.one],
+                "row": numbers(held)[pair.other],
+                "similarity": pair.similarity,
+                "text": theirs[pair.other],
+            }
             for pair in pairs[:SHOWN]
         ],
         "apart": area,
@@ -115,7 +122,7 @@ def _across(train: Sequence[Row], held: Sequence[Row], task: Task, seed: int) ->
 def _findings(told: Mapping[str, Mapping[str, Any]], across: Mapping[str, Any]) -> list[Problem]:
     found = [problem for name, each in told.items() for problem in _of_split(name, each)]
     for name, each in across.items():
-        share = each["near"] / told[name]["rows"]
+        share = (each["near"] or 0) / told[name]["rows"]
         if share >= checks.OVERLAP_LIMIT:
             message = f"data.{name}: {each['near']} rows ({share:.1%}) are nearly the same as one of train"
             found.append(Problem(message, "remove them, or split by what they come from (data.group)"))
@@ -134,8 +141,8 @@ def _of_split(name: str, each: Mapping[str, Any]) -> list[Problem]:
     found = []
     counts = each["labels"]
     if each["conflicting"]:
-        message = f"data.{name}: {each['conflicting']} texts have several labels, such as {each['conflicts'][0]!r}"
-        found.append(Problem(message, "decide on one label, or tell the texts apart"))
+        message = f"data.{name}: {each['conflicting']} inputs have several labels, such as {each['conflicts'][0]}"
+        found.append(Problem(message, "decide on one label, or tell the inputs apart"))
     if counts and name == "train":
         most, fewest = max(counts.values()), min(counts.values())
         if most >= IMBALANCED * fewest:

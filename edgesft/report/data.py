@@ -23,7 +23,7 @@ def render(found: Mapping[str, Any]) -> str:
     """
     table = Table(title=escape(found["recipe"]), title_justify="left", header_style="bold")
     table.add_column("split")
-    numbers = ("rows", "same text twice", "characters p50 / max", "tokens p50 / p99 / max", "unknown tokens")
+    numbers = ("rows", "same input twice", "characters p50 / max", "tokens p50 / p99 / max", "unknown tokens")
     for name in numbers:
         table.add_column(name, justify="right")
     for name in ("also in train, nearly", "told from train (AUC)", "labels"):
@@ -41,7 +41,7 @@ def _figures(each: Mapping[str, Any]) -> Sequence[str]:
     return (
         f"{each['rows']:,}",
         f"{each['duplicates']:,}",
-        f"{characters['p50']} / {characters['max']}",
+        f"{characters['p50']} / {characters['max']}" if characters else "–",
         f"{tokens['p50']} / {tokens['p99']} / {tokens['max']}" if tokens else "–",
         "–" if unknown is None else f"{unknown:.2%}",
     )
@@ -50,7 +50,8 @@ def _figures(each: Mapping[str, Any]) -> Sequence[str]:
 def _shared(each: Mapping[str, Any] | None) -> Sequence[str]:
     if each is None:
         return ("–", "–")
-    return f"{each['same']}, {each['near']}", "–" if each["apart"] is None else f"{each['apart']:.2f}"
+    near = "–" if each["near"] is None else f"{each['near']}"
+    return f"{each['same']}, {near}", "–" if each["apart"] is None else f"{each['apart']:.2f}"
 
 
 def _labels(counts: Mapping[str, int]) -> str:

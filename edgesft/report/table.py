@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -38,21 +39,29 @@ def render(results: Mapping[str, Any], width: int | None = None) -> str:
     return "\n".join(line.rstrip() for line in capture.get().splitlines()) + "\n"
 
 
-def tables(results: Mapping[str, Any]) -> RenderableType:
-    """Stages, budget lines and verdict, for a rich console."""
+RERUN = ("edgesft", "run", "recipe.yaml")
+
+
+def tables(results: Mapping[str, Any], command: Sequence[str] = RERUN) -> RenderableType:
+    """Stages, budget lines and verdict, for a rich console.
+
+    Args:
+        results: What `results.json` holds.
+        command: What a person writes to run it again, and settings behind that to change it.
+    """
     verdict = results["verdict"]
     closing = Text.assemble("verdict: ", (verdict, f"bold {STYLES[verdict]}"), f"   profile: {results['profile']}")
     told = [Text(line, style="yellow") for line in _diagnosis(results)]
     warnings = [Text(f"warning: {warning}", style="yellow") for warning in results["warnings"]]
     parts = (*_tuning(results), _stages(results), *_evaluation(results), budget_table(results["budget"]))
-    return Group(*parts, *told, *warnings, closing, *_next(results))
+    return Group(*parts, *told, *warnings, closing, *_next(results, command))
 
 
-def _next(results: Mapping[str, Any]) -> list[RenderableType]:
+def _next(results: Mapping[str, Any], command: Sequence[str]) -> list[RenderableType]:
     """What is likeliest to meet a budget that did not hold."""
     lines = []
     for place, each in enumerate(results.get("suggestions") or (), 1):
-        settings = f"\n     edgesft run recipe.yaml {' '.join(each['settings'])}" if each["settings"] else ""
+        settings = f"\n     {shlex.join([*command, *each['settings']])}" if each["settings"] else ""
         expected = f"\n     to be expected: {told}" if (told := expectation(each, results)) else ""
         lines.append(Text(f"  {place}. {each['change']}\n     {each['evidence']}{expected}{settings}"))
     return [Text("likeliest to meet it, by what this run measured:"), *lines] if lines else []

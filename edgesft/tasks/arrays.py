@@ -11,6 +11,7 @@ import numpy as np
 
 from edgesft.data import checks
 from edgesft.data.files import place
+from edgesft.data.hashing import identity
 from edgesft.data.rows import numbered
 from edgesft.errors import InputError, Problem
 from edgesft.spec.model import FactorySpec, OnnxSpec
@@ -56,6 +57,7 @@ class Arrays(Task):
     max_grad_norm: ClassVar[float] = 100.0  # those of convolutional nets are larger than 1 all along
     patience: ClassVar[float] = 3.0
     by_row: ClassVar[bool] = True
+    words: ClassVar[bool] = False
     takes_files: ClassVar[bool] = True
     learning_rates: ClassVar[tuple[float, ...]] = (3e-4, 1e-3, 3e-3)
 
@@ -92,8 +94,8 @@ class Arrays(Task):
         return factory.function(self._loss, self._path, "model.loss")
 
     def text(self, row: Row) -> str:
-        """Shapes of the inputs: arrays are no words."""
-        return ", ".join(f"{name} {np.shape(row[name])}" for name in self.inputs)
+        """What equal arrays alone have."""
+        return ", ".join(f"{name} {identity(np.asarray(row[name]))}" for name in self.inputs)
 
     def check(self, splits: Mapping[str, Sequence[Row]], options: Mapping[str, Any] | None = None) -> list[Problem]:
         """Losses and metrics that there are not; empty splits; arrays of several shapes or of no numbers; labels."""

@@ -114,6 +114,8 @@ class Task(ABC):
     models in the report only; no stage is judged by them."""
     by_row: ClassVar[bool] = False
     """Whether `predict` gives each row its `distributions`, independently of the other rows."""
+    words: ClassVar[bool] = True
+    """Whether inputs are words, so that those of two rows may be nearly the same."""
     by_user: ClassVar[bool] = False
     """Whether a row of a file is one interaction of a user; `data.histories` makes one row per user of them."""
     autoregressive: ClassVar[bool] = False
@@ -139,7 +141,9 @@ class Task(ABC):
 
     @abstractmethod
     def text(self, row: Row) -> str:
-        """A row's input as text, for finding duplicates and for statistics of the data."""
+        """A row's input as text, for finding duplicates and for statistics of the data; if it is not words (`words`), a
+        text that only equal inputs share.
+        """
 
     def texts(self, row: Row) -> Sequence[str]:
         """The texts of a row that are each truncated to the longest input."""

@@ -58,6 +58,7 @@ class Reading(Protocol):
 class MediaTask(Task, ABC):
     """A task whose input is a picture or a sound, for models of transformers or the user's own."""
 
+    words: ClassVar[bool] = False
     max_grad_norm: ClassVar[float] = 100.0  # those of convolutional nets are larger than 1 all along
     patience: ClassVar[float] = 3.0
     learning_rates: ClassVar[tuple[float, ...]] = (3e-4, 1e-3, 3e-3)

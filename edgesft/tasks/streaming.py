@@ -100,6 +100,7 @@ def _many(shape: tuple[int, ...], rows: int) -> tuple[int, ...]:
 class Streaming(Task, ABC):
     """A task on streaming sound."""
 
+    words: ClassVar[bool] = False
     max_grad_norm: ClassVar[float] = 5.0
     patience: ClassVar[float] = 3.0
     learning_rates: ClassVar[tuple[float, ...]] = (3e-4, 1e-3)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
-from edgesft.cli import missing
+from edgesft.cli import missing, run
 from edgesft.cli.main import COMMANDS, main
+from edgesft.report.table import tables
 from edgesft.spec import load
 from tests import chain
 
@@ -26,6 +29,23 @@ def test_an_unknown_command_is_bad_input() -> None:
     with pytest.raises(SystemExit) as ended:
         main(["rnu"])
     assert ended.value.code == 2
+
+
+def test_what_to_try_next_is_the_command_as_it_was_given() -> None:
+    parser = argparse.ArgumentParser()
+    run.arguments(parser)
+    given = run.again(parser.parse_args(["my recipes/a.yaml", "seed=1", "--output", "runs/a b", "--quiet"]))
+    results = {
+        **{name: [] for name in ("stages", "budget", "warnings")},
+        **{"verdict": "fail", "profile": "here", "metric": "accuracy", "split": "test"},
+        "suggestions": [
+            {"change": "less", "evidence": "seen", "settings": ["stages.prune.latency=0.3"], "values": {}, "drop": None}
+        ],
+    }
+    console = Console(width=200)
+    with console.capture() as capture:
+        console.print(tables(results, given))
+    assert "edgesft run --output 'runs/a b' 'my recipes/a.yaml' seed=1 stages.prune.latency=0.3" in capture.get()
 
 
 def test_recipes_and_profiles_are_listed(capsys: pytest.CaptureFixture[str]) -> None:

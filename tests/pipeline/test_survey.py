@@ -6,10 +6,12 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from edgesft.cli.main import main
 from edgesft.pipeline.survey import survey
+from edgesft.report.data import render
 from tests import chain, tiny
 
 
@@ -40,11 +42,32 @@ def test_planted_faults_are_named(tmp_path: Path, bert: Path) -> None:
     rewritten(recipe, "dev.jsonl", lambda rows: [{**row, "text": f"日本 語 {row['text']}"} for row in rows])
     found = survey(recipe, ["data.max_length=4", "data.allow_overlap=true"])
     told = "\n".join(each["message"] for each in found["findings"])
-    assert "data.train: 1 texts have several labels" in told
+    assert "data.train: 1 inputs have several labels" in told
     assert "the largest class has" in told and "fewer than 10 rows have the labels" in told
     assert "are longer than max_length 4 tokens and are cut" in told
     assert "data.validation: a simple classifier tells its rows from those of train" in told
     assert "data.validation: the tokenizer does not know" in told
+
+
+def test_arrays_are_compared_by_what_they_hold(tmp_path: Path) -> None:
+    x = np.arange(40 * 6, dtype=np.float32).reshape(40, 6)
+    x[3] = x[7]
+    labels = np.arange(40) % 2
+    labels[7] = 1 - labels[3]
+    np.savez(tmp_path / "train.npz", x=x, label=labels)
+    np.savez(tmp_path / "dev.npz", x=x[20:30] + 1000, label=labels[20:30])
+    (tmp_path / "nets.py").write_text("from torch import nn\n\n\ndef small():\n    return nn.Linear(6, 2)\n", "utf-8")
+    (tmp_path / "arrays.yaml").write_text(
+        "{version: 1, task: arrays, model: {factory: 'nets:small', inputs: [x]}, data: {train: train.npz, "
+        "validation: dev.npz}, profile: x86-1-thread, stages: [{stage: finetune}]}"
+    )
+    found = survey(tmp_path / "arrays.yaml")
+    train, across = found["splits"]["train"], found["across"]["validation"]
+    assert train["duplicates"] == train["conflicting"] == 1 and train["characters"] is None
+    assert (across["same"], across["near"], across["apart"]) == (0, None, None)
+    told = "\n".join(each["message"] for each in found["findings"])
+    assert "1 inputs have several labels, such as that of row 4" in told and "nearly the same" not in told
+    assert "–" in render(found)
 
 
 def test_the_command(tmp_path: Path, bert: Path, capsys: pytest.CaptureFixture[str]) -> None:
