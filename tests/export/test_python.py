@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -355,3 +356,15 @@ def test_a_model_of_two_graphs(made: dict[str, Path], tmp_path: Path) -> None:
         assert two.answer(row) == one.answer(row)
     assert not list(two.golden())
     assert "must be one graph to be measured so" in kit(several, "--measure", code=4).stderr
+
+
+def test_a_copy_whose_links_lead_nowhere_says_so(tmp_path: Path) -> None:
+    shutil.copytree(KIT, tmp_path / "python", symlinks=True)
+    done = subprocess.run(
+        [sys.executable, "-m", "kit", "bundle.zip"],
+        cwd=tmp_path / "python",
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode and "kit: agent.py, audio.py, " in done.stderr and "cp -rL" in done.stderr

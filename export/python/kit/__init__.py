@@ -18,6 +18,9 @@ from kit.bundle import Bundle
 if TYPE_CHECKING:
     from kit.application import Kit
 
+if lost := sorted(each.name for each in Path(__file__).parent.glob("*.py") if not each.exists()):
+    raise ImportError(f"kit: {', '.join(lost)}: links whose files were not copied with them: copy by cp -rL")
+
 
 def open_bundle(path: str | Path, providers: Sequence[str] = (), threads: int = 1, *, raw: bool = False) -> Kit:
     """A bundle that is whole, with the model that this device takes.
