@@ -81,7 +81,8 @@ def steadiness(rounds: Taken, *, warm: bool = True) -> Steadiness:
     if wandering and spread > STEADY and taken.independent < ENOUGH_ROUNDS:
         problems.append(
             f"latency wandered slowly: {taken.count} rounds, whose medians spread by {spread:.0%}, are worth only "
-            f"{taken.independent:.0f} independent ones of {ENOUGH_ROUNDS}: quieten the machine, or measure for longer"
+            f"{taken.independent:.0f} independent ones where {ENOUGH_ROUNDS} decide: quieten the machine, or measure "
+            "for longer"
         )
     return Steadiness(moved, chance, lag, wandering, spread, _grade(max(abs(moved - 1), spread), warm), tuple(problems))
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from edgesft.report.lines import figures, verdict
 from edgesft.report.markdown import escaped
-from edgesft.report.stages import metric_of
+from edgesft.report.stages import metric_of, warnings
 from edgesft.report.suggest import expectation
 from edgesft.report.table import quantiles
 from edgesft.report.units import megabytes, percent
@@ -34,8 +34,8 @@ def markdown(name: str, results: Mapping[str, Any]) -> str:
         rows.append([stage["name"], stage.get("precision") or "–", megabytes(stage["size_bytes"]), score, *told, kept])
     head = f"## {SIGNS[results['verdict']]} {escaped(name)}: {results['verdict']} on {escaped(results['profile'])}\n"
     columns = ("stage", "precision", "size", f"{metric} %", *TIMES, "kept?")
-    warnings = "".join(f"- {escaped(each)}\n" for each in results["warnings"])
-    parts = [head, _lines(results["budget"]), _table(columns, rows), "Latency in ms.\n", warnings, _next(results)]
+    told = "".join(f"- {escaped(each)}\n" for each in warnings(results))
+    parts = [head, _lines(results["budget"]), _table(columns, rows), "Latency in ms.\n", told, _next(results)]
     return "\n".join(part for part in parts if part)
 
 

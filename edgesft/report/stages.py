@@ -11,6 +11,18 @@ def metric_of(results: Mapping[str, Any]) -> str:
     return str(results.get("metric") or next(iter(results["stages"][0]["levels"])))
 
 
+def warnings(results: Mapping[str, Any]) -> list[str]:
+    """What stopped nothing and must be known: the run's own, and which stages' times were not steady."""
+    return [
+        *results["warnings"],
+        *(
+            f"{stage['name']}: {problem}"
+            for stage in results["stages"]
+            for problem in (stage.get("measurement") or {}).get("unsteady") or ()
+        ),
+    ]
+
+
 def final(results: Mapping[str, Any]) -> Mapping[str, Any]:
     """The stage that gave what ships: the last that was kept."""
     stages: Sequence[Mapping[str, Any]] = results["stages"]

@@ -13,6 +13,7 @@ from rich.text import Text
 
 from edgesft.budget.metric import Scale, scale
 from edgesft.report import evaluation
+from edgesft.report.stages import warnings
 from edgesft.report.suggest import expectation
 from edgesft.report.units import count, megabytes, milliseconds, number, percent
 
@@ -52,9 +53,9 @@ def tables(results: Mapping[str, Any], command: Sequence[str] = RERUN) -> Render
     verdict = results["verdict"]
     closing = Text.assemble("verdict: ", (verdict, f"bold {STYLES[verdict]}"), f"   profile: {results['profile']}")
     told = [Text(line, style="yellow") for line in _diagnosis(results)]
-    warnings = [Text(f"warning: {warning}", style="yellow") for warning in results["warnings"]]
+    warned = [Text(f"warning: {warning}", style="yellow") for warning in warnings(results)]
     parts = (*_tuning(results), _stages(results), *_evaluation(results), budget_table(results["budget"]))
-    return Group(*parts, *told, *warnings, closing, *_next(results, command))
+    return Group(*parts, *told, *warned, closing, *_next(results, command))
 
 
 def _next(results: Mapping[str, Any], command: Sequence[str]) -> list[RenderableType]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from edgesft.report import single
 from edgesft.report.table import render
 from edgesft.report.units import count, megabytes, milliseconds
 
@@ -103,3 +104,11 @@ def test_what_a_training_showed_is_told_with_what_to_change() -> None:
     told = render(results(stages=[stage("tune", details={"diagnosis": [found]})]))
     assert "tune: leak: 20 rows are also in train (train 7, " in told
     assert told.count("train 7") == 5 and "    Try: take them out" in told
+
+
+def test_what_was_not_steady_is_said_as_the_page_says_it() -> None:
+    shaken = stage("prune")
+    shaken["measurement"]["unsteady"] = ["latency wandered slowly"]
+    found = results(stages=[stage("finetune"), shaken])
+    assert "warning: prune: latency wandered slowly" in render(found)
+    assert "- prune: latency wandered slowly" in single.markdown("demo", found)

@@ -23,7 +23,7 @@ from edgesft.report.html.placement import placement
 from edgesft.report.html.rows import NS, bounds, p50
 from edgesft.report.html.steps import steps
 from edgesft.report.html.waterfall import allowance, waterfall
-from edgesft.report.stages import final, metric_of, original
+from edgesft.report.stages import final, metric_of, original, warnings
 from edgesft.report.table import placed, quantiles
 from edgesft.report.units import count, megabytes, milliseconds, percent
 
@@ -90,13 +90,8 @@ def _bytes(size: int) -> str:
 
 def _warnings(results: Mapping[str, Any]) -> Markup | None:
     """What stopped nothing and must be known."""
-    unsteady = [
-        f"{stage['name']}: {problem}"
-        for stage in results["stages"]
-        for problem in (stage.get("measurement") or {}).get("unsteady") or ()
-    ]
     failed = [f"{stage['name']}: {stage['problem']}" for stage in results["stages"] if stage.get("problem")]
-    told = bullets([*results["warnings"], *failed, *unsteady])
+    told = bullets([*warnings(results), *failed])
     return section("warnings", "Warnings", tag("div", told, class_="card warn")) if told else None
 
 
