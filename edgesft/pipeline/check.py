@@ -234,16 +234,29 @@ def _rows(
 def _reading_problems(
     recipe: RecipeSpec, document: Document, task: Task, rows: Splits, base: Path, warnings: list[str]
 ) -> list[Problem]:
-    """What is wrong with what files hold, for a model that reads them as this one does."""
+    problems, told = of_files(recipe, task, rows, base)
+    warnings += told
+    return _placed(problems, document.where(("data",)))
+
+
+def of_files(recipe: RecipeSpec, task: Task, rows: Splits, base: Path) -> tuple[list[Problem], list[str]]:
+    """What is wrong with what files hold, and what to say of it, for a model that reads them as this one does.
+
+    Args:
+        recipe: Names the model.
+        task: Whose input they are; where it is no files, there is nothing to say.
+        rows: All rows.
+        base: Folder that relative paths start from.
+    """
+    problems, warnings = list[Problem](), list[str]()
     if task.medium is None:
-        return []
-    problems: list[Problem] = []
+        return problems, warnings
     options = task.contract(rows.train, task.implied(source.resolve(recipe.model, base), recipe.data.options())).options
     for name, inspected in rows.inspected.items():
         found, told = task.medium.findings(name, inspected, options)
         problems += found
         warnings += told
-    return _placed(problems, document.where(("data",)))
+    return problems, warnings
 
 
 def _model_problems(

@@ -13,6 +13,7 @@ from edgesft.data import checks, near_duplicates, relevance, splits
 from edgesft.data.carve import stratum
 from edgesft.data.rows import numbers
 from edgesft.errors import InputError, Problem
+from edgesft.pipeline.check import of_files
 from edgesft.pipeline.reading import findings as reading_findings
 from edgesft.pipeline.reading import percentiles, reading
 from edgesft.spec import load
@@ -50,16 +51,19 @@ def survey(path: Path, settings: Sequence[str] = ()) -> dict[str, Any]:
     if recipe is None or problems:
         raise InputError(problems)
     task, base = registry.of(recipe, path.parent), path.parent
-    rows = splits.load(recipe.data, task.schema, base, recipe.seed).rows()
+    read = splits.load(recipe.data, task.schema, base, recipe.seed)
+    rows = read.rows()
     found: list[Problem] = task.check(rows, recipe.data.options())
     found += [] if found else [Problem(message) for message in task.warnings(rows)]
+    wrong, warnings = of_files(recipe, task, read, base)
+    found += [*wrong, *(Problem(message) for message in (*read.warnings, *warnings))]
     place = source.resolve(recipe.model, base)
-    read = _readings(recipe, rows, task, place)
-    told = {name: _split(each, task) | read[name] for name, each in rows.items()}
+    tokens = _readings(recipe, rows, task, place)
+    told = {name: _split(each, task) | tokens[name] for name, each in rows.items()}
     # What a user did is in all splits, and goes on in each.
     held = {name: each for name, each in rows.items() if name != "train" and not task.by_user}
     across = {name: _across(rows["train"], each, task, recipe.seed) for name, each in held.items()}
-    findings = found + _findings(told, across) + reading_findings(read, recipe.data.max_length, task.limit(place))
+    findings = found + _findings(told, across) + reading_findings(tokens, recipe.data.max_length, task.limit(place))
     return {
         "recipe": str(path),
         "splits": told,

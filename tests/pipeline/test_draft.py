@@ -41,6 +41,10 @@ def sentences(folder: Path) -> list[str]:
     return ["--data", str(folder / "reviews-train.csv")]
 
 
+def boxes(folder: Path) -> list[str]:
+    return ["--data", str(tiny.save_boxed(folder, "train", tiny.boxed(60)))]
+
+
 def tags(folder: Path) -> list[str]:
     rows = [{"words": row["tokens"], "ner_tags": row["tags"]} for row in tiny.tagged(120)]
     return ["--data", str(tiny.write_rows(folder / "train.jsonl", rows))]
@@ -127,6 +131,7 @@ CASES = {
     "a csv table": Case(sentences, "text-classification", train="reviews-train.csv", test="reviews-test.csv",
                         said={"columns": {"text": "Review", "label": "mood"}}),
     "lists of tags": Case(tags, "token-classification", said={"columns": {"tokens": "words", "tags": "ner_tags"}}),
+    "boxes": Case(boxes, "object-detection", "nets:detector", "train.json", said={"image": {"resize": [32, 32]}}),
     "questions": Case(answers, "question-answering", said={"max_length": 64}),
     "several heads": Case(heads, "multi-task", train={"mood": "mood.jsonl", "length": "length.jsonl"}),
     "heads of pictures": Case(headed_pictures, "image-multi-task", "resnet", {"bars": "bars", "lines": "lines"}),
@@ -268,6 +273,11 @@ def test_data_that_fit_no_task(rows: list[dict[str, object]], given: dict[str, s
     with pytest.raises(InputError, match=message.split("'")[0]) as raised:
         recognise(rows, given)
     assert message in str(raised.value)
+
+
+def test_a_task_that_is_named_takes_columns_that_are_called_so() -> None:
+    rows = [{"id": 1, "clean": "a.wav", "noise": "b.wav"}]
+    assert recognise(rows, {}, "speech-enhancement") == ("speech-enhancement", {"clean": "clean"})
 
 
 @pytest.mark.parametrize(

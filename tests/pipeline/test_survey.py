@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,8 @@ from edgesft.cli.main import main
 from edgesft.pipeline.survey import survey
 from edgesft.report.data import render
 from tests import chain, tiny
+
+NETS = Path(__file__).parents[1] / "tasks" / "nets.py"
 
 
 def rewritten(recipe: Path, name: str, change: Any) -> None:
@@ -68,6 +71,21 @@ def test_arrays_are_compared_by_what_they_hold(tmp_path: Path) -> None:
     told = "\n".join(each["message"] for each in found["findings"])
     assert "1 inputs have several labels, such as that of row 4" in told and "nearly the same" not in told
     assert "–" in render(found)
+
+
+def test_what_files_hold_is_told(tmp_path: Path) -> None:
+    rows = tiny.sounded(40)
+    rows[0]["audio"] = np.zeros(1000, np.float32)
+    tiny.save_sounds(tmp_path / "words", rows)
+    (tmp_path / "words" / "rising" / "x.wav").write_text("no sound")
+    shutil.copy(NETS, tmp_path)
+    (tmp_path / "sounds.yaml").write_text(
+        "{version: 1, task: audio-classification, model: {factory: 'nets:image'}, profile: x86-1-thread, data: {train: "
+        "words, validation: 0.2, unreadable: 0.1, audio: {rate: 4000, seconds: 0.25}}, stages: [{stage: finetune}]}"
+    )
+    told = "\n".join(each["message"] for each in survey(tmp_path / "sounds.yaml")["findings"])
+    assert "data.train: 1 sounds are silent" in told or "data.validation: 1 sounds are silent" in told
+    assert "1 of 41 sounds (2.44%) cannot be read" in told and "x.wav" in told
 
 
 def test_the_command(tmp_path: Path, bert: Path, capsys: pytest.CaptureFixture[str]) -> None:

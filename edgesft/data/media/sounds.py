@@ -114,4 +114,7 @@ class Readings(Audible):
 def _reason(error: Exception) -> str:
     """Without the name of the file, which is told besides."""
     told = str(error)
-    return told.rpartition(": ")[2] if told.startswith("Error opening") else told or type(error).__name__
+    if not told.startswith("Error opening"):
+        return told or type(error).__name__
+    # What the library says of a file that is no sound, though it is there.
+    return "it is no sound that can be read" if "not a regular file" in told else told.rpartition(": ")[2]

@@ -62,6 +62,8 @@ def recognise(rows: Sequence[Row], given: Mapping[str, str], task: str | None = 
         # What the person named is what it is: the search is among the other columns.
         if (found := by(_renamed(rows, given))) is not None:
             return name, {role: given.get(role, column) for role, column in found.items()}
+    if task is not None and set(own := TASKS[task].roles) <= {*given, *present}:
+        return task, {role: given.get(role, role) for role in own}
     roles = f"the columns {', '.join(TASKS[task].roles)} of {task}" if task else "the columns of a task"
     hint = "--column text=NAME --column label=NAME" if task is None else f"--column {TASKS[task].roles[0]}=NAME"
     raise InputError(f"the data must have {roles}. Got {', '.join(map(repr, present))}", f"{hint}, or another --task")
@@ -80,6 +82,11 @@ def _answered(rows: Sequence[Row]) -> Columns | None:
     answers = first.get("answers")
     whole = set(roles) <= set(first) and isinstance(answers, Mapping) and {"text", "answer_start"} <= set(answers)
     return {role: role for role in roles} if whole else None
+
+
+def _boxed(rows: Sequence[Row]) -> Columns | None:
+    roles = TASKS["object-detection"].roles
+    return {role: role for role in roles} if set(roles) <= set(rows[0]) else None
 
 
 def _tagged(rows: Sequence[Row]) -> Columns | None:
@@ -196,6 +203,7 @@ def _arrays(rows: Sequence[Row]) -> Columns | None:
 
 RECOGNISERS: dict[str, Recogniser] = {
     "question-answering": _answered,
+    "object-detection": _boxed,
     "token-classification": _tagged,
     "text-generation": _conversed,
     "text-to-text": _transformed,
