@@ -78,6 +78,11 @@ def test_the_table_tells_it(result: edgesft.Result) -> None:
         assert word in table
 
 
+def test_it_is_shown_in_a_line(result: edgesft.Result) -> None:
+    shown = repr(result)
+    assert len(shown) < 200 and result.verdict in shown and str(result.profiles["here"].folder) in shown
+
+
 def test_a_second_run_is_quick_and_light(home: Path, result: edgesft.Result) -> None:
     code = (
         "import sys, edgesft; from edgesft.progress import Progress\n"

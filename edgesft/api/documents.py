@@ -28,6 +28,9 @@ class Document:
     name: str
     found: Mapping[str, Any]
 
+    def __repr__(self) -> str:
+        return f"Document({self.verdict!r}, name={self.name!r})"
+
     @property
     def verdict(self) -> Verdict:
         """`pass`, `fail` or `inconclusive`."""

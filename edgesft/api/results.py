@@ -44,6 +44,9 @@ class ProfileResult:
     folder: Path
     results: Mapping[str, Any]
 
+    def __repr__(self) -> str:
+        return f"ProfileResult({self.verdict!r}, folder={str(self.folder)!r})"
+
     @property
     def verdict(self) -> Verdict:
         """`pass`, `fail` or `inconclusive`: the worst of the budget's lines."""
