@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from edgesft.spec.profile import ProfileSpec
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -23,6 +26,7 @@ def main(options: argparse.Namespace) -> int:
     """
     from edgesft.cli import missing
     from edgesft.measure import fingerprint
+    from edgesft.measure.devices import HERE
     from edgesft.measure.providers.known import NO_PROVIDER
     from edgesft.spec import load
     from edgesft.store.keys import versions
@@ -30,15 +34,14 @@ def main(options: argparse.Namespace) -> int:
 
     machine = fingerprint.machine()
     devices = _devices(options.devices)
+    here = devices[HERE.label]["providers"]
     facts = {
         "versions": versions(),
         "machine": machine,
         "devices": devices,
         "providers": _providers(devices),
         "no_provider": dict(NO_PROVIDER),
-        "profiles": {
-            name: fingerprint.differences(load.profile(name).machine, machine) for name in load.shipped("profiles")
-        },
+        "profiles": {name: _apart(load.profile(name), machine, here) for name in load.shipped("profiles")},
         "extras": missing.extras(),
         "tools": missing.tools(),
         "store": str(default_root()),
@@ -48,6 +51,16 @@ def main(options: argparse.Namespace) -> int:
         return 0
     _print(facts)
     return 0
+
+
+def _apart(profile: ProfileSpec, machine: Mapping[str, Any], here: Sequence[str]) -> list[str]:
+    """Why this machine is not the one that a profile means, or cannot measure for it."""
+    from edgesft.measure import fingerprint
+
+    found, first = list(fingerprint.differences(profile.machine, machine)), profile.providers[0].name
+    if first not in here:
+        found.append(f"provider: the profile means {_short(first)}, which is not here")
+    return found
 
 
 def _devices(file: Path | None) -> dict[str, dict[str, Any]]:

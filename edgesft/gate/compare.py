@@ -160,11 +160,13 @@ def _figure(name: str, found: Comparison) -> GateLine:
         return GateLine(Line(label, found.bar, None, None, None, "inconclusive", reason), "timed", gates=gates)
     change = paired.change(ratio, found.bar)
     verdict = VERDICTS[change]
-    line = Line(label, found.bar, *ratio, verdict, _reason(ratio, found) if verdict == "inconclusive" else None)
+    line = Line(label, found.bar, *ratio, verdict, _reason(name, ratio, found) if verdict == "inconclusive" else None)
     return GateLine(line, "timed", gates=gates, change=change)
 
 
-def _reason(ratio: Interval, found: Comparison) -> str:
+def _reason(name: str, ratio: Interval, found: Comparison) -> str:
+    if found.look.decided:  # Without this figure, which else would be decided, too.
+        return f"the limit lies between the bounds when what gates was decided: --figure {name} goes on until this is"
     if found.refused:
         return (
             f"refused: a min effect of {found.question.min_effect:.2%} is below the noise floor of {found.floor:.2%} "

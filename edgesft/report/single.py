@@ -34,8 +34,8 @@ def markdown(name: str, results: Mapping[str, Any]) -> str:
         rows.append([stage["name"], stage.get("precision") or "–", megabytes(stage["size_bytes"]), score, *told, kept])
     head = f"## {SIGNS[results['verdict']]} {escaped(name)}: {results['verdict']} on {escaped(results['profile'])}\n"
     columns = ("stage", "precision", "size", f"{metric} %", *TIMES, "kept?")
-    told = "".join(f"- {escaped(each)}\n" for each in warnings(results))
-    parts = [head, _lines(results["budget"]), _table(columns, rows), "Latency in ms.\n", told, _next(results)]
+    noted = "".join(f"- {escaped(each)}\n" for each in warnings(results))
+    parts = [head, _lines(results["budget"]), _table(columns, rows), "Latency in ms.\n", noted, _next(results)]
     return "\n".join(part for part in parts if part)
 
 

@@ -90,7 +90,11 @@ def test_doctor(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["doctor", "--format", "json"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert "CPUExecutionProvider" in found["providers"] and found["versions"]["torch"]
-    assert found["machine"]["cores"] >= 1 and "x86-1-thread" in found["profiles"]
+    assert found["machine"]["cores"] >= 1 and not found["profiles"]["this-machine"]
+    gpu = "provider: the profile means CUDA, which is not here"
+    assert ("CUDAExecutionProvider" in found["devices"]["here"]["providers"]) != (
+        gpu in found["profiles"]["desktop-gpu"]
+    )
     assert found["extras"]["report"]["install"] == "pip install 'edgesft[report]'" and "dev" not in found["extras"]
     assert main(["doctor"]) == 0
     out = capsys.readouterr().out

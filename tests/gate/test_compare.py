@@ -93,6 +93,13 @@ def test_what_is_left_open_says_why(tmp_path: Path, effects: dict[str, list[floa
     assert said.verdict == "inconclusive" and words in lines(said)["latency.p50"]["reason"]
 
 
+def test_what_is_only_shown_is_not_said_to_lack_time(tmp_path: Path) -> None:
+    effects = {"p50": [-0.2, -0.21, -0.2, -0.19], "p95": [0.03, 0.02, 0.03, 0.01]}
+    said = document(found(tmp_path, effects, Question()), PROFILE, None)
+    reason = lines(said)["latency.p95"]["reason"]
+    assert said.verdict == "pass" and "--figure p95" in reason and "time was up" not in reason
+
+
 def test_rows_without_an_answer_are_told(tmp_path: Path) -> None:
     comparison = found(tmp_path, {"p50": [0.1, 0.1, 0.1, 0.101]}, Question())
     blocks = tuple((replace(ours, lost=(1, 0, 2, 0)), theirs) for ours, theirs in comparison.blocks)

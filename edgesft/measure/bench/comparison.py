@@ -152,7 +152,7 @@ def compare(
     files, subjects = _subjects(order, progress)
     blocks: list[tuple[Measurement, Measurement]] = []
     number = 1
-    with progress.bar("comparing", paired.blocks_at(4)) as advance:
+    with progress.bar("comparing", None) as advance:  # It ends with the look that decides.
         while True:
             started = clock()
             blocks.append(_block(subjects, settings, measured, order.seed + len(blocks)))
