@@ -20,28 +20,28 @@ if TYPE_CHECKING:
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the command's arguments."""
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
-    update = _action(actions, "update", "put in the figures that checks found")
+    update = _action(actions, "update", "add or replace entries with the figures of checks")
     update.add_argument(
-        "words", nargs="+", metavar="CHECK.json", help="what `edgesft check --also json=CHECK.json` wrote"
+        "words", nargs="+", metavar="CHECK.json", help="file written by `edgesft check --also json=CHECK.json`"
     )
-    _file(update, "baseline file; made where there is none")
-    update.add_argument("--model", metavar="NAME", help="keep them under this name instead of the artefact's")
-    update.add_argument("--prune", action="store_true", help="drop the same entries of other versions of onnxruntime")
-    update.add_argument("--force", action="store_true", help="take figures of checks that failed, too")
-    update.add_argument("--dry-run", action="store_true", help="only say what would change")
-    show = _action(actions, "show", "print entries, accepted failures, and which of these are over")
+    _file(update, "baseline file; created if it does not exist")
+    update.add_argument("--model", metavar="NAME", help="store them under this name instead of the model's own")
+    update.add_argument("--prune", action="store_true", help="drop the same entries for other versions of onnxruntime")
+    update.add_argument("--force", action="store_true", help="also take figures of checks that failed")
+    update.add_argument("--dry-run", action="store_true", help="only print what would change")
+    show = _action(actions, "show", "print the entries and the accepted failures, and which of these have expired")
     show.add_argument("file", type=Path, metavar="FILE", help="baseline file")
     show.add_argument("--format", choices=("table", "json"), default="table", help="what to print (default: table)")
-    accept = _action(actions, "accept", "let a line's failure through for a while")
+    accept = _action(actions, "accept", "accept a line's failure until a given date")
     accept.add_argument("line", metavar="LINE", help="for example max_growth.size")
     _file(accept, "baseline file")
-    accept.add_argument("--model", required=True, metavar="NAME", help="name of the artefact")
+    accept.add_argument("--model", required=True, metavar="NAME", help="name of the model")
     accept.add_argument("--profile", metavar="NAME", help="device profile (default: all)")
     accept.add_argument(
-        "--up-to", required=True, metavar="SHARE", help="growth that is accepted: 0.05 is 5 %%; more still fails"
+        "--up-to", required=True, metavar="SHARE", help="largest growth to accept: 0.05 is 5 %%; more still fails"
     )
-    accept.add_argument("--reason", required=True, metavar="TEXT", help="why, for those who read it later")
-    accept.add_argument("--until", required=True, metavar="DATE", help="last day by UTC, as 2030-12-31")
+    accept.add_argument("--reason", required=True, metavar="TEXT", help="the reason, for later readers")
+    accept.add_argument("--until", required=True, metavar="DATE", help="last day of the acceptance, in UTC: 2030-12-31")
 
 
 def main(options: argparse.Namespace) -> int:
@@ -84,7 +84,7 @@ def _update(options: argparse.Namespace, today: date) -> int:
     count = f"{len(found.baseline.entries)} {'entry' if len(found.baseline.entries) == 1 else 'entries'}"
     if base.entries and base.to_json() == found.baseline.to_json():
         # A file that somebody's formatter laid out in another way is left so, too.
-        _say(f"'{file}' stays as it is\n")
+        _say(f"'{file}' is unchanged\n")
     elif options.dry_run:
         _say(f"'{file}' would have {count}; nothing was written\n")
     else:
@@ -152,7 +152,7 @@ def _acceptance(options: argparse.Namespace, today: date) -> tuple[Acceptance | 
     if (up_to := _share(options.up_to)) is None:
         problems.append(Problem(f"--up-to must be a share above 0, got {options.up_to!r}", "0.05 for 5 %"))
     if not options.reason.strip():
-        problems.append(Problem("--reason must say why, got nothing", '--reason "the new head is worth it"'))
+        problems.append(Problem("--reason must be a text, got none", '--reason "the new head is worth it"'))
     if (until := _day(options.until)) is None:
         problems.append(Problem(f"--until must be a date, got {options.until!r}", "--until 2030-12-31"))
     elif until < today:
@@ -181,7 +181,7 @@ def _strangers(base: Baseline, options: argparse.Namespace) -> list[Problem]:
     profiles = {entry.key.profile for entry in entries}
     if options.profile is None or options.profile in profiles:
         return []
-    got = f"--profile must be one that '{base.path}' has of '{options.model}', got '{options.profile}'"
+    got = f"--profile must be one that '{base.path}' has for '{options.model}', got '{options.profile}'"
     return [Problem(got, nearest(options.profile, profiles))]
 
 

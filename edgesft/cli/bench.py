@@ -28,19 +28,21 @@ UNAVAILABLE = 4
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the command's arguments."""
     parser.add_argument(
-        "words", nargs="+", metavar="MODEL|a.b=c", help="ONNX or ORT files, and values that replace the profile's"
+        "words", nargs="+", metavar="MODEL|a.b=c", help="ONNX or ORT files, and values that override the profile's"
     )
     measure_options.arguments(parser, "this-machine")
-    parser.add_argument("--reference", type=Path, metavar="MODEL", help="model whose answers are the right ones")
+    parser.add_argument("--reference", type=Path, metavar="MODEL", help="compare the answers with those of this model")
     parser.add_argument(
         "--precision",
         action="append",
         choices=PRECISIONS,
-        help="make the model in this precision, in the form that each provider takes; may be repeated",
+        help="convert the model to this precision first, in the form that each provider takes; may be repeated",
     )
-    parser.add_argument("--calibration", type=Path, metavar="NPZ", help="requests that set ranges of int8")
-    parser.add_argument("--explain", action="store_true", help="say where the time goes and what to try")
-    parser.add_argument("--aa", action="store_true", help="measure the model against itself: this machine's noise")
+    parser.add_argument("--calibration", type=Path, metavar="NPZ", help="requests that set the int8 ranges")
+    parser.add_argument("--explain", action="store_true", help="show where the time goes and what to try")
+    parser.add_argument(
+        "--aa", action="store_true", help="measure the model against itself, to show this machine's noise"
+    )
     parser.add_argument("--format", choices=("table", "json"), default="table", help="what to print")
 
 

@@ -15,11 +15,16 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "words",
         nargs="+",
         metavar="ARTEFACT|a.b=c",
-        help="ONNX or ORT file, or the folder that a run left; and values that replace the budget's or the profile's",
+        help="ONNX or ORT file, or a run's folder; and values that override the budget's or the profile's",
     )
-    parser.add_argument("--budget", type=Path, required=True, metavar="FILE", help="the limits")
-    parser.add_argument("--baseline", type=Path, metavar="FILE", help="figures that this one's are held against")
-    parser.add_argument("--measurements", type=Path, metavar="FILE", help="what an agent wrote on a device")
+    parser.add_argument("--budget", type=Path, required=True, metavar="FILE", help="file with the limits")
+    parser.add_argument("--baseline", type=Path, metavar="FILE", help="file with earlier figures to compare with")
+    parser.add_argument(
+        "--measurements",
+        type=Path,
+        metavar="FILE",
+        help="measurements that an agent wrote on a device, instead of measuring here",
+    )
     parser.add_argument("--rows", type=Path, metavar="FILE", help="labelled rows for the metrics")
     measure_options.arguments(parser, None)
     output.arguments(parser)

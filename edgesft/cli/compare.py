@@ -18,22 +18,24 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "words",
         nargs="+",
         metavar="CANDIDATE BASELINE|a.b=c",
-        help="ONNX or ORT files, or folders that runs left; and values that replace the profile's",
+        help="ONNX or ORT files, or folders of runs; and values that override the profile's",
     )
     parser.add_argument(
-        "--min-effect", type=float, default=0.05, metavar="X", help="least slowdown that must be found (default: 0.05)"
+        "--min-effect", type=float, default=0.05, metavar="X", help="smallest slowdown to detect (default: 0.05)"
     )
     parser.add_argument(
         "--figure",
         action="append",
         choices=FIGURES,
         metavar="X",
-        help=f"what gates, of {', '.join(FIGURES)}; may be repeated (default: p50); the others are shown",
+        help=f"figure that decides: {', '.join(FIGURES)}; may be repeated (default: p50); the others are only shown",
     )
-    parser.add_argument("--seconds", type=float, default=60.0, metavar="S", help="longest time (default: 60)")
-    parser.add_argument("--rows", type=Path, metavar="FILE", help="labelled rows for the accuracy (default: a run's)")
     parser.add_argument(
-        "--max-drop", type=float, default=0.01, metavar="X", help="most that the accuracy may fall (default: 0.01)"
+        "--seconds", type=float, default=60.0, metavar="S", help="longest time to measure (default: 60)"
+    )
+    parser.add_argument("--rows", type=Path, metavar="FILE", help="labelled rows for the accuracy (default: the run's)")
+    parser.add_argument(
+        "--max-drop", type=float, default=0.01, metavar="X", help="largest drop in accuracy to allow (default: 0.01)"
     )
     measure_options.arguments(parser, "this-machine")
     output.arguments(parser)

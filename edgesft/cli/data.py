@@ -10,7 +10,7 @@ from pathlib import Path
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the command's arguments."""
     parser.add_argument("recipe", type=Path, help="recipe file")
-    parser.add_argument("settings", nargs="*", metavar="a.b=c", help="values that replace the recipe's")
+    parser.add_argument("settings", nargs="*", metavar="a.b=c", help="values that override the recipe's")
     parser.add_argument("--format", choices=("table", "json"), default="table", help="what to print (default: table)")
 
 

@@ -14,9 +14,7 @@ if TYPE_CHECKING:
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the command's arguments."""
-    parser.add_argument(
-        "--devices", type=Path, metavar="FILE", help="also look at these devices (default: devices.yaml)"
-    )
+    parser.add_argument("--devices", type=Path, metavar="FILE", help="also check these devices (default: devices.yaml)")
     parser.add_argument("--format", choices=("table", "json"), default="table", help="what to print")
 
 
@@ -59,7 +57,7 @@ def _apart(profile: ProfileSpec, machine: Mapping[str, Any], here: Sequence[str]
 
     found, first = list(fingerprint.differences(profile.machine, machine)), profile.providers[0].name
     if first not in here:
-        found.append(f"provider: the profile means {_short(first)}, which is not here")
+        found.append(f"provider: the profile is for {_short(first)}, which is not available")
     return found
 
 
@@ -114,9 +112,9 @@ def _print(facts: Mapping[str, Any]) -> None:
         runtime = told["problem"] or f"{told['onnxruntime'] or told['runtime']}: "
         there = runtime + ", ".join(map(_short, told["providers"]))
         print(f"  {name:18} {there}")
-    print("execution providers (what each takes besides fp32)")
+    print("execution providers (and the formats each supports besides fp32)")
     for name, told in facts["providers"].items():
-        where = f"on {', '.join(told['devices'])}" if told["devices"] else f"not here; {told['install']}"
+        where = f"available: {', '.join(told['devices'])}" if told["devices"] else f"not available; {told['install']}"
         takes = f" [{', '.join(told['takes'])}]" if told["takes"] else ""
         print(f"  {_short(name):18} {where}{takes}")
         for each in (*told["broken"].values(), *([told["note"]] if told["note"] and told["devices"] else [])):
@@ -125,7 +123,7 @@ def _print(facts: Mapping[str, Any]) -> None:
         print(f"  {name:18} {why}")
     print("profiles")
     for name, differences in facts["profiles"].items():
-        print(f"  {name:18} {'this machine fits' if not differences else '; '.join(differences)}")
+        print(f"  {name:18} {'matches this machine' if not differences else '; '.join(differences)}")
     print("\n".join(missing.lines(facts)))
     print(f"store\n  {facts['store']}")
 

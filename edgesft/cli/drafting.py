@@ -56,7 +56,9 @@ def main(options: argparse.Namespace) -> int:
     wishes, found = _wishes(options), None
     if not wishes.data:
         if not _terminal():
-            raise InputError("--data must be given where nobody can be asked. Got none", "--data train.jsonl")
+            raise InputError(
+                "--data must be given where there is no terminal to ask on. Got none", "--data train.jsonl"
+            )
         try:
             wishes, found = asked(wishes)
         except EOFError as error:
@@ -113,7 +115,7 @@ def asked(wishes: Wishes, ask: Callable[[str], str] = input) -> tuple[Wishes, Fo
         metric = registry.task(found.task).metrics[0]
         of = scale(metric)
         usual = f"{of.allowance * of.times:g}"
-        drop = again(f"{metric} that may be lost, {of.difference}", usual, lambda text: float(text) / of.times)
+        drop = again(f"Allowed loss of {metric} ({of.difference})", usual, lambda text: float(text) / of.times)
         budget = {"latency_ms": {"p95": limit}} if limit else {"latency_ratio": {"p50": 0.5}}
         budget["max_drop"] = drop
     return replace(wishes, data=[place], model=model, profile=profile, budget=budget), found

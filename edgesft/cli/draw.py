@@ -11,15 +11,15 @@ from statistics import median
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the command's arguments."""
-    parser.add_argument("run", type=Path, metavar="RUN", help="folder that a run of image-generation left")
+    parser.add_argument("run", type=Path, metavar="RUN", help="folder of an image-generation run")
     parser.add_argument(
-        "--output", type=Path, required=True, metavar="FILE", help="where to write them, all on one picture"
+        "--output", type=Path, required=True, metavar="FILE", help="file to write: one picture with all of them"
     )
-    parser.add_argument("--count", type=int, default=16, metavar="N", help="how many (default: 16)")
-    parser.add_argument("--seed", type=int, default=0, help="the same one makes the same pictures (default: 0)")
-    parser.add_argument("--label", metavar="NAME", help="class of all of them (default: each in turn)")
-    parser.add_argument("--steps", type=int, metavar="N", help="inferences of each (default: the recipe's)")
-    parser.add_argument("--threads", type=int, default=1, metavar="N", help="of the runtime (default: 1)")
+    parser.add_argument("--count", type=int, default=16, metavar="N", help="number of pictures (default: 16)")
+    parser.add_argument("--seed", type=int, default=0, help="random seed (default: 0)")
+    parser.add_argument("--label", metavar="NAME", help="class of the pictures (default: each class in turn)")
+    parser.add_argument("--steps", type=int, metavar="N", help="inferences per picture (default: the recipe's)")
+    parser.add_argument("--threads", type=int, default=1, metavar="N", help="threads of the runtime (default: 1)")
     parser.add_argument("--format", choices=("text", "json"), default="text", help="what to print")
 
 
@@ -36,5 +36,5 @@ def main(options: argparse.Namespace) -> int:
         print()
         return 0
     picture, step = (median(each) / 1e6 for each in (drawn.picture_ns, drawn.step_ns))
-    print(f"{options.output}: {options.count} pictures, each {picture:.1f} ms, a step {step:.2f} ms (medians)")
+    print(f"{options.output}: {options.count} pictures, {picture:.1f} ms per picture, {step:.2f} ms per step (medians)")
     return 0

@@ -6,16 +6,16 @@ import argparse
 import json
 from pathlib import Path
 
-STOPPED = "stopped; the same command goes on with the folds that are left"
+STOPPED = "stopped; run the same command again to do the remaining folds"
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the command's arguments."""
     parser.add_argument("recipe", type=Path, help="recipe file")
-    parser.add_argument("settings", nargs="*", metavar="a.b=c", help="values that replace the recipe's")
-    parser.add_argument("--folds", type=int, default=5, help="parts that the rows are dealt into (default: 5)")
+    parser.add_argument("settings", nargs="*", metavar="a.b=c", help="values that override the recipe's")
+    parser.add_argument("--folds", type=int, default=5, help="number of folds (default: 5)")
     parser.add_argument("--format", choices=("table", "json"), default="table", help="what to print (default: table)")
-    parser.add_argument("--quiet", action="store_true", help="say nothing of what goes on")
+    parser.add_argument("--quiet", action="store_true", help="no progress on standard error")
 
 
 def main(options: argparse.Namespace) -> int:

@@ -10,20 +10,32 @@ from pathlib import Path
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the command's arguments."""
-    told = "folder that a run of text-generation or text-to-text left"
+    told = "folder of a text-generation or text-to-text run"
     parser.add_argument("run", type=Path, metavar="RUN", help=told)
-    parser.add_argument("--prompt", required=True, help="what is asked; - reads it from standard input")
-    parser.add_argument("--system", help="what is said before it")
-    parser.add_argument("--max-tokens", type=int, default=128, metavar="N", help="of the answer (default: 128)")
+    parser.add_argument("--prompt", required=True, help="the prompt; - reads it from standard input")
+    parser.add_argument("--system", help="system message before the prompt")
     parser.add_argument(
-        "--temperature", type=float, default=0.0, metavar="T", help="0 takes the likeliest token (default: 0)"
+        "--max-tokens", type=int, default=128, metavar="N", help="maximum length of the answer (default: 128)"
     )
-    parser.add_argument("--top-k", type=int, default=0, metavar="K", help="draw from the K likeliest (default: all)")
     parser.add_argument(
-        "--top-p", type=float, default=1.0, metavar="P", help="draw from the likeliest with this share (default: 1)"
+        "--temperature",
+        type=float,
+        default=0.0,
+        metavar="T",
+        help="sampling temperature; 0 always takes the most likely token (default: 0)",
     )
-    parser.add_argument("--seed", type=int, default=0, help="the same one draws the same tokens (default: 0)")
-    parser.add_argument("--threads", type=int, default=1, metavar="N", help="of the runtime (default: 1)")
+    parser.add_argument(
+        "--top-k", type=int, default=0, metavar="K", help="sample from the K most likely tokens (default: all)"
+    )
+    parser.add_argument(
+        "--top-p",
+        type=float,
+        default=1.0,
+        metavar="P",
+        help="sample from the most likely tokens with this total probability (default: 1)",
+    )
+    parser.add_argument("--seed", type=int, default=0, help="random seed (default: 0)")
+    parser.add_argument("--threads", type=int, default=1, metavar="N", help="threads of the runtime (default: 1)")
     parser.add_argument("--format", choices=("text", "json"), default="text", help="what to print")
 
 

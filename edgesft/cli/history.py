@@ -21,26 +21,26 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "words",
         nargs="*",
         metavar="FILE|FOLDER|PATTERN",
-        help="JSON that check, run or bench wrote; folders are searched for it",
+        help="JSON files written by check, run or bench; folders are searched for them",
     )
     parser.add_argument(
         "--figure",
         action="append",
         default=[],
         metavar="NAME",
-        help="p50, size, accuracy …, or all; may be repeated (default: those that may not grow, and all metrics)",
+        help="p50, size, accuracy …, or all; may be repeated (default: figures that should not grow, and all metrics)",
     )
     parser.add_argument("--model", metavar="NAME", help="only this model")
     parser.add_argument(
         "--min-step",
         default="0.02",
         metavar="SHARE",
-        help="least change of a timed figure that is a step (default: 0.02, a ratio of 1.02)",
+        help="smallest change of a timed figure that counts as a step (default: 0.02, a ratio of 1.02)",
     )
     parser.add_argument(
         "--fail-on-step",
         action="store_true",
-        help="exit with 1 where the newest level of a series is worse than before",
+        help="exit with 1 if the newest level of a series is worse than the one before",
     )
     parser.add_argument("--format", choices=("table", "json", "markdown"), default="table", help="what to print")
 

@@ -28,7 +28,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("file", nargs="?", type=Path, help="where to copy it (default: <recipe>.yaml)")
     own = parser.add_argument_group(
-        "a recipe for your own data", "Without --data, and on a terminal, `edgesft init` asks for these."
+        "a recipe for your own data", "On a terminal, `edgesft init` without --data asks for these."
     )
     own.add_argument(
         "--data",
@@ -37,24 +37,37 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         metavar="PATH",
         help="labelled rows: file, folder, zip or hub://…; HEAD=PATH, repeated, for one model with several heads",
     )
-    own.add_argument("--model", help="folder, hub id, pkg://…, module:function of your own, or an ONNX file")
-    own.add_argument("--task", help="by default found from the data")
-    own.add_argument("--validation", metavar="PATH", help="rows to decide on, or a share of the others (default: 0.1)")
-    own.add_argument("--test", metavar="PATH", help="rows for the report, or a share of the others")
+    own.add_argument("--model", help="folder, hub id, pkg://…, your own module:function, or an ONNX file")
+    own.add_argument("--task", help="task (default: recognised from the data)")
+    own.add_argument("--validation", metavar="PATH", help="validation rows, or a share of --data (default: 0.1)")
+    own.add_argument("--test", metavar="PATH", help="test rows, or a share of --data")
     own.add_argument(
-        "--column", action="append", default=[], metavar="ROLE=NAME", help="what a column is called; may be repeated"
+        "--column",
+        action="append",
+        default=[],
+        metavar="ROLE=NAME",
+        help="name of the column for a role; may be repeated",
     )
-    own.add_argument("--profile", help="the device (`edgesft profiles`); by default one thread of this machine")
-    own.add_argument("--latency-ms", type=float, metavar="MS", help="budget: 95 %% of the requests within so long")
-    own.add_argument("--latency-ratio", type=float, metavar="X", help="budget: median over the fine-tuned original's")
-    own.add_argument("--size-mb", type=float, metavar="MB", help="budget: 10^6 bytes of all that the device loads")
-    own.add_argument("--max-drop", type=float, metavar="X", help="budget: 0.01 lets the metric fall by a point")
+    own.add_argument("--profile", help="device profile, see `edgesft profiles` (default: one thread of this machine)")
+    own.add_argument("--latency-ms", type=float, metavar="MS", help="budget: limit for the p95 latency")
+    own.add_argument(
+        "--latency-ratio",
+        type=float,
+        metavar="X",
+        help="budget: median latency, as a share of the fine-tuned original's",
+    )
+    own.add_argument(
+        "--size-mb", type=float, metavar="MB", help="budget: size of all files that the device loads (10^6 bytes)"
+    )
+    own.add_argument(
+        "--max-drop", type=float, metavar="X", help="budget: allowed drop of the metric; 0.01 is one point"
+    )
     parser.add_argument(
         "--ci",
         choices=("github", "gitlab"),
-        help="write a pipeline with the gate, and its budgets, not a recipe",
+        help="write a CI pipeline and its budget files instead of a recipe",
     )
-    parser.add_argument("--folder", type=Path, default=Path(), help="folder to write to (default: this one)")
+    parser.add_argument("--folder", type=Path, default=Path(), help="folder to write to (default: the current one)")
 
 
 def main(options: argparse.Namespace) -> int:
@@ -106,7 +119,7 @@ def _pipeline(ci: str, folder: Path) -> int:
     for target in wanted:
         print(f"wrote {target}")
     for name in kept:
-        print(f"kept {folder / name}, which was there")
+        print(f"kept the existing {folder / name}")
     print(_next(folder, include=include))
     return 0
 
@@ -127,7 +140,7 @@ def _obstacles(target: Path, folder: Path) -> list[Problem]:
 
 def _next(folder: Path, *, include: bool) -> str:
     budget, baseline = folder / BUDGETS[0], folder / "baseline.json"
-    told = ["", "Edit the lines that are marked EDIT; then make the baseline and commit it with these files:", ""]
+    told = ["", "Edit the lines marked EDIT. Then create the baseline, and commit it with these files:", ""]
     told += [f"  edgesft validate {' '.join(str(folder / name) for name in BUDGETS)}"]
     told += [f"  edgesft check model.onnx --budget {budget} --profile ci --also json=check.json"]
     told += [f"  edgesft baseline update check.json --baseline {baseline}"]

@@ -28,12 +28,12 @@ def arguments(parser: argparse.ArgumentParser, profile: str | None) -> None:
         profile: The default one.
     """
     told = f" (default: {profile})" if profile else ""
-    parser.add_argument("--profile", default=profile, help=f"device profile or its file{told}")
+    parser.add_argument("--profile", default=profile, help=f"device profile: a name or a file{told}")
     parser.add_argument(
         "--provider",
         action="append",
         metavar="X[:OPTION=V,…]",
-        help="execution provider; may be repeated; all is every one there is",
+        help="execution provider; may be repeated; `all` measures every available one",
     )
     parser.add_argument(
         "--device",
@@ -41,23 +41,37 @@ def arguments(parser: argparse.ArgumentParser, profile: str | None) -> None:
         metavar="D",
         help="where to measure: an interpreter, ssh://user@host[:port], or a name of --devices; may be repeated",
     )
-    parser.add_argument("--devices", type=Path, metavar="FILE", help="names for devices (default: devices.yaml here)")
-    parser.add_argument("--scenario", choices=get_args(Scenario), help="how the requests come")
+    parser.add_argument("--devices", type=Path, metavar="FILE", help="devices file (default: devices.yaml here)")
+    parser.add_argument("--scenario", choices=get_args(Scenario), help="how requests arrive")
     parser.add_argument(
         "--io",
         choices=get_args(Io),
-        help="host: copies to and from an accelerator are part of the latency; device: all stays in its memory",
+        help="host: latency includes copies to and from an accelerator; device: inputs and outputs stay in its memory",
     )
-    parser.add_argument("--inputs", type=Path, help="npz file of requests; raw rows for end-to-end and pipeline")
-    parser.add_argument("--axis", action="append", metavar="NAME=N", help="size of a free axis, for random inputs")
-    parser.add_argument("--batch", type=int, default=1, metavar="N", help="rows of a request")
-    parser.add_argument("--state", action="append", metavar="IN=OUT", help="an output that is fed back into an input")
-    parser.add_argument("--pipeline", help="end-to-end and pipeline: text, image, audio or a Python file")
-    parser.add_argument("--allow-cpu", action="store_true", help="a provider may leave every node to the CPU")
-    parser.add_argument("--python", type=Path, metavar="EXE", help="interpreter whose onnxruntime measures")
-    parser.add_argument("--time-limit", type=_positive, default=900.0, metavar="S", help="longest wait for an answer")
     parser.add_argument(
-        "--seed", type=_natural, default=0, metavar="N", help="of random inputs and of the order within rounds"
+        "--inputs", type=Path, help="npz file of requests; for end-to-end and pipeline, a file of raw rows"
+    )
+    parser.add_argument("--axis", action="append", metavar="NAME=N", help="size of a dynamic axis, for random inputs")
+    parser.add_argument("--batch", type=int, default=1, metavar="N", help="rows per request")
+    parser.add_argument(
+        "--state", action="append", metavar="IN=OUT", help="output that is fed back into an input at the next inference"
+    )
+    parser.add_argument("--pipeline", help="for end-to-end and pipeline: text, image, audio or a Python file")
+    parser.add_argument(
+        "--allow-cpu", action="store_true", help="continue even if a provider leaves every node to the CPU"
+    )
+    parser.add_argument(
+        "--python", type=Path, metavar="EXE", help="Python interpreter whose onnxruntime runs the models"
+    )
+    parser.add_argument(
+        "--time-limit",
+        type=_positive,
+        default=900.0,
+        metavar="S",
+        help="longest wait for the measuring process, in seconds",
+    )
+    parser.add_argument(
+        "--seed", type=_natural, default=0, metavar="N", help="random seed of inputs and of the order within rounds"
     )
     parser.add_argument("--quiet", action="store_true", help="no progress on standard error")
 

@@ -14,9 +14,9 @@ UNTOLD = ("dev", "docs", "demo")
 NAME, EXTRA = re.compile(r"[A-Za-z0-9._-]+"), re.compile(r"extra\s*==\s*['\"]([\w-]+)['\"]")
 
 TOOLS = {
-    "valgrind": ("counts instructions, which repeat on shared runners", "apt-get install valgrind"),
-    "ssh": ("reaches boards", "apt-get install openssh-client"),
-    "adb": ("reaches phones", "apt-get install adb"),
+    "valgrind": ("counts instructions, which are repeatable even on shared CI runners", "apt-get install valgrind"),
+    "ssh": ("for boards over ssh", "apt-get install openssh-client"),
+    "adb": ("for phones", "apt-get install adb"),
 }
 """Program → what it is for, and how to get it."""
 
@@ -46,11 +46,13 @@ def lines(facts: Mapping[str, Any]) -> list[str]:
     """Both, as a person reads them."""
     told = ["extras"]
     for name, each in facts["extras"].items():
-        lacks = f"not here: {', '.join(each['missing'])}; {each['install']}" if each["missing"] else "here"
+        lacks = f"not installed: {', '.join(each['missing'])}; {each['install']}" if each["missing"] else "installed"
         told.append(f"  {name:18} {lacks}")
     told.append("programs")
     for name, each in facts["tools"].items():
-        told.append(f"  {name:18} {'here' if each['there'] else 'not here; ' + each['install']} ({each['purpose']})")
+        told.append(
+            f"  {name:18} {'installed' if each['there'] else 'not installed; ' + each['install']} ({each['purpose']})"
+        )
     return told
 
 

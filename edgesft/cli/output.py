@@ -32,18 +32,18 @@ SUMMARY_BYTES = 1 << 20
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declares them."""
     parser.add_argument("--format", choices=FORMATS, default="table", help="what to print (default: table)")
-    parser.add_argument("--output", type=Path, metavar="FILE", help="write it there instead of printing it")
+    parser.add_argument("--output", type=Path, metavar="FILE", help="file to write instead of printing")
     parser.add_argument(
         "--also",
         action="append",
         default=[],
         metavar="FORMAT=FILE",
-        help="write a further format to a file; may be repeated",
+        help="also write this format to a file; may be repeated",
     )
     parser.add_argument(
         "--on-inconclusive",
         choices=("warn", "fail"),
-        help="exit with 0 or 1 where the verdict is inconclusive (default: exit with 3)",
+        help="exit code of an inconclusive verdict: warn is 0, fail is 1 (default: 3)",
     )
 
 

@@ -20,56 +20,73 @@ VARIANTS = ("model", "static", "ort", "context", "fp32")
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the command's arguments."""
-    parser.add_argument("run", type=Path, metavar="RUN", help="folder that a run left; with --sign also a bundle")
-    parser.add_argument("--output", type=Path, metavar="PATH", help="folder or .zip to make (default: RUN-bundle.zip)")
-    parser.add_argument("--replace", action="store_true", help="a bundle that is there may be replaced")
-    parser.add_argument("--name", help="of the bundle (default: the run's)")
+    parser.add_argument("run", type=Path, metavar="RUN", help="a run's folder; with --sign also a bundle")
+    parser.add_argument("--output", type=Path, metavar="PATH", help="folder or .zip to write (default: RUN-bundle.zip)")
+    parser.add_argument("--replace", action="store_true", help="replace an existing bundle")
+    parser.add_argument("--name", help="name of the bundle (default: the run's)")
     parser.add_argument(
-        "--version", type=int, default=1, metavar="N", help="of the bundle, higher for later ones (default: 1)"
+        "--version",
+        type=int,
+        default=1,
+        metavar="N",
+        help="version of the bundle; later ones must be higher (default: 1)",
     )
     parser.add_argument(
         "--variant",
         action="append",
         choices=VARIANTS,
-        help="model to put in; may be repeated (default: all but fp32, the float reference)",
+        help="variant to include; may be repeated (default: all except fp32, the float reference)",
     )
     parser.add_argument(
         "--raw",
         action="store_true",
-        help="also a model that takes a text or a picture as it is, and gives label and score",
+        help="also include a model that takes a raw text or picture and returns label and score",
     )
-    parser.add_argument("--rows", type=int, default=5, metavar="N", help="golden rows (default: 5)")
-    parser.add_argument("--inputs", type=Path, metavar="NPZ", help="golden inputs in place of rows of the run's data")
+    parser.add_argument(
+        "--rows",
+        type=int,
+        default=5,
+        metavar="N",
+        help="number of golden rows: inputs with recorded outputs (default: 5)",
+    )
+    parser.add_argument("--inputs", type=Path, metavar="NPZ", help="golden inputs, instead of rows of the run's data")
     parser.add_argument(
         "--licence",
         type=Path,
         action="append",
         default=[],
         metavar="FILE",
-        help="terms of model or data; may be repeated",
+        help="file with the licence of the model or data; may be repeated",
     )
     parser.add_argument(
         "--device",
         metavar="D",
-        help="interpreter that compiles ahead, or a name of --devices (default: this one)",
+        help="interpreter that compiles ahead of time, or a name of --devices (default: this one)",
     )
-    parser.add_argument("--devices", type=Path, metavar="FILE", help="names for devices (default: devices.yaml here)")
+    parser.add_argument("--devices", type=Path, metavar="FILE", help="devices file (default: devices.yaml here)")
     parser.add_argument(
         "--chip",
         action="append",
         default=[],
         metavar="C",
-        help="to compile for, not the profile's; may be repeated",
+        help="chip to compile for, instead of the profile's; may be repeated",
     )
     parser.add_argument(
-        "--min-runtime", default="1.23", metavar="V", help="least ONNX Runtime of devices (default: 1.23)"
+        "--min-runtime", default="1.23", metavar="V", help="oldest ONNX Runtime on the devices (default: 1.23)"
     )
     parser.add_argument(
-        "--sign", type=Path, metavar="KEY", help="sign with this private key (PEM; EDGESFT_KEY_PASSWORD)"
+        "--sign", type=Path, metavar="KEY", help="private key to sign with (PEM; its password in EDGESFT_KEY_PASSWORD)"
     )
-    parser.add_argument("--certificate", type=Path, metavar="FILE", help="of that key: verifiers trust its root (PEM)")
     parser.add_argument(
-        "--chain", type=Path, action="append", default=[], metavar="FILE", help="certificates between it and the root"
+        "--certificate", type=Path, metavar="FILE", help="certificate of that key (PEM); verifiers trust its root"
+    )
+    parser.add_argument(
+        "--chain",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="certificates between it and the root (PEM)",
     )
     parser.add_argument("--format", choices=("table", "json"), default="table", help="what to print")
     parser.add_argument("--quiet", action="store_true", help="no progress on standard error")

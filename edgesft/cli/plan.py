@@ -11,7 +11,7 @@ from typing import Any
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the command's arguments."""
     parser.add_argument("recipe", type=Path, help="recipe file")
-    parser.add_argument("settings", nargs="*", metavar="a.b=c", help="values that replace the recipe's")
+    parser.add_argument("settings", nargs="*", metavar="a.b=c", help="values that override the recipe's")
     parser.add_argument("--format", choices=("table", "json"), default="table", help="what to print")
 
 
@@ -49,9 +49,9 @@ def _print(steps: Sequence[Mapping[str, Any]]) -> None:
         print(f"  {step['name']:22} {forms} {key}  {state:12}  {takes:>9}  {step['settings']}")
     whole = total(steps)
     if len(whole["unknown"]) == len([step for step in steps if not step["stored"]]):
-        print("  time and disk: unknown; nothing like it has run on this machine")
+        print("  time and disk: unknown; no similar run on this machine yet")
         return
     basis = next((step["basis"] for step in steps if step["basis"]), None)
-    more = f" and {', '.join(whole['unknown'])}, of which nothing is known" if whole["unknown"] else ""
+    more = f", not counting {', '.join(whole['unknown'])} (unknown)" if whole["unknown"] else ""
     told = f"about {duration(whole['seconds'])} and {megabytes(whole['bytes'])} of disk{more}"
     print(f"  {told}" + (f" (by {basis})" if basis else ""))

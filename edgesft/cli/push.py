@@ -9,11 +9,11 @@ from pathlib import Path
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the command's arguments."""
-    parser.add_argument("run", type=Path, metavar="RUN", help="folder that a run left, or a bundle")
+    parser.add_argument("run", type=Path, metavar="RUN", help="a run's folder, or a bundle")
     parser.add_argument("--to", required=True, metavar="OWNER/NAME", help="repository on the Hugging Face hub")
-    parser.add_argument("--private", action="store_true", help="a repository that is made shows to its owner alone")
-    parser.add_argument("--message", help="of the commit (default: name and version of the bundle)")
-    parser.add_argument("--dry-run", action="store_true", help="print what would go, and send nothing")
+    parser.add_argument("--private", action="store_true", help="if the repository is created, make it private")
+    parser.add_argument("--message", help="commit message (default: name and version of the bundle)")
+    parser.add_argument("--dry-run", action="store_true", help="print what would be uploaded, and send nothing")
     parser.add_argument("--format", choices=("table", "json"), default="table", help="what to print")
     parser.add_argument("--quiet", action="store_true", help="no progress on standard error")
 
@@ -37,7 +37,7 @@ def main(options: argparse.Namespace) -> int:
     if pushed.url:
         print(f"{pushed.to}: {len(pushed.files)} files, {pushed.url}")
         return 0
-    print(f"{pushed.to}: these would go")
+    print(f"{pushed.to}: these files would be uploaded")
     for name, size in pushed.files.items():
         print(f"  {size / 1e6:10.3f} MB  {name}")
     print(f"\n{pushed.page}", end="")

@@ -27,19 +27,24 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "words",
         nargs="*",
         metavar="RUN",
-        help="folders that runs left, their results.json, or the JSON of bench, check, compare or history",
+        help="folders of runs, their results.json, or the JSON of bench, check, compare or history",
     )
-    parser.add_argument("--format", choices=FORMATS, default="table", help="what to make (default: table)")
+    parser.add_argument("--format", choices=FORMATS, default="table", help="format (default: table)")
     parser.add_argument(
         "--output",
         type=Path,
         metavar="FILE",
-        help=f"write it there; html goes to {PAGE} beside the run by default, or here where there are several",
+        help=f"file to write; html goes to {PAGE} beside the run by default, or to this folder if there are several",
     )
     parser.add_argument(
-        "--serve", type=Path, metavar="FOLDER", help="show all runs below it in a browser, to this machine alone"
+        "--serve",
+        type=Path,
+        metavar="FOLDER",
+        help="serve all runs below this folder to a browser, on this machine only",
     )
-    parser.add_argument("--port", type=int, default=PORT, help=f"with --serve (default: {PORT}; 0 takes a free one)")
+    parser.add_argument(
+        "--port", type=int, default=PORT, help=f"port for --serve (default: {PORT}; 0 picks a free one)"
+    )
 
 
 def main(options: argparse.Namespace) -> int:

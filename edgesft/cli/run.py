@@ -15,7 +15,7 @@ from edgesft.errors import InputError
 if TYPE_CHECKING:
     from edgesft.api import Result
 
-STOPPED = "stopped; the same command goes on where this one was"
+STOPPED = "stopped; run the same command again to continue"
 
 EXIT_CODES = {"pass": 0, "fail": 1, "inconclusive": 3}
 
@@ -23,17 +23,25 @@ EXIT_CODES = {"pass": 0, "fail": 1, "inconclusive": 3}
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the command's arguments."""
     parser.add_argument("recipe", type=Path, help="recipe file")
-    parser.add_argument("settings", nargs="*", metavar="a.b=c", help="values that replace the recipe's")
+    parser.add_argument("settings", nargs="*", metavar="a.b=c", help="values that override the recipe's")
     parser.add_argument("--output", type=Path, help="folder for the results (default: runs/<name>)")
     parser.add_argument("--device", metavar="D", help="where to measure: an interpreter, ssh://…, a name of --devices")
-    parser.add_argument("--devices", type=Path, metavar="FILE", help="names for devices (default: devices.yaml here)")
-    parser.add_argument("--tune", action="store_true", help="try settings of the finetune stage first (needs Optuna)")
-    parser.add_argument("--trials", type=int, help="with --tune: trainings at most (default: 10)")
-    parser.add_argument("--tune-minutes", type=float, help="with --tune: training time at most, over all calls")
-    parser.add_argument("--format", choices=("table", "json"), default="table", help="what to print at the end")
+    parser.add_argument("--devices", type=Path, metavar="FILE", help="devices file (default: devices.yaml here)")
+    parser.add_argument(
+        "--tune", action="store_true", help="search for settings of the finetune stage first (needs Optuna)"
+    )
+    parser.add_argument("--trials", type=int, help="with --tune: maximum number of trainings (default: 10)")
+    parser.add_argument(
+        "--tune-minutes", type=float, help="with --tune: maximum training time in minutes, over all calls"
+    )
+    parser.add_argument(
+        "--format", choices=("table", "json"), default="table", help="what to print at the end (default: table)"
+    )
     told = parser.add_mutually_exclusive_group()
     told.add_argument("--quiet", action="store_true", help="no progress on standard error")
-    told.add_argument("--verbose", action="store_true", help="also what the libraries say, and lines oftener")
+    told.add_argument(
+        "--verbose", action="store_true", help="also print the libraries' messages, and progress more often"
+    )
 
 
 def main(options: argparse.Namespace) -> int:

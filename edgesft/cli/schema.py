@@ -9,7 +9,7 @@ import json
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the command's arguments."""
     kinds = ("recipe", "profile", "budget", "devices")
-    parser.add_argument("what", nargs="?", choices=kinds, default="recipe", help="of what (default: recipe)")
+    parser.add_argument("what", nargs="?", choices=kinds, default="recipe", help="which schema (default: recipe)")
 
 
 def main(options: argparse.Namespace) -> int:

@@ -10,14 +10,12 @@ from pathlib import Path
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the command's arguments."""
-    parser.add_argument("run", type=Path, metavar="RUN", help="folder that a run of text-to-speech left")
-    parser.add_argument("--text", required=True, help="what to say; - reads it from standard input")
+    parser.add_argument("run", type=Path, metavar="RUN", help="folder of a text-to-speech run")
+    parser.add_argument("--text", required=True, help="text to speak; - reads it from standard input")
     parser.add_argument("--output", type=Path, required=True, metavar="FILE", help="WAV file to write")
-    parser.add_argument("--speaker", metavar="NAME", help="who says it, where the model has several voices")
-    parser.add_argument(
-        "--tempo", type=float, default=1.0, metavar="T", help="how many times as fast as usual (default: 1)"
-    )
-    parser.add_argument("--threads", type=int, default=1, metavar="N", help="of the runtime (default: 1)")
+    parser.add_argument("--speaker", metavar="NAME", help="voice, if the model has several")
+    parser.add_argument("--tempo", type=float, default=1.0, metavar="T", help="speed relative to normal (default: 1)")
+    parser.add_argument("--threads", type=int, default=1, metavar="N", help="threads of the runtime (default: 1)")
     parser.add_argument("--format", choices=("text", "json"), default="text", help="what to print")
 
 
@@ -35,7 +33,7 @@ def main(options: argparse.Namespace) -> int:
     if options.format == "json":
         print(json.dumps({"output": str(options.output), **spoken.to_json()}, ensure_ascii=False, indent=1))
         return 0
-    left_out = f"; {spoken.skipped} symbols left out, which no training row had" if spoken.skipped else ""
+    left_out = f"; {spoken.skipped} symbols left out that no training row has" if spoken.skipped else ""
     times = f"model {spoken.model_ns / 1e6:.1f} ms, sound of it {spoken.vocoder_ns / 1e6:.1f} ms"
     print(f"{options.output}: {spoken.seconds:.2f} s; {times}, {spoken.real_time_factor:.3f} of its length{left_out}")
     return 0

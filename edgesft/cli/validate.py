@@ -20,10 +20,10 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "words",
         nargs="+",
         metavar="FILE|a.b=c",
-        help="recipe, device profile or budget; and values that replace the file's, where there is one file",
+        help="recipes, device profiles, budgets or devices files; and, for a single file, values that override its own",
     )
     parser.add_argument(
-        "--schema-only", action="store_true", help="look at the files alone: rows and model need not be there"
+        "--schema-only", action="store_true", help="check only the files themselves; data and model need not exist"
     )
     parser.add_argument("--format", choices=FORMATS, default="text", help="what to print (default: text)")
 
@@ -36,7 +36,7 @@ def main(options: argparse.Namespace) -> int:
     files, settings = split(options.words)
     if not files or (settings and len(files) > 1):
         got = ", ".join(map(str, files)) or "none"
-        wanted = "one file where a value replaces one of it" if settings else "at least one"
+        wanted = "a single file if values override its own" if settings else "at least one"
         raise InputError(f"file must be {wanted}, got {got}", "edgesft validate recipe.yaml seed=1")
     told, problems, lacking = list[str](), list[tuple[str, Problem]](), list[UnavailableError]()
     for file in files:
@@ -115,7 +115,7 @@ def _budget(file: Path, settings: Sequence[str]) -> list[str]:
             ) from None
     limits = len(spec.model_dump(include=set(BudgetSpec.model_fields), exclude_defaults=True))
     valid = f"{file}: valid budget ({limits} limit{'s' * (limits != 1)})"
-    warning = f"warning: {file}: the budget has no limit of its own: only what grows over a baseline fails"
+    warning = f"warning: {file}: the budget has no limits of its own: only growth over a baseline can fail"
     return [valid] if limits else [warning, valid]
 
 

@@ -18,25 +18,33 @@ FAILED = 1
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the command's arguments."""
-    parser.add_argument("bundle", type=Path, metavar="BUNDLE", help="folder or archive that `edgesft pack` made")
-    parser.add_argument("--key", type=Path, metavar="FILE", help="public key that must have signed it (PEM)")
+    parser.add_argument("bundle", type=Path, metavar="BUNDLE", help="folder or archive written by `edgesft pack`")
+    parser.add_argument("--key", type=Path, metavar="FILE", help="public key of the signer (PEM)")
     parser.add_argument(
         "--root",
         type=Path,
         action="append",
         default=[],
         metavar="FILE",
-        help="certificate that the signer's must go back to (PEM); may be repeated",
-    )
-    parser.add_argument("--at-least", type=int, default=1, metavar="N", help="lowest version of the bundle")
-    parser.add_argument("--no-golden", action="store_true", help="do not run the golden rows: needs no onnxruntime")
-    parser.add_argument(
-        "--provider", metavar="P", help="that runs the golden rows, such as qnn:soc_model=57 (default: the CPU's)"
+        help="root certificate to trust for the signer's (PEM); may be repeated",
     )
     parser.add_argument(
-        "--device", metavar="D", help="where it is: an interpreter, ssh://…, a name of --devices (default: here)"
+        "--at-least", type=int, default=1, metavar="N", help="oldest version of the bundle to accept (default: 1)"
     )
-    parser.add_argument("--devices", type=Path, metavar="FILE", help="names for devices (default: devices.yaml here)")
+    parser.add_argument(
+        "--no-golden", action="store_true", help="do not run the golden rows; then onnxruntime is not needed"
+    )
+    parser.add_argument(
+        "--provider",
+        metavar="P",
+        help="execution provider for the golden rows, such as qnn:soc_model=57 (default: CPU)",
+    )
+    parser.add_argument(
+        "--device",
+        metavar="D",
+        help="where to run them: an interpreter, ssh://…, or a name of --devices (default: here)",
+    )
+    parser.add_argument("--devices", type=Path, metavar="FILE", help="devices file (default: devices.yaml here)")
     parser.add_argument("--format", choices=("table", "json"), default="table", help="what to print")
 
 
@@ -46,7 +54,7 @@ def main(options: argparse.Namespace) -> int:
     from edgesft.ship.verify import verify
 
     if options.key and options.root:
-        raise InputError("signer must be one: --key, or the --root of its certificate; got both")
+        raise InputError("signer must be given by --key or by --root, got both")
     trust = Trust(options.key, options.root) if options.key or options.root else None
     with ExitStack() as stack:
         place = _place(options, stack)

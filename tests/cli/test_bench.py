@@ -153,7 +153,7 @@ def shown(found: dict[str, Any]) -> str:
 SCENARIOS = {
     "single-stream": ((), set(), "single-stream, 1 thread"),
     "paced": (("measure.interval_ms=1",), {"missed", "deadline_ns", "service_p50_ns"}, "a request every 1 ms: "),
-    "multi-stream": ((), {"throughput", "throughputs", "how"}, "requests a second, 2 in flight over sessions"),
+    "multi-stream": ((), {"throughput", "throughputs", "how"}, "requests per second, 2 in flight over sessions"),
     "offline": (("threads=2", "measure.streams=3"), {"throughput"}, "a second, 3 in flight over run_async"),
     "sustained": (("measure.minutes=2",), {"minutes"}, "p50 of each minute: "),
     "cold": ((), {"load_ns", "first_ns", "evicted"}, "each sample is loading plus first inference"),
@@ -161,7 +161,7 @@ SCENARIOS = {
     "pipeline": (
         ("--pipeline", "steps.py", "--inputs", "rows.jsonl", "measure.streams=1", "measure.queue=3"),
         {"pipeline"},
-        "pipeline of 1 session, queue of 3, rows as it takes them: ",
+        "pipeline of 1 session, queue of 3, at full speed: ",
     ),
 }
 
@@ -332,7 +332,7 @@ def test_rows_that_get_no_answer_fail_a_budget_that_the_others_hold(bench: Any) 
     p50, p90, *_ = row["budget"]
     assert (code, found["verdict"]) == (1, "fail")
     assert p50["verdict"] != "pass" and (p90["verdict"], p90["value"]) == ("fail", None)
-    assert p90["reason"] == f"{lost} of {told['rows']} rows got no answer, and count as such that took for ever"
+    assert p90["reason"] == f"{lost} of {told['rows']} rows got no answer, and count as infinitely slow"
     text = shown(found)
     assert f"{told['dropped']} dropped from the full queue" in text and "of the rows got no answer: " in text
 
@@ -351,7 +351,11 @@ def test_rows_whose_deadline_passes_are_given_up(bench: Any) -> None:
 
 def test_rows_that_get_no_answer_have_no_noise(failing: Any) -> None:
     code, said = failing(*PIPELINED, "slow.py", "measure.deadline_ms=1", "--aa")
-    assert code == 4 and "m.onnx has no noise to tell: " in said and "rows got no answer: a longer queue" in said
+    assert (
+        code == 4
+        and "the noise of m.onnx cannot be measured: " in said
+        and "rows got no answer: a longer queue" in said
+    )
 
 
 def test_states_that_are_fed_back_overlap_with_nothing(bench: Any) -> None:
@@ -402,7 +406,7 @@ def test_a_profile_of_one_s_own_is_judged(bench: Any, tmp_path: Path) -> None:
     code, found = bench("m.onnx", "--profile", profile, "--python", python)
     timed, size, _ = found["rows"][0]["budget"]
     assert code == 1 and size["verdict"] == "fail"
-    assert timed["verdict"] == "inconclusive" and "model: the profile means No Such Board" in timed["reason"]
+    assert timed["verdict"] == "inconclusive" and "model: the profile is for No Such Board" in timed["reason"]
     code, _ = bench("m.onnx", "--profile", profile, "--python", python, "budget.size_mb=1")
     assert code == 3
 

@@ -77,7 +77,7 @@ def test_what_is_inconclusive_ends_as_asked(home: Path, mode: tuple[str, ...], c
         ("version: 1\nsize_mb: 25MB\n", "size_mb"),
         ("version: 1\nmax_growth: {sise: 0.1}\n", "size"),
         ("version: 2\nsize_mb: 25\n", "version"),
-        ("version: 1\n", "must limit something"),
+        ("version: 1\n", "must have at least one limit"),
         ("[1, 2", "budget.yaml"),
     ],
 )

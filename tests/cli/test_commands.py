@@ -91,7 +91,7 @@ def test_doctor(capsys: pytest.CaptureFixture[str]) -> None:
     found = json.loads(capsys.readouterr().out)
     assert "CPUExecutionProvider" in found["providers"] and found["versions"]["torch"]
     assert found["machine"]["cores"] >= 1 and not found["profiles"]["this-machine"]
-    gpu = "provider: the profile means CUDA, which is not here"
+    gpu = "provider: the profile is for CUDA, which is not available"
     assert ("CUDAExecutionProvider" in found["devices"]["here"]["providers"]) != (
         gpu in found["profiles"]["desktop-gpu"]
     )
@@ -107,8 +107,8 @@ def test_doctor_names_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(missing.shutil, "which", lambda name: None)
     facts = {"extras": missing.extras(), "tools": missing.tools()}
     told = "\n".join(missing.lines(facts))
-    assert "not here: no-such-package; pip install 'edgesft[report]'" in told and "dev" not in told
-    assert "not here; apt-get install valgrind" in told
+    assert "not installed: no-such-package; pip install 'edgesft[report]'" in told and "dev" not in told
+    assert "not installed; apt-get install valgrind" in told
 
 
 def test_validate_and_plan(tmp_path: Path, bert: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -20,7 +20,7 @@ def test_a_step_is_shown_and_fails_only_where_asked(tmp_path: Path, capsys: pyte
     assert main(["history", slower]) == 0
     out = capsys.readouterr().out
     assert "2025-03-11 04:05" in out and "worse" in out and "× 1.2" in out
-    assert "16 files, 3 series: 1 with steps, of 1 the newest level is worse" in out
+    assert "16 files, 3 series: 1 with steps, in 1 the newest level is worse" in out
     assert main(["history", slower, "--fail-on-step"]) == 1
     assert main(["history", slower, "--fail-on-step", "--figure", "size"]) == 0
     assert main(["history", slower, "--fail-on-step", "--min-step", "0.5"]) == 0

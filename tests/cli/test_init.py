@@ -51,7 +51,7 @@ def test_a_pipeline_and_its_budgets(ci: str, tmp_path: Path, capsys: pytest.Capt
 def test_a_budget_that_is_there_is_kept(ci: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "budget.yaml").write_text("size_mb: 1\n")
     assert main(["init", "--ci", ci, "--folder", str(tmp_path)]) == 0
-    assert f"kept {tmp_path / 'budget.yaml'}" in capsys.readouterr().out
+    assert f"kept the existing {tmp_path / 'budget.yaml'}" in capsys.readouterr().out
     assert files(tmp_path)["budget.yaml"] == "size_mb: 1\n" and len(files(tmp_path)) == 3
 
 

@@ -92,7 +92,7 @@ def test_a_profile_beside_the_budget(tmp_path: Path) -> None:
 
 def test_a_budget_without_limits_is_warned_of(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["validate", write(tmp_path, "budget.yaml", "version: 1\n")]) == 0
-    assert "has no limit of its own" in capsys.readouterr().out
+    assert "has no limits of its own" in capsys.readouterr().out
 
 
 def test_the_files_alone_or_all_they_name(tmp_path: Path, bert: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -105,7 +105,7 @@ def test_the_files_alone_or_all_they_name(tmp_path: Path, bert: Path, capsys: py
     assert main(["validate", "--schema-only", str(recipe), "budget.max_drop={acuracy: 0.1}", "task=x"]) == 2
     assert main(["validate", "--schema-only", str(recipe), "profile=nowhere", "budget.max_drop={acuracy: 0.1}"]) == 2
     err = capsys.readouterr().err
-    assert "'nowhere'" in err and "'acuracy', which nothing measures" in err
+    assert "'nowhere'" in err and "'acuracy', which this task does not measure" in err
 
 
 def test_values_replace_those_of_one_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -115,7 +115,7 @@ def test_values_replace_those_of_one_file(tmp_path: Path, capsys: pytest.Capture
     assert main(["validate", profile, "threads=0"]) == 2
     assert "'threads' must be greater than or equal to 1" in capsys.readouterr().err
     assert main(["validate", budget, profile, "size_mb=1"]) == 2
-    assert "one file where a value replaces one of it" in capsys.readouterr().err
+    assert "a single file if values override its own" in capsys.readouterr().err
     assert main(["validate", "size_mb=1"]) == 2
 
 
