@@ -28,10 +28,10 @@ LINK = re.compile(r"\[([^\]\[]+)\]\(([^)\s]+)\)")
 DECISION = re.compile(r"\d{4}-.+\.md")
 
 MEANINGS = {
-    "recipe": "What `edgesft run` carries out.",
+    "recipe": "The file that `edgesft run` carries out.",
     "profile": "A device: where the model runs, how it is measured there, what the device can do.",
-    "budget": "What `edgesft check` holds an artefact against.",
-    "devices": "Names for the places that models are measured at.",
+    "budget": "The limits that `edgesft check` checks a model against.",
+    "devices": "Names for the places where models are measured.",
 }
 
 
@@ -113,7 +113,7 @@ def schema(kind: str) -> str:
 
     whole = KINDS[kind].model_json_schema()
     lines = [f"# The file of {_article(kind)}", "", MEANINGS[kind]]
-    lines += ["", f"`edgesft schema {kind}` prints this as JSON Schema; editors complete and check files by it."]
+    lines += ["", f"`edgesft schema {kind}` prints this as JSON Schema; editors complete and check files with it."]
     lines += ["", *_object(whole)]
     for name, each in sorted(whole.get("$defs", {}).items()):
         if "properties" in each:
@@ -186,7 +186,7 @@ def tasks() -> str:
     lines = [
         "# Tasks",
         "",
-        "What `task:` may say. The first metric decides; all lie in [0, 1] and are better when higher.",
+        "The values of `task:`. The first metric of a task decides. Of every metric a higher value is better.",
     ]
     for name, task in TASKS.items():
         roles = getattr(task, "roles", None) or ("the model's inputs", "label")
@@ -194,7 +194,7 @@ def tasks() -> str:
         own = ", ".join(f"`{each}`" for each in sorted(task.training)) or "none"
         lines += ["", f"## {name}", "", " ".join(str(task.__doc__).split())]
         lines += ["", f"- columns: {', '.join(f'`{role}`' for role in roles)}"]
-        lines += [f"- metrics: {', '.join(metrics)}", f"- training settings of its own: {own}"]
+        lines += [f"- metrics: {', '.join(metrics)}", f"- training settings of this task: {own}"]
     return "\n".join(lines) + "\n"
 
 
@@ -202,7 +202,7 @@ def profiles() -> str:
     """The profiles that ship."""
     from edgesft.spec import load
 
-    lines = ["# Device profiles", "", "Each can be named in a recipe; a file of your own works as well.", ""]
+    lines = ["# Device profiles", "", "Each can be named in a recipe; your own file works as well.", ""]
     lines += ["| profile | what it means | provider | threads | precisions |", "|---|---|---|---|---|"]
     known = load.shipped("profiles")
     for name in known:
@@ -218,8 +218,8 @@ def providers() -> str:
     """The execution providers that are known."""
     from edgesft.measure.providers.known import NO_PROVIDER, PROVIDERS
 
-    lines = ["# Execution providers", "", "`edgesft doctor` tells which of them are here."]
-    lines += ["", "| `--provider` | takes besides fp32 | systems | where it comes from |", "|---|---|---|---|"]
+    lines = ["# Execution providers", "", "`edgesft doctor` tells which of them are available."]
+    lines += ["", "| `--provider` | supports besides fp32 | systems | where it comes from |", "|---|---|---|---|"]
     for each in PROVIDERS.values():
         note = f". {each.note}" if each.note else ""
         takes = ", ".join(each.takes) or "nothing"

@@ -1,4 +1,4 @@
-"""The one exception tree. Messages say the field, what it must be and what it got; a hint says what to try."""
+"""All exceptions. A message names the field, what it must be and what it got; a hint names what to try."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Problem:
-    """One thing that is wrong with what the user gave.
+    """One problem with the user's input.
 
     Attributes:
         message: The field, what it must be, and what it got.
@@ -26,13 +26,13 @@ class Problem:
 
 
 class EdgesftError(Exception):
-    """Root of every error that edgesft raises on purpose."""
+    """Base class of all errors that edgesft raises on purpose."""
 
     exit_code = 1
 
 
 class InputError(EdgesftError):
-    """What the user gave cannot work; carries every problem found, not the first."""
+    """The user's input is wrong. Carries every problem found, not only the first."""
 
     exit_code = 2
 
@@ -53,4 +53,4 @@ class UnavailableError(EdgesftError):
 
 
 class StageError(EdgesftError):
-    """A stage produced something other than what it claims (parity, dtypes, size)."""
+    """A stage's result is not what it should be (parity, dtypes, size)."""

@@ -1,4 +1,4 @@
-"""What `import edgesft` offers: the whole job, its parts, and what came of them."""
+"""What `import edgesft` offers: runs, the other commands as functions, and their results."""
 
 from edgesft.api.bundles import pack, push, verify
 from edgesft.api.documents import Document

@@ -1,4 +1,4 @@
-"""Bundles for devices: packed, verified, pushed to the hub."""
+"""Packing, verifying and uploading bundles for devices."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ if TYPE_CHECKING:
 def pack(
     run: str | Path, output: str | Path | None = None, *, progress: Progress | None = None, **order: Any
 ) -> Packed:
-    """Packs what a run left into a bundle for devices, by default `<run>-bundle.zip` beside it.
+    """Packs a run into a bundle for devices, by default `<run>-bundle.zip` beside its folder.
 
     Args:
-        run: Folder that the run left.
-        output: Folder or `.zip` to make.
-        progress: Where to tell what goes on; by default standard error.
+        run: The run's folder.
+        output: Folder or `.zip` to write.
+        progress: Where progress is reported; by default standard error.
         order: The other fields of `edgesft.ship.pack.Order`: `version`, `variants`, `signer`, …
 
     Raises:
-        InputError: What is asked for cannot be; nothing was written.
-        RefusedError: The model does not keep its own contract, or a variant answers otherwise.
+        InputError: The request cannot be met; nothing was written.
+        RefusedError: The model does not keep its contract, or a variant gives other answers.
         UnavailableError: The disk is full, or model-signing is not installed.
     """
     from edgesft.ship.pack import Order
@@ -45,14 +45,14 @@ def verify(
     place: Place | None = None,
     at_least: int = 1,
 ) -> Report:
-    """Verifies a bundle; `holds` tells whether nothing is wrong, and `findings` what is.
+    """Verifies a bundle. `holds` tells whether it is intact, and `findings` lists everything that is wrong.
 
     Args:
         bundle: Folder or archive.
-        trust: Who must have signed it; None does not ask.
+        trust: The required signer; with None the signature is not checked.
         rows: Whether to run the golden rows.
-        place: On which provider, with which options and of which device; by default the CPU's, here.
-        at_least: Lowest version of the bundle.
+        place: Provider, options and device for the golden rows; by default the CPU provider of this interpreter.
+        at_least: Oldest version of the bundle to accept.
 
     Raises:
         InputError: There is no such bundle, or a key cannot be read.
@@ -64,17 +64,17 @@ def verify(
 
 
 def push(place: str | Path, to: str, *, progress: Progress | None = None, **wishes: Any) -> Pushed:
-    """Puts a bundle, or what a run left, on the Hugging Face hub, with its model card as the page.
+    """Uploads a bundle or a run to the Hugging Face hub, with its model card as the page.
 
     Args:
-        place: A bundle, or the folder of a run, which is packed first.
+        place: A bundle, or a run's folder, which is packed first.
         to: `owner/name`.
-        progress: Where to tell what goes on; by default standard error.
-        wishes: `private`, `message`, and `dry`, which sends nothing.
+        progress: Where progress is reported; by default standard error.
+        wishes: `private`, `message`, and `dry`, which uploads nothing.
 
     Raises:
-        InputError: The name is none, or the hub does not take it from this user.
-        RefusedError: The bundle is not whole.
+        InputError: The name is invalid, or this user may not write to it.
+        RefusedError: The bundle is not intact.
         UnavailableError: The hub cannot be reached.
     """
     from edgesft.ship.hub import push as send

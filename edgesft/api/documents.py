@@ -1,4 +1,4 @@
-"""What a measurement or a gate found, as a value: its verdict, its figures, its tables."""
+"""Results of measurements and gates as values: verdict, figures, tables."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ class Document:
     """A document of `edgesft bench`, `check` or `compare`.
 
     Attributes:
-        name: What it is of.
-        found: JSON values, as `--format json` prints them.
+        name: The name of the model or models.
+        found: The JSON values that `--format json` prints.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""What models of runs generate: texts, pictures, speech."""
+"""Generating text, pictures and speech with the model of a run."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ def generate(
     told: Callable[[str], None] = lambda _: None,
     **sampling: Any,
 ) -> Said:
-    """Lets the model of a run of text-generation or text-to-text answer; greedily unless `sampling` says otherwise.
+    """Answers a prompt with the model of a text-generation or text-to-text run; greedily by default.
 
     Args:
-        run: Folder that the run left.
-        prompt: What is asked, or messages of {role, content}.
-        max_tokens: Of the answer at most.
-        threads: Of the runtime.
+        run: The run's folder.
+        prompt: A text, or a list of messages {role, content}.
+        max_tokens: Maximum length of the answer.
+        threads: Threads of the runtime.
         told: Called with each new piece of the text.
         sampling: Fields of `edgesft.measure.generation.Sampling`: `temperature`, `top_k`, `top_p`, `seed`.
 
     Raises:
-        InputError: There is no such model, nothing is asked, or more than it can remember.
+        InputError: There is no such model, or the prompt is empty or too long for it.
     """
     from edgesft.measure.generation import Sampling, Speaker
 
@@ -47,18 +47,18 @@ def draw(
     steps: int | None = None,
     threads: int = 1,
 ) -> Drawn:
-    """Makes pictures by the model that a run of image-generation left.
+    """Generates pictures with the model of an image-generation run.
 
     Args:
-        run: Folder that the run left.
-        count: How many.
-        seed: The same one makes the same pictures.
-        label: Class of all of them, where the model is told it; by default each in turn.
-        steps: Of a diffusion model, inferences of a picture; by default those of the recipe.
-        threads: Of the runtime.
+        run: The run's folder.
+        count: Number of pictures.
+        seed: The same seed gives the same pictures.
+        label: Class of the pictures, if the model is conditioned on classes; by default each class in turn.
+        steps: Inferences per picture of a diffusion model; by default the recipe's.
+        threads: Threads of the runtime.
 
     Raises:
-        InputError: There is no such model, or it has no such class or steps.
+        InputError: There is no such model, or it has no such class or number of steps.
     """
     from edgesft.measure.generation import Painter
 
@@ -66,17 +66,17 @@ def draw(
 
 
 def speak(run: str | Path, text: str, speaker: str | None = None, *, tempo: float = 1.0, threads: int = 1) -> Spoken:
-    """Lets the model that a run of text-to-speech left say a text; `save(path)` of what it returns writes a WAV file.
+    """Speaks a text with the model of a text-to-speech run. `save(path)` of the result writes a WAV file.
 
     Args:
-        run: Folder that the run left.
-        text: What to say.
-        speaker: Who says it, where the model has several voices.
-        tempo: How many times as fast as usual, 0.25 to 4.
-        threads: Of the runtime.
+        run: The run's folder.
+        text: The text to speak.
+        speaker: The voice, if the model has several.
+        tempo: Speed relative to normal, 0.25 to 4.
+        threads: Threads of the runtime.
 
     Raises:
-        InputError: There is no such model or speaker, or the text cannot be said.
+        InputError: There is no such model or speaker, or the text cannot be spoken.
     """
     from edgesft.measure.synthesis import Voice
 

@@ -1,4 +1,4 @@
-"""Models measured, held against budgets, and against each other."""
+"""Measuring models, checking them against budgets, and comparing them."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ def bench(
     progress: Progress | None = None,
     **order: Any,
 ) -> Document:
-    """Measures ONNX files, interleaved in one run, and holds them against limits.
+    """Measures ONNX files, interleaved in one run, and checks them against limits.
 
     Args:
         models: ONNX or ORT files.
         profile: Name of a device profile, or its file.
         settings: `a.b=c` values of the profile, such as `budget.latency_ms.p95=5` or `threads=2`.
-        progress: Where to tell what goes on; by default standard error.
+        progress: Where progress is reported; by default standard error.
         order: The other fields of `edgesft.measure.bench.order.Order`: `inputs`, `axes`, `batch`, `explain`, …
 
     Raises:
@@ -53,16 +53,16 @@ def check(
     progress: Progress | None = None,
     **order: Any,
 ) -> Document:
-    """Holds one artefact against a budget file, and against a baseline where one is given.
+    """Checks a model against a budget file, and against a baseline if one is given.
 
     Args:
-        artefact: ONNX or ORT file, or the folder that a run left.
-        budget: File of the limits.
-        settings: `a.b=c` values that replace the file's.
-        baseline: File of figures that this one's are held against.
-        measurements: What an agent wrote on a device; without it this machine measures.
+        artefact: ONNX or ORT file, or a run's folder.
+        budget: File with the limits.
+        settings: `a.b=c` values that override the file's.
+        baseline: File with earlier figures to compare with.
+        measurements: Measurements that an agent wrote on a device; without them this machine measures.
         rows: Labelled rows for the metrics.
-        progress: Where to tell what goes on; by default standard error.
+        progress: Where progress is reported; by default standard error.
         order: The other fields of `edgesft.measure.bench.order.Order`.
 
     Raises:
@@ -90,14 +90,14 @@ def compare(
     question: Mapping[str, Any] | None = None,
     **order: Any,
 ) -> Document:
-    """Measures a candidate against a baseline in one job until the bounds decide.
+    """Measures a candidate and a baseline in one job until the bounds decide.
 
     Args:
-        candidate: Model file, or the folder that a run left.
-        baseline: The same of what it is held against.
+        candidate: Model file, or a run's folder.
+        baseline: Model file or run's folder to compare with.
         profile: Name of a device profile, or its file.
         settings: `a.b=c` values of the profile.
-        progress: Where to tell what goes on; by default standard error.
+        progress: Where progress is reported; by default standard error.
         question: The other fields of `edgesft.gate.compare.Asked`: `figures`, `min_effect`, `seconds`, `max_drop`, ….
         order: The other fields of `edgesft.measure.bench.order.Order`.
 

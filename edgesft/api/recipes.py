@@ -1,4 +1,4 @@
-"""From data to a recipe, from a recipe to its plan and its run."""
+"""Writing, planning and running recipes."""
 
 from __future__ import annotations
 
@@ -25,20 +25,20 @@ def draft(
     *data: str, model: str | None = None, file: str | Path = "recipe.yaml", budget: Mapping[str, Any] | None = None,
     **wishes: Any,
 ) -> Draft:  # fmt: skip
-    """A commented recipe for data and a model, as `edgesft init` writes it; nothing is written here.
+    """A commented recipe for given data and a model, as `edgesft init` writes it. Writes no file.
 
     Args:
-        data: File, folder, archive or `hub://` address of the rows; several as `head=file`.
+        data: File, folder, archive or `hub://` address of the rows. For several heads, `head=file` for each.
         model: Folder, hub id, `pkg://` address, or `module:function`; by default the task's usual one.
-        file: Where the recipe will lie: paths in it start from its folder.
-        budget: Lines of the budget as a recipe writes them, `max_drop` being a number for the deciding metric.
+        file: Where the recipe will be saved: its paths are relative to that folder.
+        budget: The budget as in a recipe, except that `max_drop` is a number, for the deciding metric.
         wishes: The other fields of `edgesft.pipeline.draft.Wishes`: `task`, `columns`, `validation`, `test`, `profile`.
 
     Returns:
-        Its `text`, and what was found (`told`).
+        The recipe as `text`, and a summary of what was found (`told`).
 
     Raises:
-        InputError: Data or model cannot be read, or fit no task.
+        InputError: The data or the model cannot be read, or fit no task.
     """
     from edgesft.pipeline.draft import Wishes
     from edgesft.pipeline.draft import draft as write
@@ -49,11 +49,11 @@ def draft(
 def plan(
     recipe: str | Path, settings: Sequence[str] = (), *, store: str | Path | None = None
 ) -> dict[str, list[dict[str, Any]]]:
-    """What a run would do, on each profile of the recipe, and what it takes as far as earlier runs tell.
+    """The steps of a run on each profile of the recipe, with their time and disk, estimated from earlier runs.
 
     Args:
         recipe: Recipe file.
-        settings: `a.b=c` values that replace what the file says.
+        settings: `a.b=c` values that override the file's.
         store: Folder of the store; by default `EDGESFT_STORE` or the platform's cache folder.
 
     Returns:
@@ -81,16 +81,16 @@ def run(
 ) -> Result:
     """Runs a recipe: fine-tune, compress, export, measure, judge.
 
-    Finished stages are taken from the store; a killed run goes on where it was.
+    Finished stages are taken from the store, and a killed run resumes.
 
     Args:
         recipe: Recipe file.
-        settings: `a.b=c` values that replace what the file says.
+        settings: `a.b=c` values that override the file's.
         output: Folder for the results; by default `runs/<name>`.
-        tune: Tries settings of the finetune stage first, and takes the best where it is better for sure.
+        tune: Searches for settings of the finetune stage first, and takes them if they are better by more than chance.
         store: Folder of the store; by default `EDGESFT_STORE` or the platform's cache folder.
-        device: Where models are measured, and answer the rows (`measure.devices.find`); by default here.
-        progress: Where to tell what goes on; by default standard error.
+        device: Where models are measured and evaluated (`measure.devices.find`); by default this interpreter.
+        progress: Where progress is reported; by default standard error.
 
     Raises:
         InputError: Everything wrong with the recipe and what it names; nothing was written.

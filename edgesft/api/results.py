@@ -1,4 +1,4 @@
-"""What a run leaves: its results as values, and the folder that holds them."""
+"""The results of a run: as values, and as files in its folder."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ REPORT = "report.html"
 
 @dataclass(frozen=True)
 class ProfileResult:
-    """What a run found on one profile.
+    """The result of a run on one profile.
 
     Attributes:
         folder: Where `results.json` and `model.onnx` are.
@@ -77,7 +77,7 @@ class ProfileResult:
 
 @dataclass(frozen=True)
 class Result:
-    """What a run found: one result for each profile of the recipe, in its order."""
+    """The result of a run: one for each profile of the recipe, in the recipe's order."""
 
     profiles: Mapping[str, ProfileResult]
 

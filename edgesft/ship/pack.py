@@ -1,4 +1,6 @@
-"""Packs a run: everything that a device needs, with the receipt, in a bundle whose bytes follow from the run."""
+"""Packs a run into a bundle: everything that a device needs, with the measurements. The same run gives the same
+bytes.
+"""
 
 from __future__ import annotations
 
@@ -55,24 +57,24 @@ ROWS = 5
 
 @dataclass(frozen=True)
 class Order:
-    """What is to be packed, and how.
+    """An order to pack: which run, and how.
 
     Attributes:
-        run: Folder that a run left.
-        output: Folder or `.zip` to make; None for `<run>-bundle.zip` beside the run.
-        name: Of the bundle; None for the run's.
-        version: Of the bundle.
-        variants: Of `models.KINDS`.
-        rows: How many golden rows.
-        inputs: npz file that takes the place of the run's own rows.
-        licences: Files with terms.
-        runtime: Least version of ONNX Runtime.
-        signer: Who signs; None for nobody.
-        store: Folder of the store that has the run's float model, and what was compiled.
-        device: Where the profile's provider is that compiles ahead; None for this interpreter.
-        chips: To compile ahead for, as the provider's own option spells them; empty for the profile's.
-        replace: Whether a bundle of before may go.
-        raw: Whether to add a model that takes a text or a picture as it is, and gives the answer.
+        run: A run's folder.
+        output: Folder or `.zip` to write; None for `<run>-bundle.zip` beside the run.
+        name: Name of the bundle; None for the run's.
+        version: Version of the bundle.
+        variants: Kinds of models to include, of `models.KINDS`.
+        rows: Number of golden rows.
+        inputs: npz file to use instead of the run's own rows.
+        licences: Files with the licences.
+        runtime: Oldest version of ONNX Runtime on the devices.
+        signer: Signs the bundle; None does not sign.
+        store: Folder of the store that has the run's float model and compiled models.
+        device: Where the profile's provider compiles ahead of time; None for this interpreter.
+        chips: Chips to compile for, spelled as the provider's option; empty for the profile's.
+        replace: Whether to replace an existing bundle.
+        raw: Whether to add a model from raw text or picture to answer.
     """
 
     run: Path
@@ -94,15 +96,15 @@ class Order:
 
 @dataclass(frozen=True)
 class Packed:
-    """A bundle that was made.
+    """A packed bundle.
 
     Attributes:
-        path: Where it is.
-        manifest: What it says it is.
-        size_bytes: Of all its files.
-        left_out: Kind of variant → why there is none.
-        warnings: What the person should know.
-        raw: What `raw.json` says; None where there is none.
+        path: The bundle's folder or archive.
+        manifest: The bundle's manifest.
+        size_bytes: Total size of its files.
+        left_out: Kind of variant → the reason why there is none.
+        warnings: Warnings for the user.
+        raw: The content of `raw.json`; None if there is none.
     """
 
     path: Path
@@ -114,7 +116,7 @@ class Packed:
 
 
 def pack(order: Order, progress: Progress | None = None) -> Packed:
-    """Makes a bundle; nothing appears at its place before all of it is there.
+    """Makes a bundle. It appears at its place only when it is complete.
 
     Raises:
         InputError: What is asked for cannot be.

@@ -1,4 +1,4 @@
-"""The stages as plain functions on modules and files: no recipe, no store, no rows but those that are given."""
+"""The stages as plain functions on modules and files: no recipe, no store, only the rows given."""
 
 from __future__ import annotations
 
@@ -36,15 +36,15 @@ def prune(
     exclude: Sequence[str] = (),
     channel_multiple: int = 8,
 ) -> nn.Module:
-    """A copy with fewer units, cut out physically.
+    """A copy of a module with fewer units, physically smaller.
 
-    Which widths there are is found by following the rows through the module. Within a width the units with the smallest
-    weights go (L2 norm); how far each size of each width moves the answers is measured on the rows, and the sizes are
-    chosen together by dynamic programming. Train the result: pruning alone loses accuracy.
+    The widths that can shrink are found by tracing the rows through the module. Within a width, the units with the
+    smallest weights (L2 norm) are removed. How much each size changes the outputs is measured on the rows,
+    and dynamic programming chooses the sizes together. Train the result: pruning alone loses accuracy.
 
     Args:
-        model: Any module that answers with a tensor, or with what has `logits`; stays as it is.
-        inputs: Rows to judge by, batch axis first; some dozens.
+        model: Any module that returns a tensor, or an object with `logits`. It is not changed.
+        inputs: A few dozen rows to measure the change of the outputs on, batch axis first.
         parameters: Share of the parameters that may remain, above 0 and below 1.
         exclude: Module-name patterns (fnmatch) whose widths stay.
         channel_multiple: Widths are rounded to a multiple of this.
@@ -53,7 +53,7 @@ def prune(
         The smaller module, in evaluation mode.
 
     Raises:
-        InputError: The share is none, a pattern matches nothing, or so small a module cannot be had.
+        InputError: The share is invalid, a pattern matches nothing, or a module so small is not possible.
         StageError: The smaller module does not run.
     """
     import torch
@@ -98,20 +98,20 @@ def distill(
     classes: bool = True,
     seed: int = 0,
 ) -> nn.Module:
-    """A copy of the student that learned to answer as the teacher does.
+    """A copy of the student, trained to answer like the teacher.
 
-    AdamW with a cosine that falls to zero. No labels are needed: the teacher says what is right (Hinton et al. 2015,
-    arXiv 1503.02531).
+    Trains with AdamW and a cosine schedule that falls to zero. No labels are needed: the teacher's outputs are the
+    targets (Hinton et al. 2015, arXiv 1503.02531).
 
     Args:
-        student: Stays as it is.
-        teacher: Answers in the same shape.
-        batches: Of inputs, batch axis first.
+        student: The module to train. It is not changed.
+        teacher: A module with outputs of the same shape.
+        batches: Batches of inputs, batch axis first.
         epochs: Passes over them.
-        learning_rate: The peak.
+        learning_rate: Peak learning rate.
         temperature: Softens both distributions.
-        classes: Whether answers are scores of classes; else numbers, which are to be met in the least squares.
-        seed: Of the order of the batches and of dropout.
+        classes: Whether outputs are scores of classes; otherwise they are numbers, and the loss is their squared error.
+        seed: Random seed of the order of the batches and of dropout.
 
     Returns:
         The student, in evaluation mode.
@@ -156,21 +156,21 @@ def export(
     outputs: Sequence[str] = ("output",),
     opset: int = 20,
 ) -> Path:
-    """Writes a module as ONNX and checks that ONNX Runtime answers as torch does.
+    """Exports a module to ONNX and checks that ONNX Runtime gives the same outputs as torch.
 
     Args:
-        model: Stays as it is.
-        inputs: Sample rows, batch axis first, at least two where the batch is free.
-        file: Where to write it.
-        dynamic: Input → {axis: name} of the axes that vary; by default the first one of every input, `batch`.
-        outputs: What its outputs are called.
-        opset: Of the standard operators.
+        model: The module to export. It is not changed.
+        inputs: Sample rows, batch axis first; at least two if the batch axis is dynamic.
+        file: The file to write.
+        dynamic: Input → {axis: name} of its dynamic axes; by default the first axis of every input, named `batch`.
+        outputs: Names of the outputs.
+        opset: ONNX operator set.
 
     Returns:
         The file.
 
     Raises:
-        StageError: It cannot be exported, or answers otherwise.
+        StageError: The module cannot be exported, or the outputs differ.
     """
     import torch
 
@@ -197,13 +197,13 @@ def quantize(
     calibration: Sequence[Mapping[str, np.ndarray]] = (),
     exclude: Sequence[str] = (),
 ) -> Path:
-    """Writes an ONNX file with fewer bits.
+    """Quantizes an ONNX file.
 
     Args:
-        source: Float ONNX file; stays as it is.
-        target: Where to write it.
-        scheme: What is done: `int8-static` has fixed ranges and needs `calibration`.
-        calibration: Requests by input, of which `int8-static` takes its ranges.
+        source: Float ONNX file. It is not changed.
+        target: The file to write.
+        scheme: Kind of quantization; `int8-static` has fixed ranges and needs `calibration`.
+        calibration: Requests, each an array for every input name, from which `int8-static` takes its ranges.
         exclude: Node-name patterns (fnmatch) that stay in float.
 
     Returns:

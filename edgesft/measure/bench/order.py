@@ -1,4 +1,4 @@
-"""What is to be measured, and how."""
+"""An order to measure: which models, where and how."""
 
 from __future__ import annotations
 
@@ -39,22 +39,22 @@ class Order:
 
     Attributes:
         models: ONNX or ORT files.
-        profile: Threads, how to measure, and what must hold.
-        providers: Each of them is measured with each model.
-        inputs: npz file of requests, or raw rows where the scenario takes those; None feeds random requests.
-        axes: Sizes of free axes for random requests.
-        batch: Rows of a request.
-        states: Input → output that is fed back; None goes by their names.
-        pipeline: That makes requests of raw rows: its kind or file; None goes by the contract beside the model.
-        pipeline_settings: Of that, `option=value`.
-        reference: Model that the answers of all are held against; None holds each against itself, unoptimised.
+        profile: Threads, measuring protocol and limits.
+        providers: Each is measured with each model.
+        inputs: npz file of requests, or a file of raw rows for scenarios that take those; None uses random requests.
+        axes: Sizes of dynamic axes for random requests.
+        batch: Rows per request.
+        states: Input → output that is fed back into it; None recognises them by their names.
+        pipeline: Pipeline for raw rows, a kind or a file; None uses that of the contract beside the model.
+        pipeline_settings: Options of the pipeline, `option=value`.
+        reference: Model that the answers of all models are compared with; None compares each with itself, unoptimised.
         allow_cpu: Whether a provider may leave all nodes to the CPU.
-        explain: Whether to say where the time goes.
-        devices: Where the agents run: each of them with each model and provider.
-        time_limit: Longest seconds to wait for one answer of an agent.
-        seed: Of random requests and of the order within rounds.
-        variants: What a provider is given in place of a model: `variants(prepared, provider)`. None gives it the file
-            as it is.
+        explain: Whether to find out where the time goes.
+        devices: Where to measure; each device with each model and provider.
+        time_limit: Maximum seconds to wait for one answer of the measuring process.
+        seed: Random seed of requests and of the order within rounds.
+        variants: `variants(prepared, provider)` returns the models that a provider is given instead of the file. None
+            gives it the file as it is.
     """
 
     models: Sequence[Path]

@@ -1,4 +1,4 @@
-"""How the next token is chosen of the scores: the likeliest, or by chance."""
+"""Sampling: how the next token is chosen from the scores."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from edgesft.errors import InputError, Problem
 
 @dataclass(frozen=True)
 class Sampling:
-    """What chance there is.
+    """Settings of sampling.
 
     Attributes:
-        temperature: Scores are divided by it; 0 takes the likeliest token, whatever else is said.
-        top_k: Only so many of the likeliest tokens are drawn from; 0 is all.
-        top_p: Only the likeliest tokens are drawn from that have this share of the probability together (Holtzman et
-            al. 2019, arXiv 1904.09751).
-        seed: The same one draws the same tokens.
+        temperature: Divisor of the scores; 0 always takes the most likely token, whatever the other settings.
+        top_k: Samples from this many of the most likely tokens; 0 is all.
+        top_p: Samples from the most likely tokens that have this total probability (Holtzman et al. 2019, arXiv
+            1904.09751).
+        seed: Random seed; the same seed gives the same tokens.
     """
 
     temperature: float = 0.0

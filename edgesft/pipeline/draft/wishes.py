@@ -1,4 +1,4 @@
-"""What a person says of the recipe that they want."""
+"""What the user asks of the recipe to be written."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Wishes:
-    """What a person says; what is left out is found, or the usual.
+    """What the user asks for. Fields left out are found from the data, or take their defaults.
 
     Attributes:
-        data: File, folder, archive or address of the rows; several as `head=file`.
+        data: File, folder, archive or `hub://` address of the rows. For several heads, `head=file` for each.
         model: Folder, hub id, `pkg://` address, or `module:function`.
         task: Name of the task.
         validation: File, or a share of the training rows.
         test: File, or a share of the training rows.
         columns: Role → column.
-        profile: Name or file of the device.
-        budget: Lines of the budget, as a recipe writes them.
+        profile: Name or file of the device profile.
+        budget: The budget, as in a recipe.
     """
 
     data: Sequence[str]
