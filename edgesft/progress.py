@@ -1,4 +1,4 @@
-"""What a person sees while something long runs: bars on a terminal, plain lines elsewhere."""
+"""Progress of long work: bars on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 

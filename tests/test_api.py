@@ -170,7 +170,7 @@ def test_two_profiles_train_once_and_get_a_verdict_each(
     }
     timed = {name: lines[name].pop("latency_ms.p50") for name in lines}
     assert timed["there"]["verdict"] == "inconclusive"
-    assert "model: the profile means Board" in timed["there"]["reason"]
+    assert "model: the profile is for Board" in timed["there"]["reason"]
     # So hurried a measurement decides nothing on a machine that others use as well.
     assert timed["here"]["verdict"] == "pass" or timed["here"]["reason"].startswith(
         ("latency wandered", "latency drifted")

@@ -17,7 +17,7 @@ BYTES_PER_MB = 1_000_000
 
 MEDIAN = 50
 
-NO_TOKENS = "answers of this task are not said token by token"
+NO_TOKENS = "this task does not answer token by token"
 NO_PICTURES = "this task makes no pictures"
 
 LOAD_PERCENTILE = MEDIAN
@@ -28,9 +28,9 @@ COUNTS = ("parameters", "macs", "instructions", "nodes", "partitions", "off_prov
 """Limits on what is counted; all but the last are upper ones."""
 
 UNCOUNTED = {
-    "macs": "the shapes that a profile tells do not give them",
+    "macs": "they cannot be computed from the shapes in the runtime's profile",
     "instructions": "instructions were not counted",
-    **dict.fromkeys(("partitions", "off_provider", "placement_share"), "the runtime does not tell where nodes run"),
+    **dict.fromkeys(("partitions", "off_provider", "placement_share"), "the runtime does not report where nodes run"),
 }
 """Why a count may be missing."""
 
@@ -150,7 +150,7 @@ def _percentiles(name: str, wanted: Percentiles, unit_ns: int | None, facts: Fac
     """A line for each percentile of the times, in a unit of its own; None where there is none."""
     limits = wanted.limits()
     if unit_ns is None or not any(facts.rounds):
-        reason = facts.untimed if unit_ns else "requests of this task stand for no sound"
+        reason = facts.untimed if unit_ns else "requests of this task have no duration of sound"
         return [verdict.unknown(f"{name}.p{p}", limit, reason) for p, limit in limits.items()]
     taken, opened = Rounds.of(facts.rounds), (*facts.differences, *facts.unsteady)
     lines = [
@@ -168,7 +168,7 @@ def _percentiles(name: str, wanted: Percentiles, unit_ns: int | None, facts: Fac
 
 def _answered(line: Line, lost: int, count: int) -> Line:
     """The line, with what it owes to rows without an answer."""
-    reason = f"{lost} of {count} rows got no answer, and count as such that took for ever"
+    reason = f"{lost} of {count} rows got no answer, and count as infinitely slow"
     return replace(
         line,
         value=_known(line.value),
@@ -187,8 +187,8 @@ def _short(taken: Rounds, p: int, confidence: float) -> str:
     """Why the rounds give the percentile no upper bound."""
     count, least = taken.values.size, needed(p, confidence)
     if count < least:
-        return f"n={count} is too small to bound p{p}, which takes n={least}"
-    return f"it takes {rounds.FEWEST_ROUNDS} rounds to tell how samples depend on each other, got {taken.count}"
+        return f"n={count} is too small to bound p{p}, which needs n={least}"
+    return f"{rounds.FEWEST_ROUNDS} rounds are needed to tell how samples depend on each other, got {taken.count}"
 
 
 def _by(found: Interval, unit_ns: float) -> Interval:
@@ -204,7 +204,7 @@ def _ratios(budget: BudgetSpec, facts: Facts) -> list[Line]:
             found.append(verdict.unknown(name, limit, _apart(facts)))
             continue
         least = needed(p, facts.confidence)
-        short = f"too few to bound the ratio of p{p}, which takes {FEWEST_ROUNDS} rounds and {least} samples each"
+        short = f"too few to bound the ratio of p{p}, which needs {FEWEST_ROUNDS} rounds and {least} samples each"
         bounds = ratio(facts.rounds, facts.original_rounds, p, facts.confidence)
         found.append(verdict.at_most(name, limit, bounds, short=short))
     return found
@@ -230,7 +230,7 @@ def _start(name: str, limit_ms: float, samples: Sequence[int], facts: Facts) -> 
     # Each is from a process of its own, so that they are independent.
     found = _by(percentile.interval(samples, LOAD_PERCENTILE), NS_PER_MS)
     least = needed(LOAD_PERCENTILE)
-    short = f"n={len(samples)} is too small to bound p{LOAD_PERCENTILE}, which takes n={least}"
+    short = f"n={len(samples)} is too small to bound p{LOAD_PERCENTILE}, which needs n={least}"
     return verdict.at_most(name, limit_ms, found, short=short, differences=facts.differences)
 
 
@@ -249,7 +249,7 @@ def _sizes(budget: BudgetSpec, facts: Facts) -> list[Line]:
             peak = facts.peak_memory_bytes / BYTES_PER_MB
             found.append(verdict.exact("peak_memory_mb", budget.peak_memory_mb, peak))
         else:
-            reason = "peak memory was not measured, or this system does not tell it"
+            reason = "peak memory was not measured, or this system does not report it"
             found.append(verdict.unknown("peak_memory_mb", budget.peak_memory_mb, reason))
     return found
 
@@ -274,7 +274,7 @@ def _counts(budget: BudgetSpec, facts: Facts) -> list[Line]:
 def _operators(allowed: Sequence[str], present: Mapping[str, int] | None) -> Line:
     """A line on how many nodes are of a type that is not allowed: none may be."""
     if present is None:
-        return verdict.unknown("operators", 0, "the file does not tell its operators")
+        return verdict.unknown("operators", 0, "the file does not list its operators")
     others = {op: count for op, count in present.items() if op not in allowed}
     line = verdict.exact("operators", 0, sum(others.values()))
     named = ", ".join(f"{op} × {count}" for op, count in others.items())
@@ -308,7 +308,7 @@ def _metrics(budget: BudgetSpec, facts: Facts) -> list[Line]:
 
 
 def _missing(metric: str, known: Mapping[str, Interval]) -> str:
-    return f"{metric} was not taken; there is {', '.join(known) or 'no metric'}"
+    return f"{metric} was not measured; available: {', '.join(known) or 'no metric'}"
 
 
 def size_limit(budget: BudgetSpec, original_bytes: int | None) -> int | None:

@@ -124,10 +124,10 @@ def judge(name: str, limit: float, found: Paired) -> Line:
     if value <= limit + ROUNDING:
         return Line(name, limit, value, lower, upper, "pass")
     if lower is not None and lower > limit + ROUNDING:
-        return Line(name, limit, value, lower, upper, "fail", f"{found}: the lower bound is above the limit, too")
+        return Line(name, limit, value, lower, upper, "fail", f"{found}: the lower bound is also above the limit")
     if found.p_worse < SIGNIFICANCE:
-        return Line(name, limit, value, lower, upper, "fail", f"{found}: it is not chance")
-    reason = f"{found}: it may be chance; about {_deciding(found)} rows with such answers would decide"
+        return Line(name, limit, value, lower, upper, "fail", f"{found}: more than chance")
+    reason = f"{found}: it may be chance; about {_deciding(found)} rows like these would decide"
     return Line(name, limit, value, lower, upper, "inconclusive", reason)
 
 
@@ -147,7 +147,7 @@ def judge_bounds(name: str, limit: float, found: Interval) -> Line:
     reason = (
         f"fewer than {FEWEST_ROWS} rows have no bound"
         if lower is None
-        else "the bounds hold no drop at all, too: it may be chance; more rows would decide"
+        else "the bounds include no drop: it may be chance; more rows would decide"
     )
     return Line(name, limit, value, lower, upper, "inconclusive", reason)
 

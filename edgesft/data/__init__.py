@@ -1,4 +1,4 @@
-"""Labelled rows: read, split, checked, digested."""
+"""Reads, splits and checks labelled rows."""
 
 from edgesft.data.places import digest
 from edgesft.data.splits import Splits, load

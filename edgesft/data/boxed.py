@@ -75,11 +75,13 @@ def warnings(splits: Mapping[str, Sequence[Row]]) -> list[str]:
             empty += int((~size).sum())
             cut += int((size & (whole > kept[:, 2:] + LEAST).any(1)).sum())
         if cut:
-            found.append(f"data.{name}: {cut} boxes reach beyond their picture and are cut at its edge")
+            found.append(f"data.{name}: {cut} boxes reach beyond their picture and are clipped to it")
         if empty:
             found.append(f"data.{name}: {empty} boxes have no size within their picture and are left out")
         if lacking := checks.ordered(set(known) - set(counts(rows))):
-            found.append(f"data.{name}: no picture has a box of {checks.listed(lacking)}; a score says nothing of them")
+            found.append(
+                f"data.{name}: no picture has a box of {checks.listed(lacking)}; metrics do not cover these classes"
+            )
     return found
 
 

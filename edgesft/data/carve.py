@@ -93,7 +93,7 @@ def few(rows: Sequence[Mapping[str, Any]], count: int, seed: int) -> np.ndarray:
     places: dict[str, list[int]] = {}
     for index, row in enumerate(rows):
         if "label" not in row or _quantity(row["label"]):
-            raise InputError("data.per_class: must be of a task with labels, got rows without any", "leave it out")
+            raise InputError("data.per_class: must be used with labels, got rows without any", "leave it out")
         places.setdefault(stratum(row), []).append(index)
     if short := {label: len(found) for label, found in places.items() if len(found) < count}:
         told = ", ".join(f"{label!r} {number}" for label, number in sorted(short.items())[:SHOWN])

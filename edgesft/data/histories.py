@@ -1,4 +1,4 @@
-"""What each user did, in order of time, of a file whose rows are single interactions."""
+"""Histories: what each user did, in order of time, from a file with one interaction per row."""
 
 from __future__ import annotations
 
@@ -265,9 +265,9 @@ def warnings(name: str, found: Histories) -> list[str]:
     """What a person should know of the histories of a split."""
     told = []
     if found.single:
-        did = "did one thing only" if found.liked is None else "liked nothing but what they did first"
+        did = "have only one interaction" if found.liked is None else "liked nothing after their first interaction"
         told.append(
-            f"data.{name}: {found.single} of {len(found.users)} users {did} and are left out: nothing follows it"
+            f"data.{name}: {found.single} of {len(found.users)} users {did}, so there is no next item, and are left out"
         )
     if found.repeated:
         total = found.repeated + len(found.done)

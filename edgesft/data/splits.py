@@ -133,10 +133,10 @@ def further(data: DataSpec | None, by_user: bool) -> tuple[str, ...]:
 
 def _user_problems(data: DataSpec, by_user: bool) -> list[Problem]:
     if by_user:
-        alone = f"data.group: must be left out where rows are users, got {data.group!r}"
+        alone = f"data.group: must be left out if rows are users, got {data.group!r}"
         return [] if data.group is None else [Problem(alone, "a share takes whole users")]
     return [
-        Problem(f"data.{name}: must not be {LAST!r} but where rows are users: recommendation", "a share, or a file")
+        Problem(f"data.{name}: must be {LAST!r} only for recommendation, where rows are users", "a share, or a file")
         for name in SPLITS
         if getattr(data, name) == LAST
     ]

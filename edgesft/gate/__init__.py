@@ -1,1 +1,1 @@
-"""Holds artefacts against limits, against baselines and against each other, and says so in one form."""
+"""Checks models in CI: against limits, against a baseline, and against each other, with one form of result."""

@@ -116,7 +116,7 @@ def evaluate_both(
         counts = ours.predictions.shape[1], theirs.predictions.shape[1]
         if counts[0] != counts[1]:
             got = f"{counts[0]} from '{candidate.name}' and {counts[1]} from '{baseline.name}'"
-            raise InputError(f"both models must tell of the same classes, got {got}")
+            raise InputError(f"both models must have the same classes, got {got}")
         return ours, theirs
     contracts = [_contract(each, rows) for each in (candidate, baseline)]
     taken = labelled_rows([candidate, baseline], contracts[0], rows)
@@ -279,7 +279,7 @@ def _asking(given: GateArtefact, answer: Run, count: int | None, progress: Progr
             except MeasureError as error:
                 if error.reason is None:
                     raise
-                message = f"rows must be what '{given.name}' can run on, got of row {asked}: {error.reason}"
+                message = f"rows must be what '{given.name}' can run on, got for row {asked}: {error.reason}"
                 raise InputError(message, "rows of this model, with the tokenizer that it was trained with") from None
             advance()
             return found

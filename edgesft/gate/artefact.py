@@ -1,4 +1,4 @@
-"""What a gate is pointed at: a model's file, or the folder that a run left, with what the run found out about it."""
+"""The input of a gate: a model file, or a run's folder with the run's results."""
 
 from __future__ import annotations
 

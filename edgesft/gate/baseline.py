@@ -1,4 +1,4 @@
-"""The file of figures that a team commits, and that later artefacts are held against."""
+"""The baseline: a committed file of figures that later models are compared with."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`edgesft check`: one artefact against a budget file, and against a baseline."""
+"""`edgesft check`: compares one model with a budget file, and with a baseline."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Asked:
         artefact: Model file, or the folder that a run left.
         spec: The limits.
         document: Where each of them stands.
-        baseline: File of figures that this one's are held against.
+        baseline: File with earlier figures to compare with.
         measurements: Lines that an agent wrote elsewhere; None measures here.
         rows: Labelled rows for the metrics; None takes those that the run recorded.
     """
@@ -110,7 +110,7 @@ def check(asked: Asked, order: Order, progress: Progress) -> GateDocument:
     _check_metrics(asked, given)
     wanted = _wanted(asked.spec, base.of(given.name) if base else ())
     if not wanted and base is None:
-        raise InputError(f"budget '{asked.document.source}' must limit something, got no limit", "size_mb: 25")
+        raise InputError(f"budget '{asked.document.source}' must have at least one limit, got none", "size_mb: 25")
     found = _found(asked, order, given, file, recording, progress, wanted)
     facts = _facts(asked, order, given, file, found)
     key = _key(order, given, found)
@@ -129,13 +129,15 @@ def check(asked: Asked, order: Order, progress: Progress) -> GateDocument:
     notes = _notes(asked, order, found)
     limits = asked.spec.max_growth
     if base is None and limits.model_fields_set:
-        notes.append("growth was not judged, as no baseline was given: edgesft baseline update makes one of this check")
+        notes.append(
+            "growth was not judged, as no baseline was given: edgesft baseline update makes one from this check"
+        )
     if base is not None:
         for line, why in growth.judge(limits, figures, key, base, datetime.now(UTC).date()):
             gate_line = placed(line, asked.document)
             lines.append(accepted(gate_line, why) if why else gate_line)
         if left := growth.unheld(limits, figures, key, base):
-            notes.append(f"not held against the baseline, as only one side has it: {', '.join(left)}")
+            notes.append(f"not compared with the baseline, as only one side has it: {', '.join(left)}")
     return GateDocument(
         SCHEMA,
         {"name": given.name, **file.to_json()},
@@ -294,7 +296,11 @@ def _notes(asked: Asked, order: Order, found: _Found) -> list[str]:
             f"onnxruntime {measured.runtime}; {measured.scenario}, "
             f"inputs {measured.inputs}; n={len(measured.samples)}"
             + (f", {STAYS}" if measured.io == "device" else "")
-            + (f", and {sum(measured.lost)} rows got no answer, which counts as for ever" if measured.lost else "")
+            + (
+                f", and {sum(measured.lost)} rows got no answer, which counts as infinitely slow"
+                if measured.lost
+                else ""
+            )
             + (f", steadiness {measured.steadiness.grade}" if measured.steadiness else "")
         )
     if isinstance(found.instructions, Instructions):
@@ -302,5 +308,5 @@ def _notes(asked: Asked, order: Order, found: _Found) -> list[str]:
     elif found.instructions is not None:
         notes.append(f"instructions were not counted: {found.instructions}")
     if (asked.spec.max_drop or asked.spec.min_metric) and not found.metrics:
-        notes.append("no metric is known: --rows FILE takes labelled rows, a run's folder has its results")
+        notes.append("no metric is known: give labelled rows with --rows FILE, or check a run's folder")
     return notes

@@ -1,4 +1,4 @@
-"""`edgesft compare`: a candidate against a baseline model, measured in one job."""
+"""`edgesft compare`: a candidate and a baseline model, measured in one job."""
 
 from __future__ import annotations
 
@@ -42,13 +42,13 @@ class Asked:
     """What is to be compared.
 
     Attributes:
-        candidate: Model file, or the folder that a run left.
-        baseline: The same of what it is held against.
-        figures: What gates, of `FIGURES` and `size`.
-        min_effect: The least slowdown that must be found.
-        seconds: Longest time for the measurement.
-        rows: Labelled rows for the accuracy; None takes those that a run's recipe names, where there is one.
-        max_drop: Greatest drop of the accuracy.
+        candidate: Model file, or a run's folder.
+        baseline: Model file or run's folder to compare with.
+        figures: Figures that decide the verdict, of `FIGURES` and `size`.
+        min_effect: The smallest slowdown to detect.
+        seconds: Maximum time for measuring.
+        rows: Labelled rows for the accuracy; with None, those of the run's recipe, if there is one.
+        max_drop: Largest allowed drop of the accuracy.
     """
 
     candidate: Path
@@ -156,7 +156,7 @@ def _figure(name: str, found: Comparison) -> GateLine:
     label = f"latency.{name}" if name in PERCENTILES else name
     gates, ratio = name in found.question.gating, found.look.ratios.get(name)
     if ratio is None:
-        reason = "too few samples in a block or too few answers on both sides, or this system does not tell it"
+        reason = "too few samples in a block or too few answers on both sides, or this system does not report it"
         return GateLine(Line(label, found.bar, None, None, None, "inconclusive", reason), "timed", gates=gates)
     change = paired.change(ratio, found.bar)
     verdict = VERDICTS[change]
@@ -166,7 +166,10 @@ def _figure(name: str, found: Comparison) -> GateLine:
 
 def _reason(name: str, ratio: Interval, found: Comparison) -> str:
     if found.look.decided:  # Without this figure, which else would be decided, too.
-        return f"the limit lies between the bounds when what gates was decided: --figure {name} goes on until this is"
+        return (
+            "the limit lies between the bounds, as measuring ended once the deciding figures were known: "
+            f"--figure {name} goes on until this one is"
+        )
     if found.refused:
         return (
             f"refused: a min effect of {found.question.min_effect:.2%} is below the noise floor of {found.floor:.2%} "
@@ -198,11 +201,13 @@ def _size(found: Comparison, *, gates: bool) -> GateLine:
 def _notes(found: Comparison) -> list[str]:
     question, first = found.question, found.blocks[0][0]
     gone = [sum(sum(block[side].lost) for block in found.blocks) for side in (0, 1)]
-    lost = f"{gone[0]} rows of the candidate and {gone[1]} of the baseline got no answer, which counts as for ever"
+    lost = (
+        f"{gone[0]} rows of the candidate and {gone[1]} of the baseline got no answer, which counts as infinitely slow"
+    )
     return [
         *([lost] if any(gone) else []),
-        f"ratios are candidate over baseline; slowdowns of {question.min_effect:.1%} or more are to be found, so that "
-        f"the limit lies half way, at {found.bar:.4f}; this machine's noise floor is {found.floor:.2%}",
+        f"ratios are candidate over baseline; slowdowns of {question.min_effect:.1%} or more are to be detected, so "
+        f"the limit is half way, at {found.bar:.4f}; this machine's noise floor is {found.floor:.2%}",
         f"{len(found.blocks)} blocks of fresh processes in {found.seconds:.0f} s, bounds at {found.look.confidence:.2%}"
         f" each (look {found.look.number}, 95 % over all looks)",
         f"{first.scenario}, inputs {first.inputs}; {called(first.machine)}, threads {first.threads}, "

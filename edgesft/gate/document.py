@@ -1,4 +1,4 @@
-"""What a gate says, in the one form that every output is made from."""
+"""The result of a gate, in the one form that every output is made from."""
 
 from __future__ import annotations
 

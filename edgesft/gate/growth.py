@@ -162,16 +162,16 @@ def _distance(figure: str, ours: Figures, key: Key, entry: Entry) -> tuple[float
 def _lack(figure: str, ours: Figures, held: bool) -> str:
     """Why there is nothing to compare."""
     if getattr(ours, figure) is not None:
-        return f"the baseline has no {figure} of this: {UPDATE}"
+        return f"the baseline has no {figure} for this: {UPDATE}"
     other = "where the baseline has it" if held else "and neither has the baseline"
     if figure in PERCENTILES and ours.p50 is not None:
-        return f"n={ours.p50.n} is too small to tell {figure}, {other}"
+        return f"n={ours.p50.n} is too small for {figure}, {other}"
     return f"this check found no {figure}, {other}; null in place of its limit compares nothing"
 
 
 def _unsteady(ours: Figures, theirs: Figures) -> list[str]:
     sides = (("this measurement", ours), ("the baseline's measurement", theirs))
-    return [f"{side} decides nothing: {reason}" for side, each in sides for reason in each.unsteady]
+    return [f"{side} cannot decide: {reason}" for side, each in sides for reason in each.unsteady]
 
 
 def _timed(name: str, limit: float, mine: Timing, theirs: Timing, opened: Sequence[str]) -> Line:
@@ -183,7 +183,7 @@ def _timed(name: str, limit: float, mine: Timing, theirs: Timing, opened: Sequen
         mine.upper / theirs.lower - 1 if mine.upper is not None and theirs.lower else None,
     )
     side, n = ("this check's", mine.n) if mine.upper is None else ("the baseline's", theirs.n)
-    short = f"{side} n={n} carries no bound: it takes more samples, of latency in at least {FEWEST_ROUNDS} rounds"
+    short = f"{side} n={n} is too small for a bound: take more samples, for latency in at least {FEWEST_ROUNDS} rounds"
     line = at_most(name, limit, found, short=short, differences=opened)
     if line.verdict != "fail":
         return line
@@ -200,7 +200,7 @@ def _counted(name: str, limit: float, mine: int, theirs: int, opened: Sequence[s
         return Line(name, limit, share, None, None, "pass")
     reason = f"the baseline has {theirs:,}, this has {mine:,}"
     if share is None:
-        reason += f"; nothing has no share to grow by: if that is right, {UPDATE}"
+        reason += f"; growth from 0 is no share: if that is right, {UPDATE}"
     return Line(name, limit, share, None, None, "fail", reason)
 
 

@@ -1,4 +1,4 @@
-"""`edgesft history`: what many results files say of a figure over time, and where it stepped."""
+"""`edgesft history`: how a figure went over many results files, and when it changed."""
 
 from __future__ import annotations
 
@@ -331,11 +331,11 @@ def _notes(tally: Tally, series: Sequence[Series]) -> Iterator[str]:
         yield f"copies of other files, which count once: {tally.twice}"
     everything = {id(point.record): point.record for each in series for point in each.points}.values()
     if any(record.created is None for record in everything):
-        yield "runs and benches that do not say when they were are in the order in which they were given"
+        yield "runs and benches without a date are in the order in which they were given"
     if late := [record.file for record in everything if record.created and record.created > datetime.now(UTC)]:
         yield f"{_files_of(late)} with a time in the future ({_some(late)})"
     if unsteady := [record.file for record in everything if record.figures.unsteady]:
-        yield f"{_files_of(unsteady)} of a machine that was unsteady ({_some(unsteady)})"
+        yield f"{_files_of(unsteady)} from an unsteady machine ({_some(unsteady)})"
     short = [each for each in series if each.identity.kind != "counted" and len(each.points) < steps.FEWEST]
     if short:
         told = "1 series has" if len(short) == 1 else f"{len(short)} series have"

@@ -69,7 +69,9 @@ def rows(given: Sequence[GateArtefact], contract: Contract, path: Path | None) -
         place: Source = sources.find(str(path), Path(), "test", column)
     else:
         if told is None or told.folder is None or data is None:
-            raise InputError("rows must be given where no recipe.yaml tells of some, got none", "--rows test.jsonl")
+            raise InputError(
+                "rows must be given if there is no recipe.yaml that names them, got none", "--rows test.jsonl"
+            )
         split = "validation" if data.test is None else "test"
         where = data.files().get(split)
         if not isinstance(where, str):

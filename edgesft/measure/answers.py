@@ -1,4 +1,4 @@
-"""Lines that a measuring agent wrote by itself, read from a file and held against the protocol (export/PROTOCOL.md)."""
+"""Reads the lines that an agent recorded on a device, and checks them against the protocol (export/PROTOCOL.md)."""
 
 from __future__ import annotations
 

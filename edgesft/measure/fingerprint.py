@@ -1,4 +1,4 @@
-"""Where the machine that measured differs from the one that a profile means."""
+"""How the measuring machine differs from the one that the profile is for."""
 
 from __future__ import annotations
 
@@ -23,14 +23,16 @@ def differences(spec: MachineSpec, here: Mapping[str, Any]) -> list[str]:
     """
     found = []
     if spec.architecture and _plain(spec.architecture) != _plain(str(here.get("architecture"))):
-        found.append(f"architecture: the profile means {spec.architecture}, this machine is {here.get('architecture')}")
+        found.append(
+            f"architecture: the profile is for {spec.architecture}, this machine is {here.get('architecture')}"
+        )
     if spec.system and spec.system != here.get("system"):
-        found.append(f"system: the profile means {spec.system}, this machine runs {here.get('system')}")
+        found.append(f"system: the profile is for {spec.system}, this machine runs {here.get('system')}")
     names = [str(name) for name in (here.get("model"), here.get("board")) if name]
     if spec.model and not any(spec.model.lower() in name.lower() for name in names):
-        found.append(f"model: the profile means {spec.model}, this machine is {' on '.join(names) or 'unknown'}")
+        found.append(f"model: the profile is for {spec.model}, this machine is {' on '.join(names) or 'unknown'}")
     if spec.cores and spec.cores > (here.get("cores") or 0):
-        found.append(f"cores: the profile means at least {spec.cores}, this process may use {here.get('cores')}")
+        found.append(f"cores: the profile needs at least {spec.cores}, this process may use {here.get('cores')}")
     return found
 
 

@@ -1,4 +1,4 @@
-"""What was measured of one model, with what makes the numbers trustworthy."""
+"""The measurement of one model, with what is needed to judge whether its numbers can be trusted."""
 
 from __future__ import annotations
 

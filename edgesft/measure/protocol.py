@@ -1,4 +1,4 @@
-"""How latency is taken: a process a model, warm-up until it is steady, then interleaved rounds in shuffled order."""
+"""The measuring protocol: one process per model, warm-up until steady, then interleaved rounds in shuffled order."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Check, preflight, plan, run, resume, keep what pays."""
+"""Carries out a recipe: check, preflight, plan, run, resume, and keep only the stages that pay."""

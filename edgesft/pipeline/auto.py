@@ -1,4 +1,4 @@
-"""What a recipe leaves to be found: how long and how fast to train, from the rows and the task."""
+"""Fills in the `auto` settings of a recipe: epochs and learning rate, from the rows and the task."""
 
 from __future__ import annotations
 

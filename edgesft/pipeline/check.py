@@ -86,7 +86,7 @@ def check(path: Path, settings: Sequence[str] = (), store: Store | None = None) 
     if lacking:
         raise lacking[0]
     if recipe.budget == BudgetSpec():
-        warnings.append("the budget is empty: nothing is held, so the verdict is 'pass' whatever comes out")
+        warnings.append("the budget is empty: it has no limits, so the verdict is always 'pass'")
     if task and rows:
         recipe = fill_auto(recipe, task, len(rows.train))
     return Checked(recipe, base, tuple(profiles), tuple(warnings), rows)
@@ -164,7 +164,7 @@ def _metric_problems(recipe: RecipeSpec, document: Document, task: Task) -> list
             if wrong := impossible(key, metric, limit):
                 problems.append(Problem(f"'{key}.{metric}' {wrong}", where=document.where(("budget", key, metric))))
             if metric not in task.metrics:
-                message = f"'{key}' must name a metric of {task.name}. Got '{metric}', which nothing measures"
+                message = f"'{key}' must name a metric of {task.name}. Got '{metric}', which this task does not measure"
                 problems.append(
                     Problem(message, nearest(metric, task.metrics), document.where(("budget", key, metric)))
                 )
@@ -176,7 +176,7 @@ def _training_problems(recipe: RecipeSpec, document: Document, task: Task) -> li
     usual = ResolvedTraining()
     return [
         Problem(
-            f"'{name}' must be left out for {task.name}, to which it means nothing. Got {value}",
+            f"'{name}' must be left out for {task.name}, which does not use it. Got {value}",
             f"leave out {name}",
             document.where(("stages", index, name)),
         )
@@ -292,7 +292,7 @@ def _source_problems(
     try:
         place = source.resolve(text, base)
         if isinstance(place, OnnxFile) and not task.takes_files:
-            hint = "edgesft bench and edgesft check measure and gate any ONNX file"
+            hint = "edgesft bench or edgesft check, which take any ONNX file"
             return [Problem(f"'model' must not be an ONNX file for the task {task.name}", hint, where)]
         contract = task.contract(rows.train if rows else [], task.implied(place, recipe.data.options()))
         return _placed(task.check_model(place, contract, trust_remote_code=recipe.trust_remote_code), where)

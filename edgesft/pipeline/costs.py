@@ -1,4 +1,4 @@
-"""How long steps take and how much they leave: taken while they run, and expected from what earlier ones took."""
+"""Time and disk of steps: recorded while they run, and estimated for a plan from earlier records."""
 
 from __future__ import annotations
 

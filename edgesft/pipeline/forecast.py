@@ -1,5 +1,5 @@
-"""What a run will do, step by step, with the content key of each, supposing that every stage pays; and what it takes,
-as far as earlier runs tell.
+"""The steps of a run with their content keys, assuming that every stage pays; and their time and disk, estimated from
+earlier runs.
 """
 
 from __future__ import annotations

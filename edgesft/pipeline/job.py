@@ -1,4 +1,4 @@
-"""One recipe on one profile: what every step of the run looks at, made when it is first asked for.
+"""A job: one recipe on one profile. It makes what the steps share, when it is first needed.
 
 A run whose steps are all in the store asks for none of the heavy things here, which keeps it under three seconds.
 """

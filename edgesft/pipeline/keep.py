@@ -1,4 +1,4 @@
-"""Keep what pays: whether a stage earned its place. Numbers in, decision out."""
+"""Keep what pays: decides whether a stage is kept. Numbers in, decision out."""
 
 from __future__ import annotations
 
@@ -88,5 +88,5 @@ def recovery(*, metric: str, before: float, after: float) -> Decision:
     change = scale(metric).change(after - before)
     if after < before - ROUNDING:
         return Decision(False, f"{metric} {change}: nothing gained")
-    same = ": as good, and learnt for longer" if after <= before + ROUNDING else ""
+    same = ": as good, and trained for longer" if after <= before + ROUNDING else ""
     return Decision(True, f"{metric} {change}{same}")

@@ -1,4 +1,4 @@
-"""Under which terms the model and the data of a run came, as far as they say so themselves."""
+"""The licences of a run's model and data, as far as they state one."""
 
 from __future__ import annotations
 

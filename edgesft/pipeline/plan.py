@@ -130,9 +130,11 @@ def order_problems(recipe: RecipeSpec, document: Document) -> list[Problem]:
         if isinstance(spec, BenchmarkSpec) and index != len(recipe.stages) - 1:
             problems.append(Problem(f"'{name}' must be the last stage: it measures every row", None, where))
         if isinstance(spec, FinetuneSpec) and index and recipe.stages[index - 1].stage != "finetune":
-            problems.append(Problem(f"'{name}' must come before what compresses the model", "move it first", where))
+            problems.append(
+                Problem(f"'{name}' must come before the stages that compress the model", "move it first", where)
+            )
         if names.count(name) > 1:
-            problems.append(Problem(f"the name '{name}' must stand once", "give each a `name:` of its own", where))
+            problems.append(Problem(f"the name '{name}' must be used once", "give each a `name:` of its own", where))
         if name == START:
             problems.append(Problem(f"the name '{START}' is the pretrained model's", "choose another", where))
         teacher = getattr(spec, "teacher", None)

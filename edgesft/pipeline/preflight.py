@@ -1,4 +1,4 @@
-"""The last look before hours of work: one tiny batch through every step, on the real model. Nothing is kept of it."""
+"""Preflight: runs one tiny batch of the real model through every step before hours of work. Keeps nothing."""
 
 from __future__ import annotations
 
@@ -67,7 +67,8 @@ def _check_timed(job: Job) -> None:
         return
     problems = [
         Problem(
-            f"stage '{spec.name or spec.stage}' must not go by latency on profile '{job.profile.name}': {job.untimed}",
+            f"stage '{spec.name or spec.stage}' must not have a latency target on profile '{job.profile.name}': "
+            f"{job.untimed}",
             "parameters: 0.5 in place of latency; leave out optimize; or --device with the hardware",
         )
         for spec in job.recipe.stages

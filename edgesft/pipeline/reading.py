@@ -1,4 +1,4 @@
-"""How much of its rows a model reads: tokens that are cut off, tokens that its tokenizer does not know."""
+"""How well a model reads its rows: the share of tokens that are cut off, or unknown to its tokenizer."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def findings(told: Mapping[str, Mapping[str, Any]], longest: int, most: int | No
     for name, each in told.items():
         if cut := each["cut"]:
             message = f"data.{name}: {cut:,} of {each['rows']:,} rows ({cut / each['rows']:.1%}) are longer than "
-            message += f"max_length {longest} tokens and are cut"
+            message += f"max_length {longest} tokens and are cut off"
             wanted = min(max(each["tokens"]["p99"], longest + 1), most or math.inf)
             longer = f"data.max_length={wanted}, which takes more time on the device"
             found.append(Problem(message, longer if wanted > longest else LONGER))

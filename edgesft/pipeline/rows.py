@@ -1,4 +1,4 @@
-"""Measures models of a run: what they score and how fast they are, each figure taken once and then kept."""
+"""Measures the metrics and latency of a run's models. Each figure is taken once and then stored."""
 
 from __future__ import annotations
 
@@ -260,7 +260,7 @@ class Measurer:
             MeasureError: One of them could not be measured.
         """
         if self._job.untimed:
-            raise MeasureError(f"latency must be had from the hardware itself: {self._job.untimed}")
+            raise MeasureError(f"latency must be measured on the hardware itself: {self._job.untimed}")
         names = [str(index) for index in range(len(files))]
         subjects = {name: self._subject(file) for name, file in zip(names, files, strict=True)}
         measured = measure(subjects, self._job.quick, progress=self._job.progress, loads=1)

@@ -95,7 +95,7 @@ class _Run:
         if step.role == "origin":
             return Decision(True, "the fine-tuned original")
         if step.role == "convert":
-            return Decision(True, "changes the form only")
+            return Decision(True, "only changes the format")
         if _always(step):
             return Decision(True, "keep: always")
         if step.role == "recovery" and base is not None:

@@ -1,4 +1,4 @@
-"""Looks at a recipe's rows: what is in them, and what of it will hurt."""
+"""Inspects the rows of a recipe: what they contain, and likely problems."""
 
 from __future__ import annotations
 
@@ -128,16 +128,16 @@ def _findings(told: Mapping[str, Mapping[str, Any]], across: Mapping[str, Any]) 
     for name, each in across.items():
         share = (each["near"] or 0) / told[name]["rows"]
         if share >= checks.OVERLAP_LIMIT:
-            message = f"data.{name}: {each['near']} rows ({share:.1%}) are nearly the same as one of train"
-            found.append(Problem(message, "remove them, or split by what they come from (data.group)"))
+            message = f"data.{name}: {each['near']} rows ({share:.1%}) are nearly the same as a row of train"
+            found.append(Problem(message, "remove them, or split by their source (data.group)"))
         if each["apart"] is not None and each["apart"] >= OTHER_KIND:
-            area = f"AUC {each['apart']:.2f}, where 0.5 is alike"
-            message = f"data.{name}: a simple classifier tells its rows from those of train ({area}): what is learnt "
-            message += "there may not hold here"
+            area = f"AUC {each['apart']:.2f}; 0.5 if they are alike"
+            message = f"data.{name}: a simple classifier tells its rows from those of train ({area}): what the model "
+            message += "learns there may not hold here"
             found.append(Problem(message, f"more training rows like those of {name}, or another {name}"))
         if each["labels_lacking"]:
             message = f"data.{name}: no row has the labels {checks.listed(each['labels_lacking'])}"
-            found.append(Problem(message, "rows of them, or a score that says nothing of them"))
+            found.append(Problem(message, "add rows with them; without any, metrics do not cover these labels"))
     return found
 
 
@@ -151,9 +151,9 @@ def _of_split(name: str, each: Mapping[str, Any]) -> list[Problem]:
         most, fewest = max(counts.values()), min(counts.values())
         if most >= IMBALANCED * fewest:
             message = f"data.{name}: the largest class has {most} examples, the smallest {fewest}"
-            hint = "more of the smallest; of one class a row class_weights: balanced, and a budget on f1_macro"
+            hint = "more rows of the smallest; with one class per row, class_weights: balanced and a limit on f1_macro"
             found.append(Problem(message, hint))
         if few := [label for label, count in counts.items() if count < FEW]:
             message = f"data.{name}: fewer than {FEW} rows have the labels {checks.listed(few)}"
-            found.append(Problem(message, "more rows of them"))
+            found.append(Problem(message, "more rows with them"))
     return found

@@ -1,4 +1,4 @@
-"""Tries settings of a recipe's fine-tuning with Optuna, and tells whether any is better than the recipe's own."""
+"""Searches for settings of a recipe's fine-tuning with Optuna, and tells whether any beat the recipe's own."""
 
 from __future__ import annotations
 
@@ -49,12 +49,12 @@ SHARES: Mapping[str, Sequence[float]] = {
 
 @dataclass(frozen=True)
 class Tune:
-    """How much to try.
+    """Limits of a search for settings.
 
     Attributes:
-        trials: Trainings at most, that of the recipe's own settings included; at least 1.
-        minutes: No trial is begun that would not end within so much training time, as far as those before it tell. It
-            is counted over all calls: what an earlier one has trained is not trained again.
+        trials: Maximum number of trainings, including that of the recipe's own settings; at least 1.
+        minutes: Maximum training time. A trial starts only if, judging by earlier ones, it will end in time. The time
+            is counted over all calls: trials of an earlier call are not repeated.
     """
 
     trials: int = 10
@@ -231,7 +231,7 @@ class _Trainings:
 def _result(trainings: _Trainings, trials: Sequence[_Trial], tried: Mapping[str, Sequence[float]]) -> dict[str, Any]:
     good = [trial for trial in trials if trial.value is not None]
     if not good:
-        raise StageError(f"tune: no trial could be trained to its end; the first one: {trials[0].problem}")
+        raise StageError(f"tune: no trial finished its training; the first one: {trials[0].problem}")
     best, first = max(good, key=lambda trial: trial.value or 0.0), trials[0]
     gain = None
     if best is first:
@@ -242,7 +242,7 @@ def _result(trainings: _Trainings, trials: Sequence[_Trial], tried: Mapping[str,
         gain = trainings.gain(best)
         better = gain.lower is not None and gain.lower > 0
         reason = f"{trainings.metric} {scale(trainings.metric).change(gain.value)} of the recipe's own settings"
-        reason += "" if better else ", which may be chance: the recipe's own stay"
+        reason += "" if better else ", which may be chance: the recipe's own settings stay"
         best = best if better else first
     return {
         "metric": trainings.metric,

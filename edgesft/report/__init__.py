@@ -1,1 +1,1 @@
-"""What a person or a machine reads of a run."""
+"""Output for people and CI: tables, HTML pages, and the formats of CI services."""

@@ -47,9 +47,9 @@ def changes(found: Update) -> RenderableType:
         for row in _rows(change):
             table.add_row(*(Text(clean(cell)) for cell in row))
     lines = [
-        *(f"{_accepted(each)}: left out, for the figure that it was over is replaced" for each in found.settled),
+        *(f"{_accepted(each)}: removed, because the figure that it was for is replaced" for each in found.settled),
         *(
-            f"{_accepted(each)}: still there, for entries that were not updated; now it also allows growth "
+            f"{_accepted(each)}: kept, because other entries were not updated; it now also allows growth "
             "over the new figure"
             for each in found.kept
         ),
@@ -77,7 +77,7 @@ def where(key: Key) -> str:
     """`CPU, 1 thread, onnxruntime 1.32.0, Cortex-A76, 4 cores`."""
     machine = key.machine
     threads, cores = counted(key.threads, "thread", "threads"), machine.cores
-    name = machine.model or machine.board or machine.architecture or "a machine that does not tell what it is"
+    name = machine.model or machine.board or machine.architecture or "unknown machine"
     parts = [key.provider.removesuffix("ExecutionProvider"), threads, f"onnxruntime {key.runtime}", name]
     return ", ".join([*parts, *([counted(cores, "core", "cores")] if cores else [])])
 
@@ -88,7 +88,7 @@ def _rows(change: Change) -> list[tuple[str, ...]]:
     if change.what == "dropped":
         return [(entry, "dropped", "", "", "")]
     if not figures:
-        return [(entry, "as it was" if change.what == "same" else "same figures of another file", "", "", "")]
+        return [(entry, "as it was" if change.what == "same" else "same figures from another file", "", "", "")]
     rows = [(name, amount(name, old), amount(name, new), _share(old, new)) for name, old, new in figures]
     return [(entry if place == 0 else "", *row) for place, row in enumerate(rows)]
 
@@ -98,12 +98,12 @@ def _share(old: float | None, new: float | None) -> str:
         return "added"
     if new is None:
         return "no longer there"
-    return f"{(new - old) / abs(old) * 100:+.3g} %" if old else "from nothing"
+    return f"{(new - old) / abs(old) * 100:+.3g} %" if old else "from 0"
 
 
 def _warnings(entries: Iterable[Entry]) -> list[str]:
     return [
-        f"{entry.key.model}: no percentile will be held against these: {reason}"
+        f"{entry.key.model}: these are not used for comparing percentiles: {reason}"
         for entry in entries
         for reason in entry.figures.unsteady
     ]

@@ -146,15 +146,15 @@ def _notes(row: Mapping[str, Any]) -> Iterator[str]:
         f"{machine['onnxruntime'] or measured['runtime']} ({megabytes(measured['runtime_bytes'])})"
     )
     if row["made"]:
-        yield f"made for it: {row['made']}"
+        yield f"converted for it: {row['made']}"
     if measured["simulated"]:
-        yield f"no latency: it ran on {measured['simulated']}, which proves placement and answers alone"
+        yield f"no latency: it ran on {measured['simulated']}, which proves only placement and answers"
     else:
         yield "one-sided 95 % bounds: " + ", ".join(_bounded(row, p) for p in ("p50", "p90", "p95", "p99"))
     if measured.get("io") == "device":
         yield f"{STAYS}: with `--io host` they are"
     if option := captures({"name": row["provider"], "options": measured["options"]}):
-        yield f"captured as a graph the first time and repeated from then on ({option})"
+        yield f"captured as a graph in the first run and replayed from then on ({option})"
     if why := slowed(machine):
         yield why
     if row["parity"]:
@@ -163,9 +163,9 @@ def _notes(row: Mapping[str, Any]) -> Iterator[str]:
     elif row["reference"]:
         yield f"parity: {row['reference']}"
     if agreement := row["agreement"]:
-        yield f"with the model that it was made of: {_agreement(agreement)} on {agreement['requests']} requests"
+        yield f"compared with the model it was made from: {_agreement(agreement)} on {agreement['requests']} requests"
     if row["whole"] is not None:
-        yield f"a session without the CPU {'comes about' if row['whole'] else 'is refused'}"
+        yield f"a session without the CPU as a fallback {'works' if row['whole'] else 'is refused'}"
     if measured["states"]:
         yield "state fed back: " + ", ".join(f"{name} ← {output}" for name, output in measured["states"].items())
     if measured["left"]:
@@ -174,7 +174,7 @@ def _notes(row: Mapping[str, Any]) -> Iterator[str]:
     if row["time_shares"] and len(row["time_shares"]) > 1:
         yield "share of time: " + ", ".join(f"{name} {percent(share)} %" for name, share in row["time_shares"].items())
     if measured["energy_uj"] is not None:
-        yield f"energy: {measured['energy_uj'] / 1000:.3g} mJ an inference, whole processor packages"
+        yield f"energy: {measured['energy_uj'] / 1000:.3g} mJ per inference, whole processor packages"
     for problem in measured["unsteady"]:
         yield f"not steady: {problem}"
     yield from _detail(measured["detail"])
@@ -224,7 +224,7 @@ def _detail(detail: Mapping[str, Any]) -> Iterator[str]:
         )
     if "throughput" in detail:
         how = detail["how"]
-        yield f"{detail['throughput']:.4g} requests a second, {detail['streams']} in flight over {how}"
+        yield f"{detail['throughput']:.4g} requests per second, {detail['streams']} in flight over {how}"
     if "minutes" in detail:
         medians = " ".join(milliseconds(minute["p50_ns"]) for minute in detail["minutes"])
         yield f"p50 of each minute: {medians} ms"
@@ -243,11 +243,11 @@ def _detail(detail: Mapping[str, Any]) -> Iterator[str]:
 def _pipeline(told: Mapping[str, Any]) -> Iterator[str]:
     """How many rows a second beside the plain loop, and what became of rows that might have got no answer."""
     sessions = "1 session" if told["sessions"] == 1 else f"{told['sessions']} sessions"
-    every = f"a row every {milliseconds(told['interval_ns'])} ms" if told["interval_ns"] else "rows as it takes them"
+    every = f"a row every {milliseconds(told['interval_ns'])} ms" if told["interval_ns"] else "at full speed"
     faster = f": {told['speed_up']:.2f} times as many" if told["speed_up"] is not None else ""
     yield (
-        f"pipeline of {sessions}, queue of {told['queue']}, {every}: {told['throughput']:.4g} a second, the plain loop "
-        f"{told['loop_throughput']:.4g} (p50 {milliseconds(told['loop_p50_ns'])} ms){faster}"
+        f"pipeline of {sessions}, queue of {told['queue']}, {every}: {told['throughput']:.4g} rows per second; "
+        f"a plain loop {told['loop_throughput']:.4g} (p50 {milliseconds(told['loop_p50_ns'])} ms){faster}"
     )
     ends = []
     if told["interval_ns"]:
@@ -260,8 +260,8 @@ def _pipeline(told: Mapping[str, Any]) -> Iterator[str]:
     if told["answered"] < told["rows"]:
         share = 1 - told["answered"] / told["rows"]
         yield (
-            f"{percent(share)} % of the rows got no answer: the latencies above are those of the others, and a budget "
-            "counts them as such that took for ever"
+            f"{percent(share)} % of the rows got no answer: the latencies above are those of the others; a budget "
+            "counts them as infinitely slow"
         )
 
 

@@ -23,10 +23,10 @@ def render(found: Mapping[str, Any]) -> str:
     """
     table = Table(title=escape(found["recipe"]), title_justify="left", header_style="bold")
     table.add_column("split")
-    numbers = ("rows", "same input twice", "characters p50 / max", "tokens p50 / p99 / max", "unknown tokens")
+    numbers = ("rows", "duplicates", "characters p50 / max", "tokens p50 / p99 / max", "unknown tokens")
     for name in numbers:
         table.add_column(name, justify="right")
-    for name in ("also in train, nearly", "told from train (AUC)", "labels"):
+    for name in ("also in train, nearly", "differs from train (AUC)", "labels"):
         table.add_column(name, overflow="fold")
     for name, each in found["splits"].items():
         table.add_row(name, *_figures(each), *_shared(found["across"].get(name)), escape(_labels(each["labels"])))
@@ -61,5 +61,5 @@ def _labels(counts: Mapping[str, int]) -> str:
 
 def _findings(findings: Sequence[Mapping[str, str]]) -> list[str]:
     if not findings:
-        return ["nothing was found that will hurt"]
+        return ["no problems found"]
     return [each["message"] + (f"\n    Try: {each['hint']}" if each["hint"] else "") for each in findings]

@@ -44,7 +44,7 @@ def tables(evaluation: Mapping[str, Any]) -> RenderableType:
         table.add_row(escape(each["name"]), *(_figure(each[name]) for name in columns))
     confused = evaluation.get("confused", ())[:PAIRS]
     pairs = [f"{each['true']} → {each['predicted']} ({each['rows']})" for each in confused]
-    told = ["taken for another: " + ", ".join(pairs)] if pairs else []
+    told = ["most confused (true → predicted, rows): " + ", ".join(pairs)] if pairs else []
     if found := evaluation.get("open_world"):
         told.append(open_world(found))
     return Group(table, *map(escape, told))
@@ -54,8 +54,8 @@ def open_world(found: Mapping[str, Any]) -> str:
     """How well inputs of no known class are told, in a sentence."""
     return (
         f"unknown inputs, {found['rows']} rows: AUROC {found['auroc']:.3f}, FPR@95 {found['fpr95']:.3f}; above the "
-        f"contract's threshold {found['threshold']:.3f} are {found['accepted_known']:.1%} of known rows and "
-        f"{found['accepted_unknown']:.1%} of unknown ones"
+        f"contract's threshold {found['threshold']:.3f}: {found['accepted_known']:.1%} of the known rows, "
+        f"{found['accepted_unknown']:.1%} of the unknown ones"
     )
 
 

@@ -1,4 +1,4 @@
-"""One or several documents in each of the forms that `edgesft report` has."""
+"""One or several documents in each of the formats of `edgesft report`."""
 
 from __future__ import annotations
 

@@ -83,7 +83,7 @@ def summary(document: Mapping[str, Any]) -> str:
     stepped = sum(bool(each["steps"]) for each in series)
     worse = sum(each["worsened"] for each in series)
     files = "1 file" if document["files"] == 1 else f"{document['files']} files"
-    return f"{files}, {len(series)} series: {stepped} with steps, of {worse} the newest level is worse"
+    return f"{files}, {len(series)} series: {stepped} with steps, in {worse} the newest level is worse"
 
 
 def steps(series: Mapping[str, Any]) -> list[str]:
@@ -92,7 +92,7 @@ def steps(series: Mapping[str, Any]) -> list[str]:
     if series["last_out_of_line"]:
         last = series["points"][-1]
         got, level = value(last["value"], series["figure"]), value(series["level"], series["figure"])
-        told.append(f"last value is out of line: {got}, the level is {level}; one more such value makes a step")
+        told.append(f"last value is an outlier: {got}, the level is {level}; one more such value makes a step")
     return [clean(line) for line in told]
 
 
@@ -171,7 +171,7 @@ def _whose(series: Mapping[str, Any]) -> str:
         counted(threads, "thread", "threads"),
         " on ".join(dict.fromkeys(each for each in (machine["model"], machine["board"]) if each))
         or machine["architecture"]
-        or "a machine that is not told",
+        or "unknown machine",
         counted(machine["cores"] or "?", "core", "cores"),
         series["source"].replace("/", " "),
     ]

@@ -148,7 +148,7 @@ def tally(document: Mapping[str, Any]) -> str:
     """`5 lines: 1 failed, 4 passed`, the worst first."""
     lines = document["lines"]
     if not lines:
-        return "no lines: nothing was limited"
+        return "no lines: no limit was set"
     counts = Counter(state(line) for line in lines)
     told = ", ".join(f"{counts[each]} {word}" for each, word in STATES.items() if counts[each])
     return f"{len(lines)} {'line' if len(lines) == 1 else 'lines'}: {told}"

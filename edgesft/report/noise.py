@@ -30,7 +30,7 @@ def tables(found: Mapping[str, Any]) -> RenderableType:
         title_justify="left",
         header_style="bold",
     )
-    for column in ("percentile", "least ratio", "greatest ratio", "noise floor %", "false alarms"):
+    for column in ("percentile", "smallest ratio", "largest ratio", "noise floor %", "false alarms"):
         table.add_column(column, justify="left" if column == "percentile" else "right")
     for p, floor in found["floors"].items():
         values = [pair["value"] for pair in found["pairs"][p]]
@@ -38,5 +38,5 @@ def tables(found: Mapping[str, Any]) -> RenderableType:
         known = "n too small" if floor is None else percent(floor)
         table.add_row(p, f"{min(values):.3f}", f"{max(values):.3f}", known, alarms)
     grades = " ".join(each["grade"] for each in copies)
-    closing = f"A comparison here cannot tell a smaller effect from none. Grades of steadiness: {grades}"
+    closing = f"Effects smaller than the noise floor cannot be detected on this machine. Grades of steadiness: {grades}"
     return Group(table, Text(closing))

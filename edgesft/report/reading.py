@@ -88,7 +88,7 @@ def load(file: Path) -> Mapping[str, Any] | Problem:
     if data.get("schema_version") != VERSION:
         return Problem(
             f"'{file}' must be of schema version {VERSION}, got {data.get('schema_version')!r}",
-            "the edgesft that wrote it",
+            "the version of edgesft that wrote it",
         )
     return dict(data)
 

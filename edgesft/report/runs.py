@@ -76,7 +76,7 @@ def _row(name: str, results: Mapping[str, Any]) -> dict[str, Any]:
 def render(found: Mapping[str, Any], width: int | None = None) -> str:
     """The comparison as a plain table, with a star those on the front."""
     table = Table(
-        title="latency in ms; ★ nothing here is both faster and better", title_justify="left", header_style="bold"
+        title="latency in ms; ★ no other run is both faster and better", title_justify="left", header_style="bold"
     )
     for column in COLUMNS:
         table.add_column(column, justify="right" if column in RIGHT else "left", overflow="fold")
@@ -93,7 +93,7 @@ def markdown(found: Mapping[str, Any]) -> str:
     """The comparison as Markdown."""
     top = f"| {' | '.join(COLUMNS)} |\n|{'|'.join(' --: ' if name in RIGHT else ' :-- ' for name in COLUMNS)}|\n"
     rows = "".join(f"| {' | '.join(escaped(cell) for cell in _cells(row))} |\n" for row in found["runs"])
-    return f"{top}{rows}\nLatency in ms; ★ nothing here is both faster and better.\n"
+    return f"{top}{rows}\nLatency in ms; ★ no other run is both faster and better.\n"
 
 
 def _cells(row: Mapping[str, Any]) -> list[str]:

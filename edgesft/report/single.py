@@ -45,10 +45,14 @@ def _next(results: Mapping[str, Any]) -> str:
     for place, each in enumerate(results.get("suggestions") or (), 1):
         told = expectation(each, results)
         text = f"{place}. {escaped(each['change'])}: {escaped(each['evidence'])}"
-        text += f"; to be expected: {escaped(told)}" if told else ""
+        text += f"; expected: {escaped(told)}" if told else ""
         text += f"  \n   `{' '.join(each['settings'])}`" if each["settings"] else ""
         lines.append(text)
-    return "Likeliest to meet it, by what this run measured:\n\n" + "\n".join(lines) + "\n" if lines else ""
+    return (
+        "The changes most likely to meet the budget, based on what this run measured:\n\n" + "\n".join(lines) + "\n"
+        if lines
+        else ""
+    )
 
 
 def bench_markdown(name: str, found: Mapping[str, Any]) -> str:

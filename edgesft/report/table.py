@@ -63,9 +63,11 @@ def _next(results: Mapping[str, Any], command: Sequence[str]) -> list[Renderable
     lines = []
     for place, each in enumerate(results.get("suggestions") or (), 1):
         settings = f"\n     {shlex.join([*command, *each['settings']])}" if each["settings"] else ""
-        expected = f"\n     to be expected: {told}" if (told := expectation(each, results)) else ""
+        expected = f"\n     expected: {told}" if (told := expectation(each, results)) else ""
         lines.append(Text(f"  {place}. {each['change']}\n     {each['evidence']}{expected}{settings}"))
-    return [Text("likeliest to meet it, by what this run measured:"), *lines] if lines else []
+    return (
+        [Text("the changes most likely to meet the budget, based on what this run measured:"), *lines] if lines else []
+    )
 
 
 def _tuning(results: Mapping[str, Any]) -> list[RenderableType]:

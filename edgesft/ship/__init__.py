@@ -1,1 +1,3 @@
-"""What ships to a device: the bundle with its receipt, and what proves that it arrived whole (`export/BUNDLE.md`)."""
+"""Bundles for devices: the models with their contract and measurements, and proof that they arrived intact
+(`export/BUNDLE.md`).
+"""

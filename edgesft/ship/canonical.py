@@ -1,4 +1,4 @@
-"""JSON of which the same value has the same bytes, and which is read without trust."""
+"""Canonical JSON: the same value always has the same bytes. Reading it trusts nothing."""
 
 from __future__ import annotations
 

@@ -70,7 +70,7 @@ def _use(contract: Mapping[str, Any]) -> list[str]:
         shown = ", ".join(labels[:20]) + (f" and {len(labels) - 20} more" if len(labels) > 20 else "")
         lines.append(f"{len(labels)} labels: {shown}.")
     if unknown := contract["thresholds"].get("unknown"):
-        lines.append(f"An input whose score is below {unknown['accept_above']:.4g} is of no known class.")
+        lines.append(f"An input whose score is below {unknown['accept_above']:.4g} belongs to no known class.")
     return [*lines, ""]
 
 
@@ -119,9 +119,9 @@ def _made(lineage: Mapping[str, Any]) -> list[str]:
 def _limits(said: Mapping[str, Any], lineage: Mapping[str, Any]) -> list[str]:
     lines = ["## Limits", "", *(f"- {warning}" for warning in said["warnings"])]
     if not lineage["licences"]["base_model"]:
-        lines.append("- The base model's licence is not known to the one who packed this.")
+        lines.append("- The licence of the base model was not known when this bundle was packed.")
     lines.append(
-        "- `golden.json` holds real rows of the evaluation data, so that a device can prove that it computes the same."
+        "- `golden.json` contains real evaluation rows, with which a device can check that it computes the same."
     )
     return [*lines, ""]
 

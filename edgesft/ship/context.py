@@ -1,4 +1,4 @@
-"""What a provider compiles ahead for one chip: made once, and held against what its variant says of it."""
+"""Models compiled ahead of time by a provider for one chip, and checked against what their variant says."""
 
 from __future__ import annotations
 
@@ -59,9 +59,11 @@ class Target:
 
         name, known = self.provider.name, PROVIDERS.get(self.provider.name)
         if known is None or not known.context:
-            raise StageError(f"{name} compiles nothing ahead")
+            raise StageError(f"{name} does not compile ahead of time")
         if not known.chip:
-            raise StageError(f"{name} does not say for which chip it compiles, so that no device could choose")
+            raise StageError(
+                f"{name} does not tell for which chip it compiles, so a device could not choose the right file"
+            )
         if not self.provider.options.get(known.chip):
             raise StageError(f"{name} must be told the chip, got no option {known.chip}: --chip")
         return self.provider.options[known.chip]
@@ -165,7 +167,7 @@ def disagreements(variant: Variant, told: Graph) -> Iterator[Finding]:
     """Where a file and its variant say other things of what was compiled; from the file's bytes alone."""
 
     def wrong(message: str) -> Finding:
-        return Finding(message, "trust it not", variant.file, "model")
+        return Finding(message, "do not trust this bundle", variant.file, "model")
 
     if variant.form != "context":
         if told.contexts:

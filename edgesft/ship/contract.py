@@ -1,4 +1,4 @@
-"""The contract: all that device code must know besides the weights, and whether the models keep it."""
+"""The contract: everything that device code must know besides the weights, and checks that the models keep it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an ONNX file says of itself, read from its bytes alone: no runtime sees a file before this has.
+"""Reads facts about an ONNX file from its bytes alone, before any runtime opens it.
 
 A walk over the protobuf wire format (https://protobuf.dev/programming-guides/encoding/) by the field numbers of
 `onnx.proto` (ONNX 1.19); weights are stepped over. Reading 100 MB so takes milliseconds, importing onnx half a second.
@@ -161,7 +161,7 @@ def astray(told: Graph, files: Sequence[str]) -> list[Finding]:
     return [
         Finding(
             f"must read no file but those of its variant, got '{name}', which it takes data from",
-            "trust it not",
+            "do not trust this bundle",
             files[0],
             "model",
         )

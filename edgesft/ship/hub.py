@@ -1,4 +1,4 @@
-"""Puts a bundle on the Hugging Face hub, with its model card as the page."""
+"""Uploads a bundle to the Hugging Face hub, with its model card as the page."""
 
 from __future__ import annotations
 
@@ -53,9 +53,9 @@ def push(
     """Puts a bundle, or what a run left, on the hub in one commit; a repository that is not there is made.
 
     Args:
-        place: A bundle, or the folder of a run, which is packed first.
+        place: A bundle, or a run's folder, which is packed first.
         to: `owner/name`.
-        private: Whether a repository that is made shows to its owner alone.
+        private: Whether the repository is private if it is created.
         message: Of the commit; by default the bundle's name and version.
         dry: Send nothing.
         progress: Where to tell what goes on; by default standard error.

@@ -183,9 +183,9 @@ class _Maker:
     def reference(self) -> None:
         """The float model."""
         if self._wanted.precision == "fp32":
-            raise StageError("the model is the float one itself")
+            raise StageError("the model is itself the float model")
         if self._wanted.reference is None:
-            raise StageError("the store has the run's float model no more, or this run did not say where it was")
+            raise StageError("the run's float model is no longer in the store, or this run did not record where it was")
         files = _inspected(self._wanted.reference)
         self._add("fp32", files, "onnx", _takers("fp32", *_kinds(files)), precision="fp32")
 

@@ -1,4 +1,4 @@
-"""Signatures over a bundle's files, by model-signing: with a key of one's own, or with a certificate.
+"""Signatures over a bundle's files, made with model-signing: with your own key, or with a certificate.
 
 What is signed is the digest of every file, the manifest's included, as model-signing's own command signs a folder: an
 unpacked bundle can be verified by it, too (`model_signing verify key BUNDLE --signature BUNDLE/signature.json
@@ -134,7 +134,9 @@ def verify(signature: bytes, digests: Mapping[str, str], name: str, trust: Trust
             return RefusedError(_differences(signature, digests))
         whom = f"'{trust.key}'" if trust.key else "a trusted certificate"
         message = f"must be a signature by {whom}, got {_words(error)}"
-        return RefusedError(Finding(message, "the key of who packed it; else trust it not", SIGNATURE, "signature"))
+        return RefusedError(
+            Finding(message, "the packer's key; without it, do not trust this bundle", SIGNATURE, "signature")
+        )
 
     _quietly(check, refused)
 
@@ -144,7 +146,7 @@ def _differences(signature: bytes, digests: Mapping[str, str]) -> list[Finding]:
     payload = json.loads(base64.b64decode(json.loads(signature)["dsseEnvelope"]["payload"]))
     signed = {each["name"]: each["digest"] for each in payload["predicate"]["resources"]}
     found = [
-        Finding("must be as it was signed, got other bytes", "trust it not", name, "changed")
+        Finding("must be as it was signed, got other bytes", "do not trust this bundle", name, "changed")
         for name in sorted(set(signed) & set(digests))
         if signed[name] != digests[name]
     ]
@@ -199,7 +201,7 @@ def _words(error: Exception) -> str:
     """An error in words; some of cryptography's have none."""
     name = type(error).__name__
     if name == "InvalidSignature":
-        return "one that is not over what it says"
+        return "one that is not for this content"
     text = " ".join(str(error).split())
     return text[:200] if text else name
 

@@ -1,4 +1,4 @@
-"""Verifies a bundle: whole, from whom it should be, in agreement with itself, and answering as it did when packed."""
+"""Verifies a bundle: complete, signed by whom it should be, consistent, and answering as it did when it was packed."""
 
 from __future__ import annotations
 
@@ -135,7 +135,7 @@ def _held(report: Report, models: int, place: Place) -> str:
         told += f" for {models - len(report.not_run)} of {models} models"
     if place != Place():
         told += f", on {place}"
-    return f"{told}, which was {report.simulated}: no hardware" if report.simulated else told
+    return f"{told}, which was {report.simulated}, not hardware" if report.simulated else told
 
 
 def _version(manifest: Manifest, at_least: int) -> Sequence[Finding]:
@@ -150,7 +150,12 @@ def _signature(source: Source, manifest: Manifest, trust: Trust) -> Sequence[Fin
 
     if SIGNATURE not in source.files:
         raise RefusedError(
-            Finding("must be there, a key was given; got no signature", "trust it not", SIGNATURE, "signature")
+            Finding(
+                "must be there because a key was given; got no signature",
+                "do not trust this bundle",
+                SIGNATURE,
+                "signature",
+            )
         )
     if source.files[SIGNATURE] > MOST_BYTES:
         message = f"must have at most {MOST_BYTES} bytes, got {source.files[SIGNATURE]}"

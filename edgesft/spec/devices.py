@@ -17,7 +17,7 @@ class DeviceSpec(Spec):
 
     python: str | None = None
     """Interpreter that has numpy and onnxruntime; a path on this machine is relative to this file. Over ssh the default
-    is `python3`, and edgesft installs both packages there if they are missing."""
+    is `python3`, and edgesft copies both packages there if they are missing."""
     environment: dict[str, str] = {}
     """Environment variables of the measuring process. `{folder}` is the folder of this file."""
     ssh: str | None = None
@@ -47,17 +47,17 @@ class DeviceSpec(Spec):
     @model_validator(mode="after")
     def _one_way(self) -> DeviceSpec:
         if self.adb and (self.ssh or self.python):
-            raise ValueError("must be reached in one way, got adb beside ssh or python")
+            raise ValueError("must be reached in one way, got adb together with ssh or python")
         if not (self.adb or self.ssh or self.python):
             raise ValueError(f"must have one of {', '.join(KINDS)}")
         if self.adb and not (self.runner and self.libraries):
-            raise ValueError("must have 'runner' and 'libraries' where it is reached by adb: phones have no Python")
+            raise ValueError("must have 'runner' and 'libraries' if it is reached by adb: phones have no Python")
         ways = {"ssh": ("port", "identity", "known_hosts"), "adb": ("runner", "libraries")}
         for way, names in ways.items():
             if given := [name for name in names if getattr(self, name) and not getattr(self, way)]:
-                raise ValueError(f"must be reached by {way} where it has {', '.join(given)}")
+                raise ValueError(f"must be reached by {way} if it has {', '.join(given)}")
         if self.folder and not (self.ssh or self.adb):
-            raise ValueError("must be reached by ssh or adb where it has folder: here files stay where they are")
+            raise ValueError("must be reached by ssh or adb if it has folder: on this machine files are not copied")
         return self
 
 

@@ -115,7 +115,7 @@ def parse(text: str, source: str) -> Document:
             Problem(f"must be YAML. Got: {reason}", "check the indentation there", f"{source}{line}")
         ) from None
     except RecursionError:
-        message = "must be YAML that ends. Got an anchor that contains itself, or values nested too deep"
+        message = "must be finite YAML. Got an anchor that contains itself, or values nested too deep"
         raise InputError(Problem(message, "write the values out", source)) from None
     finally:
         loader.dispose()
@@ -137,7 +137,7 @@ def _walk(node: yaml.Node, loc: Loc, document: Document, problems: list[Problem]
                 problems.append(Problem(message, "write it as 'key: value'", f"{document.source}:{line}"))
                 continue
             if key.value in seen:
-                message = f"the key '{key.value}' must stand once. Also on line {seen[key.value]}"
+                message = f"the key '{key.value}' must be given once. Also on line {seen[key.value]}"
                 problems.append(Problem(message, "delete one of the two", f"{document.source}:{line}"))
             seen[key.value] = line
             document.lines[(*loc, key.value)] = line

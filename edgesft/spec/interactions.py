@@ -55,7 +55,7 @@ class InteractionsSpec(Spec):
             if (said := getattr(self, name)) is not None and not low <= said <= high:
                 raise ValueError(f"{name} must be within scale, {low:g} to {high:g}, got {said:g}")
         if told := sorted(self.scenario.keys() & {*ANSWERS}):
-            raise ValueError(f"scenario must be of what is known before the answer, got {', '.join(told)}")
+            raise ValueError(f"scenario must only have columns known before the answer, got {', '.join(told)}")
         return self
 
     @property

@@ -102,16 +102,16 @@ class AudioSpec(Spec):
         if self.frame > self.seconds:
             raise ValueError("frame must be at most seconds")
         if self.in_graph != "none" and self.features == "none":
-            raise ValueError("in_graph must be none where there are no features")
+            raise ValueError("in_graph must be none if features is none")
         if (self.coefficients or 0) > self.mels:
             raise ValueError("coefficients must be at most mels")
         scaled = (self.frames, self.mean, self.std) != (None, 0.0, 1.0)
         if self.features == "fbank" and self.in_graph != "matmul":
-            raise ValueError("in_graph must be matmul where features are fbank, which devices do not make otherwise")
+            raise ValueError("in_graph must be matmul if features is fbank: devices cannot compute it otherwise")
         if self.features != "fbank" and scaled:
-            raise ValueError("frames, mean and std must be left out unless features are fbank")
+            raise ValueError("frames, mean and std must be left out unless features is fbank")
         if self.normalise and scaled:
-            raise ValueError("normalise must be false where frames, mean or std are given")
+            raise ValueError("normalise must be false if frames, mean or std are given")
         return self
 
 

@@ -101,7 +101,7 @@ class PruneSpec(LessonSpec):
         if sum(value is not None for value in (self.parameters, self.latency, self.latency_ms)) != 1:
             raise ValueError("must have exactly one of 'parameters', 'latency' and 'latency_ms'")
         if self.latency == "auto" and self.rounds != 1:
-            raise ValueError("must not set 'rounds' where 'latency' is auto")
+            raise ValueError("must not set 'rounds' if 'latency' is auto")
         return self if self.teacher else self.judged()
 
 

@@ -163,7 +163,7 @@ class TrainingSpec(Spec):
         """
         for name in ("flip", "shift", "mixup"):
             if getattr(self, name) == "auto":
-                raise ValueError(f"must not set '{name}' to auto: no teacher says here what is harmless")
+                raise ValueError(f"must not set '{name}' to auto: it needs a teacher to tell what is harmless")
         return self
 
     def training(self) -> dict[str, object]:

@@ -1,1 +1,1 @@
-"""The stages of the chain, and the artefact that travels through them."""
+"""The stages of the chain, and the artefact that they pass on."""

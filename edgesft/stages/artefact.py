@@ -1,4 +1,4 @@
-"""The one value that travels through the chain."""
+"""The artefact: a model with its task, lineage and metrics, passed from stage to stage."""
 
 from __future__ import annotations
 

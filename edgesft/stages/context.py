@@ -1,4 +1,4 @@
-"""What a stage is given besides its spec and its artefact, and what it reports."""
+"""What a stage gets besides its spec and its artefact, and the report that it returns."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which changes of rows a student learns from besides the rows themselves, as its teacher has it."""
+"""Chooses the changes of rows (mirroring, shifting, mixing) that a student also learns from, by asking its teacher."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The stages there are: the forms each takes and gives, and where its code is. A new stage is one line here."""
+"""The registry of stages: the forms that each takes and gives, and where its code is. A new stage is one line here."""
 
 from __future__ import annotations
 

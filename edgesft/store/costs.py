@@ -1,4 +1,4 @@
-"""What steps took: one line each, so that the next run's plan can say what to expect."""
+"""Time and disk that steps took, one line each, from which later plans are estimated."""
 
 from __future__ import annotations
 

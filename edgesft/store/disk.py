@@ -1,4 +1,4 @@
-"""Errors of the disk in the user's words, whichever library met them."""
+"""Disk errors as clear messages, whichever library raised them."""
 
 from __future__ import annotations
 

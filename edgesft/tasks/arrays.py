@@ -47,10 +47,11 @@ class NoProcessor:
 
 
 class Arrays(Task):
-    """A class, or numbers, for arrays of fixed shapes, by the user's own module.
+    """A class or numbers from arrays of fixed shapes, by the user's own module.
 
-    Rows have a column for each input, an array or a list of numbers, and `label`: a name or a whole number is a class,
-    a number with a point or a list of numbers is what the model's scores should be.
+    Rows have a column for each input, an array or a list of numbers, and `label`. A label that is a name or a whole
+    number is a class. A label that is a number with a decimal point, or a list of numbers, is the target of a
+    regression.
     """
 
     name: ClassVar[str] = "arrays"
@@ -113,7 +114,7 @@ class Arrays(Task):
                     shapes.setdefault(name, np.shape(row[name]))
         classes = self._of_classes([row for rows in splits.values() for row in rows])
         if not classes and self._metric == OF_CLASSES:
-            message = "model.metric: must be r2 or a function of one's own for labels that are numbers, got accuracy"
+            message = "model.metric: must be r2 or your own function for labels that are numbers, got accuracy"
             found.append(Problem(message, f"model.metric={OF_NUMBERS}; or whole numbers or names for classes"))
         return found or (checks.labelled(splits, "label") if classes else [])
 

@@ -82,11 +82,12 @@ class Listening:
 
 
 class AudioClassification(MediaClasses):
-    """One label for one sound, by a model of the user's own that reads log-mel bands, or of transformers.
+    """One label for one sound, by a transformers model or the user's own module.
 
-    A row has `audio`, a path, and `label`. Sounds are read as the contract's options say, on the device and in
-    training by the same code (`edgesft.data.media.audio`): models get an array of shape [rows, 1, frames, bands], or
-    the samples; audio spectrogram transformers get Kaldi's features, [rows, frames, bands], which their files make.
+    A row has `audio`, a path, and `label`. The same code (`edgesft.data.media.audio`) preprocesses sounds in training
+    and on the device, as the contract's options say. The user's module gets log-mel bands of shape [rows, 1, frames,
+    bands], or the samples. Audio spectrogram transformers get Kaldi's features of shape [rows, frames, bands], which
+    the model's file computes.
     """
 
     name: ClassVar[str] = "audio-classification"
@@ -124,11 +125,11 @@ class AudioClassification(MediaClasses):
             ]
         found = []
         if model_type not in SAMPLED:
-            message = f"model: must read samples or Kaldi's features, got model_type {model_type!r}, which reads others"
+            message = f"model: must read samples or Kaldi's features, got model_type {model_type!r}, which does not"
             found.append(Problem(message, self.advice))
         if options["features"] != "none":
             message = (
-                "data.audio.features: must be none for a model of transformers that reads samples, "
+                "data.audio.features: must be none for a transformers model that reads samples, "
                 f"got {options['features']}"
             )
             found.append(Problem(message, "leave it out"))
@@ -138,7 +139,9 @@ class AudioClassification(MediaClasses):
         """Features that the file is to make: nothing is built into it."""
         if contract.options.get("in_graph", OUTSIDE) == OUTSIDE:
             return []
-        message = f"data.audio.in_graph: must be {OUTSIDE} for a file of others, got {contract.options['in_graph']}"
+        message = (
+            f"data.audio.in_graph: must be {OUTSIDE} for an existing ONNX file, got {contract.options['in_graph']}"
+        )
         return [Problem(message, "features: none where the file itself takes samples")]
 
     def preparation(self, contract: Contract) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The task interface: all that the chain knows about what a model is for.
+"""The task interface: everything that the chain knows about the purpose of a model.
 
 Data flows from rows (dicts read from a file) to `encode` (examples: arrays without a batch axis), `collate` (a padded
 batch), `loss` in training or `predict` on any runtime, and `score`. The `contract` (labels, lengths) travels with the

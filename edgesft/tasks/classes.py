@@ -114,7 +114,7 @@ def named(labels: Iterable[str], options: Mapping[str, Any]) -> tuple[str, ...]:
     classes = tuple(options.get(CLASSES) or checks.ordered(seen))
     if strange := checks.ordered(seen - set(classes)):
         message = f"data.train: labels must be those of the model's file ({checks.listed(classes)}), got {strange[0]!r}"
-        raise InputError(message, "call them alike: in the rows, or in the file's order by model.labels")
+        raise InputError(message, "use the same names: in the rows, or in model.labels (in the file's order)")
     return classes
 
 

@@ -17,7 +17,7 @@ GEOMETRY = frozenset(("flip", "shift", "crop", "mixup", "cutmix", "colour", "era
 
 
 class ImageClassification(PictureTask, MediaClasses):
-    """One label for one picture, by a model of transformers or of the user's own.
+    """One label for one picture, by a transformers model or the user's own module.
 
     A row has `image`, a path, and `label`.
     """

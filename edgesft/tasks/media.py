@@ -316,7 +316,9 @@ class MediaClasses(MediaTask, Classes):
         """
         if predictions.shape[1] != len(contract.labels):
             message = f"model: must give a score for each of {len(contract.labels)} labels, got {predictions.shape[1]}"
-            raise InputError(message, "set what your factory calls the number of classes: model.arguments")
+            raise InputError(
+                message, "set the number of classes in model.arguments, by the name that your factory uses"
+            )
         found = super().score(predictions, references, contract)
         if len(contract.labels) > TOP:
             found["top5"] = classification.top(predictions, references, TOP)

@@ -164,7 +164,7 @@ class Heads(Classes, ABC):
 
 
 class MultiTask(Heads, TextClassification):
-    """Several labels for one text, by one encoder."""
+    """Several labels for one text, by one encoder with a head for each."""
 
     name: ClassVar[str] = "multi-task"
     roles: tuple[str, ...] = ("text", "label", "head")

@@ -264,8 +264,8 @@ def check_width(scores: int, classes: int) -> None:
         InputError: It has not.
     """
     if scores not in (classes, classes + 1):
-        message = f"model: must give a score for each of {classes} labels, or one more for nothing, got {scores}"
-        raise InputError(message, "set what your factory calls the number of classes: model.arguments")
+        message = f"model: must give a score for each of {classes} labels, or one more for 'no object', got {scores}"
+        raise InputError(message, "set the number of classes in model.arguments, by the name that your factory uses")
 
 
 def _said(outputs: Any) -> tuple[torch.Tensor, torch.Tensor]:

@@ -29,11 +29,11 @@ HIDDEN = -1.0e4
 
 
 class QuestionAnswering(TextTask):
-    """The span of a passage that answers a question, by an encoder that scores each token as its start and its end.
+    """The span of a passage that answers a question, by an encoder that scores each token as the span's start and end.
 
-    Rows are laid out as SQuAD's (Rajpurkar et al. 2016, arXiv 1606.05250): `context`, `question` and `answers`, an
-    object of `text` and `answer_start`, lists of one or more. A passage longer than `max_length` leaves is read in
-    windows that share `stride` tokens; its answer is the best span of all windows.
+    Rows have the form of SQuAD (Rajpurkar et al. 2016, arXiv 1606.05250): `context`, `question` and `answers`, an
+    object with the lists `text` and `answer_start`, each with one or more entries. A passage that does not fit into
+    `max_length` is split into windows that overlap by `stride` tokens. Its answer is the best span of all windows.
     """
 
     name: ClassVar[str] = "question-answering"

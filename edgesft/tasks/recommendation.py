@@ -110,7 +110,7 @@ class Recommendation(Task):
         told = []
         for name, rows in splits.items():
             if name != "train" and (count := sum(row[NEXT] not in known for row in rows)):
-                message = f"data.{name}: what came next in {count} of {len(rows)} rows is no item of train"
+                message = f"data.{name}: the next item in {count} of {len(rows)} rows is not in train"
                 told.append(f"{message}; it counts as missed")
         return told
 
@@ -133,7 +133,9 @@ class Recommendation(Task):
             message = f"model: must be {{factory: module:function}} for {self.name}, got a name"
             return [Problem(message, f"model: {{factory: {READY!r}}}, or your own: {factory.WHERE}")]
         if said := sorted(source.arguments.keys() & {*OURS}):
-            message = f"model.arguments: must leave out {', '.join(said)}, which the rows and data.max_length say"
+            message = (
+                f"model.arguments: must leave out {', '.join(said)}, which are set from the rows and data.max_length"
+            )
             return [Problem(message, "leave it out")]
         return source.problems()
 

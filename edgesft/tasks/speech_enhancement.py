@@ -23,13 +23,13 @@ if TYPE_CHECKING:
 
 
 class SpeechEnhancement(Streaming):
-    """Speech without the noise around it, by a model of the user's own that takes a frame after another.
+    """Speech without the noise around it, by the user's own module, which processes one frame after another.
 
-    A row has `clean`, the path of what should come out, and either `noisy`, of what goes in, or `noise`, a sound of
-    which a part from `offset` seconds on is added to the clean one, `snr` decibels below it.
+    A row has `clean`, the path of the wanted output, and either `noisy`, the path of the input, or `noise`, the path of
+    a sound that is added to the clean one: from `offset` seconds on, `snr` decibels below it.
 
-    What a row's answer is worth is told of it, not the sound itself: SI-SDR, what it is above that of the noisy sound,
-    and STOI.
+    The prediction of a row is not the sound but its quality: SI-SDR, its gain over the SI-SDR of the noisy sound, and
+    STOI.
     """
 
     name: ClassVar[str] = "speech-enhancement"

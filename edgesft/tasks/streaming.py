@@ -104,7 +104,7 @@ class Streaming(Task, ABC):
     max_grad_norm: ClassVar[float] = 5.0
     patience: ClassVar[float] = 3.0
     learning_rates: ClassVar[tuple[float, ...]] = (3e-4, 1e-3)
-    unprunable: ClassVar[str] = "what goes from frame to frame has the shapes that model.states says"
+    unprunable: ClassVar[str] = "states must keep the shapes given in model.states"
     takes_files: ClassVar[bool] = True
     heard: ClassVar[str]
     """Column of a row that the model hears."""
@@ -159,8 +159,8 @@ class Streaming(Task, ABC):
             shape[last] = max(1, wanted // math.prod(shape))
         if math.prod(shape) != wanted:
             got = [axis or "any" for axis in given[name]]
-            message = f"data.frames: must make {wanted} numbers a frame into what '{name}' takes, got {got}"
-            raise InputError(message, "window, features: as those who made the model fed it")
+            message = f"data.frames: must make {wanted} numbers per frame for '{name}', got {got}"
+            raise InputError(message, "set window and features as the model was trained with")
         states = {
             each: {SHAPE: [axis or 1 for axis in given[each]], OUTPUT: after} for each, after in source.states.items()
         }
@@ -198,7 +198,7 @@ class Streaming(Task, ABC):
             message = f"model.inputs: must be the name of the one input, got {', '.join(source.inputs)}"
             found.append(Problem(message, "inputs: [frames]; states are named by model.states"))
         if not source.states:
-            message = "model.states: must have the shape of each state that goes from frame to frame, got none"
+            message = "model.states: must give the shape of each state that goes from frame to frame, got none"
             found.append(Problem(message, "states: {hidden: [2, 128]}, without the axis of rows"))
         return found
 

@@ -52,13 +52,13 @@ SHOWN = 3
 
 
 class TextToSpeech(Task):
-    """A voice that says a text, by an acoustic model of the user's own; Griffin-Lim makes the sound of its bands.
+    """Speech from text, by the user's own acoustic model, which predicts mel bands. Griffin-Lim turns them into sound.
 
-    A row has `audio`, a path, `text`, what is said in it, and perhaps `speaker`, a name. Rows are told apart by their
-    sounds: two recordings of one text are two rows.
+    A row has `audio`, a path; `text`, what is said in it; and optionally `speaker`, a name. Rows are identified by
+    their sounds: two recordings of one text are two rows.
 
-    Predictions are figures: of each row the mel-cepstral distortion in decibels against its recording, negative, how
-    long it is as a share of that or the other way round, and its seconds.
+    The prediction of a row has three figures: the negative mel-cepstral distortion in decibels against its recording,
+    the shorter of the two durations as a share of the longer, and the duration in seconds.
     """
 
     name: ClassVar[str] = "text-to-speech"

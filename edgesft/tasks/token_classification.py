@@ -25,9 +25,9 @@ WORDS, TAGS = "words", "tags"
 class TokenClassification(TextTask):
     """A tag for each word, by an encoder with a head on its tokens.
 
-    A row has `tokens`, a list of words, and `tags`, as many; in a file without lists both are words with blanks
-    between them. The first token of a word answers for it. Words beyond `max_length` get no answer, which counts as
-    outside of everything: nothing is left out of the score.
+    A row has `tokens`, a list of words, and `tags`, a list of the same length. In files without lists, such as csv,
+    both are texts separated by blanks. The tag of a word is predicted at its first token. Words beyond `max_length` get
+    no prediction, which counts as the tag for "outside", so that every word is scored.
     """
 
     name: ClassVar[str] = "token-classification"

@@ -32,10 +32,10 @@ USUAL = 0.5
 
 
 class VoiceActivity(Streaming):
-    """Whether somebody speaks, by a model that gives a probability for one frame after another.
+    """Whether somebody speaks, by a model that returns a probability for one frame after another.
 
-    A row has `audio`, a path, and `speech`, where in it somebody speaks: pairs of seconds as a list or as JSON, `[]`
-    where nobody does. A frame is speech where that is so in half of its last `hop` samples, which are new in it.
+    A row has `audio`, a path, and `speech`, the parts with speech: a list, or its JSON, of pairs of seconds; `[]` if
+    nobody speaks. The label of a frame is speech if half of its last `hop` samples, which are new in it, are speech.
     """
 
     name: ClassVar[str] = "voice-activity"

@@ -25,11 +25,11 @@ _PARTS = re.compile(r"[_\-./]+|(?<=[a-z])(?=[A-Z])")
 
 
 class ZeroShot(TextClassification):
-    """The label whose text is nearest to the row's, by one encoder for both.
+    """The label whose text is most similar to the row's text, by one encoder for both.
 
-    The classes are the labels of the training rows and those of `data.labels`, which may have none: there a label
-    stands by itself (`card_arrival` reads "card arrival") or with a description. Training draws texts to the labels
-    that have rows. In the exported graph the labels' vectors are constants.
+    The classes are the labels of the training rows and those in `data.labels`. Labels in `data.labels` need no rows.
+    They are written out (`card_arrival` is read as "card arrival") or have a description. Training moves the texts of
+    rows towards their labels. In the exported graph the vectors of the labels are constants.
     """
 
     name: ClassVar[str] = "zero-shot-classification"

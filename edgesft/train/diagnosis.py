@@ -129,8 +129,9 @@ def _leak(evidence: Evidence) -> Finding | None:
         return None
     return Finding(
         "leak",
-        f"{len(both)} of {len(held.rows)} validation rows are also in train: the metric counts what is known by heart",
-        "take them out of one of the two, or split by what they share",
+        f"{len(both)} of {len(held.rows)} validation rows are also in train: the metric includes rows that the model "
+        "has memorised",
+        "remove them from one of the two, or split by what they share",
         _named(held, both),
     )
 
@@ -159,8 +160,8 @@ def _noise(evidence: Evidence) -> Finding | None:
     worst = sorted(against, key=lambda row: -sure[row])
     return Finding(
         "label-noise",
-        f"{share:.1%} of the training rows have a label that the model is sure is wrong, though it was taught it",
-        "read the rows that are listed and mend their labels; label_smoothing: 0.1 softens what remains",
+        f"{share:.1%} of the training rows have a label that the model is sure is wrong, although it was trained on it",
+        "check the listed rows and correct their labels; label_smoothing: 0.1 softens what remains",
         _named(answers, [answers.rows[int(row)] for row in worst]),
     )
 
@@ -174,7 +175,7 @@ def _overfitting(evidence: Evidence) -> Finding | None:
     shorter = f"epochs: {max(0.1, round(evidence.epochs * done, 1)):g}" if done < 0.8 else "patience: 2"
     return Finding(
         "overfitting",
-        f"{train:.1%} of the training rows are answered rightly, {held:.1%} of the validation rows"
+        f"{train:.1%} of the training rows are answered correctly, {held:.1%} of the validation rows"
         + (f", and no better than at step {evidence.best_step} of {evidence.steps}" if done < 0.8 else ""),
         f"more rows; {shorter}, dropout: 0.2, weight_decay: 0.1 or token_dropout: 0.1",
     )
@@ -188,14 +189,14 @@ def _underfitting(evidence: Evidence) -> Finding | None:
     if train < chance + 0.1 * (1 - chance):
         return Finding(
             "underfitting",
-            f"{train:.1%} of the training rows are answered rightly, where always the largest class gives {chance:.1%}",
+            f"{train:.1%} of the training rows are answered correctly; the largest class alone gives {chance:.1%}",
             "a learning_rate ten times higher or lower, more epochs, or unfreeze: all",
         )
     scores = [float(each["metrics"][evidence.deciding]) for each in evidence.history]
     if len(scores) > 1 and evidence.best_step == evidence.steps and scores[-1] - scores[-2] > spread:
         return Finding(
             "underfitting",
-            f"{evidence.deciding} still rose from {scores[-2]:.3f} to {scores[-1]:.3f} at the last evaluation",
+            f"{evidence.deciding} was still rising, from {scores[-2]:.3f} to {scores[-1]:.3f} at the last evaluation",
             f"epochs: {2 * evidence.epochs:g}, or a higher learning_rate",
         )
     return None
@@ -209,11 +210,11 @@ def _imbalance(evidence: Evidence) -> Finding | None:
     of = evidence.validation.labels == smallest
     recall = evidence.validation.correct[of].mean() if of.any() else None
     name = evidence.names[smallest] if evidence.names else str(smallest)
-    told = "no validation row has it" if recall is None else f"of its validation rows {recall:.0%} are found"
+    told = "no validation row has this class" if recall is None else f"{recall:.0%} of its validation rows are found"
     return Finding(
         "imbalance",
         f"the largest class has {max(counts)} training rows, '{name}' {min(counts)}; {told}",
-        "class_weights: balanced, more rows of it, and a limit on f1_macro instead of accuracy",
+        "class_weights: balanced, more rows of this class, and a limit on f1_macro instead of accuracy",
     )
 
 
@@ -226,9 +227,9 @@ def _few_rows(evidence: Evidence) -> Finding | None:
     needed = math.ceil((1.645 / evidence.claim) ** 2 * max(held * (1 - held), 1 / n))
     return Finding(
         "few-rows",
-        f"{n} validation rows tell a share of {held:.1%} to ±{wide * 100:.1f} points, and the allowance is "
+        f"with {n} validation rows, a share of {held:.1%} is known to ±{wide * 100:.1f} points; the allowance is "
         f"{evidence.claim * 100:g}",
-        f"about {needed:,} rows, or an allowance that these can tell; changes compared row by row need fewer",
+        f"about {needed:,} rows, or a larger allowance; changes compared row by row need fewer",
     )
 
 

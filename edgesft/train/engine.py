@@ -155,7 +155,7 @@ def fit(
             learned = ranges(model)
     waited = batches.waited / (time.monotonic() - began)
     if waited > WAITING:
-        progress.say(f"{label}: {waited:.0%} of the time it waited for its rows; fewer ways of changing them cost less")
+        progress.say(f"{label}: {waited:.0%} of the time was spent waiting for rows; less augmentation takes less")
     return FitReport(
         best=record.best,
         best_step=record.best_step,

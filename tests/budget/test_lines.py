@@ -100,8 +100,8 @@ def test_few_samples_say_how_many_are_needed() -> None:
     few = Facts(size_bytes=1, rounds=[[MS] * 10] * 5, loads_ns=[MS])
     lines = judge(BudgetSpec.model_validate({"latency_ms": {"p50": 5, "p99": 5}, "load_ms": 9}), few)
     assert [line.verdict for line in lines] == ["pass", "inconclusive", "inconclusive"]
-    assert lines[1].reason == "n=50 is too small to bound p99, which takes n=299"
-    assert lines[2].reason == "n=1 is too small to bound p50, which takes n=5"
+    assert lines[1].reason == "n=50 is too small to bound p99, which needs n=299"
+    assert lines[2].reason == "n=1 is too small to bound p50, which needs n=5"
 
 
 @pytest.mark.parametrize(
@@ -115,14 +115,14 @@ def test_what_got_no_answer_took_for_ever(lost: int, answered: int, verdicts: li
     facts = Facts(size_bytes=1, rounds=rounds, lost=20 * lost)
     lines = judge(BudgetSpec.model_validate({"latency_ms": {"p50": 5, "p95": 5}}), facts)
     assert [line.verdict for line in lines] == verdicts
-    reason = f"{20 * lost} of {sum(map(len, rounds))} rows got no answer, and count as such that took for ever"
+    reason = f"{20 * lost} of {sum(map(len, rounds))} rows got no answer, and count as infinitely slow"
     assert [line.reason for line in lines] == [reason if lost else None] * 2
     if verdicts[1] == "fail":
         assert lines[1].value is lines[1].lower is lines[1].upper is None, "no number stands for it"
 
 
 def test_another_machine_opens_absolute_times_and_nothing_else() -> None:
-    there = "architecture: the profile means aarch64, this machine is x86_64"
+    there = "architecture: the profile is for aarch64, this machine is x86_64"
     facts = Facts(**{**vars(FACTS), "differences": [there]})
     lines = judge(BUDGET, facts)
     opened = {line.name: line.reason for line in lines if line.verdict == "inconclusive"}
@@ -141,7 +141,7 @@ def test_what_was_not_found_out_is_open_and_says_why() -> None:
     assert {line.verdict for line in found.values()} == {"inconclusive"}
     assert all(line.reason and line.value is None for line in found.values())
     metric = judge(BudgetSpec.model_validate({"max_drop": {"f1": 0.01}}), FACTS)[0]
-    assert metric.reason == "f1 was not taken; there is accuracy"
+    assert metric.reason == "f1 was not measured; available: accuracy"
 
 
 def test_an_unsteady_machine_opens_latencies_and_nothing_else() -> None:
@@ -160,7 +160,7 @@ def test_the_confidence_of_a_look_widens_what_comes_from_rounds() -> None:
     assert look[1].upper >= stated[1].upper
     assert look[2] == stated[2]
     short = judge(budget, Facts(size_bytes=1, rounds=[[MS] * 20] * 5, confidence=0.999))
-    assert short[0].reason == "n=100 is too small to bound p95, which takes n=135"
+    assert short[0].reason == "n=100 is too small to bound p95, which needs n=135"
 
 
 def test_dependent_samples_have_wide_bounds() -> None:
@@ -175,7 +175,7 @@ def test_dependent_samples_have_wide_bounds() -> None:
 def test_few_rounds_say_that_they_are_few() -> None:
     few = Facts(size_bytes=1, rounds=[[MS] * 100] * 4)
     (line,) = judge(BudgetSpec.model_validate({"latency_ms": {"p95": 9}}), few)
-    assert line.reason == "it takes 5 rounds to tell how samples depend on each other, got 4"
+    assert line.reason == "5 rounds are needed to tell how samples depend on each other, got 4"
 
 
 def test_the_size_that_is_asked_for_in_bytes() -> None:
@@ -207,7 +207,7 @@ def test_a_frame_takes_a_share_of_the_time_to_the_next() -> None:
         ("real_time_factor.p50", "real_time_factor.p95"), "fail"
     )
     (line, _) = judge(BudgetSpec.model_validate(budget), FACTS)
-    assert line.verdict == "inconclusive" and "stand for no sound" in str(line.reason)
+    assert line.verdict == "inconclusive" and "have no duration of sound" in str(line.reason)
 
 
 def test_first_tokens_and_pace() -> None:
@@ -236,7 +236,7 @@ def test_a_picture_takes_so_many_inferences() -> None:
 def test_pace_of_tasks_without_tokens_is_open() -> None:
     lines = judge(BudgetSpec.model_validate({"first_token_ms": {"p50": 50}, "tokens_per_second": 200}), FACTS)
     assert [(line.verdict, line.reason) for line in lines] == [
-        ("inconclusive", "answers of this task are not said token by token")
+        ("inconclusive", "this task does not answer token by token")
     ] * 2
     other = judge(
         BudgetSpec.model_validate({"tokens_per_second": 1}), replace(FACTS, opening_rounds=(), differences=["cores"])

@@ -65,7 +65,7 @@ def test_a_fold_without_a_class_is_refused() -> None:
 def test_quantities_are_no_classes() -> None:
     rows = [{"x": str(n), "label": n / 7} for n in range(21)]
     assert [len(fold(rows, number, 3, "x", 0)[1]) for number in (1, 2, 3)] == [7, 7, 7]
-    with pytest.raises(InputError, match="per_class: must be of a task with labels"):
+    with pytest.raises(InputError, match="per_class: must be used with labels"):
         few(rows, 1, 0)
     whole = [{"x": str(n), "label": float(n % 2)} for n in range(20)]
     assert len(few(whole, 3, 0)) == 6

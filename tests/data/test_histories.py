@@ -61,7 +61,7 @@ def test_dates_and_numbers_in_text_are_times() -> None:
 def test_who_did_one_thing_is_left_out_and_counted() -> None:
     found = gathered(DONE)
     assert len(found.rows()) == 2 and found.single == 1
-    assert "1 of 3 users did one thing only" in warnings("train", found)[0]
+    assert "1 of 3 users have only one interaction" in warnings("train", found)[0]
 
 
 def test_the_latest_are_left_out() -> None:
@@ -87,7 +87,7 @@ def test_what_was_not_liked_is_read_and_not_asked() -> None:
     assert [("".join(row["items"]), row["next"]) for row in found.rows()] == [("abc", "d"), ("b", "a")]
     assert [("".join(row["items"]), row["next"]) for row in found.rows(1)] == [("ab", "c")]
     assert list(found.rows(2)) == [] and found.single == 1
-    assert "1 of 3 users liked nothing but what they did first" in warnings("train", found)[0]
+    assert "1 of 3 users liked nothing after their first interaction" in warnings("train", found)[0]
 
 
 def test_what_is_known_besides() -> None:
@@ -150,7 +150,7 @@ def test_ratings_are_wanted_where_they_are_read() -> None:
     [
         ({"scale": (5, 1)}, "scale must be the lowest rating, then the highest"),
         ({"scale": (1, 5), "liked": 7}, "liked must be within scale, 1 to 5, got 7"),
-        ({"scenario": {"rating": ["number"]}}, "scenario must be of what is known before the answer, got rating"),
+        ({"scenario": {"rating": ["number"]}}, "scenario must only have columns known before the answer, got rating"),
         ({"about": {"genre": ["words"]}}, "'category', 'tags', 'number', 'hour' or 'weekday'"),
     ],
 )
@@ -200,9 +200,9 @@ def test_files_of_their_own_and_shares_of_users(base: Path) -> None:
 
 
 def test_last_is_for_users_alone(base: Path) -> None:
-    with pytest.raises(InputError, match=r"data\.test: must not be 'last' but where rows are users"):
+    with pytest.raises(InputError, match=r"data\.test: must be 'last' only for recommendation, where rows are users"):
         load(spec(test="last"), RowSchema(ROLES), base, 0)
-    with pytest.raises(InputError, match=r"data\.group: must be left out where rows are users"):
+    with pytest.raises(InputError, match=r"data\.group: must be left out if rows are users"):
         load(spec(group="user"), RowSchema(ROLES, by_user=True), base, 0)
 
 

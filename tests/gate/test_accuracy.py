@@ -252,7 +252,7 @@ class TestArrays:
         model = models.save_classifier(tmp_path / "table.onnx", rows=10)
         rows = save_rows(tmp_path / "rows.npz", ids=np.array([[1, 2], [3, 10]]), labels=np.array([0, 1]))
         text = problem(lambda: ask(artefact(model), rows))
-        assert "rows must be what 'table.onnx' can run on, got of row 2" in text
+        assert "rows must be what 'table.onnx' can run on, got for row 2" in text
 
     def test_a_model_of_another_provider_cannot_be_asked(self, linear: GateArtefact, tmp_path: Path) -> None:
         rows = save_rows(tmp_path / "rows.npz", x=np.eye(3, dtype=np.float32), labels=np.arange(3))
@@ -354,7 +354,7 @@ class TestBadArrays:
         model.answer = staticmethod(lambda x: x if next(count) < 4 else x[:, :2])
         one, other = (GateArtefact(name, Path(name)) for name in ("one", "other"))
         text = problem(lambda: evaluate_both(one, other, rows, PROFILE, progress=QUIET))
-        assert "must tell of the same classes, got 3 from 'one' and 2 from 'other'" in text
+        assert "must have the same classes, got 3 from 'one' and 2 from 'other'" in text
 
     def test_numbered_requests_have_labels_too(self, tmp_path: Path) -> None:
         arrays = {f"{row}/x": self.X[row : row + 1] for row in range(4)}

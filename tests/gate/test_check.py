@@ -132,7 +132,7 @@ class TestCounted:
         assert verdicts(ask({"size_mb": 1}, still, fixed)) == {"size_mb": "pass", "free_axes": "pass"}
 
     def test_a_budget_without_a_limit_is_refused(self, ask: Ask) -> None:
-        with pytest.raises(InputError, match="must limit something"):
+        with pytest.raises(InputError, match="must have at least one limit"):
             ask({})
 
 

@@ -134,7 +134,7 @@ def test_unsteady_times_decide_nothing(side: str) -> None:
         (line.name, line)
         for line, _ in judge(only(p50=0.1, load=0.1), held, p50=timing(100), load=timing(100), unsteady=new)
     )
-    assert lines["max_growth.p50"].reason == f"{side} measurement decides nothing: it drifted"
+    assert lines["max_growth.p50"].reason == f"{side} measurement cannot decide: it drifted"
     assert lines["max_growth.p50"].verdict == "inconclusive" and lines["max_growth.load"].verdict == "pass"
 
 
@@ -262,7 +262,7 @@ def test_a_default_limit_is_silent_where_a_side_lacks_the_figure(figure: str) ->
 def test_a_limit_that_was_written_is_open_where_a_side_lacks_the_figure(figure: str) -> None:
     value: Any = timing(100) if figure in TIMES else 100
     cases = [
-        (entry(), {figure: value}, f"the baseline has no {figure} of this: edgesft baseline update"),
+        (entry(), {figure: value}, f"the baseline has no {figure} for this: edgesft baseline update"),
         (entry(**{figure: value}), {}, f"this check found no {figure}, where the baseline has it"),
         (entry(), {}, f"this check found no {figure}, and neither has the baseline"),
     ]
@@ -283,7 +283,7 @@ def test_what_every_check_finds_must_be_there(figure: str) -> None:
 
 def test_too_few_samples_for_a_percentile_are_told() -> None:
     ((line, _),) = judge(only(p99=0.1), baseline(entry(p99=timing(100))), p50=timing(100, n=100))
-    assert line.reason == "n=100 is too small to tell p99, where the baseline has it"
+    assert line.reason == "n=100 is too small for p99, where the baseline has it"
 
 
 def test_another_profiles_times_do_not_concern_a_profile_that_has_entries() -> None:
@@ -299,7 +299,7 @@ def test_what_its_own_entry_lacks_is_not_looked_for_on_other_machines() -> None:
     assert "max_growth.p50" not in [line.name for line, _ in judge(GrowthSpec(), held, **told)]
     assert growth.unheld(GrowthSpec(), told, key(), held) == ["p50"]
     ((line, _),) = judge(only(p50=0.1), held, **told)
-    assert line.verdict == "inconclusive" and line.reason == "the baseline has no p50 of this: edgesft baseline update"
+    assert line.verdict == "inconclusive" and line.reason == "the baseline has no p50 for this: edgesft baseline update"
 
 
 def test_what_is_null_has_no_line() -> None:

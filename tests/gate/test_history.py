@@ -272,4 +272,4 @@ def test_what_a_later_edgesft_tells_besides_is_no_problem(tmp_path: Path) -> Non
 def test_unsteady_machines_and_the_future_are_told(tmp_path: Path) -> None:
     documents = [document(unsteady=["latency drifted"]), document(created="2999-01-01T00:00:00+00:00")]
     notes = " ".join(history([str(write(tmp_path, documents))]).notes)
-    assert "1 file of a machine that was unsteady" in notes and "1 file with a time in the future" in notes
+    assert "1 file from an unsteady machine" in notes and "1 file with a time in the future" in notes

@@ -64,10 +64,10 @@ def test_each_difference_is_named() -> None:
     here = {"architecture": "x86_64", "system": "Linux", "model": "Some Xeon", "board": None, "cores": 2}
     spec = MachineSpec(architecture="aarch64", system="Android", model="Raspberry Pi 5", cores=4)
     assert differences(spec, here) == [
-        "architecture: the profile means aarch64, this machine is x86_64",
-        "system: the profile means Android, this machine runs Linux",
-        "model: the profile means Raspberry Pi 5, this machine is Some Xeon",
-        "cores: the profile means at least 4, this process may use 2",
+        "architecture: the profile is for aarch64, this machine is x86_64",
+        "system: the profile is for Android, this machine runs Linux",
+        "model: the profile is for Raspberry Pi 5, this machine is Some Xeon",
+        "cores: the profile needs at least 4, this process may use 2",
     ]
 
 

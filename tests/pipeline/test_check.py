@@ -124,7 +124,10 @@ CASES: dict[str, tuple[Change, tuple[str, ...]]] = {
         put("stages", value=[{"stage": "finetune"}, {"stage": "quantize"}, {"stage": "prune", "parameters": 0.5}]),
         ("must start from a torch",),
     ),
-    "unmeasured metric": (put("budget", "max_drop", value={"acuracy": 0.1}), ("nothing measures", "Try: 'accuracy'")),
+    "unmeasured metric": (
+        put("budget", "max_drop", value={"acuracy": 0.1}),
+        ("this task does not measure", "Try: 'accuracy'"),
+    ),
     "unknown profile": (put("profile", value="raspberry-pi5"), ("known profile", "'raspberry-pi-5'")),
     "too long": (put("data", "max_length", value=500), ("data.max_length",)),
     "setting of another task": (

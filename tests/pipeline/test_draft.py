@@ -284,7 +284,7 @@ def test_a_task_that_is_named_takes_columns_that_are_called_so() -> None:
     ("words", "message"),
     [
         (["my.yaml", "--model", "x"], "--data must be given with --model"),
-        (["my.yaml"], "--data must be given where nobody can be asked"),
+        (["my.yaml"], "--data must be given where there is no terminal to ask on"),
         (["text-classification", "--data", "x"], "must be given a file to write. Got the built-in"),
         (["my.yaml", "--data", "none.jsonl"], "no such file"),
         (["my.yaml", "--data", "none.jsonl", "--task", "txt"], "task: must be one of"),
@@ -321,7 +321,7 @@ def test_it_asks_what_no_option_says(tmp_path: Path, bert: Path, capsys: pytest.
     assert found.task == "text-classification" and wishes.profile == "pixel"
     assert wishes.budget == {"latency_ms": {"p95": 7.5}, "max_drop": 0.02}
     assert [question.split(" ")[0] for question in questions] == [
-        "Labelled", "Labelled", "Pretrained", "Device", "Device", "p95", "accuracy",
+        "Labelled", "Labelled", "Pretrained", "Device", "Device", "p95", "Allowed",
     ]  # fmt: skip
     assert "no such file" in capsys.readouterr().err
     made = draft(wishes, tmp_path / "my.yaml", found)
@@ -354,7 +354,7 @@ def test_a_file_of_others_is_compressed_and_not_trained(tmp_path: Path, monkeypa
     made = draft(Wishes((str(tmp_path / "signs"),), model=str(file)), target)
     recipe = yaml.safe_load(made.text)
     assert recipe["model"] == {"onnx": "net/net.onnx", "labels": ["lying", "standing"]}
-    assert "EDIT: the labels must stand in the order of the file's scores" in made.text
+    assert "EDIT: put the labels in the order of the file's scores" in made.text
     assert [stage["stage"] for stage in recipe["stages"]] == ["optimize", "quantize"]
     target.write_text(made.text, "utf-8")
     with pytest.raises(InputError, match="model: must give logits, got probs, features"):

@@ -41,7 +41,7 @@ def test_the_allowance_itself_is_allowed() -> None:
 def test_a_recovery_must_not_lose() -> None:
     assert recovery(metric="accuracy", before=0.80, after=0.82).reason == "accuracy +2.0 points"
     assert recovery(metric="accuracy", before=0.80, after=0.80) == Decision(
-        True, "accuracy +0.0 points: as good, and learnt for longer"
+        True, "accuracy +0.0 points: as good, and trained for longer"
     )
     assert not recovery(metric="accuracy", before=0.80, after=0.79).kept
 

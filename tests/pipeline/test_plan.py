@@ -46,7 +46,7 @@ def test_the_export_stage_governs_the_inserted_one() -> None:
 
 def test_names_are_unique() -> None:
     assert names(FINETUNE, PRUNE, PRUNE)[:3] == ["finetune", "prune", "prune-2"]
-    assert "must stand once" in problems(FINETUNE, {**PRUNE, "name": "a"}, {**PRUNE, "name": "a"})[0]
+    assert "must be used once" in problems(FINETUNE, {**PRUNE, "name": "a"}, {**PRUNE, "name": "a"})[0]
 
 
 def test_recoveries_are_judged_with_what_they_repair() -> None:
@@ -67,7 +67,7 @@ def test_a_shallower_student_is_there_for_speed() -> None:
         ((FINETUNE, EXPORT, DISTILL), "'distill' must start from a torch model"),
         ((FINETUNE, QUANTIZE, {**QUANTIZE, "name": "again"}), "'again' must be the only quantize stage"),
         ((BENCHMARK, FINETUNE), "'benchmark' must be the last stage"),
-        ((PRUNE, FINETUNE), "'finetune' must come before what compresses"),
+        ((PRUNE, FINETUNE), "'finetune' must come before the stages that compress"),
         (
             (FINETUNE, {**DISTILL, "teacher": "prune"}, PRUNE),
             "'teacher' must be a stage that comes before. Got 'prune'",

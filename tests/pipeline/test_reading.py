@@ -35,7 +35,7 @@ def test_rows_that_are_cut_are_counted(bert: Path, tmp_path: Path, monkeypatch: 
     with (tmp_path / "train.jsonl").open("a") as file:
         file.writelines(json.dumps(row) + "\n" for row in long)
     (said,) = warnings(job(recipe))
-    assert "data.train: 3 of 303 rows (1.0%) are longer than max_length 32 tokens and are cut" in said
+    assert "data.train: 3 of 303 rows (1.0%) are longer than max_length 32 tokens and are cut off" in said
     assert "data.max_length=" in said
     assert warnings(job(recipe, "data.max_length=64")) == []
 

@@ -47,7 +47,7 @@ def test_planted_faults_are_named(tmp_path: Path, bert: Path) -> None:
     told = "\n".join(each["message"] for each in found["findings"])
     assert "data.train: 1 inputs have several labels" in told
     assert "the largest class has" in told and "fewer than 10 rows have the labels" in told
-    assert "are longer than max_length 4 tokens and are cut" in told
+    assert "are longer than max_length 4 tokens and are cut off" in told
     assert "data.validation: a simple classifier tells its rows from those of train" in told
     assert "data.validation: the tokenizer does not know" in told
 
@@ -92,7 +92,7 @@ def test_the_command(tmp_path: Path, bert: Path, capsys: pytest.CaptureFixture[s
     recipe = str(chain.write(tmp_path, bert))
     assert main(["data", recipe]) == 0
     text = capsys.readouterr().out
-    assert "train" in text and "300" in text and "told from train (AUC)" in text
+    assert "train" in text and "300" in text and "differs from train (AUC)" in text
     assert main(["data", recipe, "--format", "json"]) == 0
     assert json.loads(capsys.readouterr().out)["splits"]["test"]["rows"] == 100
     assert main(["data", recipe, "data.train=none.jsonl"]) == 2

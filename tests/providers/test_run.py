@@ -65,5 +65,5 @@ def test_what_goes_by_latency_is_refused_before_anything_is_trained(
     stage: dict[str, object], bert: Path, tmp_path: Path
 ) -> None:
     place = recipe(tmp_path / "r", bert, stages=(STAGES[0], stage, STAGES[1]))
-    with pytest.raises(InputError, match="must not go by latency on profile 'npu'.*HTP"):
+    with pytest.raises(InputError, match="must not have a latency target on profile 'npu'.*HTP"):
         api.run(place, output=tmp_path / "out", store=tmp_path / "store", device=device("qnn"))

@@ -144,7 +144,7 @@ DETAILS = {
     ),
     "offline": (
         {"streams": 4, "how": "run_async", "throughput": 1234.5, "throughputs": []},
-        "1234 requests a second, 4 in flight over run_async",
+        "1234 requests per second, 4 in flight over run_async",
     ),
     "sustained": ({"minutes": [{"p50_ns": 1_000_000}, {"p50_ns": 2_500_000}]}, "p50 of each minute: 1 2.5 ms"),
     "end-to-end": (
@@ -153,12 +153,12 @@ DETAILS = {
     ),
     "pipeline": (
         {"pipeline": PIPELINE},
-        "pipeline of 2 sessions, queue of 4, rows as it takes them: 61.25 a second, the plain loop 40 (p50 25 ms): "
+        "pipeline of 2 sessions, queue of 4, at full speed: 61.25 rows per second; a plain loop 40 (p50 25 ms): "
         "1.53 times as many",
     ),
     "pipeline at a rate": (
         {"pipeline": {**PIPELINE, "sessions": 1, "interval_ns": 20_000_000, "speed_up": None}},
-        "pipeline of 1 session, queue of 4, a row every 20 ms: 61.25 a second, the plain loop 40 (p50 25 ms)",
+        "pipeline of 1 session, queue of 4, a row every 20 ms: 61.25 rows per second; a plain loop 40 (p50 25 ms)",
     ),
     "cold": ({"evicted": [True, True]}, "in a fresh process, the files read from the disk"),
     "warm": ({"evicted": [True, False]}, "the files from the system's cache, which cannot be emptied"),
@@ -204,7 +204,7 @@ def test_what_else_a_reader_must_know() -> None:
     text = shown(row(provider="QNNExecutionProvider", measurement=odd, time_shares={"QNN": 0.9, "CPU": 0.1}))
     assert "QNN 75 %, 2 part." in text and "not on the provider: TopK × 4, Cast × 1" in text
     assert "state fed back: h ← hn" in text and "share of time: QNN 90.0 %, CPU 10.0 %" in text
-    assert "energy: 1.5 mJ an inference" in text and "not steady: latency drifted" in text and " C " in text
+    assert "energy: 1.5 mJ per inference" in text and "not steady: latency drifted" in text and " C " in text
 
 
 def test_a_percentile_without_enough_samples_says_so() -> None:

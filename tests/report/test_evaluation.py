@@ -22,7 +22,9 @@ def rendered(rows: int, classes: int) -> str:
 def test_few_classes_are_all_shown() -> None:
     text = rendered(90, 3)
     assert all(f"class [{each}]" in text for each in range(3)) and "lowest" not in text
-    assert "classes on 90 rows" in text and "calibration error 0." in text and "taken for another: class [" in text
+    assert (
+        "classes on 90 rows" in text and "calibration error 0." in text and "(true → predicted, rows): class [" in text
+    )
 
 
 def test_of_many_the_worst() -> None:

@@ -54,7 +54,7 @@ def test_colours_follow_the_state() -> None:
 
 
 def test_a_budget_that_limits_nothing() -> None:
-    assert render(unlimited(), "table").endswith("verdict: pass   no lines: nothing was limited\n")
+    assert render(unlimited(), "table").endswith("verdict: pass   no lines: no limit was set\n")
 
 
 def test_json_is_the_document() -> None:

@@ -48,7 +48,7 @@ def test_a_last_value_out_of_line(tmp_path: Path) -> None:
     values = [*times((5e6, 12)), 9e6]
     found = told(tmp_path, [document(value, day=day) for day, value in enumerate(values)], figures=["p50"])
     (line,) = report.steps(found["series"][0])
-    assert line.startswith("last value is out of line: 9 ms, the level is 5.0")
+    assert line.startswith("last value is an outlier: 9 ms, the level is 5.0")
     assert "0 with steps" in report.summary(found)
 
 
@@ -88,7 +88,7 @@ def test_machines_that_the_words_do_not_tell_apart_have_tables_of_their_own(tmp_
 
 def test_markdown_takes_nothing_for_markup(tmp_path: Path) -> None:
     text = report.markdown(told(tmp_path, stepped(model="a|b<c>.onnx")))
-    assert text.startswith("## 16 files, 3 series: 1 with steps, of 1 the newest level is worse\n")
+    assert text.startswith("## 16 files, 3 series: 1 with steps, in 1 the newest level is worse\n")
     assert "### a\\|b&lt;c&gt;.onnx" in text
     (row,) = [line for line in text.splitlines() if line.startswith("| p50")]
     assert row.count(" | ") == 4 and "| **2025-03-11" in row and "▁" in row

@@ -24,4 +24,4 @@ def test_the_floor_by_percentile() -> None:
     assert "[red]m against itself: 4 processes, 10 rounds" in text
     lines = [[cell.strip() for cell in line.split("│")[1:-1]] for line in text.splitlines() if "│" in line]
     assert lines == [["p50", "0.991", "1.012", "4.0", "0 of 2"], ["p95", "0.700", "1.200", "n too small", "0 of 2"]]
-    assert "cannot tell a smaller effect from none. Grades of steadiness: A A A A" in text
+    assert "smaller than the noise floor cannot be detected on this machine. Grades of steadiness: A A A A" in text

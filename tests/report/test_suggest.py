@@ -125,8 +125,8 @@ def test_accuracy_that_is_missing() -> None:
     less = next(each for change, each in changes.items() if change.startswith("prune less"))
     assert less["settings"] == ["stages.prune.latency=0.75"]
     longer = next(each for change, each in changes.items() if change.startswith("train 'prune' longer"))
-    assert longer["settings"] == ["stages.prune.epochs=4"] and "still rose" in longer["evidence"]
-    rounded = changes["let 'prune' train with what int8-dynamic rounds"]
+    assert longer["settings"] == ["stages.prune.epochs=4"] and "was still rising" in longer["evidence"]
+    rounded = changes["train 'prune' with int8-dynamic quantization"]
     assert rounded["settings"] == ["stages.prune.quantization=int8-dynamic"]
 
 
@@ -154,10 +154,12 @@ def test_a_limit_that_lies_on_the_figure_is_not_chased_with_samples() -> None:
 
 
 def test_a_line_on_another_machine_says_where_to_measure() -> None:
-    open_ = line("latency_ms.p95", 5, 0.5, "inconclusive", reason="cores: the profile means 8")
-    found = run(open_, environment={**made.results()["environment"], "differences": ["cores: the profile means 8"]})
+    open_ = line("latency_ms.p95", 5, 0.5, "inconclusive", reason="cores: the profile needs at least 8")
+    found = run(
+        open_, environment={**made.results()["environment"], "differences": ["cores: the profile needs at least 8"]}
+    )
     (offered,) = suggestions(found)
-    assert "--device ssh://" in offered["change"] and "cores: the profile means 8" in offered["evidence"]
+    assert "--device ssh://" in offered["change"] and "cores: the profile needs at least 8" in offered["evidence"]
 
 
 def test_too_few_samples_for_a_percentile() -> None:
@@ -179,7 +181,7 @@ def test_every_report_tells_it() -> None:
     change = found["suggestions"][0]["change"]
     assert change in table.render(found) and "edgesft run recipe.yaml stages." in table.render(found)
     assert change in read(render(found, "demo")).text
-    assert "Likeliest to meet it" in single.markdown("demo", found)
+    assert "changes most likely to meet the budget" in single.markdown("demo", found)
 
 
 def test_results_of_the_first_versions() -> None:

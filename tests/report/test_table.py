@@ -74,8 +74,8 @@ def test_an_inconclusive_line_says_why() -> None:
         "upper": None,
         "verdict": "inconclusive",
     }
-    text = render(results(budget=[{**line, "reason": "cores: the profile means 4"}], verdict="inconclusive"))
-    assert "inconclusive: cores: the profile means 4" in text
+    text = render(results(budget=[{**line, "reason": "cores: the profile needs at least 4"}], verdict="inconclusive"))
+    assert "inconclusive: cores: the profile needs at least 4" in text
 
 
 def test_a_row_that_was_not_measured() -> None:

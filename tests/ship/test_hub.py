@@ -113,7 +113,7 @@ def test_a_run_is_packed_first_and_nothing_goes_in_a_dry_run(
 ) -> None:
     assert main(["push", str(run), "--to", "me/words", "--dry-run", "--quiet"]) == 0
     told = capsys.readouterr().out
-    assert "these would go" in told and "bundle/manifest.json" in told and "# " in told
+    assert "these files would be uploaded" in told and "bundle/manifest.json" in told and "# " in told
     assert hub.calls == []
 
 

@@ -189,7 +189,7 @@ def test_a_base_model_that_is_gone(tmp_path: Path) -> None:
     shutil.rmtree(tmp_path / "base")
     packed = pack(Order(run, tmp_path / "b", variants=("model",)), QUIET)
     assert json.loads((packed.path / "lineage.json").read_bytes())["licences"] == {"base_model": None, "files": []}
-    assert "licence is not known" in (packed.path / "MODEL_CARD.md").read_text()
+    assert "licence of the base model was not known" in (packed.path / "MODEL_CARD.md").read_text()
 
 
 def test_terms_that_are_given(run: Path, tmp_path: Path) -> None:
@@ -264,7 +264,7 @@ def test_a_runtime_that_is_too_old(bundle: Path, tmp_path: Path) -> None:
 
 def test_context_models_are_left_out_where_nothing_compiles(run: Path, tmp_path: Path) -> None:
     packed = pack(Order(run, tmp_path / "b", variants=("model", "context")), QUIET)
-    assert packed.left_out == {"context": "CPUExecutionProvider compiles nothing ahead"}
+    assert packed.left_out == {"context": "CPUExecutionProvider does not compile ahead of time"}
     assert "No `context`" in (packed.path / "MODEL_CARD.md").read_text()
 
 

@@ -121,7 +121,7 @@ def test_a_setting_that_is_ambiguous(tmp_path: Path) -> None:
         ("a: [1", "must be YAML"),
         ("- 1\n- 2", "must be a mapping of keys to values. Got list"),
         ("", "must be a mapping of keys to values. Got nothing"),
-        ("a: 1\nb: 2\na: 3", "the key 'a' must stand once. Also on line 1"),
+        ("a: 1\nb: 2\na: 3", "the key 'a' must be given once. Also on line 1"),
         ("b: 1\n? [a, b]\n: 1", "recipe.yaml:2: a key must be a word. Got a sequence"),
         ("a: &x [*x]", "an anchor that contains itself"),
         ("a: " + "[" * 2000, "nested too deep"),

@@ -100,7 +100,7 @@ def test_weights_of_another_model(tmp_path: Path) -> None:
         ({"x": [[1], [1, 2]]}, "x must be an array, got lists of several lengths in row 2"),
         ({"x": ["a"] * 6}, "x must be numbers"),
         ({"x": [np.nan] * 6}, "x must be finite numbers"),
-        ({"label": 0.5}, "model.metric: must be r2 or a function of one's own for labels that are numbers"),
+        ({"label": 0.5}, "model.metric: must be r2 or your own function for labels that are numbers"),
     ],
 )
 def test_bad_rows(changes: dict[str, Any], said: str) -> None:

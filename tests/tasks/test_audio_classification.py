@@ -74,7 +74,7 @@ def test_sounds_at_another_rate_are_converted_and_told(tmp_path: Path) -> None:
     place = recipe(tmp_path)
     tiny.save_sounds(tmp_path / "sounds" / "train", tiny.sounded(2, seed=7), rate=8000)
     warnings = check(place).warnings
-    assert "data.train: 2 of 80 sounds have 8000 samples a second and are converted to 4000" in warnings
+    assert "data.train: 2 of 80 sounds have 8000 samples per second and are converted to 4000" in warnings
     (tmp_path / "sounds" / "train" / "rising" / "0001.wav").write_bytes(b"RIFF")
     with pytest.raises(InputError, match=r"data.train: 1 of 80 sounds \(1.25%\) cannot be read"):
         check(place)

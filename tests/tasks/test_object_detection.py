@@ -249,7 +249,7 @@ def test_bad_boxes(tmp_path: Path) -> None:
 
     changed(train, outside)
     warnings = check(place).warnings
-    assert "data.train: 1 boxes reach beyond their picture and are cut at its edge" in warnings
+    assert "data.train: 1 boxes reach beyond their picture and are clipped to it" in warnings
     assert "data.train: 2 boxes have no size within their picture and are left out" in warnings
     changed(tmp_path / "cells/test.json", lambda said: said["annotations"].clear())
     assert any("data.test: no picture has a box of green, red" in each for each in check(place).warnings)
@@ -284,7 +284,7 @@ def test_models_and_readings_that_do_not_fit(tmp_path: Path) -> None:
         TASK.loss({"logits": torch.zeros(2, 4, 2)}, labels)
     with pytest.raises(InputError, match=r"\[rows, places, classes\]"):
         TASK.loss({"logits": torch.zeros(2, 4, 2), "pred_boxes": torch.zeros(2, 5, 4)}, labels)
-    with pytest.raises(InputError, match="a score for each of 2 labels, or one more for nothing, got 80"):
+    with pytest.raises(InputError, match="a score for each of 2 labels, or one more for 'no object', got 80"):
         TASK.loss({"logits": torch.zeros(2, 4, 80), "pred_boxes": torch.zeros(2, 4, 4)}, labels)
 
 

@@ -237,7 +237,7 @@ def test_rows_that_are_too_few() -> None:
     assert few.message == "data.train: must have more items than are answered, 24, got 24"
     strange = [{"user": "x", "items": ["place 1"], "next": "nowhere"}]
     assert TASK.warnings({"train": ROWS, "test": strange}) == [
-        "data.test: what came next in 1 of 1 rows is no item of train; it counts as missed"
+        "data.test: the next item in 1 of 1 rows is not in train; it counts as missed"
     ]
 
 
@@ -304,5 +304,5 @@ def test_pruning_finds_heads_and_what_is_between_linears() -> None:
 
 
 def test_a_factory_that_knows_no_ratings() -> None:
-    with pytest.raises(InputError, match=f"'{READY}' must take ratings, which the rows say"):
+    with pytest.raises(InputError, match=f"'{READY}' must take ratings, which the rows set"):
         TASK.load_model(made(), contract_of(scale=[0, 5]))

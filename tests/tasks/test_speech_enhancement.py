@@ -202,7 +202,7 @@ def test_what_is_converted_and_left_out_is_said(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="2 of 8 sounds .* cannot be read: .*it is silent.*no numbers"):
         check(place)
     warnings = " ".join(check(place, ["data.unreadable=0.5"]).warnings)
-    assert "have 16000 samples a second and are converted to 4000" in warnings
+    assert "have 16000 samples per second and are converted to 4000" in warnings
     assert "have 2 channels, which are averaged" in warnings and "they are left out" in warnings
 
 
@@ -210,7 +210,7 @@ def test_what_is_converted_and_left_out_is_said(tmp_path: Path) -> None:
     ("settings", "message"),
     [
         (["data.frames.hop=24"], "tapers must add up"),
-        (["model.states={}"], "model.states: must have the shape of each state"),
+        (["model.states={}"], "model.states: must give the shape of each state"),
         (["data.folders={speech: .}"], "data.folders: keys must be roles of files"),
         (["data.frames.hop=100"], "hop must be at most window"),
         (["stages=[{stage: finetune}, {stage: prune, parameters: 0.5}]"], "'prune' must be left out"),

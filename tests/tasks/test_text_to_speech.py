@@ -182,7 +182,7 @@ def test_texts_become_symbols() -> None:
     script = Script(options)
     assert script.tokens(" A\n\tE\u0301 ")[0].tolist() == [1, 2, 4, 3, 1]
     assert script.speaker(None) is None
-    with pytest.raises(InputError, match="has but one voice"):
+    with pytest.raises(InputError, match="has only one voice"):
         script.speaker("x")
     skipping = Script({**options, "unseen": "skip"})
     tokens, skipped = skipping.tokens("axa!")
@@ -197,7 +197,7 @@ def test_sounds_of_another_rate_are_converted_and_it_is_said(tmp_path: Path) -> 
     place = recipe(tmp_path)
     rows = tiny.recited(96, 0, 16000)
     table(tmp_path, "train", rows, 16000)
-    assert any("data.train: 96 of 96 sounds have 16000 samples a second" in each for each in check(place).warnings)
+    assert any("data.train: 96 of 96 sounds have 16000 samples per second" in each for each in check(place).warnings)
     table(tmp_path, "train", rows, 4000)
     assert any("data.speech.rate=4000 would do" in each for each in check(place).warnings)
 

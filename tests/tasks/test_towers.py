@@ -187,7 +187,7 @@ def test_the_whole_chain(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_models_that_cannot_read_it(contract: Any) -> None:
-    with pytest.raises(InputError, match="must take ratings, scenario, about, which the rows say"):
+    with pytest.raises(InputError, match="must take ratings, scenario, about, which the rows set"):
         TASK.load_model(made(READY), contract)
     with pytest.raises(InputError, match="heads must divide the width"):
         TASK.load_model(made(heads=3), contract)

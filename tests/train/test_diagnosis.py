@@ -55,7 +55,7 @@ def test_overfitting() -> None:
     (found,) = diagnose(evidence(**learnt, best_step=100))
     assert found.name == "overfitting" and "no better than at step 100 of 300" in found.message
     assert (
-        found.message.startswith("100.0% of the training rows are answered rightly, 85.0%")
+        found.message.startswith("100.0% of the training rows are answered correctly, 85.0%")
         and "epochs: 1," in found.hint
     )
     (late,) = diagnose(evidence(**learnt, best_step=300))
@@ -66,7 +66,7 @@ def test_underfitting_on_its_own_rows() -> None:
     (found,) = diagnose(
         evidence(train=answers("train", 20_000, 0.51), validation=answers("v", 20_000, 0.5, first=10**6))
     )
-    assert found.name == "underfitting" and "the largest class gives 50.0%" in found.message
+    assert found.name == "underfitting" and "the largest class alone gives 50.0%" in found.message
 
 
 def test_underfitting_that_more_epochs_would_mend() -> None:
@@ -74,7 +74,11 @@ def test_underfitting_that_more_epochs_would_mend() -> None:
         {"step": 100 * n, "loss": 1.0, "metrics": {"accuracy": score}} for n, score in enumerate((0.7, 0.8, 0.9), 1)
     ]
     (found,) = diagnose(evidence(history=rising, best_step=300))
-    assert found.name == "underfitting" and "rose from 0.800 to 0.900" in found.message and "epochs: 6" in found.hint
+    assert (
+        found.name == "underfitting"
+        and "still rising, from 0.800 to 0.900" in found.message
+        and "epochs: 6" in found.hint
+    )
 
 
 def test_label_noise_lists_the_rows() -> None:

@@ -1,4 +1,4 @@
-"""Pictures and sounds: where a row's file lies, and what a model reads of it, in training and on the device alike.
+"""Pictures and sounds: finding the file of a row, and preprocessing it the same way in training and on the device.
 
 `image` and `audio` also run on devices: they are files of their own, which import nothing of edgesft.
 """

@@ -62,9 +62,9 @@ class Sounds(Medium):
         for (kind, value), count in sorted(found.seen.items()):
             told = f"data.{split}: {count} of {total} sounds"
             if kind == RATE and int(value) != (wanted := options["rate"]):
-                less = f"data.{self.field}.rate={value} would do where the model may be of any rate"
-                less = f"; no more is heard: {less}" if int(value) < wanted else ""
-                warnings.append(f"{told} have {value} samples a second and are converted to {wanted}{less}")
+                less = f"data.{self.field}.rate={value} suffices if the model accepts any rate"
+                less = f"; converting adds no information: {less}" if int(value) < wanted else ""
+                warnings.append(f"{told} have {value} samples per second and are converted to {wanted}{less}")
             elif kind == CHANNELS and value != "1":
                 warnings.append(f"{told} have {value} channels, which are averaged")
             elif kind == LEVEL:
@@ -72,7 +72,7 @@ class Sounds(Medium):
         longest = options.get("seconds", math.inf)
         cut = sum(count for (kind, value), count in found.seen.items() if kind == SECONDS and float(value) > longest)
         if cut:
-            warnings.append(f"data.{split}: {cut} of {total} sounds are longer than {longest:g} s and are cut")
+            warnings.append(f"data.{split}: {cut} of {total} sounds are longer than {longest:g} s and are cut off")
         return [], warnings
 
 

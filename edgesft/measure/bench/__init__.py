@@ -1,1 +1,1 @@
-"""Measures ONNX files, also ones that others made, on any providers: what `edgesft bench` does."""
+"""Measures any ONNX files on any providers: what `edgesft bench` does."""

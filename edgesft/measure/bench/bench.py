@@ -1,4 +1,4 @@
-"""Models × providers, interleaved, each checked against its reference and held against the budget."""
+"""Measures models × providers, interleaved; checks each against its reference and the budget."""
 
 from __future__ import annotations
 

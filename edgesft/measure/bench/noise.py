@@ -100,10 +100,10 @@ def noise(order: Order, progress: Progress) -> Noise:
         if isinstance(each, MeasureError):
             raise each
         if each.untimed:
-            raise MeasureError(f"{name} has no noise to tell: {each.untimed}")
+            raise MeasureError(f"the noise of {name} cannot be measured: {each.untimed}")
         if gone := sum(each.lost):
             got = f"{gone} of {gone + len(each.samples)} rows got no answer: a longer queue, deadline or interval"
-            raise MeasureError(f"{name} has no noise to tell: {got}")
+            raise MeasureError(f"the noise of {name} cannot be measured: {got}")
         measured.append(each)
     pairs = {
         p: tuple(ratio(left.rounds, right.rounds, p) for left, right in itertools.combinations(measured, 2))

@@ -1,4 +1,4 @@
-"""What must be known of a model before it is measured: its inputs, what it is fed, and what it should answer."""
+"""Prepares a model for measuring: its inputs, the requests, and the answers expected."""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Where models are measured: an interpreter here, a machine over ssh, a phone over adb. One file a kind."""
+"""The places where models are measured: an interpreter on this machine, a machine over ssh, a phone over adb. One file
+per kind.
+"""
 
 from edgesft.measure.devices.device import Conditions, Device
 from edgesft.measure.devices.interpreter import HERE, Interpreter

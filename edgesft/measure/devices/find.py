@@ -1,4 +1,4 @@
-"""From what a person writes to a device: a name in a file of devices, an address, or an interpreter."""
+"""Finds a device by what the user wrote: a name in a devices file, an address, or an interpreter."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The interpreter on another machine, and what it lacks to run the agent: numpy and onnxruntime are brought."""
+"""The Python interpreter on another machine. numpy and onnxruntime are copied there if they are missing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is made on ONNX Runtime in many inferences: text, token by token, and pictures, step by step."""
+"""Generation, which takes many ONNX Runtime inferences: text token by token, and pictures step by step."""
 
 from edgesft.measure.generation.decoder import Answer, Decoder
 from edgesft.measure.generation.painter import Drawn, Painter

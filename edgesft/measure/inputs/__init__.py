@@ -1,4 +1,4 @@
-"""What is fed to a model that is measured: requests from the user's file or random ones, states, lengths."""
+"""Inputs for measuring: requests from the user's file or random ones, states, lengths."""
 
 from edgesft.measure.inputs.drawn import random_requests
 from edgesft.measure.inputs.lengths import Bucket, buckets

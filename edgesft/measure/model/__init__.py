@@ -1,1 +1,1 @@
-"""A model's file: what it is, what it holds, and why a runtime will not load it."""
+"""The model file: its format, its contents, and why a runtime cannot load it."""

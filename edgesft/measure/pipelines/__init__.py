@@ -1,4 +1,4 @@
-'''End to end: what a feature does before and after the model, measured with it.
+'''End-to-end measurement: the steps before and after the model, measured with it.
 
 A model's inference is not the latency of a feature: a text must be tokenized, an image decoded, resized and
 normalised, and what comes out be turned into an answer. A pipeline is one Python file that says how. Three ship,

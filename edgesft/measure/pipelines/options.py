@@ -80,7 +80,7 @@ def text_defaults(folder: Path, inputs: Sequence[Value]) -> dict[str, Any]:
     odd = [value for value in inputs if value.name not in TEXT_INPUTS or value.dtype != "int64" or not _varies(value)]
     if odd or not inputs:
         raise InputError(
-            f"pipeline: 'text' feeds {', '.join(TEXT_INPUTS)} as int64 with an axis of tokens that varies, "
+            f"pipeline: 'text' feeds {', '.join(TEXT_INPUTS)} as int64 with a dynamic axis of tokens, "
             f"got a model that takes {_described(odd)}",
             OWN,
         )

@@ -1,4 +1,4 @@
-"""ONNX Runtime's execution providers: what each is, needs and takes, and which of them can be had where."""
+"""ONNX Runtime's execution providers: what each needs and supports, and which are available."""
 
 from edgesft.measure.providers.find import available, require, resolve
 from edgesft.measure.providers.known import PROVIDERS

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from edgesft.measure.providers.provider import Provider, Values
 
-BUILD = "a build of onnxruntime of your own"
+BUILD = "your own build of onnxruntime"
 
 FLAG = ("0", "1")
 
@@ -136,7 +136,7 @@ PROVIDERS = {
             int8=("s8s8",),
             fp16=True,
             context=True,
-            note="it captures graphs unless enable_cuda_graph=0, which is taken where nothing is said",
+            note="it would capture graphs by default; edgesft sets enable_cuda_graph=0 unless told otherwise",
         ),
         Provider(
             "MIGraphXExecutionProvider",
@@ -158,7 +158,7 @@ PROVIDERS = {
         Provider("DnnlExecutionProvider", f"{BUILD} with --use_dnnl"),
         Provider(
             "VitisAIExecutionProvider",
-            "AMD's Ryzen AI software, which brings an onnxruntime that has it",
+            "AMD's Ryzen AI software, which includes an onnxruntime with this provider",
             ("Windows", "Linux"),
             static_shapes=True,
             int8=("s8s8",),
@@ -219,7 +219,7 @@ PROVIDERS = {
         ),
         Provider(
             "XnnpackExecutionProvider",
-            "onnxruntime-android or onnxruntime-c on the phone itself, or a build of your own",
+            "onnxruntime-android or onnxruntime-c on the phone itself, or your own build",
             ("Android", "iOS"),
             int8=("s8s8",),
             options={"intra_op_num_threads": None},

@@ -65,4 +65,4 @@ class Provider:
         words += [f"int8 {form}" for form in self.int8]
         words += ["fp16"] if self.fp16 else []
         words += ["4-bit weights"] if self.int4 else []
-        return (*words, *(["compiled ahead"] if self.context else []))
+        return (*words, *(["compiled ahead of time"] if self.context else []))

@@ -1,4 +1,4 @@
-"""From data and a model to a recipe: what they are, and a commented file that runs."""
+"""Writes a commented recipe for given data and a given model."""
 
 from edgesft.pipeline.draft.recipe import Draft, draft
 from edgesft.pipeline.draft.wishes import Wishes

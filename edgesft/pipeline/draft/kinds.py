@@ -1,4 +1,4 @@
-"""Which task rows are for, by their columns. A new task whose rows are told apart is one function and one line here."""
+"""Recognises the task of rows by their columns. A new task is one function and one line here."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a pretrained model turns out to be, from its files alone: kind, size, and how long the rows are to it."""
+"""Facts about a pretrained model from its files alone: its kind, its size, and the rows' lengths in its tokens."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How a recipe says that inputs are read: what a device's time hangs on most."""
+"""The recipe's settings for reading inputs, which affect latency the most."""
 
 from __future__ import annotations
 
@@ -34,16 +34,16 @@ def reading(task: Task, found: Found, model: Model) -> tuple[list[str], list[str
     if found.task == "arrays":
         return [], []
     if task.by_user:
-        return [line(f"  max_length: {HISTORY}", "of what a user did, the latest that are read")], []
+        return [line(f"  max_length: {HISTORY}", "number of a user's latest interactions that are read")], []
     lengths = model.tokens([text for row in spread(found.rows) for text in task.texts(row)])
     if not lengths:
-        return [line("  max_length: 128", "tokens; longer texts are cut")], []
+        return [line("  max_length: 128", "tokens; longer texts are cut off")], []
     if found.task == "question-answering":
         most = min(QUESTION, model.longest or QUESTION)
-        return [line(f"  max_length: {most}", "tokens of a window; longer passages are read in several")], []
+        return [line(f"  max_length: {most}", "tokens per window; longer passages are split into several")], []
     chosen = models.longest(lengths, model.longest)
     cut = sum(each > chosen for each in lengths) / len(lengths)
-    note = f"tokens; {cut:.1%} of the texts are longer and are cut (half have at most {lengths[len(lengths) // 2]})"
+    note = f"tokens; {cut:.1%} of the texts are longer and are cut off (half have at most {lengths[len(lengths) // 2]})"
     return [line(f"  max_length: {chosen}", note)], [f"data.max_length: {chosen} {note}"]
 
 
@@ -58,7 +58,7 @@ def _media(task: Task, medium: Medium, found: Found) -> list[str]:
         sides = [int(side) for side in values["size"][0].split("x")]
         return [line(f"  image: {{resize: {sides}}}", f"[height, width]; {len(values['size'])} sizes were seen")]
     if "text" in task.roles:
-        return [line(f"  speech: {{rate: {values['rate'][0]}}}", "samples a second")]
+        return [line(f"  speech: {{rate: {values['rate'][0]}}}", "samples per second")]
     seconds = max(map(float, values["seconds"]))
     note = f"the longest of {len(rows)} sounds has {seconds:g} s"
     return [line(f"  audio: {{rate: {values['rate'][0]}, seconds: {seconds:g}}}", note)]

@@ -64,7 +64,7 @@ def draft(wishes: Wishes, target: Path, found: Found | None = None) -> Draft:
     name = wishes.model or USUAL.get(found.task)
     if name is None:
         hint = "--model FOLDER, or --model module:function for one of your own"
-        raise InputError(f"--model must be given for {found.task}: there is no model that everybody begins with", hint)
+        raise InputError(f"--model must be given for {found.task}: this task has no usual model to start from", hint)
     inputs = [role for role in found.columns if role != "label"] if found.task == "arrays" else ["x"]
     model = models.look(name, here, inputs)
     if found.task == "text-to-text" and wishes.task is None and model.writes:
@@ -72,8 +72,8 @@ def draft(wishes: Wishes, target: Path, found: Found | None = None) -> Draft:
     profile = load.profile(wishes.profile or usual_profile())
     writer = Writer(wishes, found, name, model, target)
     lines = [
-        f"# {found.task}: what `edgesft init` made of {' '.join(wishes.data)}",
-        f"# Start with:  edgesft run {target.name}      (edgesft plan {target.name}: what it will do)",
+        f"# {found.task}: written by `edgesft init` from {' '.join(wishes.data)}",
+        f"# Start with:  edgesft run {target.name}      (edgesft plan {target.name}: shows the steps)",
         f"# yaml-language-server: $schema={SCHEMA}",
         "version: 1",
         "",
@@ -81,7 +81,7 @@ def draft(wishes: Wishes, target: Path, found: Found | None = None) -> Draft:
         "",
         *writer.data(),
         "",
-        "# Where the model will run: `edgesft profiles` lists the devices; a list gives a verdict each.",
+        "# Where the model will run: `edgesft profiles` lists the devices. A list of profiles gives one verdict each.",
         line(f"profile: {writer.path(wishes.profile) if wishes.profile else profile.name}", profile.description),
         "",
         *writer.budget(profile.budget.model_dump(exclude_defaults=True)),

@@ -1,4 +1,4 @@
-"""What labelled data turn out to be: the task that they are for, their columns, their splits."""
+"""Facts about labelled data: their task, columns and splits."""
 
 from __future__ import annotations
 
@@ -173,7 +173,9 @@ def _tree(place: Path, text: str, named: str | None) -> Found:
         rows = list(Tree(place, column, inside["train"]).rows())
         return Found(name, {role: role for role in each.roles}, splits, rows, len(rows))
     kinds = " or ".join(each.medium.several for each in TASKS.values() if each.medium)
-    raise InputError(f"'{place}' must hold {kinds}, a folder a class. Got none", "name a file of rows: csv, jsonl, …")
+    raise InputError(
+        f"'{place}' must hold {kinds}, one folder per class. Got none", "name a file of rows: csv, jsonl, …"
+    )
 
 
 def _of(task: type[Task], role: str) -> bool:

@@ -49,7 +49,7 @@ class Writer:
         written = self._model.written
         if isinstance(written, str):
             return [
-                "# A folder, a hub id, pkg://package/path, or {factory: module:function} for a model of your own.",
+                "# A folder, a hub id, pkg://package/path, or {factory: module:function} for your own model.",
                 line(f"model: {flow(self.path(written))}", self._model.about),
                 f"task: {self._found.task}",
             ]
@@ -64,13 +64,13 @@ class Writer:
     def _onnx(self) -> list[str]:
         """A file of others, and the order of its classes where nothing around it says that."""
         written: dict[str, Any] = {"onnx": self.path(self._model.written["onnx"])}
-        note = "a file that others made: measured, compressed and gated, not trained"
+        note = "an existing ONNX file: it is measured, compressed and gated, but not trained"
         if self._found.task == "arrays" and self._numbers():
             written["metric"] = "r2"
         elif self._found.labels and not self._model.labels:
             written["labels"] = sorted(self._found.labels)
-            note = "EDIT: the labels must stand in the order of the file's scores"
-            self.told.append("model.labels: nothing says in which order the file has its classes: see the recipe")
+            note = "EDIT: put the labels in the order of the file's scores"
+            self.told.append("model.labels: the file does not give the order of its classes: check it in the recipe")
         return [line(f"model: {flow(written)}", note), f"task: {self._found.task}"]
 
     def data(self) -> list[str]:
@@ -78,16 +78,16 @@ class Writer:
         splits = {name: self._placed(place) for name, place in self._splits().items()}
         notes = {
             "train": _about(self._found),
-            "validation": "every decision is taken on these rows" if isinstance(splits["validation"], str | dict)
-            else "carved from train; every decision is taken on these rows",
-            "test": "read only for the report and the verdict",
+            "validation": "every decision of a run uses these rows" if isinstance(splits["validation"], str | dict)
+            else "drawn from train; every decision of a run uses these rows",
+            "test": "used only for the report and the verdict",
         }  # fmt: skip
         lines = ["# Paths are relative to this file.", "data:"]
         lines += [line(f"  {name}: {flow(place)}", notes[name]) for name, place in splits.items()]
         if "test" not in splits:
-            lines.append("  # test: test.jsonl   # without it, the report and the verdict are of the validation rows")
+            lines.append("  # test: test.jsonl   # without it, the report and the verdict use the validation rows")
         if columns := self._columns():
-            lines.append(line(f"  columns: {flow(columns)}", "what the task reads → what it is called"))
+            lines.append(line(f"  columns: {flow(columns)}", "role → name of the column"))
         read, told = reading(self._task, self._found, self._model)
         self.told += told
         return [*lines, *read]
@@ -116,14 +116,14 @@ class Writer:
         said = dict(self._wishes.budget)
         if "max_drop" in said:
             said["max_drop"] = {self._metric: said["max_drop"]}
-        typical = "" if said else "; these are typical of the device: put in your own"
-        lines = [f"# What must hold of the final model; the exit code says whether it does{typical}.", "budget:"]
+        typical = "" if said else "; these are typical for the device: replace them with your own"
+        lines = [f"# Limits for the final model; the exit code tells whether it meets them{typical}.", "budget:"]
         chosen = {**usual, **drop} if not said else {**drop, **said}
         notes = {
-            "latency_ms": "binds on the profile's own machine",
-            "latency_ratio": "of the fine-tuned original's, side by side: binds on any machine",
-            "size_mb": "10^6 bytes of every file that the device loads",
-            "max_drop": "below the fine-tuned original, in the metric's own unit: 0.01 of a share is one point",
+            "latency_ms": "inconclusive on a machine other than the profile's",
+            "latency_ratio": "share of the fine-tuned original's, measured side by side: holds on any machine",
+            "size_mb": "10^6 bytes; all files that the device loads",
+            "max_drop": "below the fine-tuned original, in the metric's own unit; for a share, 0.01 is one point",
         }
         lines += [line(f"  {name}: {flow(value)}", notes.get(name, "")) for name, value in chosen.items()]
         spare = {"latency_ms": {"p95": 5.0}, "latency_ratio": {"p50": 0.5}, "size_mb": 25, "peak_memory_mb": 200}
@@ -135,14 +135,14 @@ class Writer:
         """The chain that did best in the project's measurements, written out so that it can be changed."""
         notes = {
             "finetune": "tries several learning rates; `epochs: 3, learning_rate: 5.0e-5` is quicker",
-            "prune": "in steps, as far as the metric holds; `latency: 0.5` says how far",
-            "distill": "the fine-tuned original teaches what is left",
-            "optimize": "writes the graph as it runs fastest here",
-            "quantize": "measures int8, int4 and fp16; keeps the fastest that holds",
+            "prune": "in steps, as long as the metric allows; `latency: 0.5` sets a target",
+            "distill": "trains the pruned model, with the fine-tuned original as its teacher",
+            "optimize": "rewrites the graph where that is measured to be faster",
+            "quantize": "measures int8, int4 and fp16; keeps the fastest within the allowance",
         }
-        lines = ["# Each stage is kept only if it pays in measured latency or size, else it is rolled back."]
+        lines = ["# Each stage is kept only if it pays in measured latency or size. Otherwise it is rolled back."]
         if self._answers_already():
-            lines.append("# The model already answers with these labels: without `finetune` it is taken as it is.")
+            lines.append("# The model already has these labels. Without `finetune` it is used as it is.")
         lines.append("stages:")
         for stage in auto.stages():
             kind = stage.pop("stage")

@@ -1,1 +1,1 @@
-"""Reports as one HTML file each, readable offline, on a phone, in the dark and on paper."""
+"""HTML reports: each one file that works offline, on a phone, in dark mode and on paper."""

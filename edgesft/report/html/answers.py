@@ -51,7 +51,7 @@ def _confused(pairs: Sequence[Mapping[str, Any]], of: str) -> Markup | None:
     """Where there is no matrix: what was taken for what."""
     if not pairs:
         return None
-    return tag("div", tag("h3", f"Taken for another{of}"), _pairs(pairs), class_="card")
+    return tag("div", tag("h3", f"Confused classes{of}"), _pairs(pairs), class_="card")
 
 
 def _pairs(pairs: Sequence[Mapping[str, Any]]) -> Markup:
@@ -101,9 +101,9 @@ def _confusion(
         label = f"{places[place] + 1} {names[places[place]]}" if size <= NAMED else str(places[place] + 1)
         if size <= NAMED or place % 2 == 0:
             plot.words(found, -0.1, place + 0.5, label, most=15, ha="right", fontsize=plot.SMALL)
-    found.set_xlabel("answered class; on the left the true one")
-    fewer = f" The {size} of {len(whole)} classes that are taken for others most." if size < len(whole) else ""
-    note = f"A row a true class; blue: right, orange: wrong, darker: a larger share of its row.{fewer}"
+    found.set_xlabel("predicted class; true class on the left")
+    fewer = f" The {size} of {len(whole)} classes that are confused most." if size < len(whole) else ""
+    note = f"One row per true class. Blue: right, orange: wrong, darker: a larger share of the row.{fewer}"
     told = [f"{pair['true']} taken for {pair['predicted']} {pair['rows']} times" for pair in pairs[:5]]
     described = "; ".join(told) or "nothing is confused"
     return card(f"Confusion{of}", plot.svg(drawn, f"Confusion matrix{of}", described), _pairs(pairs), note)
@@ -116,7 +116,7 @@ def _roc(curve: Mapping[str, Sequence[float]] | None, names: Sequence[str], of: 
     drawn, found = plot.axes(300, left=34, right=20)
     found.plot([0, 1], [0, 1], color=plot.colour("muted"), linewidth=1, linestyle="--")
     found.step(false, true, where="post", color=plot.colour("c1"), linewidth=2)
-    _unit(found, "share of the others that is taken for it")
+    _unit(found, "false positive rate; true positive rate on the left")
     area = float(np.trapezoid(true, false))
     rows = [
         [figure(one, 3), figure(other, 3)]
@@ -124,7 +124,7 @@ def _roc(curve: Mapping[str, Sequence[float]] | None, names: Sequence[str], of: 
     ]
     behind = table(("false positive rate", "true positive rate"), rows, left=0)
     of += f", '{names[1]}'" if len(names) == 2 else ""
-    note = f"Area {area:.3f}. Dashed: what a coin would do."
+    note = f"Area {area:.3f}. Dashed: random guessing."
     return card(f"ROC{of}", plot.svg(drawn, f"ROC curve{of}", f"area under the curve {area:.3f}"), behind, note)
 
 
@@ -143,10 +143,10 @@ def _reliability(found: Sequence[Mapping[str, float]] | None, of: str) -> Markup
     for each in found:
         size = 4 + 9 * (each["rows"] / most) ** 0.5
         axes.plot([each["confidence"]], [each["accuracy"]], "o", markersize=size, color=plot.colour("c3"))
-    _unit(axes, "confidence of the answer")
+    _unit(axes, "confidence; accuracy on the left")
     rows = [[f"{each['confidence']:.3f}", f"{each['accuracy']:.3f}", f"{each['rows']:.0f}"] for each in found]
     behind = table(("confidence", "accuracy", "rows"), rows, left=0)
-    note = "How often answers of a confidence are right. On the dashed line confidence is honest; larger: more rows."
+    note = "Accuracy of the answers by confidence. On the dashed line the two are equal. Larger points: more rows."
     return card(f"Calibration{of}", plot.svg(drawn, f"Reliability{of}", note), behind, note)
 
 
@@ -165,7 +165,7 @@ def _classes(found: Mapping[str, Any]) -> Markup | None:
         return None
     columns = [name for name in classes[0] if name != "name"]
     rows = [[str(each["name"]), *(_figure(each.get(name)) for name in columns)] for each in classes]
-    return details(f"{found.get('by', 'classes')}, the worst first", table(("", *columns), rows))
+    return details(f"{found.get('by', 'classes')}, worst first", table(("", *columns), rows))
 
 
 def _figure(value: float | None) -> str:

@@ -30,7 +30,7 @@ NAMES = {
     "latency": ("latency, of the baseline's", "×", 1),
     "off_provider": ("nodes off the provider", "", 1),
     "placement_share": ("nodes on the provider", "%", 100),
-    "agreement": ("rows answered as in fp32 on a CPU", "%", 100),
+    "agreement": ("same answers as fp32 on a CPU", "%", 100),
     "macs": ("multiply-accumulates", "", 1),
 }
 """First part of a line's name → words, unit, and by what a figure is multiplied for that unit."""

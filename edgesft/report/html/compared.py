@@ -48,7 +48,7 @@ def compared(found: Named) -> str:
             "runs",
             "Runs",
             tag("div", _table(rows), class_="card"),
-            lead="★ nothing here with the same metric and profile is both faster and better.",
+            lead="★ no other run with the same metric and profile is both faster and better.",
         ),
         _budgets(rows),
         section(
@@ -67,9 +67,7 @@ def compared(found: Named) -> str:
     counts = Counter(row["verdict"] for row in rows)
     sentence = ", ".join(f"{count} of {len(rows)} {name}" for name, count in counts.items()) + "."
     names = ", ".join(name for name, _ in found) if len(found) <= 3 else f"{len(found)} runs"
-    return page(
-        f"Comparison: {names}", "the worst verdict stands first", verdict(document["verdict"], sentence), content
-    )
+    return page(f"Comparison: {names}", "worst verdict first", verdict(document["verdict"], sentence), content)
 
 
 def _table(rows: Sequence[Mapping[str, Any]]) -> Markup:
@@ -141,7 +139,7 @@ def _recipes(found: Named) -> Markup | None:
     columns = ("key", *(name for name, _ in found))
     told = tag("div", table(columns, rows[:MOST], left=len(columns)), class_="card")
     more = f"{MOST} of {len(rows)} keys that differ." if len(rows) > MOST else None
-    return section("recipes", "In what the recipes differ", told, lead=more)
+    return section("recipes", "Differences between the recipes", told, lead=more)
 
 
 def _budgets(rows: Sequence[Mapping[str, Any]]) -> Markup | None:

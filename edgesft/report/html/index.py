@@ -72,13 +72,13 @@ def index(rows: Sequence[Mapping[str, Any]], asked: Asked, where: str, problems:
     head = tag("tr", tag("th", ""), *(_heading(name, asked) for name in COLUMNS))
     body = tag("tbody", *(_row(row) for row in found))
     whole = tag("div", tag("table", tag("thead", head), body, class_="full"), class_="scroll", tabindex="0")
-    compare = tag("button", "Compare those that are ticked", type="submit")
+    compare = tag("button", "Compare the selected runs", type="submit")
     listed = tag("form", whole, tag("p", compare), action="/compare", method="get", class_="card")
     told = f"{len(found)} of {len(rows)} documents below {where}"
     wrong = tag(
         "details", tag("summary", f"{len(problems)} files are not shown"), *(tag("p", each) for each in problems)
     )
-    content = [_controls(asked), listed if found else tag("p", "Nothing here fits."), wrong if problems else None]
+    content = [_controls(asked), listed if found else tag("p", "No run matches."), wrong if problems else None]
     return page("Runs", told, None, content, contents=False)
 
 
@@ -158,5 +158,5 @@ def _controls(asked: Asked) -> Markup:
 
 def choose() -> str:
     """What a comparison of less than two runs answers."""
-    back = tag("p", tag("a", "Tick two runs or more", href="/"), " to see them beside each other.")
+    back = tag("p", tag("a", "Select two or more runs", href="/"), " to see them beside each other.")
     return page("Compare", "", None, [back], contents=False)

@@ -132,7 +132,7 @@ def _percent(share: float | None) -> str:
 
 
 def _only_table(timed: Rows) -> Markup:
-    note = "These results keep no samples, so that their distribution cannot be drawn."
+    note = "These results have no samples, so no distribution can be drawn."
     return card("Percentiles", percentiles(timed), None, note)
 
 

@@ -13,9 +13,9 @@ from edgesft.report.html.parts import details, facts, section, table
 
 DATA = ("train", "validation", "test", "unknown")
 
-UNTOLD = "These results do not tell: see the model's and the data's own pages before the model is passed on."
+UNTOLD = "Not recorded in these results: check the licences of the model and the data before you pass the model on."
 
-UNKNOWN = "not told: see where it is from"
+UNKNOWN = "unknown: check the source"
 
 
 def lineage(results: Mapping[str, Any]) -> Markup:
@@ -36,9 +36,7 @@ def lineage(results: Mapping[str, Any]) -> Markup:
         tag("div", facts(told), class_="card"),
         tag("div", tag("h3", "Licences"), _licences(results.get("licences")), class_="card", style="margin-top:14px"),
         machine(results.get("environment") or {}),
-        details(
-            "The recipe as it was carried out", tag("pre", tag("code", json.dumps(recipe, indent=1)), class_="scroll")
-        ),
+        details("The recipe as it was run", tag("pre", tag("code", json.dumps(recipe, indent=1)), class_="scroll")),
     )
 
 
@@ -53,7 +51,7 @@ def machine(environment: Mapping[str, Any]) -> Markup | None:
     }
     differences = environment.get("differences") or ()
     if differences:
-        plain["not as the profile means it"] = "; ".join(differences)
+        plain["differs from the profile"] = "; ".join(differences)
     versions = environment.get("versions") or {}
     return tag("div", details("Machine", facts(plain)), details("Versions", facts(versions)) if versions else None)
 
@@ -62,7 +60,7 @@ def _licences(found: Any) -> Markup:
     if not found:
         return tag("p", UNTOLD, class_="muted")
     rows = [[each["of"], each["name"], each["licence"] or UNKNOWN, each["found"] or "–"] for each in found]
-    return table(("of", "name", "licence", "said by"), rows, left=4)
+    return table(("of", "name", "licence", "found in"), rows, left=4)
 
 
 def _words(value: Any) -> str | None:

@@ -32,9 +32,7 @@ def page(title: str, subtitle: str, verdict: Markup | None, content: Iterable[ob
     header = tag(
         "header", tag("h1", title), tag("p", subtitle, class_="muted"), verdict, _contents(body) if contents else None
     )
-    footer = tag(
-        "footer", f"Made by edgesft {__version__} from the figures alone; nothing here asks the network for anything."
-    )
+    footer = tag("footer", f"Made by edgesft {__version__}. This page loads nothing from the network.")
     head = tag(
         "head",
         tag("meta", charset="utf-8"),
@@ -74,7 +72,7 @@ def lines(found: Sequence[dict[str, object]]) -> str:
 def _verb(kind: str, count: int) -> str:
     if kind == "fail":
         return "fails" if count == 1 else "fail"
-    return "is open" if count == 1 else "are open"
+    return "is inconclusive" if count == 1 else "are inconclusive"
 
 
 def _contents(body: Markup) -> Markup | None:

@@ -52,13 +52,13 @@ def placement(rows: Rows) -> Markup | None:
         class_="key",
     )
     svg = plot.svg(drawn, "Placement of the nodes", described)
-    return card("Nodes by provider", svg, _behind(told), "As the session itself recorded it.", key)
+    return card("Nodes by provider", svg, _behind(told), "As recorded by the session itself.", key)
 
 
 def _words(measured: Mapping[str, Any]) -> str:
     on = measured["placement"].get(measured.get("provider"), None)
     parts = measured.get("partitions")
-    pieces = "" if parts is None else f" in {parts} {'piece' if parts == 1 else 'pieces'}"
+    pieces = "" if parts is None else f" in {parts} {'partition' if parts == 1 else 'partitions'}"
     whole = sum(measured["placement"].values())
     if on is None:
         on = round((measured.get("share") or 0) * whole)
@@ -81,4 +81,4 @@ def _behind(rows: Rows) -> Markup:
                 "–" if measured.get("partitions") is None else str(measured["partitions"]),
             ]
         )
-    return table(("model", "asked for", "nodes", "left by it", "share of the time", "pieces"), lines, left=5)
+    return table(("model", "asked for", "nodes", "not on it", "share of the time", "partitions"), lines, left=5)

@@ -80,7 +80,7 @@ def _tiles(results: Mapping[str, Any]) -> list[tuple[str, str, str]]:
     smaller = "" if first is last or not before else f"{size / before * 100:.0f} % of {megabytes(before)}"
     found.append(("Size", _bytes(size), smaller))
     if peak := (last.get("measurement") or {}).get("peak_memory_bytes"):
-        found.append(("Peak memory", megabytes(peak), "of a process with this model alone"))
+        found.append(("Peak memory", megabytes(peak), "of a process that only runs this model"))
     return found
 
 
@@ -106,7 +106,7 @@ def _front(stages: Any, metric: str, split: str) -> Markup | None:
         interval = None if level["lower"] is None or level["upper"] is None else (level["lower"], level["upper"])
         spots.append(Spot(str(stage["name"]), median / NS, spread, level["value"], interval, bool(stage["kept"])))
     note = (
-        f"On {split}, with one-sided 95 % bounds. Full: kept. Hollow: rolled back. ★ and dashed: nothing here is both "
+        f"On {split}, with one-sided 95 % bounds. Filled: kept. Hollow: rolled back. ★ and dashed: no other is both "
         "faster and better."
     )
     found = pareto(spots, metric, note)

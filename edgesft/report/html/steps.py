@@ -11,7 +11,7 @@ from edgesft.report.html.markup import tag
 from edgesft.report.html.parts import section
 from edgesft.report.suggest import expectation
 
-LEAD = "The changes likeliest to meet the budget, by what this run measured; what is to be expected is an estimate."
+LEAD = "The changes most likely to meet the budget, based on what this run measured. Expected values are estimates."
 
 
 def steps(results: Mapping[str, Any]) -> Markup | None:
@@ -28,6 +28,6 @@ def _step(each: Mapping[str, Any], results: Mapping[str, Any]) -> Markup:
         "li",
         tag("strong", each["change"]),
         tag("p", each["evidence"]),
-        tag("p", f"To be expected: {told}.") if told else None,
+        tag("p", f"Expected: {told}.") if told else None,
         tag("p", tag("code", f"edgesft run recipe.yaml {' '.join(each['settings'])}")) if each["settings"] else None,
     )

@@ -121,7 +121,7 @@ def _levels(rows: Rows, metric: str, split: str, allowed: float | None) -> Marku
     found.set_xlim(min(edges) - room, max(edges) + room)
     described = "; ".join(f"{line[0]} {line[1]} ({line[2]})" for line in lines)
     note = "Lines: one-sided 95 % bounds over the rows." + (
-        " Dashed: the least that is allowed." if allowed is not None else ""
+        " Dashed: the lowest value allowed." if allowed is not None else ""
     )
     behind = table(("stage", of.unit, "interval", "change"), lines, out=[not kept(row) for row, _ in told])
     return card(f"{metric} on {split}", plot.svg(drawn, f"{metric} by stage", described), behind, note)

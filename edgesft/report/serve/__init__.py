@@ -1,1 +1,1 @@
-"""The runs of a folder in a browser, of this machine alone."""
+"""Serves the runs of a folder to a browser on this machine."""

@@ -119,7 +119,7 @@ class Handler(BaseHTTPRequestHandler):
             text = self.server.page(asked.path, parse_qs(asked.query))
         except (KeyError, TypeError, ValueError, AttributeError, IndexError):
             # A file that says it is edgesft's and is not; the others are shown all the same.
-            self.send_error(HTTPStatus.UNPROCESSABLE_ENTITY, "this document is not as edgesft writes it")
+            self.send_error(HTTPStatus.UNPROCESSABLE_ENTITY, "this document was not written by edgesft, or is damaged")
             return
         if text is None:
             self.send_error(HTTPStatus.NOT_FOUND)

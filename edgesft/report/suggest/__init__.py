@@ -1,4 +1,4 @@
-"""After a budget that did not hold: the changes most likely to meet it, from what the run itself measured."""
+"""Suggestions after a budget that was not met: the changes most likely to meet it, based on what the run measured."""
 
 from edgesft.report.suggest.suggest import SHOWN, expectation, suggestions
 

@@ -30,7 +30,7 @@ def milder(found: Found) -> Iterator[Suggestion]:
         unset = [name for name in ("parameters", "latency_ms") if spec.get(name) is not None]
         fields = {**dict.fromkeys(unset, "null"), "latency": f"{target:.2g}"}
         yield Suggestion(
-            f"prune less: to {target:.2g} of the latency in place of {share:.2g}",
+            f"prune less: to {target:.2g} of the latency instead of {share:.2g}",
             f"it cost {found.lost(found.cost(stage))}, and the timed lines leave room for {room:.2f} times the latency",
             tuple(found.setting(stage, name, value) for name, value in fields.items()),
         )
@@ -70,8 +70,8 @@ def longer(found: Found) -> Iterator[Suggestion]:
             continue
         if values[1] - values[0] > RISING * scale(found.metric).allowance:
             yield Suggestion(
-                f"train '{stage['name']}' longer: {LONGER * epochs:g} epochs in place of {epochs:g}",
-                f"{found.metric} on validation still rose when it ended, from {values[0]:.4f} to {values[1]:.4f}",
+                f"train '{stage['name']}' longer: {LONGER * epochs:g} epochs instead of {epochs:g}",
+                f"{found.metric} on validation was still rising at the end, from {values[0]:.4f} to {values[1]:.4f}",
                 (found.setting(stage, "epochs", f"{LONGER * epochs:g}"),),
             )
 
@@ -86,7 +86,7 @@ def rounded(found: Found) -> Iterator[Suggestion]:
         return
     if (found.spec(taught["stage"]) or {}).get("quantization", "none") == "none":
         yield Suggestion(
-            f"let '{taught['name']}' train with what {scheme} rounds",
+            f"train '{taught['name']}' with {scheme} quantization",
             f"{scheme} cost {found.lost(cost)}",
             (found.setting(taught, "quantization", scheme),),
         )

@@ -47,7 +47,7 @@ def rolled_back(found: Found) -> Iterator[Suggestion]:
         estimated = "" if not later else ", before what came after it"
         yield Suggestion(
             f"keep '{stage['name']}', which was rolled back",
-            f"it left {_shares(found, stage)} at {found.lost(found.cost(stage))}{estimated}; {stage['reason']}",
+            f"it left {_shares(found, stage)} with {found.lost(found.cost(stage))}{estimated}; {stage['reason']}",
             (found.setting(stage, "keep", "always"), *found.allowing(drop)),
             values,
             drop,
@@ -92,8 +92,8 @@ def cut(found: Found) -> Iterator[Suggestion]:
         unset = [name for name in ("latency", "latency_ms", "parameters") if name != kind and _said(found, name)]
         fields = {**dict.fromkeys(unset, "null"), kind: f"{target:.2g}"}
         yield Suggestion(
-            f"prune to {target:.2g} of the {kind} in place of {left:.2g}",
-            f"as far as it went it cost {found.lost(found.cost(stage))}{_further(found, stage)}",
+            f"prune to {target:.2g} of the {kind} instead of {left:.2g}",
+            f"so far it cost {found.lost(found.cost(stage))}{_further(found, stage)}",
             tuple(found.setting(stage, name, value) for name, value in fields.items()),
             {name: float(line["value"]) * target / left for name, line in found.missed.items()},
         )
@@ -121,7 +121,7 @@ def shorter(found: Found) -> Iterator[Suggestion]:
     told = f"the {share:.0%} of the requests with more than {short['high']} tokens "
     told += f"take up to {slow / 1e6:.3g} ms at {p}, " if slow else "take longer, "
     yield Suggestion(
-        f"read at most {short['high']} tokens of an input",
+        f"cut inputs to {short['high']} tokens",
         f"{told}those with {short['low']} to {short['high']} take {short[p] / 1e6:.3g} ms",
         (f"data.max_length={short['high']}",),
         {line: short[line.split(".")[1]] / 1e6 for line in lines},
@@ -132,10 +132,10 @@ def untried(found: Found) -> Iterator[Suggestion]:
     """What the recipe has no stage for; nothing is known of its effect."""
     lacking = [kind for kind in ("prune", "quantize") if found.spec(kind) is None]
     if found.missed and lacking:
-        size = f"what ships is {found.last['precision']}, {found.last['size_bytes'] / 1e6:.1f} MB"
+        size = f"the model that ships is {found.last['precision']}, {found.last['size_bytes'] / 1e6:.1f} MB"
         yield Suggestion(
-            f"let the whole chain try: it has {' and '.join(lacking)}, too",
-            f"the recipe has no stage {' or '.join(lacking)}; {size}. What it saves was not measured",
+            f"use the whole chain, which also has {' and '.join(lacking)}",
+            f"the recipe has no stage {' or '.join(lacking)}; {size}. What that would save was not measured",
             ("stages=auto",),
         )
 

@@ -25,7 +25,7 @@ def _of(found: Found, name: str, line: Mapping[str, Any]) -> Suggestion:
     if name.startswith("latency_ms") and differences:
         return Suggestion(
             "measure on the device itself: edgesft run … --device ssh://user@board",
-            f"{name} binds on the profile's machine alone; {'; '.join(differences)}",
+            f"{name} can only be decided on the profile's machine; {'; '.join(differences)}",
         )
     measured = found.last.get("measurement") or {}
     if unsteady := [each for each in measured.get("unsteady") or () if each in reason]:
@@ -40,14 +40,14 @@ def _of(found: Found, name: str, line: Mapping[str, Any]) -> Suggestion:
     times = (abs(side - line["value"]) / apart) ** 2 if apart else math.inf
     if not count or times > MOST:
         return Suggestion(
-            f"change the limit of {name}, or the model: what was measured lies on it",
+            f"change the limit of {name}, or the model: the measured value lies on the limit",
             f"{line['value']:.4g} with bounds {line['lower']:.4g} to {line['upper']:.4g}, limit {line['limit']:g}",
         )
     wanted = math.ceil(count * max(times, 1.0) * 1.2 / 100) * 100
     evidence = f"{name} is {line['value']:.4g} ({line['lower']:.4g} to {line['upper']:.4g}) of n = {count}, limit "
-    evidence += f"{line['limit']:g}: about {wanted:,} would tell them apart, if they vary as these did"
+    evidence += f"{line['limit']:g}: about {wanted:,} would tell them apart, if they vary like these"
     if not timed:
-        return Suggestion(f"more rows of {found.results['split']}: about {wanted:,} in place of {count:,}", evidence)
+        return Suggestion(f"more rows of {found.results['split']}: about {wanted:,} instead of {count:,}", evidence)
     if found.spec("benchmark") is None:
         return Suggestion(f"add the stage {{stage: benchmark, samples: {wanted}}}", evidence)
     return Suggestion(f"take {wanted:,} samples", evidence, (f"stages.benchmark.samples={wanted}",))
@@ -61,4 +61,6 @@ def _short(found: Found, name: str, reason: str) -> Suggestion:
         if has < least:
             settings = (f"stages.benchmark.samples={least}",) if found.spec("benchmark") else ()
             return Suggestion(f"take at least {least} samples: fewer do not bound p{percentile}", reason, settings)
-    return Suggestion(f"find out what {name} lacks: {reason or 'nothing was measured'}", "nothing decides the line")
+    return Suggestion(
+        f"find out why {name} has no value: {reason or 'nothing was measured'}", "nothing decides the line"
+    )

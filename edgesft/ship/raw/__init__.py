@@ -1,1 +1,1 @@
-"""The raw model of a bundle: a text or a picture in, the answer out, all of it ONNX's own operators."""
+"""The raw model of a bundle: one ONNX graph from text or picture to answer, in standard operators only."""

@@ -1,4 +1,4 @@
-"""Inputs on which preparations part ways, beside the rows that a run has."""
+"""Difficult inputs on which implementations of preprocessing often differ."""
 
 from __future__ import annotations
 
@@ -27,19 +27,19 @@ TEXTS: Mapping[str, str] = {
     "Thai": "หนังเรื่องนี้สนุกมาก",
     "Vietnamese": "Bộ phim này rất hay và cảm động",
     "emoji": "great 😀👍🏽👩‍👩‍👧 film ❤️",
-    "beyond the basic plane": "𝔘𝔫𝔦𝔠𝔬𝔡𝔢 𐍈 𠀀",
-    "what cannot be seen": "a\u200bb\u00adc\u200dd\ufeffe\u2060f",
-    "other blanks": "a\u00a0b\u2003c\u3000d\u2028e\u1680f",
-    "the mark for what was no character": "broken \ufffd text",
-    "code points of nobody": "a\ue000b\uffffc\U0010ffffd",
+    "beyond the basic multilingual plane": "𝔘𝔫𝔦𝔠𝔬𝔡𝔢 𐍈 𠀀",
+    "invisible characters": "a\u200bb\u00adc\u200dd\ufeffe\u2060f",
+    "other whitespace": "a\u00a0b\u2003c\u3000d\u2028e\u1680f",
+    "the replacement character": "broken \ufffd text",
+    "unassigned code points": "a\ue000b\uffffc\U0010ffffd",
     "special tokens": "[CLS] a [SEP] b [MASK][PAD] [UNK]",
     "special tokens within words": "x[SEP]y [SEP [sep] SEP] [[MASK]]",
-    "special tokens of others": "<s> a </s> <mask> <|endoftext|>",
-    "marks of pieces": "##ing ## #a ▁b Ġc",
+    "special tokens of other models": "<s> a </s> <mask> <|endoftext|>",
+    "markers of word pieces": "##ing ## #a ▁b Ġc",
     "punctuation alone": "!?.,;:-_()[]{}'\"/\\|@#$%^&*+=~`<>",
     "numbers": "3.14 1,000,000 2026-11-29 0x1F 50%",
     "an address": "https://example.com/a?b=c&d=e#f me@example.com",
-    "a word that no piece makes": "pneumonoultramicroscopicsilicovolcanoconiosis zzzxqj",
+    "a word outside the vocabulary": "pneumonoultramicroscopicsilicovolcanoconiosis zzzxqj",
     "a word of 100 letters": "x" * 100,
     "a word of 101 letters": "x" * 101,
     "a word of 5000 letters": "ab" * 2500,

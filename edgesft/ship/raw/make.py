@@ -1,4 +1,4 @@
-"""Makes the raw model of a bundle, and holds it against training before anybody relies on it."""
+"""Makes the raw model of a bundle, and checks it against the preprocessing of training."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def _proven(wanted: Wanted, written: Whole, raw: Path, work: Path, say: Callable
     front.parent.mkdir(parents=True, exist_ok=True)
     front.write_bytes(written.front.SerializeToString(deterministic=True))
     fixed = graph.fixed(graph.read(memoryview(model.read_bytes()), model.name))
-    say("holding the raw model against training")
+    say("checking the raw model against training")
     try:
         answers = Answers(
             session.file_runner(front, front.name, {}),
@@ -79,7 +79,9 @@ def _proven(wanted: Wanted, written: Whole, raw: Path, work: Path, say: Callable
         )
         found = prove(wanted, written.reads, answers)
     except InputError as error:
-        message = f"the run's rows must be there to hold a raw model against training, got: {error.problems[0].message}"
+        message = (
+            f"the run's rows must be available to check a raw model against training, got: {error.problems[0].message}"
+        )
         raise StageError(message) from error
     except RefusedError as error:
         raise StageError(f"the raw model must run, got: {error}") from error

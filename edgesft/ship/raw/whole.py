@@ -101,9 +101,9 @@ def _reads(said: Mapping[str, Any]) -> str:
         known = "; ".join(f"{name} of {' and '.join(each)}" for name, each in WRITERS.items())
         raise StageError(f"a raw model must make {known}; got {decoding} of {kind}")
     if said["states"]:
-        raise StageError("no graph is written for a model with states, which one call does not know")
+        raise StageError("no graph can be written for a model with states, because one call does not have them")
     if decoding != "tags" and not said["labels"]:
-        raise StageError("no graph is written for classes without labels")
+        raise StageError("no graph can be written for classes without labels")
     return reads
 
 
@@ -120,7 +120,7 @@ def _front(
         _named(n, picture.feed(n, PICTURE, way), inputs[0])
         return lambda n: ANSWERS[said["decoding"]["kind"]](n, said, score_of)
     if "tokenizer" not in way:
-        raise StageError("no graph is written for a tokenizer that is no tokenizer.json")
+        raise StageError("no graph can be written for a tokenizer without a tokenizer.json")
     file = folder / Path(way["tokenizer"]).relative_to(PROCESSOR)
     known = vocabulary.read(file, way)
     found = text.tokens(n, reads, known, lines=reads == WORDS)
@@ -128,7 +128,7 @@ def _front(
     for each in inputs:
         name = each.name.removeprefix(MODEL)
         if name not in way["fields"]:
-            raise StageError(f"no graph is written for the input '{name}', which no tokenizer makes")
+            raise StageError(f"no graph can be written for the input '{name}', which no tokenizer produces")
         _named(n, _filled(n, made[way["fields"][name]], each), each)
     if reads == WORDS:
         lines = text.lines_of(n, found, known, way["max_length"])

@@ -93,7 +93,7 @@ def _check(source: Path, target: Path, requests: Sequence[Mapping[str, np.ndarra
     if not apart.holds:
         worst = apart.worst
         raise StageError(
-            f"'{source.name}' must answer alike with fixed shapes: zeros behind a request must not count in it. Got "
+            f"'{source.name}' must give the same answers with fixed shapes, where requests are padded with zeros. Got "
             f"'{worst.name}' {worst.mismatch or f'off by {worst.relative:.2g} of its largest magnitude'}\n"
             "    Try: requests of one length, or a model with a mask"
         )

@@ -1,4 +1,4 @@
-"""Other ways to write the same graph: each is tried, measured on the profile, and kept where it pays."""
+"""Rewrites of the ONNX graph: each is tried, measured on the profile, and kept if it pays."""
 
 from __future__ import annotations
 

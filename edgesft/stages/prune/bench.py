@@ -1,4 +1,4 @@
-"""What a plan buys: the latency of the cut model's export beside that of the stage's input."""
+"""The latency that a pruning plan buys: the cut model's export, timed beside that of the stage's input."""
 
 from __future__ import annotations
 

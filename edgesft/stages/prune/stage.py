@@ -88,7 +88,7 @@ def run(spec: PruneSpec, artefact: Artefact, out: Path, context: StageContext) -
     kept = [each for each in rounds if each.get("holds", True)]
     told = {"vocabulary": trimmed.details} if trimmed.details else {}
     if not kept:
-        why = "every cut took more than the allowance" if rounds else "no smaller model can be had"
+        why = "every cut lost more than the allowance" if rounds else "no smaller model is possible"
         return StageReport(f"{trimmed.summary}nothing cut: {why}", {**told, "rounds": rounds})
     details = {**kept[-1], "rounds": rounds} if rounds[1:] else kept[-1]
     return StageReport(trimmed.summary + _summary(kept), {**told, **details})
@@ -102,7 +102,7 @@ def _target(bench: Bench) -> float:
     whole = remember(bench.context.work / WHOLE, bench.whole) / 1e6
     if whole <= spec.latency_ms:
         raise InputError(
-            f"prune.latency_ms: must be below what the input takes, {whole:.3g} ms. Got: {spec.latency_ms:g}",
+            f"prune.latency_ms: must be below the input's latency, {whole:.3g} ms. Got: {spec.latency_ms:g}",
             "leave the stage out",
         )
     return float(spec.latency_ms) / whole
@@ -135,8 +135,8 @@ def _as_far_as_it_holds(bench: Bench, model: nn.Module) -> tuple[nn.Module, list
         holds = _over(drops, bars) <= 0
         rounds.append({**found, "drop": max(drops.values()), "drops": drops, "holds": holds})
         lost = " and ".join(f"{-drop * 100:+.1f} on {name}" for name, drop in drops.items())
-        came = f"{found['latency']['ratio']:.3f} of the input's latency, points of {context.task.metrics[0]} {lost}"
-        context.progress.say(f"prune: {came}: {'on' if holds else 'back'}")
+        came = f"{found['latency']['ratio']:.3f} of the input's latency, {context.task.metrics[0]} in points {lost}"
+        context.progress.say(f"prune: {came}: {'kept' if holds else 'undone'}")
         if holds:
             model, ratio = candidate, found["latency"]["ratio"]
         else:

@@ -79,7 +79,7 @@ def _used(model: nn.Module, context: StageContext) -> set[int] | str:
     """Ids of the training rows, or why nothing can be trimmed."""
     used = context.task.tokens(context.train)
     if used is None:
-        return f"the task {context.task.name} reads no tokens, or others than the rows have"
+        return f"the task {context.task.name} reads no tokens, or not those of the rows"
     if table_of(model) is None:
-        return "the model has no table of tokens of its own"
-    return f"its tokenizer is no {vocabulary.KIND} one" if vocabulary.kept(context.processor, used) is None else used
+        return "the model has no separate token embedding table"
+    return f"its tokenizer is not {vocabulary.KIND}" if vocabulary.kept(context.processor, used) is None else used

@@ -1,4 +1,6 @@
-"""Post-training quantization of an ONNX model: planned, applied, verified, and where asked chosen by measurement."""
+"""Post-training quantization of an ONNX model: planned, applied, verified, and with `scheme: auto` chosen by
+measuring.
+"""
 
 from __future__ import annotations
 

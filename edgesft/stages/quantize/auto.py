@@ -1,4 +1,4 @@
-"""`scheme: auto`: every way that the profile allows is made, scored and timed, and the best one kept."""
+"""`scheme: auto`: makes, scores and times every candidate that the profile allows, and keeps the best."""
 
 from __future__ import annotations
 
@@ -186,10 +186,10 @@ class Trials:
 
     def _nothing(self, out: Path) -> StageReport:
         reasons = "; ".join(f"{name}: {row['error']}" for name, row in self.rows.items())
-        self.context.progress.say(f"quantize: no way works here: {reasons}")
+        self.context.progress.say(f"quantize: no candidate works here: {reasons}")
         refill(out, (), self.artefact)  # a run that got so far is worth more than the bytes lost
         failed = [{"name": name, **row} for name, row in self.rows.items()]
-        return StageReport(f"nothing: no way works here: {reasons}", {"chosen": None, "candidates": failed})
+        return StageReport(f"nothing: no candidate works here: {reasons}", {"chosen": None, "candidates": failed})
 
     def _report(
         self, figures: Sequence[Figures], choice: Choice, source_p50_ns: int, reference: Mapping[str, float]

@@ -1,4 +1,4 @@
-"""The ways to quantize that a profile allows, each made and verified in a folder of its own."""
+"""The candidates of quantization that a profile allows, each made and verified in its own folder."""
 
 from __future__ import annotations
 
@@ -197,7 +197,7 @@ def _smoothed(work: _Work, source: Path) -> Path:
     place.parent.mkdir(parents=True, exist_ok=True)
     nodes = make_plan(source, work.candidate.scheme, exclude=work.exclude).quantized
     if not smooth(source, place, work.calibration, nodes, strength=work.candidate.smooth):
-        raise StageError("smoothing must find values that weights can take scales from. Got none")
+        raise StageError("'smooth' must find activations whose scales can move into weights. Got none")
     return place
 
 
@@ -229,7 +229,9 @@ def _quantize(work: _Work, source: Path) -> QuantizePlan:
     if artefact.origin is None:
         raise StageError("neural-compressor must start from the torch model. Got an ONNX file without it")
     if reduced:
-        raise StageError("neural-compressor must run where products of bytes do not saturate. This machine lacks VNNI")
+        raise StageError(
+            "neural-compressor must run on a CPU whose int8 products do not saturate. This machine lacks VNNI"
+        )
     from edgesft.train.checkpoint import load
 
     model = load(artefact.origin.path, context.task)

@@ -150,7 +150,7 @@ def _reason(
     if any(weight is None or len(weight.dims) < 2 for weight in found):
         return "product of activations" if node.op_type in ("MatMul", "Gemm") else ""
     if node.name.startswith(FRONT):
-        return "makes features, in float"
+        return "computes features, which stay in float"
     if node.name in kept:
         return f"exclude pattern '{kept[node.name]}'"
     if node.op_type not in operators:

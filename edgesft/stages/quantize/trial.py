@@ -1,4 +1,4 @@
-"""int8 forms of a model made in seconds, to be timed and thrown away: what others are chosen for."""
+"""Quick int8 versions of a model, made in seconds, timed and thrown away. They show whether int8 is faster here."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def settled(asked: Precision, make: Callable[[], Path], target: Path, context: S
     except (OSError, MemoryError):
         raise  # A full disk says nothing about the model.
     except Exception as error:  # whatever the quantizer raises: what cannot be made is not what others are chosen for
-        context.progress.say(f"{scheme} cannot be had: {error}")
+        context.progress.say(f"{scheme} cannot be made: {error}")
         return "fp32"
     before, after = context.latency([source, target])
     context.progress.say(f"{scheme} takes {after / before:.2f} of the time")

@@ -1,4 +1,4 @@
-"""What must hold of a quantized file before it counts, checked on the saved file itself."""
+"""Checks on a saved quantized file that must pass before it is used."""
 
 from __future__ import annotations
 

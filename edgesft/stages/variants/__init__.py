@@ -1,4 +1,4 @@
-"""What a provider is given in place of a model: fixed shapes, fewer bits in the form that its kernels take."""
+"""Variants of a model that providers need: fixed shapes, or int8 in the form that their kernels support."""
 
 from edgesft.stages.variants.variants import PRECISIONS, Variants
 

@@ -112,7 +112,7 @@ class Variants:
         able = {"fp16": provider.fp16, "int4": provider.int4, "int8": bool(provider.int8)}
         if not able.get(precision, True):
             raise StageError(
-                f"{provider.name} must gain from {precision}. Got none: it takes {', '.join(provider.takes)}"
+                f"{provider.name} must support {precision}. Got one that takes {', '.join(provider.takes)}"
             )
         form = ""
         if precision == "int8":

@@ -35,7 +35,7 @@ class Acoustic(Own):
         got = ", ".join(map(str, outputs)) if isinstance(outputs, Mapping) else type(outputs).__name__
         raise InputError(
             f"model: {self.config.factory!r} must make a module that returns {wanted} by name, got {got}",
-            "the task says of which shapes",
+            "the task's documentation gives the shapes",
         )
 
 
@@ -110,7 +110,7 @@ def require(model: nn.Module, symbols: int, speakers: int, bands: int) -> None:
     """
     given = {"tokens": torch.arange(1, symbols)[None], "tempo": torch.ones(1)}
     given |= {"speaker": torch.tensor([speakers - 1])} if speakers else {}
-    hint = "set what your factory calls these numbers: model.arguments"
+    hint = "set these numbers in model.arguments, by the names that your factory uses"
     wanted = f"model: must take {symbols} symbols and {speakers} speakers, and give {bands} bands"
     training = model.training
     try:

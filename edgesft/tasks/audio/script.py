@@ -79,7 +79,7 @@ class Script:
         """
         if not self.speakers:
             if name is not None:
-                raise InputError(f"speaker must be left out: this model has but one voice, got {name!r}")
+                raise InputError(f"speaker must be left out: this model has only one voice, got {name!r}")
             return None
         if name not in self.speakers:
             names = ", ".join(self.speakers)

@@ -59,7 +59,7 @@ def require(config: Mapping[str, Any], shape: Shape) -> None:
     """
     if (got := shape_of(config)) != shape:
         message = f"stages: must leave the cache as it was, {dict(shape)}, got {got}"
-        raise InputError(message, "leave out distill.layers: a smaller model of its own is the student")
+        raise InputError(message, "leave out distill.layers, and use a smaller pretrained model as the student")
 
 
 def states(shape: Shape) -> dict[str, str]:

@@ -69,8 +69,8 @@ def within(graph: Graph, classes: int, iou: float, most: int) -> Graph:
     def suppress(module: nn.Module, inputs: Any, outputs: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
         logits, boxes = outputs["logits"], outputs["pred_boxes"]
         if logits.shape[2] != classes:
-            message = "data.boxes.suppression: must be left out for a detector with a score for nothing, got graph"
-            raise InputError(message, "such a detector says each object once, and nothing is suppressed")
+            message = "data.boxes.suppression: must be left out for a detector with a 'no object' score, got graph"
+            raise InputError(message, "such a detector predicts each object once, so nothing needs to be suppressed")
         return {**outputs, KEPT: torch.ops.edgesft.kept(boxes, logits.sigmoid(), iou, most)}
 
     module = copy.deepcopy(graph.module)

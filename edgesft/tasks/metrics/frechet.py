@@ -66,7 +66,7 @@ class Features:
             found = np.concatenate([self._session.run(None, {given.name: part})[0] for part in parts])
         except Exception as error:  # ONNX Runtime raises its own unrelated types.
             raise InputError(
-                f"data.generation.features: '{self.path}' must tell features of pictures of shape "
+                f"data.generation.features: '{self.path}' must compute features of pictures of shape "
                 f"{list(pictures.shape[1:])}, got: {error}",
                 "an ONNX file of one input whose first axis is free",
             ) from error

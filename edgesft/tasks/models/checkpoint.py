@@ -1,4 +1,4 @@
-"""What is wrong with a checkpoint folder, judged from its files alone: no torch, no weights read."""
+"""Finds problems of a checkpoint folder from its files alone: no torch, no weights read."""
 
 from __future__ import annotations
 

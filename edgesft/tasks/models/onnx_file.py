@@ -129,7 +129,7 @@ class OnnxFile:
         scores = self.outputs[self.called([], [output])[output]]
         if labels and scores and scores[-1] not in (None, len(labels)):
             message = f"model: must have a score for each of {len(labels)} labels, got {scores[-1]}"
-            return [Problem(message, "model.labels names all classes of the file, also those that no row has")]
+            return [Problem(message, "model.labels must name all classes of the file, also those that no row has")]
         if self.labels or list(labels) == [str(number) for number in range(len(labels))]:
             return []
         hint = f"labels: [{', '.join(labels)}], in the file's order"
@@ -161,7 +161,7 @@ class OnnxFile:
         problems = []
         if inputs and strange:
             message = f"model: must take {', '.join(inputs)} and nothing else, got {', '.join(strange)}"
-            hint = f"model.names: {{{inputs[0]}: {strange[0]}}}, or model.constants for what is always the same"
+            hint = f"model.names: {{{inputs[0]}: {strange[0]}}}, or model.constants for an input with a constant value"
             problems.append(Problem(message, hint))
         if lacking := [name for name in outputs if name not in gives]:
             message = f"model: must give {', '.join(lacking)}, got {', '.join(self.outputs)}"

@@ -54,7 +54,7 @@ class Own(nn.Module):
             made = make(**config.arguments)
         except Exception as error:
             message = f"model.factory: {config.factory!r} must return a module. It raised {type(error).__name__}: "
-            raise InputError(message + str(error), "call it by hand with the arguments of model.arguments") from error
+            raise InputError(message + str(error), "call it yourself with model.arguments") from error
         if not isinstance(made, nn.Module):
             message = f"model.factory: {config.factory!r} must return an nn.Module, got {type(made).__name__}"
             raise InputError(message, "a function that makes the model and returns it")
@@ -121,8 +121,8 @@ def _check_takes(given: Factory, told: Mapping[str, Any]) -> None:
         return
     if lacking := [name for name in told if name not in signature.parameters]:
         raise InputError(
-            f"model.factory: {given.name!r} must take {', '.join(lacking)}, which the rows say, got {signature}",
-            "another factory; or leave out what data says of it",
+            f"model.factory: {given.name!r} must take {', '.join(lacking)}, which the rows set, got {signature}",
+            "another factory; or leave these settings out of data",
         )
 
 
@@ -139,6 +139,6 @@ def _check_weights(module: nn.Module, state: Mapping[str, torch.Tensor], file: P
     ]
     if parts:
         raise InputError(
-            f"model.weights: '{file}' must hold what the factory's module has, but it {' and '.join(parts)}",
+            f"model.weights: '{file}' must match the factory's module, but it {' and '.join(parts)}",
             "weights of the same class and arguments: save_file(model.state_dict(), …)",
         )

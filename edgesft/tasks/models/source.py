@@ -1,4 +1,4 @@
-"""Where pretrained weights are: a folder, a folder inside an installed package, or a model on the Hugging Face hub."""
+"""Finds pretrained weights: in a folder, inside an installed package, or on the Hugging Face hub."""
 
 from __future__ import annotations
 

@@ -157,10 +157,11 @@ def test_what_sounds_are_is_told(tmp_path: Path) -> None:
     assert warnings == [
         "data.train: 1 of 3 sounds have 2 channels, which are averaged",
         "data.train: 1 sounds are silent: nothing in them is above -80 dB",
-        "data.train: 1 of 3 sounds have 44100 samples a second and are converted to 16000",
-        "data.train: 1 of 3 sounds have 8000 samples a second and are converted to 16000; no more is heard: "
-        "data.audio.rate=8000 would do where the model may be of any rate",
-        "data.train: 1 of 3 sounds are longer than 1 s and are cut",
+        "data.train: 1 of 3 sounds have 44100 samples per second and are converted to 16000",
+        "data.train: 1 of 3 sounds have 8000 samples per second and are converted to 16000; converting adds no "
+        "information: "
+        "data.audio.rate=8000 suffices if the model accepts any rate",
+        "data.train: 1 of 3 sounds are longer than 1 s and are cut off",
     ]
 
 

@@ -154,9 +154,9 @@ WRONG = {
     "devices:\n  pi: {}": [":2", "python, ssh, adb"],
     "devices:\n  pi: {ssh: pi, adb: 1A}": [":2", "in one way"],
     "devices:\n  phone: {adb: 1A, runner: runner}": [":2", "'runner' and 'libraries'"],
-    "devices:\n  env: {python: python3, port: 22}": [":2", "by ssh where it has port"],
-    "devices:\n  env: {python: python3, runner: r}": [":2", "by adb where it has runner"],
-    "devices:\n  env: {python: python3, folder: r}": [":2", "ssh or adb where it has folder"],
+    "devices:\n  env: {python: python3, port: 22}": [":2", "by ssh if it has port"],
+    "devices:\n  env: {python: python3, runner: r}": [":2", "by adb if it has runner"],
+    "devices:\n  env: {python: python3, folder: r}": [":2", "ssh or adb if it has folder"],
     "devices: [": ["YAML"],
 }
 

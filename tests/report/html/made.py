@@ -118,7 +118,7 @@ def results(**changes: Any) -> dict[str, Any]:
             "lower": 0.488,
             "upper": 0.508,
             "verdict": "inconclusive",
-            "reason": "cores: the profile means 8",
+            "reason": "cores: the profile needs at least 8",
         },
         {
             "name": "latency_ratio.p50",

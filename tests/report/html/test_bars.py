@@ -74,4 +74,4 @@ def test_lines_of_a_gate_with_what_is_accepted() -> None:
 
 def test_agreement_is_a_least_one() -> None:
     drawn = bars([line("agreement", limit=0.9, value=1.0)])
-    assert "rows answered as in fp32 on a CPU" in drawn and "≥ 90" in drawn
+    assert "same answers as fp32 on a CPU" in drawn and "≥ 90" in drawn

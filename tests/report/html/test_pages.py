@@ -39,7 +39,7 @@ def test_a_bench_of_models_on_providers() -> None:
         )
     ).text
     for words in (
-        "40 of 42 nodes in 3 pieces",
+        "40 of 42 nodes in 3 partitions",
         "Softmax × 2",
         "QNN: not measured",
         "is not here",
@@ -123,7 +123,7 @@ def test_two_runs_against_each_other_and_their_recipes() -> None:
         "5.58 ×",
         "second against first: 91.6 MB against 19.1 MB",
         "-0.6 points",
-        "In what the recipes differ",
+        "Differences between the recipes",
     ):
         assert words in told, words
     assert "stages.finetune.epochs3" not in told and "stages.finetune.epochs–3" in told and "seed07" in told

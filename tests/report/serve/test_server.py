@@ -88,7 +88,7 @@ def test_sorting(server: Server) -> None:
 def test_filtering(server: Server) -> None:
     assert names(page(server, "/?text=PHONE")) == ["/run/deep/slow%20run/results.json"]
     assert len(names(page(server, "/?verdict=fail"))) == 3
-    assert "Nothing here fits" in page(server, "/?text=zzz").text
+    assert "No run matches" in page(server, "/?text=zzz").text
     assert EVIL in [each.get("value") for each in page(server, f"/?text={EVIL}").all("input")]
 
 
@@ -101,7 +101,7 @@ def test_a_run(server: Server) -> None:
 def test_two_runs_beside_each_other(server: Server) -> None:
     found = page(server, "/compare?run=fast/results.json&run=deep/slow%20run/results.json")
     assert "Comparison: fast, deep/slow run" in found.text
-    assert "Tick two runs" in page(server, "/compare?run=fast/results.json").text
+    assert "Select two or more runs" in page(server, "/compare?run=fast/results.json").text
 
 
 @pytest.mark.parametrize(

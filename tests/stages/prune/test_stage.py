@@ -195,7 +195,7 @@ def test_milliseconds_are_a_share_of_what_the_input_takes(source, context, tmp_p
     spec = PruneSpec(stage="prune", latency_ms=4, channel_multiple=4)
     report = stage.run(spec, source, tmp_path / "out", context)
     assert 0.7 < report.details["latency"]["ratio"] <= 0.8
-    with pytest.raises(InputError, match=r"latency_ms: must be below what the input takes, 5 ms. Got: 6"):
+    with pytest.raises(InputError, match=r"latency_ms: must be below the input's latency, 5 ms. Got: 6"):
         spec = PruneSpec(stage="prune", latency_ms=6)
         stage.run(spec, source, tmp_path / "no", replace(context, work=tmp_path / "other"))
 

@@ -179,7 +179,7 @@ def test_a_candidate_that_fails_is_a_row_not_the_end(
     monkeypatch.setattr("edgesft.stages.quantize.ort.static", broken)
     surroundings = context(tmp_path / "other", tiny_model, latency=fakes.latency, evaluate=fakes.evaluate)
     report = quantize.run(_spec(), alone, tmp_path / "none", surroundings)
-    assert report.summary.startswith("nothing: no way works here: int8-dynamic: RuntimeError")
+    assert report.summary.startswith("nothing: no candidate works here: int8-dynamic: RuntimeError")
     assert (tmp_path / "none/model.onnx").read_bytes() == alone.model.read_bytes()
 
 

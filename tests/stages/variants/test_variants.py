@@ -117,7 +117,7 @@ def test_zeros_that_count_are_found(tmp_path: Path) -> None:
     source = models.save_classifier(tmp_path / "m.onnx")
     requests = [{"ids": np.array([[1, 2, 3]])}, {"ids": np.array([[1, 2, 3, 4, 5]])}]
     assert sizes_of(source, requests) == {"batch": 1, "sequence": 5}
-    with pytest.raises(StageError, match="must answer alike with fixed shapes"):
+    with pytest.raises(StageError, match="must give the same answers with fixed shapes"):
         fix_shapes(source, tmp_path / "fixed.onnx", {"batch": 1, "sequence": 5}, requests)
     assert not (tmp_path / "fixed.onnx").exists()
     with pytest.raises(InputError, match="at most 4"):

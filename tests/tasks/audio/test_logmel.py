@@ -66,7 +66,7 @@ def test_the_whole_chain_sends_samples(tmp_path: Path, monkeypatch: pytest.Monke
     results = json.loads((tmp_path / "run" / "results.json").read_text("utf-8"))
     plan = results["stages"][1]["details"]["candidates"][0]["plan"]
     assert not [name for name in plan["quantized"] if name.startswith(("front", "model"))]
-    assert any(why == "makes features, in float" for why in plan["excluded"].values())
+    assert any(why == "computes features, which stay in float" for why in plan["excluded"].values())
     packed = api.pack(tmp_path / "run", output=tmp_path / "bundle")
     assert api.verify(packed.path).holds
     contract = json.loads((tmp_path / "bundle" / "contract.json").read_bytes())
@@ -78,7 +78,7 @@ def test_the_whole_chain_sends_samples(tmp_path: Path, monkeypatch: pytest.Monke
 
 
 def test_where_there_are_no_features_none_are_made() -> None:
-    with pytest.raises(InputError, match="no features"):
+    with pytest.raises(InputError, match="if features is none"):
         TASK.settled({"features": "none", "in_graph": "stft"})
 
 

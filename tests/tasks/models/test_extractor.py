@@ -155,7 +155,7 @@ def test_what_does_not_fit(ast: Path) -> None:
     assert "data.audio.hop: must be 0.01 for this model, got 0.02" in wrong(hop=0.02)
     with pytest.raises(InputError, match="in_graph must be matmul"):
         wrong(in_graph="none")
-    with pytest.raises(InputError, match="unless features are fbank"):
+    with pytest.raises(InputError, match="unless features is fbank"):
         wrong(features="mel")
     with pytest.raises(InputError, match="normalise must be false"):
         wrong(normalise=True)
