@@ -95,10 +95,13 @@ def load(given: Factory, make: Callable[[OwnConfig], Own] = OwnModel, told: Mapp
         told: Arguments that the task knows, besides the recipe's.
 
     Raises:
-        InputError: The factory takes no such arguments or fails, or the weights are damaged or of another model.
+        InputError: The factory takes no such arguments or fails, its module's inputs have other names, or the weights
+            are damaged or of another model.
     """
     _check_takes(given, told or {})
     model = make(OwnConfig(given.name, str(given.path), {**given.arguments, **(told or {})}))
+    if make is OwnModel:
+        _check_called(model.model, given)
     if given.weights is not None:
         from safetensors.torch import load_file
 
@@ -123,6 +126,19 @@ def _check_takes(given: Factory, told: Mapping[str, Any]) -> None:
         raise InputError(
             f"model.factory: {given.name!r} must take {', '.join(lacking)}, which the rows set, got {signature}",
             "another factory; or leave these settings out of data",
+        )
+
+
+def _check_called(module: nn.Module, given: Factory) -> None:
+    """Inputs and states are given by name."""
+    takes = inspect.signature(module.forward).parameters
+    if any(each.kind is each.VAR_KEYWORD for each in takes.values()):
+        return
+    if lacking := [name for name in (*given.inputs, *given.states) if name not in takes]:
+        raise InputError(
+            f"model.inputs: must be what the module's forward takes by name, {', '.join(takes)}. Got "
+            f"{', '.join(lacking)}",
+            f"inputs: [{next(iter(takes), 'x')}] beside the factory, or another name in forward",
         )
 
 

@@ -1,0 +1,33 @@
+"""A module of the user's own that a factory makes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from edgesft.errors import InputError
+from edgesft.tasks.models import own
+from edgesft.tasks.models.factory import Factory
+
+NET = """
+from torch import nn
+
+
+class Net(nn.Linear):
+    def forward(self, pixels):
+        return super().forward(pixels)
+
+
+def net():
+    return Net(4, 2)
+"""
+
+
+def test_inputs_are_what_forward_takes_by_name(tmp_path: Path) -> None:
+    (tmp_path / "ownnets.py").write_text(NET, "utf-8")
+    with pytest.raises(InputError) as caught:
+        own.load(Factory("ownnets:net", tmp_path))
+    told = str(caught.value)
+    assert "takes by name, pixels. Got x" in told and "inputs: [pixels]" in told
+    assert own.load(Factory("ownnets:net", tmp_path, inputs=("pixels",))).config.factory == "ownnets:net"
