@@ -63,7 +63,7 @@ def _place(item: Finding, document: Document) -> Loc:
 
 def _problem(loc: Loc, items: list[Finding], document: Document, schema: type[BaseModel]) -> Problem:
     item, raw = items[0], items[0]["loc"]
-    name, kind = str(loc[-1]) if loc else document.source, item["type"]
+    name, kind = _name(loc) or document.source, item["type"]
     if kind == "extra_forbidden":
         return Problem(f"'{name}' is not a key here", nearest(name, _keys(schema, raw[:-1])), document.where(loc))
     if kind == "missing":
@@ -93,7 +93,18 @@ def _number(name: str, text: str) -> str | None:
     return f"{name}: {float(number) / 100:g}" if unit == "%" else "the number alone, in the unit that the key names"
 
 
+def _name(loc: Loc) -> str:
+    """The last key, with the position behind it where it is an item of a list."""
+    place = next((at for at, part in reversed(list(enumerate(loc))) if isinstance(part, str)), 0)
+    return ".".join(map(str, loc[place:]))
+
+
 def _wish(item: Finding) -> str:
+    if item["type"] in ("model_type", "model_attributes_type", "dict_type"):
+        return "must be keys and values, as in 'key: value'"
+    if item["type"] == "too_short":
+        count = item["ctx"]["min_length"]
+        return f"must have at least {count} item{'s' if count > 1 else ''}"
     message = str(item["msg"]).removeprefix("Value error, ")
     message = message.replace("Input should be", "must be").replace("Input should", "must")
     return message.replace("a valid tuple", "a list")  # which is what a file can say

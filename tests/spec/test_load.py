@@ -61,6 +61,8 @@ def test_what_is_left_can_be_checked_further(tmp_path: Path) -> None:
     [
         ("{stage: prun, latency: 0.5}", "'stage' must be a stage's kind. Got 'prun'\n    Try: 'prune'"),
         ("{latency: 0.5}", "must say its 'stage'"),
+        ("0.5", "'stages.1' must be keys and values, as in 'key: value'. Got 0.5"),
+        ("{stage: prune, latency: 0.5, targets: []}", "'targets' must have at least 1 item. Got []"),
         ("{stage: prune}", "must have exactly one of 'parameters', 'latency' and 'latency_ms'"),
         (
             "{stage: prune, latency: 0.5, parameters: 0.5}",
