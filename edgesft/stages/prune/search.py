@@ -114,7 +114,7 @@ def reach(
         field: What the recipe calls the target.
 
     Returns:
-        The point chosen, and all points measured in their order.
+        The point chosen, the slowest that is fast enough, and all points measured in their order.
 
     Raises:
         InputError: Even the smallest candidate is slower than the target.
@@ -138,6 +138,8 @@ def reach(
     below = [point for point in points if point.ratio <= target]
     if not below and all(point.sizes != least for point in points):
         points.append(measure(least))  # tells whether the target can be reached at all
+        if points[-1].ratio <= target:
+            points += _lower(costs, harms, target, measure, points)
         below = [point for point in points if point.ratio <= target]
     if not below:
         floor = math.ceil(1000 * min(point.ratio for point in points)) / 1000
@@ -145,3 +147,24 @@ def reach(
             f"prune.{field}: must be a share that the targets can reach, at least {floor:.3f}. Got: {target:g}", advice
         )
     return max(below, key=lambda point: point.ratio), points
+
+
+def _lower(
+    costs: Costs, harms: Mapping[str, np.ndarray], target: float, measure: Callable[[Sizes], Point], points: list[Point]
+) -> list[Point]:
+    """Further candidates, each smaller than the one before, until one is as fast as asked.
+
+    Where all but the smallest came out too slow, by noise or by little, the smallest is no answer: it loses everything.
+    """
+    found: list[Point] = []
+    ask = min(costs.total(point.sizes) for point in points[:-1])
+    for step in range(1, MEASUREMENTS + 1):
+        ask *= 1 - step * WITHIN
+        sizes = costs.choose(harms, ask)
+        if sizes is None:
+            break
+        if all(point.sizes != sizes for point in (*points, *found)):
+            found.append(measure(sizes))
+            if found[-1].ratio <= target:
+                break
+    return found

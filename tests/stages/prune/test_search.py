@@ -80,6 +80,20 @@ def test_few_sizes_end_at_the_next_one_below() -> None:
     assert point.ratio == pytest.approx(3 / 8)
 
 
+def test_a_machine_that_is_always_a_little_too_slow_does_not_end_at_the_smallest() -> None:
+    asked: list[Mapping[str, int]] = []
+
+    def measure(sizes: Mapping[str, int]) -> Point:
+        asked.append(sizes)
+        share = COSTS.total(sizes)
+        noisy = max(share, 0.41) if len(asked) <= MEASUREMENTS else share
+        return Point(sizes, 10**7, round(10**7 * noisy))
+
+    point, points = reach(COSTS, HARMS, 0.4, measure, "advice")
+    assert points[MEASUREMENTS].sizes == dict.fromkeys("abcdefgh", 0)  # the smallest, by which it can be reached
+    assert 0.25 < point.ratio <= 0.4 and point == points[-1]
+
+
 def test_points_are_stored_before_they_are_used_and_replayed(tmp_path: Path) -> None:
     place = tmp_path / "latency.json"
     measure, asked = machine(CURVES["steep"])
