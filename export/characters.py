@@ -11,7 +11,7 @@ import unicodedata
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from tokenizers import normalizers, pre_tokenizers
+from tokenizers import Regex, normalizers, pre_tokenizers
 
 HERE = Path(__file__).parent
 
@@ -93,21 +93,48 @@ def lines(words: Iterable[str], before: str, width: int) -> Iterator[str]:
     yield line.rstrip()
 
 
+def words_of(points: Iterable[int]) -> list[str]:
+    """Runs in hexadecimal."""
+    return [f"{first:x}-{last:x}" if last > first else f"{first:x}" for first, last in ranges(points)]
+
+
 def python(found: dict[str, list[int]]) -> str:
     """The module of the kit in Python."""
     text = '"""Characters as the library tokenizers knows them, written by export/characters.py."""\n'
     for name, what in KINDS.items():
-        words = [f"{first:x}-{last:x}" if last > first else f"{first:x}" for first, last in ranges(found[name])]
-        text += f'\n{name} = """\n' + "\n".join(lines(words, "", 120)) + f'\n"""\n"""{what}"""\n'
+        text += f'\n{name} = """\n' + "\n".join(lines(words_of(found[name]), "", 120)) + f'\n"""\n"""{what}"""\n'
     return text
 
 
 MAPPED = {
     "LOWER": "First, last and step of characters, and the lower case of the first; the others' are as far off.",
-    "PLAIN": "What is left of a character that the canonical decomposition takes apart, without its marks.",
-    "ORDER": "Classes of those that are put in order and are no marks.",
+    "APART": "What the canonical decomposition (NFD) makes of a character, but for Hangul.",
+    "COMPOSED": "Which of those the canonical composition (NFC) makes again.",
+    "ORDER": "Classes of those that are put in order.",
 }
 """What C++ must be told besides, which has no tables of its own."""
+
+CATEGORIES = (
+    *("Cc", "Cf", "Co", "Ll", "Lm", "Lo", "Lt", "Lu", "Mc", "Me", "Mn", "Nd", "Nl", "No"),
+    *("Pc", "Pd", "Pe", "Pf", "Pi", "Po", "Ps", "Sc", "Sk", "Sm", "So", "Zl", "Zp", "Zs"),
+)
+"""General categories that patterns name; surrogates are none, and what is in no other is Cn."""
+
+
+def categorised() -> dict[str, list[str]]:
+    """The characters of each general category, as the library's patterns have them."""
+    found: dict[str, list[int]] = {name: [] for name in CATEGORIES}
+    for name, points in found.items():
+        split = pre_tokenizers.Split(Regex(rf"\p{{{name}}}+"), "removed", invert=True)
+        # Of one text with all of them its places would take minutes.
+        for begin in range(0, len(POINTS), PIECE):
+            piece = "".join(map(chr, POINTS[begin : begin + PIECE]))
+            points += [ord(letter) for word, _ in split.pre_tokenize_str(piece) for letter in word]
+    return {name: words_of(points) for name, points in found.items()}
+
+
+PIECE = 1 << 12
+"""Characters that are asked for at once."""
 
 
 def lowered(found: dict[str, list[int]]) -> Iterator[str]:
@@ -127,16 +154,15 @@ def lowered(found: dict[str, list[int]]) -> Iterator[str]:
 
 def mapped(found: dict[str, list[int]]) -> dict[str, list[str]]:
     """The words of each of `MAPPED`."""
-    strip, marks = bert(strip_accents=True).normalize_str, set(found["MARKS"])
-    ordered = ranges(point for point in found["ORDERED"] if point not in marks)
+    nfd, nfc = normalizers.NFD().normalize_str, normalizers.NFC().normalize_str
+    classes: dict[int, list[int]] = {}
+    for point in found["ORDERED"]:
+        classes.setdefault(unicodedata.combining(chr(point)), []).append(point)
     return {
         "LOWER": list(lowered(found)),
-        "PLAIN": [f"{point:x}={hexes(strip(chr(point)))}" for point in found["DECOMPOSED"] if point not in marks],
-        "ORDER": [
-            f"{point:x}={unicodedata.combining(chr(point)):x}"
-            for first, last in ordered
-            for point in range(first, last + 1)
-        ],
+        "APART": [f"{point:x}={hexes(nfd(chr(point)))}" for point in found["DECOMPOSED"]],
+        "COMPOSED": words_of(point for point in found["DECOMPOSED"] if nfc(chr(point)) == chr(point)),
+        "ORDER": [f"{word}={own:x}" for own, points in classes.items() for word in words_of(points)],
     }
 
 
@@ -147,14 +173,24 @@ def hexes(text: str) -> str:
 
 def cpp(found: dict[str, list[int]]) -> str:
     """The header of the kit in C++; a kit in Python takes what these are made of from Python."""
-    own = [name for name in KINDS if name not in ("COMBINING", "LOWERED", "DECOMPOSED")]
-    words = {name: [f"{first:x}-{last:x}" for first, last in ranges(found[name])] for name in own}
+    words = {name: words_of(found[name]) for name in KINDS if name not in BESIDES}
     text = "// Characters as the library tokenizers knows them, written by export/characters.py.\n#pragma once\n\n"
-    text += "namespace edgesft::characters {\n"
+    text += "#include <utility>\n\nnamespace edgesft::characters {\n"
     for name, each in (words | mapped(found)).items():
-        rows = "\n".join(f'    "{line} "' for line in lines(each, "", 112))
-        text += f"\n/// {KINDS.get(name) or MAPPED[name]}\nconstexpr const char {name}[] =\n{rows};\n"
-    return f"{text}\n}}  // namespace edgesft::characters\n"
+        text += f"\n/// {KINDS.get(name) or MAPPED[name]}\nconstexpr const char {name}[] =\n{quoted(each)};\n"
+    text += "\n/// Those of each general category.\nconstexpr std::pair<const char*, const char*> CATEGORIES[] = {\n"
+    for name, each in categorised().items():
+        text += f'    {{"{name}",\n{quoted(each)}}},\n'
+    return f"{text}}};\n\n}}  // namespace edgesft::characters\n"
+
+
+BESIDES = ("COMBINING", "LOWERED", "DECOMPOSED", "ORDERED")
+"""Kinds that C++ has in `MAPPED`, or has no use for."""
+
+
+def quoted(words: Iterable[str]) -> str:
+    """Words as lines of one text in C++."""
+    return "\n".join(f'    "{line} "' for line in lines(words, "", 112))
 
 
 def main() -> None:

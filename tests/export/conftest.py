@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -62,6 +63,24 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def run(built: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
     """The program."""
     return lambda *words, code=0: native.program(built / "kit", words, code)
+
+
+@pytest.fixture
+def opened(built: Path) -> Iterator[Callable[[Path], native.Kit]]:
+    """Opens bundles with the library."""
+    library = ctypes.CDLL(str(built / "libedgesft_kit.so"))
+    library.edgesft_kit_open.restype = ctypes.c_void_p
+    library.edgesft_kit_close.restype = None
+    library.edgesft_kit_free.restype = None
+    kits: list[native.Kit] = []
+
+    def open_bundle(bundle: Path) -> native.Kit:
+        kits.append(native.Kit(library, bundle))
+        return kits[-1]
+
+    yield open_bundle
+    for each in kits:
+        each.close()
 
 
 @pytest.fixture(scope="session")

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import json
-import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,61 +16,12 @@ from tokenizers import Tokenizer, normalizers, processors
 
 from tests.export import detector, native, test_python_media
 from tests.export.kinds import Made
+from tests.export.native import Kit
 from tests.export.test_python import BOXES, TEXTS
 from tests.export.test_python_tokens import texts
 from tests.ship import runs
 
 SOURCE = native.ROOT / "export" / "cpp"
-
-
-class Kit:
-    """A bundle behind the functions of `edgesft_kit.h`."""
-
-    def __init__(self, library: ctypes.CDLL, bundle: Path) -> None:
-        self._library, error = library, ctypes.c_char_p()
-        path, runtime = os.fsencode(bundle), os.fsencode(native.library())
-        self._kit = ctypes.c_void_p(library.edgesft_kit_open(path, runtime, None, 1, ctypes.byref(error)))
-        if not self._kit.value:
-            raise ValueError((error.value or b"").decode())
-
-    def close(self) -> None:
-        self._library.edgesft_kit_close(self._kit)
-
-    def call(self, name: str, *words: Any) -> str:
-        function, error = getattr(self._library, f"edgesft_kit_{name}"), ctypes.c_char_p()
-        function.restype = ctypes.c_void_p
-        found = function(self._kit, *words, ctypes.byref(error))
-        if not found:
-            raise ValueError((error.value or b"").decode())
-        text = ctypes.string_at(found).decode()
-        self._library.edgesft_kit_free(ctypes.c_void_p(found))
-        return text
-
-    def answer(self, row: dict[str, Any]) -> Any:
-        return json.loads(self.call("answer", json.dumps(row).encode()))
-
-    def inputs(self, row: dict[str, Any]) -> list[dict[str, np.ndarray]]:
-        from kit.model import array
-
-        made = json.loads(self.call("inputs", json.dumps(row).encode()))
-        return [{name: array(each) for name, each in feeds.items()} for feeds in made]
-
-
-@pytest.fixture
-def opened(built: Path) -> Iterator[Callable[[Path], Kit]]:
-    library = ctypes.CDLL(str(built / "libedgesft_kit.so"))
-    library.edgesft_kit_open.restype = ctypes.c_void_p
-    library.edgesft_kit_close.restype = None
-    library.edgesft_kit_free.restype = None
-    kits: list[Kit] = []
-
-    def open_bundle(bundle: Path) -> Kit:
-        kits.append(Kit(library, bundle))
-        return kits[-1]
-
-    yield open_bundle
-    for each in kits:
-        each.close()
 
 
 def same(one: Any, other: Any) -> None:

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
 import subprocess
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -25,12 +22,7 @@ VARIANTS = [each.to_json() for each in test_variant.VARIANTS]
 @pytest.fixture(scope="module")
 def ask(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Any]:
     """Asks a program that has the kit's selector."""
-    compiler = shutil.which(os.environ.get("CXX", "g++"))
-    if compiler is None:
-        pytest.skip("it takes g++, which is not here")
-    source, program = Path(__file__).with_name("select.cpp"), tmp_path_factory.mktemp("select") / "select"
-    folders = [f"-I{native.ROOT / 'export' / each}" for each in ("cpp/kit", "native")]
-    subprocess.run([compiler, "-std=c++17", "-Wall", "-Wextra", "-Werror", *folders, source, "-o", program], check=True)
+    program = native.compiled("select", tmp_path_factory.mktemp("select"))
 
     def get(**asked: Any) -> Any:
         line = json.dumps({"variants": VARIANTS, "architecture": "", "runtime": "1.32", **asked})

@@ -280,4 +280,6 @@ def test_tables_are_the_library_s() -> None:
 
     export = Path(__file__).parents[2] / "export"
     written = runpy.run_path(str(export / "characters.py"))
-    assert written["python"](written["kinds"]()) == (export / "python/kit/tokens/characters.py").read_text("utf-8")
+    kinds = written["kinds"]()
+    assert written["python"](kinds) == (export / "python/kit/tokens/characters.py").read_text("utf-8")
+    assert written["cpp"](kinds) == (export / "cpp/kit/characters.hpp").read_text("utf-8")

@@ -1,14 +1,18 @@
-// Tokens of texts by a `tokenizer.json` of a BERT, the same as the library tokenizers gives.
+// Tokens of texts by a `tokenizer.json`, the same as the library tokenizers gives.
 #pragma once
 
 #include <algorithm>
 #include <cstdint>
-#include <optional>
+#include <functional>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "names.hpp"
 #include "normaliser.hpp"
+#include "pairs.hpp"
+#include "splitter.hpp"
+#include "template.hpp"
 #include "wordpiece.hpp"
 
 namespace edgesft {
@@ -51,24 +55,19 @@ class Tokenizer {
     /// Args:
     ///     split_special_tokens: Whether the name of a special token within a text is plain text.
     Tokenizer(const Json& json, bool split_special_tokens)
-        : normalise_(json.find("normalizer")), pieces_(part(json, "model")) {
-        Fields parts("pre_tokenizer", part(json, "pre_tokenizer"));
-        if (parts.text("type") != "BertPreTokenizer") {
-            throw Broken("tokenizer.json: pre_tokenizer must be BertPreTokenizer, got " + parts.text("type"));
-        }
+        : normalise_(json.find("normalizer")),
+          split_(json.find("pre_tokenizer")),
+          lookup_(lookup_of(part(json, "model"), split_.of_bytes)),
+          template_(json.find("post_processor")) {
         for (const Json& each : Fields("tokenizer.json", json).list("added_tokens")) {
             Fields said("added_tokens", each);
-            if (said.text("content").empty() || (split_special_tokens && said.flag("special"))) continue;
-            if (said.flag("normalized") || said.flag("single_word")) {
-                throw Broken("tokenizer.json: added tokens must be found as they are, got " + each.text());
-            }
-            Named named{characters_of(said.text("content")), said.whole("id", 0), said.flag("lstrip"), said.flag("rstrip")};
-            names_.push_back(std::move(named));
+            if (split_special_tokens && said.flag("special")) continue;
+            bool late = said.flag("normalized");
+            Text name(said.text("content"));
+            if (late) name = normalise_(name);
+            Named named{name.letters, said.whole("id", 0), said.flag("lstrip"), said.flag("rstrip"), said.flag("single_word")};
+            (late ? late_ : raw_).add(std::move(named));
         }
-        // Of several that begin at one place, the longest.
-        std::sort(names_.begin(), names_.end(),
-                  [](const Named& one, const Named& other) { return one.name.size() > other.name.size(); });
-        read_template(part(json, "post_processor"));
     }
 
     Tokens encode(const std::string& text, const Cut& cut) const { return single(tokens(text), cut); }
@@ -84,10 +83,13 @@ class Tokenizer {
         return single(found, cut);
     }
 
+    /// The numbers of a text's tokens without special ones around them.
+    std::vector<std::int64_t> plain(const std::string& text) const { return tokens(text).ids; }
+
     /// Tokens of two texts; the second one in as many windows as it takes.
     std::vector<Tokens> windows(const std::string& first, const std::string& second, const Cut& cut) const {
         Tokens one = tokens(first), other = tokens(second);
-        std::size_t taken = added(pair_) + one.size(), room = cut.length > taken ? cut.length - taken : 0;
+        std::size_t taken = added(template_.pair) + one.size(), room = cut.length > taken ? cut.length - taken : 0;
         if (room <= cut.stride) {
             throw BadInput("the first text must leave more than " + std::to_string(cut.stride) +
                            " tokens for the second, got " + std::to_string(room));
@@ -100,26 +102,13 @@ class Tokenizer {
             std::size_t from = cut.left ? count - end : start, to = cut.left ? count - start : end;
             Tokens part;
             part.add(other, from, to, 0, 0);
-            found.push_back(around(pair_, {&one, &part}, !found.empty()));
+            found.push_back(around(template_.pair, {&one, &part}, !found.empty()));
         }
         return found;
     }
 
   private:
-    struct Named {
-        std::u32string name;
-        std::int64_t id;
-        bool strips_left, strips_right;
-    };
-
-    /// Special tokens, or where the tokens of a text go.
-    struct Place {
-        std::vector<std::int64_t> ids;
-        int sequence;
-        std::int64_t type;
-    };
-
-    using Places = std::vector<Place>;
+    using Lookup = std::function<std::vector<Token>(const std::u32string&)>;
 
     static const Json& part(const Json& json, const char* name) {
         const Json* found = json.find(name);
@@ -127,136 +116,80 @@ class Tokenizer {
         return *found;
     }
 
-    static std::size_t added(const Places& places) {
-        std::size_t count = 0;
-        for (const Place& place : places) count += place.ids.size();
-        return count;
-    }
-
-    void read_template(const Json& json) {
-        Fields said("post_processor", json);
-        std::string kind = said.text("type");
-        bool roberta = kind == "RobertaProcessing";
-        if (kind == "TemplateProcessing") {
-            single_ = places(said, "single");
-            pair_ = places(said, "pair");
-            resets_ = true;
-        } else if (roberta || kind == "BertProcessing") {
-            auto special = [&](const char* name, std::int64_t type) {
-                const Json::List& found = said.list(name);
-                if (found.size() != 2 || !found[1].as<std::int64_t>()) refuse(name, "a token and its number", said.find(name));
-                return Place{{*found[1].as<std::int64_t>()}, -1, type};
-            };
-            single_ = {special("cls", 0), {{}, 0, 0}, special("sep", 0)};
-            pair_ = single_;
-            if (roberta) pair_.push_back(special("sep", 0));
-            pair_.push_back({{}, 1, roberta ? 0 : 1});
-            pair_.push_back(special("sep", roberta ? 0 : 1));
-        } else {
-            throw Broken("tokenizer.json: post_processor must be a template, got " + kind);
-        }
-    }
-
-    static Places places(const Fields& said, const char* name) {
-        Places found;
-        Fields specials = said.object("special_tokens");
-        for (const Json& each : said.list(name)) {
-            Fields one(name, each);
-            if (const Json* text = one.find("Sequence")) {
-                Fields own("Sequence", *text);
-                found.push_back({{}, own.text("id") == "B" ? 1 : 0, own.whole("type_id", 0)});
-            } else {
-                Fields own = one.object("SpecialToken");
-                std::string id = own.text("id");
-                found.push_back({specials.object(id).wholes("ids"), -1, own.whole("type_id", 0)});
-            }
-        }
-        return found;
+    static Lookup lookup_of(const Json& model, bool of_bytes) {
+        Fields said("model", model);
+        std::string kind = said.given("type") ? said.text("type") : said.given("merges") ? "BPE" : "WordPiece";
+        if (kind == "BPE") return Pairs(said, of_bytes);
+        if (kind == "WordPiece") return WordPiece(said);
+        throw Broken("tokenizer.json: model must be one of WordPiece, BPE, got " + kind);
     }
 
     Tokens single(const Tokens& text, const Cut& cut) const {
-        std::size_t special = added(single_), count = text.size();
+        std::size_t special = added(template_.single), count = text.size();
         if (cut.length < special) {
             throw BadInput("max_length must be at least " + std::to_string(special) + ", the special tokens");
         }
         std::size_t kept = std::min(count, cut.length - special);
         Tokens part;
         part.add(text, cut.left ? count - kept : 0, cut.left ? count : kept, 0, 0);
-        return around(single_, {&part}, false);
+        return around(template_.single, {&part}, false);
     }
 
     /// Args:
-    ///     later: Whether it is a window after the first: there the library leaves the types of a template's texts
-    ///         as they were before, by their place.
+    ///     later: Whether it is a window after the first.
     Tokens around(const Places& all, const std::vector<const Tokens*>& texts, bool later) const {
         Tokens found;
         for (const Place& place : all) {
             for (std::int64_t id : place.ids) found.add(id, place.type, {-1, -1}, -1, -1);
             if (place.sequence < 0) continue;
             const Tokens& text = *texts[static_cast<std::size_t>(place.sequence)];
-            found.add(text, 0, text.size(), later && resets_ ? place.sequence : place.type, place.sequence);
+            found.add(text, 0, text.size(), later && template_.resets ? place.sequence : place.type, place.sequence);
         }
         return found;
     }
 
     Tokens tokens(const std::string& given) const {
-        Text text;
-        for (char32_t letter : characters_of(given)) text.add(letter, static_cast<int>(text.letters.size()));
         Tokens found;
-        std::size_t done = 0;
-        for (std::size_t at = 0; at < text.letters.size();) {
-            const Named* named = at_place(text.letters, at);
-            if (!named) {
-                ++at;
+        auto whole = [&](const Text& text, std::int64_t id) { found.add(id, 0, span(text, 0, text.letters.size()), -1, 0); };
+        for (const auto& [piece, id] : raw_.parted(Text(given))) {
+            if (id) {
+                whole(piece, *id);
                 continue;
             }
-            const Kind& space = Characters::known().space;
-            std::size_t start = at, end = at + named->name.size();
-            while (named->strips_left && start > done && space.has(text.letters[start - 1])) --start;
-            while (named->strips_right && end < text.letters.size() && space.has(text.letters[end])) ++end;
-            plain(text.cut(done, start), found);
-            found.add(named->id, 0, {static_cast<int>(start), static_cast<int>(end)}, -1, 0);
-            at = done = end;
+            for (const auto& [part, own] : late_.parted(normalise_(piece))) {
+                if (own) whole(part, *own);
+                else plain(part, found);
+            }
         }
-        plain(text.cut(done, text.letters.size()), found);
         return found;
     }
 
-    const Named* at_place(const std::u32string& letters, std::size_t at) const {
-        for (const Named& each : names_) {
-            if (letters.compare(at, each.name.size(), each.name) == 0) return &each;
+    /// Tokens of what has no added ones in it.
+    void plain(const Text& text, Tokens& found) const {
+        for (const Text& word : split_(text)) {
+            for (const Token& token : lookup_(word.letters)) found.add(token.id, 0, covered(word, token), -1, 0);
         }
-        return nullptr;
     }
 
-    /// Tokens of what has no special ones in it.
-    void plain(const Text& given, Tokens& found) const {
-        const Characters& known = Characters::known();
-        Text text = normalise_(given);
-        for (std::size_t at = 0; at < text.letters.size();) {
-            std::size_t start = at;
-            auto is = [&](const Kind& kind) { return kind.has(text.letters[at]); };
-            if (is(known.space)) {
-                ++at;
-                continue;
-            }
-            if (is(known.punctuation)) {
-                ++at;
-            } else {
-                while (at < text.letters.size() && !is(known.space) && !is(known.punctuation)) ++at;
-            }
-            for (const Token& token : pieces_(text.letters.substr(start, at - start))) {
-                std::pair<int, int> places = {text.origins[start + token.start], text.origins[start + token.end - 1] + 1};
-                found.add(token.id, 0, places, -1, 0);
-            }
-        }
+    std::pair<int, int> covered(const Text& word, const Token& token) const {
+        std::size_t start = token.start, end = token.end;
+        while (template_.trims && start < end && word.letters[start] == U' ') ++start;
+        while (template_.trims && start < end && word.letters[end - 1] == U' ') --end;
+        if (start < end) return span(word, start, end);
+        int behind = word.origins[token.end - 1] + 1;
+        return {behind, behind};
+    }
+
+    /// The characters of the given text that some of a normalised one came from.
+    static std::pair<int, int> span(const Text& text, std::size_t start, std::size_t end) {
+        return {text.origins[start], text.origins[end - 1] + 1};
     }
 
     Normaliser normalise_;
-    WordPiece pieces_;
-    std::vector<Named> names_;
-    Places single_, pair_;
-    bool resets_ = false;
+    Splitter split_;
+    Lookup lookup_;
+    Template template_;
+    Names raw_, late_;
 };
 
 }  // namespace edgesft

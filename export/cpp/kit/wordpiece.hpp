@@ -21,12 +21,8 @@ struct Token {
 
 class WordPiece {
   public:
-    /// Throws Broken where the tokenizer's model is another one.
-    explicit WordPiece(const Json& json) {
-        Fields said("model", json);
-        if (said.given("type") && said.text("type") != "WordPiece") {
-            throw Broken("tokenizer.json: model must be WordPiece, got " + said.text("type"));
-        }
+    /// Throws Broken where its vocabulary is none.
+    explicit WordPiece(const Fields& said) {
         most_ = static_cast<std::size_t>(said.whole("max_input_chars_per_word", 1));
         inner_ = said.text("continuing_subword_prefix");
         for (const auto& [word, id] : said.object("vocab").members()) {
