@@ -89,6 +89,16 @@ char* edgesft_kit_answer_samples(edgesft_kit* kit, const float* samples, size_t 
     });
 }
 
+char* edgesft_kit_say(edgesft_kit* kit, const char* row, int32_t most, const edgesft_kit_sampling* how, edgesft_kit_told told,
+                      void* own, char** error) {
+    return guarded(error, [&] {
+        Sampling sampling;
+        if (how) sampling = {how->temperature, how->top_k, how->top_p, how->seed};
+        auto heard = [&](const std::string& piece) { return !told || told(piece.c_str(), piece.size(), own) == 0; };
+        return copied(kit->kit.say(row_of(row), most, sampling, heard).json().text());
+    });
+}
+
 char* edgesft_kit_inputs(edgesft_kit* kit, const char* row, char** error) {
     return guarded(error, [&] { return copied(kit->kit.inputs(row_of(row)).text()); });
 }

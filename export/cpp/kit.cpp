@@ -1,5 +1,8 @@
 // `kit BUNDLE`: what it is, its answers, its golden rows, its latency. The command line is that of the kit in Python.
 
+#include <charconv>
+#include <cmath>
+#include <cstdio>
 #include <fstream>
 #include <iostream>
 #include <string>
@@ -13,6 +16,7 @@ using namespace edgesft;
 
 constexpr const char* USAGE =
     "usage: kit [--runtime LIBRARY] BUNDLE [--text TEXT] [--question TEXT] [--file FILE] [--output FILE.wav]\n"
+    "                                      [--system TEXT] [--max-tokens N] [--temperature T] [--top-k K] [--top-p P] [--seed S]\n"
     "                                      [--golden] [--measure] [--provider NAME] [--threads N]\n"
     "                                      [--samples N] [--seconds S] [--rounds N] [--warmup-seconds S]\n"
     "\n"
@@ -22,23 +26,39 @@ constexpr const char* USAGE =
     "  --question TEXT        that the passage answers\n"
     "  --file FILE            PPM, WAV or npz, or rows as JSON lines; may be repeated\n"
     "  --output FILE.wav      what a model makes of a sound\n"
+    "  --system TEXT          what is said before a prompt\n"
+    "  --max-tokens N         of an answer that is said token by token, by default 128\n"
+    "  --temperature T        0, the default, takes the likeliest token\n"
+    "  --top-k K, --top-p P   draw from the K likeliest (0 is all), from the likeliest with this share\n"
+    "  --seed S               the same one draws the same tokens\n"
     "  --golden               hold the golden rows against the answers here\n"
     "  --measure              print latency as JSON lines; the options behind it are the agent's\n"
     "\n"
     "Exit codes: 0 holds, 1 the bundle is broken or answers otherwise, 2 bad input, 4 this device cannot do it.\n";
 
 struct Options {
-    std::string bundle, runtime, question, output;
+    std::string bundle, runtime, question, output, system;
     std::vector<std::string> texts, files, providers;
     bool asks = false, golden = false, measures = false;
     std::int64_t threads = 1;
     Measuring measuring;
+    Sampling sampling;
 };
 
 double number(const std::string& name, const std::string& text, double least) {
     char* end = nullptr;
     double value = std::strtod(text.c_str(), &end);
     if (text.empty() || *end || !(value >= least)) throw BadInput(name + " must be a number, got '" + text + "'");
+    return value;
+}
+
+template <typename Whole>
+Whole whole_number(const std::string& name, const std::string& text) {
+    Whole value = 0;
+    auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+    if (text.empty() || error != std::errc() || end != text.data() + text.size()) {
+        throw BadInput(name + " must be a whole number, got '" + text + "'");
+    }
     return value;
 }
 
@@ -64,6 +84,12 @@ Options options_in(int count, char** words) {
         else if (word == "--file") found.files.push_back(value);
         else if (word == "--output") found.output = value;
         else if (word == "--runtime") found.runtime = value;
+        else if (word == "--system") found.system = value;
+        else if (word == "--max-tokens") found.measuring.most = whole_number<std::int64_t>(word, value);
+        else if (word == "--temperature") found.sampling.temperature = number(word, value, -INFINITY);
+        else if (word == "--top-k") found.sampling.top_k = whole_number<std::int64_t>(word, value);
+        else if (word == "--top-p") found.sampling.top_p = number(word, value, -INFINITY);
+        else if (word == "--seed") found.sampling.seed = whole_number<std::uint64_t>(word, value);
         else if (word == "--provider") found.providers.push_back(value);
         else if (word == "--threads") found.threads = whole();
         else if (word == "--samples") found.measuring.samples = whole();
@@ -77,7 +103,9 @@ Options options_in(int count, char** words) {
     return found;
 }
 
-bool reads_text(const Kit& kit) { return kit.reads() == "text" || kit.reads() == "words" || kit.reads() == "text-pair"; }
+bool reads_text(const Kit& kit) {
+    return kit.reads() == "text" || kit.reads() == "words" || kit.reads() == "text-pair" || kit.reads() == "conversation";
+}
 
 /// The rows of a file as the bundle reads it.
 void add_file(const Kit& kit, const std::string& file, std::vector<Row>& rows) {
@@ -110,12 +138,29 @@ std::vector<Row> rows_of(const Kit& kit, const Options& options) {
     for (const std::string& text : options.texts) {
         Json::Map columns;
         if (options.asks) columns.emplace_back(kit.columns()[0], options.question);
+        if (!options.system.empty() && kit.columns()[0] == "prompt") columns.emplace_back("system", options.system);
         columns.emplace_back(kit.columns()[options.asks ? 1 : 0], text);
         rows.emplace_back();
         rows.back().columns = columns;
     }
     for (const std::string& file : options.files) add_file(kit, file, rows);
     return rows;
+}
+
+/// Prints an answer token by token as it comes, and how fast it came; of a file's rows a line of JSON each.
+void write_answer(const Kit& kit, const Row& row, const Options& options, bool streamed) {
+    Said said = kit.say(row, options.measuring.most, options.sampling, [&](const std::string& piece) {
+        if (streamed) std::cout << piece << std::flush;
+        return true;
+    });
+    std::cout << (streamed ? "" : said.json().text()) << std::endl;
+    if (!streamed) return;
+    char told[160];
+    std::snprintf(told, sizeof told, "%zu tokens, ended by %s; first after %.1f ms", said.tokens.size(), said.end,
+                  static_cast<double>(said.first_ns) / 1e6);
+    std::cerr << told;
+    if (auto pace = said.tokens_per_second()) std::cerr << ", " << std::llround(*pace) << " tokens/s after it";
+    std::cerr << std::endl;
 }
 
 int run(const Options& options) {
@@ -125,7 +170,11 @@ int run(const Options& options) {
         kit.measure(rows, options.measuring, [](const Json::Map& reply) { std::cout << Json(reply).text() << std::endl; });
         return 0;
     }
-    for (const Row& row : rows) {
+    for (std::size_t place = 0; kit.writes() && place < rows.size(); ++place) {
+        write_answer(kit, rows[place], options, place < options.texts.size());
+    }
+    for (std::size_t place = 0; !kit.writes() && place < rows.size(); ++place) {
+        const Row& row = rows[place];
         Answer answer = kit.answer(row);
         if (!options.output.empty() && !answer.samples.empty()) write_wav(options.output, answer.samples, answer.rate);
         std::cout << answer.json.text() << std::endl;

@@ -72,7 +72,7 @@ class Agent {
         const Runtime& ort = runtime();
         Options options = options_of(ort, origin);
         std::int64_t baseline = peak_bytes(), began = now_ns();
-        auto session = std::make_unique<Session>(ort, origin, std::move(options));
+        auto session = std::make_shared<Session>(ort, origin, std::move(options));
         std::int64_t load_ns = now_ns() - began;
         session->describe();
         baseline_bytes_ = baseline;
@@ -132,6 +132,9 @@ class Agent {
     }
 
     std::size_t held() const { return requests_.size(); }
+
+    /// What is loaded; it must not outlive this.
+    std::shared_ptr<const Session> session() const { return session_; }
 
     /// One inference of the middle request.
     Json::Map first(const Fields&) { return {{"ns", timed(1, {middle()})[0]}}; }
@@ -310,7 +313,7 @@ class Agent {
     std::string library_;
     // The runtime comes first, for all below give back to it what they have.
     std::unique_ptr<Runtime> runtime_;
-    std::unique_ptr<Session> session_;
+    std::shared_ptr<Session> session_;
     std::vector<std::unique_ptr<Session>> others_;
     Texts states_;
     std::vector<Feeds> requests_;

@@ -23,6 +23,16 @@ inline Json::List providers_of(const std::string& asked) {
 /// Where answers go, one after another.
 using Write = std::function<void(const Json::Map&)>;
 
+/// What an agent of one model tells before it measures: where it runs, and what it loaded.
+inline std::vector<Json::Map> loaded_alone(Agent& agent, const Fields& options) {
+    Json load = Json::Map{{"model", options.text("model")},
+                          {"providers", providers_of(options.text("provider"))},
+                          {"threads", options.whole("threads", 0)}};
+    std::vector<Json::Map> told = {ask(agent, "info", Json::Map()), ask(agent, "state", Json::Map()), ask(agent, "load", load)};
+    told.push_back(ask(agent, "model", Json::Map()));
+    return told;
+}
+
 /// Writes every answer of measuring one model alone. Throws Refusal where that cannot be done.
 ///
 /// Args:
@@ -37,12 +47,7 @@ inline void measure_alone(Agent& agent, const Write& write, const Fields& option
     };
     std::int64_t rounds = options.whole("rounds", 1), samples = options.whole("samples", 1);
     double seconds = options.number("seconds");
-    told("info");
-    told("state");
-    told("load", {{"model", options.text("model")},
-                  {"providers", providers_of(options.text("provider"))},
-                  {"threads", options.whole("threads", 0)}});
-    told("model");
+    for (const Json::Map& reply : loaded_alone(agent, options)) write(reply);
     const Json* states = options.given("states");
     if (states && !states->as<Json::Map>()->empty()) told("feedback", {{"states", *states}});
     agent.take(requests());

@@ -65,12 +65,18 @@ class Session {
 
     /// One inference, with all its outputs.
     std::vector<Value> run(const Feeds& feeds) const {
-        std::vector<const char*> in_names, out_names;
+        std::vector<const char*> names;
+        for (const Port& port : outputs) names.push_back(port.name.c_str());
+        return run(feeds, names);
+    }
+
+    /// One inference, with some outputs; all of it stays in the runtime's memory.
+    std::vector<Value> run(const Feeds& feeds, const std::vector<const char*>& names) const {
+        std::vector<const char*> in_names;
         std::vector<const OrtValue*> values;
         for (const Feed& feed : feeds) in_names.push_back(feed.name.c_str()), values.push_back(feed.value.get());
-        for (const Port& port : outputs) out_names.push_back(port.name.c_str());
-        std::vector<OrtValue*> made(outputs.size(), nullptr);
-        ort.check(ort->Run(get(), nullptr, in_names.data(), values.data(), values.size(), out_names.data(), made.size(),
+        std::vector<OrtValue*> made(names.size(), nullptr);
+        ort.check(ort->Run(get(), nullptr, in_names.data(), values.data(), values.size(), names.data(), made.size(),
                            made.data()));
         std::vector<Value> found;
         for (OrtValue* value : made) found.push_back(value_of(ort, value));

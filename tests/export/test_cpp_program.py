@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,15 @@ from PIL import Image
 
 from edgesft.cli.main import main
 from edgesft.measure.recording import recordings
-from tests.export import bundles, detector, native, test_python_attacks
+from tests.export import (
+    bundles,
+    detector,
+    native,
+    test_cpp_tokens,
+    test_js_writing,
+    test_python_attacks,
+    test_python_tokens,
+)
 from tests.export.kinds import Made
 from tests.export.native import program
 from tests.export.test_cpp import SOURCE, same
@@ -118,11 +127,14 @@ def test_what_cannot_be_done(
 
 @pytest.mark.slow
 def test_under_the_sanitizers(
-    made: dict[str, Path], streamed: dict[str, Path], runs_of: dict[str, Made], tmp_path: Path
+    made: dict[str, Path],
+    streamed: dict[str, Path],
+    said: dict[str, Path],
+    runs_of: dict[str, Made],
+    tmp_path: Path,
 ) -> None:
     """Nothing is read or written where nothing is, and nothing undefined is done, as two sanitizers have it."""
-    flags = "-O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all"
-    kit = native.made(SOURCE, tmp_path / "out", "kit", CXXFLAGS=flags) / "kit"
+    kit = native.made(SOURCE, tmp_path / "out", "kit", CXXFLAGS=" ".join(native.SANITIZED)) / "kit"
     for bundle in (*made.values(), *(each.bundle for each in runs_of.values())):
         program(kit, [bundle, "--golden"], 0)
     for text in texts(40, ["the", "film"], seed=8):
@@ -143,14 +155,37 @@ def test_under_the_sanitizers(
         Image.fromarray(np.zeros(shape, np.uint8)).save(tmp_path / "p.ppm")
         program(kit, [made["image"], "--file", tmp_path / "p.ppm"], 0)
     program(kit, [runs_of["sounds"].bundle, "--file", runs_of["sounds"].rows[0]["audio"]], 0)
+    writing(kit, said, tmp_path)
 
 
-def test_models_of_several_graphs_are_refused(
-    run: Any, made: dict[str, Path], said: dict[str, Path], tmp_path: Path
-) -> None:
-    several = runs.copy(made["text"], tmp_path / "b")
-    runs.edit(several / "contract.json", lambda told: told.update(graphs={}))
-    runs.seal(several)
-    assert "got a model of several" in run(several, code=1).stderr
-    for bundle in said.values():
-        run(bundle, code=1)
+def writing(kit: Path, said: dict[str, Path], folder: Path) -> None:
+    """The same of models that write: what they are asked and how, a cache that is full, contracts that do not fit."""
+    short = ("--samples", 5, "--seconds", 0, "--rounds", 1, "--warmup-seconds", 0, "--max-tokens", 4)
+    for task, bundle in said.items():
+        place = folder / task
+        place.mkdir()
+        asked = [json.dumps(row) + "\n" for row in test_js_writing.rows(task)]
+        (place / "rows.jsonl").write_text("".join(asked), "utf-8")
+        for words in ((), ("--temperature", 0.9, "--top-k", 20, "--top-p", 0.95, "--seed", 3), ("--temperature", 3)):
+            program(kit, [bundle.parent / "bundle.zip", "--golden", "--file", place / "rows.jsonl", *words], 0)
+        program(kit, [bundle, "--measure", *short], 0)
+        for change in ({"output": "scores"}, {"cache": {}}, {"stop": [], "positions": 40}, {"keep": "input_ids"}):
+            other = runs.copy(bundle, place / "-".join(change))
+            runs.edit(other / "contract.json", lambda told, change=change: told["decoding"].update(change))
+            runs.seal(other)
+            command = [kit, "--runtime", native.library(), other, "--text", "what is 1?", "--max-tokens", 60]
+            done = subprocess.run([str(word) for word in command], capture_output=True, timeout=120)
+            assert done.returncode in (0, 1, 2) and b"Sanitizer" not in done.stderr, done.stderr
+
+
+@pytest.mark.slow
+def test_tokenizers_under_the_sanitizers(tmp_path: Path) -> None:
+    ask = test_cpp_tokens.asking(native.compiled("tokens", tmp_path, *native.SANITIZED), tmp_path)
+    for name, make in test_python_tokens.KINDS.items():
+        if name == "stripped":
+            continue
+        _, theirs = test_python_tokens.loaded(make(tmp_path))
+        asked = texts(200, sorted(theirs.get_vocab()), seed=9)
+        told = ask(theirs, [{"text": text} for text in asked])
+        assert [each["ids"] for each in told] == [theirs.encode(text).ids for text in asked]
+        ask(theirs, [{"ids": each["ids"][place:]} for each in told for place in (0, 1, 2)])

@@ -214,11 +214,22 @@ class Bundle {
                 for (const std::string& name : own) {
                     if (!listed_.count(name)) throw wrong(name);
                 }
+                check_graphs(variant, own, wrong);
             }
         } catch (const Broken&) {
             throw;
         } catch (const Refusal& error) {
             throw Broken(std::string("manifest.json: ") + error.what());
+        }
+    }
+
+    /// Graphs of a variant are files of it, each another one.
+    template <typename Wrong>
+    static void check_graphs(const Fields& variant, const std::vector<std::string>& files, Wrong wrong) {
+        std::set<std::string> seen = {variant.text("file")};
+        for (const auto& [graph, file] : variant.texts("graphs")) {
+            bool own = std::find(files.begin(), files.end(), file) != files.end();
+            if (!own || !seen.insert(file).second || graph == "model") throw wrong(graph);
         }
     }
 

@@ -30,7 +30,6 @@ class Decoding {
         kind_ = said.text("kind");
         labels_ = contract.words("labels");
         for (const auto& [name, decode] : KINDS) decode_ = kind_ == name ? decode : decode_;
-        if (contract.given("graphs")) throw Broken("contract.json: graphs must not be there for this kit, got a model of several");
         if (!decode_) throw Broken("contract.json: decoding.kind must be one that this kit knows, got '" + kind_ + "'");
         if (limits.given("unknown") && limits.object("unknown").text("score") != SCORE) {
             throw Broken(std::string("contract.json: thresholds.unknown.score must be '") + SCORE + "'");

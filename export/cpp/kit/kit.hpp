@@ -1,23 +1,18 @@
 // The application: a bundle that answers rows.
 #pragma once
 
+#include <exception>
 #include <functional>
 #include <memory>
 #include <string>
 #include <utility>
 #include <vector>
 
-#include "alone.hpp"
 #include "decode.hpp"
 #include "golden.hpp"
+#include "measuring.hpp"
 
 namespace edgesft {
-
-/// How a model is measured; the names are those of the agent's command line.
-struct Measuring {
-    std::int64_t samples = 300, rounds = 20;
-    double seconds = 5.0, warmup_seconds = 5.0;
-};
 
 class Kit {
   public:
@@ -50,15 +45,39 @@ class Kit {
         there.erase(std::remove(there.begin(), there.end(), "AzureExecutionProvider"), there.end());
         if (providers.empty()) device_.providers = there;
         load();
-        prepare_ = std::make_unique<Preparation>(bundle_);
-        decode_ = std::make_unique<Decoding>(bundle_);
+        try {
+            prepare_ = std::make_unique<Preparation>(bundle_);
+            if (!writes()) decode_ = std::make_unique<Decoding>(bundle_);
+            else words_ = std::make_shared<Detokenizer>(bundle_.json(contract().object("preparation").text("tokenizer")));
+            writer_ = writer_of(model_->sessions);
+        } catch (const Refusal& error) {
+            throw Broken(error.what());
+        }
     }
 
     Kit(const Kit&) = delete;  // what it prepares with looks into its bundle
     Kit& operator=(const Kit&) = delete;
 
+    /// Whether the model answers token by token.
+    bool writes() const { return contract().object("decoding").text("kind") == "generation"; }
+
+    /// What a model that answers token by token says to a raw row; see `Writer::say`.
+    ///
+    /// Throws BadInput where it cannot be read, or the model does not answer so.
+    Said say(const Row& row, std::int64_t most, const Sampling& how, const Told& told) const {
+        if (!writer_) {
+            throw BadInput("a bundle must answer token by token to be asked so, got one that gives " +
+                           contract().object("decoding").text("kind"));
+        }
+        return writer_->say(prompt_of((*prepare_)(row).requests.at(0).feeds), most, how, told);
+    }
+
     /// The answer to a raw row. Throws BadInput where it cannot be read.
     Answer answer(const Row& row) {
+        if (writer_) {
+            Said said = say(row, MOST, {}, [](const std::string&) { return true; });
+            return {Json::Map{{"text", said.text}, {"end", said.end}, {"tokens", said.tokens.size()}}, {}, 0};
+        }
         Prepared prepared = (*prepare_)(row);
         std::vector<Arrays> outputs;
         Arrays states = zeros();
@@ -89,7 +108,8 @@ class Kit {
         for (const Json& variant : Fields("manifest", bundle_.manifest()).list("variants")) {
             if (!fits(variant, device_, model_->provider)) continue;
             Model own(*runtime_, bundle_, variant, device_, model_->provider, threads_);
-            for (const std::string& line : rows.check(own)) wrong.push_back(line);
+            std::unique_ptr<Writer> writer = writer_of(own.sessions);
+            for (const std::string& line : rows.check(own, writer.get())) wrong.push_back(line);
         }
         return wrong;
     }
@@ -102,6 +122,8 @@ class Kit {
                          {"task", contract().text("task")},
                          {"labels", contract().words("labels")},
                          {"reads", prepare_->kind()},
+                         {"columns", prepare_->columns()},
+                         {"writes", writes()},
                          {"variant", Fields("variant", model_->variant).text("name")},
                          {"provider", model_->provider}};
     }
@@ -123,8 +145,11 @@ class Kit {
         if (requests.empty()) {
             for (const Arrays& feeds : Golden(bundle_).inputs) requests.push_back(model_->padded(feeds));
         }
-        Unpacked file(bundle_, Fields("variant", model_->variant));
-        Json options = Json::Map{{"model", file.path()},
+        if (!writer_ && model_->sessions.size() > 1) {
+            throw Unavailable("a model must be one graph to be measured so, or answer token by token, got several");
+        }
+        Unpacked files(bundle_, Fields("variant", model_->variant));
+        Json options = Json::Map{{"model", files.path(Fields("variant", model_->variant).text("file"))},
                                  {"provider", model_->provider},
                                  {"threads", threads_},
                                  {"samples", how.samples},
@@ -132,20 +157,57 @@ class Kit {
                                  {"rounds", how.rounds},
                                  {"warmup-seconds", how.warmup_seconds},
                                  {"states", *contract().find("states")}};
-        model_.reset();  // or its memory would be the agent's, too
-        std::string failure;
+        // Or its memory would be the agent's, too.
+        writer_.reset();
+        model_->sessions.clear();
+        std::exception_ptr failure;
         try {
             Agent agent(library_);
-            measure_alone(agent, write, Fields("options", options), [&] { return requests; });
-        } catch (const Refusal& error) {
-            failure = error.what();
+            if (writes()) measure_written(agent, Fields("options", options), files, requests, how, write);
+            else measure_alone(agent, write, Fields("options", options), [&] { return requests; });
+        } catch (const Refusal&) {
+            failure = std::current_exception();
         }
         load();
-        if (!failure.empty()) throw Unavailable(failure);
+        writer_ = writer_of(model_->sessions);
+        if (failure) std::rethrow_exception(failure);
     }
 
   private:
     Fields contract() const { return Fields("contract", bundle_.contract()); }
+
+    /// What says a model's answers token by token; nullptr where it does not answer so.
+    std::unique_ptr<Writer> writer_of(const Sessions& sessions) const {
+        return writes() ? std::make_unique<Writer>(Generation(*runtime_, sessions, contract()), words_) : nullptr;
+    }
+
+    /// The tokens of a prompt, the one thing that is fed of it.
+    static Ids prompt_of(const Arrays& feeds) {
+        if (feeds.size() != 1) throw Broken("contract.json: preparation must make tokens alone for a model that writes");
+        return whole_numbers(feeds[0].second);
+    }
+
+    void measure_written(Agent& agent, const Fields& options, const Unpacked& files, const std::vector<Arrays>& requests,
+                         const Measuring& how, const Write& write) {
+        std::vector<Json::Map> told = loaded_alone(agent, options);
+        Sessions sessions = {{MAIN, agent.session()}};
+        std::int64_t began = now_ns();
+        for (const auto& [graph, file] : Fields("variant", model_->variant).texts("graphs")) {
+            sessions[graph] = model_->started(file, files.path(file));
+        }
+        // All of it must be there before anything is answered.
+        std::int64_t further_ns = now_ns() - began;
+        for (Json::Map& reply : told) {
+            for (auto& [name, value] : reply) {
+                if (name == "load_ns") value = *value.as<std::int64_t>() + further_ns;
+            }
+            write(reply);
+        }
+        std::vector<Ids> prompts;
+        for (const Arrays& feeds : requests) prompts.push_back(prompt_of(feeds));
+        std::unique_ptr<Writer> writer = writer_of(sessions);
+        WriterMeasuring(agent, *writer, std::move(prompts), how, write)();
+    }
 
     /// A provider that is there and does not start is passed over.
     void load() {
@@ -187,6 +249,9 @@ class Kit {
     std::unique_ptr<Model> model_;
     std::unique_ptr<Preparation> prepare_;
     std::unique_ptr<Decoding> decode_;
+    /// Of a model that writes.
+    std::shared_ptr<const Detokenizer> words_;
+    std::unique_ptr<Writer> writer_;
 };
 
 }  // namespace edgesft

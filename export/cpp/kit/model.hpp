@@ -6,6 +6,7 @@
 #include <cstring>
 #include <fstream>
 #include <limits>
+#include <map>
 #include <memory>
 #include <string>
 #include <utility>
@@ -13,17 +14,24 @@
 
 #include "bundle.hpp"
 #include "fixed.hpp"
+#include "links.hpp"
 #include "profile.hpp"
 #include "session.hpp"
 #include "variant.hpp"
 
 namespace edgesft {
 
-/// A variant's file with what lies beside it: its own in a folder, one of its own where the bundle is an archive.
+/// Every graph of a variant, and its file; the one that gives the answer is the last.
+inline Texts parts(const Fields& variant) {
+    Texts found = variant.texts("graphs");
+    found.emplace_back(MAIN, variant.text("file"));
+    return found;
+}
+
+/// Where a variant's files lie: in their folder, or one of their own where the bundle is an archive.
 class Unpacked {
   public:
-    Unpacked(const Bundle& bundle, const Fields& variant) {
-        path_ = bundle.path(variant.text("file"));
+    Unpacked(const Bundle& bundle, const Fields& variant) : bundle_(bundle) {
         if (!bundle.packed()) return;
         folder_ = std::make_unique<TemporaryFolder>();
         for (const std::string& name : variant.words("files")) {
@@ -35,53 +43,68 @@ class Unpacked {
             file.write(data.data(), static_cast<std::streamsize>(data.size()));
             if (!file.flush()) throw Unavailable("TMPDIR must have room for " + name);
         }
-        path_ = (fs::path(folder_->path) / variant.text("file")).string();
     }
 
-    const std::string& path() const { return path_; }
+    std::string path(const std::string& name) const {
+        return folder_ ? (fs::path(folder_->path) / name).string() : bundle_.path(name);
+    }
 
   private:
+    const Bundle& bundle_;
     std::unique_ptr<TemporaryFolder> folder_;
-    std::string path_;
 };
 
 class Model {
   public:
-    /// Throws Broken where ONNX Runtime does not take the file.
+    /// Throws Broken where ONNX Runtime does not take a file, or the contract's links do not fit the graphs.
     Model(const Runtime& ort, const Bundle& bundle, const Json& variant, const Device& device, const std::string& provider,
           std::int64_t threads)
         : variant(variant), provider(provider), ort_(ort), fixed_(Fields("variant", this->variant).object("fixed")) {
         Fields said("variant", this->variant);
-        Origin origin;
         auto given = device.options.find(provider);
-        origin.providers = {{provider, given == device.options.end() ? Texts() : given->second}};
-        origin.threads = threads;
-        bool alone = bundle.packed() && said.words("files").size() == 1;
-        std::string_view bytes = alone ? bundle.view(said.text("file")) : std::string_view();
-        std::unique_ptr<Unpacked> file = alone ? nullptr : std::make_unique<Unpacked>(bundle, said);
-        if (file) origin.model = file->path();
-        try {
-            session_ = std::make_unique<Session>(ort, origin, options_of(ort, origin), bytes);
-        } catch (const Refusal& error) {
-            throw Broken(said.text("file") + ": must load in ONNX Runtime, got: " + error.what());
+        origin_.providers = {{provider, given == device.options.end() ? Texts() : given->second}};
+        origin_.threads = threads;
+        Texts graphs = parts(said);
+        bool alone = bundle.packed() && said.words("files").size() == graphs.size();
+        std::unique_ptr<Unpacked> files = alone ? nullptr : std::make_unique<Unpacked>(bundle, said);
+        for (const auto& [graph, file] : graphs) {
+            sessions[graph] = alone ? started(file, "", bundle.view(file)) : started(file, files->path(file));
         }
-        session_->describe();
+        Fields contract("contract", bundle.contract());
+        links_ = links_of(contract, sessions);
+        order_ = order_of(links_);
     }
 
-    /// One inference: outputs by name. Throws BadInput where the model does not take such feeds.
+    /// A session of a graph on what runs this model.
+    ///
+    /// Args:
+    ///     name: What its file is called in the bundle.
+    ///     path: Where it lies, unless it is in memory as `bytes`.
+    std::shared_ptr<const Session> started(const std::string& name, const std::string& path, std::string_view bytes = {}) const {
+        Origin origin = origin_;
+        origin.model = path;
+        try {
+            auto made = std::make_shared<Session>(ort_, origin, options_of(ort_, origin), bytes);
+            made->describe();
+            return made;
+        } catch (const Refusal& error) {
+            throw Broken(name + ": must load in ONNX Runtime, got: " + error.what());
+        }
+    }
+
+    /// One inference of each graph, those that give before those that take: outputs of the main one by name.
+    ///
+    /// Throws BadInput where it does not take such feeds.
     Arrays operator()(const Arrays& feeds) const {
         Feeds values;
         for (const auto& [name, array] : fixed_.padded(feeds)) values.push_back({name, tensor_of(ort_, array), array.shape});
-        std::vector<Value> made;
-        try {
-            made = session_->run(values);
-        } catch (const Refusal& error) {
-            throw BadInput(std::string("the model must take what it is fed, got: ") + error.what());
-        }
+        std::map<std::string, std::vector<Value>> made;
+        for (const std::string& graph : order_) made[graph] = inferred(graph, values, made);
         Arrays outputs;
-        for (std::size_t index = 0; index < made.size(); ++index) {
-            const std::string& name = session_->outputs[index].name;
-            outputs.emplace_back(name, array_of(ort_, name, made[index].get()));
+        const std::vector<Port>& ports = sessions.at(MAIN)->outputs;
+        for (std::size_t index = 0; index < ports.size(); ++index) {
+            const std::string& name = ports[index].name;
+            outputs.emplace_back(name, array_of(ort_, name, made[MAIN][index].get()));
         }
         return fixed_.cut(outputs, feeds);
     }
@@ -90,11 +113,35 @@ class Model {
 
     const Json variant;
     const std::string provider;
+    Sessions sessions;
 
   private:
+    using Made = std::map<std::string, std::vector<Value>>;
+
+    std::vector<Value> inferred(const std::string& graph, const Feeds& given, const Made& made) const {
+        const Session& session = *sessions.at(graph);
+        Feeds feeds;
+        for (const Feed& feed : given) {
+            // Of several graphs each takes its own of what is fed.
+            if (sessions.size() == 1 || find_port(session.inputs, feed.name)) feeds.push_back(feed);
+        }
+        for (const Link& link : links_.at(graph)) {
+            const std::vector<Port>& ports = sessions.at(link.giver)->outputs;
+            auto index = static_cast<std::size_t>(find_port(ports, link.output) - ports.data());
+            feeds.push_back({link.input, made.at(link.giver)[index], {}});
+        }
+        try {
+            return session.run(feeds);
+        } catch (const Refusal& error) {
+            throw BadInput(std::string("the model must take what it is fed, got: ") + error.what());
+        }
+    }
+
     const Runtime& ort_;
+    Origin origin_;
     Fixed fixed_;
-    std::unique_ptr<Session> session_;
+    Links links_;
+    std::vector<std::string> order_;
 };
 
 /// The array of this name. Throws Broken where there is none.

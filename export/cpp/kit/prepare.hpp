@@ -13,6 +13,7 @@
 #include "request.hpp"
 #include "spectrum.hpp"
 #include "tokenizer.hpp"
+#include "turns.hpp"
 
 namespace edgesft {
 
@@ -23,13 +24,8 @@ class Preparation {
         Fields said("preparation", said_);
         kind_ = said.text("kind");
         columns_ = said.words("columns");
-        if (kind_ == "text" || kind_ == "words" || kind_ == "text-pair") {
-            if (!said.given("tokenizer")) throw Broken("contract.json: preparation.tokenizer must name a file, got none");
-            Json tokenizer = bundle.json(said.text("tokenizer"));
-            tokenizer_ = std::make_unique<Tokenizer>(tokenizer, said.flag("split_special_tokens"));
-            cut_ = {static_cast<std::size_t>(said.whole("max_length", 1)),
-                    static_cast<std::size_t>(said.given("stride") ? said.whole("stride", 0) : 0),
-                    said.text("truncation_side") == "left"};
+        if (kind_ == "text" || kind_ == "words" || kind_ == "text-pair" || kind_ == "conversation") {
+            read_tokenizer(bundle, said);
         } else if (kind_ == "audio") {
             listener_ = std::make_unique<Listener>(said);
         } else if (kind_ != "image" && kind_ != "frames" && kind_ != "arrays") {
@@ -44,6 +40,7 @@ class Preparation {
     const std::vector<std::string>& columns() const { return columns_; }
 
     Prepared operator()(const Row& row) const {
+        if (turns_) return conversation(row);
         if (tokenizer_) return texts(row);
         if (kind_ == "image") return picture(row);
         if (kind_ == "arrays") return arrays(row);
@@ -51,6 +48,26 @@ class Preparation {
     }
 
   private:
+    void read_tokenizer(const Bundle& bundle, const Fields& said) {
+        if (!said.given("tokenizer")) throw Broken("contract.json: preparation.tokenizer must name a file, got none");
+        Json tokenizer = bundle.json(said.text("tokenizer"));
+        tokenizer_ = std::make_unique<Tokenizer>(tokenizer, said.flag("split_special_tokens"));
+        Fields decoding = Fields("contract", contract_).object("decoding");
+        bool writes = decoding.text("kind") == "generation";
+        if (kind_ == "conversation") {
+            if (!writes) throw Broken("contract.json: decoding.kind must be generation where a conversation is read");
+            turns_ = std::make_unique<Turns>(*tokenizer_, said, decoding.wholes("stop"));
+            name_ = decoding.text("tokens");
+            return;
+        }
+        auto most = static_cast<std::size_t>(said.whole("max_length", 1));
+        // What is to be answered in words is refused where it would be cut: it would be another question.
+        if (writes) most_ = most;
+        cut_ = {writes ? UNCUT : most, static_cast<std::size_t>(said.given("stride") ? said.whole("stride", 0) : 0),
+                said.text("truncation_side") == "left"};
+        if (said.given("prefix")) prefix_ = said.text("prefix");
+    }
+
     std::string text(const Row& row, std::size_t column) const {
         const Json& found = column_of(row, columns_[column]);
         if (!found.as<std::string>()) refuse_input(columns_[column], "text", found);
@@ -72,10 +89,23 @@ class Preparation {
         return found;
     }
 
+    Prepared conversation(const Row& row) const {
+        std::vector<std::int64_t> ids = (*turns_)(row.columns);
+        Prepared made;
+        made.requests.push_back({{{name_, array_of_numbers("int64", {1, static_cast<std::int64_t>(ids.size())}, ids)}}, {}, {}});
+        return made;
+    }
+
     Prepared texts(const Row& row) const {
         Prepared found;
         if (kind_ == "text") {
-            found.requests.push_back(request(tokenizer_->encode(text(row, 0), cut_)));
+            Tokens tokens = tokenizer_->encode(prefix_ + text(row, 0), cut_);
+            if (most_ && trimmed(text(row, 0)).empty()) throw BadInput("a prompt must hold words, got none");
+            if (most_ && tokens.size() > most_) {
+                throw BadInput("a prompt must be at most " + std::to_string(most_) + " tokens, as in training, got " +
+                               std::to_string(tokens.size()));
+            }
+            found.requests.push_back(request(tokens));
         } else if (kind_ == "words") {
             std::vector<std::string> words = words_of(column_of(row, columns_[0]));
             Tokens tokens = tokenizer_->encode(words, cut_);
@@ -222,8 +252,12 @@ class Preparation {
     std::string kind_, name_;
     std::vector<std::string> columns_;
     std::unique_ptr<Tokenizer> tokenizer_;
+    std::unique_ptr<Turns> turns_;
     std::unique_ptr<Listener> listener_;
+    std::string prefix_;
     Cut cut_{};
+    /// Tokens of a prompt at most; 0 where what is too long is cut.
+    std::size_t most_ = 0;
 };
 
 }  // namespace edgesft

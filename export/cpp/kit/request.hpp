@@ -49,6 +49,14 @@ Array array_of_numbers(const char* dtype, std::vector<std::int64_t> shape, const
     return array;
 }
 
+/// Numbers of an array of int64. Throws Broken where it is another.
+inline std::vector<std::int64_t> whole_numbers(const Array& array) {
+    if (array.dtype.type != ONNX_TENSOR_ELEMENT_DATA_TYPE_INT64) throw Broken(std::string("tokens must be int64, got ") + array.dtype.name);
+    std::vector<std::int64_t> found(array.bytes.size() / sizeof(std::int64_t));
+    if (!found.empty()) std::memcpy(found.data(), array.bytes.data(), array.bytes.size());
+    return found;
+}
+
 /// A shape of the contract with every free axis of 1.
 inline std::vector<std::int64_t> shape_of(const Fields& value) {
     std::vector<std::int64_t> shape;
