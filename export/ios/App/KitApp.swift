@@ -2,6 +2,7 @@ import EdgesftKit
 import PhotosUI
 import SwiftUI
 import UIKit
+import os
 
 @main
 struct KitApp: App {
@@ -19,11 +20,14 @@ struct ContentView: View {
     var body: some View {
         Form {
             Section(opened.name) {
-                if opened.reads == "text" || opened.reads == "words" {
+                if ["text", "words", "conversation"].contains(opened.reads) {
                     TextField("a text to answer", text: $text)
                     Button("Answer") {
-                        let row = [opened.reads == "text" ? "text" : "tokens": text]
-                        opened.work { try $0.answer(row) }
+                        let row = [opened.column: text]
+                        if opened.writes { opened.say(row) } else { opened.work { try $0.answer(row) } }
+                    }
+                    if opened.writes {
+                        Button("Stop") { opened.stop() }
                     }
                 }
                 if opened.reads == "image" {
@@ -79,8 +83,11 @@ struct ContentView: View {
 final class Opened: ObservableObject {
     @Published private(set) var name = "opening the bundle …"
     @Published private(set) var reads = ""
+    @Published private(set) var column = "text"
+    @Published private(set) var writes = false
     @Published private(set) var told = ""
     private let queue = DispatchQueue(label: "edgesft.kit", qos: .userInitiated)
+    private let stopped = OSAllocatedUnfairLock(initialState: false)
     private var kit: Kit?
 
     init() {
@@ -95,6 +102,8 @@ final class Opened: ObservableObject {
                 DispatchQueue.main.async {
                     self.name = "\(about["name"] ?? "") \(about["version"] ?? ""), \(about["provider"] ?? "")"
                     self.reads = about["reads"] as? String ?? ""
+                    self.column = (about["columns"] as? [String])?.first ?? "text"
+                    self.writes = about["writes"] as? Bool ?? false
                 }
             } catch {
                 show(error.localizedDescription)
@@ -115,6 +124,25 @@ final class Opened: ObservableObject {
                 show(error.localizedDescription)
             }
         }
+    }
+
+    /// Shows an answer as it comes.
+    func say(_ row: [String: Any]) {
+        stopped.withLock { $0 = false }
+        told = ""
+        work { [self] kit in
+            let answer = try kit.say(row) { [self] piece in
+                DispatchQueue.main.async { self.told += piece }
+                return !stopped.withLock { $0 }
+            }
+            let found = try JSONSerialization.jsonObject(with: Data(answer.utf8)) as? [String: Any]
+            return found?["text"] as? String ?? answer
+        }
+    }
+
+    /// Ends the answer that comes just now.
+    func stop() {
+        stopped.withLock { $0 = true }
     }
 
     private func show(_ text: String) {

@@ -19,6 +19,31 @@ public struct KitError: LocalizedError {
     }
 }
 
+/// How a model that answers token by token chooses each.
+public struct Sampling {
+    /// Scores are divided by it; 0 takes the likeliest token.
+    public var temperature = 0.0
+    /// Only so many of the likeliest tokens are drawn from; 0 is all.
+    public var topK: Int64 = 0
+    /// Only the likeliest that have this share of the probability together.
+    public var topP = 1.0
+    /// The same one draws the same tokens.
+    public var seed: UInt64 = 0
+
+    public init(temperature: Double = 0, topK: Int64 = 0, topP: Double = 1, seed: UInt64 = 0) {
+        (self.temperature, self.topK, self.topP, self.seed) = (temperature, topK, topP, seed)
+    }
+}
+
+/// Who hears an answer as it comes, where C holds but a pointer.
+private final class Listener {
+    let told: (String) -> Bool
+
+    init(_ told: @escaping (String) -> Bool) {
+        self.told = told
+    }
+}
+
 /// A bundle that `edgesft pack` made, whole, with the model that this device takes. It is used by one thread at a time.
 public final class Kit {
     private let kit: OpaquePointer
@@ -67,6 +92,32 @@ public final class Kit {
             }
         }
         return (json, made)
+    }
+
+    /// What a model that answers token by token says to a raw row such as `["prompt": …]`: a JSON object (`edgesft_kit.h`).
+    ///
+    /// - Parameters:
+    ///   - most: Tokens at most: a model may never stop.
+    ///   - told: Hears, on the caller's thread, what each token adds to the text, which may be nothing yet; false ends
+    ///     the answer.
+    public func say(
+        _ row: [String: Any], most: Int32 = 128, sampling: Sampling = Sampling(), told: @escaping (String) -> Bool = { _ in true }
+    ) throws -> String {
+        let json = String(decoding: try JSONSerialization.data(withJSONObject: row), as: UTF8.self)
+        var how = edgesft_kit_sampling(
+            temperature: sampling.temperature, top_p: sampling.topP, top_k: sampling.topK, seed: sampling.seed)
+        let listener = Listener(told)
+        return try withExtendedLifetime(listener) {
+            try taken { error in
+                edgesft_kit_say(
+                    kit, json, most, &how,
+                    { piece, size, own in
+                        let heard = Unmanaged<Listener>.fromOpaque(own!).takeUnretainedValue()
+                        return heard.told(String(decoding: UnsafeRawBufferPointer(start: piece, count: size), as: UTF8.self)) ? 0 : 1
+                    },
+                    Unmanaged.passUnretained(listener).toOpaque(), &error)
+            }
+        }
     }
 
     /// What is wrong with the answers to the golden rows; empty where they hold.

@@ -16,6 +16,13 @@ std::string text_of(JNIEnv* env, jbyteArray bytes) {
     return text;
 }
 
+jbyteArray bytes_of(JNIEnv* env, const std::string& text) {
+    auto size = static_cast<jsize>(text.size());
+    jbyteArray bytes = env->NewByteArray(size);
+    if (bytes) env->SetByteArrayRegion(bytes, 0, size, reinterpret_cast<const jbyte*>(text.data()));
+    return bytes;
+}
+
 /// What was returned, which is given back; or an exception with the error's words.
 jbyteArray taken(JNIEnv* env, char* text, char* error) {
     if (!text) {
@@ -27,10 +34,23 @@ jbyteArray taken(JNIEnv* env, char* text, char* error) {
     }
     std::string copy = text;
     edgesft_kit_free(text);
-    auto size = static_cast<jsize>(copy.size());
-    jbyteArray bytes = env->NewByteArray(size);
-    if (bytes) env->SetByteArrayRegion(bytes, 0, size, reinterpret_cast<const jbyte*>(copy.data()));
-    return bytes;
+    return bytes_of(env, copy);
+}
+
+/// Who hears an answer as it comes.
+struct Listener {
+    JNIEnv* env;
+    jobject told;
+    jmethodID piece;
+};
+
+int32_t heard(const char* piece, std::size_t size, void* own) {
+    auto [env, told, method] = *static_cast<Listener*>(own);
+    jbyteArray bytes = bytes_of(env, {piece, size});
+    bool more = bytes && env->CallBooleanMethod(told, method, bytes);
+    if (env->ExceptionCheck()) return 1;
+    env->DeleteLocalRef(bytes);
+    return !more;
 }
 
 edgesft_kit* kit_of(jlong handle) { return reinterpret_cast<edgesft_kit*>(handle); }
@@ -81,6 +101,21 @@ JNIEXPORT jbyteArray JNICALL Java_dev_edgesft_kit_Kit_answerSamples(JNIEnv* env,
     char* text = edgesft_kit_answer_samples(kit_of(kit), heard.data(), heard.size(), rate, said.data(), said.size(), &error);
     env->SetFloatArrayRegion(made, 0, static_cast<jsize>(said.size()), said.data());
     return taken(env, text, error);
+}
+
+JNIEXPORT jbyteArray JNICALL Java_dev_edgesft_kit_Kit_say(JNIEnv* env, jclass, jlong kit, jbyteArray row, jint most,
+                                                          jdouble temperature, jlong top_k, jdouble top_p, jlong seed,
+                                                          jobject told) {
+    char* error = nullptr;
+    edgesft_kit_sampling how{temperature, top_p, top_k, static_cast<std::uint64_t>(seed)};
+    Listener listener{env, told, env->GetMethodID(env->GetObjectClass(told), "piece", "([B)Z")};
+    if (!listener.piece) return nullptr;  // which has thrown
+    char* text = edgesft_kit_say(kit_of(kit), text_of(env, row).c_str(), most, &how, heard, &listener, &error);
+    if (!env->ExceptionCheck()) return taken(env, text, error);
+    // What the listener threw goes on.
+    edgesft_kit_free(text);
+    edgesft_kit_free(error);
+    return nullptr;
 }
 
 JNIEXPORT jbyteArray JNICALL Java_dev_edgesft_kit_Kit_golden(JNIEnv* env, jclass, jlong kit) {

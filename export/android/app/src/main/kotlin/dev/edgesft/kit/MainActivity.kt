@@ -17,12 +17,14 @@ import java.io.File
 import java.io.IOException
 import java.util.concurrent.Executors
 
-/** Opens `assets/bundle.zip`: answers texts and pictures, checks the golden rows, measures. */
+/** Opens `assets/bundle.zip`: answers texts and pictures, writes, checks the golden rows, measures. */
 class MainActivity : Activity() {
     private val work = Executors.newSingleThreadExecutor()
     private lateinit var told: TextView
     private lateinit var buttons: LinearLayout
     private var kit: Kit? = null
+
+    @Volatile private var stopped = false
 
     override fun onCreate(savedInstanceState: Bundle?) {
         super.onCreate(savedInstanceState)
@@ -71,11 +73,16 @@ class MainActivity : Activity() {
     private fun show(about: JSONObject) {
         buttons.removeAllViews()
         val reads = about.getString("reads")
-        if (reads == "text" || reads == "words") {
+        if (reads == "text" || reads == "words" || reads == "conversation") {
             val text = EditText(this).apply { setHint(R.string.text) }
             buttons.addView(text)
-            val column = if (reads == "text") "text" else "tokens"
-            button(R.string.answer) { timed { it.answer(JSONObject().put(column, text.text.toString()).toString()) } }
+            val column = about.getJSONArray("columns").getString(0)
+            val writes = about.getBoolean("writes")
+            button(R.string.answer) {
+                val row = JSONObject().put(column, text.text.toString()).toString()
+                if (writes) said(row) else timed { it.answer(row) }
+            }
+            if (writes) button(R.string.stop) { stopped = true }
         }
         if (reads == "image") {
             val choose = Intent(Intent.ACTION_OPEN_DOCUMENT).addCategory(Intent.CATEGORY_OPENABLE).setType("image/*")
@@ -87,6 +94,19 @@ class MainActivity : Activity() {
         button(R.string.measure) {
             told.setText(R.string.measuring)
             timed { measured(it) }
+        }
+    }
+
+    /** Shows an answer as it comes. */
+    private fun said(row: String) {
+        stopped = false
+        told.text = ""
+        timed { kit ->
+            val answer = kit.say(row) { piece ->
+                runOnUiThread { told.append(piece) }
+                !stopped
+            }
+            JSONObject(answer).getString("text")
         }
     }
 
