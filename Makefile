@@ -137,7 +137,7 @@ bench-kits: $(READY)
 	$(RUN)/edgesft pack runs/kits --variant model --output runs/kits-bundle.zip --replace
 	$(RUN)/python bench/kits.py runs/kits-bundle.zip --output runs/kits.json
 
-# Reads EDGESFT_DATA and EDGESFT_WEIGHTS; two minutes. Node.js takes part after make kits.
+# Reads EDGESFT_DATA and EDGESFT_WEIGHTS; two minutes. Node.js takes part after make kits, C++ after make .providers/headers/.ready.
 bench-writing: $(READY)
 	$(RUN)/edgesft run bench/tasks/stories.yaml --output runs/tasks/stories || [ $$? -ne 2 ] || exit
 	$(RUN)/edgesft pack runs/tasks/stories --variant model --output runs/stories-bundle --replace

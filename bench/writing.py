@@ -1,8 +1,9 @@
-"""How many tokens a second the kits in Python and for Node.js say of a bundle, beside edgesft's own decoder.
+"""How many tokens a second the kits in Python, in C++ and for Node.js say of a bundle, beside edgesft's own decoder.
 
 `python bench/writing.py RUN BUNDLE` answers prompts with each by turns, greedily, on one thread, and holds the answers
 against each other; what is timed are the tokens after the first. RUN is the folder that BUNDLE was packed of; what is
-asked are short texts of a column of rows. `make kits` brings what Node.js needs; without it that kit is left out.
+asked are short texts of a column of rows. `make kits` brings what Node.js needs, `make .providers/headers/.ready` what
+C++ does; without it that kit is left out.
 """
 
 from __future__ import annotations
@@ -53,9 +54,26 @@ def in_node(bundle: Path, packages: Path, place: Path) -> Callable[[Sequence[str
     for name in ("js", "node"):
         shutil.copytree(folder("export") / name, place / name)
     (place / "node_modules").symlink_to(packages / "node_modules")
+    return by_command(["node", place / "node" / "kit.mjs"], bundle, place)
+
+
+def in_cpp(bundle: Path, headers: Path, place: Path) -> Callable[[Sequence[str]], Answers]:
+    """The kit in C++, built as its Makefile does, on this onnxruntime's library; a process a turn."""
+    import onnxruntime
+
+    target = place / "built"
+    source = folder("export") / "cpp"
+    build = ["make", "-C", source, f"HEADERS={headers}", f"OUT={target}", target / "kit"]
+    subprocess.run([str(word) for word in build], check=True, stdout=subprocess.DEVNULL)
+    library = next(Path(onnxruntime.__file__).parent.glob("capi/libonnxruntime.so*"))
+    return by_command([target / "kit", "--runtime", library], bundle, place)
+
+
+def by_command(program: Sequence[Any], bundle: Path, place: Path) -> Callable[[Sequence[str]], Answers]:
+    """A kit that is a program: it is given rows, and prints an answer a line."""
     column = json.loads((bundle / "contract.json").read_bytes())["preparation"]["columns"][0]
     asked = place / "rows.jsonl"
-    command = ["node", place / "node" / "kit.mjs", bundle, "--file", asked, "--max-tokens", MOST]
+    command = [*program, bundle, "--file", asked, "--max-tokens", MOST]
 
     def answers(prompts: Sequence[str]) -> Answers:
         asked.write_text("".join(json.dumps({column: each}) + "\n" for each in prompts), "utf-8")
@@ -87,11 +105,14 @@ def main() -> int:
     parser.add_argument("--prompts", type=int, default=8)
     parser.add_argument("--rounds", type=int, default=20)
     parser.add_argument("--packages", type=Path, default=Path(".kits/node"))
+    parser.add_argument("--headers", type=Path, default=Path(".providers/headers"))
     options = parser.parse_args()
     every = [json.loads(line)[options.column] for line in options.rows.read_text("utf-8").splitlines()]
     prompts = list(dict.fromkeys(each for each in every if len(each) <= LONGEST))[: options.prompts]
     with tempfile.TemporaryDirectory() as place:
         sides = {"edgesft": own(options.run), "python": in_python(options.bundle)}
+        if (options.headers / "onnxruntime_c_api.h").is_file():
+            sides["c++"] = in_cpp(options.bundle.absolute(), options.headers.absolute(), Path(place))
         if (options.packages / "node_modules").is_dir():
             sides["node"] = in_node(options.bundle.absolute(), options.packages.absolute(), Path(place))
         steps: dict[str, list[list[int]]] = {name: [] for name in sides}
