@@ -154,7 +154,7 @@ SCENARIOS = {
     "single-stream": ((), set(), "single-stream, 1 thread"),
     "paced": (("measure.interval_ms=1",), {"missed", "deadline_ns", "service_p50_ns"}, "a request every 1 ms: "),
     "multi-stream": ((), {"throughput", "throughputs", "how"}, "requests per second, 2 in flight over sessions"),
-    "offline": (("threads=2", "measure.streams=3"), {"throughput"}, "a second, 3 in flight over run_async"),
+    "offline": (("threads=2", "measure.streams=3"), {"throughput"}, "per second, 3 in flight over run_async"),
     "sustained": (("measure.minutes=2",), {"minutes"}, "p50 of each minute: "),
     "cold": ((), {"load_ns", "first_ns", "evicted"}, "each sample is loading plus first inference"),
     "end-to-end": (("--pipeline", "steps.py", "--inputs", "rows.jsonl"), {"spans"}, "before p50 "),
