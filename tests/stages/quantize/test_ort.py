@@ -221,7 +221,7 @@ def test_what_a_branch_reads_stays_what_it_is(form: Form, tmp_path: Path) -> Non
     source = tmp_path / "b.onnx"
     onnx.save(onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 20)], ir_version=10), source)
     rows = [{"x": rng.normal(size=(1, 3, 8, 8)).astype(np.float32)} for _ in range(8)]
-    static(source, tmp_path / "q.onnx", rows, form=form)
+    static(source, tmp_path / "q.onnx", rows, form=form, reduced=REDUCED)
     run, float_run = file_run({"model": tmp_path / "q.onnx"}), file_run({"model": source})
     for row in rows:
         expected = float_run(row)["logits"]
