@@ -9,6 +9,8 @@ import onnx
 import pytest
 from onnx import helper, numpy_helper
 
+from edgesft.measure.fingerprint import machine
+from edgesft.measure.saturation import saturates
 from edgesft.stages.export.checks import file_run
 from edgesft.stages.quantize import dynamic, static
 from edgesft.stages.quantize.tie import tie
@@ -50,7 +52,7 @@ def ranking(folder: Path, *, turned: bool, other: bool = False) -> Path:
 @pytest.mark.parametrize("turned", [False, True])
 def test_one_table_is_stored_once(turned: bool, per_channel: bool, tmp_path: Path) -> None:
     source = ranking(tmp_path, turned=turned)
-    plan = dynamic(source, tmp_path / "q.onnx", per_channel=per_channel)
+    plan = dynamic(source, tmp_path / "q.onnx", per_channel=per_channel, reduced=saturates(machine()))
     facts = verify(tmp_path / "q.onnx", source, plan, [FEEDS])
     assert facts["constant_bytes"]["INT8"] < 1.2 * ROWS * WIDTH
     assert facts["constant_bytes"].get("UINT8", 0) < ROWS
@@ -68,7 +70,7 @@ def test_tables_of_other_numbers_stay(tmp_path: Path) -> None:
 
 def test_fixed_ranges_take_such_a_table(tmp_path: Path) -> None:
     source = ranking(tmp_path, turned=False)
-    plan = static(source, tmp_path / "q.onnx", [FEEDS, {"ids": np.arange(ROWS)[None]}])
+    plan = static(source, tmp_path / "q.onnx", [FEEDS, {"ids": np.arange(ROWS)[None]}], reduced=saturates(machine()))
     verify(tmp_path / "q.onnx", source, plan, [FEEDS])
     whole, found = (file_run({"model": path})(FEEDS)["scores"] for path in (source, tmp_path / "q.onnx"))
     assert np.abs(whole - found).max() < 0.05 * np.abs(whole).max()
