@@ -18,6 +18,9 @@ from edgesft.spec.recipe import DataSpec, Files
 
 SPLITS = ("train", "validation", "test")
 
+VERSION = 2
+"""Raised when the same files and settings would give a task other rows."""
+
 ALONE = ""
 """Name of a split's only file."""
 
@@ -79,6 +82,7 @@ def digest(data: DataSpec, base: Path, medium: Medium | None = None) -> str:
         UnavailableError: A data set is not on this machine, and the hub not in reach.
     """
     facts = {
+        "version": VERSION,
         "files": {name: _content(found) for name, found in find(data, base, medium).items()},
         "shares": shares(data),
         "columns": data.columns,

@@ -15,7 +15,11 @@ from edgesft.errors import InputError, UnavailableError
 
 Row = Mapping[str, Any]
 
-FILE = "rows.arrow"
+NAME = "rows-{}.arrow"
+"""Of a file, by its number."""
+
+ABSENT = "\0absent"
+"""Column with the keys that a row lacks: to a task that is not the same as a value that is None."""
 
 HINT = "write all values of a column alike, for example as text; or leave data.on_disk out"
 
@@ -69,17 +73,20 @@ class Rows(Sequence[Row]):
             return [self[place] for place in places]
         place = places if self._chosen is None else int(self._chosen[places])
         number = int(np.searchsorted(self._starts, place, "right")) - 1
-        row: Row = self._batches[number].slice(place - int(self._starts[number]), 1).to_pylist()[0]
-        return self._with_files(row)
+        batch = self._batches[number].slice(place - int(self._starts[number]), 1)
+        return self._as_read(batch.to_pylist()[0])
 
     def __iter__(self) -> Iterator[Row]:
         for batch, start, end in zip(self._batches, self._starts, self._starts[1:], strict=False):
             if self._chosen is not None:
                 first, last = np.searchsorted(self._chosen, [start, end])
                 batch = batch.take(_library().array(self._chosen[first:last] - start))
-            yield from map(self._with_files, batch.to_pylist())
+            yield from map(self._as_read, batch.to_pylist())
 
-    def _with_files(self, row: Row) -> Row:
+    def _as_read(self, row: dict[str, Any]) -> Row:
+        """The row as it was written: without the keys that it lacked, and its files as such."""
+        for name in row.pop(ABSENT) or ():
+            row.pop(name, None)
         named = {name: File(row[name]) for name in self._media if isinstance(row.get(name), str)}
         return {**row, **named} if named else row
 
@@ -121,41 +128,50 @@ def seen(rows: Sequence[Row], columns: Sequence[str]) -> Sequence[Row]:
     return Chosen(narrow, numbers(rows))
 
 
-def write(rows: Iterable[Row], file: Path, place: object) -> None:
-    """Writes rows of one set of keys into an Arrow file.
+def write(rows: Iterable[Row], folder: Path, place: object) -> list[Path]:
+    """Writes rows into Arrow files, which `Rows` reads.
 
     Args:
-        rows: One or more.
-        file: To write.
+        rows: One or more; not all need have the same keys.
+        folder: Where to write.
         place: Where the rows are from.
+
+    Returns:
+        The files in the order of the rows: one, and a further one wherever a column has its first value later on.
 
     Raises:
         InputError: A column holds values of several kinds, or such that Arrow has no type for.
         UnavailableError: pyarrow is not installed.
     """
-    pyarrow, batches = _library(), _made(rows, place)
-    first = next(batches)
-    with pyarrow.ipc.new_file(str(file), first.schema) as stream:
-        for batch in itertools.chain([first], batches):
-            stream.write_batch(batch)
+    pyarrow, files = _library(), list[Path]()
+    for number, (schema, batches) in enumerate(itertools.groupby(_made(rows, place), lambda batch: batch.schema)):
+        files.append(folder / NAME.format(number))
+        with pyarrow.ipc.new_file(str(files[-1]), schema) as stream:
+            for batch in batches:
+                stream.write_batch(batch)
+    return files
+
+
+def files(folder: Path) -> list[Path]:
+    """What `write` wrote into a folder."""
+    return sorted(folder.glob(NAME.format("*")), key=lambda file: int(file.stem.rpartition("-")[2]))
 
 
 def _made(rows: Iterable[Row], place: object) -> Iterator[Any]:
-    """Record batches of one schema."""
-    pyarrow, schema = _library(), None
+    """Record batches; a column is added, or gets its type, where it has its first value."""
+    pyarrow, types = _library(), dict[str, Any]()
     kinds: dict[str, type] = {}
     for chunk in chunks(rows):
         _check_kinds(chunk, kinds, place)
+        names = list(dict.fromkeys([*types, *itertools.chain.from_iterable(chunk)]))
         try:
-            batch = pyarrow.RecordBatch.from_pylist(chunk, schema=schema)
+            arrays = {name: pyarrow.array([row.get(name) for row in chunk], types.get(name)) for name in names}
+            absent = [[name for name in names if name not in row] or None for row in chunk]
+            arrays[ABSENT] = pyarrow.array(absent, pyarrow.list_(pyarrow.string()))
         except (pyarrow.ArrowException, UnicodeError, OverflowError) as error:
             raise InputError(f"data.on_disk: {place} must hold values of one kind in a column: {error}", HINT) from None
-        if schema is None:
-            schema = pyarrow.schema([
-                field.with_type(pyarrow.string()) if pyarrow.types.is_null(field.type) else field
-                for field in batch.schema
-            ])  # fmt: skip
-        yield batch.cast(schema)
+        types = {name: None if pyarrow.types.is_null(arrays[name].type) else arrays[name].type for name in names}
+        yield pyarrow.RecordBatch.from_arrays(list(arrays.values()), list(arrays))
 
 
 def _check_kinds(chunk: Sequence[Row], kinds: dict[str, type], place: object) -> None:
@@ -176,7 +192,7 @@ def _batches(file: Path) -> Sequence[Any]:
 
 
 def _of(batch: Any, columns: Sequence[str]) -> Any:
-    return batch.select([name for name in columns if name in batch.schema.names])
+    return batch.select([name for name in (*columns, ABSENT) if name in batch.schema.names])
 
 
 def _library() -> Any:

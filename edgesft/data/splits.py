@@ -27,7 +27,7 @@ from edgesft.store.store import Store
 
 Row = Mapping[str, Any]
 
-ROWS_VERSION = 1
+ROWS_VERSION = 2
 """Raised when the same files would be laid out otherwise in the store."""
 
 
@@ -194,7 +194,7 @@ def _read(
         for head, place in heads.items():
             try:
                 if data.on_disk:
-                    kept.append(_kept(place, head, columns, store or Store()))
+                    kept += _kept(place, head, columns, store or Store())
                 else:
                     read += _of(place, head, columns)
             except InputError as error:
@@ -212,8 +212,8 @@ def _of(place: Source, head: str, columns: Columns) -> Iterator[Row]:
     return columns.renamed(({**row, columns.of(HEAD): head} for row in read) if head else read, place)
 
 
-def _kept(place: Source, head: str, columns: Columns, store: Store) -> Path:
-    """The file in the store that the rows of one place lie in, written first if it is not there."""
+def _kept(place: Source, head: str, columns: Columns, store: Store) -> list[Path]:
+    """The files in the store that the rows of one place lie in, written first if they are not there."""
     facts = {
         "kind": "rows",
         "version": ROWS_VERSION,
@@ -224,10 +224,10 @@ def _kept(place: Source, head: str, columns: Columns, store: Store) -> Path:
     }
 
     def build(out: Path, work: Path) -> None:
-        rows.write(_of(place, head, columns), out / rows.FILE, place)
+        rows.write(_of(place, head, columns), out, place)
 
     with guarded(store.root):
-        return store.make(key(facts), build) / rows.FILE
+        return rows.files(store.make(key(facts), build))
 
 
 def _share_problems(shares: Mapping[str, float]) -> list[Problem]:

@@ -25,15 +25,16 @@ def many(count: int) -> list[dict[str, Any]]:
     return [{"text": f"text {n} grüße\n", "label": n % 3} for n in range(count)]
 
 
-def written(folder: Path, data: list[dict[str, Any]], name: str = "a") -> Path:
-    file = folder / f"{name}.arrow"
-    rows.write(data, file, "train.jsonl")
-    return file
+def written(folder: Path, data: list[dict[str, Any]], name: str = "a") -> list[Path]:
+    (folder / name).mkdir()
+    found = rows.write(data, folder / name, "train.jsonl")
+    assert found == rows.files(folder / name)
+    return found
 
 
 def test_like_a_list(tmp_path: Path) -> None:
     data = many(2 * CHUNK + 5)
-    found = Rows([written(tmp_path, data)], ROLES)
+    found = Rows(written(tmp_path, data), ROLES)
     assert list(found) == data and len(found) == len(data)
     for index in (0, CHUNK - 1, CHUNK, 2 * CHUNK + 4, -1):
         assert found[index] == data[index]
@@ -44,7 +45,7 @@ def test_like_a_list(tmp_path: Path) -> None:
 
 def test_some_of_several_files(tmp_path: Path) -> None:
     data = many(CHUNK + 7)
-    files = [written(tmp_path, data[:3], "a"), written(tmp_path, data[3:], "b")]
+    files = [*written(tmp_path, data[:3], "a"), *written(tmp_path, data[3:], "b")]
     indices = np.asarray([0, 2, 3, 4, CHUNK + 2, CHUNK + 3, CHUNK + 6])
     found = rows.chosen(Rows(files, ROLES), indices)
     assert list(found) == [data[index] for index in indices] == [found[place] for place in range(7)]
@@ -54,7 +55,7 @@ def test_some_of_several_files(tmp_path: Path) -> None:
 
 def test_rows_keep_the_numbers_that_they_were_read_by(tmp_path: Path) -> None:
     data = many(9)
-    for whole in (data, Rows([written(tmp_path, data[:4], "a"), written(tmp_path, data[4:], "b")], ROLES)):
+    for whole in (data, Rows([*written(tmp_path, data[:4], "a"), *written(tmp_path, data[4:], "b")], ROLES)):
         some = rows.chosen(whole, np.asarray([1, 3, 4, 8]))
         fewer = rows.seen(rows.chosen(some, np.asarray([0, 3])), ["text"])
         assert list(rows.numbers(whole)) == list(range(1, 10)) and list(rows.numbers(some)) == [2, 4, 5, 9]
@@ -66,7 +67,21 @@ def test_rows_of_any_task(tmp_path: Path) -> None:
         {"context": "a b", "answers": {"text": ["b"], "answer_start": [2]}, "tags": ["O", "B-X"]},
         {"context": None, "answers": {"text": [], "answer_start": []}, "tags": []},
     ]
-    assert list(Rows([written(tmp_path, data)], list(data[0]))) == data
+    assert list(Rows(written(tmp_path, data), list(data[0]))) == data
+
+
+def test_rows_that_lack_what_others_have(tmp_path: Path) -> None:
+    data: list[dict[str, Any]] = many(2 * CHUNK + 20)
+    data[1]["context"], data[3]["context"] = "said before", None
+    for late in range(CHUNK + 3, CHUNK + 9):
+        data[late] |= {"offset": late / 2, "messages": [{"role": "user"}]}
+    files = written(tmp_path, data)
+    # A column that has its first value in a later chunk, when a file has its types, begins another file.
+    found = Rows(files, (*ROLES, "context", "offset", "messages", "never"))
+    assert list(found) == data and len(files) == 2
+    assert all(found[place] == data[place] for place in (0, 1, 3, CHUNK + 2, CHUNK + 3, 2 * CHUNK + 19))
+    some = rows.chosen(found, np.asarray([1, CHUNK + 3]))
+    assert list(rows.seen(some, ["context", "offset"])) == [{"context": "said before"}, {"offset": (CHUNK + 3) / 2}]
 
 
 @pytest.mark.parametrize(("first", "other", "said"), [(1, "1", "int and str"), (1, 2.0, "int and float")])
@@ -122,6 +137,20 @@ def test_the_same_splits(tmp_path: Path, values: dict[str, Any]) -> None:
     memory, disk = both(tmp_path, roles, **values)
     for name, found in disk.rows().items():
         assert isinstance(found, Rows) and list(found) == memory.rows()[name] and len(found) > 0
+
+
+def test_columns_that_only_some_rows_have(tmp_path: Path) -> None:
+    data: list[dict[str, Any]] = [{"prompt": f"ask {n}", "answer": f"answer {n}"} for n in range(40)]
+    for row in data[1::3]:
+        row["context"] = f"about {row['prompt']}"
+    tiny.write_rows(tmp_path / "train.jsonl", data)
+    given = {"train": "train.jsonl", "validation": 0.25}
+    schema, store = RowSchema(("prompt", "answer"), ("context", "system")), Store(tmp_path / "store")
+    memory, disk = (
+        load(DataSpec.model_validate({**given, "on_disk": each}), schema, tmp_path, 3, store) for each in (False, True)
+    )
+    assert list(disk.train) == memory.train and list(disk.validation) == memory.validation
+    assert any("context" in row for row in disk.train) and not any("system" in row for row in disk.train)
 
 
 def test_written_once_and_read_anew_where_the_file_changed(tmp_path: Path) -> None:

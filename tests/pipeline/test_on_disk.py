@@ -93,7 +93,7 @@ def test_the_same_model(bert: Path, tmp_path: Path) -> None:
 
     memory, disk = trained(False), trained(True)
     assert memory == disk and memory[1][1] == 38
-    assert list((tmp_path / "True").rglob("rows.arrow")) and not list((tmp_path / "False").rglob("rows.arrow"))
+    assert list((tmp_path / "True").rglob("rows-*.arrow")) and not list((tmp_path / "False").rglob("rows-*.arrow"))
 
 
 def test_rows_are_encoded_once(bert: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
