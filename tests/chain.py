@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -54,3 +55,11 @@ def write(
     place = folder / "recipe.yaml"
     place.write_text(yaml.safe_dump(recipe), "utf-8")
     return place
+
+
+def held(lines: Iterable[Mapping[str, Any]]) -> bool:
+    """Whether each line of a budget passed, or was left open because other work on the machine disturbed the times."""
+    return all(
+        line["verdict"] == "pass" or (line["reason"] or "").startswith(("latency wandered", "latency drifted"))
+        for line in lines
+    )

@@ -172,9 +172,7 @@ def test_two_profiles_train_once_and_get_a_verdict_each(
     assert timed["there"]["verdict"] == "inconclusive"
     assert "model: the profile is for Board" in timed["there"]["reason"]
     # So hurried a measurement decides nothing on a machine that others use as well.
-    assert timed["here"]["verdict"] == "pass" or timed["here"]["reason"].startswith(
-        ("latency wandered", "latency drifted")
-    )
+    assert chain.held([timed["here"]])
     assert {line["verdict"] for name in lines for line in lines[name].values()} == {"pass"}
     assert "verdict: inconclusive   profile: there" in capsys.readouterr().out
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import zipfile
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 import edgesft
-from edgesft.errors import InputError
 from edgesft.gate.accuracy import evaluate
 from edgesft.gate.artefact import artefact
 from edgesft.progress import Progress
@@ -35,8 +35,8 @@ def test_an_encoder_decoder_goes_through_the_chain(t5: Path, tmp_path: Path) -> 
     )
     quiet = Progress(quiet=True)
     found = edgesft.run(recipe, output=tmp_path / "run", store=tmp_path / "store", progress=quiet)
-    assert found.verdict == "pass"
     (result,) = found.profiles.values()
+    assert found.verdict != "fail" and chain.held(result.results["budget"])
     final = result.results["stages"][-1]
     assert final["opening"]["latency_ns"]["p50"] > final["latency_ns"]["p50"] > 0, (
         "reading comes before the first token"
@@ -49,10 +49,8 @@ def test_an_encoder_decoder_goes_through_the_chain(t5: Path, tmp_path: Path) -> 
     assert chosen["size_ratio"] < 0.6
     assert result.results["evaluation"]["averages"]["answers"] == result.results["evaluation"]["rows"]
     assert edgesft.generate(tmp_path / "run", "say 7", 20).answer.tokens
-    with pytest.raises(
-        InputError, match=r"must be of a model in one file to be packed, got encoder\.onnx and model\.onnx"
-    ):
-        edgesft.pack(tmp_path / "run", tmp_path / "bundle.zip", progress=quiet)
+    packed = edgesft.pack(tmp_path / "run", tmp_path / "bundle.zip", progress=quiet)
+    assert {"encoder.onnx", "model.onnx"} <= {Path(name).name for name in zipfile.ZipFile(packed.path).namelist()}
     again = evaluate(artefact(tmp_path / "run"), None, ProfileSpec.model_validate(chain.PROFILE), progress=quiet)
     assert again.score(np.arange(len(again.references)))["chrf"] == pytest.approx(final["levels"]["chrf"]["value"])
 
@@ -78,7 +76,7 @@ def test_a_decoder_goes_through_the_chain(llama: Path, tmp_path: Path) -> None:
     (result,) = found.profiles.values()
     lines = {line["name"]: line for line in result.results["budget"]}
     assert all(lines[name]["value"] > 0 for name in ("first_token_ms.p50", "tokens_per_second"))
-    assert found.verdict == "pass"
+    assert found.verdict != "fail" and chain.held(lines.values())
     assert result.results["evaluation"]["averages"]["perplexity"] < 20
     assert result.results["stages"][-1]["opening"]["latency_ns"]["p50"] > 0
     assert edgesft.generate(tmp_path / "run", "what is 7 and 7?", 20).answer.tokens

@@ -126,7 +126,7 @@ def test_the_whole_chain(
     p50 = results["stages"][-1]["latency_ns"]["p50"] / 1e6
     assert lines["picture_ms"]["value"] == pytest.approx(p50 * (1 if way == "autoencoder" else 5), rel=0.05)
     assert results["recipe"]["data"]["generation"]["features"] == str(features)
-    assert found.verdict == "pass"
+    assert found.verdict != "fail" and chain.held(results["budget"])
     drawn = edgesft.draw(tmp_path / "run", 5, 3)
     assert drawn.pictures.shape == (5, 12, 12, 3) and drawn.pictures.std() > 5
     assert len(drawn.step_ns) == (5 if way == "autoencoder" else 25)
