@@ -84,12 +84,12 @@ def _update(options: argparse.Namespace, today: date) -> int:
     count = f"{len(found.baseline.entries)} {'entry' if len(found.baseline.entries) == 1 else 'entries'}"
     if base.entries and base.to_json() == found.baseline.to_json():
         # A file that somebody's formatter laid out in another way is left so, too.
-        _say(f"'{file}' is unchanged\n")
+        print(f"'{file}' is unchanged")
     elif options.dry_run:
-        _say(f"'{file}' would have {count}; nothing was written\n")
+        print(f"'{file}' would have {count}; nothing was written")
     else:
         write(file, found.baseline.text())
-        _say(f"'{file}' has {count}\n")
+        print(f"'{file}' has {count}")
     _warn(expired(found.baseline, today))
     return 0
 
@@ -100,7 +100,7 @@ def _show(options: argparse.Namespace, today: date) -> int:
 
     base = Baseline.read(options.file)
     if options.format == "json":
-        _say(base.text())
+        sys.stdout.write(base.text())
     else:
         _print(tables(base, today))
     _warn(expired(base, today))
@@ -123,7 +123,7 @@ def _accept(options: argparse.Namespace, today: date) -> int:
     write(options.baseline, replace(base, accepted=(*others, accepted)).text())
     told = f"of {accepted.model} up to {accepted.up_to:g} until {accepted.until}"
     instead = ", in place of an earlier acceptance" if len(others) < len(base.accepted) else ""
-    _say(f"'{options.baseline}' accepts {accepted.line} {told}{instead}\n")
+    print(f"'{options.baseline}' accepts {accepted.line} {told}{instead}")
     return 0
 
 
@@ -216,10 +216,4 @@ def _print(tables: RenderableType) -> None:
     console = Console(width=WIDTH, no_color=True, legacy_windows=False)
     with console.capture() as capture:
         console.print(tables)
-    _say("".join(f"{line.rstrip()}\n" for line in capture.get().splitlines()))
-
-
-def _say(text: str) -> None:
-    """Prints text; what the terminal or the pipe cannot hold becomes an escape instead of an error."""
-    encoding = sys.stdout.encoding or "utf-8"
-    sys.stdout.write(text.encode(encoding, "backslashreplace").decode(encoding))
+    sys.stdout.write("".join(f"{line.rstrip()}\n" for line in capture.get().splitlines()))

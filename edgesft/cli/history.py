@@ -76,10 +76,7 @@ def _print(document: Mapping[str, Any], form: str) -> None:
     if form == "json":
         print(json.dumps(document, indent=1, allow_nan=False))
         return
-    text = report.markdown(document) if form == "markdown" else report.render(document, _width())
-    encoding = sys.stdout.encoding or "utf-8"
-    # What the terminal cannot show becomes an escape instead of an error.
-    sys.stdout.write(text.encode(encoding, "backslashreplace").decode(encoding))
+    sys.stdout.write(report.markdown(document) if form == "markdown" else report.render(document, _width()))
 
 
 def _width() -> int | None:

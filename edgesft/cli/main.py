@@ -9,6 +9,7 @@ import argparse
 import atexit
 import gc
 import importlib
+import io
 import os
 import sys
 from collections.abc import Iterator, Sequence
@@ -79,6 +80,7 @@ def parser(called: str | None = None) -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command and returns its exit code."""
+    _escape()
     options = _parse(argv)
     # The runtime's telemetry leaves files in the user's folders; also where this process itself loads the runtime.
     os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
@@ -104,6 +106,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         # Whoever read has seen enough. What is still buffered must not fail once more when the interpreter ends.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return CLOSED
+
+
+def _escape() -> None:
+    """Has what the terminal or the pipe cannot hold printed as an escape, where it would end the command."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # Notebooks have others in their places.
+            stream.reconfigure(errors="backslashreplace")
 
 
 @contextmanager

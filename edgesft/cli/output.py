@@ -197,7 +197,7 @@ def _print(document: Mapping[str, Any], form: str) -> None:
     from edgesft.report.gate import render
 
     if form != "table":
-        _say(render(document, form))
+        sys.stdout.write(render(document, form))
     if form == "github":
         # Nothing that a table quotes may be taken for a command: the runner heeds none until it sees the token again.
         token = secrets.token_hex(16)
@@ -220,14 +220,7 @@ def _table(document: Mapping[str, Any]) -> None:
     console = Console(width=WIDTH)
     with console.capture() as capture:
         console.print(tables(document))
-    _say(capture.get())
-
-
-def _say(text: str) -> None:
-    """Prints text; what the terminal or the pipe cannot hold becomes an escape instead of an error."""
-    encoding = sys.stdout.encoding or "utf-8"
-    sys.stdout.write(text.encode(encoding, "backslashreplace").decode(encoding))
-    sys.stdout.flush()
+    sys.stdout.write(capture.get())
 
 
 def _summarise(document: Mapping[str, Any]) -> None:

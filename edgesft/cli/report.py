@@ -61,9 +61,7 @@ def main(options: argparse.Namespace) -> int:
     text = _text(found, options.format)
     file = options.output or (_beside(found) if options.format == "html" else None)
     if file is None:
-        encoding = sys.stdout.encoding or "utf-8"
-        # What the terminal cannot show becomes an escape instead of an error.
-        sys.stdout.write(text.encode(encoding, "backslashreplace").decode(encoding))
+        sys.stdout.write(text)
         return 0
     output.write(file, text)
     print(f"report: {file}")

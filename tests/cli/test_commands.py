@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
+from io import BytesIO, TextIOWrapper
 from pathlib import Path
 
 import pytest
@@ -119,6 +121,16 @@ def test_validate_and_plan(tmp_path: Path, bert: Path, capsys: pytest.CaptureFix
     assert main(["plan", recipe]) == 0
     out = capsys.readouterr().out
     assert "export for quantize" in out and "to do" in out and "parameters=0.7" in out
+
+
+def test_what_the_terminal_cannot_hold_is_escaped(tmp_path: Path, bert: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    out, err = BytesIO(), BytesIO()
+    monkeypatch.setattr(sys, "stdout", TextIOWrapper(out, "cp1252"))
+    monkeypatch.setattr(sys, "stderr", TextIOWrapper(err, "ascii"))
+    assert main(["plan", str(chain.write(tmp_path, bert))]) == 0
+    assert main(["plan", "größe.yaml"]) == 2
+    sys.stderr.flush()
+    assert rb"torch \u2192 torch" in out.getvalue() and rb"gr\xf6\xdfe.yaml" in err.getvalue()
 
 
 def test_the_plan_s_keys_follow_what_matters(tmp_path: Path, bert: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import sys
-from io import BytesIO, TextIOWrapper
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -132,15 +130,6 @@ def test_a_file_that_cannot_be_written_loses_nothing(
     assert Path("old.json").read_text() == "old" and Path("new.xml").exists()
     assert "verdict: fail" in capsys.readouterr().out
     assert sorted(entry.name for entry in Path().iterdir()) == ["new.xml", "old.json"]
-
-
-def test_a_pipe_that_holds_no_such_characters(monkeypatch: pytest.MonkeyPatch) -> None:
-    held = BytesIO()
-    monkeypatch.setattr(sys, "stdout", TextIOWrapper(held, "ascii"))
-    output.emit(FAILING, options("--format", "markdown"))
-    output.emit(FAILING, options())
-    sys.stdout.flush()
-    assert rb"## \u274c edgesft check failed" in held.getvalue() and b"verdict: fail" in held.getvalue()
 
 
 # GitHub ---------------------------------------------------------------------------------------------------------------
