@@ -9,13 +9,14 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from edgesft.budget.metric import scale
 from edgesft.budget.verdict import worst
 from edgesft.report.lines import clean
 from edgesft.report.markdown import escaped
 from edgesft.report.pareto import front
 from edgesft.report.stages import final, metric_of, original
 from edgesft.report.table import STYLES, WIDTH
-from edgesft.report.units import megabytes, milliseconds, percent
+from edgesft.report.units import megabytes, milliseconds
 
 SCHEMA = "edgesft/runs"
 SCHEMA_VERSION = 1
@@ -101,7 +102,7 @@ def _cells(row: Mapping[str, Any]) -> list[str]:
         f"{row['name']}{' ★' if row['front'] else ''}",
         row["profile"],
         f"{row['metric']} on {row['split']}",
-        "–" if row["value"] is None else percent(row["value"]),
+        "–" if row["value"] is None else scale(row["metric"]).told(row["value"]),
         megabytes(row["size_bytes"]),
         milliseconds(row["p50_ns"]),
         milliseconds(row["p95_ns"]),

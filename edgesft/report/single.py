@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from edgesft.budget.metric import scale
 from edgesft.report.lines import figures, verdict
 from edgesft.report.markdown import escaped
 from edgesft.report.stages import metric_of, warnings
 from edgesft.report.suggest import expectation
 from edgesft.report.table import quantiles
-from edgesft.report.units import megabytes, percent
+from edgesft.report.units import megabytes
 
 SIGNS = {"pass": "✅", "fail": "❌", "inconclusive": "❔"}
 
@@ -25,15 +26,16 @@ def markdown(name: str, results: Mapping[str, Any]) -> str:
         results: What `results.json` holds.
     """
     metric = metric_of(results)
+    of = scale(metric)
     rows = []
     for stage in results["stages"]:
         level = stage["levels"].get(metric)
         told = quantiles(stage["latency_ns"]) if stage.get("latency_ns") else ["–"] * 4
         kept = f"{'yes' if stage['kept'] else 'no'}: {stage.get('problem') or stage.get('reason') or ''}"
-        score = percent(level["value"]) if level else "–"
+        score = of.number(level["value"]) if level else "–"
         rows.append([stage["name"], stage.get("precision") or "–", megabytes(stage["size_bytes"]), score, *told, kept])
     head = f"## {SIGNS[results['verdict']]} {escaped(name)}: {results['verdict']} on {escaped(results['profile'])}\n"
-    columns = ("stage", "precision", "size", f"{metric} %", *TIMES, "kept?")
+    columns = ("stage", "precision", "size", f"{metric} {of.unit}", *TIMES, "kept?")
     noted = "".join(f"- {escaped(each)}\n" for each in warnings(results))
     parts = [head, _lines(results["budget"]), _table(columns, rows), "Latency in ms.\n", noted, _next(results)]
     return "\n".join(part for part in parts if part)

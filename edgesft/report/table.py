@@ -15,7 +15,7 @@ from edgesft.budget.metric import Scale, scale
 from edgesft.report import evaluation
 from edgesft.report.stages import warnings
 from edgesft.report.suggest import expectation
-from edgesft.report.units import count, megabytes, milliseconds, number, percent
+from edgesft.report.units import count, megabytes, milliseconds, number
 
 STYLES = {"pass": "green", "fail": "red", "inconclusive": "yellow"}
 WIDTH = 200
@@ -75,11 +75,12 @@ def _tuning(results: Mapping[str, Any]) -> list[RenderableType]:
     found = results.get("tuning")
     if not found:
         return []
+    of = scale(found["metric"])
     table = Table(title=f"tuning, {found['metric']} on validation", title_justify="left", header_style="bold")
-    for column in ("Trial", found["metric"], *found["space"], "minutes"):
+    for column in ("Trial", f"{found['metric']} {of.unit}", *found["space"], "minutes"):
         table.add_column(column, justify="right", overflow="fold")
     for place, trial in enumerate(found["trials"]):
-        came = trial["problem"] or percent(trial["value"])
+        came = trial["problem"] or of.number(trial["value"])
         values = (f"{value:.3g}" for value in trial["settings"].values())
         style = None if place == found["chosen"] else "dim"
         table.add_row(str(place + 1), escape(came), *values, f"{trial['seconds'] / 60:.1f}", style=style)

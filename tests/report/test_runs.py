@@ -49,6 +49,14 @@ def test_as_a_table_and_as_markdown() -> None:
     assert "| fast\\|er ★ |" in text and "| pass |" in text
 
 
+def test_values_are_in_the_metric_s_own_unit() -> None:
+    told = runs.document([("share", made.results()), ("voice", made.decibels())])
+    for text in (runs.render(told), runs.markdown(told)):
+        assert "12.34 dB" in text and "69.2 %" in text
+    text = single.markdown("voice", made.decibels())
+    assert "| si_sdr dB |" in text and "| 12.34 |" in text and "%" not in text
+
+
 def test_one_run_as_markdown() -> None:
     text = single.markdown("a|b", made.results())
     assert text.startswith("## ❌ a\\|b: fail on x86-1-thread")

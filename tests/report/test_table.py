@@ -65,6 +65,13 @@ def test_rows_budget_and_verdict() -> None:
     assert text.rstrip().endswith("verdict: pass   profile: here")
 
 
+def test_tuning_is_in_the_metric_s_own_unit() -> None:
+    trial = {"settings": {"learning_rate": 1e-4}, "value": -4.321, "seconds": 60.0, "problem": ""}
+    found = {"space": {"learning_rate": {}}, "trials": [trial], "chosen": 0, "reason": "the only one"}
+    text = render(results(tuning={"metric": "neg_mcd", **found}))
+    assert "neg_mcd dB" in text and "-4.32" in text and "-432" not in text
+
+
 def test_an_inconclusive_line_says_why() -> None:
     line = {
         "name": "latency_ms.p95",

@@ -22,7 +22,7 @@ COLUMNS = {
     "verdict": "verdict",
     "profile": "profile",
     "metric": "metric",
-    "value": "value %",
+    "value": "value",
     "p50_ns": "p50, ms",
     "p95_ns": "p95, ms",
     "size_bytes": "size",

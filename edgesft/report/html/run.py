@@ -25,7 +25,7 @@ from edgesft.report.html.steps import steps
 from edgesft.report.html.waterfall import allowance, waterfall
 from edgesft.report.stages import final, metric_of, original, warnings
 from edgesft.report.table import placed, quantiles
-from edgesft.report.units import count, megabytes, milliseconds, percent
+from edgesft.report.units import count, megabytes, milliseconds
 
 
 def run(results: Mapping[str, Any], name: str) -> str:
@@ -125,6 +125,7 @@ def _timed(results: Mapping[str, Any]) -> Markup | None:
 
 
 def _stages(results: Mapping[str, Any], metric: str) -> Markup:
+    of = scale(metric)
     columns = (
         "stage",
         "precision",
@@ -132,7 +133,7 @@ def _stages(results: Mapping[str, Any], metric: str) -> Markup:
         "provider",
         "size",
         "params",
-        f"{metric} %",
+        f"{metric} {of.unit}",
         "load",
         "first",
         "p50",
@@ -163,7 +164,7 @@ def _stages(results: Mapping[str, Any], metric: str) -> Markup:
                 placed(stage["provider"], measured) if told and measured else "–",
                 _bytes(stage["size_bytes"]),
                 count(stage["parameters"]),
-                percent(level["value"]) if level else "–",
+                of.number(level["value"]) if level else "–",
                 *timed,
             ]
         )

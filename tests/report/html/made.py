@@ -168,6 +168,15 @@ def results(**changes: Any) -> dict[str, Any]:
     return dict(json.loads(json.dumps(told)))
 
 
+def decibels(**changes: Any) -> dict[str, Any]:
+    """The same of a metric that is no share: each stage's is 12.34 dB."""
+    found = results(metric="si_sdr", evaluation=None, budget=[], **changes)
+    for each in found["stages"]:
+        each["levels"] = {"si_sdr": {"value": 12.34, "lower": 12.1, "upper": 12.5}}
+        each["drops"] = {"si_sdr": {"value": 0.0, "lower": -0.1, "upper": 0.1}}
+    return found
+
+
 def old(**changes: Any) -> dict[str, Any]:
     """The same as the first versions wrote it: without sketches, evaluation and the metric's name."""
     found = results(**changes)

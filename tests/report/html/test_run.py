@@ -116,6 +116,11 @@ def test_tuning_is_told() -> None:
     assert "better for sure" in text and "0.0002" in text
 
 
+def test_values_are_in_the_metric_s_own_unit() -> None:
+    text = page(made.decibels()).text
+    assert "si_sdr dB" in text and "12.34" in text and "si_sdr %" not in text and "1234.0" not in text
+
+
 def test_licences_are_told_where_the_results_have_them() -> None:
     known = {"of": "model", "name": "all-MiniLM-L6-v2", "licence": "Apache-2.0", "found": "README.md"}
     unknown = {"of": "data.train", "name": "train.jsonl", "licence": None, "found": None}
