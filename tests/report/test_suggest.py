@@ -62,6 +62,13 @@ def test_pruning_goes_on_by_what_is_missing() -> None:
     assert spec.stages[1].stage == "prune"
 
 
+def test_pruning_goes_by_the_timed_line_though_a_size_is_missed_by_more() -> None:
+    found = suggestions(run(line("latency_ratio.p50", 0.15, 0.18), line("size_ratio", 0.05, 0.2), ROOMY), most=9)
+    (cut,) = [each for each in found if each["change"].startswith("prune to")]
+    # 0.49 of the latency was left; of the size it were 0.8, and a quarter of that were to be left.
+    assert cut["settings"] == ["stages.prune.latency=0.4"] and list(cut["values"]) == ["latency_ratio.p50"]
+
+
 def test_a_target_of_parameters_is_taken_away_where_latency_is_what_is_missing() -> None:
     stages = [*STAGES[:1], {"stage": "prune", "parameters": 0.8}, *STAGES[2:]]
     found = suggestions(run(line("latency_ratio.p50", 0.09, 0.18), ROOMY, stages=stages))
@@ -153,8 +160,14 @@ def test_a_limit_that_lies_on_the_figure_is_not_chased_with_samples() -> None:
     assert "change the limit of latency_ratio.p50, or the model" in offered["change"]
 
 
-def test_a_line_on_another_machine_says_where_to_measure() -> None:
-    open_ = line("latency_ms.p95", 5, 0.5, "inconclusive", reason="cores: the profile needs at least 8")
+MACHINE = ("load_ms", "first_inference_ms", "first_token_ms.p95", "real_time_factor.p50", "tokens_per_second",
+           "picture_ms", "latency_ms.p95")  # fmt: skip
+
+
+@pytest.mark.parametrize("name", MACHINE)
+def test_a_line_on_another_machine_says_where_to_measure(name: str) -> None:
+    bounds = {"lower": 0.4, "upper": 0.6, "reason": "cores: the profile needs at least 8"}
+    open_ = line(name, 5, 0.5, "inconclusive", **bounds)
     found = run(
         open_, environment={**made.results()["environment"], "differences": ["cores: the profile needs at least 8"]}
     )
@@ -167,6 +180,35 @@ def test_too_few_samples_for_a_percentile() -> None:
     found = with_stage(run(open_, stages=[*STAGES, {"stage": "benchmark"}]), "quantize", latency_ns={"n": 100})
     (offered,) = suggestions(found)
     assert offered["settings"] == ["stages.benchmark.samples=299"]
+
+
+def test_a_line_that_another_machine_does_not_leave_open() -> None:
+    elsewhere = {**made.results()["environment"], "differences": ["cores: the profile needs at least 8"]}
+    open_ = line("latency_ratio.p50", 0.51, 0.5, "inconclusive", lower=0.48, upper=0.52, reason="between the bounds")
+    (offered,) = suggestions(run(open_, environment=elsewhere))
+    assert "stage: benchmark" in offered["change"]
+
+
+def test_loads_between_their_bounds() -> None:
+    open_ = line("load_ms", 5, 4.9, "inconclusive", lower=4.0, upper=6.0, reason="the limit lies between the bounds")
+    (offered,) = suggestions(run(open_))
+    assert "limit of load_ms" in offered["change"] and "4.9 with bounds 4 to 6, limit 5" in offered["evidence"]
+
+
+@pytest.mark.parametrize(
+    ("name", "more"), [("load_ms", "measure load_ms more often"), ("max_drop.accuracy", "more rows of test")]
+)
+def test_a_value_without_bounds(name: str, more: str) -> None:
+    (offered,) = suggestions(run(line(name, 5, 0.5, "inconclusive", reason="n=3 is too small")))
+    assert (
+        offered["change"] == f"{more}: the value of {name} has no bounds" and offered["evidence"] == "n=3 is too small"
+    )
+
+
+def test_what_has_no_value() -> None:
+    open_ = {**line("load_ms", 5, 0.0, "inconclusive", reason="it crashed"), "value": None}
+    (offered,) = suggestions(run(open_))
+    assert offered["change"] == "find out why load_ms has no value: it crashed"
 
 
 def test_stages_that_repeat_are_set_by_their_index() -> None:

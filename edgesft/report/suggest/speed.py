@@ -84,10 +84,12 @@ def cut(found: Found) -> Iterator[Suggestion]:
         if stage["stage"] != "prune":
             continue
         missing = {name: line["limit"] / line["value"] for name, line in found.missed.items()}
-        kind = "latency" if any(name.split(".")[0] in TIMED for name in missing) else "parameters"
-        line = min(missing, key=lambda name: missing[name])
+        timed = {name: share for name, share in missing.items() if name.split(".")[0] in TIMED}
+        # What was left of the size says nothing of the time, and the other way round.
+        kind, lines = ("latency", timed) if timed else ("parameters", missing)
+        line = min(lines, key=lambda name: lines[name])
         left = found.share(line if kind == "latency" else "parameters", stage)
-        if left is None or not LEAST < (target := left * missing[line] * MARGIN) < 1:
+        if left is None or not LEAST < (target := left * lines[line] * MARGIN) < 1:
             continue
         unset = [name for name in ("latency", "latency_ms", "parameters") if name != kind and _said(found, name)]
         fields = {**dict.fromkeys(unset, "null"), kind: f"{target:.2g}"}
@@ -95,7 +97,7 @@ def cut(found: Found) -> Iterator[Suggestion]:
             f"prune to {target:.2g} of the {kind} instead of {left:.2g}",
             f"so far it cost {found.lost(found.cost(stage))}{_further(found, stage)}",
             tuple(found.setting(stage, name, value) for name, value in fields.items()),
-            {name: float(line["value"]) * target / left for name, line in found.missed.items()},
+            {name: float(found.missed[name]["value"]) * target / left for name in lines},
         )
 
 
