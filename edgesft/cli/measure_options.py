@@ -78,8 +78,15 @@ def arguments(parser: argparse.ArgumentParser, profile: str | None) -> None:
 
 def split(words: Sequence[str]) -> tuple[list[Path], list[str]]:
     """Files and `a.b=c` values among the words of a command line."""
-    models = [Path(word) for word in words if "=" not in word or Path(word).exists()]
+    models = [Path(word) for word in words if "=" not in word or _exists(word)]
     return models, [word for word in words if Path(word) not in models]
+
+
+def _exists(word: str) -> bool:
+    try:
+        return Path(word).exists()
+    except OSError:  # A value may be longer than any name of a file.
+        return False
 
 
 def order(options: argparse.Namespace, models: Sequence[Path], settings: Sequence[str], folder: Path = Path()) -> Order:

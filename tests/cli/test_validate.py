@@ -50,6 +50,12 @@ def test_what_ships_is_valid(file: Path, capsys: pytest.CaptureFixture[str]) -> 
     assert "warning" not in capsys.readouterr().out
 
 
+def test_a_setting_longer_than_any_name_of_a_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = write(tmp_path, "budget.yaml", BUDGET)
+    assert main(["validate", file, f"operators=[{', '.join(['MatMul'] * 60)}]"]) == 0
+    assert "valid budget (3 limits)" in capsys.readouterr().out
+
+
 def test_a_budget_with_unknown_metrics_and_units(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["validate", write(tmp_path, "budget.yaml", WRONG)]) == 2
     told = capsys.readouterr().err.replace(str(tmp_path), "").removeprefix("edgesft validate: ").splitlines()
