@@ -117,33 +117,21 @@ def schema(kind: str) -> str:
     lines += ["", *_object(whole)]
     for name, each in sorted(whole.get("$defs", {}).items()):
         if "properties" in each:
-            lines += ["", f"## {name}", "", *_object(each, _trained(name))]
+            lines += ["", f"## {name}", "", *_object(each)]
     return "\n".join(lines) + "\n"
-
-
-def _trained(name: str) -> Mapping[str, str]:
-    """Defaults of a stage's training settings, which its schema leaves open."""
-    from edgesft.spec.training import ResolvedTraining, TrainingSpec
-
-    usual = ResolvedTraining()
-    first = {key: _default(getattr(usual, key)) for key in TrainingSpec.model_fields}
-    # As `pipeline.plan.training` has it.
-    later = {**dict.fromkeys(first, "finetune's"), "unfreeze": first["unfreeze"]}
-    return {"FinetuneSpec": first, "PruneSpec": later, "DistillSpec": later}.get(name, {})
 
 
 def _article(kind: str) -> str:
     return kind if kind == "devices" else f"a {kind}"
 
 
-def _object(spec: Mapping[str, Any], usual: Mapping[str, str] | None = None) -> Iterator[str]:
+def _object(spec: Mapping[str, Any]) -> Iterator[str]:
     if text := spec.get("description"):
         yield from (" ".join(str(text).split()), "")
     yield from ("| key | value | default | meaning |", "|---|---|---|---|")
     for name, each in spec["properties"].items():
         meaning = " ".join(str(each.get("description", "")).split())
         default = "must be given" if name in spec.get("required", ()) else _default(each.get("default"))
-        default = default or (usual or {}).get(name, "")
         yield f"| `{name}` | {_type(each)} | {_escaped(default)} | {_escaped(meaning)} |"
 
 

@@ -28,6 +28,10 @@ class Spec(BaseModel):
         fields = handler.resolve_ref_schema(schema).get("properties", {})
         for name, text in _described(cls).items():
             fields.get(name, {}).setdefault("description", text)
+        for field in fields.values():
+            # Editors would offer null, which most fields do not even take.
+            if field.get("default", ...) is None:
+                del field["default"]
         return schema
 
 

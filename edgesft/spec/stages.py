@@ -35,6 +35,7 @@ class FinetuneSpec(TrainingSpec):
 class LessonSpec(TrainingSpec):
     """What a student learns from its teacher."""
 
+    inherits: ClassVar[bool] = True
     temperature: float = Field(2.0, gt=0)
     """Softens both distributions (Hinton et al. 2015, arXiv 1503.02531)."""
     labels_weigh: ClassVar[float] = 0.3

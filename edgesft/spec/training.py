@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, field_validator
 
 from edgesft.spec.base import Spec
+
+if TYPE_CHECKING:
+    from pydantic import GetJsonSchemaHandler
+    from pydantic_core import CoreSchema
 
 NOISE = (
     "token_dropout",
@@ -40,6 +44,9 @@ class TrainingSpec(Spec):
     """Settings of a training stage. A value left out comes from the recipe's finetune stage, then from
     ResolvedTraining's defaults.
     """
+
+    inherits: ClassVar[bool] = False
+    """Whether values that are left out come from the recipe's finetune stage."""
 
     epochs: Annotated[float, Field(gt=0, le=1000)] | Literal["auto"] | None = None
     """Passes over the training rows; `auto` chooses by the number of rows."""
@@ -147,6 +154,20 @@ class TrainingSpec(Spec):
     report_to: tuple[Literal["tensorboard", "mlflow", "wandb"], ...] | None = None
     """Experiment trackers that also receive loss, learning rate and metrics. TensorBoard's files are in the run's
     folder under `tensorboard`; MLflow and Weights & Biases read their own environment variables."""
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        """The JSON schema, which says what a value that is left out stands for."""
+        schema = super().__get_pydantic_json_schema__(core_schema, handler)
+        fields = handler.resolve_ref_schema(schema)["properties"]
+        usual = ResolvedTraining().model_dump(mode="json", exclude_none=True)
+        for name in TrainingSpec.model_fields:
+            # As `pipeline.plan.training` has it.
+            if cls.inherits and name != "unfreeze":
+                fields[name]["description"] += " If left out, the finetune stage's."
+            elif name in usual:
+                fields[name]["default"] = usual[name]
+        return schema
 
     @field_validator("snr")
     @classmethod

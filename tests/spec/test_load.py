@@ -184,6 +184,19 @@ def test_every_field_is_documented() -> None:
             assert schema.get("description"), name
 
 
+def test_the_schema_offers_no_null_and_says_what_values_that_are_left_out_stand_for() -> None:
+    schema = RecipeSpec.model_json_schema()
+    objects = [schema, *schema["$defs"].values()]
+    fields = [field for each in objects for field in each.get("properties", {}).values()]
+    assert fields and not any(field.get("default", 0) is None for field in fields)
+    finetune, *later = (schema["$defs"][name]["properties"] for name in ("FinetuneSpec", "PruneSpec", "DistillSpec"))
+    assert finetune["batch_size"]["default"] == 32 and finetune["shift"]["default"] == []
+    for each in later:
+        assert "default" not in each["batch_size"]
+        assert each["batch_size"]["description"] == "Rows per step. If left out, the finetune stage's."
+        assert each["unfreeze"]["default"] == "all"
+
+
 def test_auto_stands_for_a_chain_that_settings_reach_into(tmp_path: Path) -> None:
     path = tmp_path / "recipe.yaml"
     path.write_text(GOOD[: GOOD.index("stages:")] + "stages: auto\n")
