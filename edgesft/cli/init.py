@@ -62,6 +62,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     own.add_argument(
         "--max-drop", type=float, metavar="X", help="budget: allowed drop of the metric; 0.01 is one point"
     )
+    own.add_argument(
+        "--unchecked", action="store_true", help="write the recipe even if it is not valid yet, to complete it by hand"
+    )
     parser.add_argument(
         "--ci",
         choices=("github", "gitlab"),

@@ -49,18 +49,19 @@ class Checked:
     rows: Splits | None = None
 
 
-def check(path: Path, settings: Sequence[str] = (), store: Store | None = None) -> Checked:
+def check(path: Path, settings: Sequence[str] = (), store: Store | None = None, *, text: str | None = None) -> Checked:
     """Reads a recipe and looks at all it names: profiles, files, rows, model, task, the order of its stages.
 
     Args:
         path: Recipe file.
         settings: `a.b=c` values that replace what the file says.
         store: Where the rows lie that are to be on the disk; by default the usual one.
+        text: What the file will hold, where it is not written yet.
 
     Raises:
         InputError: Every problem found.
     """
-    recipe, problems, document = load.recipe(path, settings)
+    recipe, problems, document = load.recipe(path, settings, text)
     if recipe is None:
         raise InputError(problems)
     base, warnings = path.parent, list[str]()

@@ -34,12 +34,15 @@ KINDS: dict[str, type[Spec]] = {
 """What a file may be → its schema."""
 
 
-def recipe(path: Path, settings: Sequence[str] = ()) -> tuple[RecipeSpec | None, list[Problem], Document]:
+def recipe(
+    path: Path, settings: Sequence[str] = (), text: str | None = None
+) -> tuple[RecipeSpec | None, list[Problem], Document]:
     """Reads a recipe file.
 
     Args:
         path: YAML file.
         settings: `a.b=c` values that replace what the file says.
+        text: What the file will hold, where it is not written yet.
 
     Returns:
         The recipe; what is wrong with it; and the document that tells where each value stands. With problems, the
@@ -48,7 +51,7 @@ def recipe(path: Path, settings: Sequence[str] = ()) -> tuple[RecipeSpec | None,
     Raises:
         InputError: The file cannot be read at all, or a setting leads nowhere.
     """
-    document = documents.read(path)
+    document = documents.read(path) if text is None else documents.parse(text, str(path))
     _expand(document)
     override(document, settings)
     _expand(document)

@@ -15,7 +15,7 @@ import yaml
 
 from edgesft.cli.drafting import asked
 from edgesft.cli.main import main
-from edgesft.errors import InputError
+from edgesft.errors import InputError, UnavailableError
 from edgesft.pipeline.check import check
 from edgesft.pipeline.draft import Wishes, draft
 from edgesft.pipeline.draft.kinds import recognise
@@ -24,6 +24,7 @@ from edgesft.pipeline.draft.rows import look
 from edgesft.pipeline.job import Job
 from edgesft.pipeline.preflight import preflight
 from edgesft.progress import Progress
+from edgesft.spec import load
 from edgesft.store.store import Store
 from tests import tiny
 from tests.tasks.models import test_onnx_file
@@ -213,6 +214,15 @@ def test_what_a_person_says_is_written(tmp_path: Path, bert: Path) -> None:
     assert main(words) == 2, "what is there stays"
 
 
+def test_the_schema_is_that_of_this_version(tmp_path: Path, bert: Path) -> None:
+    place, schema = tiny.write_rows(tmp_path / "rows.jsonl", tiny.rows(60)), tmp_path / "recipe.schema.json"
+    words = ["--data", str(place), "--model", str(bert)]
+    for name, old, kept in (("a", '{"title": "RecipeSpec"}', False), ("b", '{"title": "of others"}', True)):
+        schema.write_text(old)
+        assert main(["init", str(tmp_path / f"{name}.yaml"), *words]) == 0
+        assert (schema.read_text("utf-8") == old) == kept
+
+
 def test_paths_start_from_the_recipe(tmp_path: Path, bert: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     tiny.write_rows(tmp_path / "rows.jsonl", tiny.rows(60))
@@ -299,13 +309,41 @@ def test_what_cannot_be(
     assert message in capsys.readouterr().err and not list(tmp_path.iterdir())
 
 
-def test_a_recipe_that_is_wrong_is_written_and_says_so(
-    tmp_path: Path, bert: Path, capsys: pytest.CaptureFixture[str]
+WRONG = {
+    ("--test", "nowhere.jsonl"): "no such file",
+    ("--max-drop", "2"): "budget.max_drop.accuracy: 'max_drop.accuracy' must be from 0 to 1, got 2",
+    ("--latency-ms", "-3"): "budget.latency_ms.p95: 'p95' must be greater than 0. Got -3.0",
+    ("--latency-ms", "0"): "budget.latency_ms.p95: 'p95' must be greater than 0. Got 0.0",
+    ("--latency-ratio", "0"): "budget.latency_ratio.p50: 'p50' must be greater than 0. Got 0.0",
+    ("--validation", "0.001"): "data.validation",
+}
+
+
+@pytest.mark.parametrize("words", WRONG, ids=" ".join)
+def test_a_recipe_that_would_be_wrong_is_written_only_where_that_is_asked_for(
+    words: tuple[str, str], tmp_path: Path, bert: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     recipe, place = tmp_path / "my.yaml", tiny.write_rows(tmp_path / "rows.jsonl", tiny.rows(40))
-    assert main(["init", str(recipe), "--data", str(place), "--model", str(bert), "--test", "nowhere.jsonl"]) == 2
+    init = ["init", str(recipe), "--data", str(place), "--model", str(bert), *words]
+    assert main(init) == 2
     told = capsys.readouterr()
-    assert "wrote" in told.out and "no such file" in told.err and recipe.is_file()
+    assert WRONG[words] in told.err and "nothing was written" in told.err and not told.out
+    assert list(tmp_path.iterdir()) == [place]
+    assert main([*init, "--unchecked"]) == 0 and recipe.is_file()
+    assert main(["validate", str(recipe)]) == 2
+
+
+def test_a_recipe_that_this_machine_cannot_check_is_written(
+    tmp_path: Path, bert: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def unavailable(*_: object, **__: object) -> None:
+        raise UnavailableError("the hub cannot be reached")
+
+    monkeypatch.setattr("edgesft.pipeline.check.check", unavailable)
+    recipe, place = tmp_path / "my.yaml", tiny.write_rows(tmp_path / "rows.jsonl", tiny.rows(40))
+    assert main(["init", str(recipe), "--data", str(place), "--model", str(bert)]) == 0
+    assert "warning: the recipe could not be checked: the hub cannot be reached" in capsys.readouterr().out
+    assert recipe.is_file()
 
 
 def test_it_asks_what_no_option_says(tmp_path: Path, bert: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -326,6 +364,30 @@ def test_it_asks_what_no_option_says(tmp_path: Path, bert: Path, capsys: pytest.
     assert "no such file" in capsys.readouterr().err
     made = draft(wishes, tmp_path / "my.yaml", found)
     assert yaml.safe_load(made.text)["budget"]["max_drop"] == {"accuracy": 0.02}
+
+
+def test_it_asks_again_what_cannot_be(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    place = tiny.write_rows(tmp_path / "rows.jsonl", tiny.rows(60))
+    said = iter([str(place), "", "", "-5", "nan", "5ms", "5", "500", "-1", "nan", "1"])
+    wishes, _ = asked(Wishes([]), lambda question: next(said))
+    assert wishes.budget == {"latency_ms": {"p95": 5.0}, "max_drop": 0.01}
+    told = capsys.readouterr().err
+    assert "must be more than 0 ms. Got -5" in told and "one that accuracy can have. Got 500 points" in told
+
+
+def test_a_profile_of_one_s_own_stays_a_file(tmp_path: Path, bert: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    tiny.write_rows(tmp_path / "rows.jsonl", tiny.rows(60))
+    shutil.copy(load.shipped("profiles")["pixel"], "mine.yaml")
+    said = iter(["rows.jsonl", str(bert), "mine.yaml", "", ""])
+    wishes, found = asked(Wishes([]), lambda question: next(said))
+    (tmp_path / "deep").mkdir()
+    made = draft(wishes, Path("deep/my.yaml"), found)
+    assert yaml.safe_load(made.text)["profile"] == "../mine.yaml"
+    # Nor is a folder one that is called as a profile is.
+    (tmp_path / "ci").mkdir()
+    made = draft(Wishes(["rows.jsonl"], model=str(bert), profile="ci"), Path("deep/my.yaml"))
+    assert yaml.safe_load(made.text)["profile"] == "ci"
 
 
 def test_answers_that_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

@@ -71,6 +71,8 @@ def draft(wishes: Wishes, target: Path, found: Found | None = None) -> Draft:
         found = data.look(wishes.data, here, "text-generation", wishes.columns)
     profile = load.profile(wishes.profile or usual_profile())
     writer = Writer(wishes, found, name, model, target)
+    # A folder may be called as a profile is.
+    named = writer.path(wishes.profile) if wishes.profile and load.is_file(wishes.profile) else profile.name
     lines = [
         f"# {found.task}: written by `edgesft init` from {' '.join(wishes.data)}",
         f"# Start with:  edgesft run {target.name}      (edgesft plan {target.name}: shows the steps)",
@@ -82,7 +84,7 @@ def draft(wishes: Wishes, target: Path, found: Found | None = None) -> Draft:
         *writer.data(),
         "",
         "# Where the model will run: `edgesft profiles` lists the devices. A list of profiles gives one verdict each.",
-        line(f"profile: {writer.path(wishes.profile) if wishes.profile else profile.name}", profile.description),
+        line(f"profile: {named}", profile.description),
         "",
         *writer.budget(profile.budget.model_dump(exclude_defaults=True)),
         "",
