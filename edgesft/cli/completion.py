@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
 SHELLS = ("bash", "zsh", "fish")
 
-PATHS = ("PATH", "FILE", "FOLDER", "RUN", "KEY", "NPZ")
+PATHS = {"PATH", "FILE", "FOLDER", "RUN", "KEY", "NPZ", "MODEL", "ARTEFACT", "CANDIDATE", "BASELINE", "CHECK.json"}
 """What the help calls values that are files, where their type does not tell."""
 
 
@@ -47,7 +48,8 @@ def _commands(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentPar
 
 
 def _is_file(action: argparse.Action) -> bool:
-    return action.type is Path or action.metavar in PATHS
+    # `FILE|a.b=c`: one or the other.
+    return action.type is Path or not PATHS.isdisjoint(re.split(r"[|\s]", str(action.metavar)))
 
 
 def _fish(top: argparse.ArgumentParser) -> Iterator[str]:

@@ -24,7 +24,10 @@ INCLUDED = Path("edgesft.gitlab-ci.yml")
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the command's arguments."""
     parser.add_argument(
-        "recipe", nargs="?", help="file to write (.yaml), or a built-in recipe to copy (default: text-classification)"
+        "recipe",
+        nargs="?",
+        metavar="FILE|RECIPE",
+        help="file to write (.yaml), or a built-in recipe to copy (default: text-classification)",
     )
     parser.add_argument("file", nargs="?", type=Path, help="where to copy it (default: <recipe>.yaml)")
     own = parser.add_argument_group(

@@ -30,12 +30,12 @@ def test_bash_completes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> N
 complete_() { COMP_WORDS=("$@"); COMP_CWORD=$(( $# - 1 )); COMPREPLY=(); _shtab_edgesft; echo "${COMPREPLY[@]}"; }
 complete_ edgesft ba
 complete_ edgesft run --qu
-complete_ edgesft run re
+for command in run validate check compare bench "baseline update" init; do complete_ edgesft $command re; done
 """
     )
     (tmp_path / "recipe.yaml").write_text("")
     done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, cwd=tmp_path)
-    assert done.stdout.splitlines() == ["baseline", "--quiet", "recipe.yaml"], done.stderr
+    assert done.stdout.splitlines() == ["baseline", "--quiet", *["recipe.yaml"] * 7], done.stderr
 
 
 @pytest.mark.skipif(shutil.which("fish") is None, reason="needs fish")
