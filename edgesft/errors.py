@@ -49,7 +49,8 @@ class UnavailableError(EdgesftError):
     exit_code = 4
 
     def __init__(self, message: str, hint: str | None = None) -> None:
-        super().__init__(f"{message}\n    Try: {hint}" if hint else message)
+        self.problem = Problem(message, hint)
+        super().__init__(str(self.problem))
 
 
 class StageError(EdgesftError):

@@ -11,6 +11,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from edgesft.errors import Problem
 
+    Placed = tuple[str, Problem]
+    """The file that was checked, and what is to be said of it."""
+
 FORMATS = ("text", "json", "sarif", "github")
 
 
@@ -38,31 +41,34 @@ def main(options: argparse.Namespace) -> int:
         got = ", ".join(map(str, files)) or "none"
         wanted = "a single file if values override its own" if settings else "at least one"
         raise InputError(f"file must be {wanted}, got {got}", "edgesft validate recipe.yaml seed=1")
-    told, problems, lacking = list[str](), list[tuple[str, Problem]](), list[UnavailableError]()
+    problems: list[Placed] = []
+    warnings: list[Placed] = []
+    lacking: list[tuple[str, UnavailableError]] = []
     for file in files:
         try:
-            told += _valid(file, settings, alone=options.schema_only)
+            valid, warned = _valid(file, settings, alone=options.schema_only)
         except InputError as error:
             problems += [(str(file), problem) for problem in error.problems]
         except UnavailableError as error:
-            lacking.append(error)
-    if options.format == "text":
-        for line in told:
-            print(line)
-        if problems:
-            raise InputError([problem for _, problem in problems])
-    else:
-        _print(problems, options.format)
+            lacking.append((str(file), error))
+        else:
+            warnings += [(str(file), Problem(warning)) for warning in warned]
+            if options.format == "text":
+                print("\n".join([*(f"warning: {file}: {warning}" for warning in warned), valid]))
+    if options.format != "text":
+        _print(problems, warnings, [(file, error.problem) for file, error in lacking], options.format)
+    elif problems:
+        raise InputError([problem for _, problem in problems])
     if problems:
         return InputError.exit_code
     # What this environment lacks is said only where nothing is wrong with what the user gave.
     if lacking:
-        raise lacking[0]
+        raise lacking[0][1]
     return 0
 
 
-def _valid(file: Path, settings: Sequence[str], *, alone: bool) -> list[str]:
-    """What is to be told of a file that is valid.
+def _valid(file: Path, settings: Sequence[str], *, alone: bool) -> tuple[str, Sequence[str]]:
+    """What a valid file is, and what to warn of.
 
     Raises:
         InputError: It is not; every problem found.
@@ -81,11 +87,11 @@ def _valid(file: Path, settings: Sequence[str], *, alone: bool) -> list[str]:
     override(read, settings)
     if kind == "devices":
         devices = load.validate(read, DevicesSpec).devices
-        return [f"{file}: valid devices ({', '.join(devices)})"]
-    return [f"{file}: valid profile '{load.validate(read, ProfileSpec).name}'"]
+        return f"{file}: valid devices ({', '.join(devices)})", ()
+    return f"{file}: valid profile '{load.validate(read, ProfileSpec).name}'", ()
 
 
-def _recipe(file: Path, settings: Sequence[str], *, alone: bool) -> list[str]:
+def _recipe(file: Path, settings: Sequence[str], *, alone: bool) -> tuple[str, Sequence[str]]:
     from edgesft.pipeline.check import check, look
 
     if alone:
@@ -95,11 +101,10 @@ def _recipe(file: Path, settings: Sequence[str], *, alone: bool) -> list[str]:
         checked = check(file, settings)
         recipe, profiles, warnings = checked.recipe, checked.profiles, checked.warnings
     names = ", ".join(profile.name for profile in profiles)
-    valid = f"{file}: valid recipe ({len(recipe.stages)} stages, profile {names})"
-    return [*(f"warning: {file}: {warning}" for warning in warnings), valid]
+    return f"{file}: valid recipe ({len(recipe.stages)} stages, profile {names})", warnings
 
 
-def _budget(file: Path, settings: Sequence[str]) -> list[str]:
+def _budget(file: Path, settings: Sequence[str]) -> tuple[str, Sequence[str]]:
     from edgesft.errors import InputError, Problem
     from edgesft.spec import load
     from edgesft.spec.budget import BudgetSpec
@@ -115,16 +120,16 @@ def _budget(file: Path, settings: Sequence[str]) -> list[str]:
             ) from None
     limits = len(spec.model_dump(include=set(BudgetSpec.model_fields), exclude_defaults=True))
     valid = f"{file}: valid budget ({limits} limit{'s' * (limits != 1)})"
-    warning = f"warning: {file}: the budget has no limits of its own: only growth over a baseline can fail"
-    return [valid] if limits else [warning, valid]
+    return valid, () if limits else ("the budget has no limits of its own: only growth over a baseline can fail",)
 
 
-def _print(problems: Sequence[tuple[str, Problem]], form: str) -> None:
+def _print(problems: Sequence[Placed], warnings: Sequence[Placed], missing: Sequence[Placed], form: str) -> None:
     from edgesft.report import problems as report
 
-    found = report.rows(problems)
+    found, warned, lacks = report.rows(problems), report.rows(warnings), report.rows(missing)
     if form == "github":
-        print("\n".join(report.github(found)))
+        lines = [*report.github([*found, *lacks]), *report.github(warned, "warning")]
+        print("\n".join(lines))
         return
-    whole = {"verdict": "fail" if found else "pass", "problems": found} if form == "json" else report.sarif(found)
+    whole = report.document(found, warned, lacks) if form == "json" else report.sarif(found, warned, lacks)
     print(json.dumps(whole, indent=1))

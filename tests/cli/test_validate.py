@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from edgesft.cli.main import main
+from edgesft.errors import UnavailableError
 from edgesft.report.sarif import VERSION
 from edgesft.spec import load
 from tests import chain
@@ -148,6 +149,33 @@ def test_json_sarif_and_github(tmp_path: Path, capsys: pytest.CaptureFixture[str
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == "::error file=budget.yaml,line=2,title=edgesft::'latency_s' is not a key here. Try: 'latency_ms'"
     assert lines[-1].startswith("::error file=none.yaml,title=edgesft::the file 'none.yaml' must exist")
+
+
+def test_what_cannot_be_checked_here_does_not_pass(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unavailable(*_: object) -> None:
+        raise UnavailableError("the model is not on this machine", "download it")
+
+    monkeypatch.setattr("edgesft.pipeline.check.check", unavailable)
+    monkeypatch.chdir(tmp_path)
+    chain.write(Path(), Path("bert"))
+    write(tmp_path, "budget.yaml", "version: 1\n")
+    words = ["validate", "recipe.yaml", "budget.yaml", "--format"]
+    assert main([*words, "json"]) == 4
+    found = json.loads(capsys.readouterr().out)
+    assert found["verdict"] == "error" and found["problems"] == []
+    assert [(row["file"], row["message"]) for row in found["missing"]] == [
+        ("recipe.yaml", "the model is not on this machine")
+    ]
+    assert [row["file"] for row in found["warnings"]] == ["budget.yaml"]
+    assert main([*words, "sarif"]) == 4
+    (log,) = json.loads(capsys.readouterr().out)["runs"]
+    assert not log["invocations"][0]["executionSuccessful"] and log["results"][0]["level"] == "warning"
+    assert main([*words, "github"]) == 4
+    error, warning = capsys.readouterr().out.splitlines()
+    assert error.startswith("::error file=recipe.yaml,title=edgesft::the model is not on this machine")
+    assert warning.startswith("::warning file=budget.yaml,title=edgesft::the budget has no limits")
 
 
 def test_garbage_is_looked_for_afterwards_as_it_was_before(tmp_path: Path) -> None:

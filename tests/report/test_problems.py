@@ -6,7 +6,7 @@ import json
 
 from edgesft.errors import Problem
 from edgesft.report.github import MOST
-from edgesft.report.problems import FINGERPRINT, github, rows, sarif
+from edgesft.report.problems import FINGERPRINT, document, github, rows, sarif
 
 HOSTILE = Problem("50%\n::error::taken", "a,b: c", "we,ird: name%.yaml:7 a.b: c")
 
@@ -36,7 +36,7 @@ def test_github_reads_no_command_in_what_a_file_says() -> None:
 
 def test_github_shows_ten_of_a_kind() -> None:
     found = github(rows([("x", Problem(f"bad {n}")) for n in range(MOST + 5)]))
-    assert len(found) == MOST and "6 more problems" in found[-1]
+    assert len(found) == MOST and "6 more errors" in found[-1]
     assert len(github(rows([("x", Problem("bad"))] * MOST))) == MOST
 
 
@@ -50,6 +50,18 @@ def test_a_finding_keeps_its_fingerprint_where_its_line_moves() -> None:
 
     assert prints("a.yaml:3 seed") == prints("a.yaml:4 seed")
     assert len({prints("a.yaml:3 seed"), prints("a.yaml:3 sead"), prints("a.yaml:3 seed", "worse")}) == 3
+
+
+def test_what_could_not_be_checked_and_what_stops_nothing() -> None:
+    warned, lacks = rows([("a.yaml", Problem("odd"))]), rows([("b.yaml", Problem("no such device"))])
+    assert document([], warned, lacks) == {"verdict": "error", "problems": [], "warnings": warned, "missing": lacks}
+    assert document(warned, [], lacks)["verdict"] == "fail" and document([], warned, [])["verdict"] == "pass"
+    (run,) = sarif([], warned, lacks)["runs"]
+    assert [(result["level"], result["message"]["text"]) for result in run["results"]] == [("warning", "odd")]
+    (invocation,) = run["invocations"]
+    assert not invocation["executionSuccessful"]
+    assert invocation["toolExecutionNotifications"][0]["message"]["text"] == "no such device"
+    assert github(warned, "warning") == ["::warning file=a.yaml,title=edgesft::odd"]
 
 
 def test_nothing_wrong_is_a_log_without_results() -> None:
