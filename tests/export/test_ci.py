@@ -59,6 +59,13 @@ def test_the_budgets_that_a_pipeline_names_are_written_with_it(name: str) -> Non
     assert all((CI / budget).is_file() for budget in ("budget.yaml", "budget-device.yaml"))
 
 
+@pytest.mark.parametrize("name", ["github.yml", "gitlab.yml"])
+def test_what_is_installed_is_no_name_that_anybody_may_register(name: str) -> None:
+    text = (CI / name).read_text("utf-8")
+    (installed,) = re.findall(r"^ *EDGESFT(?:_SPEC)?: (\S+)", text, re.MULTILINE)
+    assert "/" in installed and "EDIT: what pip installs" in text
+
+
 def test_gitlab_s_jobs_take_what_is_defined() -> None:
     jobs: dict[str, Any] = yaml.safe_load((CI / "gitlab.yml").read_text("utf-8"))
     for name, job in jobs.items():
