@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the command's arguments."""
-    parser.add_argument("name", nargs="?", help="show this profile's file")
+    parser.add_argument("name", nargs="?", help="show this profile: its name or file")
 
 
 def main(options: argparse.Namespace) -> int:
@@ -17,7 +18,8 @@ def main(options: argparse.Namespace) -> int:
     known = load.shipped("profiles")
     if options.name:
         load.profile(options.name)
-        print(known[options.name].read_text("utf-8"), end="")
+        file = Path(options.name) if load.is_file(options.name) else known[options.name]
+        print(file.read_text("utf-8"), end="")
         return 0
     for name in known:
         profile = load.profile(name)

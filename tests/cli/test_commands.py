@@ -63,6 +63,13 @@ def test_one_profile_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
     assert "'raspberry-pi-5'" in capsys.readouterr().err
 
 
+def test_a_profile_of_one_s_own_is_shown(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text(load.shipped("profiles")["ci"].read_text("utf-8"), "utf-8")
+    assert main(["profiles", str(file)]) == 0
+    assert capsys.readouterr().out == file.read_text("utf-8")
+
+
 def test_the_shipped_devices_are_valid(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["validate", str(BENCH / "devices.yaml")]) == 0
     assert "valid devices (qnn, openvino, webgpu, arm64, gpu)" in capsys.readouterr().out
