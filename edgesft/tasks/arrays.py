@@ -35,8 +35,12 @@ if TYPE_CHECKING:
 LABELS, LOGITS = "labels", "logits"
 
 NOISE = ("mixup", "flip", "shift")
-LOSSES = ("cross_entropy", "mse", "l1", "huber")
+CROSS_ENTROPY = "cross_entropy"
+NUMBER_LOSSES = ("mse", "l1", "huber")
+LOSSES = (CROSS_ENTROPY, *NUMBER_LOSSES)
 OF_CLASSES, OF_NUMBERS = "accuracy", "r2"
+WHOLE, FRACTIONS = "int64", "float32"
+"""Types of inputs."""
 
 
 class NoProcessor:
@@ -49,9 +53,9 @@ class NoProcessor:
 class Arrays(Task):
     """A class or numbers from arrays of fixed shapes, by the user's own module.
 
-    Rows have a column for each input, an array or a list of numbers, and `label`. A label that is a name or a whole
-    number is a class. A label that is a number with a decimal point, or a list of numbers, is the target of a
-    regression.
+    Rows have a column for each input, an array or a list of numbers, and `label`. With a loss or a metric of numbers
+    (`mse`, `l1`, `huber`, `r2`), a label is a number or a list of numbers, the target of a regression. Else a label
+    that is a name or a whole number is a class; one with a decimal point, or a list of numbers, is a target.
     """
 
     name: ClassVar[str] = "arrays"
@@ -76,7 +80,7 @@ class Arrays(Task):
         self.inputs, self._loss, self._metric, self._path = tuple(inputs), loss, metric, path or Path()
         self.roles = (*self.inputs, "label")
         self.metrics = (metric.partition(":")[2] or metric,)
-        by_class = loss == "cross_entropy" or (loss == "auto" and metric != "r2")
+        by_class = loss == CROSS_ENTROPY or (loss == "auto" and metric != OF_NUMBERS)
         self.training = frozenset((*NOISE, "class_weights") if by_class else NOISE)
 
     @classmethod
@@ -100,23 +104,42 @@ class Arrays(Task):
 
     def check(self, splits: Mapping[str, Sequence[Row]], options: Mapping[str, Any] | None = None) -> list[Problem]:
         """Losses and metrics that there are not; empty splits; arrays of several shapes or of no numbers; labels."""
-        found = [*self._declared()]
-        shapes: dict[str, tuple[int, ...]] = {}
-        for split, rows in splits.items():
-            if not rows:
-                found.append(Problem(f"data.{split}: must hold at least one row, got none"))
-            for number, row in numbered(rows):
-                for name in self.inputs:
-                    problem = _wrong(row[name], shapes.get(name))
-                    if problem:
-                        found.append(Problem(f"data.{split}: {name} must be {problem} in row {number}"))
-                        return found
-                    shapes.setdefault(name, np.shape(row[name]))
-        classes = self._of_classes([row for rows in splits.values() for row in rows])
+        found = self._declared()
+        found += [Problem(f"data.{name}: must hold at least one row, got none") for name in splits if not splits[name]]
+        train = splits.get("train") or [row for rows in splits.values() for row in rows]
+        classes = self._of_classes(train)
+        if wrong := self._misfit(splits, self.inputs) or self._fraction(splits, train):
+            return [*found, wrong]
         if not classes and self._metric == OF_CLASSES:
             message = "model.metric: must be r2 or your own function for labels that are numbers, got accuracy"
             found.append(Problem(message, f"model.metric={OF_NUMBERS}; or whole numbers or names for classes"))
-        return found or (checks.labelled(splits, "label") if classes else [])
+        if found or classes:
+            return found or checks.labelled(splits, "label")
+        wrong = self._misfit(splits, ("label",))
+        return [wrong] if wrong else []
+
+    @staticmethod
+    def _misfit(splits: Mapping[str, Sequence[Row]], columns: Sequence[str]) -> Problem | None:
+        """The first array that is none, or of another shape than those before."""
+        shapes: dict[str, tuple[int, ...]] = {}
+        for split, rows in splits.items():
+            for number, row in numbered(rows):
+                for name in columns:
+                    if wrong := _wrong(row[name], shapes.get(name)):
+                        return Problem(f"data.{split}: {name} must be {wrong} in row {number}")
+                    shapes.setdefault(name, np.shape(row[name]))
+        return None
+
+    def _fraction(self, splits: Mapping[str, Sequence[Row]], train: Sequence[Row]) -> Problem | None:
+        """The first array of fractions among inputs that are whole numbers in train."""
+        types = self._types(train)
+        for split, rows in splits.items():
+            for number, row in numbered(rows):
+                for name, dtype in types.items():
+                    if not _fits(row[name], dtype):
+                        message = f"data.{split}: {name} must be whole numbers like those of train, got others in row "
+                        return Problem(f"{message}{number}", "write the numbers of train with a decimal point")
+        return None
 
     def _declared(self) -> list[Problem]:
         found: list[Problem] = []
@@ -132,17 +155,35 @@ class Arrays(Task):
             elif value not in names:
                 message = f"{field}: must be {', '.join(names)} or module:function, got {value!r}"
                 found.append(Problem(message))
+        if self._loss == CROSS_ENTROPY and self._metric == OF_NUMBERS:
+            message = f"model.metric: must be {OF_CLASSES} or your own function with {CROSS_ENTROPY}, got {OF_NUMBERS}"
+            found.append(Problem(message, f"model.metric={OF_CLASSES}; or model.loss={NUMBER_LOSSES[0]} for numbers"))
         return found
 
     def _of_classes(self, rows: Sequence[Row]) -> bool:
+        if self._loss in NUMBER_LOSSES or self._metric == OF_NUMBERS:
+            return False
         return all(isinstance(row["label"], str | int | np.integer) for row in rows)
+
+    def classes(self, row: Row) -> list[str]:
+        """The label, unless the loss or the metric says that it is a number."""
+        return super().classes(row) if self._of_classes([]) else []
+
+    def _types(self, rows: Sequence[Row]) -> dict[str, str]:
+        """Of each input how models take it: float32 where any row has fractions, else int64."""
+        types = dict.fromkeys(self.inputs, WHOLE)
+        for row in rows:
+            for name in self.inputs:
+                if np.asarray(row[name]).dtype.kind not in "iub":
+                    types[name] = FRACTIONS
+        return types if rows else {}
 
     def contract(self, train: Sequence[Row], options: Mapping[str, Any]) -> Contract:
         """Labels where they are classes; shapes and types of the inputs; how answers are scored."""
         classes = self._of_classes(train)
         labels = named({checks.label_name(row["label"]) for row in train}, options) if classes and train else ()
-        arrays = {name: _array(train[0][name]) for name in self.inputs} if train else {}
-        told = {name: {"shape": list(each.shape), "dtype": str(each.dtype)} for name, each in arrays.items()}
+        types = self._types(train)
+        told = {name: {"shape": list(np.shape(train[0][name])), "dtype": dtype} for name, dtype in types.items()}
         options = {"inputs": told, "metric": self._metric}
         # Where a function lies is told only where there is one: it is a path of this machine.
         return Contract(self.name, labels, {**options, **({"path": str(self._path)} if ":" in self._metric else {})})
@@ -192,11 +233,16 @@ class Arrays(Task):
         return {**scored(contract, "classes", 1), "activation": "softmax", "temperature": heat}
 
     def encode(self, rows: Sequence[Row], processor: Any, contract: Contract) -> list[Example]:
-        """Arrays, float32 or int64; labels are the class's index or float32 numbers."""
+        """Arrays, of the contract's types; labels are the class's index or float32 numbers.
+
+        Raises:
+            InputError: An array has fractions where the contract has whole numbers.
+        """
         index_of = {label: index for index, label in enumerate(contract.labels)}
+        types = {name: told["dtype"] for name, told in contract.options["inputs"].items()}
         examples = []
         for row in rows:
-            example = {name: _array(row[name]) for name in self.inputs if name in row}
+            example = {name: _array(name, row[name], dtype) for name, dtype in types.items() if name in row}
             if "label" in row:
                 label = row["label"]
                 example[LABELS] = (
@@ -244,7 +290,7 @@ class Arrays(Task):
         if ":" in self._loss:
             found: torch.Tensor = self._own_loss(logits, labels)
             return found
-        if self._loss == "cross_entropy" or (self._loss == "auto" and not labels.is_floating_point()):
+        if self._loss == CROSS_ENTROPY or (self._loss == "auto" and not labels.is_floating_point()):
             return functional.cross_entropy(logits, labels, weight=class_weights, label_smoothing=label_smoothing)
         kinds: dict[str, Callable[..., torch.Tensor]] = {"l1": functional.l1_loss, "huber": functional.huber_loss}
         return kinds.get(self._loss, functional.mse_loss)(logits.reshape(labels.shape), labels)
@@ -316,10 +362,17 @@ class Arrays(Task):
         return [{name: example[name][np.newaxis] for name in self.inputs} for example in examples]
 
 
-def _array(value: Any) -> np.ndarray:
-    """As models take it: int64 or float32."""
+def _array(name: str, value: Any, dtype: str) -> np.ndarray:
+    """As models take it."""
+    if not _fits(value, dtype):
+        raise InputError(f"{name}: must be whole numbers, as the model was trained on, got others")
+    return np.asarray(value).astype(dtype)
+
+
+def _fits(value: Any, dtype: str) -> bool:
+    """Whether nothing is lost of an array as a type: whole numbers have no fractions."""
     array = np.asarray(value)
-    return array.astype(np.int64 if array.dtype.kind in "iub" else np.float32)
+    return dtype != WHOLE or array.dtype.kind in "iub" or bool((array == np.trunc(array)).all())
 
 
 def _moved(values: np.ndarray, settings: ResolvedTraining, rng: np.random.Generator) -> np.ndarray:

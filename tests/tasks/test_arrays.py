@@ -126,6 +126,59 @@ def test_numbers_are_learnt_as_numbers() -> None:
     assert task.score(labels.numpy()[:, None], labels.numpy(), contract) == {"r2": 1.0}
 
 
+@pytest.mark.parametrize("declared", [{"metric": "r2"}, {"loss": "huber", "metric": "nets:hits"}])
+def test_whole_numbers_are_targets_where_the_loss_or_the_metric_is_of_numbers(declared: dict[str, str]) -> None:
+    task = Arrays(**declared, path=HERE)
+    made = [{"x": row["x"], "label": 10 * number} for number, row in enumerate(rows(4))]
+    contract = task.contract(made, {})
+    assert contract.labels == () and task.classes(made[0]) == []
+    assert task.check({"train": made, "validation": [{**made[0], "label": 2.5}]}) == []
+    references = task.references(task.encode(made, None, contract))
+    assert references.dtype == np.float32 and references.tolist() == [0, 10, 20, 30]
+
+
+@pytest.mark.parametrize(
+    ("declared", "label", "said"),
+    [
+        ({"metric": "r2"}, "ten", "data.train: label must be numbers, got <U3 in row 2"),
+        ({"metric": "r2"}, [1, 2], "data.train: label must be of the shape of the rows before, [], got [2] in row 2"),
+        ({"loss": "mse"}, 10, "model.metric: must be r2 or your own function for labels that are numbers"),
+        ({"loss": "cross_entropy", "metric": "r2"}, 10, "model.metric: must be accuracy or your own function with"),
+    ],
+)
+def test_labels_that_are_no_targets(declared: dict[str, str], label: Any, said: str) -> None:
+    made = [{"x": row["x"], "label": 20} for row in rows(4)]
+    made[1]["label"] = label
+    (problem,) = Arrays(**declared).check({"train": made})
+    assert said in problem.message
+
+
+def test_fractions_where_train_has_classes() -> None:
+    (problem,) = Arrays().check({"train": rows(8), "validation": [{**rows(1)[0], "label": 0.5}]})
+    assert "data.validation: label must be a name or a whole number, got 0.5 in row 1" in problem.message
+
+
+def test_inputs_have_one_type_in_all_rows() -> None:
+    task = Arrays(inputs=("x", "count"))
+    made = [{"x": [0, number], "count": [number, 3], "label": number % 2} for number in range(4)]
+    made[2]["x"] = [0.5, 1]
+    contract = task.contract(made, {})
+    assert {name: told["dtype"] for name, told in contract.options["inputs"].items()} == {
+        "x": "float32",
+        "count": "int64",
+    }
+    examples = task.encode(made, None, contract)
+    assert {(each["x"].dtype.name, each["count"].dtype.name) for each in examples} == {("float32", "int64")}
+    assert examples[2]["x"].tolist() == [0.5, 1] and examples[3]["x"].tolist() == [0, 3]
+    # Whole numbers that are written with a point lose nothing.
+    assert task.encode([{**made[0], "count": [1.0, 2.0]}], None, contract)[0]["count"].dtype == np.int64
+    wrong = [{**made[0], "count": [0.5, 1]}]
+    (problem,) = task.check({"train": made, "validation": wrong})
+    assert problem.message == "data.validation: count must be whole numbers like those of train, got others in row 1"
+    with pytest.raises(InputError, match="count: must be whole numbers, as the model was trained on"):
+        task.encode(wrong, None, contract)
+
+
 def images(count: int, seed: int) -> dict[str, np.ndarray]:
     """Noise with a bar; the class tells whether it stands."""
     rng = np.random.default_rng(seed)
