@@ -33,6 +33,7 @@ from edgesft.spec.profile import ProfileSpec
 from edgesft.tasks import registry
 from edgesft.tasks.base import Row, Run
 from edgesft.tasks.contract import Contract
+from edgesft.tasks.metrics import unanswered
 
 Scorer = Callable[[np.ndarray, np.ndarray], Mapping[str, float]]
 """`scorer(predictions, references) -> metrics` of some rows."""
@@ -254,12 +255,7 @@ def _scores(output: str, answer: np.ndarray, before: Sequence[np.ndarray]) -> np
 
 
 def _check_numbers(given: GateArtefact, predictions: np.ndarray) -> None:
-    """The greatest of values that are none is whichever comes first, and may be right."""
-    if predictions.dtype.kind != "f":
-        return
-    wrong = np.flatnonzero(np.isnan(predictions).reshape(len(predictions), -1).any(axis=1))
-    if wrong.size:
-        got = f"NaN in {wrong.size} of {len(predictions)} rows, first in row {wrong[0] + 1}"
+    if got := unanswered.told(predictions):
         raise InputError(
             f"'{given.name}' must answer with numbers, got {got}", "edgesft bench shows where it leaves fp32"
         )

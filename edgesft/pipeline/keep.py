@@ -45,7 +45,7 @@ def speed(
     """
     value, lower, upper = latency
     lower, upper = (0.0 if lower is None else lower), (math.inf if upper is None else upper)
-    if drop > allowance + ROUNDING:
+    if not drop <= allowance + ROUNDING:  # NaN is within nothing.
         return _fell(metric, drop, allowance)
     if upper <= FASTER:
         return Decision(True, f"latency {value:.2f} of before")
@@ -66,7 +66,7 @@ def untimed(*, size: float, metric: str, drop: float, allowance: float) -> Decis
         drop: How far that metric fell below the fine-tuned original, on validation.
         allowance: How far it may fall.
     """
-    if drop > allowance + ROUNDING:
+    if not drop <= allowance + ROUNDING:  # NaN is within nothing.
         return _fell(metric, drop, allowance)
     if size <= SMALLER:
         return Decision(True, f"size {size:.2f} of before; not timed")

@@ -15,6 +15,7 @@ from edgesft.pipeline.keep import Decision
 from edgesft.spec.profile import ProfileSpec
 from edgesft.stages.artefact import CONTRACT, Artefact
 from edgesft.stages.context import StageReport
+from edgesft.tasks.metrics import unanswered
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,12 @@ class Evaluation:
 
     metrics: Mapping[str, float]
     predictions: np.ndarray
+
+    @property
+    def problem(self) -> str | None:
+        """What of the predictions is no number; None where all are."""
+        got = unanswered.told(self.predictions)
+        return f"does not answer with numbers: {got}" if got else None
 
 
 @dataclass

@@ -13,6 +13,7 @@ import numpy as np
 
 from edgesft.budget.drop import drops, levels
 from edgesft.budget.percentile import Interval
+from edgesft.errors import StageError
 from edgesft.measure.agent import CPU
 from edgesft.measure.devices import HERE
 from edgesft.measure.driver import MeasureError
@@ -29,6 +30,7 @@ from edgesft.stages.artefact import Artefact
 from edgesft.store.keys import key
 from edgesft.tasks.base import Example
 from edgesft.tasks.contract import Contract
+from edgesft.tasks.metrics import unanswered
 
 PREDICTIONS = "predictions.npy"
 METRICS = "metrics.json"
@@ -205,8 +207,15 @@ class Measurer:
         return {"metrics": task.metrics, "costly": dict(task.costly_metrics)}
 
     def scores(self, file: Path) -> dict[str, float]:
-        """What a file that a stage is still working on scores on the validation rows."""
-        return self._predict(file, "validation", "candidate")[1]
+        """What a file that a stage is still working on scores on the validation rows.
+
+        Raises:
+            StageError: It answers with what is no number.
+        """
+        predictions, metrics = self._predict(file, "validation", "candidate")
+        if got := unanswered.told(predictions):
+            raise StageError(f"'{file.name}' must answer with numbers, got {got}")
+        return metrics
 
     def latencies(
         self, models: Mapping[str, Artefact], settings: MeasureSpec, *, opening: bool = False

@@ -98,6 +98,8 @@ class _Run:
             return Decision(True, "only changes the format")
         if _always(step):
             return Decision(True, "keep: always")
+        if step.role == "recovery" and (problem := row.evaluations["validation"].problem):
+            return Decision(False, problem)
         if step.role == "recovery" and base is not None:
             return keep.recovery(metric=self._job.metric, before=self._score(base), after=self._score(row))
         return None
@@ -106,6 +108,8 @@ class _Run:
         """The decision on a speed stage with its recoveries, of which `row` is the last that gained something."""
         if any(_always(step) for step in group) or self._standing is None or self._reference is None:
             return Decision(True, "keep: always")
+        if problem := row.evaluations["validation"].problem:
+            return Decision(False, problem)
         before = self._standing.onnx
         original, after = (each.evaluations["validation"].metrics for each in (self._reference, row))
         allowances = self._job.allowances

@@ -320,7 +320,7 @@ class Arrays(Task):
             measure = factory.function(name, Path(contract.options["path"]), "model.metric")
             found = {name.partition(":")[2]: float(measure(predictions, references))}
         elif name == OF_CLASSES:
-            found = {name: float((predictions.argmax(axis=1) == references).mean())}
+            found = {name: float((classification.highest(predictions, references) == references).mean())}
         else:
             found = {name: classification.r2(predictions.reshape(references.shape), references)}
         return found

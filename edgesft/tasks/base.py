@@ -31,6 +31,7 @@ from edgesft.data.schema import RowSchema
 from edgesft.errors import InputError, Problem
 from edgesft.spec.training import NOISE, ResolvedTraining
 from edgesft.tasks.contract import Contract
+from edgesft.tasks.metrics.unanswered import unanswered
 from edgesft.tasks.models import source as source_module
 from edgesft.tasks.models.onnx_file import OnnxFile
 from edgesft.tasks.models.source import Source
@@ -312,12 +313,12 @@ class Task(ABC):
     def agree(self, predictions: np.ndarray, others: np.ndarray) -> np.ndarray | None:
         """Whether each row has the same answer in both, bool of shape [rows]; None where that means nothing.
 
-        Of scores of classes the highest one is the answer.
+        Of scores of classes the highest one is the answer; where one is NaN, there is none.
         """
         if predictions.dtype.kind != "f" or predictions.ndim != 2 or predictions.shape[1] < 2:
             return None
         found: np.ndarray = predictions.argmax(1) == others.argmax(1)
-        return found
+        return found & ~unanswered(predictions) & ~unanswered(others)
 
     def relabel(
         self, teacher: nn.Module, examples: Sequence[Example], processor: Any, told: Callable[[int], None]

@@ -70,7 +70,9 @@ class Classes(Task, ABC):
 
     def score(self, predictions: np.ndarray, references: np.ndarray, contract: Contract) -> dict[str, float]:
         """Accuracy, F1, precision and recall of the highest logit."""
-        counts = classification.confusion(references, predictions.argmax(axis=1), predictions.shape[1])
+        counts = classification.confusion(
+            references, classification.highest(predictions, references), predictions.shape[1]
+        )
         return {
             "accuracy": classification.accuracy(counts),
             "f1_macro": classification.macro(counts, classification.f1(counts)),

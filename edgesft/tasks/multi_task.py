@@ -122,7 +122,7 @@ class Heads(Classes, ABC):
         """Mean and lowest accuracy over the heads, and the mean of their macro F1; heads without a row are left out."""
         accuracies, averages = [], []
         for _, logits, truth in _by_head(predictions, references, contract):
-            counts = classification.confusion(truth, logits.argmax(axis=1), logits.shape[1])
+            counts = classification.confusion(truth, classification.highest(logits, truth), logits.shape[1])
             accuracies.append(classification.accuracy(counts))
             averages.append(classification.macro(counts, classification.f1(counts)))
         return {

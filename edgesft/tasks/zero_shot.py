@@ -12,6 +12,7 @@ from edgesft.data import checks
 from edgesft.errors import Problem
 from edgesft.tasks.base import Example, Graph, Row
 from edgesft.tasks.contract import Contract
+from edgesft.tasks.metrics.classification import highest
 from edgesft.tasks.models import pretrained
 from edgesft.tasks.models.source import Source
 from edgesft.tasks.models.source import folder as local_folder
@@ -107,13 +108,13 @@ class ZeroShot(TextClassification):
         """
         told = super().evaluate(predictions, references, contract)
         seen = np.asarray(contract.options["seen"])
-        right, of_seen = predictions.argmax(axis=1) == references, seen[references]
+        right, of_seen = highest(predictions, references) == references, seen[references]
         extra: dict[str, float] = {}
         for name, rows in (("seen", of_seen), ("unseen", ~of_seen)):
             if rows.any():
                 extra[f"accuracy_{name}"] = float(right[rows].mean())
         if (~of_seen).any():
-            alone = np.where(seen, -np.inf, predictions[~of_seen]).argmax(axis=1)
+            alone = highest(np.where(seen, -np.inf, predictions[~of_seen]), references[~of_seen])
             extra["accuracy_among_unseen"] = float((alone == references[~of_seen]).mean())
         return {**told, "averages": {**told["averages"], **extra}}
 

@@ -34,6 +34,10 @@ def test_beyond_the_allowance_goes_however_fast() -> None:
     assert not kept and reason == "accuracy fell 2.3 points below the original, 1.0 allowed"
 
 
+def test_what_is_no_number_is_within_no_allowance() -> None:
+    assert not judged(Interval(0.3, 0.29, 0.31), drop=float("nan"))[0]
+
+
 def test_the_allowance_itself_is_allowed() -> None:
     assert judged(Interval(0.5, 0.48, 0.52), drop=0.9 - 0.89)[0]
 

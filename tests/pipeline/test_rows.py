@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 
 from edgesft import api
-from edgesft.errors import InputError
+from edgesft.errors import InputError, StageError
+from edgesft.pipeline.rows import Measurer
 from edgesft.progress import Progress
 from tests import chain, tiny
 
@@ -40,3 +43,11 @@ def test_a_file_of_unknown_rows_must_be_there(bert: Path, tmp_path: Path) -> Non
     recipe = chain.write(tmp_path, bert)
     with pytest.raises(InputError, match=r"data\.unknown: no such file"):
         api.run(recipe, ["data.unknown=none.jsonl"], output=tmp_path / "run", progress=Progress(quiet=True))
+
+
+def test_a_candidate_that_answers_with_no_number_has_no_score(monkeypatch: pytest.MonkeyPatch) -> None:
+    answers = np.array([[0.0, 1.0], [0.0, np.nan], [np.nan, np.nan]], np.float32)
+    monkeypatch.setattr(Measurer, "_predict", lambda *_: (answers, {"accuracy": 1.0}))
+    job: Any = None
+    with pytest.raises(StageError, match="'a.onnx' must answer with numbers, got NaN in 2 of 3 rows, first in row 2"):
+        Measurer(job).scores(Path("a.onnx"))

@@ -96,7 +96,8 @@ def outcome(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
             def __init__(self, *unused: Any) -> None: ...
 
             def evaluation(self, onnx: Artefact, split: str, *, whole: bool = False) -> Evaluation:
-                return Evaluation({"accuracy": script[onnx.path.name][0]}, np.zeros((2, 2)))
+                accuracy = script[onnx.path.name][0]
+                return Evaluation({"accuracy": accuracy}, np.full((2, 2), accuracy))
 
             def latencies(self, models: Mapping[str, Artefact], settings: Any) -> dict[str, Measurement]:
                 return {name: measurement(script[onnx.path.name][1]) for name, onnx in models.items()}
@@ -178,6 +179,14 @@ def test_what_is_not_faster_goes(outcome: Any) -> None:
     assert kept(found) == {"finetune": True, "prune": False, "quantize": False}
     assert found.final.key == "model+finetune"
     assert [row.decision.reason.split(":")[0] for row in found.rows[1:]] == ["neither faster nor smaller", "slower"]
+
+
+def test_what_answers_with_no_number_goes(outcome: Any) -> None:
+    script = {"finetune": (0.9, 100, 100), "distill": (np.nan, 100, 100), "quantize": (np.nan, 25, 15)}
+    found = outcome(script, FINETUNE, DISTILL, QUANTIZE)
+    assert kept(found) == {"finetune": True, "distill": False, "quantize": False}
+    reasons = {row.decision.reason for row in found.rows[1:]}
+    assert reasons == {"does not answer with numbers: NaN in 2 of 2 rows, first in row 1"}
 
 
 def test_the_allowance_is_cumulative(outcome: Any) -> None:

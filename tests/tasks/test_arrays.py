@@ -179,6 +179,14 @@ def test_inputs_have_one_type_in_all_rows() -> None:
         task.encode(wrong, None, contract)
 
 
+def test_what_is_no_number_is_no_answer() -> None:
+    task, contract = Arrays(), Arrays().contract(rows(8), {})
+    scores = np.array([[np.nan, 0.0], [0.0, 1.0]], np.float32)
+    assert task.score(scores, np.array([0, 1]), contract) == {"accuracy": 0.5}
+    same = task.agree(scores, scores)
+    assert same is not None and same.tolist() == [False, True]
+
+
 def images(count: int, seed: int) -> dict[str, np.ndarray]:
     """Noise with a bar; the class tells whether it stands."""
     rng = np.random.default_rng(seed)

@@ -203,6 +203,8 @@ def test_standings() -> None:
     assert found.tolist() == [[2, 0, 0, 1, 0], [0, 1, 0, 2, 0], [4, 0, 0, 0, 0], [4, 0, 0, 0, 0]]
     assert ranking.areas(found).tolist() == pytest.approx([1 / 3, 2.5 / 3, 0, 0])
     assert ranking.gains(found).tolist() == pytest.approx([0.5, 1 / np.log2(3), 1 / np.log2(6), 1 / np.log2(6)])
+    (unanswered,) = ranking.standings(np.array([[np.nan, 1.0, np.nan]]), np.array([1]))
+    assert unanswered.tolist() == [3, 0, 0, 0, 0], "what is no number is behind all"
     far = np.array([[10, 0, 0, 5, 0], [9, 0, 0, 5, 0], [5, 5, 0, 0, 0]])
     assert ranking.hits(far).tolist() == [0, 1, 0] and ranking.gains(far)[1] == pytest.approx(1 / np.log2(11))
 

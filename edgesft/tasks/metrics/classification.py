@@ -4,8 +4,20 @@ from __future__ import annotations
 
 import numpy as np
 
+from edgesft.tasks.metrics.unanswered import unanswered
+
 BINS = 15
 """Of the calibration error, as Guo et al. 2017 (arXiv 1706.04599) have it."""
+
+
+def highest(logits: np.ndarray, truth: np.ndarray) -> np.ndarray:
+    """Index of the highest class of each row; of a row with NaN, which answers nothing, one that is wrong.
+
+    Args:
+        logits: Shape [rows, classes].
+        truth: True class indices, shape [rows].
+    """
+    return np.where(unanswered(logits), (truth + 1) % logits.shape[1], logits.argmax(axis=1))
 
 
 def confusion(truth: np.ndarray, predicted: np.ndarray, classes: int) -> np.ndarray:
@@ -67,7 +79,7 @@ def r2(predicted: np.ndarray, truth: np.ndarray) -> float:
 
 
 def top(logits: np.ndarray, truth: np.ndarray, k: int) -> float:
-    """Share of the rows whose true class is among the k highest; ties count against it.
+    """Share of the rows whose true class is among the k highest; ties and NaN count against it.
 
     Args:
         logits: Shape [rows, classes].
@@ -76,7 +88,7 @@ def top(logits: np.ndarray, truth: np.ndarray, k: int) -> float:
     """
     own = logits[np.arange(len(truth)), truth]
     ahead = (logits >= own[:, np.newaxis]).sum(axis=1)
-    return float((ahead <= k).mean())
+    return float(((ahead <= k) & ~unanswered(logits)).mean())
 
 
 def probabilities(logits: np.ndarray) -> np.ndarray:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from edgesft.tasks.metrics import classification, entities, spans
+from edgesft.tasks.metrics.unanswered import unanswered
 
 PAIRS = 20
 """Confused pairs that are told."""
@@ -28,7 +29,7 @@ def classification_report(
     """Everything about one class a row.
 
     Args:
-        logits: Shape [rows, classes]; NaN counts as lowest.
+        logits: Shape [rows, classes]; a row with NaN answers nothing, and is wrong.
         truth: True class indices, shape [rows].
         names: Of the classes.
         temperature: Of the contract, if it has one: the calibration error is then also that of calibrated answers.
@@ -38,10 +39,10 @@ def classification_report(
         calibration error, AUC), `classes` (of each precision, recall, F1, AUC and rows), `confusion` (true class
         first), `confused` (pairs, most frequent first), `reliability` and, of two classes, `roc` of the second.
     """
-    logits = np.where(np.isnan(logits), -np.inf, logits.astype(np.float64))
-    # A row without any number answers nothing: all classes alike.
-    logits[~np.isfinite(logits).any(axis=1)] = 0.0
-    counts = classification.confusion(truth, logits.argmax(axis=1), len(names))
+    counts = classification.confusion(truth, classification.highest(logits, truth), len(names))
+    logits = logits.astype(np.float64)
+    # What answers nothing says that all classes are alike.
+    logits[unanswered(logits) | ~np.isfinite(logits).any(axis=1)] = 0.0
     chances = classification.probabilities(logits)
     table = classification.reliability(chances, truth)
     averages = dict[str, float | None]()

@@ -22,7 +22,7 @@ def standings(scores: np.ndarray, wanted: np.ndarray) -> np.ndarray:
     Of items with the same score the one with the lower index comes first, as ONNX's TopK has it.
 
     Args:
-        scores: Shape [rows, items]; minus infinity of what is not answered at all.
+        scores: Shape [rows, items]; minus infinity of what is not answered at all. A row with NaN answers nothing.
         wanted: Index of the item that each row is about; -1 where the catalogue lacks it. What is lacking or not
             answered stands behind all others.
     """
@@ -30,6 +30,9 @@ def standings(scores: np.ndarray, wanted: np.ndarray) -> np.ndarray:
     for row, own, index in zip(found, scores, wanted, strict=True):
         answered = np.isfinite(own)
         row[FIRST] = own.argmax()
+        if np.isnan(own).any():
+            row[HIGHER] = own.size
+            continue
         if index < 0 or not answered[index]:
             row[HIGHER] = answered.sum()
             continue

@@ -46,6 +46,13 @@ def test_top_counts_ties_against_the_truth() -> None:
     assert [classification.top(logits, np.array([1, 0, 0]), k) for k in (1, 2, 3)] == pytest.approx([0, 2 / 3, 1])
 
 
+def test_what_is_no_number_is_wrong() -> None:
+    logits = np.array([[np.nan, 0.0, 1.0], [np.nan] * 3, [0.0, np.nan, 9.0], [0.0, 1.0, 2.0]])
+    truth = np.array([0, 0, 2, 2])
+    assert (classification.highest(logits, truth) == truth).tolist() == [False, False, False, True]
+    assert [classification.top(logits, truth, k) for k in (1, 2)] == [0.25, 0.25]
+
+
 def test_log_loss_and_calibration() -> None:
     chances = classification.probabilities(np.log(np.array([[0.9, 0.1], [0.8, 0.2], [0.3, 0.7]])))
     truth = np.array([0, 1, 1])

@@ -39,7 +39,7 @@ def test_answers_that_are_no_numbers() -> None:
     logits = np.array([[np.nan, 1.0], [np.nan, np.nan], [2.0, np.nan]])
     found = classification_report(logits, np.array([1, 1, 0]), ("no", "yes"))
     json.dumps(found, allow_nan=False)
-    assert found["confusion"] == [[1, 0], [1, 1]]
+    assert found["confusion"] == [[0, 1], [2, 0]]
 
 
 def test_one_class_alone() -> None:
