@@ -16,7 +16,7 @@ from edgesft.tasks.base import Batch, Example, Graph, Row, Run
 from edgesft.tasks.contract import Contract
 from edgesft.tasks.decoder import cache, conversation
 from edgesft.tasks.decoder.cache import KEPT, LOGITS, TOKENS
-from edgesft.tasks.decoder.sequences import BLANKS, POSITIONS, entropy, last_answer, packed, padded, worth
+from edgesft.tasks.decoder.sequences import BLANKS, POSITIONS, entropy, first_answer, last_answer, packed, padded, worth
 from edgesft.tasks.decoder.writer import Writer, template
 from edgesft.tasks.models import checkpoint, pretrained
 from edgesft.tasks.models.source import Source
@@ -345,8 +345,7 @@ class TextGeneration(TextTask):
     def prefill_requests(self, examples: Sequence[Example], processor: Writer) -> dict[str, list[Batch]]:
         """Prompts up to where the first answer begins; their inference gives its first token."""
         empty = cache.zeros(processor.cache, 1, 0)
-        ends = [max(1, int(np.argmax(example[LABELS] != IGNORED))) for example in examples]
-        prompts = (example[TOKENS][:end] for example, end in zip(examples, ends, strict=True))
+        prompts = (example[TOKENS][: first_answer(example)] for example in examples)
         return {"model": [{**self._opening(prompt), **empty} for prompt in prompts]}
 
     def _opening(self, tokens: np.ndarray) -> Batch:

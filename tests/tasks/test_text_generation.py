@@ -108,6 +108,12 @@ def test_requests_say_one_token_at_the_stated_context(examples: Any, processor: 
     assert processor.decode(opening["input_ids"][0]).endswith("what is 0 and 0?\n")
 
 
+def test_a_prompt_that_is_cut_is_sent_whole(processor: Any) -> None:
+    cut = {"input_ids": np.arange(40), "labels": np.full(40, -100)}
+    (opening,) = TASK.prefill_requests([cut], processor)["model"]
+    assert opening["input_ids"].tolist() == [list(range(40))] and opening["logits_to_keep"].tolist() == [39]
+
+
 def test_it_is_saved_and_read_again_with_its_tied_weights(
     model: Any, processor: Any, contract: Any, tmp_path: Path
 ) -> None:

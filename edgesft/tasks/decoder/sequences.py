@@ -21,6 +21,14 @@ BLANKS = {TOKENS: 0, LABELS: IGNORED}
 """Padding after the end of a row; no earlier token attends to it."""
 
 
+def first_answer(example: Example) -> int:
+    """Index of the first token of the first answer, at least 1; for a row without an answer, which may have been cut
+    off, its length.
+    """
+    learned = np.flatnonzero(example[LABELS] != IGNORED)
+    return max(1, int(learned[0])) if learned.size else len(example[TOKENS])
+
+
 def last_answer(example: Example) -> int:
     """Index of the first token of the last answer; for a row without an answer, its length."""
     silent = np.flatnonzero(example[LABELS] == IGNORED)
