@@ -24,7 +24,8 @@ def carve(
 ) -> dict[str, np.ndarray]:
     """Indices of the rows that each share takes and, under `train`, of those it leaves; each in the order of the rows.
 
-    What is drawn are groups of rows that have the input or `GROUP` in common, stratum by stratum.
+    What is drawn are groups of rows that have the input or `GROUP` in common, stratum by stratum. Which strata
+    give one group more, where the share does not divide them, is drawn, too.
 
     Args:
         rows: To draw from.
@@ -37,7 +38,7 @@ def carve(
     strata = [rng.permutation(each) for each in groups.values()]
     sizes, owner = [len(stratum) for stratum in strata], np.zeros(len(rows), np.int8)
     for number, share in enumerate(shares.values(), 1):
-        for place, count in enumerate(_quotas(sizes, share)):
+        for place, count in enumerate(_quotas(sizes, share, rng)):
             left = max(0, len(strata[place]) - count)
             owner[strata[place][left:]] = number
             strata[place] = strata[place][:left]
@@ -103,7 +104,8 @@ def few(rows: Sequence[Mapping[str, Any]], count: int, seed: int) -> np.ndarray:
             f"data.per_class={min(short.values())}",
         )
     rng = np.random.default_rng(seed)
-    return np.sort([index for label in sorted(places) for index in rng.choice(places[label], count, replace=False)])
+    drawn = [index for label in sorted(places) for index in rng.choice(places[label], count, replace=False)]
+    return np.sort(np.asarray(drawn, np.int64))
 
 
 def stratum(row: Mapping[str, Any]) -> str:
@@ -117,9 +119,7 @@ def _strata(rows: Sequence[Mapping[str, Any]]) -> list[str]:
 
 
 def _quantity(label: Any) -> bool:
-    if isinstance(label, (float, np.floating)):
-        return not float(label).is_integer()
-    return isinstance(label, (list, np.ndarray))
+    return isinstance(label, (float, np.floating, list, np.ndarray))
 
 
 def together(keys: Sequence[np.ndarray]) -> np.ndarray:
@@ -143,18 +143,23 @@ def together(keys: Sequence[np.ndarray]) -> np.ndarray:
 
 def _groups(rows: Sequence[Mapping[str, Any]], role: str) -> tuple[np.ndarray, dict[str, np.ndarray]]:
     """The first row of each row's group, and the first rows of all groups, gathered by their labels."""
-    first = together([hashes(identity(row[key]) for row in rows) for key in (role, GROUP) if key in rows[0]])
+    keys = [key for key in (role, GROUP) if key in rows[0]] if len(rows) else [role]
+    first = together([hashes(identity(row[key]) for row in rows) for key in keys])
     firsts = np.flatnonzero(first == np.arange(len(rows)))
     numbers: dict[str, int] = {}
     labels = np.asarray([numbers.setdefault(name, len(numbers)) for name in _strata(rows)], np.int32)[firsts]
     gathered = {name: firsts[labels == numbers[name]] for name in sorted(numbers)}
-    return first, {name: found for name, found in gathered.items() if len(found)}
+    return first, {name: found for name, found in gathered.items() if len(found)} or {"": firsts}
 
 
-def _quotas(sizes: Sequence[int], share: float) -> list[int]:
-    """How many of each stratum to take, by largest remainder: in all, the share rounded to the nearest group."""
+def _quotas(sizes: Sequence[int], share: float, rng: np.random.Generator) -> list[int]:
+    """How many of each stratum to take, by largest remainder: in all, the share rounded to the nearest group. Of equal
+    remainders chance takes some: the order of the strata is that of their labels' names.
+    """
     exact = np.asarray(sizes) * share
     counts = np.floor(exact).astype(int)
     left = round(exact.sum()) - int(counts.sum())
-    counts[np.argsort(counts - exact, kind="stable")[:left]] += 1
+    # Rounded: products that should be equal differ in their last bits.
+    lacking = (exact - counts).round(9)
+    counts[np.lexsort((rng.permutation(len(counts)), -lacking))[:left]] += 1
     return [int(count) for count in counts]

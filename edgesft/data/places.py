@@ -18,7 +18,7 @@ from edgesft.spec.recipe import DataSpec, Files
 
 SPLITS = ("train", "validation", "test")
 
-VERSION = 2
+VERSION = 3
 """Raised when the same files and settings would give a task other rows."""
 
 ALONE = ""

@@ -67,8 +67,28 @@ def test_quantities_are_no_classes() -> None:
     assert [len(fold(rows, number, 3, "x", 0)[1]) for number in (1, 2, 3)] == [7, 7, 7]
     with pytest.raises(InputError, match="per_class: must be used with labels"):
         few(rows, 1, 0)
-    whole = [{"x": str(n), "label": float(n % 2)} for n in range(20)]
-    assert len(few(whole, 3, 0)) == 6
+    whole = [{"x": str(n), "label": float(n)} for n in range(200)]
+    found = carve(whole, {"validation": 0.1}, "x", 0)["validation"]
+    assert len(found) == 20 and found.max() > 100, "not those with the least labels by name"
+    with pytest.raises(InputError, match="per_class: must be used with labels"):
+        few(whole, 1, 0)
+
+
+def test_what_a_share_does_not_divide_is_drawn() -> None:
+    rows = [{"text": str(n), "label": n // 5} for n in range(500)]
+    found = {seed: {n // 5 for n in carve(rows, {"validation": 0.1}, "text", seed)["validation"]} for seed in (0, 1)}
+    assert [len(each) for each in found.values()] == [50, 50] and found[0] != found[1]
+    names = sorted(range(100), key=str)
+    assert all(10 < len(each & set(names[:50])) < 40 for each in found.values())
+
+
+def test_nothing_is_drawn_of_nothing() -> None:
+    assert {name: each.tolist() for name, each in carve([], {"validation": 0.1}, "text", 0).items()} == {
+        "train": [],
+        "validation": [],
+    }
+    assert [each.tolist() for each in fold([], 1, 5, "text", 0)] == [[], []]
+    assert few([], 3, 0).tolist() == []
 
 
 def test_a_class_inside_another_ones_group_is_missed_too() -> None:

@@ -195,6 +195,9 @@ def test_the_last_is_test_and_the_one_before_validation(base: Path, on_disk: boo
 
 def test_files_of_their_own_and_shares_of_users(base: Path) -> None:
     assert split(base, validation="last", test="test.jsonl")["test"] == ["d>c"]
+    # Where nobody did two things there is nothing to share out, which the task tells.
+    (base / "once.jsonl").write_text('{"user": "a", "item": "x"}\n{"user": "b", "item": "y"}\n', "utf-8")
+    assert split(base, train="once.jsonl", validation=0.5) == {"train": [], "validation": []}
     found = split(base, validation=0.5)
     assert sorted(found["train"] + found["validation"]) == ["abc>d", "b>a"] and len(found["train"]) == 1
 
