@@ -322,3 +322,17 @@ def size_limit(budget: BudgetSpec, original_bytes: int | None) -> int | None:
     if budget.size_ratio is not None and original_bytes is not None:
         limits.append(budget.size_ratio * original_bytes)
     return int(min(limits)) if limits else None
+
+
+def latency_limit(budget: BudgetSpec, original_ns: float, *, here: bool) -> float | None:
+    """Most nanoseconds that a budget allows an inference, by the strictest of its percentiles; None where it says
+    nothing.
+
+    Args:
+        budget: `latency_ms` and `latency_ratio`.
+        original_ns: Latency of the fine-tuned original.
+        here: Whether milliseconds on this machine are the profile's.
+    """
+    limits = [share * original_ns for share in budget.latency_ratio.limits().values()]
+    limits += [ms * NS_PER_MS for ms in budget.latency_ms.limits().values()] if here else []
+    return min(limits) if limits else None

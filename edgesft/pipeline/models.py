@@ -5,16 +5,20 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
 from edgesft import processes
-from edgesft.budget.lines import size_limit
+from edgesft.budget.lines import latency_limit, size_limit
 from edgesft.data.rows import numbers
+from edgesft.measure.fingerprint import differences
 from edgesft.measure.saturation import saturates
 from edgesft.pipeline import costs
 from edgesft.pipeline.job import Job
 from edgesft.pipeline.plan import Step, export_settings
+from edgesft.spec.auto import AUTO
+from edgesft.spec.stages import PruneSpec
 from edgesft.spec.training import UNKEYED, ResolvedTraining
 from edgesft.stages.artefact import Artefact
 from edgesft.stages.context import StageContext, StageReport
@@ -125,6 +129,8 @@ class Maker:
             facts |= {"saturates": saturates(job.measuring), "untimed": job.untimed}
             if step.measured:
                 facts["size_limit"] = job.recipe.budget.model_dump(include={*SIZES})
+        if isinstance(step.spec, PruneSpec) and step.spec.latency == AUTO:
+            facts["latency_limit"] = job.recipe.budget.model_dump(include={"latency_ms", "latency_ratio"})
         if step.measured:
             # What is fastest here says nothing about another machine.
             facts |= {"runtime": job.runtime, "measure": job.quick.model_dump(), "allowance": job.allowance}
@@ -220,6 +226,7 @@ class Maker:
             reference=reference,
             allowance=job.allowance,
             size_limit=size_limit(job.recipe.budget, reference.size_bytes if reference else None),
+            latency_limit=partial(_limit, job),
             latency=measurer.medians,
             untimed=job.untimed,
             machine=job.measuring,
@@ -229,6 +236,12 @@ class Maker:
             progress=job.progress,
             numbers={name: numbers(each) for name, each in job.splits.rows().items()},
         )
+
+
+def _limit(job: Job, original_ns: float) -> float | None:
+    """Most nanoseconds that the budget allows; milliseconds count on the profile's own machine alone."""
+    here = not differences(job.target.machine, job.measuring)
+    return latency_limit(job.recipe.budget, original_ns, here=here)
 
 
 def _on(machine: Mapping[str, Any], settings: ResolvedTraining) -> ResolvedTraining:

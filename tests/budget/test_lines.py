@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from edgesft.budget.lines import Facts, judge, size_limit
+from edgesft.budget.lines import Facts, judge, latency_limit, size_limit
 from edgesft.budget.percentile import NEVER, Interval
 from edgesft.budget.verdict import worst
 from edgesft.spec.budget import BudgetSpec
@@ -242,3 +242,10 @@ def test_pace_of_tasks_without_tokens_is_open() -> None:
         BudgetSpec.model_validate({"tokens_per_second": 1}), replace(FACTS, opening_rounds=(), differences=["cores"])
     )
     assert other[0].verdict == "inconclusive"
+
+
+def test_the_most_time_that_a_budget_allows() -> None:
+    budget = BudgetSpec.model_validate({"latency_ms": {"p50": 3, "p95": 2}, "latency_ratio": {"p50": 0.5}})
+    assert latency_limit(BudgetSpec(), 10e6, here=True) is None
+    assert latency_limit(budget, 10e6, here=True) == 2e6
+    assert latency_limit(budget, 10e6, here=False) == 5e6

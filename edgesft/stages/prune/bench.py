@@ -76,6 +76,10 @@ class Bench:
         """p50 of the input in nanoseconds."""
         return int(self.context.latency([self._input])[0])
 
+    def beside(self, original: Path) -> list[int]:
+        """p50 in nanoseconds of another ONNX file and of the input, interleaved."""
+        return list(self.context.latency([original, self._input]))
+
     def table(self, allowed: Mapping[str, tuple[int, ...]]) -> dict[str, Any]:
         """Shares of the input's latency, for `costs.Latency`.
 

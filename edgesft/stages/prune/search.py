@@ -114,7 +114,8 @@ def reach(
         field: What the recipe calls the target.
 
     Returns:
-        The point chosen, the slowest that is fast enough, and all points measured in their order.
+        The point chosen, which of those fast enough does the least harm, and all points measured in their order. Where
+        the machine is noisy, the slowest of them may do more.
 
     Raises:
         InputError: Even the smallest candidate is slower than the target.
@@ -146,7 +147,11 @@ def reach(
         raise InputError(
             f"prune.{field}: must be a share that the targets can reach, at least {floor:.3f}. Got: {target:g}", advice
         )
-    return max(below, key=lambda point: point.ratio), points
+    return min(below, key=lambda point: _harm(costs, harms, point.sizes)), points
+
+
+def _harm(costs: Costs, harms: Mapping[str, np.ndarray], sizes: Sizes) -> float:
+    return float(sum(harms[name][costs.allowed[name].index(size)] for name, size in sizes.items()))
 
 
 def _lower(

@@ -257,6 +257,33 @@ def test_what_views_bear_must_hold_on_the_rows_too(before, further, source, cont
     assert all(each["drops"][stage.VIEWS] == 0 for each in rounds)
 
 
+@pytest.mark.parametrize(
+    ("ratio", "step", "asked", "next_one"),
+    [(1.0, 0.7, 0.0, 0.7), (1.0, 0.7, 0.3, 0.7), (0.7, 0.7, 0.4, 0.4), (1.0, 0.7, 0.6, 0.6), (0.6, 0.7, 0.59, 0.42)],
+    ids=["no budget", "far from it", "within two steps", "within one step", "all but there"],
+)
+def test_what_the_budget_asks_for_is_aimed_at_first(ratio, step, asked, next_one):
+    assert stage._next(ratio, step, asked) == pytest.approx(next_one)
+
+
+def test_beyond_the_budget_a_cut_may_cost_less(source, context, tmp_path, monkeypatch):
+    original = tmp_path / "model.onnx"
+    checkpoint.write_weights(checkpoint.load(source.path, TASK), original)
+    monkeypatch.setattr(stage.invariance, "views", lambda given: given)
+    monkeypatch.setattr(stage, "_before", lambda *_: {stage.ROWS: 0.0, stage.VIEWS: 0.0})
+    monkeypatch.setattr(stage, "_drops", lambda *_: {stage.ROWS: 0.008, stage.VIEWS: 0.0})
+    reference = Artefact("onnx", tmp_path, "0", source)
+    context = replace(context, latency=by_size([]), reference=reference, latency_limit=lambda original: 0.8 * original)
+    spec = PruneSpec(stage="prune", latency="auto", channel_multiple=4)
+    first, *further = stage.run(spec, source, tmp_path / "out", context).details["rounds"]
+    assert 0.7 < first["latency"]["ratio"] <= 0.8 * 0.95 and first["holds"]
+    assert further and not any(each["holds"] for each in further)
+
+
+def test_a_fall_of_just_the_allowance_is_within_it():
+    assert stage._over({stage.ROWS: 0.883 - 0.873}, {stage.ROWS: 0.01}) <= 0 < 0.883 - 0.873 - 0.01
+
+
 def test_a_teacher_that_does_not_fit_is_said_where_it_goes_on_as_well(source, context, tmp_path):
     wrong = replace(context, latency=by_size([]), teacher=replace(source, form="onnx"))
     spec = PruneSpec(stage="prune", latency="auto", channel_multiple=4)
