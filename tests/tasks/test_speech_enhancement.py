@@ -154,6 +154,28 @@ def test_noise_is_mixed_where_the_speech_is_heard(tmp_path: Path) -> None:
     assert power[len(power) * 11 // 20 :].sum() < 1e-3 * power.sum()
 
 
+def test_a_noise_is_resampled_once_and_not_all_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (row,) = tiny.mixed(1, rate=4000)
+    noise = np.repeat(row["noise"], 2)
+    for name in "abc":
+        soundfile.write(tmp_path / f"{name}.wav", noise, 8000)
+    asked = list[int]()
+    resampled = mixing.audio.resampled
+
+    def counted(samples: np.ndarray, rate: int, wanted: int) -> np.ndarray:
+        asked.append(rate)
+        return resampled(samples, rate, wanted)
+
+    monkeypatch.setattr(mixing.audio, "resampled", counted)
+    monkeypatch.setattr(mixing, "KEPT", len(noise))
+    mixer = mixing.Mixer(4000)
+    heard = {name: mixer.pair({**row, "noise": str(tmp_path / f"{name}.wav"), "snr": 0}) for name in "aabba"}
+    assert asked.count(8000) == 2 and np.array_equal(heard["a"][0], heard["b"][0])
+    mixer.pair({**row, "noise": str(tmp_path / "c.wav"), "snr": 0})
+    mixer.pair({**row, "noise": str(tmp_path / "a.wav"), "snr": 0})
+    assert asked.count(8000) == 3, "b, which was read before a, has gone"
+
+
 def test_training_hears_pieces_in_other_noise(tuned: tuple[Any, Cutting, list[Example]]) -> None:
     _, processor, examples = tuned
     task = SpeechEnhancement(FramesSpec(**FRAMES, seconds=0.1))

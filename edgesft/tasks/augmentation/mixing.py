@@ -16,6 +16,9 @@ from edgesft.tasks.streaming import LABELS, SAMPLES
 SILENT = 1e-12
 """Power below which nothing is heard."""
 
+KEPT = 2**26
+"""Samples of noise in memory: 512 MiB, more than an hour at 16 kHz."""
+
 
 def wrong(row: Row) -> str | None:
     """What is wrong with a row that should be a pair."""
@@ -36,12 +39,14 @@ def wrong(row: Row) -> str | None:
 
 
 class Mixer:
-    """Reads pairs, each file once for each rate."""
+    """Reads pairs; noises that were read last stay in memory, for many rows take theirs from one long recording."""
 
     def __init__(self, rate: int) -> None:
         """Takes the rate of what is read."""
         self._rate = rate
-        self._decoded: dict[str, tuple[np.ndarray, int]] = {}
+        self._noises: dict[tuple[str, int], tuple[np.ndarray, int]] = {}
+        """File and rate of the speech → `_noise`, what was read last behind."""
+        self._held = 0
 
     def pair(self, row: Row) -> tuple[np.ndarray, np.ndarray]:
         """The noisy and the clean samples of a row, float32 of one length.
@@ -61,30 +66,38 @@ class Mixer:
                 message = f"'{row['noisy']}': must be as long as its clean sound, got {seconds}"
                 raise InputError(message, "cut them alike")
         else:
-            noise, other = self._read(row["noise"], keep=True)
-            common = min(rate, other)
+            noise, common = self._noise(row["noise"], rate)
             clean = audio.resampled(clean, rate, common)
             start = round(float(row.get("offset", 0)) * common)
-            part = looped(audio.resampled(noise, other, common), start, len(clean))
+            part = looped(noise, start, len(clean))
             pair = [self._at(each, common) for each in (clean + scaled(part, clean, float(row["snr"])), clean)]
         return pair[0].astype(np.float32), pair[1].astype(np.float32)
 
     def _at(self, samples: np.ndarray, rate: int) -> np.ndarray:
         return audio.resampled(samples, rate, self._rate)
 
-    def _read(self, file: Any, *, keep: bool = False) -> tuple[np.ndarray, int]:
+    def _noise(self, file: Any, rate: int) -> tuple[np.ndarray, int]:
+        """A noise at a rate, or at its own where that is lower; and which of both that is."""
+        if isinstance(file, str) and (file, rate) in self._noises:
+            self._noises[file, rate] = found = self._noises.pop((file, rate))
+            return found
+        noise, other = self._read(file)
+        found = audio.resampled(noise, other, min(rate, other)), min(rate, other)
+        if isinstance(file, str):
+            self._noises[file, rate] = found
+            self._held += len(found[0])
+            while self._held > KEPT:
+                self._held -= len(self._noises.pop(next(iter(self._noises)))[0])
+        return found
+
+    def _read(self, file: Any) -> tuple[np.ndarray, int]:
         """Samples, channels averaged, and their rate; that of an array is the model's."""
-        if isinstance(file, str) and file in self._decoded:
-            return self._decoded[file]
         try:
             source = medium.source(file)
             found, rate = (source[:, None], self._rate) if isinstance(source, np.ndarray) else audio.decode(source)
         except Exception as error:  # Readers raise whatever a damaged file leads them to.
             raise medium.refused(file, error) from error
-        read = found.astype(np.float64).mean(axis=1), rate
-        if keep and isinstance(file, str):
-            self._decoded[file] = read
-        return read
+        return found.astype(np.float64).mean(axis=1), rate
 
 
 def looped(noise: np.ndarray, start: int, count: int) -> np.ndarray:
