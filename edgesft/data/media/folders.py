@@ -7,6 +7,7 @@ import os
 import tempfile
 import zipfile
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -116,19 +117,40 @@ class Tree:
 
     def _of_table(self, table: str) -> Iterator[dict[str, Any]]:
         folder = PurePosixPath(table).parent
-        with tempfile.TemporaryDirectory() as place:
-            copy = Path(place) / PurePosixPath(table).name
-            copy.write_bytes(self._file(table).read())
-            found = loading.read(copy)
-        for row in found:
+        for row in self._read(table):
             paths = {name: row[name] for name in self._column.of(row) if isinstance(row[name], str)}
             yield {**row, **{name: self._file((folder / path).as_posix()) for name, path in paths.items()}}
 
+    def _read(self, table: str) -> list[dict[str, Any]]:
+        """The rows of a table; of one in an archive, faults are told under its name there."""
+        if not self._root.is_file():
+            return loading.read(self._root / table)
+        with tempfile.TemporaryDirectory() as place:
+            copy = Path(place) / PurePosixPath(table).name
+            copy.write_bytes(self._file(table).read())
+            try:
+                return loading.read(copy)
+            except InputError as error:
+                told = [
+                    replace(each, message=each.message.replace(str(copy), self._file(table))) for each in error.problems
+                ]
+                raise InputError(told) from None
+
 
 def _listed(root: Path) -> Iterator[str]:
-    """The files of a folder and of those in it, named from there; in about half the time of `Path.rglob`."""
-    for place, _, names in os.walk(root):
+    """The files of a folder and of those in it, named from there; in about half the time of `Path.rglob`.
+
+    Links are followed, but for those to a folder that they lie in.
+    """
+    within = {root: {root.resolve()}}  # Of a folder itself and those that it lies in.
+    for place, folders, names in os.walk(root, followlinks=True):
         folder = Path(place)
+        around = within.pop(folder)
+        for name in list(folders):
+            if (real := (folder / name).resolve()) in around:
+                folders.remove(name)
+            else:
+                within[folder / name] = {*around, real}
         above = "" if folder == root else f"{folder.relative_to(root).as_posix()}/"
         yield from (above + name for name in names if (folder / name).is_file())
 

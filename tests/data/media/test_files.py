@@ -70,6 +70,25 @@ def test_a_folder_a_class(base: Path) -> None:
     assert all(isinstance(row["image"], File) and Path(row["image"]).is_absolute() for row in rows)
 
 
+def test_links_are_followed_and_not_around(base: Path) -> None:
+    (base / "linked").mkdir()
+    for name in ("lying", "standing"):
+        (base / "linked" / name).symlink_to(base / "p" / name)
+    (base / "p" / "lying" / "back").symlink_to(base / "linked")
+    linked, plain = (read(base, train=name) for name in ("linked", "p"))
+    assert [row["label"] for row in linked.train].count("lying") >= 6
+    # What is linked back to is read once more, by its other name, and no further.
+    assert len(linked.train) + len(linked.validation) == 16
+    assert len(plain.train) + len(plain.validation) == 24
+
+
+def test_faults_of_a_table_are_told_where_it_lies(base: Path) -> None:
+    (base / "p" / "metadata.csv").write_text("image,label\nlying/0000.png\n")
+    archived(base, "p")
+    assert f"{base}/p/metadata.csv:2: must have 2 columns" in complaint(base)
+    assert f"{base}/p.zip#metadata.csv:2: must have 2 columns" in complaint(base, train="p.zip")
+
+
 def test_folders_of_splits(base: Path) -> None:
     splits = read(base, train="q", test="q")
     assert splits.test is not None and len(splits.test) == 12 and len(splits.train) + len(splits.validation) == 12
