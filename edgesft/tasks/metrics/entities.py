@@ -12,6 +12,9 @@ OUTSIDE = "O"
 PREFIXES = ("B", "I", "E", "S")
 """Of the schemes IOB1, IOB2, IOE and IOBES: begin, inside, end, single."""
 
+UNNAMED = "entity"
+"""The kind of entities where tags are prefixes alone."""
+
 ABSENT = -1
 """Where a row has no word."""
 
@@ -34,8 +37,11 @@ class Scheme:
 
 
 def scheme(tags: Sequence[str]) -> Scheme:
-    """Reads tags such as `B-PER`; a tag without a prefix, such as `NOUN`, makes each of its words an entity."""
-    parted = [_parted(tag) for tag in tags]
+    """Reads tags such as `B-PER`. Where there are no others than `O` and the prefixes, these are of one kind, as in
+    seqeval; else a tag without a prefix, such as `NOUN`, makes each of its words an entity.
+    """
+    bare = {OUTSIDE, *PREFIXES}.issuperset(tags)
+    parted = [_parted(f"{tag}-{UNNAMED}" if bare and tag != OUTSIDE else tag) for tag in tags]
     kinds = tuple(sorted({kind for _, kind in parted if kind}))
     numbers = [kinds.index(kind) if kind else -1 for _, kind in parted]
     opens, closes = ([*(prefix in letters for prefix, _ in parted), False] for letters in (("B", "S"), ("E", "S")))

@@ -37,6 +37,15 @@ def test_spans(tags: tuple[str, ...], expected: list[tuple[str, int, int]]) -> N
     assert found(*tags) == expected
 
 
+def test_prefixes_alone_are_of_one_kind() -> None:
+    # What seqeval 1.2.2 makes of them: 1 right of 2 predicted and 2 true ones.
+    tags = ("B", "I", "O")
+    truth, predicted = np.asarray([[0, 1, 2, 0, 1, 1]]), np.asarray([[0, 1, 2, 0, 2, 2]])
+    assert entities.counts(predicted, truth, entities.scheme(tags)).tolist() == [[1, 2, 2]]
+    # One that is none leaves all of them to themselves, such as parts of speech.
+    assert entities.scheme((*tags, "X")).kinds == ("B", "I", "X")
+
+
 def test_an_entity_is_right_as_a_whole() -> None:
     truth = row("B-PER", "I-PER", "O", "B-LOC", "O")
     assert entities.counts(truth, truth, KNOWN).sum(axis=0).tolist() == [2, 2, 2]
