@@ -27,6 +27,8 @@ _LONG = (np.ndarray, File, bytes)
 
 _WHOLE = re.compile(r"-?\d+")
 
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
 
 def label_name(value: Any) -> str:
     """A label as the contract stores it."""
@@ -163,8 +165,10 @@ def _answers(passage: Any, answers: Any) -> str | None:
 def _parts(value: Any) -> list[str] | None:
     """The words of a text, or a list of texts; None for anything else."""
     if isinstance(value, str):
-        return value.split()
-    if isinstance(value, Sequence) and all(isinstance(each, str | int) for each in value):
+        return None if unwritable(value) else value.split()
+    if isinstance(value, Sequence) and all(
+        isinstance(each, int) or (isinstance(each, str) and not unwritable(each)) for each in value
+    ):
         return [str(each) for each in value]
     return None
 
@@ -221,11 +225,22 @@ def _content(value: Any) -> str:
     return identity(value) if isinstance(value, _LONG) else repr(str(value))
 
 
+def unwritable(text: str) -> bool:
+    """Whether a text has half of a surrogate pair: JSON can say it, but no tokenizer takes it, and no file holds it."""
+    return _SURROGATE.search(text) is not None
+
+
 def texts(split: str, rows: Sequence[Row], role: str) -> list[Problem]:
     """What is wrong with the texts of a split, which must be some and not blank."""
     wrong = [index for index, row in numbered(rows) if not isinstance(row[role], str)]
     blank = [index for index, row in numbered(rows) if isinstance(row[role], str) and not row[role].strip()]
+    broken = [index for index, row in numbered(rows) if isinstance(row[role], str) and unwritable(row[role])]
     found = []
+    if broken:
+        message = f"data.{split}: {role} must be Unicode text, got halves of surrogate pairs in {row_numbers(broken)}"
+        found.append(
+            Problem(message, "remove those rows, or the escapes from \\ud800 to \\udfff without their other half")
+        )
     if wrong:
         kind = next(type(row[role]).__name__ for row in rows if not isinstance(row[role], str))
         found.append(
@@ -267,7 +282,9 @@ def _unseen(split: str, rows: Sequence[Row], known: Collection[str], role: str) 
 
 
 def _is_label(value: Any) -> bool:
-    return isinstance(value, int | np.integer) or (isinstance(value, str) and bool(value.strip()))
+    return isinstance(value, int | np.integer) or (
+        isinstance(value, str) and bool(value.strip()) and not unwritable(value)
+    )
 
 
 def listed(names: Iterable[str]) -> str:

@@ -33,6 +33,8 @@ def test_good_rows_have_no_problems() -> None:
         ([{"text": 3, "label": 1}] * 7, "got int in rows 1, 2, 3, 4, 5 and 2 more"),
         ([{"text": "a", "label": None}], "label must be a name or a whole number, got None in row 1"),
         ([{"text": "a", "label": ""}], "label must be a name or a whole number, got '' in row 1"),
+        ([GOOD[0], {"text": "a \ud83d", "label": 1}], "halves of surrogate pairs in row 2"),
+        ([{"text": "a", "label": "\udc00"}], "label must be a name or a whole number, got '\\udc00' in row 1"),
         ([{"text": "a", "label": 0.5}], "label must be a name or a whole number, got 0.5 in row 1"),
         ([{"text": "a", "label": 2}, {"text": "b", "label": "x"}], "has labels that train lacks: '2', 'x'"),
     ],

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from edgesft.data.checks import unwritable
 from edgesft.errors import InputError, Problem
 
 PLAIN = (
@@ -121,6 +122,8 @@ def tokens(row: Row, tokenizer: Any, stop: Sequence[int]) -> tuple[list[int], li
 
 def wrong(row: Row) -> Problem | None:
     """What is wrong with a row, and what to try."""
+    if broken := next((name for name, text in _said(row) if unwritable(text)), None):
+        return Problem(f"must have Unicode text as {broken}, got half of a surrogate pair", "remove such rows")
     if "messages" in row:
         return _wrong_messages(row["messages"])
     for name in ("text", "prompt", "answer", "input", "target"):
@@ -128,6 +131,14 @@ def wrong(row: Row) -> Problem | None:
             got = "nothing" if row[name] is None or isinstance(row[name], str) else f"{row[name]!r:.40}"
             return Problem(f"must have words as {name}, got {got}", "remove such rows, or fill them in")
     return None
+
+
+def _said(row: Row) -> Iterator[tuple[str, str]]:
+    """All texts of a row, each with where it stands."""
+    said = row.get("messages")
+    messages = [each for each in said if isinstance(each, Mapping)] if isinstance(said, list) else []
+    for each in (row, *messages):
+        yield from ((name, text) for name, text in each.items() if isinstance(text, str))
 
 
 def _wrong_messages(said: Any) -> Problem | None:

@@ -36,6 +36,18 @@ def learned(row: dict[str, Any], processor: Any) -> str:
     return said
 
 
+@pytest.mark.parametrize(
+    "row",
+    [
+        {"prompt": "a", "answer": "b", "context": "\ud800"},
+        {"messages": [{"role": "user", "content": "\udfff"}, {"role": "assistant", "content": "b"}]},
+    ],
+)
+def test_half_of_a_surrogate_pair_is_no_text(row: dict[str, Any]) -> None:
+    found = conversation.wrong(row)
+    assert found is not None and "must have Unicode text" in found.message
+
+
 def test_answers_alone_are_learned_with_the_token_that_ends_them(llama: Path) -> None:
     assert learned({"prompt": "hi", "answer": "yes"}, tokenizer(llama)) == "yes</s>"
     assert learned({"messages": TURNS}, tokenizer(llama, CHAT)) == "yes</s>so</s>"
