@@ -39,6 +39,8 @@ class QuestionAnswering(TextTask):
     name: ClassVar[str] = "question-answering"
     roles: tuple[str, ...] = ("context", "question", "answers")
     metrics: tuple[str, ...] = ("f1", "exact_match")
+    # Tokens that change places would take answers apart.
+    training: frozenset[str] = TextTask.training - {"token_swap"}
     takes_files: ClassVar[bool] = True
     kind: ClassVar[str] = "question-answering"
     heads: ClassVar[str] = "MODEL_FOR_QUESTION_ANSWERING_MAPPING_NAMES"
@@ -122,6 +124,14 @@ class QuestionAnswering(TextTask):
             batch[LABELS] = np.stack([window[LABELS] for window in windows])
             batch[LABELS] += shift * np.asarray(moved, np.int64)[:, np.newaxis]
         return batch
+
+    def plain(self, batch: Batch, processor: Any) -> np.ndarray:
+        """Besides special tokens, those of answers stay: others in their place are no answer."""
+        found = super().plain(batch, processor)
+        if LABELS not in batch:
+            return found
+        places, (first, last) = np.arange(found.shape[1]), batch[LABELS].T[..., np.newaxis]
+        return found & ~((places >= first) & (places <= last))
 
     def loss(
         self,

@@ -172,9 +172,7 @@ class TextTask(Task):
         neighbours: np.ndarray | None = None,
     ) -> Batch:
         """Replaces, hides and swaps tokens; special tokens and padding stay, and labels of tokens go with them."""
-        special = np.asarray(processor.all_special_ids, np.int64)
-        found = dict(batch)
-        plain = ~np.isin(found["input_ids"], special)
+        found, plain = dict(batch), self.plain(batch, processor)
         if settings.token_swap:
             order = tokens.swaps(plain, settings.token_swap, rng)
             moving = [name for name in ("input_ids", LABELS) if found.get(name, order[:0]).shape == order.shape]
@@ -184,10 +182,15 @@ class TextTask(Task):
                 found["input_ids"], plain, neighbours, settings.token_substitution, rng
             )
         if settings.token_dropout:
-            vocabulary = np.setdiff1d(sorted(processor.get_vocab().values()), special)
+            vocabulary = np.setdiff1d(sorted(processor.get_vocab().values()), processor.all_special_ids)
             found["input_ids"] = tokens.replaced(found["input_ids"], plain, vocabulary, settings.token_dropout, rng)
         if settings.token_deletion and "attention_mask" in found:
             found["attention_mask"] = tokens.hidden(found["attention_mask"], plain, settings.token_deletion, rng)
+        return found
+
+    def plain(self, batch: Batch, processor: Any) -> np.ndarray:
+        """Which tokens may be changed, bool of shape [rows, tokens]: those that are not special."""
+        found: np.ndarray = ~np.isin(batch["input_ids"], np.asarray(processor.all_special_ids, np.int64))
         return found
 
     def logits(self, outputs: Any) -> torch.Tensor:

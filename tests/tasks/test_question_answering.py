@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from edgesft.errors import InputError
+from edgesft.spec.training import ResolvedTraining
 from edgesft.tasks.base import Batch
 from edgesft.tasks.question_answering import QuestionAnswering
 from tests import tiny
@@ -61,6 +62,18 @@ def test_windows_share_tokens_and_know_where_the_answer_is(tokenizer: Any) -> No
     assert pointed
     assert all(each == ["good"] for each in pointed)
     assert [first == 0 for first, _ in example["labels"]] == ["good" not in window for window in windows]
+
+
+def test_noise_leaves_answers_as_they_are(tokenizer: Any) -> None:
+    assert "token_swap" not in TASK.training and "token_dropout" in TASK.training
+    batch = TASK.collate(TASK.encode(ROWS, tokenizer, CONTRACT), tokenizer)
+    settings = ResolvedTraining(token_dropout=0.9, token_deletion=0.9)
+    noisy = TASK.augment(batch, tokenizer, settings, np.random.default_rng(0))
+    assert (noisy["input_ids"] != batch["input_ids"]).mean() > 0.3
+    for row, (first, last) in enumerate(batch["labels"]):
+        span = slice(first, last + 1)
+        assert (noisy["input_ids"][row, span] == batch["input_ids"][row, span]).all()
+        assert noisy["attention_mask"][row, span].all()
 
 
 def test_answers_do_not_depend_on_the_batch(tokenizer: Any, bert: Path) -> None:
