@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import difflib
 import json
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -90,6 +92,7 @@ def _delimiter(path: Path) -> str:
     """What parts the header into the most columns, a comma where several do: spreadsheets of countries that write 0,5
     save with semicolons.
     """
+    _allow_long_fields(path)
     line = next(_lines(path, ""), "")
     return max(DELIMITERS, key=lambda delimiter: len(next(csv.reader([line], delimiter=delimiter), [])))
 
@@ -98,13 +101,21 @@ def _tsv(path: Path) -> Iterator[Row]:
     return _separated(path, "\t")
 
 
-def _separated(path: Path, delimiter: str) -> Iterator[Row]:
-    # A field may be as long as the file: the default limit of 128 kB would cut off long documents.
+def _allow_long_fields(path: Path) -> None:
+    """A field may be as long as the file: the default limit of 128 kB would cut off long documents."""
     csv.field_size_limit(max(csv.field_size_limit(), path.stat().st_size))
+
+
+def _separated(path: Path, delimiter: str) -> Iterator[Row]:
+    _allow_long_fields(path)
     lines = csv.reader(_lines(path, ""), delimiter=delimiter, strict=True)
     faults = _Faults()
     try:
-        header = next(lines, [])
+        header = next(lines, None)
+        if header is None:
+            return
+        if not any(name.strip() for name in header):
+            raise InputError(f"{path}:1: must hold the column names, got an empty line", "remove it")
         for problem in _header_problems(path, header):
             faults.add(problem)
         for fields in lines:
@@ -128,8 +139,6 @@ def _header_problems(path: Path, header: list[str]) -> list[Problem]:
     repeated = sorted({name for name in header if header.count(name) > 1})
     if repeated:
         return [Problem(f"{path}:1: column names must be unique, got {', '.join(map(repr, repeated))} repeatedly")]
-    if header and not any(name.strip() for name in header):
-        return [Problem(f"{path}:1: must hold the column names, got an empty line")]
     return []
 
 
@@ -143,12 +152,18 @@ def _jsonl(path: Path) -> Iterator[Row]:
         except json.JSONDecodeError as error:
             faults.add(Problem(f"{path}:{number}: not valid JSON: {error.msg}, column {error.colno}", _JSONL))
             continue
+        except (ValueError, RecursionError):
+            faults.add(Problem(f"{path}:{number}: {_BEYOND}", _JSONL))
+            continue
         if not isinstance(row, dict):
             faults.add(Problem(f"{path}:{number}: must be an object, got {type(row).__name__}", _JSONL))
         elif not faults:
             yield row
     faults.raise_any()
 
+
+_BEYOND = "must be JSON that Python reads, got a number of thousands of digits, or lists nested too deeply"
+"""What is said of the one and the other: limits of Python's, not errors of the file's."""
 
 _JSONL = 'one object a line: {"text": "…", "label": "…"}'
 
@@ -159,6 +174,8 @@ def _json(path: Path) -> Iterator[Row]:
     except json.JSONDecodeError as error:
         hint = "is it JSON lines? Then name it .jsonl" if error.msg == "Extra data" else None
         raise InputError(f"{path}:{error.lineno}: not valid JSON: {error.msg}, column {error.colno}", hint) from error
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{path}: {_BEYOND}", "shorten them") from error
     if coco.is_coco(rows):
         yield from coco.rows(rows, path)
         return
@@ -191,9 +208,12 @@ def _parquet(path: Path) -> Iterator[Row]:
 def _npz(path: Path) -> Iterator[Row]:
     """Each array's first axis are the rows."""
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        archive = np.load(path, allow_pickle=False)
+        if isinstance(archive, np.ndarray):
+            raise ValueError("it is one array, as numpy.save writes it")
+        with archive:
             arrays = {name: archive[name] for name in archive.files}
-    except (OSError, ValueError, zipfile.BadZipFile) as error:
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise InputError(f"{path}: not a readable npz file: {error}", "numpy.savez(path, x=…, label=…)") from error
     counts = {name: len(array) if array.ndim else None for name, array in arrays.items()}
     if len(set(counts.values())) > 1 or None in counts.values():
@@ -231,6 +251,10 @@ def _misencoded(path: Path) -> tuple[str, str]:
     """What to say of a file that is not UTF-8: its first wrong byte."""
     found = ""
     with path.open("rb") as stream:
+        if stream.read(2) in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
+            told = f"{path}: must be UTF-8, got the byte order mark of UTF-16"
+            return told, f"convert it: iconv -f UTF-16 -t UTF-8 {path.name}"
+        stream.seek(0)
         for number, line in enumerate(stream, 1):
             try:
                 line.decode("utf-8")

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import builtins
+import csv
+import io
 import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from edgesft.data import loading
@@ -19,6 +22,12 @@ def put(folder: Path, name: str, content: str | bytes) -> Path:
     path = folder / name
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
     return path
+
+
+def npy() -> bytes:
+    stream = io.BytesIO()
+    np.save(stream, np.zeros(3))
+    return stream.getvalue()
 
 
 def complaint(path: Path) -> str:
@@ -61,6 +70,12 @@ def test_long_fields_are_read(tmp_path: Path) -> None:
     assert loading.read(put(tmp_path, "a.csv", f"text,label\n{text},x\n")) == [{"text": text, "label": "x"}]
 
 
+def test_a_first_line_that_is_long_is_read(tmp_path: Path) -> None:
+    csv.field_size_limit(2**17)  # As in a new process.
+    name = "word " * 60_000
+    assert loading.read(put(tmp_path, "a.csv", f"{name},label\na,x\n")) == [{name: "a", "label": "x"}]
+
+
 @pytest.mark.parametrize(
     ("name", "content", "parts"),
     [
@@ -75,6 +90,13 @@ def test_long_fields_are_read(tmp_path: Path) -> None:
             ["a.jsonl:2: not valid JSON", "a.jsonl:3: must be an object, got list"],
         ),
         ("a.jsonl", "", ["at least one row"]),
+        ("a.csv", "\ntext,label\na,x\n", ["a.csv:1: must hold the column names, got an empty line"]),
+        ("a.jsonl", f'{{"text": {"9" * 5000}}}\nno\n', ["a.jsonl:1: must be JSON that", "a.jsonl:2: not valid JSON"]),
+        ("a.json", f'[{{"text": {"9" * 5000}}}]', ["a.json: must be JSON that Python reads"]),
+        ("a.jsonl", "[" * 200_000 + "\n", ["a.jsonl:1: "]),
+        ("a.csv", "text,label\na,x\n".encode("utf-16"), ["the byte order mark of UTF-16", "iconv -f UTF-16 -t UTF-8"]),
+        ("a.npz", npy(), ["not a readable npz file: it is one array", "numpy.savez"]),
+        ("a.npz", b"", ["not a readable npz file"]),
         ("a.json", '{"text": "a"}', ["must be a list of objects, got dict"]),
         ("a.json", '{"text": "a"}\n{"text": "b"}', ["a.json:2:", "name it .jsonl"]),
         ("a.json", '[{"text": "a"}, 3]', ["entry 2 must be an object, got int"]),
