@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -10,6 +11,7 @@ import numpy as np
 
 from edgesft.data.media import audio, medium
 from edgesft.data.media.sounds import Streams
+from edgesft.data.rows import numbered
 from edgesft.errors import Problem
 from edgesft.spec.training import ResolvedTraining
 from edgesft.tasks.augmentation import mixing
@@ -47,7 +49,7 @@ class VoiceActivity(Streaming):
     whole: ClassVar[bool] = False
 
     def check(self, splits: Mapping[str, Sequence[Row]], options: Mapping[str, Any] | None = None) -> list[Problem]:
-        """Empty splits; speech that is no list of pairs; splits in which always or never somebody speaks."""
+        """Empty splits; speech that is no list of pairs; splits in which nobody speaks."""
         found = []
         for name, rows in splits.items():
             if not rows:
@@ -55,7 +57,8 @@ class VoiceActivity(Streaming):
                 continue
             spoken = [_spoken(row["speech"]) for row in rows]
             if None in spoken:
-                number, got = spoken.index(None) + 1, rows[spoken.index(None)]["speech"]
+                number, row = next(itertools.islice(numbered(rows), spoken.index(None), None))
+                got = row["speech"]
                 message = f"data.{name}: speech must be pairs of seconds, from and to, got {got!r} in row {number}"
                 found.append(Problem(message, "[[0.5, 1.2], [3, 3.4]], or [] where nobody speaks"))
             elif not any(spoken):
@@ -156,10 +159,13 @@ class VoiceActivity(Streaming):
         return {"auroc": 0.5 if found is None else found}
 
     def evaluate(self, predictions: np.ndarray, references: np.ndarray, contract: Contract) -> dict[str, Any]:
-        """What the threshold misses and takes for speech, and how far answers lie behind."""
+        """What the threshold misses and takes for speech, None of where there is none of it; and how far answers lie
+        behind.
+        """
         threshold, hop = contract.options.get(THRESHOLD, USUAL), contract.options["hop"]
         silent, spoken = _parted(predictions, references)
-        missed, false = float((spoken < threshold).mean()), float((silent >= threshold).mean())
+        missed = float((spoken < threshold).mean()) if len(spoken) else None
+        false = float((silent >= threshold).mean()) if len(silent) else None
         averages = {"threshold": threshold, "missed": missed, "false_alarms": false}
         averages |= {"hop_ms": hop * 1000 / contract.options["rate"], "spoken": len(spoken) / (references >= 0).sum()}
         return {"rows": len(predictions), "averages": averages, "classes": []}

@@ -223,6 +223,8 @@ def test_what_is_converted_and_left_out_is_said(tmp_path: Path) -> None:
     soundfile.write(tmp_path / "clean" / "train002.wav", np.stack([tiny.mixed(1)[0]["clean"]] * 2, 1), 16000)
     with pytest.raises(InputError, match="2 of 8 sounds .* cannot be read: .*it is silent.*no numbers"):
         check(place)
+    with pytest.raises(InputError, match=r"clean/train001.wav' \(noise '.*noise/train001.wav': .*no numbers"):
+        check(place)
     warnings = " ".join(check(place, ["data.unreadable=0.5"]).warnings)
     assert "have 16000 samples per second and are converted to 4000" in warnings
     assert "have 2 channels, which are averaged" in warnings and "they are left out" in warnings

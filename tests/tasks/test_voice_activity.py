@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from edgesft import api
+from edgesft.data.rows import chosen
 from edgesft.errors import InputError
 from edgesft.pipeline.check import check
 from edgesft.progress import Progress
@@ -190,6 +191,20 @@ def test_bad_recipes(settings: list[str], message: str, tmp_path: Path) -> None:
 def test_rows_that_do_not_say_when(speech: str, message: str) -> None:
     (found,) = TASK.check({"train": [{"audio": "a.wav", "speech": speech}]})
     assert message in found.message
+
+
+def test_rows_are_told_by_the_numbers_that_they_were_read_by() -> None:
+    rows = [{"audio": f"{number}.wav", "speech": speech} for number, speech in enumerate(("[]", "[[0, 1]]", "soon"))]
+    (found,) = TASK.check({"train": chosen(rows, np.array([1, 2]))})
+    assert "got 'soon' in row 3" in found.message
+
+
+def test_what_there_is_none_of_has_no_share() -> None:
+    contract = TASK.contract([], {"frames": FRAMES})
+    answers = np.array([[0.9, 0.2]], np.float32)
+    for truth, missed, false in (([[1, 1]], 0.5, None), ([[0, 0]], None, 0.5)):
+        told = TASK.evaluate(answers, np.array(truth), contract)["averages"]
+        assert (told["missed"], told["false_alarms"]) == (missed, false)
 
 
 def test_a_net_of_ones_own_learns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,6 +18,9 @@ from edgesft.store.store import Store
 Row = Mapping[str, Any]
 Facts = Mapping[str, str]
 
+VERSION = 2
+"""Raised when other things are found of the same files."""
+
 SHOWN = 3
 """Files named in a message before it says how many more there are."""
 
@@ -39,11 +42,13 @@ def inspect(medium: Medium, rows: Sequence[Row], store: Store | None = None) -> 
     _recall(medium, rows, store or Store())
     faults, seen = dict[int, str](), Counter[tuple[str, str]]()
     for number, row in enumerate(rows):
-        try:
-            for value in _inputs(medium, row):
+        for role, value in _inputs(medium, row):
+            try:
                 seen.update(facts(medium, value).items())
-        except OSError as error:
-            faults[number] = str(error)
+            except OSError as error:
+                # Messages name a row by its first file.
+                faults[number] = str(error) if role == medium.role else f"{role} {named(value, number)}: {error}"
+                break
     return Inspection(faults, seen)
 
 
@@ -64,19 +69,24 @@ def facts(medium: Medium, value: Any) -> Facts:
     return medium.look(value)
 
 
-def _inputs(medium: Medium, row: Row) -> Iterator[Any]:
-    return (row[role] for role in (medium.role, *medium.further) if role in row)
+def _inputs(medium: Medium, row: Row) -> Iterator[tuple[str, Any]]:
+    return ((role, row[role]) for role in (medium.role, *medium.further) if role in row)
 
 
 def _recall(medium: Medium, rows: Sequence[Row], store: Store) -> None:
     """Makes `_KNOWN` know the rows' files, by the store where the same ones were looked at before."""
-    files = [value for row in rows for value in _inputs(medium, row) if isinstance(value, File)]
+    files = [value for row in rows for _, value in _inputs(medium, row) if isinstance(value, File)]
     if not files:
         return
     digests = [file.digest() for file in files]
     content = hashlib.sha256("".join(digests).encode()).hexdigest()
     try:
-        about = {"files": content, "medium": type(medium).__name__, "library": metadata.version(medium.library)}
+        about = {
+            "version": VERSION,
+            "files": content,
+            "medium": type(medium).__name__,
+            "library": metadata.version(medium.library),
+        }
         kinds, numbers = store.record(key(about), lambda: _table(medium, files))
     except (UnavailableError, metadata.PackageNotFoundError):
         return  # Nothing can be stored, or read: whoever looks next does without, or tells of it.

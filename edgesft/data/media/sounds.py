@@ -29,7 +29,7 @@ class Sounds(Medium):
     """Of a recipe's data, which says how they are read."""
 
     def look(self, value: str | bytes | np.ndarray) -> dict[str, str]:
-        """Its rate and channels, its length to a tenth of a second, and whether anything is heard."""
+        """Its rate and channels, its length to a millisecond, and whether anything is heard."""
         if isinstance(value, np.ndarray):
             samples, rate = value, 0
             if value.ndim != 1 or value.dtype.kind not in "iuf":
@@ -52,7 +52,7 @@ class Sounds(Medium):
         silent = {LEVEL: "silent"} if np.abs(samples).max() < SILENT else {}
         if not rate:
             return silent
-        seconds = math.ceil(10 * len(samples) / rate) / 10
+        seconds = math.ceil(1000 * len(samples) / rate) / 1000
         return {RATE: str(rate), CHANNELS: str(samples.shape[1]), SECONDS: str(seconds), **silent}
 
     def findings(self, split: str, found: Inspection, options: Mapping[str, Any]) -> tuple[list[Problem], list[str]]:
@@ -86,7 +86,7 @@ class Audible(Sounds):
     """Sounds in which something must be heard."""
 
     def look(self, value: str | bytes | np.ndarray) -> dict[str, str]:
-        """Its rate and channels, and its length to a tenth of a second.
+        """Its rate and channels, and its length to a millisecond.
 
         Raises:
             OSError: Besides, where it is silent: it has no level, and says nothing.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from edgesft.data.media.inspection import inspect
 from edgesft.data.media.medium import Medium
 from edgesft.pipeline.draft import model as models
@@ -59,6 +61,6 @@ def _media(task: Task, medium: Medium, found: Found) -> list[str]:
         return [line(f"  image: {{resize: {sides}}}", f"[height, width]; {len(values['size'])} sizes were seen")]
     if "text" in task.roles:
         return [line(f"  speech: {{rate: {values['rate'][0]}}}", "samples per second")]
-    seconds = max(map(float, values["seconds"]))
+    seconds = math.ceil(10 * max(map(float, values["seconds"]))) / 10
     note = f"the longest of {len(rows)} sounds has {seconds:g} s"
     return [line(f"  audio: {{rate: {values['rate'][0]}, seconds: {seconds:g}}}", note)]

@@ -165,6 +165,13 @@ def test_what_sounds_are_is_told(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize(("samples", "cut"), [(15360, False), (15361, True)])
+def test_what_is_as_long_as_the_longest_is_not_cut(samples: int, cut: bool, tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "a.wav", tone(300, 16000)[:samples], 16000)
+    _, warnings = Sounds().findings("train", looked(tmp_path), options(seconds=0.96))
+    assert any("longer than 0.96 s" in each for each in warnings) == cut
+
+
 def test_the_pipeline_of_a_contract(tmp_path: Path) -> None:
     said = {"task": "audio-classification", "labels": ["no", "yes"]}
     said["options"] = {"input": "x", **options(rate=8000), "temperature": 2.0, "accept_above": 100.0}
@@ -203,4 +210,4 @@ def test_a_missing_library_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_tones_are_sounds_of_their_rate(tmp_path: Path) -> None:
     folder = tiny.save_sounds(tmp_path, tiny.sounded(2))
-    assert looked(folder / "rising").seen == {("rate", "4000"): 1, ("channels", "1"): 1, ("seconds", "0.3"): 1}
+    assert looked(folder / "rising").seen == {("rate", "4000"): 1, ("channels", "1"): 1, ("seconds", "0.25"): 1}
