@@ -21,10 +21,11 @@ def distortion(mel: np.ndarray, other: np.ndarray) -> float:
     here of mel bands, and their orthonormal cosine transform.
 
     Args:
-        mel: Natural logarithms of power, shape [frames, bands].
+        mel: Natural logarithms of power, shape [frames, bands]; without frames it is silence, whose spectrum is flat.
         other: The same of the other sound, of as many bands.
     """
     bands = mel.shape[1]
+    mel = mel if len(mel) else np.zeros((1, bands))
     waves = cosines(bands, min(bands, 1 + COEFFICIENTS))[:, 1:]
     one, two = (each.astype(np.float64) @ waves for each in (mel, other))
     squares = np.square(one).sum(1)[:, None] + np.square(two).sum(1)[None] - 2 * one @ two.T

@@ -9,7 +9,8 @@ import numpy as np
 from edgesft.data.media.audio import resampled
 
 MOST = 100.0
-"""Decibels above which nothing is told apart: what rounding to 32 bits leaves lies at some 140."""
+"""Decibels above which nothing is told apart, nor below as many less than 0: what rounding to 32 bits leaves lies at
+some 140."""
 
 RATE, WINDOW, FFT, BANDS, LOWEST = 10_000, 256, 512, 15, 150.0
 SEGMENT, RANGE, LEAST = 30, 40.0, -15.0
@@ -22,10 +23,14 @@ EPS = float(np.finfo(np.float64).eps)
 def si_sdr(estimate: np.ndarray, target: np.ndarray) -> float:
     """Scale-invariant signal-to-distortion ratio in decibels (Le Roux et al. 2019, arXiv 1811.02508, equation 5).
 
+    It lies between -100 and 100; that of silence, of which the equation says nothing, is the least.
+
     Args:
         estimate: Shape [samples].
         target: The same; not silent.
     """
+    if not estimate.any():
+        return -MOST
     estimate, target = estimate.astype(np.float64), target.astype(np.float64)
     scaled = (estimate @ target) / max(target @ target, EPS) * target
     wanted, rest = scaled @ scaled, (estimate - scaled) @ (estimate - scaled)

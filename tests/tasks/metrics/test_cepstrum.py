@@ -28,6 +28,11 @@ def test_the_cheapest_way(shape: tuple[int, int]) -> None:
     assert max(shape) <= pairs < sum(shape)
 
 
+def test_an_answer_without_frames_is_silence() -> None:
+    mel = np.random.default_rng(0).normal(0, 3, (12, 40))
+    assert distortion(np.zeros((0, 40)), mel) == pytest.approx(distortion(np.full((3, 40), -9.0), mel))
+
+
 def test_a_sound_and_itself_slower_are_alike() -> None:
     mel = np.random.default_rng(0).normal(0, 3, (12, 40)).astype(np.float32)
     assert distortion(mel, mel) == pytest.approx(0, abs=1e-3)
