@@ -134,7 +134,7 @@ class TrainingSpec(Spec):
     token_deletion: float | None = Field(None, ge=0, lt=1)
     """Share of input tokens hidden from the model in training (text tasks)."""
     token_swap: float | None = Field(None, ge=0, lt=1)
-    """Share of input tokens swapped with a neighbour in training (text tasks)."""
+    """Share of input tokens swapped with a neighbour in training (text tasks but question answering)."""
     arithmetic: Literal["auto", "fp32", "bf16"] | None = None
     """Number format of training. `auto` takes bf16 if the CPU or GPU has matrix instructions for it."""
     quantization: Literal["none", "int8-dynamic", "int8-static", "auto"] | None = None
