@@ -1,4 +1,4 @@
-"""A Llama of 5.7 million parameters that nothing has trained yet, with a tokenizer of the rows' own text, in a folder.
+"""A Llama of 5.8 million parameters that nothing has trained yet, with a tokenizer of the rows' own text, in a folder.
 
 Small enough to be trained from nothing by a recipe's finetune stage in minutes, large enough that what its weights take
 to be read decides how fast it is.
