@@ -38,12 +38,8 @@ def _rate(steps: int, seconds: float) -> str:
     return f"{seconds / max(steps, 1):.3g} s each"
 
 
-def _silent(steps: int = 1, **figures: object) -> None:
-    """Advances nothing."""
-
-
 class Progress:
-    """Tells a person what goes on, on standard error. `quiet` keeps all but errors to itself."""
+    """Tells a person what goes on, on standard error, and its log. `quiet` keeps all but errors from the former."""
 
     def __init__(self, stream: TextIO | None = None, *, quiet: bool = False) -> None:
         self._stream = stream or sys.stderr
@@ -63,6 +59,9 @@ class Progress:
         """Prints one line."""
         if not self._quiet:
             print(line, file=self._stream, flush=True)
+        self._note(line)
+
+    def _note(self, line: str) -> None:
         if self._log:
             with self._log.open("a", encoding="utf-8") as file:
                 file.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {line}\n")
@@ -70,15 +69,21 @@ class Progress:
     @contextmanager
     def bar(self, label: str, total: int | None, done: int = 0) -> Iterator[Advance]:
         """A bar of `total` steps, None where nobody knows how many, of which an earlier process may have done some;
-        yields what advances it.
+        yields what advances it. The log has the plain lines, whatever is shown.
         """
         if self._quiet:
-            yield _silent
+            yield self._plain(self._note, label, total, done)
         elif self._stream.isatty():
-            with self._rich(label, total, done) as advance:
+            note = self._plain(self._note, label, total, done)
+            with self._rich(label, total, done) as show:
+
+                def advance(steps: int = 1, **figures: object) -> None:
+                    show(steps, **figures)
+                    note(steps, **figures)
+
                 yield advance
         else:
-            yield self._plain(label, total, done)
+            yield self._plain(self.say, label, total, done)
 
     @contextmanager
     def _rich(self, label: str, total: int | None, done: int) -> Iterator[Advance]:
@@ -108,7 +113,7 @@ class Progress:
 
             yield advance
 
-    def _plain(self, label: str, total: int | None, before: int) -> Advance:
+    def _plain(self, tell: Callable[[str], None], label: str, total: int | None, before: int) -> Advance:
         started = last = time.monotonic()
         done = before
 
@@ -122,6 +127,6 @@ class Progress:
                 count, left = f"{label} {done}", ""
                 if total is not None and done <= total:
                     count, left = f"{count}/{total}", f"about {seconds / made * max(total - done, 0):.0f} s left"
-                self.say("  ".join(filter(None, (count, _figures(figures), _rate(made, seconds), left))))
+                tell("  ".join(filter(None, (count, _figures(figures), _rate(made, seconds), left))))
 
         return advance

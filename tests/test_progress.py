@@ -94,3 +94,15 @@ def test_quiet_still_logs(tmp_path: Path) -> None:
     silent.log(tmp_path / "log.txt")
     silent.say("export …")
     assert stream.getvalue() == "" and "export …" in (tmp_path / "log.txt").read_text() and silent.folder == tmp_path
+
+
+@pytest.mark.parametrize("way", ["plain", "terminal", "quiet"])
+def test_the_log_has_the_plain_lines_whatever_is_shown(way: str, clock: list[float], tmp_path: Path) -> None:
+    told = Progress(Terminal() if way == "terminal" else io.StringIO(), quiet=way == "quiet")
+    told.log(tmp_path / "log.txt")
+    with told.bar("finetune", 10) as advance:
+        for _ in range(3):
+            clock[0] += 5
+            advance(1, loss=0.25, accuracy=0.75)
+    (line,) = (tmp_path / "log.txt").read_text().splitlines()
+    assert line.endswith(" finetune 2/10  loss 0.25 accuracy 0.75  5 s each  about 40 s left")
