@@ -53,8 +53,7 @@ def recipe(
     """
     document = documents.read(path) if text is None else documents.parse(text, str(path))
     _expand(document)
-    override(document, settings)
-    _expand(document)
+    override(document, settings, _expand)
     try:
         return RecipeSpec.model_validate(document.data), [], document
     except ValidationError as error:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import yaml
@@ -12,13 +12,22 @@ from edgesft.spec.document import Document, Loc, scalar
 from edgesft.spec.problems import nearest
 
 
-def override(document: Document, settings: Sequence[str]) -> None:
+def override(document: Document, settings: Sequence[str], expand: Callable[[Document], None] = lambda _: None) -> None:
     """Sets each `a.b=c` in the document's data; a stage is named by its name, its kind or its index.
+
+    Args:
+        document: Is changed.
+        settings: In the order in which they are set.
+        expand: Called after each, so that the next can reach into what a word stands for.
 
     Raises:
         InputError: A setting is not `key=value`, or its path leads nowhere; all such settings at once.
     """
-    problems = [problem for setting in settings if (problem := _set(document, setting))]
+    problems = []
+    for setting in settings:
+        if problem := _set(document, setting):
+            problems.append(problem)
+        expand(document)
     if problems:
         raise InputError(problems)
 
@@ -35,6 +44,8 @@ def _set(document: Document, setting: str) -> Problem | None:
     at: Any = document.data
     loc: Loc = ()
     parts = path.split(".")
+    if not all(parts):
+        return Problem(f"each part of the key must be a name. Got '{path}' with an empty one", "data.train=FILE", where)
     for depth, part in enumerate(parts):
         key = _index(at, part, depth and parts[depth - 1] == "stages")
         if isinstance(key, Problem):

@@ -102,6 +102,9 @@ def test_a_setting_s_place_is_the_command_line(tmp_path: Path) -> None:
         ("stages.prnue.latency=1", "no stage is called 'prnue'\n    Try: 'prune'"),
         ("stages.7.latency=1", "there are only 2 entries. Got index 7"),
         ("seed", "must be key=value"),
+        ("data..train=3", "each part of the key must be a name. Got 'data..train' with an empty one"),
+        (".seed=3", "each part of the key must be a name"),
+        ("data.=3", "each part of the key must be a name"),
         ("model.x=1", "must be a mapping"),
     ],
 )
@@ -207,5 +210,7 @@ def test_auto_stands_for_a_chain_that_settings_reach_into(tmp_path: Path) -> Non
     path.write_text(GOOD)
     recipe, problems, _ = load.recipe(path, ["stages=auto"])
     assert recipe and recipe.stages[1].latency == "auto"
+    recipe, problems, _ = load.recipe(path, ["stages=auto", "stages.prune.latency=0.5"])
+    assert recipe and not problems and recipe.stages[1].latency == 0.5
     path.write_text(GOOD[: GOOD.index("stages:")] + "stages: outo\n")
     assert "'stages' must be a list of stages, or auto. Got 'outo'" in str(load.recipe(path)[1][0])
