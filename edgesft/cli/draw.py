@@ -8,6 +8,8 @@ import sys
 from pathlib import Path
 from statistics import median
 
+from edgesft.errors import InputError, UnavailableError
+
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the command's arguments."""
@@ -25,8 +27,13 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(options: argparse.Namespace) -> int:
     """Writes the pictures and prints how long they took."""
+    from edgesft.cli import output
     from edgesft.measure.generation import Painter
 
+    # An earlier picture in the folder may be replaced, what the run left there may not.
+    output.require(options.output, [file for file in options.run.glob("*") if not _is_picture(file)], "grid.png")
+    if not _is_picture(options.output):
+        raise InputError(f"--output must be named as a picture, got '{options.output}'", "grid.png")
     painter = Painter(options.run, options.threads)
     drawn = painter.draw(options.count, options.seed, label=options.label, steps=options.steps)
     drawn.save(options.output)
@@ -38,3 +45,13 @@ def main(options: argparse.Namespace) -> int:
     picture, step = (median(each) / 1e6 for each in (drawn.picture_ns, drawn.step_ns))
     print(f"{options.output}: {options.count} pictures, {picture:.1f} ms per picture, {step:.2f} ms per step (medians)")
     return 0
+
+
+def _is_picture(file: Path) -> bool:
+    """Whether pictures are written into files of such a name."""
+    try:
+        from PIL import Image
+    except ImportError as error:
+        raise UnavailableError("pictures: writing them needs pillow", "pip install 'edgesft[image]'") from error
+
+    return Image.registered_extensions().get(file.suffix.lower()) in Image.SAVE

@@ -7,7 +7,7 @@ import os
 import secrets
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -57,23 +57,29 @@ def check(options: argparse.Namespace) -> None:
     """
     outputs = [("--output", options.output)] if options.output else []
     outputs += [(f"--also {form}", file) for form, file in _also(options) if form in FORMATS]
-    read, taken = _read(options), dict[Path, str]()
     problems = [problem for word in options.also for problem in _word(word)]
-    for name, file in outputs:
-        if wrong := _place(name, file):
-            problems.append(wrong)
-            continue
-        target = file.resolve()
-        if target in taken:
-            problems.append(Problem(f"{name} must go to a file of its own, got '{file}', where {taken[target]} goes"))
-        if target in read:
-            what = f"got '{file}' of {read[target]}"
-            problems.append(Problem(f"{name} must not be a file that is read, {what}", "another name"))
-        taken.setdefault(target, name)
+    problems += _obstacles(outputs, _read(options), "edgesft.json")
     if problems:
         raise InputError(problems)
-    for folder in {target.parent for target in taken}:
+    for folder in {file.resolve().parent for _, file in outputs}:
         require_writable(folder)
+
+
+def require(file: Path, read: Iterable[Path], example: str) -> None:
+    """Checks that `--output` can be written; call it before anything is made for it.
+
+    Args:
+        file: The one that is asked for.
+        read: Files of the run that must stay as they are.
+        example: A name of such an output.
+
+    Raises:
+        InputError: It cannot be a file, or is one of those that are read.
+        UnavailableError: Its folder cannot be written to.
+    """
+    if problems := _obstacles([("--output", file)], {each.resolve(): "the run" for each in read}, example):
+        raise InputError(problems)
+    require_writable(file.resolve().parent)
 
 
 def emit(document: Mapping[str, Any], options: argparse.Namespace) -> int:
@@ -157,17 +163,32 @@ def _word(word: str) -> list[Problem]:
     return []
 
 
-def _place(name: str, file: Path) -> Problem | None:
+def _obstacles(outputs: Sequence[tuple[str, Path]], read: Mapping[Path, str], example: str) -> list[Problem]:
+    """What keeps outputs from being written where they are asked for, given what is read, and as what."""
+    problems, taken = list[Problem](), dict[Path, str]()
+    for name, file in outputs:
+        if wrong := _place(name, file, example):
+            problems.append(wrong)
+            continue
+        target = file.resolve()
+        if target in taken:
+            problems.append(Problem(f"{name} must go to a file of its own, got '{file}', where {taken[target]} goes"))
+        if target in read:
+            what = f"got '{file}' of {read[target]}"
+            problems.append(Problem(f"{name} must not be a file that is read, {what}", "another name"))
+        taken.setdefault(target, name)
+    return problems
+
+
+def _place(name: str, file: Path, example: str) -> Problem | None:
     """What is wrong with a file's name, or None."""
     try:
         if file.is_dir():
-            return Problem(f"{name} must be a file, got the folder '{file}'", f"{file / 'edgesft.json'}")
+            return Problem(f"{name} must be a file, got the folder '{file}'", f"{file / example}")
         if file.exists() and not file.is_file():
-            return Problem(
-                f"{name} must be a plain file, got '{file}'", "leave --output out to print to standard output"
-            )
+            return Problem(f"{name} must be a plain file, got '{file}'", f"a file such as {example}")
         if file.suffix in MODELS:
-            return Problem(f"{name} must not be a model, got '{file}'", f"{file.with_suffix('.json')}")
+            return Problem(f"{name} must not be a model, got '{file}'", f"{file.with_suffix(Path(example).suffix)}")
         if not file.resolve().parent.is_dir():
             return Problem(f"{name} must lie in a folder that exists, got '{file}'", f"make '{file.parent}' first")
     except (OSError, RuntimeError) as error:

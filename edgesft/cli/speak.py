@@ -21,14 +21,16 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(options: argparse.Namespace) -> int:
     """Writes the sound, and prints how long it is and how fast it was made."""
+    from edgesft.cli import output
     from edgesft.measure.synthesis import Voice
-    from edgesft.store.disk import guarded, require_writable
+    from edgesft.store.disk import guarded
 
+    # An earlier sound in the folder may be replaced, what the run left there may not.
+    left = [file for file in options.run.glob("*") if file.suffix.lower() != ".wav"]
+    output.require(options.output, left, "speech.wav")
     text = sys.stdin.read() if options.text == "-" else options.text
     spoken = Voice.of(options.run, options.threads).say(text, options.speaker, options.tempo)
-    folder = options.output.absolute().parent
-    require_writable(folder)
-    with guarded(folder):
+    with guarded(options.output.absolute().parent):
         spoken.save(options.output)
     if options.format == "json":
         print(json.dumps({"output": str(options.output), **spoken.to_json()}, ensure_ascii=False, indent=1))

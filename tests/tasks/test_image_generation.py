@@ -344,7 +344,10 @@ def test_a_training_that_ends_in_nothing(tmp_path: Path) -> None:
 
 
 def test_what_cannot_be_drawn(
-    exported: Callable[[str], Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    exported: Callable[[str], Path],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     painter, coded = Painter(exported("v, told the class")), exported("autoencoder")
     assert painter.draw(3).labels == ("lying", "standing", "lying")
@@ -363,5 +366,15 @@ def test_what_cannot_be_drawn(
         Painter(coded).draw(1, label="lying")
     with pytest.raises(InputError, match=r"folder with model\.onnx"):
         Painter(tmp_path)
-    assert main(["draw", str(coded), "--output", str(tmp_path / "grid.none")]) == 2
-    assert "output must be a picture that can be written" in capsys.readouterr().err
+    monkeypatch.setattr(Painter, "draw", None)
+    model = (coded / "model.onnx").read_bytes()
+    for place, said in (
+        (tmp_path / "grid.none", "must be named as a picture"),
+        (tmp_path / "none" / "grid.png", "must lie in a folder that exists"),
+        (tmp_path, "must be a file, got the folder"),
+        (coded / "model.onnx", "must not be a model"),
+        (coded / "contract.json", "must not be a file that is read"),
+    ):
+        assert main(["draw", str(coded), "--output", str(place)]) == 2
+        assert said in capsys.readouterr().err
+    assert (coded / "model.onnx").read_bytes() == model

@@ -173,8 +173,16 @@ def test_the_command(voice: Path, tmp_path: Path, capsys: pytest.CaptureFixture[
     with wave.open(str(place)) as file:
         assert file.getframerate() == 8000 and file.getnframes() == round(said["seconds"] * 8000)
     assert main(order) == 0 and "of its length" in capsys.readouterr().out
-    assert main([*order[:-1], str(tmp_path / "new" / "abc.wav")]) == 0 and (tmp_path / "new" / "abc.wav").is_file()
-    assert main([*order[:-1], str(place / "abc.wav")]) == 4
+    model = (voice / "model.onnx").read_bytes()
+    for wrong, told in (
+        (tmp_path / "new" / "abc.wav", "must lie in a folder that exists"),
+        (place / "abc.wav", "must lie in a folder that exists"),
+        (tmp_path, "must be a file, got the folder"),
+        (voice / "model.onnx", "must not be a model"),
+        (voice / "contract.json", "must not be a file that is read"),
+    ):
+        assert main([*order[:-1], str(wrong)]) == 2 and told in capsys.readouterr().err
+    assert (voice / "model.onnx").read_bytes() == model
 
 
 def test_texts_become_symbols() -> None:
