@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -58,8 +59,10 @@ def main(options: argparse.Namespace) -> int:
             )
         return _serve(options.serve, options.port)
     found = reading.read(options.words)
-    text = _text(found, options.format)
     file = options.output or (_beside(found) if options.format == "html" else None)
+    if file is not None:
+        output.require(file, [each.file for each in found], PAGE)
+    text = _text(found, options.format)
     if file is None:
         sys.stdout.write(text)
         return 0
@@ -68,7 +71,26 @@ def main(options: argparse.Namespace) -> int:
     return 0
 
 
-def _text(found: list[Read], form: str) -> str:
+def _text(found: Sequence[Read], form: str) -> str:
+    """The documents in a format.
+
+    Raises:
+        InputError: One is damaged.
+    """
+    from edgesft.report.reading import DAMAGED
+
+    try:
+        return _rendered(found, form)
+    except DAMAGED as error:
+        if len(found) > 1:
+            for each in found:
+                _text([each], form)
+        files = ", ".join(f"'{each.file}'" for each in found)
+        reason = f"{type(error).__name__}: {error}"
+        raise InputError(f"{files} must be as edgesft wrote it, got damaged content ({reason})") from error
+
+
+def _rendered(found: Sequence[Read], form: str) -> str:
     from edgesft.report import formats
 
     if form == "html":

@@ -22,6 +22,9 @@ VERSION = 1
 
 SNIFFED = 4096
 
+DAMAGED = (KeyError, TypeError, ValueError, AttributeError, IndexError)
+"""What documents that are not what they say end in."""
+
 DEEPEST = 6
 """Folders below the one that is searched."""
 

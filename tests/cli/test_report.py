@@ -65,6 +65,30 @@ def test_an_output_of_one_s_own(tmp_path: Path) -> None:
     assert (tmp_path / "r.md").read_text("utf-8").startswith("## ❌ run-0")
 
 
+@pytest.mark.parametrize("form", ["table", "markdown", "html"])
+def test_a_damaged_run_is_named(form: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    good, bad = runs(tmp_path)
+    (Path(bad) / "results.json").write_text('{"schema": "edgesft/results", "schema_version": 1}')
+    for words in ([bad], [good, bad]):
+        assert main(["report", *words, "--format", form]) == 2
+        told = capsys.readouterr().err
+        assert f"'{bad}/results.json' must be as edgesft wrote it" in told and good not in told
+
+
+def test_an_output_that_cannot_be(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (run,) = runs(tmp_path, 1)
+    results = (tmp_path / "run-0" / "results.json").read_text()
+    for place, told in (
+        ("run-0/results.json", "must not be a file that is read"),
+        ("run-0", "must be a file, got the folder"),
+        ("none/x.md", "must lie in a folder that exists"),
+        ("run-0/model.onnx", "must not be a model"),
+    ):
+        assert main(["report", run, "--format", "markdown", "--output", str(tmp_path / place)]) == 2
+        assert told in capsys.readouterr().err
+    assert (tmp_path / "run-0" / "results.json").read_text() == results
+
+
 def test_bad_input(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["report"]) == 2 and "got none" in capsys.readouterr().err
     assert main(["report", str(tmp_path)]) == 2

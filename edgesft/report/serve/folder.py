@@ -13,6 +13,9 @@ from edgesft.report.formats import RUN
 
 Stamp = tuple[int, int]
 
+FIGURES = ("value", "p50_ns", "p95_ns", "size_bytes")
+"""Of a run's row."""
+
 
 class Folder:
     """What lies below a folder.
@@ -53,9 +56,15 @@ class Folder:
         self._read = {identity: each for identity, each in self._read.items() if identity in there}
         return found, wrong
 
-    def rows(self, found: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
-        """A row of the index for each document."""
-        return [self._row(identity, document) for identity, document in found.items()]
+    def rows(self, found: Mapping[str, Mapping[str, Any]]) -> tuple[list[dict[str, Any]], list[str]]:
+        """A row of the index for each document, and which are damaged and have none."""
+        rows, wrong = [], []
+        for identity, document in found.items():
+            try:
+                rows.append(_sound(self._row(identity, document)))
+            except reading.DAMAGED:
+                wrong.append(f"'{identity}' was not written by edgesft, or is damaged")
+        return rows, wrong
 
     def name(self, identity: str) -> str:
         """What a person calls a document: its folder below the root, or its file."""
@@ -84,8 +93,19 @@ class Folder:
         if document["schema"] != RUN:
             return row
         (figures,) = runs.document([(row["name"], document)])["runs"]
-        names = ("metric", "value", "p50_ns", "p95_ns", "size_bytes")
-        return row | {name: figures[name] for name in names}
+        return row | {name: figures[name] for name in ("metric", *FIGURES)}
+
+
+def _sound(row: dict[str, Any]) -> dict[str, Any]:
+    """The row, whose values are of the kinds that an index can sort.
+
+    Raises:
+        TypeError: They are not.
+    """
+    for name, value in row.items():
+        if value is not None and not isinstance(value, int | float if name in FIGURES else str):
+            raise TypeError(f"{name} must not be {value!r}")
+    return row
 
 
 def _profile(document: Mapping[str, Any]) -> str | None:

@@ -12,6 +12,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 from edgesft.errors import UnavailableError
 from edgesft.report import formats
+from edgesft.report.reading import DAMAGED
 from edgesft.report.serve.folder import Folder
 
 HERE = "127.0.0.1"
@@ -65,7 +66,8 @@ class Server(ThreadingHTTPServer):
             text=given.get("text", ""),
             verdict=given.get("verdict", "") if given.get("verdict") in index.VERDICTS else "",
         )
-        return index.index(self.folder.rows(found), asked, str(self.folder.root), wrong)
+        rows, damaged = self.folder.rows(found)
+        return index.index(rows, asked, str(self.folder.root), [*wrong, *damaged])
 
     def _shown(self, found: Mapping[str, Any], identities: list[str]) -> str | None:
         from edgesft.report.html import render
@@ -117,7 +119,7 @@ class Handler(BaseHTTPRequestHandler):
         asked = urlsplit(self.path)
         try:
             text = self.server.page(asked.path, parse_qs(asked.query))
-        except (KeyError, TypeError, ValueError, AttributeError, IndexError):
+        except DAMAGED:
             # A file that says it is edgesft's and is not; the others are shown all the same.
             self.send_error(HTTPStatus.UNPROCESSABLE_ENTITY, "this document was not written by edgesft, or is damaged")
             return

@@ -125,6 +125,16 @@ def test_a_document_that_is_not_what_it_says(server: Server) -> None:
     assert get(server, "/")[0] == 200
 
 
+@pytest.mark.parametrize("stages", [None, [{"name": "finetune", "kept": True}]])
+def test_a_damaged_run_hides_no_other(server: Server, folder: Path, stages: Any) -> None:
+    (folder / "hurt").mkdir(exist_ok=True)
+    file = folder / "hurt" / "results.json"
+    file.write_text(json.dumps({**made.results(), "stages": stages}))
+    found = page(server, "/")
+    assert len(names(found)) == 5 and "'hurt/results.json' was not written by edgesft, or is damaged" in found.text
+    file.unlink()
+
+
 def test_a_page_of_elsewhere_may_not_ask(server: Server) -> None:
     """Or a site whose name resolves to this machine could read the runs."""
     assert get(server, "/", host="evil.example")[0] == 403
