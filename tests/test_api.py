@@ -43,6 +43,7 @@ def test_the_budget_holds(result: edgesft.Result) -> None:
 def test_results_json_follows_the_schema(home: Path, result: edgesft.Result) -> None:
     found = json.loads((home / "run" / "results.json").read_text())
     assert (found["schema"], found["schema_version"]) == ("edgesft/results", 1)
+    assert found["command"] == ["edgesft", "run", str(home / "recipe.yaml")]
     assert {"verdict", "budget", "stages", "environment", "recipe"} <= set(found)
     assert set(found["lineage"]) == {"model_sha256", "data_sha256", "data_with_test_sha256"}
     for row in found["stages"]:

@@ -109,6 +109,8 @@ def run(
         progress.say(f"tuning: {tuning['reason']}")
         settings = [*settings, *tuning["arguments"]]
     checked = check(Path(recipe), settings, kept)
+    elsewhere = [] if device is HERE else ["--device", device.label]
+    command = ["edgesft", "run", *elsewhere, str(recipe), *settings]
     folder = Path(output) if output else Path("runs") / (checked.recipe.name or Path(recipe).stem)
     for warning in checked.warnings:
         progress.say(f"warning: {warning}")
@@ -124,5 +126,6 @@ def run(
         found = {}
         for job in jobs:
             place = folder if len(jobs) == 1 else folder / job.profile.name
-            found[job.profile.name] = write(run_job(job, (*checked.warnings, *unread)), place, tuning, progress, kept)
+            outcome = run_job(job, (*checked.warnings, *unread))
+            found[job.profile.name] = write(outcome, place, tuning, progress, kept, command)
     return Result(found)

@@ -6,7 +6,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
@@ -104,6 +104,7 @@ def write(
     tuning: Mapping[str, Any] | None = None,
     progress: Progress | None = None,
     store: Store | None = None,
+    command: Sequence[str] = (),
 ) -> ProfileResult:
     """Leaves a run's results in a folder: `results.json`, its page, `recipe.yaml`, the model with all it needs.
 
@@ -113,6 +114,7 @@ def write(
         tuning: What was tried before.
         progress: Where to say that there is no page, and why.
         store: Keeps the page, so that the same results are not drawn again.
+        command: What a person writes to run it again, settings last.
     """
     import yaml
 
@@ -127,7 +129,8 @@ def write(
         _replace(folder / CONTRACT, outcome.final.contract.extended(outcome.calibration).text().encode())
     text = yaml.safe_dump(dict(outcome.recipe), sort_keys=False, allow_unicode=True)
     _replace(folder / RECIPE, text.encode())
-    found = results.to_json(outcome) | ({"tuning": tuning} if tuning else {})
+    found = results.to_json(outcome)
+    found |= ({"tuning": tuning} if tuning else {}) | ({"command": list(command)} if command else {})
     write_json(folder / RESULTS, found)
     result = ProfileResult(folder, json.loads((folder / RESULTS).read_text("utf-8")))
     _draw(result, progress or Progress(), store)

@@ -87,5 +87,7 @@ def _print_tables(result: Result, command: Sequence[str]) -> None:
 
     console = Console(width=None if sys.stdout.isatty() else WIDTH)
     for each in result.profiles.values():
-        console.print(tables(each.results, command))
+        # What a search found is said instead of searching again.
+        tuned = (each.results.get("tuning") or {}).get("arguments") or ()
+        console.print(tables(each.results, [*command, *tuned]))
         console.print(f"results: {each.folder}", highlight=False)

@@ -34,3 +34,8 @@ def original(results: Mapping[str, Any]) -> Mapping[str, Any]:
     stages: Sequence[Mapping[str, Any]] = results["stages"]
     tuned = [stage for stage in stages if stage["kept"] and stage.get("stage") == "finetune"]
     return tuned[-1] if tuned else stages[0]
+
+
+def rerun(results: Mapping[str, Any]) -> list[str]:
+    """The command that runs it again, settings last; old results do not say what their recipe is called."""
+    return list(results.get("command") or ("edgesft", "run", "recipe.yaml"))

@@ -13,7 +13,7 @@ from rich.text import Text
 
 from edgesft.budget.metric import Scale, scale
 from edgesft.report import evaluation
-from edgesft.report.stages import warnings
+from edgesft.report.stages import rerun, warnings
 from edgesft.report.suggest import expectation
 from edgesft.report.units import count, megabytes, milliseconds, number
 
@@ -40,22 +40,20 @@ def render(results: Mapping[str, Any], width: int | None = None) -> str:
     return "\n".join(line.rstrip() for line in capture.get().splitlines()) + "\n"
 
 
-RERUN = ("edgesft", "run", "recipe.yaml")
-
-
-def tables(results: Mapping[str, Any], command: Sequence[str] = RERUN) -> RenderableType:
+def tables(results: Mapping[str, Any], command: Sequence[str] | None = None) -> RenderableType:
     """Stages, budget lines and verdict, for a rich console.
 
     Args:
         results: What `results.json` holds.
-        command: What a person writes to run it again, and settings behind that to change it.
+        command: What a person writes to run it again, and settings behind that to change it; by default what the
+            results say.
     """
     verdict = results["verdict"]
     closing = Text.assemble("verdict: ", (verdict, f"bold {STYLES[verdict]}"), f"   profile: {results['profile']}")
     told = [Text(line, style="yellow") for line in _diagnosis(results)]
     warned = [Text(f"warning: {warning}", style="yellow") for warning in warnings(results)]
     parts = (*_tuning(results), _stages(results), *_evaluation(results), budget_table(results["budget"]))
-    return Group(*parts, *told, *warned, closing, *_next(results, command))
+    return Group(*parts, *told, *warned, closing, *_next(results, command or rerun(results)))
 
 
 def _next(results: Mapping[str, Any], command: Sequence[str]) -> list[RenderableType]:

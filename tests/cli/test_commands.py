@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from edgesft.api import ProfileResult, Result
 from edgesft.cli import missing, run
 from edgesft.cli.main import COMMANDS, main
 from edgesft.report.table import tables
@@ -33,7 +34,7 @@ def test_an_unknown_command_is_bad_input() -> None:
     assert ended.value.code == 2
 
 
-def test_what_to_try_next_is_the_command_as_it_was_given() -> None:
+def test_what_to_try_next_is_the_command_as_it_was_given(capsys: pytest.CaptureFixture[str]) -> None:
     parser = argparse.ArgumentParser()
     run.arguments(parser)
     given = run.again(parser.parse_args(["my recipes/a.yaml", "seed=1", "--output", "runs/a b", "--quiet"]))
@@ -48,6 +49,11 @@ def test_what_to_try_next_is_the_command_as_it_was_given() -> None:
     with console.capture() as capture:
         console.print(tables(results, given))
     assert "edgesft run --output 'runs/a b' 'my recipes/a.yaml' seed=1 stages.prune.latency=0.3" in capture.get()
+    trial = {"settings": {"epochs": 2.0}, "value": 0.9, "problem": None, "seconds": 1.0}
+    tuning = {"metric": "accuracy", "space": {"epochs": []}, "trials": [trial], "chosen": 0, "reason": "better"}
+    tuned = {**results, "tuning": {**tuning, "arguments": ["stages.finetune.epochs=2"]}}
+    run._print_tables(Result({"here": ProfileResult(Path(), tuned)}), given)
+    assert "seed=1 stages.finetune.epochs=2 stages.prune.latency=0.3" in capsys.readouterr().out
 
 
 def test_recipes_and_profiles_are_listed(capsys: pytest.CaptureFixture[str]) -> None:

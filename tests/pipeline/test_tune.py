@@ -65,6 +65,7 @@ def test_a_run_goes_on_with_what_was_chosen(recipe: Path, tmp_path: Path) -> Non
     result = api.run(recipe, output=tmp_path / "run", tune=Tune(2), progress=QUIET)
     found = result.profiles["here"].results
     assert len(found["tuning"]["trials"]) == 2 and found["tuning"]["reason"]
+    assert found["command"] == ["edgesft", "run", str(recipe), *found["tuning"]["arguments"]]
     chosen = found["tuning"]["trials"][found["tuning"]["chosen"]]["settings"]
     assert found["recipe"]["stages"][0]["learning_rate"] == pytest.approx(chosen["learning_rate"])
     told = table.render(found)

@@ -226,6 +226,15 @@ def test_every_report_tells_it() -> None:
     assert "changes most likely to meet the budget" in single.markdown("demo", found)
 
 
+def test_the_command_is_that_of_the_run() -> None:
+    found = run(line("latency_ratio.p50", 0.09, 0.18), ROOMY)
+    found["suggestions"] = suggestions(found)
+    found["command"] = ["edgesft", "run", "my recipes/a.yaml", "data={train: t.jsonl}"]
+    (setting,) = found["suggestions"][0]["settings"]
+    told = f"edgesft run 'my recipes/a.yaml' 'data={{train: t.jsonl}}' {setting}"
+    assert told in table.render(found) and told in read(render(found, "demo")).text
+
+
 def test_results_of_the_first_versions() -> None:
     (untried,) = suggestions({**made.old(), "budget": [line("size_mb", 1, 19.1)]}, most=9)
     assert untried["settings"] == ["stages=auto"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from typing import Any
 
@@ -9,6 +10,7 @@ from markupsafe import Markup
 
 from edgesft.report.html.markup import tag
 from edgesft.report.html.parts import section
+from edgesft.report.stages import rerun
 from edgesft.report.suggest import expectation
 
 LEAD = "The changes most likely to meet the budget, based on what this run measured. Expected values are estimates."
@@ -29,5 +31,5 @@ def _step(each: Mapping[str, Any], results: Mapping[str, Any]) -> Markup:
         tag("strong", each["change"]),
         tag("p", each["evidence"]),
         tag("p", f"Expected: {told}.") if told else None,
-        tag("p", tag("code", f"edgesft run recipe.yaml {' '.join(each['settings'])}")) if each["settings"] else None,
+        tag("p", tag("code", shlex.join([*rerun(results), *each["settings"]]))) if each["settings"] else None,
     )
