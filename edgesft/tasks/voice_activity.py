@@ -155,7 +155,7 @@ class VoiceActivity(Streaming):
     def score(self, predictions: np.ndarray, references: np.ndarray, contract: Contract) -> dict[str, float]:
         """How often a frame with speech has a higher probability than one without, over the frames of all rows."""
         inside = references != BEYOND
-        found = classification.auc(predictions[inside], references[inside] == 1)
+        found = classification.auc(_answered(predictions, references)[inside], references[inside] == 1)
         return {"auroc": 0.5 if found is None else found}
 
     def evaluate(self, predictions: np.ndarray, references: np.ndarray, contract: Contract) -> dict[str, Any]:
@@ -210,6 +210,12 @@ def _frames(spoken: Sequence[tuple[float, float]], samples: int, processor: Cutt
     return (heard.reshape(-1, hop).mean(1) >= 0.5).astype(np.int64)
 
 
+def _answered(predictions: np.ndarray, references: np.ndarray) -> np.ndarray:
+    """The probabilities; what is no number is as wrong as can be."""
+    return np.where(np.isnan(predictions), references != 1, predictions)
+
+
 def _parted(predictions: np.ndarray, references: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Probabilities of frames without speech, and of those with it."""
+    predictions = _answered(predictions, references)
     return predictions[references == 0], predictions[references == 1]

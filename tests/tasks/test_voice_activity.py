@@ -207,6 +207,14 @@ def test_what_there_is_none_of_has_no_share() -> None:
         assert (told["missed"], told["false_alarms"]) == (missed, false)
 
 
+def test_what_is_no_number_is_wrong() -> None:
+    contract, truth = TASK.contract([], {"frames": FRAMES}), np.array([[1, 0, 1, 0]])
+    answers = np.array([[np.nan, np.nan, 0.9, 0.1]], np.float32)
+    assert TASK.score(answers, truth, contract) == {"auroc": 0.25}
+    told = TASK.evaluate(answers, truth, contract)["averages"]
+    assert (told["missed"], told["false_alarms"]) == (0.5, 0.5)
+
+
 def test_a_net_of_ones_own_learns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("EDGESFT_STORE", str(tmp_path / "store"))
     mine = {"factory": "nets:speaking", "path": str(HERE), "inputs": ["frames"], "states": {"hidden": [8]}}
