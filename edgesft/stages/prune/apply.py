@@ -10,7 +10,7 @@ from torch import nn
 
 from edgesft.errors import InputError, StageError
 from edgesft.stages.prune.bypass import bypass
-from edgesft.stages.prune.discover import find_widths, head_count, trace
+from edgesft.stages.prune.discover import HEAD_COUNTS, find_widths, head_count, trace
 from edgesft.stages.prune.layout import Width
 from edgesft.stages.prune.plan import Cut, PrunePlan
 from edgesft.stages.prune.rank import reduce
@@ -97,8 +97,10 @@ def _matching(cut: Cut, widths: Mapping[str, Width]) -> Width:
 
 def _set_heads(attention: nn.Module, heads: int, channels: int) -> None:
     """The attention's own idea of its sizes; the head size stays."""
-    if (named := head_count(attention)) is not None:
-        setattr(attention, named[0], heads)
+    known = head_count(attention)
+    for name in HEAD_COUNTS:
+        if known and getattr(attention, name, None) == known[1]:
+            setattr(attention, name, heads)
     if hasattr(attention, "all_head_size"):
         attention.all_head_size = heads * channels
 

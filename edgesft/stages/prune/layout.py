@@ -99,11 +99,21 @@ class Layout:
         shapes: Parameter name → shape, for all parameters.
         left_alone: Linears and convolutions inside the model that write none of these widths: their outputs are split
             into groups or halves, are outputs of the model, or go through an operation that hides the channels.
+        uncounted: Modules with attention that do not say how many heads it has; its layers are left alone.
     """
 
     widths: tuple[Width, ...]
     shapes: Mapping[str, tuple[int, ...]]
     left_alone: tuple[str, ...] = ()
+    uncounted: tuple[str, ...] = ()
+
+    @property
+    def spared(self) -> str:
+        """What is left alone in a sentence, and what would change that; empty where nothing is."""
+        found = f"left alone: {', '.join(self.left_alone)}" if self.left_alone else ""
+        if self.uncounted:
+            found += f"; to prune the heads of {', '.join(self.uncounted)}, call their number num_heads there"
+        return found
 
     def only(self, widths: Sequence[Width]) -> Layout:
         """The same model with fewer widths to choose from."""

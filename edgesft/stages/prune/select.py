@@ -34,7 +34,7 @@ def select(layout: Layout, targets: Sequence[str] | None, exclude: Sequence[str]
     problems += [
         Problem(
             f"prune.targets: '{kind}' must be a width that this model has. Got: {', '.join(found) or 'none'}",
-            "leave it out of the targets" if found else "another model: no blocks or convolutions were recognised",
+            "leave it out of the targets" if found else _nothing(layout),
         )
         for kind in targets
         if kind not in found
@@ -50,6 +50,11 @@ def select(layout: Layout, targets: Sequence[str] | None, exclude: Sequence[str]
         )
     taken = {axis.parameter for width in left if width.kind != "rank" for axis in width.axes}
     return layout.only([width for width in left if width.linear is None or not _lies_in(width.linear, taken)])
+
+
+def _nothing(layout: Layout) -> str:
+    """What to try with a model none of whose widths can shrink."""
+    return "another model: no blocks or convolutions were recognised" + (layout.spared and f"; {layout.spared}")
 
 
 def _lies_in(linear: str, parameters: Collection[str]) -> bool:

@@ -72,8 +72,8 @@ def run(spec: PruneSpec, artefact: Artefact, out: Path, context: StageContext) -
     contract, context = trimmed.contract, invariance.settled(trimmed.context, trimmed.contract, spec.stage)
     found = find_widths(model, trace(model, sample, context.task.logits), ranks="rank" in (spec.targets or ()))
     layout = select(found, spec.targets, spec.exclude)
-    if layout.left_alone:
-        context.progress.say(f"prune: left alone: {', '.join(layout.left_alone)}")
+    if layout.spared:
+        context.progress.say(f"prune: {layout.spared}")
     bench = Bench(spec, copy.deepcopy(model), sample, layout, contract, context)
     if spec.parameters is None:
         bench = bench.precise()

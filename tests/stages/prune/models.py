@@ -11,12 +11,12 @@ from torch import nn
 from edgesft.stages.prune.discover import find_widths, trace
 from edgesft.stages.prune.layout import Layout
 
-SHARED = {"vocab_size": 64, "max_position_embeddings": 32}
+SHARED = {"vocab_size": 64, "max_position_embeddings": 32, "pad_token_id": 0}
 SIZES = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 64}
 
 
 def build(name: str, **sizes: int) -> nn.Module:
-    """A classifier of two labels: bert, distilbert, roberta, electra, albert, mpnet or vit."""
+    """A classifier of two labels: bert, distilbert, roberta, electra, albert, mpnet, modernbert, llama or vit."""
     import transformers as hf
 
     sizes = {**SIZES, **sizes}
@@ -29,6 +29,7 @@ def build(name: str, **sizes: int) -> nn.Module:
             config = hf.DistilBertConfig(dim=32, n_layers=2, n_heads=4, hidden_dim=64, **SHARED)
         else:
             kind = {"bert": hf.BertConfig, "roberta": hf.RobertaConfig, "mpnet": hf.MPNetConfig}
+            kind |= {"modernbert": hf.ModernBertConfig, "llama": hf.LlamaConfig}
             narrow = {"electra": hf.ElectraConfig, "albert": hf.AlbertConfig}
             config = (
                 kind[name](**sizes, **SHARED) if name in kind else narrow[name](embedding_size=16, **sizes, **SHARED)

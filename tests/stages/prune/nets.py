@@ -153,6 +153,59 @@ class Chain(Net):
 ALL = (Plain, Residual, Branches, Depthwise, Concat, Split, Grouped, Tied, Flattened)
 
 
+class Attending(nn.Module):
+    """Attention over a sequence and a feed-forward part in one module, which calls its number of heads by any name."""
+
+    def __init__(self, count: str, *, gated: bool = False) -> None:
+        super().__init__()
+        setattr(self, count, 4)
+        self._count, self._gated = count, gated
+        self.query, self.key, self.value, self.out = (nn.Linear(32, 32) for _ in range(4))
+        self.up, self.gate, self.down = nn.Linear(32, 64), nn.Linear(32, 64), nn.Linear(64, 32)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        parts = (part(x).unflatten(-1, (getattr(self, self._count), -1)) for part in (self.query, self.key, self.value))
+        query, key, value = (part.transpose(1, 2) for part in parts)
+        read = functional.softmax(query @ key.transpose(2, 3) / 3, -1) @ value
+        x = x + self.out(read.transpose(1, 2).flatten(2))
+        wide = functional.gelu(self.up(x))
+        return x + self.down(wide * self.gate(x) if self._gated else wide)
+
+
+class Sequence(nn.Module):
+    """Rows of 3 channels by 16 places to 4 classes."""
+
+    def __init__(self, body: nn.Module) -> None:
+        super().__init__()
+        self.stem, self.body, self.classifier = nn.Linear(3, 32), body, nn.Linear(32, 4)
+
+    def forward(self, x: torch.Tensor) -> dict[str, torch.Tensor]:
+        return {"logits": self.classifier(self.body(self.stem(x.flatten(2).transpose(1, 2))).mean(1))}
+
+
+class Convolved(Net):
+    """Attention between places, of convolutions."""
+
+    def build(self) -> None:
+        self.num_heads = 4
+        self.query, self.key, self.value, self.out = (nn.Conv2d(16, 16, 1) for _ in range(4))
+
+    def features(self, x: torch.Tensor) -> torch.Tensor:
+        query, key, value = (part(x).view(len(x), 4, -1, 16) for part in (self.query, self.key, self.value))
+        read = value @ functional.softmax(query.transpose(2, 3) @ key, -1).transpose(2, 3)
+        return x + self.out(read.reshape(len(x), -1, 4, 4))
+
+
+class Stiff(Net):
+    """Its code has a number of channels in it."""
+
+    def build(self) -> None:
+        self.first, self.second = conv(16, 24), nn.Conv2d(24, 16, 3, padding=1)
+
+    def features(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.relu(x + self.second(self.first(x).reshape(-1, 24, 4, 4)))
+
+
 def build(kind: type[Net]) -> Net:
     """With weights, biases and statistics that all matter."""
     torch.manual_seed(0)

@@ -1,8 +1,13 @@
-import pytest
+import copy
 
-from edgesft.stages.prune.discover import find_widths, trace
+import pytest
+import torch
+
+from edgesft.stages.prune.apply import apply_plan
+from edgesft.stages.prune.discover import HEAD_COUNTS, find_widths, trace
 from edgesft.stages.prune.layout import Reader
-from tests.stages.prune import models
+from edgesft.stages.prune.plan import make_plan
+from tests.stages.prune import models, nets
 
 TEXT = ["bert", "distilbert", "roberta", "electra"]
 
@@ -61,3 +66,61 @@ def test_counts_parameters_of_any_sizes():
     expected = sum(parameter.numel() for parameter in narrow.parameters())
     pooler = 16 * 16 + 16 + 2 * 16  # its outputs are no part of the residual stream
     assert layout.parameters(sizes) == expected + pooler
+
+
+def kinds(layout):
+    return {width.name: (width.kind, width.size, width.channels) for width in layout.widths}
+
+
+@pytest.mark.parametrize("gated", [False, True])
+@pytest.mark.parametrize("count", HEAD_COUNTS)
+def test_heads_go_whole_whatever_their_number_is_called(count, gated):
+    net = nets.Sequence(nets.Attending(count, gated=gated)).eval()
+    net.body.heads = 4  # the same number by another name
+    layout = nets.layout_of(net)
+    ffn = {"body.up": ("ffn", 64, 1)}
+    assert kinds(layout) == {"body.query": ("heads", 4, 8), **ffn, "stem": ("hidden", 32, 1)}
+    plan = make_plan(layout, {"body.query": 3, "body.up": 40}, models.random_scores(layout))
+    smaller, silenced = copy.deepcopy(net), copy.deepcopy(net)
+    apply_plan(smaller, plan, nets.inputs(), nets.logits)
+    with torch.no_grad():
+        for width, cut in zip(layout.widths[:2], plan.cuts, strict=False):
+            silenced.get_submodule(width.consumers[0].name).weight[:, cut.removed_channels()] = 0
+    assert getattr(smaller.body, count) == smaller.body.heads == 3
+    torch.testing.assert_close(nets.answers(smaller), nets.answers(silenced))
+
+
+def test_attention_that_does_not_count_its_heads_is_left_alone():
+    layout = nets.layout_of(nets.Sequence(nets.Attending("parts")))
+    assert kinds(layout) == {"body.up": ("ffn", 64, 1), "stem": ("hidden", 32, 1)}
+    assert layout.spared == (
+        "left alone: body.query, body.key, body.value; to prune the heads of body, call their number num_heads there"
+    )
+
+
+def test_attention_of_convolutions_is_left_alone():
+    layout = nets.layout_of(nets.build(nets.Convolved))
+    assert kinds(layout) == {"stem.0": ("channels", 16, 1)}
+    assert layout.left_alone == ("query", "key", "value")
+
+
+def test_queries_keys_and_values_of_one_linear_are_no_units():
+    layout = models.layout_of(models.build("modernbert"))
+    assert kinds(layout) == {"model.embeddings.tok_embeddings": ("hidden", 32, 1)}
+    assert "model.layers.0.attn.Wqkv" in layout.left_alone
+
+
+def test_rotary_positions_are_left_alone():
+    layout = models.layout_of(models.build("llama"))
+    ffn = {f"model.layers.{layer}.mlp.gate_proj": ("ffn", 64, 1) for layer in range(2)}
+    assert kinds(layout) == {**ffn, "model.embed_tokens": ("hidden", 32, 1)}
+    assert "model.layers.1.self_attn.q_proj" in layout.spared
+
+
+@pytest.mark.parametrize("name", ["modernbert", "llama"])
+def test_what_lies_around_them_is_cut(name):
+    model = models.build(name)
+    layout = models.layout_of(model)
+    smaller, sizes = copy.deepcopy(model), {width.name: width.size // 2 for width in layout.widths}
+    apply_plan(smaller, make_plan(layout, sizes, models.random_scores(layout)), models.inputs(model), models.logits)
+    assert sum(each.numel() for each in smaller.parameters()) == layout.parameters(sizes) < layout.parameters()
