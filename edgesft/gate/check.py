@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 from edgesft.budget.lines import Facts, judge
 from edgesft.budget.metric import impossible
@@ -20,6 +21,7 @@ from edgesft.gate.baseline import Baseline, Entry
 from edgesft.gate.document import GROWING, TIMED, GateDocument, GateLine, accepted, placed
 from edgesft.gate.figures import figures_of
 from edgesft.gate.key import Key
+from edgesft.gate.recorded import PLACED, left_open, recorded, unlike
 from edgesft.measure import fingerprint
 from edgesft.measure.bench import bench
 from edgesft.measure.bench.order import Order
@@ -30,7 +32,7 @@ from edgesft.measure.fingerprint import called
 from edgesft.measure.instructions import Instructions, count
 from edgesft.measure.measurement import STAYS, Measurement
 from edgesft.measure.model.file import ModelFile, inspect
-from edgesft.measure.recording import Recording, merged, recordings
+from edgesft.measure.recording import Recording
 from edgesft.progress import Progress
 from edgesft.spec.budget import BudgetSpec, Percentiles
 from edgesft.spec.document import Document
@@ -38,8 +40,6 @@ from edgesft.spec.gate import GateSpec
 from edgesft.spec.problems import nearest
 
 SCHEMA = "edgesft/check"
-
-PLACED = ("partitions", "off_provider", "placement_share")
 
 
 @dataclass(frozen=True)
@@ -106,7 +106,7 @@ def check(asked: Asked, order: Order, progress: Progress) -> GateDocument:
     given = artefact(asked.artefact)
     file = inspect(given.model)
     base = Baseline.read(asked.baseline) if asked.baseline else None
-    recording = _recorded(asked.measurements, file) if asked.measurements else None
+    recording = recorded(asked.measurements, file, order) if asked.measurements else None
     _check_metrics(asked, given)
     wanted = _wanted(asked.spec, base.of(given.name) if base else ())
     if not wanted and base is None:
@@ -126,23 +126,13 @@ def check(asked: Asked, order: Order, progress: Progress) -> GateDocument:
     )
     lines = [placed(line, asked.document) for line in judge(asked.spec, facts)]
     lines += _shapes(order, file, asked.document)
-    notes = _notes(asked, order, found)
-    limits = asked.spec.max_growth
-    if base is None and limits.model_fields_set:
-        notes.append(
-            "growth was not judged, as no baseline was given: edgesft baseline update makes one from this check"
-        )
-    if base is not None:
-        for line, why in growth.judge(limits, figures, key, base, datetime.now(UTC).date()):
-            gate_line = placed(line, asked.document)
-            lines.append(accepted(gate_line, why) if why else gate_line)
-        if left := growth.unheld(limits, figures, key, base):
-            notes.append(f"not compared with the baseline, as only one side has it: {', '.join(left)}")
+    grown, told = _growth(asked, figures, key, base)
+    differences = unlike(order, recording.measurement) if recording else []
     return GateDocument(
         SCHEMA,
         {"name": given.name, **file.to_json()},
-        lines,
-        notes,
+        [left_open(line, differences) for line in (*lines, *grown)],
+        [*_notes(asked, order, found), *told],
         {
             "key": key.to_json(),
             "figures": figures,
@@ -151,6 +141,23 @@ def check(asked: Asked, order: Order, progress: Progress) -> GateDocument:
             "measurement": found.measurement.to_json() if found.measurement else None,
         },
     )
+
+
+def _growth(
+    asked: Asked, figures: Mapping[str, Any], key: Key, base: Baseline | None
+) -> tuple[list[GateLine], list[str]]:
+    """Lines on growth over the baseline, and notes on what has none."""
+    limits = asked.spec.max_growth
+    if base is None:
+        without = "growth was not judged, as no baseline was given: edgesft baseline update makes one from this check"
+        return [], [without] if limits.model_fields_set else []
+    judged = [
+        (placed(line, asked.document), why)
+        for line, why in growth.judge(limits, figures, key, base, datetime.now(UTC).date())
+    ]
+    left = growth.unheld(limits, figures, key, base)
+    lacking = f"not compared with the baseline, as only one side has it: {', '.join(left)}"
+    return [accepted(line, why) if why else line for line, why in judged], [lacking] if left else []
 
 
 def _check_metrics(asked: Asked, given: GateArtefact) -> None:
@@ -166,26 +173,6 @@ def _check_metrics(asked: Asked, given: GateArtefact) -> None:
                 problems.append(Problem(message, nearest(metric, known), asked.document.where((name, metric))))
     if problems:
         raise InputError(problems)
-
-
-def _recorded(path: Path, file: ModelFile) -> Recording:
-    """The recording of this very file.
-
-    Raises:
-        InputError: There is none.
-    """
-    every = merged(recordings(path))
-    for each in every:
-        if each.model_sha256 == file.sha256:
-            return each
-    told = ", ".join(
-        f"'{each.model_name}' (sha256 {each.model_sha256[:12] + '…' if each.model_sha256 else 'not told'})"
-        for each in every
-    )
-    raise InputError(
-        f"measurements '{path}' must be of '{file.path}' (sha256 {file.sha256[:12]}…), got those of {told}",
-        "measure the file that is checked, or check the file that was measured",
-    )
 
 
 def _found(

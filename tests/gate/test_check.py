@@ -23,7 +23,7 @@ from edgesft.measure.instructions import Instructions
 from edgesft.measure.subject import Subject
 from edgesft.progress import Progress
 from edgesft.spec import load
-from edgesft.spec.profile import ProfileSpec
+from edgesft.spec.profile import ProfileSpec, ProviderSpec
 from tests import tiny
 from tests.gate.test_artefact import save_moods
 from tests.measure import models
@@ -31,6 +31,7 @@ from tests.measure.test_recording import CPU, MS, lines, text
 
 QUIET = Progress(quiet=True)
 PROFILE = models.profile()
+QNN = "QNNExecutionProvider"
 
 Ask = Callable[..., GateDocument]
 
@@ -68,6 +69,26 @@ def unmeasured(monkeypatch: pytest.MonkeyPatch) -> None:
         raise AssertionError("nothing may be timed")
 
     monkeypatch.setattr(gate.bench, "bench", refuse)
+
+
+def npu() -> ProfileSpec:
+    """The profile, on another provider with two threads."""
+    return PROFILE.model_copy(update={"providers": (ProviderSpec(name=QNN), *PROFILE.providers), "threads": 2})
+
+
+def save_base(folder: Path, data: Mapping[str, Any], figures: Mapping[str, Any] | None = None, **changes: Any) -> Path:
+    """A baseline of one check, some of its figures changed; other keys are the file's."""
+    entry = {
+        "key": data["key"],
+        "figures": {**data["figures"], **(figures or {})},
+        "sha256": data["subject"]["sha256"],
+        "bytes": data["subject"]["size_bytes"],
+        "created": data["created"],
+    }
+    whole = {"schema": "edgesft/baseline", "schema_version": 1, "entries": [entry], **changes}
+    file = folder / "baseline.json"
+    file.write_text(json.dumps(whole))
+    return file
 
 
 def said(found: GateDocument) -> dict[str, dict[str, Any]]:
@@ -215,6 +236,43 @@ class TestElsewhere:
             ask({"latency_ms": {"p50": 2}}, measurements=recorded(model={"name": "n.onnx", "sha256": "ab" * 32}))
         assert "'n.onnx' (sha256 abababababab…)" in str(caught.value) and "m.onnx" in str(caught.value)
 
+    def test_of_several_that_of_the_provider_and_threads_asked_for_is_taken(
+        self, ask: Ask, recorded: Callable[..., Path]
+    ) -> None:
+        slow = {"ns": [9 * MS + place for place in range(400)]}
+        parts = [
+            recorded(load={"threads": 8}).read_text(),
+            recorded(load={"provider": QNN, "threads": 2, "placement": {QNN: 2, CPU: 1}}, time=slow).read_text(),
+        ]
+        for text_of_all in ("".join(parts), "".join(reversed(parts))):
+            (file := recorded()).write_text(text_of_all)
+            found = ask({"latency_ms": {"p50": 2}, "off_provider": 0}, profile=npu(), measurements=file)
+            assert verdicts(found) == {"latency_ms.p50": "fail", "off_provider": "fail"}
+            assert found.facts["key"]["provider"] == QNN and found.facts["key"]["threads"] == 2
+
+    def test_one_of_another_provider_and_thread_count_decides_nothing(
+        self, ask: Ask, recorded: Callable[..., Path]
+    ) -> None:
+        limits = {"latency_ms": {"p50": 2}, "peak_memory_mb": 1000, "off_provider": 0, "nodes": 3}
+        found = ask(limits, profile=npu(), measurements=recorded(load={"threads": 8, "io": "device"}))
+        undecided = ("latency_ms.p50", "peak_memory_mb", "off_provider")
+        assert verdicts(found) == dict.fromkeys(undecided, "inconclusive") | {"nodes": "pass"}
+        for name in undecided:
+            reason = said(found)[name]["reason"]
+            assert f"provider: the check asks for {QNN}, the recording has {CPU}" in reason
+            assert "threads: the check asks for 2, the recording has 8" in reason and "io: " in reason
+        assert said(found)["off_provider"]["value"] is None and said(found)["latency_ms.p50"]["value"] is not None
+
+    def test_growth_of_another_provider_is_no_growth_of_the_asked_one(
+        self, ask: Ask, recorded: Callable[..., Path], tmp_path: Path
+    ) -> None:
+        file, limits = recorded(), {"max_growth": {"p50": 0.5, "partitions": 0}}
+        base = save_base(tmp_path, ask({"latency_ms": {"p50": 2}}, measurements=file).to_json())
+        assert verdicts(ask(limits, measurements=file, baseline=base))["max_growth.p50"] == "pass"
+        found = ask(limits, profile=npu(), measurements=file, baseline=base)
+        assert verdicts(found)["max_growth.p50"] == "inconclusive" and verdicts(found)["max_growth.size"] == "pass"
+        assert "provider" in said(found)["max_growth.p50"]["reason"]
+
     def test_a_file_that_is_cut_short_is_refused(self, ask: Ask, recorded: Callable[..., Path]) -> None:
         file = recorded()
         file.write_text(file.read_text()[:-40])
@@ -262,18 +320,7 @@ class TestBaseline:
         """A baseline of the model as it is, some of its figures changed; other keys are the file's."""
 
         def base(figures: Mapping[str, Any] | None = None, **changes: Any) -> Path:
-            data = ask({"macs": 10_000, "off_provider": 0}).to_json()
-            entry = {
-                "key": data["key"],
-                "figures": {**data["figures"], **(figures or {})},
-                "sha256": data["subject"]["sha256"],
-                "bytes": data["subject"]["size_bytes"],
-                "created": data["created"],
-            }
-            whole = {"schema": "edgesft/baseline", "schema_version": 1, "entries": [entry], **changes}
-            file = tmp_path / "baseline.json"
-            file.write_text(json.dumps(whole))
-            return file
+            return save_base(tmp_path, ask({"macs": 10_000, "off_provider": 0}).to_json(), figures, **changes)
 
         return base
 
@@ -332,14 +379,7 @@ class TestTimedBaseline:
         limits = {"max_growth": {"p50": 100.0}}
         data = ask(limits).to_json()
         data["key"]["machine"]["model"], data["key"]["runtime"] = "another processor", "1.0.0"
-        names = ("key", "figures", "created")
-        entry = {name: data[name] for name in names} | {
-            "sha256": data["subject"]["sha256"],
-            "bytes": data["subject"]["size_bytes"],
-        }
-        file = tmp_path / "baseline.json"
-        file.write_text(json.dumps({"schema": "edgesft/baseline", "schema_version": 1, "entries": [entry]}))
-        found = ask(limits, baseline=file)
+        found = ask(limits, baseline=save_base(tmp_path, data))
         reason = said(found)["max_growth.p50"]["reason"]
         assert "another processor" in reason and "runtime: the baseline has 1.0.0" in reason
         assert verdicts(found)["max_growth.size"] == "pass" and found.verdict == "inconclusive"
