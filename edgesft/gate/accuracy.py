@@ -25,11 +25,10 @@ from edgesft.errors import InputError
 from edgesft.gate.artefact import GateArtefact
 from edgesft.gate.rows import LABELS, NPZ, SAVEZ, labelled
 from edgesft.gate.rows import rows as labelled_rows
-from edgesft.measure.devices import HERE, Device
-from edgesft.measure.driver import Agent, MeasureError
+from edgesft.measure.bench.order import Order
+from edgesft.measure.driver import MeasureError
 from edgesft.measure.runner import answering, runner
 from edgesft.progress import Progress
-from edgesft.spec.profile import ProfileSpec
 from edgesft.tasks import registry
 from edgesft.tasks.base import Row, Run
 from edgesft.tasks.contract import Contract
@@ -73,17 +72,14 @@ class Evaluation:
         return self.scorer(self.predictions[rows], self.references[rows])
 
 
-def evaluate(
-    given: GateArtefact, rows: Path | None, profile: ProfileSpec, *, device: Device = HERE, progress: Progress
-) -> Evaluation:
+def evaluate(given: GateArtefact, rows: Path | None, order: Order, progress: Progress) -> Evaluation:
     """What an artefact scores.
 
     Args:
         given: The artefact.
         rows: Labelled rows, as `gate.rows` describes them; None takes those of the recipe that the run
             carried out: its test rows or, without any, those that it decided on.
-        profile: Provider and threads.
-        device: Where the agent runs.
+        order: On which provider, with how many threads and where; a model's answers are those of what it runs on.
         progress: Tells the person how far it is.
 
     Raises:
@@ -91,18 +87,16 @@ def evaluate(
         MeasureError: The model cannot be loaded, or not on that provider.
     """
     if _is_npz(rows):
-        return _classified(given, rows, profile, device, progress)
+        return _classified(given, rows, order, progress)
     contract = _contract(given, rows)
-    return _answered(given, contract, labelled_rows([given], contract, rows), profile, device, progress)
+    return _answered(given, contract, labelled_rows([given], contract, rows), order, progress)
 
 
 def evaluate_both(
     candidate: GateArtefact,
     baseline: GateArtefact,
     rows: Path | None,
-    profile: ProfileSpec,
-    *,
-    device: Device = HERE,
+    order: Order,
     progress: Progress,
 ) -> tuple[Evaluation, Evaluation]:
     """What the artefacts of a comparison score on the same rows: by default the candidate's, else the baseline's.
@@ -113,7 +107,7 @@ def evaluate_both(
     """
     _check_alike(candidate, baseline, ordered=_is_npz(rows))
     if _is_npz(rows):
-        ours, theirs = (_classified(each, rows, profile, device, progress) for each in (candidate, baseline))
+        ours, theirs = (_classified(each, rows, order, progress) for each in (candidate, baseline))
         counts = ours.predictions.shape[1], theirs.predictions.shape[1]
         if counts[0] != counts[1]:
             got = f"{counts[0]} from '{candidate.name}' and {counts[1]} from '{baseline.name}'"
@@ -121,8 +115,8 @@ def evaluate_both(
         return ours, theirs
     contracts = [_contract(each, rows) for each in (candidate, baseline)]
     taken = labelled_rows([candidate, baseline], contracts[0], rows)
-    ours = _answered(candidate, contracts[0], taken, profile, device, progress)
-    return ours, _answered(baseline, contracts[1], taken, profile, device, progress)
+    ours = _answered(candidate, contracts[0], taken, order, progress)
+    return ours, _answered(baseline, contracts[1], taken, order, progress)
 
 
 def paired(candidate: Evaluation, baseline: Evaluation) -> Paired | None:
@@ -197,8 +191,7 @@ def _answered(
     given: GateArtefact,
     contract: Contract,
     rows: Sequence[Row],
-    profile: ProfileSpec,
-    device: Device,
+    order: Order,
     progress: Progress,
 ) -> Evaluation:
     """A run's artefact, asked by its task."""
@@ -210,19 +203,22 @@ def _answered(
         raise InputError(f"contract.json of '{given.name}' must tell {error} for {task.name}, got nothing") from None
     files = task.files(given.model)
     count = None if task.fed_back(contract) else len(examples)
-    with answering(files, profile, device) as answer, _asking(given, answer, count, progress) as ask:
+    profile = order.profile.model_copy(update={"providers": order.preference(order.providers[0])})
+    with (
+        answering(files, profile, order.device, allow_cpu=order.allow_cpu, time_limit=order.time_limit) as answer,
+        _asking(given, answer, count, progress) as ask,
+    ):
         predictions = task.predict(ask, examples, processor)
     _check_numbers(given, predictions)
     scorer = partial(task.score, contract=contract)
     return Evaluation(predictions, task.references(examples), scorer, task.metrics[0])
 
 
-def _classified(
-    given: GateArtefact, rows: Path, profile: ProfileSpec, device: Device, progress: Progress
-) -> Evaluation:
+def _classified(given: GateArtefact, rows: Path, order: Order, progress: Progress) -> Evaluation:
     """Any classifier, asked for the largest value of its first output."""
-    with Agent(profile.threads, device) as agent:
-        told = agent.load(given.model, profile.providers, profile.threads)
+    with order.connect(order.device) as agent:
+        providers = order.preference(order.providers[0])
+        told = agent.load(given.model, providers, order.profile.threads, allow_cpu=order.allow_cpu)
         requests, references = labelled(rows, told.inputs)
         output, answers = told.outputs[0].name, list[np.ndarray]()
         with _asking(given, runner({"model": agent}), len(references), progress) as ask:

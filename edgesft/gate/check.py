@@ -208,7 +208,7 @@ def _found(
                 found = replace(found, instructions=str(error))
     if asked.rows is not None:
         progress.say(f"answering the rows of {asked.rows}")
-        evaluation = evaluate(given, asked.rows, order.profile, device=order.device, progress=progress)
+        evaluation = evaluate(given, asked.rows, order, progress)
         return replace(found, metrics=evaluation.metrics)
     return replace(found, metrics=recorded_metrics(given), drops=recorded_drops(given))
 

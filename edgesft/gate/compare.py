@@ -96,7 +96,7 @@ def _accuracy(
         return None, "the accuracy was not compared: --rows FILE takes labelled rows"
     progress.say("answering the rows")
     try:
-        ours, theirs = evaluate_both(*given, asked.rows, order.profile, device=order.device, progress=progress)
+        ours, theirs = evaluate_both(*given, asked.rows, order, progress)
     except InputError as error:
         if asked.rows is not None:
             raise

@@ -9,20 +9,34 @@ from pathlib import Path
 import numpy as np
 
 from edgesft.measure.devices import HERE, Device
-from edgesft.measure.driver import Agent, MeasureError
+from edgesft.measure.driver import TIMEOUT_SECONDS, Agent, MeasureError
 from edgesft.spec.profile import ProfileSpec
 from edgesft.tasks.base import Run
 
 
 @contextmanager
-def loaded(model: Path, profile: ProfileSpec, device: Device = HERE) -> Iterator[Agent]:
+def loaded(
+    model: Path,
+    profile: ProfileSpec,
+    device: Device = HERE,
+    *,
+    allow_cpu: bool = False,
+    time_limit: float = TIMEOUT_SECONDS,
+) -> Iterator[Agent]:
     """An agent with the model on the profile's provider and threads, ready for `runner`.
+
+    Args:
+        model: ONNX or ORT file.
+        profile: Says on which provider and threads.
+        device: Where.
+        allow_cpu: Whether the provider may leave all nodes to the CPU.
+        time_limit: Longest seconds to wait for one answer of the agent.
 
     Raises:
         MeasureError: The model cannot be loaded, or not on that provider.
     """
-    with Agent(profile.threads, device) as agent:
-        agent.load(model, profile.providers, profile.threads)
+    with Agent(profile.threads, device, timeout_seconds=time_limit) as agent:
+        agent.load(model, profile.providers, profile.threads, allow_cpu=allow_cpu)
         yield agent
 
 
@@ -44,16 +58,29 @@ def runner(agents: Mapping[str, Agent]) -> Run:
 
 
 @contextmanager
-def answering(files: Mapping[str, Path], profile: ProfileSpec, device: Device = HERE) -> Iterator[Run]:
+def answering(
+    files: Mapping[str, Path],
+    profile: ProfileSpec,
+    device: Device = HERE,
+    *,
+    allow_cpu: bool = False,
+    time_limit: float = TIMEOUT_SECONDS,
+) -> Iterator[Run]:
     """What a task's `predict` calls, each graph in a process of its own.
 
     Args:
         files: Graph → its file.
-        profile: Says on which provider and threads.
+        profile: As `loaded` has it, and the others.
         device: Where.
+        allow_cpu: Whether the provider may leave all nodes to the CPU.
+        time_limit: Longest seconds to wait for one answer of an agent.
 
     Raises:
         MeasureError: A file cannot be loaded, or not on that provider.
     """
     with ExitStack() as stack:
-        yield runner({name: stack.enter_context(loaded(file, profile, device)) for name, file in files.items()})
+        opened = {
+            name: stack.enter_context(loaded(file, profile, device, allow_cpu=allow_cpu, time_limit=time_limit))
+            for name, file in files.items()
+        }
+        yield runner(opened)

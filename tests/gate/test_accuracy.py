@@ -15,11 +15,13 @@ from edgesft.errors import InputError
 from edgesft.gate import accuracy
 from edgesft.gate.accuracy import Evaluation, evaluate, evaluate_both, fallen, judge, paired
 from edgesft.gate.artefact import GateArtefact, artefact
+from edgesft.measure.bench.order import Order
 from edgesft.measure.devices import HERE, Device
-from edgesft.measure.driver import MeasureError
+from edgesft.measure.driver import TIMEOUT_SECONDS, MeasureError
 from edgesft.measure.replies import Loaded, Value
 from edgesft.measure.runner import runner
 from edgesft.progress import Progress
+from edgesft.spec.profile import ProfileSpec, ProviderSpec
 from edgesft.tasks.base import Run
 from edgesft.tasks.contract import Contract
 from tests import tiny
@@ -31,6 +33,13 @@ ROWS = tiny.rows(60)
 FORGOTTEN = ("good", "superb")
 QUIET = Progress(quiet=True)
 PROFILE = models.profile()
+
+
+def order(profile: ProfileSpec = PROFILE, **changes: Any) -> Order:
+    return Order([], profile, **{"providers": profile.providers[:1], **changes})
+
+
+ORDER = order()
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +59,7 @@ def forgets(row: Mapping[str, str]) -> bool:
 
 
 def ask(given: GateArtefact, rows: Path | None, progress: Progress = QUIET) -> Evaluation:
-    return evaluate(given, rows, PROFILE, progress=progress)
+    return evaluate(given, rows, ORDER, progress)
 
 
 def problem(act: Callable[[], Any]) -> str:
@@ -74,7 +83,7 @@ class TestTexts:
 
     def test_a_candidate_that_lost_rows_fails(self, home: Path) -> None:
         candidate, baseline = (artefact(home / name) for name in ("forgetful", "turned"))
-        both = evaluate_both(candidate, baseline, home / "test.jsonl", PROFILE, progress=QUIET)
+        both = evaluate_both(candidate, baseline, home / "test.jsonl", ORDER, QUIET)
         lost = sum(map(forgets, ROWS))
         found = paired(*both)
         assert found is not None
@@ -90,13 +99,13 @@ class TestTexts:
     def test_labels_must_be_the_same(self, home: Path, tmp_path: Path) -> None:
         other = GateArtefact("other", home / "whole/model.onnx", home, Contract(CONTRACT.task, ("a", "positive")))
         whole = artefact(home / "whole")
-        text = problem(lambda: evaluate_both(other, whole, home / "test.jsonl", PROFILE, progress=QUIET))
+        text = problem(lambda: evaluate_both(other, whole, home / "test.jsonl", ORDER, QUIET))
         assert "only 'other' has 'a', only 'whole' has 'negative'" in text
         turned = artefact(home / "turned")
-        text = problem(lambda: evaluate_both(turned, whole, tmp_path / "rows.npz", PROFILE, progress=QUIET))
+        text = problem(lambda: evaluate_both(turned, whole, tmp_path / "rows.npz", ORDER, QUIET))
         assert "labels in one order" in text and "positive, negative and negative, positive" in text
         other = GateArtefact("other", home / "whole/model.onnx", home, Contract("detection"))
-        text = problem(lambda: evaluate_both(other, whole, home / "test.jsonl", PROFILE, progress=QUIET))
+        text = problem(lambda: evaluate_both(other, whole, home / "test.jsonl", ORDER, QUIET))
         assert "must be for the same task, got detection and text-classification" in text
 
     def test_rows_must_be_the_task_s(self, home: Path, tmp_path: Path) -> None:
@@ -147,7 +156,7 @@ class TestRecipe:
         clerk = Clerk()
 
         @contextmanager
-        def answering(*given: Any) -> Iterator[Run]:
+        def answering(*given: Any, **more: Any) -> Iterator[Run]:
             yield runner({"model": clerk})
 
         monkeypatch.setattr(accuracy, "answering", answering)
@@ -207,7 +216,7 @@ class TestRecipe:
     def test_both_get_the_rows_of_the_candidate(self, folder: Path, home: Path, clerk: Clerk) -> None:
         candidate = self.given(folder, **self.data(folder, "train", "train", "test", "test"))
         for one, other in ((candidate, artefact(home / "turned")), (artefact(home / "turned"), candidate)):
-            ours, theirs = evaluate_both(one, other, None, PROFILE, progress=QUIET)
+            ours, theirs = evaluate_both(one, other, None, ORDER, QUIET)
             assert ours.right.tolist() == [not each for each in theirs.right]
         assert clerk.asked == 4 * 11
 
@@ -258,7 +267,37 @@ class TestArrays:
         rows = save_rows(tmp_path / "rows.npz", x=np.eye(3, dtype=np.float32), labels=np.arange(3))
         profile = models.profile(providers=[{"name": "NoSuchExecutionProvider"}])
         with pytest.raises(MeasureError, match="NoSuchExecutionProvider"):
-            evaluate(linear, rows, profile, progress=QUIET)
+            evaluate(linear, rows, order(profile), QUIET)
+
+
+class TestProvider:
+    """Rows are answered where the order says, and not on the profile's first provider."""
+
+    ASKED = ProviderSpec(name="NoSuchExecutionProvider", options={"chip": "57"})
+
+    def test_rows_of_a_folder(self, home: Path) -> None:
+        with pytest.raises(MeasureError, match="NoSuchExecutionProvider"):
+            evaluate(artefact(home / "whole"), home / "test.jsonl", order(providers=[self.ASKED]), QUIET)
+
+    def test_arrays(self, linear: GateArtefact, tmp_path: Path) -> None:
+        rows = save_rows(tmp_path / "rows.npz", x=np.eye(3, dtype=np.float32), labels=np.arange(3))
+        with pytest.raises(MeasureError, match="NoSuchExecutionProvider"):
+            evaluate(linear, rows, order(providers=[self.ASKED]), QUIET)
+
+    def test_options_and_limits_are_the_order_s(self, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        told: list[Any] = []
+
+        @contextmanager
+        def answering(*given: Any, **more: Any) -> Iterator[Run]:
+            told.extend((*given[1:], more))
+            yield runner({"model": Clerk()})
+
+        monkeypatch.setattr(accuracy, "answering", answering)
+        asked = order(providers=[self.ASKED], allow_cpu=True, time_limit=7.0)
+        evaluate(artefact(home / "whole"), home / "test.jsonl", asked, QUIET)
+        profile, device, more = told
+        assert profile.providers == (self.ASKED, *PROFILE.providers) and device is HERE
+        assert more == {"allow_cpu": True, "time_limit": 7.0}
 
 
 class Model:
@@ -267,8 +306,8 @@ class Model:
     inputs = (Value("x", "float32", ("batch", "classes")),)
     answer: Callable[[np.ndarray], np.ndarray] = staticmethod(lambda x: x)
 
-    def __init__(self, threads: int, device: Device) -> None:
-        assert (threads, device) == (PROFILE.threads, HERE)
+    def __init__(self, threads: int, device: Device, *, timeout_seconds: float) -> None:
+        assert (threads, device, timeout_seconds) == (PROFILE.threads, HERE, TIMEOUT_SECONDS)
 
     def __enter__(self) -> Model:
         return self
@@ -276,7 +315,7 @@ class Model:
     def __exit__(self, *error: object) -> None:
         """Nothing to end."""
 
-    def load(self, *given: Any) -> Loaded:
+    def load(self, *given: Any, **more: Any) -> Loaded:
         return Loaded(1, None, None, None, self.inputs, (Value("y", "float32", ("batch", "classes")),))
 
     def run(self, feeds: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -289,7 +328,7 @@ class TestBadArrays:
     @pytest.fixture(autouse=True)
     def model(self, monkeypatch: pytest.MonkeyPatch) -> type[Model]:
         own = type("Own", (Model,), {})
-        monkeypatch.setattr(accuracy, "Agent", own)
+        monkeypatch.setattr("edgesft.measure.bench.order.Agent", own)
         return own
 
     X = np.eye(4, 3, dtype=np.float32)
@@ -353,7 +392,7 @@ class TestBadArrays:
         count = iter(range(8))
         model.answer = staticmethod(lambda x: x if next(count) < 4 else x[:, :2])
         one, other = (GateArtefact(name, Path(name)) for name in ("one", "other"))
-        text = problem(lambda: evaluate_both(one, other, rows, PROFILE, progress=QUIET))
+        text = problem(lambda: evaluate_both(one, other, rows, ORDER, QUIET))
         assert "must have the same classes, got 3 from 'one' and 2 from 'other'" in text
 
     def test_numbered_requests_have_labels_too(self, tmp_path: Path) -> None:

@@ -231,10 +231,9 @@ def inspected(models: Sequence[Path]) -> dict[str, ModelFile]:
 
 def subject(order: Order, prepared: Prepared, provider: ProviderSpec, device: Device | None = None) -> Subject:
     """The prepared model on a provider, the profile's others behind it, by default on the order's first device."""
-    behind = tuple(other for other in order.profile.providers if other.name != provider.name)
     return Subject(
         model=prepared.file.path,
-        providers=(provider, *behind),
+        providers=order.preference(provider),
         threads=order.profile.threads,
         requests=prepared.requests,
         states=prepared.states,

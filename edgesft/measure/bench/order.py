@@ -121,6 +121,10 @@ class Order:
         """The first of the devices; where several make no sense the only one."""
         return self.devices[0]
 
+    def preference(self, provider: ProviderSpec) -> tuple[ProviderSpec, ...]:
+        """A provider, and behind it the profile's others, which get the nodes that it does not take."""
+        return (provider, *(other for other in self.profile.providers if other.name != provider.name))
+
     def connect(self, device: Device = HERE) -> Agent:
         """A fresh agent."""
         return Agent(self.profile.threads, device, timeout_seconds=self.time_limit)
