@@ -238,6 +238,7 @@ def _facts(asked: Asked, order: Order, given: GateArtefact, file: ModelFile, fou
     drops = found.drops
     return replace(
         facts,
+        size_bytes=given.size_bytes or file.size_bytes,
         counts=counts,
         original_size_bytes=given.original_size_bytes,
         opening_rounds=found.openings,

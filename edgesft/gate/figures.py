@@ -55,7 +55,7 @@ class Figures(Stored):
         load: Median session creation.
         first_inference: Median first inference after one.
         peak_memory: Bytes.
-        size: Bytes of the model with its external data.
+        size: Bytes of the model with its external data, without what else a device loads: a file alone has the same.
         parameters: And the other counts: as the budget means them.
         metrics: By name.
         scenario: How the timed requests came.

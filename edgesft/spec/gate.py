@@ -29,6 +29,7 @@ class GrowthSpec(Spec):
     first_inference: Growth | None = None
     peak_memory: Growth | None = 0.1
     size: Growth | None = 0.0
+    """Bytes of the model's file and its external data. `size_mb` and `size_ratio` count every file of a run."""
     parameters: Growth | None = 0.0
     macs: Growth | None = 0.0
     nodes: Growth | None = 0.0

@@ -386,6 +386,22 @@ class TestTimedBaseline:
 
 
 @pytest.mark.usefixtures("unmeasured")
+def test_the_size_of_a_run_is_that_of_every_file_that_the_device_loads(ask: Ask, tmp_path: Path) -> None:
+    from tests.gate.test_artefact import save_run
+
+    run = save_run(tmp_path / "run", save_moods(tmp_path / "exported"))
+    given = gate.artefact(run)
+    whole, alone = given.size_bytes, given.model.stat().st_size
+    assert whole is not None and given.original_size_bytes is not None and whole > alone + 1000
+    limits = {"size_mb": (whole - 1) / 1e6, "size_ratio": 1000}
+    found = ask(limits, run)
+    assert verdicts(found)["size_mb"] == "fail" and said(found)["size_mb"]["value"] == pytest.approx(whole / 1e6)
+    assert said(found)["size_ratio"]["value"] == pytest.approx(whole / given.original_size_bytes)
+    assert found.facts["figures"]["size"] == alone, "growth is the model's, as a file alone has it"
+    assert verdicts(ask(limits, given.model))["size_mb"] == "pass"
+
+
+@pytest.mark.usefixtures("unmeasured")
 def test_what_a_run_recorded_gates(ask: Ask, tmp_path: Path) -> None:
     from tests.gate.test_artefact import save_run
 
