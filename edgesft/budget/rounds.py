@@ -7,7 +7,8 @@ and dividing the number of samples by it gives the number of independent ones th
 bounds of `percentile` are then taken for that number (Korn and Graubard 1998, Confidence Intervals for Proportions
 with Small Expected Number of Positive Counts Estimated from Survey Data, Survey Methodology 24; turning bounds of a
 share into bounds of a percentile is Woodruff 1952, Confidence Intervals for Medians and Other Position Measures, JASA
-47). For independent samples this is hardly wider than the exact bounds, and it keeps their smallest n.
+47). For independent samples this is hardly wider than the exact bounds, and it keeps their smallest n. Where the rounds
+are worth so few that the extreme sample of thousands would be the bound, it goes no further than `Rounds.outermost`.
 """
 
 from __future__ import annotations
@@ -131,7 +132,7 @@ class Rounds:
         return self.dependence(50)
 
     def outermost(self, p: int) -> tuple[int, int]:
-        """Bounds of the p-th percentile where the rounds are worth too few independent samples for order statistics.
+        """Bounds of the p-th percentile where the rounds are worth too few independent samples for close ones.
 
         The least and the greatest of the rounds' own percentiles, `OUTWARDS` times the range of their medians further
         out: where a few looks at a slow wander leave its end unknown, that it goes on as far again on either side is
@@ -207,8 +208,9 @@ def interval(rounds: Taken, p: int, confidence: float = CONFIDENCE) -> Interval:
         confidence: Probability, of each bound by itself, to hold.
 
     Returns:
-        Nanoseconds; a bound is None where there are too few samples or rounds for it. Where the samples are worth too
-        few independent ones (`effective`) for order statistics it is `Rounds.outermost`.
+        Nanoseconds; a bound is None where there are too few samples or rounds for it. It is an order statistic; where
+        the samples are worth too few independent ones (`effective`) it is `Rounds.outermost`, and where they are worth
+        so few that it would be the extreme sample, the nearer of the two: that may be a single hiccup of thousands.
 
     Raises:
         ValueError: There is no sample.
@@ -216,13 +218,13 @@ def interval(rounds: Taken, p: int, confidence: float = CONFIDENCE) -> Interval:
     taken = Rounds.of(rounds)
     total, count = taken.values.size, effective(taken, p, confidence)
     low, high = ranks(count, p, confidence)
-    lower: int | None = None
-    upper: int | None = None
-    if taken.count >= FEWEST_ROUNDS and total >= needed(p, confidence):
-        lower, upper = taken.outermost(p)
     wider = 1 + taken.doubt
-    if low is not None:
-        lower = math.floor(taken.values[low * total // count - 1] / wider)
-    if high is not None:
-        upper = math.ceil(taken.values[-(-high * total // count) - 1] * wider)
+    lower = None if low is None else math.floor(taken.values[low * total // count - 1] / wider)
+    upper = None if high is None else math.ceil(taken.values[-(-high * total // count) - 1] * wider)
+    if taken.count >= FEWEST_ROUNDS and total >= needed(p, confidence):
+        least, most = taken.outermost(p)
+        if lower is None or low == 1:
+            lower = least if lower is None else max(lower, least)
+        if upper is None or high == count:
+            upper = most if upper is None else min(upper, most)
     return Interval(taken.percentile(p), lower, upper)

@@ -76,6 +76,33 @@ def test_few_dependent_samples_have_bounds_far_out() -> None:
     assert effective(taken, 95) < percentile.needed(95)
 
 
+def hiccups(rng: np.random.Generator) -> np.ndarray:
+    """Rounds whose levels differ by up to 0.4 % around 1 ms, each with one inference that takes 20 ms."""
+    levels = 1 + 0.004 * rng.uniform(-1, 1, (10, 1))
+    taken = 1e6 * levels * np.exp(0.002 * rng.standard_normal((10, 1700)))
+    taken[np.arange(10), rng.integers(0, 1700, 10)] = 2e7
+    return taken.astype(np.int64)
+
+
+def test_a_hiccup_is_no_bound_of_a_median() -> None:
+    """Of a few independent samples the greatest bounds the median; here those stand for thousands."""
+    rng = np.random.default_rng(0)
+    worth = []
+    for _ in range(60):
+        taken = hiccups(rng)
+        found = interval(taken, 50, 0.975)
+        worth.append(effective(taken, 50, 0.975))
+        assert 0.9e6 < found.lower <= 1e6 <= found.upper < 1.1e6
+    assert any(percentile.needed(50, 0.975) <= each <= 8 for each in worth)
+
+
+def test_equal_medians_say_nothing_of_a_tail() -> None:
+    """Each round has a tenth that is slow, so that each one's own p90 is fast; all samples together know better."""
+    taken = [[1_000_000 + place for place in range(27)] + [20_000_000] * 3] * 5
+    assert Rounds.of(taken).outermost(90)[1] < 2_000_000
+    assert interval(taken, 90).upper == 20_000_000
+
+
 def test_few_rounds_have_no_bounds() -> None:
     rng = np.random.default_rng(0)
     taken = independent(rng, 4, 500)
