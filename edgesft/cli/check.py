@@ -9,6 +9,10 @@ from edgesft.cli import measure_options, output
 from edgesft.errors import InputError
 
 
+BUDGET = "budget"
+"""Where `bench` has its limits: in the profile."""
+
+
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the command's arguments."""
     parser.add_argument(
@@ -43,7 +47,12 @@ def main(options: argparse.Namespace) -> int:
     if len(paths) != 1:
         got = ", ".join(map(str, paths)) or "none"
         raise InputError(f"artefact must be one file or folder, got {got}", "edgesft check model.onnx --budget FILE")
-    limits = [word for word in settings if word.partition("=")[0].partition(".")[0] in GateSpec.model_fields]
+    limits = [word for word in settings if _first(word) in GateSpec.model_fields]
+    if wrong := [word for word in settings if _first(word) == BUDGET]:
+        # The profile's own budget, which a check never looks at.
+        right = [word.removeprefix(f"{BUDGET}.") for word in wrong if word.startswith(f"{BUDGET}.")]
+        message = f"limits of a check must stand without '{BUDGET}.', got {', '.join(wrong)}"
+        raise InputError(message, ", ".join(right) or "latency_ms.p95=5")
     spec, document = load.gate(options.budget, limits)
     # A profile's file is named as it lies beside the budget that names it.
     folder = Path() if options.profile else options.budget.parent
@@ -55,3 +64,8 @@ def main(options: argparse.Namespace) -> int:
         raise InputError(f"--provider must be one for a check, got {got}", "a check for each provider")
     asked = Asked(paths[0], spec, document, options.baseline, options.measurements, options.rows)
     return output.emit(check(asked, order, Progress(quiet=options.quiet)).to_json(), options)
+
+
+def _first(word: str) -> str:
+    """`latency_ms` of `latency_ms.p95=5`."""
+    return word.partition("=")[0].partition(".")[0]

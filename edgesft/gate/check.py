@@ -12,7 +12,7 @@ from typing import Any
 from edgesft.budget.lines import Facts, judge
 from edgesft.budget.metric import impossible
 from edgesft.budget.percentile import CONFIDENCE, Interval
-from edgesft.budget.verdict import exact
+from edgesft.budget.verdict import exact, unknown
 from edgesft.errors import InputError, Problem, UnavailableError
 from edgesft.gate import growth
 from edgesft.gate.accuracy import evaluate
@@ -146,11 +146,13 @@ def check(asked: Asked, order: Order, progress: Progress) -> GateDocument:
 def _growth(
     asked: Asked, figures: Mapping[str, Any], key: Key, base: Baseline | None
 ) -> tuple[list[GateLine], list[str]]:
-    """Lines on growth over the baseline, and notes on what has none."""
+    """Lines on growth over the baseline, and notes on what has none; without a baseline the stated limits stay open."""
     limits = asked.spec.max_growth
     if base is None:
-        without = "growth was not judged, as no baseline was given: edgesft baseline update makes one from this check"
-        return [], [without] if limits.model_fields_set else []
+        stated = [(name, limit) for name, limit in limits if limit is not None and name in limits.model_fields_set]
+        lines = [unknown(f"max_growth.{name}", limit, "no baseline was given") for name, limit in stated]
+        without = f"growth was not judged, as no baseline was given: {growth.UPDATE} makes one from this check"
+        return [placed(line, asked.document) for line in lines], [without] if lines else []
     judged = [
         (placed(line, asked.document), why)
         for line, why in growth.judge(limits, figures, key, base, datetime.now(UTC).date())

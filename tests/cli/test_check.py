@@ -68,6 +68,15 @@ def test_what_is_inconclusive_ends_as_asked(home: Path, mode: tuple[str, ...], c
     assert check(*mode) == code
 
 
+def test_a_forgotten_baseline_is_not_green(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (home / "budget.yaml").write_text("version: 1\nmax_growth: {size: 0}\n")
+    assert check("--also", "json=check.json") == 3
+    said = capsys.readouterr().out
+    assert "no baseline was given" in said and "no limit was set" not in said
+    assert main(["baseline", "update", "check.json", "--baseline", "base.json"]) == 0
+    assert check("--baseline", "base.json") == 0
+
+
 @pytest.mark.parametrize(
     ("budget", "told"),
     [
@@ -103,6 +112,7 @@ def test_a_budget_that_cannot_be(home: Path, capsys: pytest.CaptureFixture[str],
         (("--also", "json=m.onnx"), "model"),
         (("--also", "json=budget.yaml"), "budget"),
         (("nodes=many",), "nodes"),
+        (("budget.latency_ms.p95=5",), "Try: latency_ms.p95=5"),
     ],
 )
 def test_other_bad_input(home: Path, capsys: pytest.CaptureFixture[str], words: tuple[str, ...], told: str) -> None:

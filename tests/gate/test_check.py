@@ -18,6 +18,7 @@ from edgesft.gate import check as gate
 from edgesft.gate.baseline import Baseline
 from edgesft.gate.check import Asked, check
 from edgesft.gate.document import GateDocument
+from edgesft.gate.update import entries, update
 from edgesft.measure.bench.order import Order
 from edgesft.measure.instructions import Instructions
 from edgesft.measure.subject import Subject
@@ -368,8 +369,26 @@ class TestBaseline:
 
     def test_stated_growth_is_found_out_before_there_is_a_baseline(self, ask: Ask) -> None:
         found = ask({"max_growth": {"macs": 0}})
-        assert found.facts["figures"]["macs"] == 192 and found.verdict == "pass"
+        assert found.facts["figures"]["macs"] == 192
         assert "baseline update" in found.notes[-1]
+
+    def test_without_a_baseline_stated_growth_is_inconclusive(self, ask: Ask) -> None:
+        found = ask({"size_mb": 1, "max_growth": {"size": 0.1, "nodes": None}})
+        assert verdicts(found) == {"size_mb": "pass", "max_growth.size": "inconclusive"}
+        line = said(found)["max_growth.size"]
+        assert line["reason"] == "no baseline was given" and line["limit"] == 0.1 and line["place"]["line"] == 4
+        assert found.verdict == "inconclusive"
+
+    def test_growth_that_nobody_limited_needs_no_baseline(self, ask: Ask) -> None:
+        found = ask({"size_mb": 1, "max_growth": {"p50": None}})
+        assert found.verdict == "pass" and not any("baseline" in note for note in found.notes)
+
+    def test_a_first_check_makes_the_baseline(self, ask: Ask, tmp_path: Path) -> None:
+        limits = {"size_mb": 1, "max_growth": {"size": 0.1}}
+        (check_file := tmp_path / "check.json").write_text(json.dumps(ask(limits).to_json()))
+        base = tmp_path / "first.json"
+        base.write_text(update(Baseline(base), entries([check_file])).baseline.text())
+        assert ask(limits, baseline=base).verdict == "pass"
 
 
 class TestTimedBaseline:
