@@ -12,7 +12,7 @@ from typing import Any
 from edgesft.budget.lines import Facts, judge
 from edgesft.budget.metric import impossible
 from edgesft.budget.percentile import CONFIDENCE, Interval
-from edgesft.budget.verdict import exact, unknown
+from edgesft.budget.verdict import Line, exact, unknown
 from edgesft.errors import InputError, Problem, UnavailableError
 from edgesft.gate import growth
 from edgesft.gate.accuracy import evaluate
@@ -74,6 +74,7 @@ class _Found:
         openings: Of a recording, nanoseconds of what begins an answer; None where that is not told.
         suspicions: Why a recording's times decide nothing.
         confidence: Of each bound of the latency.
+        parity: Line on its answers against the same file's on the CPU, or None where they were not compared.
         metrics: Metric → value with bounds.
         drops: The same of how far each fell below the original.
     """
@@ -84,6 +85,7 @@ class _Found:
     openings: tuple[tuple[int, ...], ...] | None = None
     suspicions: tuple[str, ...] = ()
     confidence: float = CONFIDENCE
+    parity: Line | None = None
     metrics: Mapping[str, Interval] = field(default_factory=dict)
     drops: Mapping[str, Interval] = field(default_factory=dict)
 
@@ -125,6 +127,7 @@ def check(asked: Asked, order: Order, progress: Progress) -> GateDocument:
         counted=found.instructions.how if isinstance(found.instructions, Instructions) else None,
     )
     lines = [placed(line, asked.document) for line in judge(asked.spec, facts)]
+    lines += [placed(found.parity, asked.document)] if found.parity else []
     lines += _shapes(order, file, asked.document)
     grown, told = _growth(asked, figures, key, base)
     differences = unlike(order, recording.measurement) if recording else []
@@ -194,9 +197,11 @@ def _found(
         budget = BudgetSpec(**{name: getattr(spec, name) for name in BudgetSpec.model_fields})
         plan = replace(order, profile=order.profile.model_copy(update={"budget": budget}))
         (row,) = bench.bench(plan, progress)
-        if row.measurement is None:
+        # Also of what was measured: where no node ran on the provider the times are another one's.
+        if row.measurement is None or row.problem:
             raise MeasureError(f"{file.path}: {row.problem}")
-        found = replace(found, measurement=row.measurement, confidence=row.confidence)
+        parity = next((line for line in row.lines if line.name == bench.PARITY), None)
+        found = replace(found, measurement=row.measurement, confidence=row.confidence, parity=parity)
     placing = found.measurement is None and wanted.intersection(PLACED)
     if placing or wanted.intersection(("macs", "instructions")):
         prepared = prepare(order, file, answers=False)

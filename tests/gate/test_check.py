@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import yaml
 
+from edgesft.budget.verdict import Line
 from edgesft.errors import InputError, UnavailableError
 from edgesft.gate import check as gate
 from edgesft.gate.baseline import Baseline
@@ -20,7 +21,10 @@ from edgesft.gate.check import Asked, check
 from edgesft.gate.document import GateDocument
 from edgesft.gate.update import entries, update
 from edgesft.measure.bench.order import Order
+from edgesft.measure.bench.row import Row
+from edgesft.measure.driver import MeasureError
 from edgesft.measure.instructions import Instructions
+from edgesft.measure.model.file import inspect
 from edgesft.measure.subject import Subject
 from edgesft.progress import Progress
 from edgesft.spec import load
@@ -29,6 +33,7 @@ from tests import tiny
 from tests.gate.test_artefact import save_moods
 from tests.measure import models
 from tests.measure.test_recording import CPU, MS, lines, text
+from tests.report.measured import measurement
 
 QUIET = Progress(quiet=True)
 PROFILE = models.profile()
@@ -66,7 +71,7 @@ def ask(tmp_path: Path, model: Path) -> Ask:
 def unmeasured(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever would be timed fails the test."""
 
-    def refuse(*_: Any) -> None:
+    def refuse(*_: Any, **__: Any) -> None:
         raise AssertionError("nothing may be timed")
 
     monkeypatch.setattr(gate.bench, "bench", refuse)
@@ -166,15 +171,41 @@ class TestTimed:
         patient = PROFILE.measure.model_copy(update={"max_seconds": 60.0, "warmup_seconds": 5.0})
         profile = PROFILE.model_copy(update={"measure": patient})
         found = ask({"latency_ms": {"p50": 1000}, "load_ms": 60_000, "peak_memory_mb": 1}, profile=profile)
-        assert verdicts(found) == {"latency_ms.p50": "pass", "load_ms": "pass", "peak_memory_mb": "fail"}
+        timed = {"latency_ms.p50": "pass", "load_ms": "pass", "peak_memory_mb": "fail"}
+        assert verdicts(found) == timed | {"parity": "pass"}
         assert found.facts["figures"]["p50"]["lower"] <= found.facts["figures"]["p50"]["upper"]
         assert found.facts["key"]["model"] == "m.onnx" and "steadiness" in found.notes[0]
 
     def test_on_another_machine_they_are_inconclusive_and_name_the_field(self, ask: Ask) -> None:
         other = PROFILE.model_copy(update={"machine": PROFILE.machine.model_copy(update={"architecture": "riscv64"})})
         found = ask({"latency_ms": {"p50": 1000}, "nodes": 3}, profile=other)
-        assert verdicts(found) == {"latency_ms.p50": "inconclusive", "nodes": "pass"}
+        assert verdicts(found) == {"latency_ms.p50": "inconclusive", "nodes": "pass", "parity": "pass"}
         assert "riscv64" in said(found)["latency_ms.p50"]["reason"]
+
+
+class TestSurveyed:
+    """What is found out besides the times, of rows that nobody measured."""
+
+    @pytest.fixture
+    def row(self, model: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+        """Has the model's row be so."""
+
+        def row(**told: Any) -> None:
+            made = Row("m.onnx", inspect(model), CPU, measurement=measurement(), **told)
+            monkeypatch.setattr(gate.bench, "bench", lambda *_, **__: [made])
+
+        return row
+
+    def test_times_that_no_node_of_the_provider_took_are_none(self, ask: Ask, row: Callable[..., None]) -> None:
+        row(problem="measured, but not checked: no node ran on QNNExecutionProvider")
+        with pytest.raises(MeasureError, match="no node ran on QNNExecutionProvider"):
+            ask({"latency_ms": {"p50": 1000}})
+
+    def test_answers_that_differ_fail(self, ask: Ask, row: Callable[..., None]) -> None:
+        row(lines=(Line("parity", 0.001, 0.5, None, None, "fail"),))
+        found = ask({"peak_memory_mb": 1000})
+        assert verdicts(found)["parity"] == "fail" and said(found)["parity"]["kind"] == "static"
+        assert found.verdict == "fail"
 
 
 @pytest.mark.usefixtures("unmeasured")

@@ -31,6 +31,9 @@ from edgesft.measure.subject import Subject
 from edgesft.progress import Progress
 from edgesft.spec.profile import ProfileSpec, ProviderSpec
 
+PARITY = "parity"
+"""Name of the line on a row's answers against its reference's."""
+
 LOADS = 5
 """Fresh processes that load the model where the budget limits loading: the least that bound a median at 95 %."""
 
@@ -309,4 +312,4 @@ def _parity(parity: Parity) -> Line:
     """Fails also where the difference is no number: a type, a shape, or what is not finite."""
     relative = parity.worst.relative
     value = relative if math.isfinite(relative) else None
-    return Line("parity", parity.tolerance, value, None, None, "pass" if parity.holds else "fail")
+    return Line(PARITY, parity.tolerance, value, None, None, "pass" if parity.holds else "fail")
