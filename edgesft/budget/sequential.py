@@ -44,9 +44,9 @@ class Decision:
     next_rounds: int
 
 
-def rounds_at(look: int) -> int:
+def rounds_at(look: int, first: int = FIRST_LOOK) -> int:
     """Rounds in all at which this look, counted from 1, is due; the last one is also taken when the time is up."""
-    return FIRST_LOOK * 2 ** (look - 1)
+    return first * 2 ** (look - 1)
 
 
 def confidence_at(look: int, confidence: float = CONFIDENCE) -> float:

@@ -196,7 +196,7 @@ def _found(
     elif wanted.intersection((*TIMED, *GROWING)):
         budget = BudgetSpec(**{name: getattr(spec, name) for name in BudgetSpec.model_fields})
         plan = replace(order, profile=order.profile.model_copy(update={"budget": budget}))
-        (row,) = bench.bench(plan, progress)
+        (row,) = bench.bench(plan, progress, figures=wanted.intersection(GROWING))
         # Also of what was measured: where no node ran on the provider the times are another one's.
         if row.measurement is None or row.problem:
             raise MeasureError(f"{file.path}: {row.problem}")

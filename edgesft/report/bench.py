@@ -10,6 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from edgesft.budget.percentile import CONFIDENCE
 from edgesft.budget.verdict import worst
 from edgesft.report.latency import by_length, latency
 from edgesft.report.table import STYLES, budget_table, placed, quantiles
@@ -47,7 +48,8 @@ def _row(row: Row) -> dict[str, Any]:
         "made": row.made,
         "whole": row.whole,
         "problem": row.problem,
-        **(latency(measured) if measured else {"latency_ns": None, "latency_bounds_ns": None}),
+        **(latency(measured, row.confidence) if measured else {"latency_ns": None, "latency_bounds_ns": None}),
+        "confidence": row.confidence,
         "latency_by_length": by_length(measured) if measured else [],
         "parity": row.parity.to_json() if row.parity else None,
         "reference": row.reference,
@@ -150,7 +152,7 @@ def _notes(row: Mapping[str, Any]) -> Iterator[str]:
     if measured["simulated"]:
         yield f"no latency: it ran on {measured['simulated']}, which proves only placement and answers"
     else:
-        yield "one-sided 95 % bounds: " + ", ".join(_bounded(row, p) for p in ("p50", "p90", "p95", "p99"))
+        yield f"{_confidence(row)}: " + ", ".join(_bounded(row, p) for p in ("p50", "p90", "p95", "p99"))
     if measured.get("io") == "device":
         yield f"{STAYS}: with `--io host` they are"
     if option := captures({"name": row["provider"], "options": measured["options"]}):
@@ -190,10 +192,22 @@ def _agreement(agreement: Mapping[str, Any]) -> str:
     return f"{same}'{worst['name']}' {apart}"
 
 
+def _confidence(row: Mapping[str, Any]) -> str:
+    """`one-sided 95 % bounds`, and of looks that might have ended measuring what each must hold with."""
+    each = row.get("confidence", CONFIDENCE)  # Early files lack it.
+    if each == CONFIDENCE:
+        return f"one-sided {CONFIDENCE * 100:g} % bounds"
+    return f"one-sided bounds, {each * 100:.4g} % each ({CONFIDENCE * 100:g} % over all looks)"
+
+
 def _bounded(row: Mapping[str, Any], p: str) -> str:
     """`p90 2.11 to 2.25 ms`."""
     lower, upper = row["latency_bounds_ns"][p]
-    return f"{p} {milliseconds(lower)} to {milliseconds(upper)} ms" if upper else f"{p} n too small"
+    if upper:
+        return f"{p} {milliseconds(lower)} to {milliseconds(upper)} ms"
+    if any(row["measurement"].get("lost") or ()):
+        return f"{p} {milliseconds(lower)} ms or no answer" if lower else f"{p} no answer"
+    return f"{p} n too small"
 
 
 def _holds(parity: Mapping[str, Any]) -> str:
@@ -260,8 +274,8 @@ def _pipeline(told: Mapping[str, Any]) -> Iterator[str]:
     if told["answered"] < told["rows"]:
         share = 1 - told["answered"] / told["rows"]
         yield (
-            f"{percent(share)} % of the rows got no answer: the latencies above are those of the others; a budget "
-            "counts them as infinitely slow"
+            f"{percent(share)} % of the rows got no answer: the latencies above are those of the others; bounds and a "
+            "budget count them as infinitely slow"
         )
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from edgesft.budget.percentile import needed, percentile
+from edgesft.budget.percentile import CONFIDENCE, NEVER, Interval, needed, percentile
 from edgesft.budget.rounds import Rounds, interval
 
 if TYPE_CHECKING:
@@ -18,8 +18,15 @@ PERCENTILES = (50, 90, 95, 99)
 SKETCH_VERSION = 1
 
 
-def latency(measurement: Measurement) -> dict[str, Any]:
-    """`latency_ns` and one-sided 95 % `latency_bounds_ns`; None where the samples do not carry a figure."""
+def latency(measurement: Measurement, confidence: float = CONFIDENCE) -> dict[str, Any]:
+    """`latency_ns` of the requests that were answered, and one-sided `latency_bounds_ns` as a budget takes them.
+
+    None where the samples do not carry a figure, and for a bound that requests without an answer put out of reach.
+
+    Args:
+        measurement: Whose.
+        confidence: Of each bound by itself.
+    """
     samples = measurement.samples
     found: dict[str, int | None] = {"n": len(samples)}
     for p in PERCENTILES:
@@ -27,9 +34,15 @@ def latency(measurement: Measurement) -> dict[str, Any]:
         found[f"p{p}"] = percentile(samples, p) if len(samples) >= needed(p) else None
     spans: dict[str, tuple[float | None, float | None]] = {f"p{p}": (None, None) for p in PERCENTILES}
     if samples:
-        taken = Rounds.of(measurement.rounds)
-        spans = {f"p{p}": interval(taken, p)[1:] for p in PERCENTILES}
+        taken = Rounds.of(measurement.judged)
+        spans = {f"p{p}": _reached(interval(taken, p, confidence)) for p in PERCENTILES}
     return {"latency_ns": found, "latency_bounds_ns": spans}
+
+
+def _reached(found: Interval) -> tuple[float | None, float | None]:
+    """The bounds; one that stands for no answer, also where it was moved, is none."""
+    lower, upper = (None if bound is None or bound >= NEVER // 1000 else bound for bound in found[1:])
+    return lower, upper
 
 
 def by_length(measurement: Measurement) -> list[dict[str, Any]]:

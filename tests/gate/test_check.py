@@ -187,12 +187,17 @@ class TestSurveyed:
     """What is found out besides the times, of rows that nobody measured."""
 
     @pytest.fixture
-    def row(self, model: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    def asked(self) -> list[dict[str, Any]]:
+        """What measuring was asked for, each time."""
+        return []
+
+    @pytest.fixture
+    def row(self, model: Path, asked: list[Any], monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
         """Has the model's row be so."""
 
         def row(**told: Any) -> None:
-            made = Row("m.onnx", inspect(model), CPU, measurement=measurement(), **told)
-            monkeypatch.setattr(gate.bench, "bench", lambda *_, **__: [made])
+            made = Row("m.onnx", inspect(model), CPU, **{"measurement": measurement(), **told})
+            monkeypatch.setattr(gate.bench, "bench", lambda *_, **how: asked.append(how) or [made])
 
         return row
 
@@ -206,6 +211,19 @@ class TestSurveyed:
         found = ask({"peak_memory_mb": 1000})
         assert verdicts(found)["parity"] == "fail" and said(found)["parity"]["kind"] == "static"
         assert found.verdict == "fail"
+
+
+    def test_growth_of_loading_is_measured_so_that_it_can_be_decided(
+        self, ask: Ask, row: Callable[..., None], asked: list[dict[str, Any]], tmp_path: Path
+    ) -> None:
+        starts = {"loads_ns": tuple(range(5_000_000, 5_000_005)), "firsts_ns": tuple(range(2_000_000, 2_000_005))}
+        row(measurement=measurement(**starts))
+        limits = {"max_growth": {"load": 0.5, "first_inference": 0.5, "p95": 0.5}}
+        base = save_base(tmp_path, ask(limits).to_json())
+        found = ask(limits, baseline=base)
+        growth = {f"max_growth.{name}": "pass" for name in ("load", "first_inference", "p95", "p50")}
+        assert growth.items() <= verdicts(found).items()
+        assert len(asked) == 2 and all({"load", "first_inference", "p95"} <= how["figures"] for how in asked)
 
 
 @pytest.mark.usefixtures("unmeasured")

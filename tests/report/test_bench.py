@@ -37,9 +37,13 @@ def found(*rows: Row, **settings: Any) -> dict[str, Any]:
 
 
 def shown(*rows: Row, width: int = 240, **settings: Any) -> str:
+    return shown_of(found(*rows, **settings), width)
+
+
+def shown_of(told: dict[str, Any], width: int = 240) -> str:
     console = Console(width=width, no_color=True)
     with console.capture() as capture:
-        console.print(tables(found(*rows, **settings)))
+        console.print(tables(told))
     return capture.get()
 
 
@@ -129,6 +133,24 @@ def test_parity_alone_is_no_budget_until_it_fails() -> None:
     assert "budget" not in shown(row(lines=(verdict.exact("parity", 1e-3, 1e-6),)))
     text = shown(row(lines=(verdict.exact("parity", 1e-3, 0.5),)))
     assert "budget of m.onnx" in text and "verdict: fail" in text
+
+
+def test_bounds_are_told_with_their_confidence() -> None:
+    from edgesft.budget.rounds import interval
+
+    assert "one-sided 95 % bounds: p50 " in shown(row())
+    looked = row(confidence=0.975)
+    assert "one-sided bounds, 97.5 % each (95 % over all looks): p50 " in shown(looked)
+    (told,) = found(looked)["rows"]
+    assert told["confidence"] == 0.975
+    assert tuple(told["latency_bounds_ns"]["p95"]) == interval(measurement().rounds, 95, 0.975)[1:]
+    del told["confidence"]
+    assert "one-sided 95 % bounds" in shown_of({**found(looked), "rows": [told]}), "of a file that lacks it"
+
+
+def test_bounds_count_rows_without_an_answer() -> None:
+    text = shown(row(measurement=measurement(lost=(10,) * 10)))
+    assert "p50 1.0" in text and "p99 no answer" in text
 
 
 PIPELINE = {

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 
+from edgesft.budget import rounds
 from edgesft.report.latency import by_length, latency, sketch
 from tests.report.measured import measurement
 
@@ -12,6 +13,19 @@ def test_percentiles_with_their_bounds() -> None:
     assert told == {"n": 1000, "p50": 1_049_000, "p90": 1_089_000, "p95": 1_094_000, "p99": 1_098_000}
     assert all(lower <= told[p] <= upper for p, (lower, upper) in spans.items())
     assert all(type(value) is int for value in told.values())
+
+
+def test_bounds_are_those_of_the_budget() -> None:
+    """At the row's confidence, and with rows that got no answer as infinitely slow."""
+    some = measurement(lost=(10,) * 10)
+    for confidence in (0.95, 0.9875):
+        found = latency(some, confidence)
+        for p in (50, 90, 95, 99):
+            value, lower, upper = rounds.interval(some.judged, p, confidence)
+            told = found["latency_bounds_ns"][f"p{p}"]
+            assert told == tuple(None if bound > 1e18 else bound for bound in (lower, upper))
+            assert told[0] is None or told[0] <= value
+    assert latency(some)["latency_bounds_ns"]["p99"] == (None, None) and latency(some)["latency_ns"]["n"] == 1000
 
 
 @pytest.mark.parametrize(("size", "known"), [(1, ["p50"]), (3, ["p50", "p90"]), (6, ["p50", "p90", "p95"])])

@@ -3,42 +3,47 @@
 from __future__ import annotations
 
 import math
-import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from edgesft.budget.lines import Facts, judge
 from edgesft.budget.percentile import CONFIDENCE
+from edgesft.budget.sequential import FIRST_LOOK
 from edgesft.budget.verdict import Line
-from edgesft.errors import InputError, Problem, UnavailableError
+from edgesft.errors import InputError, Problem
 from edgesft.measure import fingerprint
+from edgesft.measure.bench.lacking import Lacking, lacking
 from edgesft.measure.bench.order import Order
 from edgesft.measure.bench.prepare import prepare, prepare_variant
 from edgesft.measure.bench.prepared import Prepared
 from edgesft.measure.bench.row import Row
 from edgesft.measure.bench.survey import Surveyor
 from edgesft.measure.bench.watch import Watch
-from edgesft.measure.devices import HERE, Device, Interpreter
+from edgesft.measure.devices import Device
 from edgesft.measure.driver import MeasureError
 from edgesft.measure.measurement import Measurement
 from edgesft.measure.model.file import ModelFile, inspect
 from edgesft.measure.parity import Parity
 from edgesft.measure.protocol import measure
-from edgesft.measure.providers.find import lacking
 from edgesft.measure.replies import Loaded
 from edgesft.measure.subject import Subject
 from edgesft.progress import Progress
+from edgesft.spec.budget import Percentiles
 from edgesft.spec.profile import ProfileSpec, ProviderSpec
 
 PARITY = "parity"
 """Name of the line on a row's answers against its reference's."""
 
 LOADS = 5
-"""Fresh processes that load the model where the budget limits loading: the least that bound a median at 95 %."""
+"""Fresh processes that load the model where loading is limited: the least that bound a median at 95 %."""
+
+PERCENTILES = frozenset(Percentiles.model_fields)
+STARTS = frozenset(("load", "first_inference"))
+"""Figures that may be asked for besides the budget's limits: of the rounds, and of loading."""
 
 
-def bench(order: Order, progress: Progress) -> list[Row]:
+def bench(order: Order, progress: Progress, *, figures: Collection[str] = ()) -> list[Row]:
     """Measures every model on every provider, all of them interleaved.
 
     A provider that crashes, hangs or does not take the model is a row with its reason, and so is a device that cannot
@@ -47,6 +52,7 @@ def bench(order: Order, progress: Progress) -> list[Row]:
     Args:
         order: What to measure.
         progress: Tells the person what goes on.
+        figures: What is asked for besides the budget's limits: percentiles such as `p50`, `load`, `first_inference`.
 
     Raises:
         InputError: Files, inputs or names that cannot work; all problems of the files at once.
@@ -54,27 +60,28 @@ def bench(order: Order, progress: Progress) -> list[Row]:
     """
     order.check()
     files = inspected(order.models)
-    rows, subjects, ready = _rows(order, files, progress)
+    lacks = lacking(order)
+    rows, subjects, ready = _rows(order, files, lacks, progress)
     surveyor = Surveyor(order)
-    watch = Watch(order.profile.budget)
-    for label, found in _measured(order, subjects, watch, progress).items():
+    watch = _watch(order, lacks, figures)
+    for label, found in _measured(order, subjects, watch, figures, progress).items():
         if isinstance(found, MeasureError):
             rows[label] = replace(rows[label], problem=str(found))
         else:
             progress.say(f"checking {label}")
             rows[label] = surveyor.survey(replace(rows[label], measurement=found), subjects[label], ready[label])
-    told = [replace(row, confidence=watch.confidence) for row in rows.values()]
+    confidence = watch.confidence if watch else CONFIDENCE
+    told = [replace(row, confidence=confidence) for row in rows.values()]
     return [replace(row, lines=lines(order, row)) for row in told]
 
 
 def _rows(
-    order: Order, files: Mapping[str, ModelFile], progress: Progress
+    order: Order, files: Mapping[str, ModelFile], lacks: Mapping[str, Lacking], progress: Progress
 ) -> tuple[dict[str, Row], dict[str, Subject], dict[str, Prepared]]:
     """A row for each model, variant of it, provider and device; and of those that can be measured what to measure.
 
     Of several devices, those that lack a provider which another has need no row for it.
     """
-    lacks = _lacking(order)
     rows: dict[str, Row] = {}
     subjects: dict[str, Subject] = {}
     ready: dict[str, Prepared] = {}
@@ -131,40 +138,29 @@ def _label(order: Order, name: str, provider: ProviderSpec, device: Device) -> s
     return " ".join(words)
 
 
-@dataclass(frozen=True)
-class Lacking:
-    """What a device cannot do: provider → why not; all of them where it cannot be reached."""
+def _watch(order: Order, lacks: Mapping[str, Lacking], figures: Collection[str]) -> Watch | None:
+    """What ends measuring as soon as the limits on the latency are decided; None where it lasts as long as is asked.
 
-    providers: Mapping[str, str]
-    unreachable: bool = False
-
-
-def _lacking(order: Order) -> dict[str, Lacking]:
-    """What each device lacks.
-
-    Raises:
-        UnavailableError: The only device cannot be reached, or has no runtime.
+    That is so without such limits, where minutes are sustained, and where no machine is the profile's, so that nothing
+    will be decided. Other percentiles that are asked for get all rounds first.
     """
-    found = {}
-    for device in order.devices:
-        try:
-            found[device.label] = Lacking(absent(order, device))
-        except UnavailableError as error:
-            if len(order.devices) == 1:
-                raise
-            found[device.label] = Lacking({provider.name: str(error) for provider in order.providers}, True)
-    return found
+    settings = order.profile.measure
+    if settings.scenario == "sustained" or all(lack.differs or lack.unreachable for lack in lacks.values()):
+        return None
+    others = not PERCENTILES.isdisjoint(figures)
+    watch = Watch(order.profile.budget, max(FIRST_LOOK, settings.rounds) if others else FIRST_LOOK)
+    return watch if watch.limits else None
 
 
 def _measured(
-    order: Order, subjects: dict[str, Subject], watch: Watch, progress: Progress
+    order: Order, subjects: dict[str, Subject], watch: Watch | None, figures: Collection[str], progress: Progress
 ) -> dict[str, Measurement | MeasureError]:
     if not subjects:
         return {}
     profile = order.profile
-    loads = LOADS if profile.budget.load_ms or profile.budget.first_inference_ms else 1
-    # How many minutes are sustained is asked for; everything else may end when it is decided.
-    stop = watch.stop if watch.limits and profile.measure.scenario != "sustained" else None
+    starts = profile.budget.load_ms or profile.budget.first_inference_ms or not STARTS.isdisjoint(figures)
+    stop = watch.stop if watch else None
+    loads = LOADS if starts else 1
     return measure(subjects, profile.measure, progress=progress, seed=order.seed, loads=loads, stop=stop)
 
 
@@ -183,34 +179,6 @@ def _prepared(order: Order, files: Mapping[str, ModelFile], progress: Progress) 
     if problems:
         raise InputError(problems)
     return found
-
-
-def absent(order: Order, device: Device | None = None) -> dict[str, str]:
-    """Providers of the order that a device's runtime does not have, and where to get each.
-
-    Args:
-        order: Which providers.
-        device: By default the order's first one.
-
-    Raises:
-        UnavailableError: The device cannot be reached, does not start, or has no runtime.
-    """
-    device = device or order.device
-    try:
-        with order.connect(device) as agent:
-            info = agent.info()
-    except MeasureError as error:
-        if error.op is None:
-            hint = None if "Try:" in str(error) else "--device with the path of an interpreter"
-            raise UnavailableError(str(error), hint) from error
-        if not isinstance(device, Interpreter):
-            raise UnavailableError(f"{device.label} must answer, got: {error}") from error
-        raise UnavailableError(
-            f"{device.label} must be an interpreter that has numpy and onnxruntime, got: {error}",
-            f"{sys.executable if device is HERE else device.label} -m pip install numpy onnxruntime",
-        ) from error
-    asked = {provider.name: lacking(provider.name, info) for provider in order.providers}
-    return {name: why for name, why in asked.items() if why is not None}
 
 
 def inspected(models: Sequence[Path]) -> dict[str, ModelFile]:

@@ -15,7 +15,8 @@ from edgesft.budget import paired
 from edgesft.budget.paired import Block, Look
 from edgesft.budget.percentile import NEVER, percentile
 from edgesft.errors import InputError, Problem, UnavailableError
-from edgesft.measure.bench.bench import absent, inspected, subject
+from edgesft.measure.bench.bench import inspected, subject
+from edgesft.measure.bench.lacking import absent
 from edgesft.measure.bench.order import Order
 from edgesft.measure.bench.prepare import prepare
 from edgesft.measure.bench.prepared import Prepared

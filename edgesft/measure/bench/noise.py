@@ -10,7 +10,8 @@ from typing import Any
 from edgesft.budget.percentile import Interval
 from edgesft.budget.ratio import ratio
 from edgesft.errors import InputError, UnavailableError
-from edgesft.measure.bench.bench import absent, inspected, subject
+from edgesft.measure.bench.bench import inspected, subject
+from edgesft.measure.bench.lacking import absent
 from edgesft.measure.bench.order import Order
 from edgesft.measure.bench.prepare import prepare
 from edgesft.measure.driver import MeasureError

@@ -137,7 +137,7 @@ def _only_table(timed: Rows) -> Markup:
 
 
 def percentiles(rows: Rows) -> Markup:
-    """Each percentile in milliseconds with its one-sided 95 % bounds."""
+    """Each percentile in milliseconds with its one-sided bounds."""
     lines = []
     for row in rows:
         found = row["latency_ns"]

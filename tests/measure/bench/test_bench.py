@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,16 +11,20 @@ import pytest
 
 from edgesft.errors import InputError, UnavailableError
 from edgesft.measure.bench import bench as module
-from edgesft.measure.bench.bench import absent, inspected, lines, subject
+from edgesft.measure.bench.bench import inspected, lines, subject
+from edgesft.measure.bench.lacking import Lacking, absent, lacking
 from edgesft.measure.bench.order import Order
 from edgesft.measure.bench.prepared import Prepared
 from edgesft.measure.bench.row import Row
-from edgesft.measure.devices import Interpreter
+from edgesft.measure.devices import HERE, Interpreter
+from edgesft.measure.driver import MeasureError
 from edgesft.measure.inputs import Requests
 from edgesft.measure.model.file import ModelFile
 from edgesft.measure.parity import compare
+from edgesft.measure.subject import Subject
+from edgesft.progress import Progress
 from edgesft.spec.budget import BudgetSpec
-from edgesft.spec.profile import ProviderSpec
+from edgesft.spec.profile import MachineSpec, MeasureSpec, ProviderSpec
 from tests.measure import models
 from tests.measure.bench.stub import Stub
 
@@ -28,7 +33,7 @@ FILE = ModelFile(Path("m.onnx"), "onnx", (Path("m.onnx"),), 2_000_000, "0")
 
 
 def order(**changes: Any) -> Order:
-    plan = models.profile(**{name: changes.pop(name) for name in ("budget", "providers") if name in changes})
+    plan = models.profile(**{name: changes.pop(name) for name in ("budget", "providers", "measure", "machine") if name in changes})
     return Order(**{"models": [FILE.path], "profile": plan, "providers": plan.providers, **changes})
 
 
@@ -98,6 +103,70 @@ def test_what_was_not_measured_is_judged_by_what_is_known() -> None:
     timed, size = lines(limited, Row("m", FILE, CPU.name, problem="it crashed"))
     assert (timed.verdict, timed.reason) == ("inconclusive", "nothing was measured")
     assert (size.name, size.value, size.verdict) == ("size_mb", 2.0, "fail")
+
+
+class TestEnds:
+    """How long is measured, and how often the model is loaded; nothing is measured here."""
+
+    @pytest.fixture
+    def asked(self, monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[str, Any]]:
+        """What measuring is asked to do, with the row's confidence."""
+        told: dict[str, Any] = {}
+
+        def measure(subjects: Mapping[str, Subject], settings: MeasureSpec, **how: Any) -> dict[str, MeasureError]:
+            told.update(how, rounds=settings.rounds)
+            return {name: MeasureError("enough") for name in subjects}
+
+        def asked(figures: Sequence[str] = (), *, differs: bool = False, **changes: Any) -> dict[str, Any]:
+            monkeypatch.setattr(module, "lacking", lambda order: {HERE.label: Lacking({}, differs=differs)})
+            (row,) = module.bench(order(providers=(CPU,), **changes), Progress(quiet=True), figures=figures)
+            return told | {"confidence": row.confidence}
+
+        monkeypatch.setattr(module, "measure", measure)
+        monkeypatch.setattr(module, "inspected", lambda models: {"m.onnx": FILE})
+        ready = Prepared(FILE, Requests(({"x": np.ones(1)},), "test"))
+        monkeypatch.setattr(module, "prepare", lambda order, file: ready)
+        return asked
+
+    EASY = BudgetSpec(latency_ms={"p50": 5})
+
+    def first_look(self, told: dict[str, Any]) -> int:
+        """Rounds after which an easy limit ends it."""
+        still = tuple(tuple(1_000_000 + (place * 7 + number) % 11 for place in range(30)) for number in range(99))
+        return next(count for count in range(1, 99) if told["stop"]({"m.onnx": still[:count]}))
+
+    def test_easy_limits_end_it_at_the_first_look(self, asked: Any) -> None:
+        told = asked(budget=self.EASY)
+        assert self.first_look(told) == 10 and told["confidence"] == pytest.approx(0.975) and told["loads"] == 1
+
+    def test_other_percentiles_have_all_rounds_first(self, asked: Any) -> None:
+        patient = models.profile().measure.model_copy(update={"rounds": 25})
+        told = asked(["p50"], budget=self.EASY, measure=patient)
+        assert self.first_look(told) == 25
+        assert self.first_look(asked(["peak_memory", "load"], budget=self.EASY, measure=patient)) == 10
+
+    @pytest.mark.parametrize("figures", [["load"], ["first_inference"]])
+    def test_growth_of_loading_takes_several_loads(self, asked: Any, figures: list[str]) -> None:
+        assert asked(figures)["loads"] == module.LOADS == asked(budget=BudgetSpec(load_ms=9))["loads"]
+        assert asked(["p50"])["loads"] == 1
+
+    def test_what_is_never_decided_is_not_looked_at(self, asked: Any) -> None:
+        """Without looks each bound needs no more than what is stated."""
+        for told in (
+            asked(),
+            asked(budget=self.EASY, differs=True),
+            asked(budget=self.EASY, measure=MeasureSpec(scenario="sustained")),
+        ):
+            assert told["stop"] is None and told["confidence"] == pytest.approx(0.95)
+
+
+@pytest.mark.parametrize(("model", "differs"), [("No Such Board", True), (None, False)])
+def test_another_machine_than_the_profile_s_is_known_before(
+    monkeypatch: pytest.MonkeyPatch, model: str | None, differs: bool
+) -> None:
+    monkeypatch.setattr(Order, "connect", lambda self, device=None: Stub())
+    (found,) = lacking(order(machine=MachineSpec(model=model))).values()
+    assert found.differs is differs and not found.unreachable
 
 
 def test_short_names_of_providers() -> None:

@@ -32,3 +32,9 @@ def test_an_open_row_takes_a_later_look_of_more_confidence() -> None:
 def test_without_limits_on_the_latency_it_is_never_asked() -> None:
     watch = Watch(BudgetSpec(size_mb=1))
     assert watch.limits == {} and watch.confidence == pytest.approx(0.95)
+
+
+def test_looks_begin_when_all_rounds_are_taken_where_that_is_asked() -> None:
+    watch = Watch(BudgetSpec(latency_ms={"p50": 5}), 25)
+    assert not watch.stop({"a": rounds(24, MS)}) and watch.confidence == confidence_at(1)
+    assert watch.stop({"a": rounds(25, MS)})
