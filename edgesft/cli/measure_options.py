@@ -106,8 +106,6 @@ def order(options: argparse.Namespace, models: Sequence[Path], settings: Sequenc
     profile = _profile(options, [word for word in settings if not word.startswith(PIPELINE)], folder)
     of_profile = {provider.name: provider for provider in profile.providers}
     asked = [provider(text, of_profile) for text in _every(options.provider or [profile.providers[0].name])]
-    if twice := [name for name in of_profile if [each.name for each in asked].count(name) > 1]:
-        raise InputError(f"provider must be given once, got {', '.join(twice)} more than once")
     if options.batch < 1:
         raise InputError(f"--batch must be at least 1, got {options.batch}")
     axes = _pairs(options.axis, "axis", "--axis sequence=64")

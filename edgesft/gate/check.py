@@ -101,10 +101,11 @@ def check(asked: Asked, order: Order, progress: Progress) -> GateDocument:
         progress: Tells the person what goes on.
 
     Raises:
-        InputError: Files that are no such files or do not belong together, metrics that nobody takes.
+        InputError: Files that are no such files or do not belong together, metrics that nobody takes, several devices.
         MeasureError: The model cannot be measured.
         UnavailableError: This environment cannot.
     """
+    order.check(single=True)
     given = artefact(asked.artefact)
     file = inspect(given.model)
     base = Baseline.read(asked.baseline) if asked.baseline else None

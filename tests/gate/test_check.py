@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from edgesft.gate.document import GateDocument
 from edgesft.gate.update import entries, update
 from edgesft.measure.bench.order import Order
 from edgesft.measure.bench.row import Row
+from edgesft.measure.devices import HERE, Interpreter
 from edgesft.measure.driver import MeasureError
 from edgesft.measure.instructions import Instructions
 from edgesft.measure.model.file import inspect
@@ -157,6 +159,12 @@ class TestCounted:
         assert line["verdict"] == "fail" and "batch" in line["reason"] and "npu" in line["reason"]
         still = models.save_streaming(tmp_path / "still.onnx")
         assert verdicts(ask({"size_mb": 1}, still, fixed)) == {"size_mb": "pass", "free_axes": "pass"}
+
+    def test_several_devices_are_refused(self, model: Path, tmp_path: Path) -> None:
+        (budget := tmp_path / "budget.yaml").write_text("version: 1\nsize_mb: 1\n")
+        devices = [HERE, Interpreter(Path("other"))]
+        with pytest.raises(InputError, match="device must be one"):
+            check(Asked(model, *load.gate(budget)), replace(order(model), devices=devices), QUIET)
 
     def test_a_budget_without_a_limit_is_refused(self, ask: Ask) -> None:
         with pytest.raises(InputError, match="must have at least one limit"):

@@ -133,9 +133,16 @@ def _given(order: Order, prepared: Prepared | MeasureError, provider: ProviderSp
 def _label(order: Order, name: str, provider: ProviderSpec, device: Device) -> str:
     """The model's name, with the provider and the device where there are several."""
     words = [name]
-    words += [short(provider.name)] if len(order.providers) > 1 else []
+    words += [_called(order, provider)] if len(order.providers) > 1 else []
     words += [f"on {device.label}"] if len(order.devices) > 1 else []
     return " ".join(words)
+
+
+def _called(order: Order, provider: ProviderSpec) -> str:
+    """A provider's short name, with its options where there are others of that name: `OpenVINO:device_type=GPU`."""
+    alike = [each for each in order.providers if each.name == provider.name]
+    told = ",".join(f"{name}={value}" for name, value in sorted(provider.options.items()))
+    return f"{short(provider.name)}:{told}" if len(alike) > 1 and told else short(provider.name)
 
 
 def _watch(order: Order, lacks: Mapping[str, Lacking], figures: Collection[str]) -> Watch | None:

@@ -87,7 +87,7 @@ class Order:
             single: Whether there may be only one device.
 
         Raises:
-            InputError: A model is named twice, or something is given that the rest leaves no use for.
+            InputError: A model, device or provider is named twice, or something is given that the rest leaves no use for.
         """
         scenario, problems = self.profile.measure.scenario, []
         labels = [device.label for device in self.devices]
@@ -95,6 +95,10 @@ class Order:
             problems.append(Problem(f"devices must differ, got {', '.join(again)} more than once"))
         if single and len(labels) > 1:
             problems.append(Problem(f"device must be one, got {', '.join(labels)}"))
+        asked = [(each.name, dict(each.options)) for each in self.providers]
+        if alike := [name for name, options in asked if asked.count((name, options)) > 1]:
+            got = ", ".join(dict.fromkeys(alike))
+            problems.append(Problem(f"providers must differ, got {got} more than once with the same options"))
         problems += [problem for provider in self.providers for problem in wrong_options(provider)]
         twice = [str(path) for path in dict.fromkeys(self.models) if list(self.models).count(path) > 1]
         if distinct and twice:

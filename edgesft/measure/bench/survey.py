@@ -34,7 +34,7 @@ SETTLING = 1.0
 
 
 class Surveyor:
-    """Looks at rows one after another; the machine's roof is measured once a provider."""
+    """Looks at rows one after another; the machine's roof is measured once for a provider with its options."""
 
     def __init__(self, order: Order) -> None:
         self._order = order
@@ -78,9 +78,10 @@ class Surveyor:
         typical_ns = agent.warm_up(SETTLING).typical_ns
         agent.load(subject.model, subject.providers, subject.threads, allow_cpu=subject.allow_cpu, config=UNPACKED)
         whole = with_weights(profile, agent.profile(1))
-        if row.provider not in self._roofs:
-            self._roofs[row.provider] = measure_roof(subject.providers, subject.threads, subject.connect)
-        return explain(whole, self._roofs[row.provider], typical_ns)
+        asked = subject.providers[0].model_dump_json()
+        if asked not in self._roofs:
+            self._roofs[asked] = measure_roof(subject.providers, subject.threads, subject.connect)
+        return explain(whole, self._roofs[asked], typical_ns)
 
 
 def _compared(row: Row, prepared: Prepared, answers: Sequence[Outputs]) -> Row:

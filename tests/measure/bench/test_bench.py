@@ -105,27 +105,35 @@ def test_what_was_not_measured_is_judged_by_what_is_known() -> None:
     assert (size.name, size.value, size.verdict) == ("size_mb", 2.0, "fail")
 
 
+@pytest.fixture
+def told(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """What measuring is asked to do, in place of doing it."""
+    told: dict[str, Any] = {}
+
+    def measure(subjects: Mapping[str, Subject], settings: MeasureSpec, **how: Any) -> dict[str, MeasureError]:
+        told.update(how, subjects=subjects)
+        return {name: MeasureError("enough") for name in subjects}
+
+    ready = Prepared(FILE, Requests(({"x": np.ones(1)},), "test"))
+    monkeypatch.setattr(module, "measure", measure)
+    monkeypatch.setattr(module, "lacking", lambda order: {HERE.label: Lacking({})})
+    monkeypatch.setattr(module, "inspected", lambda models: {"m.onnx": FILE})
+    monkeypatch.setattr(module, "prepare", lambda order, file: ready)
+    return told
+
+
 class TestEnds:
     """How long is measured, and how often the model is loaded; nothing is measured here."""
 
     @pytest.fixture
-    def asked(self, monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[str, Any]]:
+    def asked(self, told: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[str, Any]]:
         """What measuring is asked to do, with the row's confidence."""
-        told: dict[str, Any] = {}
-
-        def measure(subjects: Mapping[str, Subject], settings: MeasureSpec, **how: Any) -> dict[str, MeasureError]:
-            told.update(how, rounds=settings.rounds)
-            return {name: MeasureError("enough") for name in subjects}
 
         def asked(figures: Sequence[str] = (), *, differs: bool = False, **changes: Any) -> dict[str, Any]:
             monkeypatch.setattr(module, "lacking", lambda order: {HERE.label: Lacking({}, differs=differs)})
             (row,) = module.bench(order(providers=(CPU,), **changes), Progress(quiet=True), figures=figures)
             return told | {"confidence": row.confidence}
 
-        monkeypatch.setattr(module, "measure", measure)
-        monkeypatch.setattr(module, "inspected", lambda models: {"m.onnx": FILE})
-        ready = Prepared(FILE, Requests(({"x": np.ones(1)},), "test"))
-        monkeypatch.setattr(module, "prepare", lambda order, file: ready)
         return asked
 
     EASY = BudgetSpec(latency_ms={"p50": 5})
@@ -158,6 +166,14 @@ class TestEnds:
             asked(budget=self.EASY, measure=MeasureSpec(scenario="sustained")),
         ):
             assert told["stop"] is None and told["confidence"] == pytest.approx(0.95)
+
+
+def test_one_provider_with_two_sets_of_options_is_two_rows(told: dict[str, Any]) -> None:
+    sets = [ProviderSpec(name="OpenVINOExecutionProvider", options={"device_type": kind}) for kind in ("CPU", "GPU")]
+    module.bench(order(providers=(*sets, CPU)), Progress(quiet=True))
+    named = ["m.onnx OpenVINO:device_type=CPU", "m.onnx OpenVINO:device_type=GPU", "m.onnx CPU"]
+    taken = told["subjects"]
+    assert list(taken) == named and [taken[name].providers[0] for name in named] == [*sets, CPU]
 
 
 @pytest.mark.parametrize(("model", "differs"), [("No Such Board", True), (None, False)])

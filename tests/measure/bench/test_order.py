@@ -7,7 +7,7 @@ import pytest
 
 from edgesft.errors import InputError
 from edgesft.measure.bench.order import Order
-from edgesft.spec.profile import MeasureSpec
+from edgesft.spec.profile import MeasureSpec, ProviderSpec
 from tests.measure.models import profile
 
 
@@ -23,6 +23,11 @@ def order(scenario: str = "single-stream", **changes: Any) -> Order:
             "single-stream",
             {"models": [Path("m.onnx"), Path("./m.onnx")]},
             "models must differ, got m.onnx more than once",
+        ),
+        (
+            "single-stream",
+            {"providers": [ProviderSpec(name="AExecutionProvider", options={"o": "1"})] * 2},
+            "providers must differ, got AExecutionProvider more than once with the same options",
         ),
         ("paced", {"pipeline": "text"}, "pipeline must go with the scenario end-to-end or pipeline, got paced"),
         ("cold", {"pipeline_settings": ["max_length=8"]}, "scenario end-to-end or pipeline, got cold"),
