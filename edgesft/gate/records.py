@@ -39,8 +39,8 @@ class _Measured(_Read):
     runtime: str
     machine: dict[str, Any]
     inputs: str | None = None
-    load_ns: int = Field(gt=0)
-    first_ns: int = Field(gt=0)
+    load_ns: int | None = Field(gt=0)
+    first_ns: int | None = Field(gt=0)
     peak_memory_bytes: int | None = Field(None, gt=0)
     placement: dict[str, int] | None = None
     partitions: int | None = None
@@ -230,7 +230,9 @@ def _timed(row: _Timed, provider: str) -> dict[str, Any]:
             lower, upper = bounds.get(name) or (None, None)
             found[name] = Timing(value=value, lower=lower, upper=upper, n=count)
     for name, value in (("load", measured.load_ns), ("first_inference", measured.first_ns)):
-        found[name] = Timing(value=value, n=1)
+        # A simulator's are not told.
+        if value is not None:
+            found[name] = Timing(value=value, n=1)
     if measured.placement:
         found["off_provider"] = sum(measured.placement.values()) - measured.placement.get(provider, 0)
     return found | {

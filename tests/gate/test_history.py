@@ -13,7 +13,7 @@ from edgesft.gate.history import Series, history
 from edgesft.report import bench
 from tests.gate.checks import document, times, write
 from tests.measure.models import profile
-from tests.report.measured import MACHINE
+from tests.report.measured import MACHINE, measurement
 from tests.report.test_bench import row
 
 
@@ -171,6 +171,18 @@ def test_times_of_a_bench_that_lost_rows_are_no_figures(tmp_path: Path) -> None:
     (tmp_path / "0.json").write_text(json.dumps(found))
     figures = {each.identity.figure for each in history([str(tmp_path)], figures=["all"]).series}
     assert {"load", "size"} <= figures and not figures & {"p50", "p90", "p95", "p99"}
+
+
+def test_a_simulated_row_takes_nothing_from_the_others(tmp_path: Path) -> None:
+    nothing = {"rounds": (), "loads_ns": (), "firsts_ns": (), "peak_memory_bytes": None, "baseline_memory_bytes": None}
+    simulated = row(name="npu", measurement=measurement(simulated="a simulator", **nothing))
+    (tmp_path / "0.json").write_text(json.dumps(bench.to_json([simulated, row()], profile())))
+    series = history([str(tmp_path)], figures=["all"]).series
+    figures = {
+        name: {each.identity.figure for each in series if each.identity.model == name} for name in ("npu", "m.onnx")
+    }
+    assert {"size", "off_provider"} <= figures["npu"] and not figures["npu"] & {"p50", "load", "first_inference"}
+    assert {"p50", "load", "first_inference"} <= figures["m.onnx"]
 
 
 def run(size: int, **changes: Any) -> dict[str, Any]:
