@@ -297,7 +297,9 @@ def _metrics(budget: BudgetSpec, facts: Facts) -> list[Line]:
         if metric in facts.drops:
             found.append(verdict.drop(name, limit, facts.drops[metric], bound=bound))
         else:
-            found.append(verdict.unknown(name, limit, _missing(metric, facts.drops)))
+            alone = f"{metric} of the original is not known on these rows, and a drop is below that"
+            reason = alone if metric in facts.metrics else _missing(metric, facts.drops)
+            found.append(verdict.unknown(name, limit, reason))
     for metric, limit in budget.min_metric.items():
         name = f"min_metric.{metric}"
         if metric in facts.metrics:

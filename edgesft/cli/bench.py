@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgesft.cli import measure_options
-from edgesft.errors import InputError
+from edgesft.errors import InputError, Problem
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -58,6 +58,7 @@ def main(options: argparse.Namespace) -> int:
     order = replace(
         measure_options.order(options, models, settings), reference=options.reference, explain=options.explain
     )
+    _check(options, order)
     progress = Progress(quiet=options.quiet)
     with measure_options.connected(order):
         if options.aa:
@@ -66,6 +67,24 @@ def main(options: argparse.Namespace) -> int:
     found = report.to_json(rows, order.profile)
     _print(found, report.tables(found), options.format)
     return UNAVAILABLE if any(row.problem for row in rows) else EXIT_CODES[found["verdict"]]
+
+
+def _check(options: argparse.Namespace, order: Order) -> None:
+    """Refuses what would silently have no effect."""
+    problems = []
+    if options.aa:
+        given = [name for name in ("precision", "calibration", "reference", "explain") if getattr(options, name)]
+        problems += [
+            Problem(f"--{name} must be left out with --aa, which only times the file as it is") for name in given
+        ]
+    if options.precision and order.end_to_end:
+        scenario = order.profile.measure.scenario
+        message = f"--precision must go with a scenario of requests, which set ranges and shapes, got {scenario}"
+        problems.append(Problem(message, "convert the model first, or --scenario single-stream"))
+    if options.calibration and "int8" not in (options.precision or ()):
+        problems.append(Problem("--calibration must go with --precision int8, whose ranges it sets"))
+    if problems:
+        raise InputError(problems)
 
 
 def _variants(options: argparse.Namespace, order: Order, progress: Progress) -> Variants | None:

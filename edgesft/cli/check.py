@@ -8,7 +8,6 @@ from pathlib import Path
 from edgesft.cli import measure_options, output
 from edgesft.errors import InputError
 
-
 BUDGET = "budget"
 """Where `bench` has its limits: in the profile."""
 

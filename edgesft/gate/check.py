@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -265,7 +265,8 @@ def _key(order: Order, given: GateArtefact, found: _Found) -> Key:
     if found.structure is not None:
         runtime, machine = found.structure.runtime, found.structure.machine
     else:
-        runtime, machine = version("onnxruntime"), fingerprint.machine()
+        # By the module, for its package may be onnxruntime-gpu or another.
+        runtime, machine = importlib.import_module("onnxruntime").__version__, fingerprint.machine()
     profile = order.profile
     return Key.of(given.name, profile.name, provider, runtime, profile.threads, machine, profile.measure.io)
 
@@ -303,6 +304,8 @@ def _notes(asked: Asked, order: Order, found: _Found) -> list[str]:
         notes.append(f"instructions were counted by {found.instructions.how}")
     elif found.instructions is not None:
         notes.append(f"instructions were not counted: {found.instructions}")
+    if asked.spec.max_drop and asked.rows:
+        notes.append("--rows gives no original to fall below: min_metric, or edgesft compare with its --max-drop")
     if (asked.spec.max_drop or asked.spec.min_metric) and not found.metrics:
         notes.append("no metric is known: give labelled rows with --rows FILE, or check a run's folder")
     return notes

@@ -79,7 +79,7 @@ def compare(asked: Asked, order: Order, progress: Progress) -> GateDocument:
         raise InputError(f"max drop must be from 0 to 1, got {asked.max_drop:g}", "--max-drop 0.01")
     gating = tuple(name for name in asked.figures if name != SIZE)
     question = Question(asked.min_effect, gating, asked.seconds)
-    question.check()
+    comparison.check(order, question)
     given = artefact(asked.candidate), artefact(asked.baseline)
     for each in given:
         inspect(each.model)
@@ -170,7 +170,7 @@ def _reason(name: str, ratio: Interval, found: Comparison) -> str:
             "the limit lies between the bounds, as measuring ended once the deciding figures were known: "
             f"--figure {name} goes on until this one is"
         )
-    if found.refused:
+    if found.refused and found.floor is not None:
         return (
             f"refused: a min effect of {found.question.min_effect:.2%} is below the noise floor of {found.floor:.2%} "
             f"that this machine showed in this run: ask for --min-effect {_above(found.floor):g} or more, give it more "
@@ -204,10 +204,11 @@ def _notes(found: Comparison) -> list[str]:
     lost = (
         f"{gone[0]} rows of the candidate and {gone[1]} of the baseline got no answer, which counts as infinitely slow"
     )
+    floor = "" if found.floor is None else f"; this machine's noise floor is {found.floor:.2%}"
     return [
         *([lost] if any(gone) else []),
         f"ratios are candidate over baseline; slowdowns of {question.min_effect:.1%} or more are to be detected, so "
-        f"the limit is half way, at {found.bar:.4f}; this machine's noise floor is {found.floor:.2%}",
+        f"the limit is half way, at {found.bar:.4f}{floor}",
         f"{len(found.blocks)} blocks of fresh processes in {found.seconds:.0f} s, bounds at {found.look.confidence:.2%}"
         f" each (look {found.look.number}, 95 % over all looks)",
         f"{first.scenario}, inputs {first.inputs}; {called(first.machine)}, threads {first.threads}, "

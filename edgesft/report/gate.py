@@ -58,7 +58,7 @@ def _table(document: Mapping[str, Any]) -> str:
 
 
 def _json(data: Mapping[str, Any]) -> str:
-    return json.dumps(data, indent=1) + "\n"
+    return json.dumps(data, indent=1, allow_nan=False) + "\n"
 
 
 FORMATS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {

@@ -142,6 +142,9 @@ def test_what_was_not_found_out_is_open_and_says_why() -> None:
     assert all(line.reason and line.value is None for line in found.values())
     metric = judge(BudgetSpec.model_validate({"max_drop": {"f1": 0.01}}), FACTS)[0]
     assert metric.reason == "f1 was not measured; available: accuracy"
+    alone = replace(FACTS, drops={})
+    drop = judge(BudgetSpec.model_validate({"max_drop": {"accuracy": 0.01}}), alone)[0]
+    assert drop.reason == "accuracy of the original is not known on these rows, and a drop is below that"
 
 
 def test_an_unsteady_machine_opens_latencies_and_nothing_else() -> None:

@@ -455,6 +455,15 @@ BAD = {
     "no such reference": (["m.onnx", "--reference", "n.onnx"], ["reference 'n.onnx': ", "'m.onnx'"]),
     "another reference": (["m.onnx", "--reference", "ids.onnx"], ["'ids.onnx': must answer the requests of 'm.onnx'"]),
     "several against themselves": (["m.onnx", "m.ort", "--aa"], ["--aa takes one model", "got 2 models"]),
+    "conversions of a model against itself": (
+        ["m.onnx", "--aa", "--precision", "int8", "--calibration", "m.npz", "--reference", "m.onnx", "--explain"],
+        [f"--{name} must be left out with --aa" for name in ("precision", "calibration", "reference", "explain")],
+    ),
+    "ranges of nothing": (["m.onnx", "--calibration", "m.npz"], ["--calibration must go with --precision int8"]),
+    "precision of raw rows": (
+        [*PIPED, "--pipeline", "steps.py", "--precision", "int8"],
+        ["--precision must go with a scenario of requests", "got end-to-end"],
+    ),
     "pipeline without its scenario": (["m.onnx", "--pipeline", "text"], ["--scenario end-to-end", "got single-stream"]),
     "no rows for a pipeline": (
         [*PIPELINED[:3], "--pipeline", "steps.py"],

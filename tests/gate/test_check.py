@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import importlib.metadata
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnxruntime
 import pytest
 import yaml
 
@@ -153,6 +155,16 @@ class TestCounted:
         assert verdicts(found) == {"instructions": "inconclusive"}
         assert any("no tool" in note for note in found.notes)
 
+    def test_the_runtime_may_come_from_another_package(self, ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Of onnxruntime-gpu nothing is installed under the name of onnxruntime."""
+
+        def version(name: str) -> str:
+            raise importlib.metadata.PackageNotFoundError(name)
+
+        monkeypatch.setattr(importlib.metadata, "version", version)
+        monkeypatch.setattr(gate, "version", version, raising=False)
+        assert ask({"size_mb": 1}).facts["key"]["runtime"] == onnxruntime.__version__
+
     def test_a_profile_of_fixed_shapes_takes_no_free_axes(self, ask: Ask, tmp_path: Path) -> None:
         fixed = PROFILE.model_copy(update={"static_shapes": True, "name": "npu"})
         line = said(ask({"size_mb": 1}, profile=fixed))["free_axes"]
@@ -219,7 +231,6 @@ class TestSurveyed:
         found = ask({"peak_memory_mb": 1000})
         assert verdicts(found)["parity"] == "fail" and said(found)["parity"]["kind"] == "static"
         assert found.verdict == "fail"
-
 
     def test_growth_of_loading_is_measured_so_that_it_can_be_decided(
         self, ask: Ask, row: Callable[..., None], asked: list[dict[str, Any]], tmp_path: Path
@@ -351,6 +362,13 @@ class TestMetrics:
         found = ask({"min_metric": {"accuracy": 0.9}}, moods, rows=tmp_path / "test.jsonl")
         assert verdicts(found) == {"min_metric.accuracy": "pass"} and said(found)["min_metric.accuracy"]["value"] == 1
         assert found.facts["figures"]["metrics"]["accuracy"]["value"] == 1
+
+    def test_a_drop_needs_the_original(self, ask: Ask, moods: Path, tmp_path: Path) -> None:
+        limits = {"min_metric": {"accuracy": 0.9}, "max_drop": {"accuracy": 0.01}}
+        found = ask(limits, moods, rows=tmp_path / "test.jsonl")
+        assert verdicts(found) == {"max_drop.accuracy": "inconclusive", "min_metric.accuracy": "pass"}
+        assert "of the original is not known" in said(found)["max_drop.accuracy"]["reason"]
+        assert "edgesft compare" in found.notes[-1]
 
     def test_rows_of_any_classifier(self, ask: Ask, tmp_path: Path) -> None:
         model, rows = models.save_classifier(tmp_path / "ids.onnx"), tmp_path / "rows.npz"

@@ -18,9 +18,12 @@ from edgesft.gate.compare import Asked, compare, document
 from edgesft.gate.document import GateDocument
 from edgesft.measure.bench.comparison import FIGURES, Comparison, Question
 from edgesft.measure.bench.order import Order
+from edgesft.measure.devices import HERE, Interpreter
 from edgesft.measure.measurement import Measurement
 from edgesft.measure.model.file import inspect
 from edgesft.progress import Progress
+from edgesft.report.gate import render
+from edgesft.spec.profile import MeasureSpec
 from tests import tiny
 from tests.gate.test_artefact import save_moods
 from tests.measure import models
@@ -70,6 +73,13 @@ def test_size_gates_where_it_is_asked_for(tmp_path: Path) -> None:
     shown, gating = (document(comparison, PROFILE, None, sized=sized) for sized in (False, True))
     assert (shown.verdict, gating.verdict) == ("pass", "fail")
     assert lines(gating)["size"]["change"] == "larger" and lines(gating)["size"]["value"] > 1
+
+
+def test_without_a_figure_that_is_timed_there_is_no_noise_floor(tmp_path: Path) -> None:
+    comparison = found(tmp_path, {"p50": [0.0, 0.001, -0.001, 0.0]}, Question(gating=()), floor=None)
+    said = document(comparison, PROFILE, None, sized=True)
+    data = json.loads(render(said.to_json(), "json"))
+    assert data["noise_floor"] is None and not any("noise floor" in note for note in data["notes"])
 
 
 def test_an_effect_below_the_noise_floor_is_refused_with_the_number(tmp_path: Path) -> None:
@@ -166,6 +176,25 @@ class TestRows:
         rows = json.dumps(str(tmp_path / "test.jsonl"))
         (tmp_path / "whole" / "recipe.yaml").write_text(f"data: {{train: {rows}, test: {rows}}}\n")
         assert lines(compare(asked(), self.order(), QUIET))["max_drop.accuracy"]["verdict"] == "fail"
+
+    @pytest.mark.parametrize(
+        ("changes", "words"),
+        [
+            ({"profile": models.profile(measure=MeasureSpec(scenario="cold"))}, "can be taken by turns, got cold"),
+            ({"devices": [HERE, Interpreter(Path("other"))]}, "device must be one"),
+        ],
+    )
+    def test_no_row_is_answered_for_what_cannot_be_compared(
+        self,
+        asked: Callable[..., Asked],
+        tmp_path: Path,
+        monkeypatch: pytest.MonkeyPatch,
+        changes: dict[str, Any],
+        words: str,
+    ) -> None:
+        monkeypatch.setattr(gate, "evaluate_both", None)
+        with pytest.raises(InputError, match=words):
+            compare(asked(rows=tmp_path / "test.jsonl"), replace(self.order(), **changes), QUIET)
 
     @pytest.mark.parametrize(
         ("changes", "words"),

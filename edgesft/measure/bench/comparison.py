@@ -102,7 +102,7 @@ class Comparison:
         blocks: Of each block both measurements.
         look: The last look.
         floor: The least effect that can be told from none here in the time that was allowed, by the figure that
-            varies most of those that gate.
+            varies most of those that gate; None where none of them is timed, or was in two blocks.
         refused: Whether the least effect that was asked for is below it and nothing was decided.
         seconds: How long it took.
     """
@@ -111,7 +111,7 @@ class Comparison:
     files: tuple[ModelFile, ModelFile]
     blocks: tuple[tuple[Measurement, Measurement], ...]
     look: Look
-    floor: float
+    floor: float | None
     refused: bool
     seconds: float
 
@@ -147,8 +147,7 @@ def compare(
         UnavailableError: The interpreter has no runtime, or that not the provider.
     """
     began = clock()
-    question.check()
-    order.check(distinct=False, single=True)
+    check(order, question)
     settings = _settings(order.profile.measure, question)
     files, subjects = _subjects(order, progress)
     blocks: list[tuple[Measurement, Measurement]] = []
@@ -172,18 +171,28 @@ def compare(
             )
             refused = refused and not look.decided
             if look.decided or last or refused:
-                floor = max((paired.floor(each, allowed) for each in held), default=math.inf)
+                floor = max((paired.floor(each, allowed) for each in held), default=None)
                 return Comparison(question, files, tuple(blocks), look, floor, refused, now - began)
             number += 1
 
 
+def check(order: Order, question: Question) -> None:
+    """Refuses what cannot be compared, as far as it is known before anything is loaded.
+
+    Raises:
+        InputError: The question or the order makes no sense, or the scenario's rounds cannot be taken by turns.
+    """
+    question.check()
+    order.check(distinct=False, single=True)
+    scenario = order.profile.measure.scenario
+    if KINDS[scenario].alone or not KINDS[scenario].steady:
+        raise InputError(
+            f"scenario must be one whose rounds can be taken by turns, got {scenario}", "--scenario single-stream"
+        )
+
+
 def _settings(asked: MeasureSpec, question: Question) -> MeasureSpec:
     """Of one block: as the profile says, but short."""
-    kind = KINDS[asked.scenario]
-    if kind.alone or not kind.steady:
-        raise InputError(
-            f"scenario must be one whose rounds can be taken by turns, got {asked.scenario}", "--scenario single-stream"
-        )
     highest = max((PERCENTILES[name] for name in question.gating if name in PERCENTILES), default=50)
     samples = max(SAMPLES, math.ceil(2 * paired.BEYOND * 100 / (100 - highest)) if highest > 50 else 0)
     return asked.model_copy(

@@ -87,7 +87,7 @@ class Order:
             single: Whether there may be only one device.
 
         Raises:
-            InputError: A model, device or provider is named twice, or something is given that the rest leaves no use for.
+            InputError: A model, device or provider is named twice, or something is given that has no effect.
         """
         scenario, problems = self.profile.measure.scenario, []
         labels = [device.label for device in self.devices]

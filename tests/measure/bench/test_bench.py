@@ -33,7 +33,8 @@ FILE = ModelFile(Path("m.onnx"), "onnx", (Path("m.onnx"),), 2_000_000, "0")
 
 
 def order(**changes: Any) -> Order:
-    plan = models.profile(**{name: changes.pop(name) for name in ("budget", "providers", "measure", "machine") if name in changes})
+    names = ("budget", "providers", "measure", "machine")
+    plan = models.profile(**{name: changes.pop(name) for name in names if name in changes})
     return Order(**{"models": [FILE.path], "profile": plan, "providers": plan.providers, **changes})
 
 

@@ -95,6 +95,11 @@ def test_an_effect_below_the_noise_is_refused_soon(tmp_path: Path) -> None:
     assert found.seconds < 20, "not when the minute is up"
 
 
+def test_what_is_not_timed_has_no_noise_floor(tmp_path: Path) -> None:
+    found = on(Machine(Clock()), tmp_path, Question(gating=()))
+    assert found.floor is None and not found.refused and found.look.decided
+
+
 def test_no_time_is_no_verdict(tmp_path: Path) -> None:
     found = on(Machine(Clock(), seconds=40), tmp_path)
     assert len(found.blocks) == 1 and not found.look.decided and found.look.ratios["p50"].lower is None
