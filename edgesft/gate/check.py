@@ -33,6 +33,7 @@ from edgesft.measure.instructions import Instructions, count
 from edgesft.measure.measurement import STAYS, Measurement
 from edgesft.measure.model.file import ModelFile, inspect
 from edgesft.measure.recording import Recording
+from edgesft.measure.scenario import arrivals
 from edgesft.progress import Progress
 from edgesft.spec.budget import BudgetSpec, Percentiles
 from edgesft.spec.document import Document
@@ -258,9 +259,9 @@ def _facts(asked: Asked, order: Order, given: GateArtefact, file: ModelFile, fou
 
 def _key(order: Order, given: GateArtefact, found: _Found) -> Key:
     """What figures of this artefact are compared with; where nothing was measured, it is what would measure here."""
-    provider, measured = order.providers[0].name, found.measurement
+    provider, measured = order.providers[0], found.measurement
     if measured is not None:
-        told = measured.provider, measured.runtime, measured.threads, measured.machine, measured.io
+        told = measured.provider, measured.runtime, measured.threads, measured.machine, measured.io, measured.options
         return Key.of(given.name, order.profile.name, *told)
     if found.structure is not None:
         runtime, machine = found.structure.runtime, found.structure.machine
@@ -268,7 +269,8 @@ def _key(order: Order, given: GateArtefact, found: _Found) -> Key:
         # By the module, for its package may be onnxruntime-gpu or another.
         runtime, machine = importlib.import_module("onnxruntime").__version__, fingerprint.machine()
     profile = order.profile
-    return Key.of(given.name, profile.name, provider, runtime, profile.threads, machine, profile.measure.io)
+    told = provider.name, runtime, profile.threads, machine, profile.measure.io, provider.options
+    return Key.of(given.name, profile.name, *told)
 
 
 def _shapes(order: Order, file: ModelFile, document: Document) -> list[GateLine]:
@@ -290,7 +292,7 @@ def _notes(asked: Asked, order: Order, found: _Found) -> list[str]:
         where = f"in '{asked.measurements}'" if asked.measurements else "here"
         notes.append(
             f"measured {where} on {called(measured.machine)}, {measured.provider}, threads {measured.threads}, "
-            f"onnxruntime {measured.runtime}; {measured.scenario}, "
+            f"onnxruntime {measured.runtime}; {arrivals(measured.scenario, measured.detail)}, "
             f"inputs {measured.inputs}; n={len(measured.samples)}"
             + (f", {STAYS}" if measured.io == "device" else "")
             + (

@@ -15,6 +15,7 @@ from edgesft.budget.percentile import CONFIDENCE, Interval, needed
 from edgesft.budget.rounds import Rounds
 from edgesft.gate.key import Stored
 from edgesft.measure.measurement import Measurement
+from edgesft.measure.scenario import arrivals
 
 PERCENTILES = {"p50": 50, "p90": 90, "p95": 95, "p99": 99}
 """Figure → per cent of the inferences."""
@@ -58,7 +59,7 @@ class Figures(Stored):
         size: Bytes of the model with its external data, without what else a device loads: a file alone has the same.
         parameters: And the other counts: as the budget means them.
         metrics: By name.
-        scenario: How the timed requests came.
+        scenario: How the timed requests came (`scenario.arrivals`).
         inputs: What was fed.
         counted: What counted the instructions, on which processor; where it is another they do not compare.
         unsteady: Why the percentiles decide nothing.
@@ -159,7 +160,7 @@ def _timed(measurement: Measurement, confidence: float, suspicions: Sequence[str
             told[name] = _timing(percentile.interval(samples, LOAD_PERCENTILE), len(samples))
     return told | {
         "peak_memory": measurement.peak_memory_bytes,
-        "scenario": measurement.scenario,
+        "scenario": arrivals(measurement.scenario, measurement.detail),
         "inputs": DISTINCT.sub("", measurement.inputs),
         "unsteady": (*measurement.unsteady, *suspicions),
     }

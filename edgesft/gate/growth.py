@@ -20,7 +20,7 @@ NS_PER_MS = 1_000_000
 EVERYWHERE = ("size", "parameters", "nodes")
 """What every check finds in an ONNX file without loading it: where one side lacks it, the file's form has changed."""
 
-PLACED = ("provider", "runtime")
+PLACED = ("provider", "options", "runtime")
 KERNELS = ("threads", "machine.instructions")
 """What decides how many instructions are executed, where what counted them does not tell of itself."""
 

@@ -53,6 +53,7 @@ class Identity:
         machine: What stays the same of a machine.
         source: Schema of the files.
         how: Scenario of what is timed, `device` behind it without copies; counter of instructions; None for the rest.
+        options: Of the provider.
     """
 
     figure: str
@@ -63,6 +64,7 @@ class Identity:
     machine: Machine
     source: str
     how: str | None
+    options: tuple[str, ...] = ()
 
     @property
     def kind(self) -> Kind:
@@ -115,6 +117,7 @@ class Series:
             "machine": identity.machine.model_dump(mode="json"),
             "source": identity.source,
             "how": identity.how,
+            "options": list(identity.options),
             "n": len(self.points),
             "level": found.level,
             "noise": found.noise,
@@ -220,13 +223,14 @@ def _identity(record: Record, figure: str) -> Identity:
     key, told = record.key, record.figures
     timed = told.scenario if key.io == "host" else f"{told.scenario}, {key.io}"
     how = timed if figure in VARYING else told.counted if figure == "instructions" else None
-    return Identity(figure, key.model, key.profile, key.provider, key.threads, key.machine, record.schema, how)
+    whose = key.model, key.profile, key.provider, key.threads, key.machine
+    return Identity(figure, *whose, record.schema, how, key.options)
 
 
 def _rank(identity: Identity) -> tuple[Any, ...]:
     """Series of one model on one machine together, its figures in the usual order."""
     place = FIGURES.index(identity.figure) if identity.figure in FIGURES else len(FIGURES)
-    whose = (identity.model, identity.source, identity.profile, identity.provider, identity.threads)
+    whose = (identity.model, identity.source, identity.profile, identity.provider, identity.options, identity.threads)
     return (*whose, str(identity.machine), place, identity.figure, identity.how or "")
 
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
+from pathlib import PureWindowsPath
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from edgesft.measure.providers import PROVIDERS
 from edgesft.spec.profile import Io
 
 
@@ -41,6 +43,7 @@ class Key(Stored):
         threads: Intra-op threads.
         machine: That measured, or counted.
         io: Where inputs lay before an inference and outputs after it; copies are part of the latency with `host` alone.
+        options: Of the provider (`told`).
     """
 
     model: str
@@ -50,6 +53,7 @@ class Key(Stored):
     threads: int = Field(ge=1)
     machine: Machine
     io: Io = "host"
+    options: tuple[str, ...] = ()
 
     @classmethod
     def of(
@@ -61,20 +65,22 @@ class Key(Stored):
         threads: int,
         machine: Mapping[str, Any],
         io: Io = "host",
+        options: Mapping[str, str] | None = None,
     ) -> Key:
-        """A key, of a machine as the agent tells of it (`agent.machine`)."""
-        told = {name: machine.get(name) for name in Machine.model_fields}
-        if told["instructions"] is not None:
+        """A key, of a machine as the agent tells of it (`agent.machine`), and of the provider's options as given."""
+        own = {name: machine.get(name) for name in Machine.model_fields}
+        if own["instructions"] is not None:
             # Every agent lists them as it likes.
-            told["instructions"] = tuple(sorted(told["instructions"]))
+            own["instructions"] = tuple(sorted(own["instructions"]))
         return cls(
             model=model,
             profile=profile,
             provider=provider,
             runtime=runtime,
             threads=threads,
-            machine=Machine(**told),
+            machine=Machine(**own),
             io=io,
+            options=told(provider, options or {}),
         )
 
     @classmethod
@@ -87,8 +93,8 @@ class Key(Stored):
         return cls.model_validate_json(json.dumps(data))
 
     def to_json(self) -> dict[str, Any]:
-        """JSON form, every field readable."""
-        return self.model_dump(mode="json")
+        """JSON form, every field readable; without options where there are none, as in files that lack them."""
+        return self.model_dump(mode="json", exclude=None if self.options else {"options"})
 
     @property
     def fields(self) -> dict[str, Any]:
@@ -117,10 +123,26 @@ class Key(Stored):
 
 
 FIELDS = (
-    *("profile", "provider", "runtime", "threads", "io"),
+    *("profile", "provider", "options", "runtime", "threads", "io"),
     *(f"machine.{name}" for name in Machine.model_fields),
 )
 """All fields but the model, which is never another one."""
+
+
+def told(provider: str, options: Mapping[str, str]) -> tuple[str, ...]:
+    """Options as a key has them: `name=value`, sorted.
+
+    Those that are taken where nobody gives them are left out, and of a path all but its end: where files lie differs
+    between machines.
+    """
+    known = PROVIDERS.get(provider)
+    defaults = known.defaults if known else {}
+    return tuple(
+        # Windows' paths have both separators; whatever is no path is its own end.
+        f"{name}={PureWindowsPath(value).name or value}"
+        for name, value in sorted(options.items())
+        if defaults.get(name) != value
+    )
 
 
 def _shown(value: Any) -> str:

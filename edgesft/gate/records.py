@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from edgesft.errors import InputError, Problem
 from edgesft.gate.figures import DISTINCT, PERCENTILES, TIMED, Figures, Score, Timing
 from edgesft.gate.key import Key, Machine
+from edgesft.measure.scenario import arrivals
 from edgesft.spec.document import Document
 from edgesft.spec.problems import problems
 from edgesft.spec.profile import Io
@@ -47,6 +48,8 @@ class _Measured(_Read):
     unsteady: list[str] = []
     lost: list[int] = []
     io: Io = "host"
+    options: dict[str, str] = {}
+    detail: dict[str, Any] = {}
 
 
 class _Seen(_Read):
@@ -182,7 +185,7 @@ def _bench(file: str, data: Mapping[str, Any]) -> list[Record]:
         if measured is None:
             continue
         provider = measured.provider or row.provider or "unknown"
-        told = measured.runtime, measured.threads, measured.machine, measured.io
+        told = measured.runtime, measured.threads, measured.machine, measured.io, measured.options
         key = Key.of(row.name, read.profile.name, provider, *told)
         model, timed = row.model, _timed(row, provider)
         figures = Figures(size=model.size_bytes, parameters=model.parameters, nodes=model.nodes, **timed)
@@ -202,8 +205,8 @@ def _results(file: str, data: Mapping[str, Any]) -> list[Record]:
     threads = measured.threads if measured else int(profile.get("threads") or 1)
     provider = last.provider or "unknown"
     machine = measured.machine if measured else read.environment
-    io = measured.io if measured else "host"
-    key = Key.of(_name(Path(file), read), read.profile, provider, runtime, threads, machine, io)
+    io, options = (measured.io, measured.options) if measured else ("host", {})
+    key = Key.of(_name(Path(file), read), read.profile, provider, runtime, threads, machine, io, options)
     figures = Figures(size=last.size_bytes, parameters=last.parameters, metrics=last.levels, **_timed(last, provider))
     facts = _facts(read, key, figures, read.model_sha256, measured, versions.get("edgesft"))
     return [Record(file, RESULTS, _time(file, read.created), read.commit, key, figures, facts)]
@@ -238,7 +241,7 @@ def _timed(row: _Timed, provider: str) -> dict[str, Any]:
     return found | {
         "peak_memory": measured.peak_memory_bytes,
         "partitions": measured.partitions,
-        "scenario": measured.scenario,
+        "scenario": arrivals(measured.scenario, measured.detail),
         "inputs": DISTINCT.sub("", measured.inputs) if measured.inputs else None,
         "unsteady": tuple(measured.unsteady),
     }

@@ -159,5 +159,31 @@ KINDS: Mapping[Scenario, Kind] = {
 }
 """Scenario → what it is."""
 
+
+def arrivals(scenario: str, detail: Mapping[str, Any]) -> str:
+    """How requests came, with the settings that latency depends on: `paced, every 33.3 ms`.
+
+    Args:
+        scenario: Its name.
+        detail: What its turns told together; some devices do not tell of their settings.
+    """
+    told = detail.get("pipeline", detail)
+    late = told.get("deadline_ns") if "pipeline" in detail else None  # Others only count what is late.
+    words = [
+        f"{told['streams']} in flight" if told.get("streams") else "",
+        f"{told['sessions']} sessions" if told.get("sessions") else "",
+        f"queue of {told['queue']}" if told.get("queue") else "",
+        f"every {_milliseconds(told['interval_ns'])}" if told.get("interval_ns") else "",
+        f"given up after {_milliseconds(late)}" if late else "",
+        f"{len(told['minutes'])} minutes" if told.get("minutes") else "",
+    ]
+    return ", ".join(filter(None, (scenario, *words)))
+
+
+def _milliseconds(ns: int) -> str:
+    """`33.3 ms`: three digits."""
+    return f"{float(f'{ns / NS_PER_MS:.3g}'):g} ms"
+
+
 RAW = tuple(name for name, kind in KINDS.items() if kind.raw)
 """Scenarios that take raw rows."""

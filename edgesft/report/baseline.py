@@ -78,7 +78,8 @@ def where(key: Key) -> str:
     machine = key.machine
     threads, cores = counted(key.threads, "thread", "threads"), machine.cores
     name = machine.model or machine.board or machine.architecture or "unknown machine"
-    parts = [key.provider.removesuffix("ExecutionProvider"), threads, f"onnxruntime {key.runtime}", name]
+    provider = " ".join((key.provider.removesuffix("ExecutionProvider"), *key.options))
+    parts = [provider, threads, f"onnxruntime {key.runtime}", name]
     return ", ".join([*parts, *([counted(cores, "core", "cores")] if cores else [])])
 
 

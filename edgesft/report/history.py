@@ -167,7 +167,7 @@ def _whose(series: Mapping[str, Any]) -> str:
     told = [
         series["model"],
         f"profile {series['profile']}",
-        series["provider"],
+        " ".join((series["provider"], *series.get("options", ()))),
         counted(threads, "thread", "threads"),
         " on ".join(dict.fromkeys(each for each in (machine["model"], machine["board"]) if each))
         or machine["architecture"]

@@ -46,4 +46,5 @@ class GateSpec(BudgetSpec):
     profile: str | None = None
     """Device profile that the limits are for. `--profile` takes precedence; without either it is `this-machine`."""
     max_growth: GrowthSpec = GrowthSpec()
-    """Compared with the baseline entry for the same model, profile, provider, runtime, threads and machine."""
+    """Compared with the baseline entry for the same model, profile, provider with its options, runtime, threads and
+    machine."""

@@ -25,7 +25,7 @@ def document(p50: float = 5e6, *, day: int = 0, **changes: Any) -> dict[str, Any
     """
     key = {"model": "model.onnx", "profile": "board", "provider": "CPUExecutionProvider", "runtime": "1.32.0"}
     key |= {"threads": 1, "machine": MACHINE, "io": "host"}
-    key |= {name: changes.pop(name) for name in [*key] if name in changes}
+    key |= {name: changes.pop(name) for name in (*key, "options") if name in changes}
     told = {"created": (FIRST + timedelta(days=day)).isoformat(timespec="seconds"), "commit": f"{day:040x}"}
     told |= {name: changes.pop(name) for name in ("created", "commit", "edgesft") if name in changes}
     subject = {"name": key["model"], "sha256": changes.pop("sha256", "ab" * 32)}

@@ -54,9 +54,33 @@ def test_the_order_of_instruction_sets_does_not_matter() -> None:
     assert key(machine_instructions=["zfh", "v"]) == key()
 
 
+def test_options_are_those_that_are_not_taken_anyway() -> None:
+    def told(**options: str) -> tuple[str, ...]:
+        return key(provider="QNNExecutionProvider", options=options).options
+
+    assert told(backend_type="htp") == () and told(backend_type="cpu") == ("backend_type=cpu",)
+    assert told(soc_model="57", backend_type="htp", htp_performance_mode="burst") == (
+        "htp_performance_mode=burst",
+        "soc_model=57",
+    )
+
+
+@pytest.mark.parametrize("folder", ["/home/ci/7/engines", "/tmp/engines/", r"C:\\build\\engines", "engines"])
+def test_where_files_lie_is_no_part_of_a_key(folder: str) -> None:
+    assert key(options={"cache": folder}).options == ("cache=engines",)
+    assert key(options={"cache": "/"}).options == ("cache=/",)
+
+
+def test_a_key_without_options_is_written_as_ever() -> None:
+    assert "options" not in key().to_json()
+    told = key(options={"use_arena": "0"})
+    assert told.to_json()["options"] == ["use_arena=0"] and Key.from_json(told.to_json()) == told != key()
+
+
 OTHERS: dict[str, Any] = {
     "profile": "pi",
     "provider": "QNNExecutionProvider",
+    "options": {"use_arena": "0", "other": "/a/folder/cache"},
     "runtime": "1.31.0",
     "threads": 2,
     "machine_architecture": "aarch64",
@@ -72,13 +96,13 @@ OTHERS: dict[str, Any] = {
 def test_each_field_that_differs_is_named_with_both_values(name: str) -> None:
     told = key().differences(key(**{name: OTHERS[name]}), FIELDS)
     field = name.replace("machine_", "machine.")
-    words = {"machine_board": "none told", "machine_instructions": "v"}
+    words = {"machine_board": "none told", "machine_instructions": "v", "options": "other=cache use_arena=0"}
     assert told == [f"{field}: the baseline has {words.get(name, OTHERS[name])}, this is {_word(field)}"]
 
 
 def _word(field: str) -> str:
     value = key().fields[field]
-    return " ".join(value) if isinstance(value, tuple) else str(value)
+    return (" ".join(value) or "none") if isinstance(value, tuple) else str(value)
 
 
 # Figures --------------------------------------------------------------------------------------------------------------

@@ -165,6 +165,12 @@ class TestCounted:
         monkeypatch.setattr(gate, "version", version, raising=False)
         assert ask({"size_mb": 1}).facts["key"]["runtime"] == onnxruntime.__version__
 
+    def test_options_are_part_of_the_key(self, ask: Ask) -> None:
+        provider = ProviderSpec(name=CPU, options={"use_arena": "0"})
+        found = ask({"size_mb": 1}, profile=PROFILE.model_copy(update={"providers": (provider,)}))
+        assert found.facts["key"]["options"] == ["use_arena=0"]
+        assert "options" not in ask({"size_mb": 1}).facts["key"]
+
     def test_a_profile_of_fixed_shapes_takes_no_free_axes(self, ask: Ask, tmp_path: Path) -> None:
         fixed = PROFILE.model_copy(update={"static_shapes": True, "name": "npu"})
         line = said(ask({"size_mb": 1}, profile=fixed))["free_axes"]
@@ -231,6 +237,22 @@ class TestSurveyed:
         found = ask({"peak_memory_mb": 1000})
         assert verdicts(found)["parity"] == "fail" and said(found)["parity"]["kind"] == "static"
         assert found.verdict == "fail"
+
+    def test_settings_of_a_scenario_must_be_the_baseline_s(
+        self, ask: Ask, row: Callable[..., None], tmp_path: Path
+    ) -> None:
+        limits = {"max_growth": {"p50": 0.5}}
+
+        def flight(streams: int) -> dict[str, Any]:
+            detail = {"streams": streams, "how": "run_async", "throughput": 1.0}
+            row(measurement=measurement(scenario="multi-stream", options={"use_arena": "0"}, detail=detail))
+            return ask(limits).to_json()
+
+        base = save_base(tmp_path, flight(2))
+        assert verdicts(ask(limits, baseline=base))["max_growth.p50"] == "pass"
+        assert flight(4)["key"]["options"] == ["use_arena=0"]
+        reason = said(ask(limits, baseline=base))["max_growth.p50"]["reason"]
+        assert reason == "scenario: the baseline has multi-stream, 2 in flight, this is multi-stream, 4 in flight"
 
     def test_growth_of_loading_is_measured_so_that_it_can_be_decided(
         self, ask: Ask, row: Callable[..., None], asked: list[dict[str, Any]], tmp_path: Path

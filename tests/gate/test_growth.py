@@ -138,6 +138,18 @@ def test_unsteady_times_decide_nothing(side: str) -> None:
     assert lines["max_growth.p50"].verdict == "inconclusive" and lines["max_growth.load"].verdict == "pass"
 
 
+def test_times_and_placement_under_other_options_do_not_compare() -> None:
+    held = baseline(entry(key(options={"mode": "burst"}), p50=timing(100), partitions=1))
+    lines = {
+        line.name: line
+        for line, _ in judge(only(p50=0.1, partitions=0.0, nodes=0.0), held, p50=timing(100), partitions=1)
+    }
+    for name in ("p50", "partitions"):
+        line = lines[f"max_growth.{name}"]
+        assert line.verdict == "inconclusive" and line.reason == "options: the baseline has mode=burst, this is none"
+    assert lines["max_growth.nodes"].verdict == "pass"
+
+
 @pytest.mark.parametrize("name", ["scenario", "inputs"])
 def test_times_of_other_requests_do_not_compare(name: str) -> None:
     held = baseline(entry(p50=timing(100), **{name: "old"}))

@@ -99,11 +99,14 @@ def test_another_machine_is_another_series_and_another_runtime_is_not(tmp_path: 
         document(5e6, day=8, model="other.onnx"),
         document(5e6, day=9, scenario="server"),
         document(5e6, day=10, io="device"),
+        document(5e6, day=11, options={"mode": "burst"}),
     ]
     folder = write(tmp_path, documents)
-    assert sorted(len(each.points) for each in history([str(folder)], figures=["p50"]).series) == [*[1] * 7, 3]
+    assert sorted(len(each.points) for each in history([str(folder)], figures=["p50"]).series) == [*[1] * 8, 3]
     sizes = history([str(folder)], figures=["size"]).series
-    assert sorted(len(each.points) for each in sizes) == [1, 1, 1, 1, 1, 5], "a scenario does not change a size"
+    assert sorted(len(each.points) for each in sizes) == [1, 1, 1, 1, 1, 1, 5], "a scenario does not change a size"
+    (burst,) = [each for each in history([str(folder)], figures=["p50"]).series if each.identity.options]
+    assert burst.to_json()["options"] == ["mode=burst"]
     assert len(only(folder, model="other.onnx").points) == 1
     assert "'other.onnx'" in said(folder, model="othr.onnx")
 
@@ -163,6 +166,16 @@ def test_a_bench_and_a_run_have_points_too(tmp_path: Path) -> None:
     assert [point.value for point in series["p50"].points] == [1_000_002, 1_000_000, 1_000_001], "as they were given"
     assert series["p50"].identity.how == "single-stream" and series["size"].found.level == 22_700_000
     assert any("in the order in which they were given" in note for note in read.notes)
+
+
+def test_a_bench_tells_its_options_and_how_requests_came(tmp_path: Path) -> None:
+    told = {"options": {"mode": "burst"}, "scenario": "multi-stream"}
+    for number, streams in enumerate((2, 4)):
+        measured = measurement(**told, detail={"streams": streams, "how": "run_async", "throughput": 1.0})
+        (tmp_path / f"{number}.json").write_text(json.dumps(bench.to_json([row(measurement=measured)], profile())))
+    series = history([str(tmp_path)], figures=["p50"]).series
+    assert {each.identity.how for each in series} == {"multi-stream, 2 in flight", "multi-stream, 4 in flight"}
+    assert {each.identity.options for each in series} == {("mode=burst",)}
 
 
 def test_times_of_a_bench_that_lost_rows_are_no_figures(tmp_path: Path) -> None:

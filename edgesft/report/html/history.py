@@ -54,9 +54,8 @@ def _card(series: Mapping[str, Any]) -> Markup:
     plot.scaled(found, [0.0], log=False, which="y")
     found.set_xlabel("file, in the order of time")
     title = f"{series['figure']}{f', {unit}' if unit else ''}: {series['model']}"
-    note = ", ".join(
-        filter(None, (series["profile"], series["provider"].removesuffix("ExecutionProvider"), series["how"]))
-    )
+    provider = " ".join((series["provider"].removesuffix("ExecutionProvider"), *series.get("options", ())))
+    note = ", ".join(filter(None, (series["profile"], provider, series["how"])))
     rows = [
         [
             str(point.get("created") or "–"),
