@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,7 +50,8 @@ def push(
     dry: bool = False,
     progress: Progress | None = None,
 ) -> Pushed:
-    """Puts a bundle, or what a run left, on the hub in one commit; a repository that is not there is made.
+    """Puts a bundle, or what a run left, on the hub in one commit, in place of the bundle that is there; a repository
+    that is not there is made.
 
     Args:
         place: A bundle, or a run's folder, which is packed first.
@@ -61,12 +62,11 @@ def push(
         progress: Where to tell what goes on; by default standard error.
 
     Raises:
-        InputError: The name is none, or the hub does not take it from this user.
+        InputError: The name is none, or the hub does not take it from this user, or not the page's metadata.
         RefusedError: The bundle is not whole, or the run does not keep its contract.
         UnavailableError: The hub cannot be reached.
     """
-    if not HUB_ID.fullmatch(to):
-        raise InputError(f"--to must be owner/name on the hub. Got {to!r}", "--to me/my-model")
+    _check(to)
     progress = progress or Progress()
     with _bundle(place, progress) as bundle:
         manifest, findings = integrity.check(bundle)
@@ -79,6 +79,19 @@ def push(
         progress.say(f"sending {len(files)} files, {sum(files.values()) / 1e6:.1f} MB, to {to}")
         url = _send(bundle, to, page, private=private, message=message or f"{manifest.name} {manifest.version}")
         return Pushed(to, files, page, url)
+
+
+def _check(to: str) -> None:
+    """Refuses a name that the hub would, before anything is packed."""
+    from huggingface_hub.errors import HFValidationError
+    from huggingface_hub.utils import validate_repo_id
+
+    try:
+        validate_repo_id(to)
+    except HFValidationError as error:
+        raise InputError(f"--to must be a name that the hub takes: {error}", "--to me/my-model") from error
+    if not HUB_ID.fullmatch(to):
+        raise InputError(f"--to must be owner/name on the hub. Got {to!r}", "--to me/my-model")
 
 
 @contextmanager
@@ -97,32 +110,47 @@ def _page(card: str, to: str, name: str) -> str:
 
 
 def _send(bundle: Source, to: str, page: str, *, private: bool, message: str) -> str:
-    from huggingface_hub import CommitOperationAdd, HfApi
-    from huggingface_hub.errors import HfHubHTTPError, HTTPError, RepositoryNotFoundError
+    from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi
 
     api = HfApi(endpoint=os.environ.get(ENDPOINT))
     with tempfile.TemporaryDirectory() as folder:
-        operations = [CommitOperationAdd(PAGE, page.encode())]
+        operations: list[Any] = [CommitOperationAdd(PAGE, page.encode())]
         for name in bundle.files:
             copy = Path(folder) / name
             copy.parent.mkdir(parents=True, exist_ok=True)
             bundle.copy(name, copy)
             operations.append(CommitOperationAdd(f"{FOLDER}/{name}", copy))
-        try:
+        with _refusals(to):
             api.create_repo(to, private=private, exist_ok=True)
+            there = api.list_repo_files(to)
+            operations += [CommitOperationDelete(name) for name in _stale(there, bundle)]
             done: Any = api.create_commit(to, operations=operations, commit_message=message)
-        except RepositoryNotFoundError as error:
-            raise InputError(f"--to must be yours to write. The hub refused {to!r}", "hf auth login") from error
-        except HfHubHTTPError as error:
-            status = error.response.status_code if error.response is not None else 0
-            told = str(error).strip().splitlines()[0]
-            if status in (400, 401, 403, 404, 409):
-                raise InputError(
-                    f"the hub refused {to!r}: {told}", "hf auth login, with a token that may write"
-                ) from error
-            raise UnavailableError(f"the hub failed: {told}", "the same command again, later") from error
-        except (HTTPError, OSError) as error:
-            raise UnavailableError(
-                f"the hub cannot be reached: {error}", f"check the network, and {ENDPOINT}"
-            ) from error
     return str(done.commit_url)
+
+
+def _stale(there: Iterable[str], bundle: Source) -> list[str]:
+    """Files of a bundle that was pushed before; with them a download would not verify."""
+    return [
+        name for name in there if name.startswith(f"{FOLDER}/") and name.removeprefix(f"{FOLDER}/") not in bundle.files
+    ]
+
+
+@contextmanager
+def _refusals(to: str) -> Iterator[None]:
+    """Says in edgesft's errors what the hub's library raises."""
+    from huggingface_hub.errors import HfHubHTTPError, HTTPError, RepositoryNotFoundError
+
+    try:
+        yield
+    except RepositoryNotFoundError as error:
+        raise InputError(f"--to must be yours to write. The hub refused {to!r}", "hf auth login") from error
+    except HfHubHTTPError as error:
+        status = error.response.status_code if error.response is not None else 0
+        told = str(error).strip().splitlines()[0]
+        if status in (400, 401, 403, 404, 409):
+            raise InputError(f"the hub refused {to!r}: {told}", "hf auth login, with a token that may write") from error
+        raise UnavailableError(f"the hub failed: {told}", "the same command again, later") from error
+    except (HTTPError, OSError) as error:
+        raise UnavailableError(f"the hub cannot be reached: {error}", f"check the network, and {ENDPOINT}") from error
+    except ValueError as error:  # so it says what the hub finds wrong with the page's metadata
+        raise InputError(f"the hub refused {to!r}: {' '.join(str(error).split())}") from error

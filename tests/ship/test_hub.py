@@ -16,6 +16,7 @@ import pytest
 from edgesft.cli.main import main
 from edgesft.errors import InputError, UnavailableError
 from edgesft.progress import Progress
+from edgesft.ship import hub as hubs
 from edgesft.ship.finding import RefusedError
 from edgesft.ship.hub import push
 from edgesft.ship.verify import verify
@@ -30,6 +31,8 @@ class Hub(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), Handler)
         self.calls: list[tuple[str, Any]] = []
         self.committed: dict[str, bytes] = {}
+        self.there: list[str] = []
+        self.wrong: list[str] = []
         self.status = 200
 
 
@@ -52,7 +55,8 @@ class Handler(BaseHTTPRequestHandler):
             name = json.loads(body)["name"]
             self.answer({"url": f"{self.home}/me/{name}", "id": f"me/{name}"})
         elif self.path == "/api/validate-yaml":
-            self.answer({"errors": [], "warnings": []})
+            wrong = [{"message": each} for each in self.server.wrong]
+            self.answer({"errors": wrong, "warnings": []}, 400 if wrong else 200)
         elif "/preupload/" in self.path:
             names = [each["path"] for each in json.loads(body)["files"]]
             self.answer({"files": [{"path": name, "uploadMode": "regular", "shouldIgnore": False} for name in names]})
@@ -61,6 +65,8 @@ class Handler(BaseHTTPRequestHandler):
                 said = json.loads(line)
                 if said["key"] == "file":
                     self.server.committed[said["value"]["path"]] = base64.b64decode(said["value"]["content"])
+                elif said["key"] == "deletedFile":
+                    self.server.there.remove(said["value"]["path"])
             self.answer(
                 {"success": True, "commitOid": "a" * 40, "commitUrl": f"{self.home}/me/words/commit/{'a' * 40}"}
             )
@@ -69,6 +75,10 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         self.server.calls.append((self.path, b""))
+        if "/tree/" in self.path:
+            told = {"type": "file", "oid": "c" * 40, "size": 1}
+            self.answer([{**told, "path": name} for name in self.server.there])
+            return
         self.answer({"id": "me/words", "sha": "b" * 40, "siblings": [], "private": False})
 
     def answer(self, value: Any, status: int = 200) -> None:
@@ -142,6 +152,23 @@ def test_a_bundle_that_was_changed_does_not_go(bundle: Path, hub: Hub, tmp_path:
     assert hub.calls == []
 
 
-def test_a_name_that_is_none(bundle: Path) -> None:
-    with pytest.raises(InputError, match="must be owner/name"):
-        push(bundle, "words", progress=QUIET)
+@pytest.mark.parametrize("name", ["words", "me/my--model", "me/model.", "me/x.git", "me/a..b", f"me/{'x' * 200}"])
+def test_a_name_that_is_none(name: str, run: Path, hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hubs, "pack", None)  # nothing is packed for it
+    with pytest.raises(InputError, match="--to must be"):
+        push(run, name, progress=QUIET)
+    assert hub.calls == []
+
+
+def test_of_an_earlier_bundle_nothing_is_left(bundle: Path, hub: Hub) -> None:
+    others = [".gitattributes", "README.md", "bundled/x", "notes/bundle/x"]
+    hub.there = [*others, "bundle/signature.json", "bundle/models/int8-ort/model.ort", "bundle/contract.json"]
+    push(bundle, "me/words", progress=QUIET)
+    assert hub.there == [*others, "bundle/contract.json"] and "bundle/contract.json" in hub.committed
+
+
+def test_metadata_that_the_hub_does_not_take(bundle: Path, hub: Hub) -> None:
+    hub.wrong = ['"license" must be one of a list']
+    with pytest.raises(InputError, match='the hub refused .* "license" must be one of a list'):
+        push(bundle, "me/words", progress=QUIET)
+    assert not hub.committed
