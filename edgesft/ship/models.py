@@ -73,7 +73,7 @@ class Wanted:
         longest: Longest input in tokens, or None where rows have one shape.
         reference: The float model's files; None where they are not to be had.
         runtime: Least version of ONNX Runtime.
-        memory_bytes: What the run's model took beyond the runtime, as measured; 0 where it was not.
+        memory_bytes: Precision → what the run's model of it took beyond the runtime, where it was measured.
         judged: Whether the run evaluated the model on the provider of the targets, so that its metric, and not the
             distance from the CPU provider, says whether the answers are right there.
         further: Models that are in the bundle's folder already, whose operators a reduced build must have, too.
@@ -89,7 +89,7 @@ class Wanted:
     longest: int | None = None
     reference: Mapping[str, Path] | None = None
     runtime: str = LEAST_RUNTIME
-    memory_bytes: int = 0
+    memory_bytes: Mapping[str, int] = field(default_factory=dict)
     judged: bool = False
     further: Sequence[str] = ()
 
@@ -139,9 +139,8 @@ class _Maker:
 
     def model(self) -> None:
         """The run's own."""
-        precision, memory = self._wanted.precision, self._wanted.memory_bytes
-        takers = _takers(precision, *_kinds(self._files))
-        self._add(precision, self._files, "onnx", takers, memory_bytes=memory)
+        precision = self._wanted.precision
+        self._add(precision, self._files, "onnx", _takers(precision, *_kinds(self._files)))
 
     def static(self) -> None:
         """The model with a size for each free axis, for providers that take no other."""
@@ -243,7 +242,6 @@ class _Maker:
         *,
         precision: str | None = None,
         compiled: Mapping[str, str] | None = None,
-        memory_bytes: int = 0,
     ) -> Variant:
         """Copies a model into the bundle and lists it."""
         places, own, free = list[str](), dict[str, str](), False
@@ -269,7 +267,8 @@ class _Maker:
             golden=name if compiled else said,
             providers=tuple(providers),
             runtime=max(runtime, compiled["runtime"], key=version) if compiled else runtime,
-            memory_bytes=memory_bytes,
+            # What a chip runs was not measured. Any other form of a model holds the same weights.
+            memory_bytes=0 if compiled else self._wanted.memory_bytes.get(said, 0),
             static=not free,
             fixed=fixed,
             graphs=own,

@@ -254,7 +254,7 @@ class _Packing:
             longest=rows.longest(job.task, given.contract),
             reference=lineages.reference(given.results, job.store.root, job.task) if "fp32" in order.variants else None,
             runtime=order.runtime,
-            memory_bytes=_memory(self._final.get("measurement") or {}),
+            memory_bytes=_memory(given.results["stages"]),
             judged=self._final.get("provider") == job.profile.providers[0].name,
             further=[raw.variant.file] if raw else [],
         )
@@ -302,10 +302,14 @@ def _targets(profile: ProfileSpec, order: Order) -> list[context.Target]:
     ]
 
 
-def _memory(measured: Mapping[str, Any]) -> int:
-    """What a process took more at its most than before it loaded the model; 0 where that is not known."""
-    peak, before = measured.get("peak_memory_bytes"), measured.get("baseline_memory_bytes")
-    return max(0, peak - before) if peak and before else 0
+def _memory(stages: Sequence[Mapping[str, Any]]) -> dict[str, int]:
+    """What a process took more at its most than before it loaded the last model that was kept, by its precision."""
+    found = dict[str, int]()
+    for row in (row for row in stages if row["kept"]):
+        measured = row.get("measurement") or {}
+        peak, before = measured.get("peak_memory_bytes"), measured.get("baseline_memory_bytes")
+        found[row["precision"]] = max(0, peak - before) if peak and before else 0
+    return found
 
 
 def _base(job: Job) -> Path | None:

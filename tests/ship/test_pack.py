@@ -18,6 +18,7 @@ from edgesft.ship import golden, lineage, seal
 from edgesft.ship.finding import RefusedError
 from edgesft.ship.pack import Order, pack
 from edgesft.ship.source import Folder, open_source
+from edgesft.ship.variant import Device, select
 from edgesft.ship.verify import verify
 from tests.ship import runs
 from tests.ship.conftest import QUIET
@@ -65,6 +66,18 @@ def test_the_contract_is_enough_to_make_the_golden_inputs(bundle: Path) -> None:
         for name, field in said["fields"].items():
             np.testing.assert_array_equal(row.inputs[name], [getattr(encoding, field)])
     assert len(rows) == 5 and len({row.inputs["input_ids"].shape for row in rows}) > 1
+
+
+def test_every_form_of_a_model_needs_the_memory_that_was_measured(tmp_path: Path) -> None:
+    run = runs.write(tmp_path)
+    measured = {"peak_memory_bytes": 5_000_000, "baseline_memory_bytes": 2_000_000}
+    runs.edit(run / "results.json", lambda said: said["stages"][0]["measurement"].update(measured))
+    found = pack(Order(run, tmp_path / "bundle"), QUIET).manifest.variants
+    assert {each.name: each.memory_bytes for each in found} == dict.fromkeys(
+        ("fp32", "fp32-static", "fp32-ort"), 3_000_000
+    )
+    small = Device(("CPUExecutionProvider",), "1.32", memory_bytes=1_000_000)
+    assert select(found, small) is None
 
 
 def test_lineage_and_measurements(bundle: Path) -> None:
