@@ -17,17 +17,24 @@ if TYPE_CHECKING:
 VARIANTS = ("model", "static", "ort", "context", "fp32")
 """As `ship.models.KINDS` has them, which is not imported for a command line's help."""
 
+SIGNING = ("run", "output", "replace", "sign", "certificate", "chain", "format", "quiet")
+"""Options that say something where a bundle is only signed."""
+
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the command's arguments."""
     parser.add_argument("run", type=Path, metavar="RUN", help="a run's folder; with --sign also a bundle")
-    parser.add_argument("--output", type=Path, metavar="PATH", help="folder or .zip to write (default: RUN-bundle.zip)")
+    parser.add_argument(
+        "--output",
+        type=Path,
+        metavar="PATH",
+        help="folder or .zip to write (default: RUN-bundle.zip; of a bundle to sign: itself)",
+    )
     parser.add_argument("--replace", action="store_true", help="replace an existing bundle")
     parser.add_argument("--name", help="name of the bundle (default: the run's)")
     parser.add_argument(
         "--version",
         type=int,
-        default=1,
         metavar="N",
         help="version of the bundle; later ones must be higher (default: 1)",
     )
@@ -98,15 +105,12 @@ def main(options: argparse.Namespace) -> int:
     from edgesft.progress import Progress
     from edgesft.ship import seal
     from edgesft.ship.pack import pack
-    from edgesft.ship.sign import Signer
 
-    if options.sign and seal.is_bundle(options.run):
-        manifest = seal.endorse(options.run, Signer(options.sign, options.certificate, options.chain))
-        print(f"{options.run}: {manifest.name} {manifest.version}, signed")
-        return 0
+    if (signer := _signer(options)) and seal.is_bundle(options.run):
+        return _endorse(options, signer)
     progress = Progress(quiet=options.quiet)
     with device(options) as place:
-        packed = pack(_order(options, place), progress)
+        packed = pack(_order(options, place, signer), progress)
     for warning in packed.warnings:
         progress.say(f"warning: {warning}")
     variants = packed.manifest.variants
@@ -134,7 +138,27 @@ def main(options: argparse.Namespace) -> int:
     return 0
 
 
-def _order(options: argparse.Namespace, place: Device) -> Order:
+def _endorse(options: argparse.Namespace, signer: Signer) -> int:
+    """Signs a bundle that is there, and says so."""
+    from edgesft.ship import seal
+
+    usual = argparse.ArgumentParser()
+    arguments(usual)
+    given = vars(options)
+    for name, value in vars(usual.parse_args(["--", str(options.run)])).items():
+        if name not in SIGNING and given[name] != value:
+            option = f"--{name.replace('_', '-')}"
+            raise InputError(f"{option} must be given when a run is packed, got it for a bundle that is only signed")
+    manifest = seal.endorse(options.run, signer, options.output, replace=options.replace)
+    place = options.output or options.run
+    if options.format == "json":
+        print(json.dumps({"bundle": str(place), "name": manifest.name, "version": manifest.version, "signed": True}))
+    else:
+        print(f"{place}: {manifest.name} {manifest.version}, signed")
+    return 0
+
+
+def _order(options: argparse.Namespace, place: Device, signer: Signer | None) -> Order:
     from edgesft.ship import models
     from edgesft.ship.pack import Order
 
@@ -142,13 +166,13 @@ def _order(options: argparse.Namespace, place: Device) -> Order:
         run=options.run,
         output=options.output,
         name=options.name,
-        version=options.version,
+        version=1 if options.version is None else options.version,
         variants=tuple(dict.fromkeys(["model", *(options.variant or models.USUAL)])),
         rows=options.rows,
         inputs=options.inputs,
         licences=options.licence,
         runtime=options.min_runtime,
-        signer=_signer(options),
+        signer=signer,
         device=place,
         chips=tuple(dict.fromkeys(options.chip)),
         replace=options.replace,

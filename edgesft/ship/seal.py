@@ -43,33 +43,48 @@ def signed(source: Source, manifest: Manifest) -> Mapping[str, str]:
     return {name: each.sha256 for name, each in manifest.files.items()} | {MANIFEST: source.digest(MANIFEST)}
 
 
-def endorse(bundle: Path, signer: Signer) -> Manifest:
+def endorse(bundle: Path, signer: Signer, output: Path | None = None, *, replace: bool = False) -> Manifest:
     """Signs a bundle that is there, in place of whoever signed it before.
+
+    Args:
+        bundle: Folder or archive.
+        signer: Who signs.
+        output: Folder or `.zip` to write the signed bundle to; None for the bundle itself.
+        replace: Whether to replace a bundle that lies at `output`.
 
     Raises:
         RefusedError: A file is missing, extra or changed: nobody signs what is not what was packed.
-        InputError: There is no such bundle, or the key cannot be read.
+        InputError: There is no such bundle, something is at `output` that must stay, or the key cannot be read.
         UnavailableError: model-signing is not installed, or the disk is full.
     """
+    if output:
+        require_free(output, replace=replace)
     source = open_source(bundle)
     manifest, findings = integrity.check(source)
     if findings:
         raise RefusedError(findings)
     signature = sign.sign(signed(source, manifest), manifest.name, signer)
-    place = bundle.absolute()
-    with guarded(place.parent), tempfile.TemporaryDirectory(prefix=f".{place.name}.", dir=place.parent) as folder:
+    place = (output or bundle).absolute()
+    with guarded(place.parent):
+        place.parent.mkdir(parents=True, exist_ok=True)
+        _put_signed(source, signature, place, anew=bool(output))
+    return manifest
+
+
+def _put_signed(source: Source, signature: bytes, place: Path, *, anew: bool) -> None:
+    """Puts a bundle with its signature at its place; of a folder that lies there already, only the signature."""
+    with tempfile.TemporaryDirectory(prefix=f".{place.name}.", dir=place.parent) as folder:
         part = Path(folder) / SIGNATURE
         part.write_bytes(signature)
-        if isinstance(source, Folder):
+        if isinstance(source, Folder) and not anew:
             os.chmod(part, 0o644)
-            os.replace(part, bundle / SIGNATURE)
+            os.replace(part, place / SIGNATURE)
         else:
             out = Path(folder) / "bundle"
             for name in source.files:
                 source.copy(name, out / name)
             os.replace(part, out / SIGNATURE)
             put(out, place, Path(folder))
-    return manifest
 
 
 def require_free(target: Path, *, replace: bool) -> None:

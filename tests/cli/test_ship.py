@@ -65,6 +65,40 @@ def test_exit_codes_of_verify(signed: Path, keys: Keys, tmp_path: Path) -> None:
     assert main(["verify", str(signed), "--provider", "cuda"]) == 4
 
 
+@pytest.mark.parametrize("name", ["elsewhere", "elsewhere/b.zip"])
+def test_signing_leaves_the_bundle_as_it_is_where_an_output_is_named(
+    name: str,
+    bundle: Path,  # noqa: F811
+    keys: Keys,  # noqa: F811
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    plain, out = runs.copy(bundle, tmp_path / "plain"), tmp_path / name
+    sign = ["pack", str(plain), "--sign", str(keys.private), "--output", str(out)]
+    assert main([*sign, "--format", "json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told == {"bundle": str(out), "name": "words", "version": 3, "signed": True}
+    assert runs.contents(plain) == runs.contents(bundle)
+    assert main(["verify", str(out), "--no-golden", "--key", str(keys.public)]) == 0
+    assert main(sign) == 2 and "must not exist yet" in capsys.readouterr().err
+    assert main([*sign, "--replace"]) == 0
+    # An archive that is signed is unpacked where it is to be a folder.
+    assert main(["pack", str(out), "--sign", str(keys.other), "--output", str(tmp_path / "again")]) == 0
+    assert main(["verify", str(tmp_path / "again"), "--no-golden", "--key", str(keys.other_public)]) == 0
+
+
+@pytest.mark.parametrize("words", [["--name", "x"], ["--version", "1"], ["--raw"], ["--min-runtime", "1.30"]])
+def test_options_that_say_nothing_of_a_signature_are_refused(
+    words: list[str],
+    bundle: Path,  # noqa: F811
+    keys: Keys,  # noqa: F811
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["pack", str(bundle), "--sign", str(keys.private), *words]) == 2
+    assert f"{words[0]} must be given when a run is packed" in capsys.readouterr().err
+    assert not (bundle / "signature.json").exists()
+
+
 @pytest.mark.parametrize(("extra", "loaded"), [(["--no-golden"], ""), ([], "onnxruntime")])
 def test_verifying_is_light(bundle: Path, extra: list[str], loaded: str) -> None:  # noqa: F811
     code = (
