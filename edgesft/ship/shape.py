@@ -8,8 +8,8 @@ there; `Each`, an object of any keys; or a tuple of shapes, one of which it has.
 
 from __future__ import annotations
 
-import math
 import re
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -73,7 +73,8 @@ def _is(value: Any, shape: Any) -> bool:
     if shape is None:
         return value is None
     if shape is float:
-        return type(value) in (int, float) and math.isfinite(value)
+        # A whole number may be larger than any float, and `math.isfinite` fails on it.
+        return type(value) in (int, float) and abs(value) <= sys.float_info.max
     if isinstance(shape, type):
         return type(value) is shape
     if isinstance(shape, range):

@@ -69,12 +69,15 @@ class Source(ABC):
             found += chunk
         return bytes(found)
 
-    def copy(self, name: str, target: Path) -> None:
-        """Writes a file somewhere else."""
+    def copy(self, name: str, target: Path) -> str:
+        """Writes a file somewhere else; the sha256 of what was written."""
         target.parent.mkdir(parents=True, exist_ok=True)
+        written = hashlib.sha256()
         with target.open("xb") as out:
             for chunk in self.chunks(name):
                 out.write(chunk)
+                written.update(chunk)
+        return written.hexdigest()
 
     def view(self, name: str) -> memoryview:
         """A file's bytes where they lie, without reading what nobody looks at."""
@@ -194,13 +197,18 @@ def unpacked(source: Source, wanted: Mapping[str, str], folder: Path) -> Iterato
         source: The bundle's files.
         wanted: Name → sha256; what is unpacked is held against it once more.
         folder: Where to unpack.
+
+    Raises:
+        RefusedError: A file has other bytes than it had when it was looked at.
     """
     if isinstance(source, Folder):
         yield source.path
         return
     try:
-        for name in wanted:
-            source.copy(name, folder / name)
+        for name, sha256 in wanted.items():
+            if (got := source.copy(name, folder / name)) != sha256:
+                message = f"must have sha256 {sha256[:12]}…, got {got[:12]}…: it was changed meanwhile"
+                raise RefusedError(Finding(message, "copy or download it again", name, "changed"))
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)

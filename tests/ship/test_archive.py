@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import subprocess
 import sys
@@ -12,7 +13,8 @@ import pytest
 
 from edgesft.errors import InputError
 from edgesft.ship import archive
-from edgesft.ship.source import open_source
+from edgesft.ship.finding import RefusedError
+from edgesft.ship.source import open_source, unpacked
 
 CONTENTS = {"b.bin": os.urandom(5000), "a.json": b"{}", "empty": b"", "c/d.bin": os.urandom(archive.ALIGNED)}
 LONG = os.urandom(archive.CHUNK_BYTES + 7)
@@ -60,6 +62,20 @@ def test_large_files_begin_at_a_page(files: dict[str, Path], tmp_path: Path) -> 
     with write(files, tmp_path / "x.zip").open("rb") as file:
         starts = {name: entry.start for name, entry in archive.read(file).items()}
     assert [name for name, start in starts.items() if start % archive.ALIGNED == 0 and start] == ["b.bin", "c/d.bin"]
+
+
+def test_what_is_unpacked_is_what_was_looked_at(files: dict[str, Path], tmp_path: Path) -> None:
+    source = open_source(write(files, tmp_path / "x.zip"))
+    wanted = {name: hashlib.sha256(data).hexdigest() for name, data in CONTENTS.items()}
+    with unpacked(source, wanted, tmp_path / "out") as folder:
+        assert {name: (folder / name).read_bytes() for name in CONTENTS} == CONTENTS
+    assert not (tmp_path / "out").exists()
+    for path in files.values():  # other bytes, with a checksum of their own, in an archive of the same layout
+        path.write_bytes(bytes(path.stat().st_size))
+    other = open_source(write(files, tmp_path / "x.zip"))
+    with pytest.raises(RefusedError, match="changed meanwhile"), unpacked(other, wanted, tmp_path / "out"):
+        pass
+    assert not (tmp_path / "out").exists()
 
 
 def test_more_than_an_archive_holds(tmp_path: Path) -> None:

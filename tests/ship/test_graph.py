@@ -86,6 +86,32 @@ def test_nothing_of_ort_s_format_is_lost_unseen(ort: bytes, monkeypatch: pytest.
         ortwrite.canonical(ort)
 
 
+def test_a_small_file_is_not_read_for_hours() -> None:
+    """All of a list lead to one table, whose lists lead to one table each."""
+    import flatbuffers
+
+    builder = flatbuffers.Builder()
+
+    def table(slot: int, value: int, last: int = 12) -> int:
+        builder.StartObject(last + 1)
+        builder.PrependUOffsetTRelativeSlot(slot, value, 0)
+        return int(builder.EndObject())
+
+    def listed(place: int) -> int:
+        builder.StartVector(4, 2000, 4)
+        for _ in range(2000):
+            builder.PrependUOffsetTRelative(place)
+        return int(builder.EndVector())
+
+    tensor = table(5, listed(builder.CreateString("x" * 2000)))
+    node = table(10, listed(table(11, listed(tensor))))
+    builder.Finish(table(1, table(7, table(2, listed(node)))), file_identifier=ortfile.MARK)
+    data = bytes(builder.Output())
+    assert len(data) < 50_000
+    with pytest.raises(RefusedError, match="many references to the same bytes"):
+        ortfile.read(memoryview(data), "x")
+
+
 def test_every_prefix_of_ort_s_format_is_read_or_refused(ort: bytes) -> None:
     for length in range(0, len(ort), 7):
         try:

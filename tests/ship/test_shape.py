@@ -33,6 +33,8 @@ def test_right() -> None:
         ({"size": 2**53}, "size must be a whole number from 1 on"),
         ({"list": [0, 1.0]}, "list.1 must be a whole number from 0 on, got 1.0"),
         ({"list": {}}, "list must be a list, got {}"),
+        ({"more": {"1": [10**400]}}, "more.1 must be a text or null or a list of a number, got [1000"),
+        ({"more": {"1": [float("inf")]}}, "more.1 must be a text or null or a list of a number, got [inf]"),
         ({"more": {"1": [True]}}, "more.1 must be a text or null or a list of a number, got [True]"),
         ({"more": {"a": None}}, "more must be an object"),
         ({"other": 1}, "other must not be there, got 1"),
