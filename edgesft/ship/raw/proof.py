@@ -26,6 +26,9 @@ from edgesft.tasks.models import source
 MOST_ROWS = 2000
 """Rows of the run's split that are looked at, evenly spaced where it has more."""
 
+EDGE = 1e-5
+"""How near the threshold a score may be on either side of it: it is a validation row's own, in single precision."""
+
 LEVEL = 1.01
 """Levels of grey, of 255, by which a pixel may be off: one, and what float32 rounds."""
 
@@ -107,6 +110,7 @@ class Proof:
                 f"answered within {self.within:g} of the model's own probabilities",
                 [each for each in self.rows if each.off > self.within],
             ),
+            ("answered with the model's own labels", [each for each in self.rows if not each.same]),
         ):
             if wrong:
                 names = ", ".join(each.case.name for each in wrong[:NAMED])
@@ -184,7 +188,10 @@ def prove(wanted: Wanted, reads: str, answers: Answers) -> Proof:
 
 
 def answer(said: Mapping[str, Any], outputs: Mapping[str, np.ndarray], example: Example) -> dict[str, np.ndarray]:
-    """What a raw model must answer where its model answers `outputs`, computed as the evaluation of a run does."""
+    """What a raw model must answer where its model answers `outputs`, computed as the evaluation of a run does.
+
+    Without `known` where the score is the threshold itself: then either is right.
+    """
     decoding, labels = said["decoding"], np.asarray([*said["labels"], ""], object)
     if decoding["kind"] == "boxes":
         return _seen(decoding, labels, outputs)
@@ -206,7 +213,9 @@ def answer(said: Mapping[str, Any], outputs: Mapping[str, np.ndarray], example: 
     best = int(logits[0].argmax())
     found = {"label": labels[[best]], "score": chances[[best]], "scores": chances}
     if unknown := said["thresholds"].get("unknown"):
-        found["known"] = calibration.known(logits) >= unknown["accept_above"]
+        known, least = calibration.known(logits), unknown["accept_above"]
+        if not np.isclose(known, least, EDGE, EDGE).all():
+            found["known"] = known >= least
     return found
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from edgesft.ship.raw import answer, proof
 from edgesft.ship.raw.nodes import Nodes
+from edgesft.tasks.metrics import calibration
 from tests.export.detector import rows
 from tests.ship.raw.written import run
 
@@ -42,6 +43,18 @@ def test_classes(threshold: float | None) -> None:
         n = Nodes()
         given = np.asarray(logits, np.float32)
         same(said, answered(n, answer.classes(n, said, str), logits=given), logits=given)
+
+
+def test_at_the_threshold_itself_a_row_may_be_known_or_not() -> None:
+    """It is the score of a row of validation, which single precision rounds either way."""
+    decoding = {"kind": "classes", "output": "logits", "axis": 1, "classes": 3, "temperature": 1.0}
+    said: dict[str, Any] = {"labels": ["a", "b", "c"], "decoding": decoding}
+    given = np.asarray([[0.1, 2.0, -3.0]], np.float32)
+    score = float(calibration.known(given.astype(np.float64))[0])
+    for apart, told in ((0.0, None), (1e-4, False), (-1e-4, True)):
+        said["thresholds"] = {"unknown": {"accept_above": score + apart}}
+        found = proof.answer(said, {"logits": given}, {}).get("known")
+        assert told is None if found is None else found.tolist() == [told]
 
 
 def test_heads() -> None:

@@ -18,7 +18,7 @@ from edgesft.ship import session, wiring
 from edgesft.ship.finding import Finding, RefusedError
 from edgesft.ship.models import LEAST_RUNTIME
 from edgesft.ship.pack import Order, Packed, pack
-from edgesft.ship.raw import edge_cases, proof, text
+from edgesft.ship.raw import answer, edge_cases, proof, text, whole
 from edgesft.ship.raw.document import RAW
 from edgesft.ship.verify import verify
 from edgesft.stages.export.shapes import fix_shapes
@@ -191,6 +191,20 @@ def test_rows_that_are_fed_otherwise_are_named(run: Path, tmp_path: Path, monkey
     assert f"got others of {len(names)} of 15: {', '.join(names[:5])}" in said and "counted from 0" in said
     assert not (found.path / "models" / "raw").exists() and verify(found.path).holds
     assert json.loads((found.path / "lineage.json").read_bytes())["left_out"]["raw"] == said
+
+
+def test_rows_of_which_another_label_is_told_are_named(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where probabilities are right and their names are not."""
+
+    def classes(n: Any, said: dict[str, Any], score_of: Any) -> answer.Outputs:
+        return answer.classes(n, {**said, "labels": said["labels"][::-1]}, score_of)
+
+    monkeypatch.setitem(whole.ANSWERS, "classes", classes)
+    found = made(run, tmp_path / "bundle")
+    words = "must be answered with the model's own labels, got others of 15 of 15: 0, 1, 2, 3, 4 and 10 more"
+    assert words in found.left_out["raw"] and not (found.path / RAW).exists()
 
 
 def test_a_raw_model_that_does_not_run_is_left_out(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
