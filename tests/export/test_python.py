@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -223,6 +224,8 @@ def test_a_sound_is_cleaned_frame_by_frame(form: str, streamed: dict[str, Path],
     assert told == {"rate": rate, "samples": len(noisy), "file": str(tmp_path / "out.wav")}
     ours, _ = soundfile.read(tmp_path / "out.wav")
     assert gain(ours, wanted) > gain(noisy, wanted) + 5
+    nowhere = ("--file", folder / "rows" / "noisy.wav", "--output", tmp_path / "none" / "out.wav")
+    assert "output must be a file that can be written" in kit(folder / form, *nowhere, code=2).stderr
     run = runner(streamed["clean"] / "models/fp32/model.onnx", "model", {})
     window, hop, cache = streams.WINDOW, streams.HOP, np.zeros((1, streams.POINTS), np.float32)
     taper = np.sin(np.pi * np.arange(window) / window)
@@ -323,10 +326,48 @@ def test_measuring_given_rows_and_fixed_sizes(made: dict[str, Path], tmp_path: P
         (["{image}", "--file", "{text}/contract.json"], 4, "Pillow"),
         (["{stream}", "--file", "{text}/contract.json"], 2, "an npz file"),
         (["{text}", "--provider", "CUDAExecutionProvider"], 4, "provider must be one of"),
+        (["{text}", "--measure", "--rounds", "0"], 2, "rounds must be at least 1, got 0"),
+        (["{text}", "--measure", "--samples", "0"], 2, "samples must be at least 1, got 0"),
+        (["{text}", "--measure", "--seconds", "nan"], 2, "seconds must be a number from 0 on, got nan"),
     ],
 )
 def test_what_cannot_be_done(words: list[Any], code: int, told: str, made: dict[str, Path]) -> None:
     assert told in kit(*(str(word).format(**made) for word in words), code=code).stderr
+
+
+def test_a_row_ends_where_it_does_in_training(made: dict[str, Path], tmp_path: Path) -> None:
+    """At a line feed alone; what Unicode has besides may stand in a text, and editors write a mark at the start."""
+    texts = ["a film\u2028a plot", "a film\x85", "\u2029good", "a lovely film"]
+    lines = "\r\n".join(json.dumps({"text": text}, ensure_ascii=False) for text in texts)
+    for start in ("", "\ufeff"):
+        (tmp_path / "rows.jsonl").write_bytes(f"{start}{lines}\n\n".encode())
+        same(answers(made["text"], "--file", tmp_path / "rows.jsonl"), expected(made["text"], texts))
+
+
+def expected(bundle: Path, texts: Sequence[str]) -> list[Any]:
+    import kit
+
+    opened = kit.open_bundle(bundle)
+    return [opened.answer({"text": text}) for text in texts]
+
+
+def test_who_reads_the_first_lines_alone_gets_no_traceback(made: dict[str, Path], tmp_path: Path) -> None:
+    (tmp_path / "rows.jsonl").write_text('{"text": "a film"}\n' * 3000)
+    command = [sys.executable, "-m", "kit", str(made["text"]), "--file", str(tmp_path / "rows.jsonl")]
+    reading, told = os.pipe()
+    with subprocess.Popen(command, cwd=KIT, stdout=told, stderr=subprocess.PIPE, text=True) as running:
+        os.close(told)
+        assert os.read(reading, 1)
+        os.close(reading)
+        assert running.communicate(timeout=120)[1] == "" and running.returncode == 141
+
+
+def test_pictures_are_made_by_no_kit(made: dict[str, Path], tmp_path: Path) -> None:
+    other = runs.copy(made["text"], tmp_path / "b")
+    runs.edit(other / "contract.json", lambda told: told["decoding"].update(kind="diffusion"))
+    runs.seal(other)
+    told = kit(other, code=4).stderr
+    assert "this kit does not answer models for text-classification, which need decoding 'diffusion'" in told
 
 
 def test_rows_that_are_none(made: dict[str, Path], tmp_path: Path) -> None:

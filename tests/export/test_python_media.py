@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import struct
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -132,6 +134,17 @@ def test_pictures_that_are_turned_interlaced_or_packed_go_by_pillow(tmp_path: Pa
         assert np.array_equal(picture.read(tmp_path / name), theirs)
 
 
+def part(kind: bytes, body: bytes) -> bytes:
+    """A part of a PNG."""
+    return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+
+
+def without(kind: bytes, data: bytes) -> bytes:
+    """A PNG that lacks a part."""
+    place = data.index(kind) - 4
+    return data[:place] + data[place + 12 + struct.unpack_from(">I", data, place)[0] :]
+
+
 @pytest.mark.parametrize(
     "spoil",
     [
@@ -142,6 +155,10 @@ def test_pictures_that_are_turned_interlaced_or_packed_go_by_pillow(tmp_path: Pa
         lambda data: b"P6\n9",
         lambda data: b"no picture",
         lambda data: b"",
+        lambda data: data[: 8 + 25],
+        lambda data: data[:8] + data[8 + 25 :],
+        lambda data: without(b"PLTE", PICTURES["palette"][0]),
+        lambda data: data[:8] + part(b"IHDR", b"\0" * 4 + data[20:29]) + data[33:],
     ],
 )
 def test_files_that_are_no_pictures(spoil: Any, tmp_path: Path) -> None:

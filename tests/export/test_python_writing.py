@@ -247,6 +247,18 @@ def test_prompts_without_room_for_an_answer_are_not_measured(said: dict[str, Pat
     assert "must leave room for two tokens" in done.stderr
 
 
+def test_prompts_without_room_are_passed_over(said: dict[str, Path]) -> None:
+    import kit
+    from kit.measure import Settings, measure_said
+
+    opened = kit.open_bundle(said[GENERATION])
+    long, short = (np.asarray([[1] * count], np.int64) for count in (98, 5))
+    settings = Settings(samples=4, seconds=0, rounds=1, warmup_seconds=0)
+    lines = measure_said(opened, [{"tokens": each} for each in (short, long, long)], 3, settings)
+    told = {line["op"]: line for line in lines}
+    assert told["first"]["ns"] > 0 and len(told["time"]["ns"]) == 4
+
+
 def test_what_all_inputs_begin_with_is_written_before_them(put: Path, tmp_path: Path) -> None:
     import kit
 

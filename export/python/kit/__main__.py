@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -19,6 +20,9 @@ TEXTS = ("text", "words", "text-pair", "conversation", "symbols")
 
 LINES = (*TEXTS, "items")
 """Kinds whose rows are JSON lines."""
+
+CLOSED = 141
+"""Exit code where whoever read the output has gone: that of a shell for SIGPIPE, as edgesft has it."""
 
 SHOWN = 200
 """Labels that are named before it says how many more there are; a catalogue has thousands."""
@@ -96,7 +100,8 @@ def _of_file(file: Path, kind: str, columns: Sequence[str]) -> Iterator[Mapping[
             with np.load(file, allow_pickle=False) as arrays:
                 yield dict(arrays)
             return
-        for line in file.read_text("utf-8").splitlines():
+        # As in training: only a line feed ends a row, and a byte order mark is none of it.
+        for line in file.read_bytes().decode("utf-8-sig").split("\n"):
             if line.strip():
                 yield json.loads(line)
     except (OSError, ValueError) as error:
@@ -188,6 +193,10 @@ def main() -> int:
     except KitError as error:
         print(f"kit: {error}", file=sys.stderr)
         return error.code
+    except BrokenPipeError:
+        # Whoever read has seen enough. What is still buffered must not fail once more when the interpreter ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return CLOSED
 
 
 if __name__ == "__main__":

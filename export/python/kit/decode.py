@@ -8,10 +8,13 @@ from typing import Any
 import numpy as np
 
 from kit.boxes import seen
-from kit.errors import BrokenError
+from kit.errors import BrokenError, UnavailableError
 from kit.frames import Adder
 from kit.model import Arrays
 from kit.prepare import Request
+
+ELSEWHERE = ("diffusion", "latent")
+"""Kinds that bundles may have and this kit does not: a picture is made of random numbers."""
 
 SCORE = "max(logits) - mean(logits) + log(sum(exp(logits - max(logits))))"
 """How sure a model is that an input is of a class that it knows."""
@@ -26,9 +29,13 @@ class Decoding:
         """Takes the contract.
 
         Raises:
+            UnavailableError: It is of a kind that this kit does not answer.
             BrokenError: It says what this kit does not know.
         """
         self._contract, kind = contract, contract["decoding"]["kind"]
+        if kind in ELSEWHERE:
+            task = contract["task"]
+            raise UnavailableError(f"this kit does not answer models for {task}, which need decoding '{kind}'")
         if kind not in KINDS:
             raise BrokenError(f"contract.json: decoding.kind must be one of {', '.join(KINDS)}, got '{kind}'")
         score = contract["thresholds"].get("unknown", {}).get("score", SCORE)

@@ -40,6 +40,14 @@ class Settings:
     rounds: int = 20
     warmup_seconds: float = 5.0
 
+    def __post_init__(self) -> None:
+        for name in ("samples", "rounds"):
+            if getattr(self, name) < 1:
+                raise InputError(f"{name} must be at least 1, got {getattr(self, name)}")
+        for name in ("seconds", "warmup_seconds"):
+            if not 0 <= getattr(self, name) < math.inf:
+                raise InputError(f"{name} must be a number from 0 on, got {getattr(self, name)}")
+
 
 Ask = Callable[..., dict[str, Any]]
 
@@ -114,18 +122,19 @@ def measure_said(kit: Kit, requests: Sequence[Arrays], most: int, settings: Sett
         settings: How long.
 
     Raises:
+        InputError: No prompt leaves room for two tokens.
         UnavailableError: The provider does not run the model.
     """
     writer = kit.writer
     if writer is None:
         raise UnavailableError("a model must answer token by token to be measured so, got one that does not")
     prompts = [next(iter(feeds.values()))[0].tolist() for feeds in requests]
+    prompts = [prompt for prompt in prompts if writer.room(prompt, 2) > 1]
+    if not prompts:
+        raise InputError("a prompt must leave room for two tokens to be measured, got none that does")
     with _loaded(kit, settings.threads) as (_, ask, told), agent.undisturbed():
         yield from told
         yield {"op": "first", "ns": writer.pace(prompts[len(prompts) // 2], 1)[0]}
-        prompts = [prompt for prompt in prompts if len(writer.pace(prompt, 2)) > 1]
-        if not prompts:
-            raise InputError("a prompt must leave room for two tokens to be measured, got none that does")
         medians, spent, count = list[int](), 0, 0
         while spent < settings.warmup_seconds * 1e9 and not _steady(medians):
             times = [ns for prompt in prompts for ns in writer.pace(prompt, most)]

@@ -16,6 +16,9 @@ PNG = b"\x89PNG\r\n\x1a\n"
 CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 """PNG's colour type → samples of a pixel (its specification, section 11.2.1)."""
 
+PALETTE = 3
+"""The colour type whose samples are places in a palette."""
+
 MOST_PIXELS = 1 << 28
 
 
@@ -36,23 +39,38 @@ def read(path: str | Path) -> np.ndarray:
         if data[:2] in (b"P5", b"P6"):
             return _portable(data)
         if data.startswith(PNG) and (found := _png(data)) is not None:
-            return found
+            return checked(found)
     except (ValueError, struct.error, zlib.error, IndexError) as error:
         raise InputError(f"file must be a whole picture, got '{path}': {error}") from error
     return _by_pillow(data, path)
 
 
+def pixels_of(source: str | Path | np.ndarray) -> np.ndarray:
+    """The pixels of a file, or those that a program has, as `read` gives them.
+
+    Raises:
+        InputError: They are none.
+        UnavailableError: It takes Pillow, which is not installed.
+    """
+    if not isinstance(source, np.ndarray):
+        return read(source)
+    try:
+        return checked(source)
+    except ValueError as error:
+        raise InputError(str(error)) from error
+
+
 def checked(pixels: np.ndarray) -> np.ndarray:
-    """Pixels as an array of three axes.
+    """Pixels as an array of three axes, with 1 or 3 channels; of 4 the last, their opacity, is dropped.
 
     Raises:
         ValueError: They are none.
     """
     if pixels.ndim == 2:
         pixels = pixels[..., np.newaxis]
-    if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] not in (1, 3) or not pixels.size:
-        raise ValueError(f"pixels must be uint8 of shape [height, width, 1 or 3], got {pixels.dtype} {pixels.shape}")
-    return pixels
+    if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] not in (1, 3, 4) or not pixels.size:
+        raise ValueError(f"pixels must be uint8 of shape [height, width, 1, 3 or 4], got {pixels.dtype} {pixels.shape}")
+    return np.ascontiguousarray(pixels[..., :3]) if pixels.shape[2] == 4 else pixels
 
 
 def coloured(pixels: np.ndarray, colour: str) -> np.ndarray:
@@ -109,6 +127,8 @@ def _png(data: bytes) -> np.ndarray | None:
             raise ValueError(f"its part {kind.decode('ascii', 'replace')} is damaged")
         chunks[kind] = chunks.get(kind, b"") + body
         place += 12 + length
+    if lacking := [kind for kind in (b"IHDR", b"IDAT") if kind not in chunks]:
+        raise ValueError(f"it has no part {lacking[0].decode()}")
     width, height, bits, colour, _, _, interlaced = struct.unpack(">2I5B", chunks[b"IHDR"])
     if interlaced or b"eXIf" in chunks or colour not in CHANNELS or width * height > MOST_PIXELS:
         return None
@@ -119,7 +139,9 @@ def _png(data: bytes) -> np.ndarray | None:
         raise ValueError("it is cut short")
     lines = _unfiltered(np.frombuffer(packed, np.uint8).reshape(height, row + 1), max(1, channels * bits // 8))
     samples = _samples(lines, bits, width * channels).reshape(height, width, channels)
-    if colour == 3:
+    if colour == PALETTE:
+        if b"PLTE" not in chunks:
+            raise ValueError("it has no part PLTE")
         palette = np.frombuffer(chunks[b"PLTE"], np.uint8).reshape(-1, 3)
         return palette[samples[..., 0]]
     if bits < 8:

@@ -152,14 +152,13 @@ class _Images:
         )
 
     def __call__(self, row: Row) -> Iterator[Request]:
-        source = value_of(row, self._said["columns"][0])
-        pixels = self.pixels(source if isinstance(source, np.ndarray) else picture.read(source))
+        pixels = self.pixels(picture.pixels_of(value_of(row, self._said["columns"][0])))
         yield Request({self._input: self.feed(pixels)[np.newaxis]})
 
     def pixels(self, found: np.ndarray) -> np.ndarray:
         """Converted, resized and cut, uint8 of shape [height, width, channels]."""
         said = self._said
-        found = picture.coloured(picture.checked(found), said["colour"])
+        found = picture.coloured(found, said["colour"])
         if said["resize"] is not None:
             found = resized(found, *target(*found.shape[:2], said["resize"]), said["resample"])
         return found if said["crop"] is None else cropped(found, *said["crop"])
@@ -277,7 +276,7 @@ class _Items:
         low, high = self._said["scale"]
         try:
             found = np.asarray(ratings, np.float32)
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             found = np.zeros(0)
         if found.shape != (count,) or not ((found >= low) & (found <= high)).all():
             raise InputError(

@@ -50,6 +50,8 @@ def answer(contract: Mapping[str, Any], answers: Sequence[tuple[Request, Arrays]
     if decoding["kind"] == "tags":
         return [label or None for label in labels]
     found = [{"label": label, "score": score} for label, score in zip(labels, scores, strict=True)]
+    if decoding["kind"] == "boxes":
+        return {"boxes": [{**each, "box": box} for each, box in zip(found, outputs["box"].tolist(), strict=True)]}
     if decoding["kind"] == "heads":
         return {head["name"]: each for head, each in zip(decoding["heads"], found, strict=True)}
     return {**found[0], **({"known": bool(outputs["known"][0])} if "known" in outputs else {})}
@@ -65,7 +67,7 @@ def _words(value: Any) -> np.ndarray:
 
 
 def _picture(value: Any) -> np.ndarray:
-    return picture.checked(value if isinstance(value, np.ndarray) else picture.read(value))
+    return picture.pixels_of(value)
 
 
 READERS = {"text": _text, "words": _words, "picture": _picture}

@@ -55,20 +55,24 @@ def _text(value: Any, column: str) -> str:
 
 
 def _number(value: Any, column: str) -> float:
-    try:
-        found = float(value)
-    except (TypeError, ValueError):
-        found = math.nan
+    found = _float(value)
     if not math.isfinite(found):
         raise InputError(f"'{column}' must be a number, got {value!r}")
     return found
 
 
-def _seconds(value: Any, column: str) -> float:
+def _float(value: Any) -> float:
+    """NaN for what is no number, or too large a one."""
     try:
         return float(value)
-    except (TypeError, ValueError):
-        pass
+    except (TypeError, ValueError, OverflowError):
+        return math.nan
+
+
+def _seconds(value: Any, column: str) -> float:
+    found = _float(value)
+    if math.isfinite(found):
+        return found
     try:
         when = datetime.datetime.fromisoformat(str(value))
     except ValueError:

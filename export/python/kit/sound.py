@@ -102,14 +102,14 @@ def write(path: Path, samples: np.ndarray, rate: int) -> None:
         path: Where to.
         samples: Shape [samples].
         rate: Samples a second.
+
+    Raises:
+        InputError: It cannot be written.
     """
     body = samples.astype("<f4").tobytes()
     form = struct.pack("<4sI2H2I2H", b"fmt ", 16, FLOAT, 1, rate, 4 * rate, 4, 32)
-    path.write_bytes(
-        b"RIFF"
-        + struct.pack("<I", 4 + len(form) + 8 + len(body))
-        + b"WAVE"
-        + form
-        + struct.pack("<4sI", b"data", len(body))
-        + body
-    )
+    head = b"RIFF" + struct.pack("<I", 4 + len(form) + 8 + len(body)) + b"WAVE"
+    try:
+        path.write_bytes(head + form + struct.pack("<4sI", b"data", len(body)) + body)
+    except OSError as error:
+        raise InputError(f"output must be a file that can be written, got '{path}': {error.strerror}") from error

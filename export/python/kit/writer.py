@@ -137,13 +137,16 @@ class Writer:
 
     def pace(self, prompt: Sequence[int], most: int) -> list[int]:
         """Nanoseconds of each of so many tokens, or of as many as the model can remember; none ends the answer."""
-        room = most if self._positions is None else min(most, self._positions - len(prompt) + 1)
         course, token, times = Course(self, prompt), None, list[int]()
-        for _ in range(room):
+        for _ in range(self.room(prompt, most)):
             began = time.perf_counter_ns()
             token = int(course.scores(token).argmax())
             times.append(time.perf_counter_ns() - began)
         return times
+
+    def room(self, prompt: Sequence[int], most: int) -> int:
+        """How many of so many tokens the model can remember after a prompt; none, or less, where that alone is more."""
+        return most if self._positions is None else min(most, self._positions - len(prompt) + 1)
 
     def _check(self, prompt: Sequence[int], most: int) -> None:
         if not len(prompt):
