@@ -2,7 +2,7 @@
 
 What is signed is the digest of every file, the manifest's included, as model-signing's own command signs a folder: an
 unpacked bundle can be verified by it, too (`model_signing verify key BUNDLE --signature BUNDLE/signature.json
---public-key KEY --ignore-paths BUNDLE/signature.json`).
+--public_key KEY --ignore-paths BUNDLE/signature.json`).
 """
 
 from __future__ import annotations
