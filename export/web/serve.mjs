@@ -6,7 +6,7 @@ import { createReadStream } from "node:fs";
 import { appendFile, cp, mkdir, readdir, stat, writeFile } from "node:fs/promises";
 import { createServer } from "node:http";
 import { createRequire } from "node:module";
-import { dirname, extname, join, normalize, resolve } from "node:path";
+import { dirname, extname, join, posix, resolve, sep } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 
@@ -50,11 +50,13 @@ async function places(bundle) {
 
 /** @param {Record<string, string>} known @param {string} path @returns {string | null} The file of an address. */
 function fileOf(known, path) {
-  const clean = normalize(path).replaceAll("\\", "/");
+  const clean = posix.normalize(path.replaceAll("\\", "/"));
   const prefix = Object.keys(known).find((each) => (each.endsWith("/") ? clean.startsWith(each) : clean === each));
   if (!prefix) return null;
   const rest = clean.slice(prefix.length) || (prefix === "/web/" ? "index.html" : "");
-  return join(known[prefix], rest);
+  const file = resolve(known[prefix], rest);
+  // A drive's letter would lead away from it, too.
+  return file === known[prefix] || file.startsWith(known[prefix] + sep) ? file : null;
 }
 
 /** @param {any} request @param {any} response @param {string} file */

@@ -24,15 +24,24 @@ worker.addEventListener("fetch", (event) => {
 
 /** The network's answer, and kept; without a network what was kept. @param {Request} request */
 async function answered(request) {
-  const cache = await caches.open(CACHE);
+  let answer;
   try {
-    const answer = isolated(await fetch(request));
-    if (answer.status === 200) await cache.put(request, answer.clone());
-    return answer;
+    answer = isolated(await fetch(request));
   } catch (error) {
-    const kept = await cache.match(request, { ignoreSearch: true });
+    const kept = await caches.match(request, { cacheName: CACHE, ignoreSearch: true });
     if (kept) return kept;
     throw error;
+  }
+  if (answer.status === 200) await keep(request, answer.clone());
+  return answer;
+}
+
+/** What the browser has no room for is answered all the same. @param {Request} request @param {Response} answer */
+async function keep(request, answer) {
+  try {
+    await (await caches.open(CACHE)).put(request, answer);
+  } catch (error) {
+    console.warn(`${request.url} must come from the network again: ${error}`);
   }
 }
 

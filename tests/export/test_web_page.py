@@ -224,7 +224,12 @@ def test_what_is_said_wrongly(web_kit: Path, made: Mapping[str, Path], words: tu
 
 
 @pytest.mark.parametrize(
-    "path", ["/web/../../package.json", "/js/..%2f..%2fREADME.md", "/etc/passwd", "/bundle/../x", "/web/%00"]
+    "path",
+    [
+        *("/web/../../package.json", "/js/..%2f..%2fREADME.md", "/etc/passwd", "/bundle/../x", "/web/%00"),
+        *(f"/{name}/{'..%5C' * 20}etc/passwd" for name in ("web", "js", "bundle")),
+        "/bundle%5C..%5C..%5Cx",
+    ],
 )
 def test_nothing_else_is_served(web_kit: Path, made: Mapping[str, Path], path: str) -> None:
     import http.client
