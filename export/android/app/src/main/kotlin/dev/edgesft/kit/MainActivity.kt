@@ -14,6 +14,7 @@ import android.widget.ScrollView
 import android.widget.TextView
 import org.json.JSONObject
 import java.io.File
+import java.io.FileOutputStream
 import java.io.IOException
 import java.util.concurrent.Executors
 
@@ -54,18 +55,31 @@ class MainActivity : Activity() {
         timed { answered(it, place) }
     }
 
-    /** The bundle as a file: an archive is mapped where it lies, which it cannot be within the application's own. */
+    /**
+     * The bundle as a file: an archive is mapped where it lies, which it cannot be within the application's own.
+     *
+     * It is copied once for each installation, whose time its name has, and is there whole or not at all.
+     */
     private fun unpacked(): File {
-        val target = File(filesDir, BUNDLE)
-        try {
-            assets.openFd(BUNDLE).use { packed ->
-                if (target.length() != packed.length) {
-                    packed.createInputStream().use { from -> target.outputStream().use { from.copyTo(it) } }
-                }
-            }
+        val installed = packageManager.getPackageInfo(packageName, 0).lastUpdateTime
+        val target = File(filesDir, "bundle-$installed.zip")
+        if (target.exists()) return target
+        val packed = try {
+            assets.open(BUNDLE)
         } catch (error: IOException) {
             throw IOException(getString(R.string.no_bundle), error)
         }
+        val copy = File.createTempFile(BUNDLE, null, cacheDir)
+        try {
+            FileOutputStream(copy).use { out ->
+                packed.use { it.copyTo(out) }
+                out.fd.sync()
+            }
+            if (!copy.renameTo(target)) throw IOException("$copy must become $target, and did not")
+        } finally {
+            copy.delete()
+        }
+        filesDir.listFiles()?.filter { it.extension == "zip" && it != target }?.forEach { it.delete() }
         return target
     }
 
