@@ -1,6 +1,7 @@
 // @ts-check
 /** Prompts and conversations → the tokens that ask for an answer, by the contract's `turns` (export/BUNDLE.md). */
 
+import { trimmed as stripped } from "./blanks.js";
 import { refused } from "./refused.js";
 
 const ASSISTANT = "assistant";
@@ -46,7 +47,7 @@ function parts(said, { turns, trimmed = [] }) {
   const found = [];
   let [text, before] = ["", "start"];
   for (const { role, content } of said) {
-    const words = trimmed.includes(role) ? content.trim() : content;
+    const words = trimmed.includes(role) ? stripped(content) : content;
     const between = join(before, role);
     // What ends an answer was written with it.
     text += before === ASSISTANT ? between.slice(join(ASSISTANT, "end").length) : between;
@@ -68,7 +69,7 @@ function messages(row) {
     throw refused("input", `a row must have 'prompt' or 'messages', got ${Object.keys(row).join(", ") || "nothing"}`);
   }
   if (said === undefined) {
-    const asked = [row.prompt, row.context].filter((each) => String(each ?? "").trim()).join("\n\n");
+    const asked = [row.prompt, row.context].filter((each) => stripped(String(each ?? ""))).join("\n\n");
     said = [...(row.system ? [{ role: "system", content: row.system }] : []), { role: "user", content: asked }];
   }
   if (!Array.isArray(said) || said.length === 0 || said.some((each) => typeof each !== "object" || each === null))
@@ -78,6 +79,6 @@ function messages(row) {
 
 /** @param {any} value @returns {string} */
 export function worded(value) {
-  if (typeof value === "string" && value.trim()) return value;
+  if (typeof value === "string" && stripped(value)) return value;
   throw refused("input", `a prompt must hold words, got ${typeof value === "string" ? "none" : typeof value}`);
 }

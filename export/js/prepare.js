@@ -3,6 +3,7 @@
 
 import { array } from "./array.js";
 import { audioFeed, resampled } from "./audio.js";
+import { split } from "./blanks.js";
 import { conversation, worded } from "./conversation.js";
 import { Framer } from "./frames.js";
 import { imageFeed } from "./image.js";
@@ -90,7 +91,7 @@ async function texts(said, contract, source, library) {
       yield { feeds: feeds(encoding) };
     },
     *words(value) {
-      const words = typeof value === "string" ? value.split(/\s+/).filter(Boolean) : value.map(String);
+      const words = typeof value === "string" ? split(value) : value.map(String);
       const encoding = tokenizer.encodeWords(words);
       const places = words.map((_, word) => encoding.tokens.findIndex((token) => token.word === word));
       yield { feeds: feeds(encoding), details: { places } };

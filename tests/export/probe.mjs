@@ -7,6 +7,7 @@ const [, , folder] = process.argv;
 const load = (name) => import(pathToFileURL(`${folder}/${name}`).href);
 
 const { fromHalf, toHalf, unpacked } = await load("js/array.js");
+const { split, trimmed } = await load("js/blanks.js");
 const { audioFeed } = await load("js/audio.js");
 const { seen } = await load("js/boxes.js");
 const { Chance } = await load("js/chance.js");
@@ -43,6 +44,7 @@ const OPERATIONS = {
     return Array.from({ length: count }, () => made.next());
   },
   normalised: ({ texts, options }) => texts.map((text) => normalised(traced(text), options).text),
+  blanks: ({ texts }) => texts.map((text) => [trimmed(text), split(text)]),
   words: ({ texts }) => texts.map((text) => words(traced(text)).map((word) => word.text)),
   pixels({ picture, options }) {
     const { height, width, channels, data } = imagePixels({ ...picture, data: bytes(picture.data) }, options);

@@ -19,6 +19,7 @@ from tests.export.kinds import Made
 from tests.export.native import Kit
 from tests.export.test_python import BOXES, TEXTS
 from tests.export.test_python_tokens import texts
+from tests.export.texts import BLANK
 from tests.ship import runs
 
 SOURCE = native.ROOT / "export" / "cpp"
@@ -57,6 +58,7 @@ def test_other_texts(task: str, runs_of: dict[str, Made], opened: Callable[[Path
     columns = json.loads((made.bundle / "contract.json").read_bytes())["preparation"]["columns"]
     rows = [{name: row[name] for name in columns} for row in made.rows]
     rows += [{**rows[0], columns[-1]: text} for text in TEXTS if text.isascii() and text.isprintable()]
+    rows += [{**rows[0], columns[-1]: BLANK}]
     for row in rows:
         same(ours.answer(row), theirs.answer(row))
     if task == "passages":

@@ -16,7 +16,7 @@ from edgesft.measure.recording import recordings
 from tests.export import graphs
 from tests.export.native import Kit
 from tests.export.test_cpp import same
-from tests.export.test_js_writing import CHANCES, reference, rows
+from tests.export.test_js_writing import BLANKS, CHANCES, reference, rows, trimming
 from tests.export.test_python_writing import GENERATION, PROMPTS, TO_TEXT, unending
 from tests.ship import runs
 
@@ -48,6 +48,16 @@ def test_prompts_are_the_tokens_that_training_saw(opened: Open, said: Mapping[st
     ours, theirs = opened(said[task]), kit.open_bundle(said[task])
     further = [{"text": "go on"}, {"prompt": 1, "context": "so", "system": "b"}] if task == GENERATION else []
     for row in [*rows(task), *further]:
+        (mine,), (other,) = ours.inputs(row), theirs.preparation(row)
+        assert mine["input_ids"].tolist() == other.feeds["input_ids"].tolist()
+
+
+def test_blanks_are_python_s(opened: Open, said: Mapping[str, Path], tmp_path: Path) -> None:
+    import kit
+
+    bundle = trimming(said[GENERATION], tmp_path)
+    ours, theirs = opened(bundle), kit.open_bundle(bundle)
+    for row in BLANKS:
         (mine,), (other,) = ours.inputs(row), theirs.preparation(row)
         assert mine["input_ids"].tolist() == other.feeds["input_ids"].tolist()
 

@@ -9,7 +9,7 @@ import pytest
 
 from tests import tiny
 from tests.export.script import Probe, RefusedInNode
-from tests.export.texts import NASTY, characters, random_texts
+from tests.export.texts import BLANK, NASTY, characters, random_texts
 
 
 @pytest.fixture(scope="module")
@@ -61,6 +61,11 @@ def test_every_character_is_of_the_kind_that_tokenizers_says(probe: Probe) -> No
     assert probe("normalised", texts=texts, options=told) == [reference.normalize_str(text) for text in texts]
     expected = [[word for word, _ in splitting.pre_tokenize_str(text)] for text in texts]
     assert probe("words", texts=texts) == expected
+
+
+def test_blanks_are_python_s(probe: Probe) -> None:
+    texts = [f"{letter}a{letter}{letter}b{letter}" for letter in characters()] + ["", " ", "a", BLANK]
+    assert probe("blanks", texts=texts) == [[text.strip(), text.split()] for text in texts]
 
 
 def test_a_tokenizer_that_is_not_known(probe: Probe, tokenizer: dict[str, Any]) -> None:

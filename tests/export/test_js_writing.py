@@ -34,6 +34,21 @@ def test_chance_is_numpy_s(probe: Probe, seed: int) -> None:
     assert probe("chance", seed=seed, count=50) == np.random.default_rng(seed).random(50).tolist()
 
 
+def trimming(bundle: Path, folder: Path) -> Path:
+    """The same bundle, its template trimming what people say."""
+    other = runs.copy(bundle, folder / "trimming")
+    runs.edit(other / "contract.json", lambda said: said["preparation"].update(trimmed=["user"]))
+    runs.seal(other)
+    return other
+
+
+BLANKS = [
+    {"prompt": text, "context": "\u0085"}
+    for text in ("\u0085hi\u0085", "\ufeff", "\ufeffhi\u200b", "\x1c\u3000so\u00a0")
+]
+"""Prompts between what is blank to Python, and between what is not."""
+
+
 def rows(task: str) -> list[dict[str, Any]]:
     asked = [{"prompt" if task == GENERATION else "input": prompt} for prompt in PROMPTS]
     return asked + [{"messages": list(each)} for each in TURNS] if task == GENERATION else asked
@@ -78,6 +93,16 @@ def test_golden_rows(node_kit: Kit, said: Mapping[str, Path], tmp_path: Path, ta
     runs.edit(spoilt / "contract.json", cross)
     runs.seal(spoilt)
     assert "'scores' must be within" in node_kit(spoilt, "--golden", code=1).stderr
+
+
+@pytest.mark.kits
+def test_blanks_are_python_s(node_kit: Kit, said: Mapping[str, Path], tmp_path: Path) -> None:
+    import kit
+
+    bundle = trimming(said[GENERATION], tmp_path)
+    found = lines(node_kit(bundle, "--file", written(tmp_path / "rows.jsonl", BLANKS), "--max-tokens", 5))
+    expected = [kit.open_bundle(bundle).say(row, 5) for row in BLANKS]
+    assert [(each["prompt"], each["tokens"]) for each in found] == [(each.prompt, each.tokens) for each in expected]
 
 
 @pytest.mark.kits

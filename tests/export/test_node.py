@@ -20,7 +20,7 @@ from tests.export import bundles, framed, graphs
 from tests.export.kinds import Made
 from tests.export.same import same
 from tests.export.script import installed, node
-from tests.export.texts import NASTY, random_texts
+from tests.export.texts import BLANK, NASTY, random_texts
 from tests.ship import runs
 from tests.ship.test_kinds import packed, renewed
 
@@ -90,6 +90,7 @@ def test_other_tasks(kit: Kit, runs_of: Mapping[str, Made], tmp_path: Path, task
     if task == "sounds":
         asked = [word for row in rows for word in ("--file", row["audio"])]
     else:
+        rows = [*rows, {**rows[0], "tokens" if task == "words" else "text": BLANK}]
         asked = ["--file", written(tmp_path / "rows.jsonl", rows)]
     same(lines(kit(bundle, *asked)), reference(bundle, rows))
     assert "hold" in kit(bundle, "--golden").stdout

@@ -14,6 +14,9 @@ NASTY = (
     *("the film " * 400, "𝔘𝔫𝔦", "\U0010ffff\ue000"),
 )  # fmt: skip
 
+BLANK = "\u3000日本\u3000語 the\u00a0film\u0085is\x1ca\u2028lovely\ufeff plot\u200b\u1680y\x1f"
+"""Words between what is blank to Python, and two that hold what is not."""
+
 
 def random_texts(count: int) -> list[str]:
     """Letters of many kinds, words, special tokens and spaces in any order."""

@@ -4,11 +4,11 @@
 #include <algorithm>
 #include <cmath>
 #include <memory>
-#include <sstream>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "blanks.hpp"
 #include "bundle.hpp"
 #include "request.hpp"
 #include "spectrum.hpp"
@@ -132,12 +132,8 @@ class Preparation {
     }
 
     std::vector<std::string> words_of(const Json& value) const {
+        if (const std::string* text = value.as<std::string>()) return split(*text);
         std::vector<std::string> words;
-        if (const std::string* text = value.as<std::string>()) {
-            std::istringstream stream(*text);
-            for (std::string word; stream >> word;) words.push_back(word);
-            return words;
-        }
         if (!value.as<Json::List>()) refuse_input(columns_[0], "a list of words, or text", value);
         for (const Json& each : *value.as<Json::List>()) {
             if (!each.as<std::string>()) refuse_input(columns_[0], "a list of words, or text", value);

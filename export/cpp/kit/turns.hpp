@@ -5,28 +5,16 @@
 #include <cstdint>
 #include <limits>
 #include <string>
-#include <string_view>
 #include <utility>
 #include <vector>
 
+#include "blanks.hpp"
 #include "request.hpp"
 #include "tokenizer.hpp"
 
 namespace edgesft {
 
 constexpr std::size_t UNCUT = std::numeric_limits<std::size_t>::max();
-
-/// Whether a letter is blank as Python has it: what separates records is, too.
-inline bool is_blank(char32_t letter) { return Characters::known().space.has(letter) || (letter >= 0x1C && letter <= 0x1F); }
-
-/// A text without the blanks around it.
-inline std::string trimmed(const std::string& text) {
-    std::u32string letters = characters_of(text);
-    std::size_t start = 0, end = letters.size();
-    while (start < end && is_blank(letters[start])) ++start;
-    while (end > start && is_blank(letters[end - 1])) --end;
-    return utf8_of(std::u32string_view(letters).substr(start, end - start));
-}
 
 /// A text that asks for something. Throws BadInput where it is none.
 inline const std::string& words_in(const Json* value) {
