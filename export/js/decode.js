@@ -4,7 +4,7 @@
 import { numbers } from "./array.js";
 import { seen } from "./boxes.js";
 import { Adder } from "./frames.js";
-import { refused } from "./refused.js";
+import { ofKind } from "./kinds.js";
 
 /**
  * @typedef {import("./prepare.js").Request & { outputs: import("./array.js").Feeds }} Answered
@@ -18,10 +18,8 @@ const KINDS = { classes, tags, heads, span, boxes, frames, probability, numbers:
  * @returns {(answered: Answered[]) => Answer} Of the requests that one row became.
  */
 export function decoding(contract) {
-  const decode = KINDS[contract.decoding.kind];
-  if (decode) return (answered) => decode(contract, answered);
-  const message = `decoding.kind must be one of ${Object.keys(KINDS).join(", ")} for this kit, got '${contract.decoding.kind}'`;
-  throw refused("contract", message, "contract.json");
+  const decode = ofKind(contract, "decoding", KINDS);
+  return (answered) => decode(contract, answered);
 }
 
 /** @param {any} contract @param {Answered} answered */

@@ -7,6 +7,7 @@ import { split } from "./blanks.js";
 import { conversation, worded } from "./conversation.js";
 import { Framer } from "./frames.js";
 import { imageFeed } from "./image.js";
+import { ofKind } from "./kinds.js";
 import { refused } from "./refused.js";
 import { Tokenizer } from "./tokenizer.js";
 
@@ -39,12 +40,7 @@ const KINDS = {
 export async function preparation(bundle, library) {
   const { contract, source } = bundle;
   const said = contract.preparation;
-  const make = KINDS[said.kind];
-  if (!make) {
-    const message = `preparation.kind must be one of ${Object.keys(KINDS).join(", ")} for this kit, got '${said.kind}'`;
-    throw refused("contract", message, "contract.json");
-  }
-  const requests = await make(said, contract, source, library);
+  const requests = await ofKind(contract, "preparation", KINDS)(said, contract, source, library);
   // A conversation has one of several columns.
   if (said.kind === "conversation") return requests;
   return (row) => {

@@ -3,8 +3,8 @@
 
 /**
  * @typedef {object} Finding
- * @property {string} kind archive, name, link, manifest, missing, extra, changed, contract, model, golden, input or
- *   provider
+ * @property {string} kind archive, name, link, manifest, missing, extra, changed, contract, model, golden, input,
+ *   provider or kit
  * @property {string | null} file Which file of the bundle; null where it is none.
  * @property {string} message What must be, and what was got.
  */

@@ -147,5 +147,5 @@ try {
   if (!(error instanceof Refused || misspelled)) throw error;
   process.stderr.write(`${error.message}\n`);
   // As edgesft has them: 1 what was given is no good, 2 it was asked wrongly, 4 not here.
-  process.exitCode = error instanceof Refused ? ({ input: 2, provider: 4 }[error.findings[0].kind] ?? 1) : 2;
+  process.exitCode = error instanceof Refused ? ({ input: 2, provider: 4, kit: 4 }[error.findings[0].kind] ?? 1) : 2;
 }

@@ -59,6 +59,13 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return native.made(native.ROOT / "export" / "cpp", tmp_path_factory.mktemp("cpp"), CXXFLAGS="-O0")
 
 
+@pytest.fixture(scope="session")
+def sanitized(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of the program as two sanitizers look on."""
+    out = tmp_path_factory.mktemp("sanitized")
+    return native.made(native.ROOT / "export" / "cpp", out, "kit", CXXFLAGS=" ".join(native.SANITIZED))
+
+
 @pytest.fixture
 def run(built: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
     """The program."""

@@ -14,15 +14,13 @@ import soundfile
 from PIL import Image
 from tokenizers import Tokenizer, normalizers, processors
 
-from tests.export import detector, native, test_python_media
+from tests.export import detector, test_python_media
 from tests.export.kinds import Made
 from tests.export.native import Kit
 from tests.export.test_python import BOXES, TEXTS
 from tests.export.test_python_tokens import texts
 from tests.export.texts import BLANK
 from tests.ship import runs
-
-SOURCE = native.ROOT / "export" / "cpp"
 
 
 def same(one: Any, other: Any) -> None:

@@ -26,7 +26,7 @@ from tests.export import (
 )
 from tests.export.kinds import Made
 from tests.export.native import program
-from tests.export.test_cpp import SOURCE, same
+from tests.export.test_cpp import same
 from tests.export.test_python_tokens import texts
 from tests.ship import runs
 
@@ -127,6 +127,7 @@ def test_what_cannot_be_done(
 
 @pytest.mark.slow
 def test_under_the_sanitizers(
+    sanitized: Path,
     made: dict[str, Path],
     streamed: dict[str, Path],
     said: dict[str, Path],
@@ -134,7 +135,7 @@ def test_under_the_sanitizers(
     tmp_path: Path,
 ) -> None:
     """Nothing is read or written where nothing is, and nothing undefined is done, as two sanitizers have it."""
-    kit = native.made(SOURCE, tmp_path / "out", "kit", CXXFLAGS=" ".join(native.SANITIZED)) / "kit"
+    kit = sanitized / "kit"
     for bundle in (*made.values(), *(each.bundle for each in runs_of.values())):
         program(kit, [bundle, "--golden"], 0)
     for text in texts(40, ["the", "film"], seed=8):

@@ -296,6 +296,18 @@ def test_passages(kit: Kit, runs_of: Mapping[str, Made], tmp_path: Path) -> None
     assert "must leave more than 4 tokens" in done.stderr
 
 
+@pytest.mark.parametrize(("part", "kind"), [("preparation", "items"), ("decoding", "latent")])
+def test_tasks_of_other_kits(kit: Kit, made: Mapping[str, Path], tmp_path: Path, part: str, kind: str) -> None:
+    bundle = runs.copy(made["text"], tmp_path / "b")
+    runs.edit(bundle / "contract.json", lambda said: said[part].update(kind=kind))
+    runs.seal(bundle)
+    told = f"this kit does not answer models for text-classification, which need {part} '{kind}'"
+    assert told in kit(bundle, code=4).stderr
+    runs.edit(bundle / "contract.json", lambda said: said[part].update(kind="constructor"))
+    runs.seal(bundle)
+    assert f"{part}.kind must be one of" in kit(bundle, code=1).stderr
+
+
 def test_what_a_bundle_is(kit: Kit, made: Mapping[str, Path]) -> None:
     (told,) = lines(kit(made["text"]))
     assert told == {

@@ -52,20 +52,26 @@ inline std::vector<double> chances_of(std::vector<double> scores, std::size_t wi
 inline Json boxes_in(const Fields& said, const std::vector<std::string>& labels, const Arrays& outputs) {
     constexpr std::size_t candidates = 300;
     const Array &logits = array_named(outputs, said.text("output")), &places = array_named(outputs, said.text("boxes"));
-    if (logits.shape.size() != 3 || places.shape.size() != 3 || logits.shape[1] != places.shape[1] || places.shape[2] != 4 ||
+    if (logits.shape.size() != 3 || places.shape.size() != 3 || logits.shape[0] != 1 || places.shape[0] != 1 ||
+        logits.shape[1] != places.shape[1] || places.shape[2] != 4 ||
         logits.shape[2] < static_cast<std::int64_t>(labels.size())) {
         throw Broken("'" + said.text("boxes") + "' must have four numbers for each place that has scores");
     }
     auto width = static_cast<std::size_t>(logits.shape[2]), most = static_cast<std::size_t>(said.whole("most", 1));
     bool shared = width > labels.size();
     std::vector<double> boxes = doubles_of(places), chances = chances_of(doubles_of(logits), width, shared), kept;
-    if (said.given("kept")) kept = doubles_of_type<std::uint8_t>(array_named(outputs, said.text("kept")));
+    if (said.given("kept")) {
+        kept = doubles_of_type<std::uint8_t>(array_named(outputs, said.text("kept")));
+        if (kept.size() != chances.size()) {
+            throw Broken("'" + said.text("kept") + "' must say of each score whether it is left");
+        }
+    }
     std::vector<Candidate> found;
     for (std::size_t label = 0; label < labels.size(); ++label) {
         std::vector<Candidate> own, left;
         for (std::size_t place = 0; place * width < chances.size(); ++place) {
             std::size_t at = place * width + label;
-            bool here = kept.empty() || kept.at(at) != 0;
+            bool here = kept.empty() || kept[at] != 0;
             if (here && chances[at] >= said.number("least_score")) own.push_back({place, label, chances[at]});
         }
         std::sort(own.begin(), own.end());

@@ -24,16 +24,18 @@ struct Answer {
 
 class Decoding {
   public:
-    /// Throws Broken where the contract says what this kit does not know.
+    /// Throws Broken where the contract says what cannot be, Unavailable where it says what this kit does not do.
     explicit Decoding(const Bundle& bundle) : contract_(bundle.contract()) {
         Fields contract("contract", contract_), said = contract.object("decoding"), limits = contract.object("thresholds");
         kind_ = said.text("kind");
         labels_ = contract.words("labels");
         for (const auto& [name, decode] : KINDS) decode_ = kind_ == name ? decode : decode_;
-        if (!decode_) throw Broken("contract.json: decoding.kind must be one that this kit knows, got '" + kind_ + "'");
+        if (!decode_) refuse_kind("decoding", kind_, contract.text("task"));
         if (limits.given("unknown") && limits.object("unknown").text("score") != SCORE) {
             throw Broken(std::string("contract.json: thresholds.unknown.score must be '") + SCORE + "'");
         }
+        check_labels(said);
+        if (kind_ == "frames") check_frames(said, contract.object("preparation"));
     }
 
     /// The answer to a row.
@@ -49,9 +51,44 @@ class Decoding {
     /// How sure a model is that an input is of a class that it knows.
     static constexpr const char* SCORE = "max(logits) - mean(logits) + log(sum(exp(logits - max(logits))))";
 
+    /// Throws Broken where the decoding goes by other labels than there are.
+    void check_labels(const Fields& said) const {
+        auto count = static_cast<std::int64_t>(labels_.size());
+        bool other = count && said.given("classes") && said.whole("classes", 1) != count;
+        if (other || (kind_ == "tags" && !count)) {
+            throw Broken("contract.json: labels must be as many as classes, got " + std::to_string(count));
+        }
+        if (kind_ != "heads") return;
+        for (const Json& each : said.list("heads")) {
+            Fields head("heads", each);
+            std::int64_t first = head.whole("first", 0), classes = head.whole("classes", 1);
+            std::string before = head.text("name") + "/";
+            bool own = first <= count && classes <= count - first;
+            for (std::int64_t place = first; own && place < first + classes; ++place) {
+                own = labels_[static_cast<std::size_t>(place)].rfind(before, 0) == 0;
+            }
+            if (!own) throw Broken("contract.json: labels must have those of " + head.text("name") + " where its classes are");
+        }
+    }
+
+    /// Throws Broken where a model's sound is framed otherwise than what it hears.
+    static void check_frames(const Fields& said, const Fields& preparation) {
+        Framing own(said);
+        bool heard = preparation.text("kind") == "frames";
+        if (heard && Framing(preparation).window == own.window && Framing(preparation).hop == own.hop) return;
+        throw Broken("contract.json: decoding must have the window and the hop of preparation");
+    }
+
     Fields said() const { return Fields("decoding", *contract_.find("decoding")); }
 
     std::string output() const { return said().text("output"); }
+
+    /// Numbers of an output. Throws Broken where there are fewer than that.
+    static std::vector<double> numbers_named(const Arrays& outputs, const std::string& name, std::size_t least) {
+        std::vector<double> found = doubles_of(array_named(outputs, name));
+        if (found.size() >= least) return found;
+        throw Broken("'" + name + "' must have " + std::to_string(least) + " numbers, got " + std::to_string(found.size()));
+    }
 
     static std::size_t greatest(const std::vector<double>& scores) {
         return static_cast<std::size_t>(std::max_element(scores.begin(), scores.end()) - scores.begin());
@@ -68,8 +105,9 @@ class Decoding {
 
     Answer classes(const Prepared&, const Outputs& outputs) const {
         // What streams answers a request after another; the last one has heard all.
-        std::vector<double> scores = doubles_of(array_named(outputs.back(), output()));
-        scores.resize(static_cast<std::size_t>(said().whole("classes", 1)));
+        auto classes = static_cast<std::size_t>(said().whole("classes", 1));
+        std::vector<double> scores = numbers_named(outputs.back(), output(), classes);
+        scores.resize(classes);
         Json::Map answer = likeliest(scores, said().number("temperature"), labels_);
         Fields limits("thresholds", *contract_.find("thresholds"));
         if (limits.given("unknown")) {
@@ -82,10 +120,16 @@ class Decoding {
     }
 
     Answer tags(const Prepared& row, const Outputs& outputs) const {
-        std::vector<double> all = doubles_of(array_named(outputs[0], output()));
+        const std::vector<std::int64_t>& shape = array_named(outputs[0], output()).shape;
+        const std::vector<int>& firsts = row.requests[0].first_tokens;
         auto width = static_cast<std::ptrdiff_t>(labels_.size());
+        if (shape.size() != 3 || shape[2] != width) {
+            throw Broken("'" + output() + "' must have a score of each label for each token");
+        }
+        std::ptrdiff_t tokens = firsts.empty() ? 0 : *std::max_element(firsts.begin(), firsts.end()) + 1;
+        std::vector<double> all = numbers_named(outputs[0], output(), static_cast<std::size_t>(tokens * width));
         Json::List found;
-        for (int place : row.requests[0].first_tokens) {
+        for (int place : firsts) {
             auto begin = all.begin() + place * width;
             found.push_back(place < 0 ? Json() : Json(labels_[greatest({begin, begin + width})]));
         }
@@ -93,7 +137,7 @@ class Decoding {
     }
 
     Answer heads(const Prepared&, const Outputs& outputs) const {
-        std::vector<double> all = doubles_of(array_named(outputs[0], output()));
+        std::vector<double> all = numbers_named(outputs[0], output(), labels_.size());
         Json::Map found;
         for (const Json& each : said().list("heads")) {
             Fields head("heads", each);
@@ -111,7 +155,7 @@ class Decoding {
     /// The places of the best scores, the earlier one of two that are alike; what is no number is none of them.
     std::vector<std::size_t> highest(const std::vector<double>& scores, const Request& request) const {
         std::vector<std::size_t> places;
-        for (std::size_t place = 0; place < scores.size(); ++place) {
+        for (std::size_t place = 0; place < request.covered.size(); ++place) {
             if (request.covered[place].first >= 0 && !std::isnan(scores[place])) places.push_back(place);
         }
         std::stable_sort(places.begin(), places.end(), [&](std::size_t one, std::size_t other) { return scores[one] > scores[other]; });
@@ -125,8 +169,9 @@ class Decoding {
         auto longest = static_cast<std::size_t>(said().whole("longest", 1));
         for (std::size_t window = 0; window < outputs.size(); ++window) {
             const Request& request = row.requests[window];
-            std::vector<double> starts = doubles_of(array_named(outputs[window], said().text("start")));
-            std::vector<double> ends = doubles_of(array_named(outputs[window], said().text("end")));
+            std::size_t tokens = request.covered.size();
+            std::vector<double> starts = numbers_named(outputs[window], said().text("start"), tokens);
+            std::vector<double> ends = numbers_named(outputs[window], said().text("end"), tokens);
             for (std::size_t first : highest(starts, request)) {
                 for (std::size_t last : highest(ends, request)) {
                     // Sums in single precision, as in training: what is alike there is alike here.
@@ -149,12 +194,11 @@ class Decoding {
         Adder add(framing, said().number("gain"));
         Answer answer{{}, {}, row.rate};
         for (const Arrays& each : outputs) {
-            const Array& frame = array_named(each, output());
-            std::vector<float> values(frame.bytes.size() / sizeof(float));
-            std::memcpy(values.data(), frame.bytes.data(), frame.bytes.size());
-            if (values.size() != (framing.spectrum ? 2 * (framing.window / 2 + 1) : framing.window)) {
-                throw Broken("'" + output() + "' must be a frame, got " + std::to_string(values.size()) + " numbers");
+            std::vector<double> frame = doubles_of(array_named(each, output()));
+            if (frame.size() != framing.numbers()) {
+                throw Broken("'" + output() + "' must be a frame, got " + std::to_string(frame.size()) + " numbers");
             }
+            std::vector<float> values(frame.begin(), frame.end());
             add(values.data(), answer.samples);
         }
         auto lag = static_cast<std::ptrdiff_t>(framing.window - framing.hop);
@@ -168,7 +212,7 @@ class Decoding {
         Json::List chances;
         double above = 0.0;
         for (const Arrays& each : outputs) {
-            double chance = doubles_of(array_named(each, output())).at(0);
+            double chance = numbers_named(each, output(), 1)[0];
             above += chance >= said().number("threshold");
             chances.push_back(chance);
         }

@@ -1,6 +1,11 @@
 // What a kit refuses, each with the exit code that edgesft gives it.
 #pragma once
 
+#include <algorithm>
+#include <iterator>
+#include <string>
+#include <string_view>
+
 #include "refusal.hpp"
 
 namespace edgesft {
@@ -15,7 +20,7 @@ struct BadInput : Refusal {
     using Refusal::Refusal;
 };
 
-/// This device lacks what it takes.
+/// This device, or this kit, lacks what it takes.
 struct Unavailable : Refusal {
     using Refusal::Refusal;
 };
@@ -23,6 +28,19 @@ struct Unavailable : Refusal {
 inline int code_of(const std::exception& error) {
     if (dynamic_cast<const Broken*>(&error)) return 1;
     return dynamic_cast<const BadInput*>(&error) ? 2 : 4;
+}
+
+/// Kinds of preparation and decoding that bundles may have and this kit does not.
+constexpr std::string_view ELSEWHERE[] = {"items", "symbols", "ranking", "mel", "diffusion", "latent", "none"};
+
+/// Refuses a kind of `preparation` or `decoding` that this kit does not have.
+///
+/// Throws Unavailable where a bundle may have it, or Broken.
+[[noreturn]] inline void refuse_kind(const std::string& part, const std::string& kind, const std::string& task) {
+    if (std::find(std::begin(ELSEWHERE), std::end(ELSEWHERE), kind) == std::end(ELSEWHERE)) {
+        throw Broken("contract.json: " + part + ".kind must be one that this kit knows, got '" + kind + "'");
+    }
+    throw Unavailable("this kit does not answer models for " + task + ", which need " + part + " '" + kind + "'");
 }
 
 }  // namespace edgesft

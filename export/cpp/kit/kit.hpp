@@ -50,6 +50,8 @@ class Kit {
             if (!writes()) decode_ = std::make_unique<Decoding>(bundle_);
             else words_ = std::make_shared<Detokenizer>(bundle_.json(contract().object("preparation").text("tokenizer")));
             writer_ = writer_of(model_->sessions);
+        } catch (const Unavailable&) {
+            throw;
         } catch (const Refusal& error) {
             throw Broken(error.what());
         }

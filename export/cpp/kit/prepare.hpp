@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -19,21 +20,28 @@ namespace edgesft {
 
 class Preparation {
   public:
-    /// Throws Broken where the contract says what this kit does not know.
-    explicit Preparation(const Bundle& bundle) : contract_(bundle.contract()), said_(*contract_.find("preparation")) {
-        Fields said("preparation", said_);
+    /// Throws Broken where the contract says what cannot be, Unavailable where it says what this kit does not do.
+    explicit Preparation(const Bundle& bundle) : contract_(bundle.contract()), said_(part_of(contract_)) {
+        Fields said("preparation", said_), contract("contract", contract_);
         kind_ = said.text("kind");
         columns_ = said.words("columns");
+        if (contract.list("inputs").empty()) throw Broken("contract.json: inputs must be there, got none");
+        name_ = Fields("inputs", contract.list("inputs")[0]).text("name");
         if (kind_ == "text" || kind_ == "words" || kind_ == "text-pair" || kind_ == "conversation") {
             read_tokenizer(bundle, said);
         } else if (kind_ == "audio") {
             listener_ = std::make_unique<Listener>(said);
-        } else if (kind_ != "image" && kind_ != "frames" && kind_ != "arrays") {
-            throw Broken("contract.json: preparation.kind must be one that this kit knows, got '" + kind_ + "'");
+        } else if (kind_ == "frames") {
+            read_framing(said, contract);
+        } else if (kind_ == "image") {
+            check_channels(said);
+        } else if (kind_ != "arrays") {
+            refuse_kind("preparation", kind_, contract.text("task"));
         }
-        if (kind_ == "frames" || kind_ == "image" || kind_ == "audio") {
-            name_ = kind_ == "frames" ? said.text("input") : Fields("inputs", Fields("contract", contract_).list("inputs")[0]).text("name");
-        }
+        std::size_t columns = kind_ == "arrays" ? 0 : kind_ == "text-pair" ? 2 : 1;
+        if (columns_.size() >= columns) return;
+        throw Broken("contract.json: preparation.columns must be " + std::to_string(columns) + " or more, got " +
+                     std::to_string(columns_.size()));
     }
 
     const std::string& kind() const { return kind_; }
@@ -48,6 +56,12 @@ class Preparation {
     }
 
   private:
+    static const Json& part_of(const Json& contract) {
+        const Json* found = contract.find("preparation");
+        if (!found) throw Broken("contract.json: preparation must be there, got none");
+        return *found;
+    }
+
     void read_tokenizer(const Bundle& bundle, const Fields& said) {
         if (!said.given("tokenizer")) throw Broken("contract.json: preparation.tokenizer must name a file, got none");
         Json tokenizer = bundle.json(said.text("tokenizer"));
@@ -66,6 +80,18 @@ class Preparation {
         cut_ = {writes ? UNCUT : most, static_cast<std::size_t>(said.given("stride") ? said.whole("stride", 0) : 0),
                 said.text("truncation_side") == "left"};
         if (said.given("prefix")) prefix_ = said.text("prefix");
+    }
+
+    void read_framing(const Fields& said, const Fields& contract) {
+        name_ = said.text("input");
+        framing_.emplace(said);
+        for (const Json& input : contract.list("inputs")) {
+            Fields value("inputs", input);
+            if (value.text("name") == name_) shape_ = shape_of(value);
+        }
+        if (elements(shape_) == framing_->numbers()) return;
+        throw Broken("contract.json: '" + name_ + "' must have the " + std::to_string(framing_->numbers()) +
+                     " numbers of a frame, got the shape " + Json(shape_).text());
     }
 
     std::string text(const Row& row, std::size_t column) const {
@@ -180,31 +206,33 @@ class Preparation {
     }
 
     Prepared frames(const Row& row) const {
-        Fields said("preparation", said_), contract("contract", contract_);
+        const Framing& framing = *framing_;
         Prepared made;
-        made.rate = static_cast<int>(said.whole("rate", 1));
+        made.rate = rate_of(Fields("preparation", said_));
         Samples samples = heard(row, made.rate);
         if (samples.empty()) throw BadInput("a sound must have at least one sample, got none");
         for (double sample : samples) {
             if (!std::isfinite(sample)) throw BadInput("samples must be finite: cut the sound where they are not");
         }
-        Framing framing(said);
-        std::vector<std::int64_t> shape;
-        for (const Json& input : contract.list("inputs")) {
-            Fields value("inputs", input);
-            if (value.text("name") == name_) shape = shape_of(value);
-        }
-        bool overlaps = contract.object("decoding").text("kind") == "frames";
+        bool overlaps = Fields("contract", contract_).object("decoding").text("kind") == "frames";
         made.samples = samples.size();
         std::size_t all = samples.size() + (overlaps ? framing.window - framing.hop : 0);
         std::size_t count = (all + framing.hop - 1) / framing.hop;
         samples.resize(count * framing.hop);
         Framer frame(framing);
         for (std::size_t hop = 0; hop < count; ++hop) {
-            Array array = array_of_numbers("float32", shape, frame(samples.data() + hop * framing.hop));
+            Array array = array_of_numbers("float32", shape_, frame(samples.data() + hop * framing.hop));
             made.requests.push_back({{{name_, std::move(array)}}, {}, {}});
         }
         return made;
+    }
+
+    static Arrays arrays_in_file(const std::string& path) {
+        try {
+            return Npz(path).arrays();
+        } catch (const Refusal& error) {
+            throw BadInput(error.what());
+        }
     }
 
     /// Arrays of an npz file; of a model with states one after another, from the first axis.
@@ -212,7 +240,7 @@ class Preparation {
         Fields contract("contract", contract_);
         const Json* file = row.columns.find("file");
         if (!file || !file->as<std::string>()) throw BadInput("a row of arrays must have 'file', an npz file");
-        Arrays all = Npz(*file->as<std::string>()).arrays();
+        Arrays all = arrays_in_file(*file->as<std::string>());
         Json::Map states = contract.object("states").members();
         Prepared made;
         for (const Json& input : contract.list("inputs")) {
@@ -227,6 +255,9 @@ class Preparation {
             if (array.shape.size() != value.list("shape").size() || array.dtype.name != dtype_named(value.text("dtype")).name) {
                 throw BadInput("'" + name + "' must be " + value.text("dtype") + " with as many axes as the model's input");
             }
+            if (!states.empty() && array.shape.empty()) {
+                throw Broken("contract.json: '" + name + "' must have an axis of frames, got none");
+            }
             auto frames = states.empty() ? std::int64_t{1} : array.shape[0];
             if (made.requests.empty()) made.requests.resize(static_cast<std::size_t>(frames));
             if (frames < 1 || made.requests.size() != static_cast<std::size_t>(frames)) {
@@ -240,6 +271,7 @@ class Preparation {
                 made.requests[frame].feeds.emplace_back(name, std::move(part));
             }
         }
+        if (made.requests.empty()) throw Broken("contract.json: inputs must have one that is no state, got none");
         return made;
     }
 
@@ -250,6 +282,9 @@ class Preparation {
     std::unique_ptr<Tokenizer> tokenizer_;
     std::unique_ptr<Turns> turns_;
     std::unique_ptr<Listener> listener_;
+    /// Of sound as it comes: how it is framed, and what a frame is fed as.
+    std::optional<Framing> framing_;
+    std::vector<std::int64_t> shape_;
     std::string prefix_;
     Cut cut_{};
     /// Tokens of a prompt at most; 0 where what is too long is cut.

@@ -71,7 +71,7 @@ inline const Json& column_of(const Row& row, const std::string& name) {
     return *found;
 }
 
-/// A setting that is one number, or one a channel; empty where it is left out.
+/// A setting that is one number, or one a channel; empty where it is left out. Throws Refusal where it is neither.
 inline std::vector<float> numbers_of(const Fields& said, const char* name) {
     const Json* value = said.given(name);
     if (!value) return {};
@@ -79,12 +79,25 @@ inline std::vector<float> numbers_of(const Fields& said, const char* name) {
     std::vector<float> found;
     for (const Json& each : *value->as<Json::List>()) {
         const double* number = each.as<double>();
-        found.push_back(static_cast<float>(number ? *number : static_cast<double>(*each.as<std::int64_t>())));
+        const std::int64_t* whole = each.as<std::int64_t>();
+        if (!number && !whole) refuse(name, "a number, or one a channel", value);
+        found.push_back(static_cast<float>(number ? *number : static_cast<double>(*whole)));
     }
     return found;
 }
 
-/// What a model takes of a picture: scaled, normalised and laid out as the contract says.
+/// Throws Broken where a picture is normalised by neither one number nor one of each channel.
+inline void check_channels(const Fields& said) {
+    std::size_t channels = said.text("colour") == "L" ? 1 : 3;
+    for (const char* name : {"mean", "std"}) {
+        std::size_t count = numbers_of(said, name).size();
+        if (count <= 1 || count == channels) continue;
+        throw Broken(std::string("contract.json: preparation.") + name + " must be one number, or one for each of " +
+                     std::to_string(channels) + " channels, got " + std::to_string(count));
+    }
+}
+
+/// What a model takes of a picture: scaled, normalised and laid out as the contract says, which was checked.
 inline Array pixels_of(const Fields& said, const Picture& picture) {
     std::string dtype = said.text("dtype");
     bool first = said.text("layout") == "NCHW";

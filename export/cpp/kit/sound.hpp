@@ -18,6 +18,9 @@ namespace edgesft {
 
 using Samples = std::vector<double>;
 
+/// Samples a second at most.
+constexpr int MOST_RATE = 1 << 20;
+
 /// A sound of one channel; several were averaged.
 struct Sound {
     Samples samples;
@@ -42,7 +45,7 @@ inline Sound sound_in(const std::string& path) {
         if (code == 0xFFFE && form.size() >= 26) code = Entry::number(form, 24, 2);
         std::uint32_t rate = Entry::number(form, 4, 4), width = Entry::number(form, 14, 2) / 8;
         bool floating = code == 3 && (width == 4 || width == 8), whole = code == 1 && width >= 1 && width <= 4;
-        if (!channels || !rate || rate > 1 << 20 || !(floating || whole)) break;
+        if (!channels || !rate || rate > MOST_RATE || !(floating || whole)) break;
         Sound found{{}, static_cast<int>(rate)};
         std::size_t count = body.size() / (channels * width);
         for (std::size_t index = 0; index < count; ++index) {

@@ -4,7 +4,10 @@
 #include <algorithm>
 #include <cmath>
 #include <complex>
+#include <cstdint>
+#include <limits>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "fields.hpp"
@@ -43,12 +46,20 @@ inline Complexes transformed(const Complexes& values, int sign) {
     return found;
 }
 
+/// Samples a second. Throws Broken where they are more than any sound has.
+inline int rate_of(const Fields& said) {
+    std::int64_t rate = said.whole("rate", 1);
+    if (rate <= MOST_RATE) return static_cast<int>(rate);
+    throw Broken("contract.json: rate must be at most " + std::to_string(MOST_RATE) + ", got " + std::to_string(rate));
+}
+
 /// What a model reads of a sound, in log-mel bands or as samples: `edgesft/data/media/audio.py` in C++.
 class Listener {
   public:
+    /// Throws Broken where it says what cannot be.
     explicit Listener(const Fields& said)
-        : rate(static_cast<int>(said.whole("rate", 1))),
-          count_(rounded(said.number("seconds"))), frame_(rounded(said.number("frame"))), hop_(rounded(said.number("hop"))),
+        : rate(rate_of(said)), count_(samples_of(said, "seconds")), frame_(samples_of(said, "frame")),
+          hop_(samples_of(said, "hop")),
           mels_(static_cast<std::size_t>(said.whole("mels", 1))),
           coefficients_(said.given("coefficients") ? static_cast<std::size_t>(said.whole("coefficients", 1)) : 0),
           floor_(said.number("floor")), centre_(said.text("window") == "centre"), raw_(said.text("features") == "none"),
@@ -76,7 +87,14 @@ class Listener {
     const int rate;
 
   private:
-    std::size_t rounded(double seconds) const { return static_cast<std::size_t>(std::nearbyint(seconds * rate)); }
+    /// A length in samples that is said in seconds.
+    std::size_t samples_of(const Fields& said, const std::string& name) const {
+        double count = std::nearbyint(said.number(name) * rate);
+        if (!(count >= 1 && count <= std::numeric_limits<std::int32_t>::max())) {
+            throw Broken("contract.json: " + name + " must be seconds of at least one sample, got " + shown(said.find(name)));
+        }
+        return static_cast<std::size_t>(count);
+    }
 
     Samples cut(const Samples& heard) const {
         auto lacking = static_cast<std::ptrdiff_t>(count_) - static_cast<std::ptrdiff_t>(heard.size());
@@ -164,9 +182,16 @@ struct Framing {
     std::size_t window, hop;
     bool tapers, spectrum;
 
+    /// Throws Broken where a hop is longer than the window that it moves.
     explicit Framing(const Fields& said)
         : window(static_cast<std::size_t>(said.whole("window", 1))), hop(static_cast<std::size_t>(said.whole("hop", 1))),
-          tapers(said.text("taper") != "none"), spectrum(said.text("features") == "spectrum") {}
+          tapers(said.text("taper") != "none"), spectrum(said.text("features") == "spectrum") {
+        if (hop <= window) return;
+        throw Broken("contract.json: hop must be at most window, " + std::to_string(window) + ", got " + std::to_string(hop));
+    }
+
+    /// Numbers of a frame.
+    std::size_t numbers() const { return spectrum ? 2 * (window / 2 + 1) : window; }
 
     double taper(std::size_t place) const {
         return tapers ? std::sin(TURN / 2 * static_cast<double>(place) / static_cast<double>(window)) : 1.0;
