@@ -18,7 +18,7 @@ from edgesft.spec.model import FactorySpec, OnnxSpec
 from edgesft.spec.training import ResolvedTraining
 from edgesft.tasks.augmentation import distortion
 from edgesft.tasks.base import Batch, Example, Graph, Row, Run, Task
-from edgesft.tasks.classes import known, named, scored
+from edgesft.tasks.classes import entropy, known, named, scored
 from edgesft.tasks.contract import Contract
 from edgesft.tasks.metrics import calibration, classification, evaluation
 from edgesft.tasks.models import factory, onnx_file
@@ -291,7 +291,7 @@ class Arrays(Task):
             found: torch.Tensor = self._own_loss(logits, labels)
             return found
         if self._loss == CROSS_ENTROPY or (self._loss == "auto" and not labels.is_floating_point()):
-            return functional.cross_entropy(logits, labels, weight=class_weights, label_smoothing=label_smoothing)
+            return entropy(logits, labels, class_weights, label_smoothing)
         kinds: dict[str, Callable[..., torch.Tensor]] = {"l1": functional.l1_loss, "huber": functional.huber_loss}
         return kinds.get(self._loss, functional.mse_loss)(logits.reshape(labels.shape), labels)
 

@@ -59,10 +59,7 @@ class Classes(Task, ABC):
         class_weights: torch.Tensor | None = None,
     ) -> torch.Tensor:
         """Mean cross entropy, weighted by the classes where they have weights."""
-        from torch.nn.functional import cross_entropy
-
-        logits = self.logits(outputs).float()
-        return cross_entropy(logits, labels, weight=class_weights, label_smoothing=label_smoothing)
+        return entropy(self.logits(outputs).float(), labels, class_weights, label_smoothing)
 
     def references(self, examples: Sequence[Example]) -> np.ndarray:
         """The label's index of each row, int64."""
@@ -100,6 +97,31 @@ class Classes(Task, ABC):
     def unknown(self, predictions: np.ndarray, others: np.ndarray, contract: Contract) -> dict[str, Any]:
         """AUROC, FPR@95, and what the contract's threshold accepts: `calibration.open_world`."""
         return calibration.open_world(predictions, others, contract.options[calibration.ACCEPT])
+
+
+def entropy(
+    logits: torch.Tensor, labels: torch.Tensor, weights: torch.Tensor | None, smoothing: float, ignored: int = -100
+) -> torch.Tensor:
+    """Mean cross entropy of the rows, each times the weight of its class where there are weights.
+
+    torch's own mean with weights divides by those of the rows at hand: in a part of a batch with one class only, they
+    would count for nothing.
+
+    Args:
+        logits: Shape [rows, classes, …].
+        labels: Classes, or shares of them.
+        weights: One a class, of mean 1 over the training rows.
+        smoothing: Share of the target spread over all classes.
+        ignored: The label of what does not count.
+    """
+    from torch.nn.functional import cross_entropy
+
+    if weights is None:
+        return cross_entropy(logits, labels, label_smoothing=smoothing, ignore_index=ignored)
+    total = cross_entropy(
+        logits, labels, weight=weights, label_smoothing=smoothing, ignore_index=ignored, reduction="sum"
+    )
+    return total / (len(labels) if labels.is_floating_point() else (labels != ignored).sum().clamp(min=1))
 
 
 def named(labels: Iterable[str], options: Mapping[str, Any]) -> tuple[str, ...]:

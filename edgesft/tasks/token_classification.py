@@ -10,7 +10,7 @@ import numpy as np
 from edgesft.data import checks
 from edgesft.errors import Problem
 from edgesft.tasks.base import Example, Row, Run
-from edgesft.tasks.classes import known, named, scored
+from edgesft.tasks.classes import entropy, known, named, scored
 from edgesft.tasks.contract import Contract
 from edgesft.tasks.metrics import entities, evaluation
 from edgesft.tasks.text import IGNORED, LABELS, TextTask, tokens_of
@@ -85,12 +85,8 @@ class TokenClassification(TextTask):
         class_weights: torch.Tensor | None = None,
     ) -> torch.Tensor:
         """Mean cross entropy over the words' first tokens."""
-        from torch.nn.functional import cross_entropy
-
         logits = self.logits(outputs).float().flatten(0, 1)
-        return cross_entropy(
-            logits, labels.flatten(), weight=class_weights, label_smoothing=label_smoothing, ignore_index=IGNORED
-        )
+        return entropy(logits, labels.flatten(), class_weights, label_smoothing, IGNORED)
 
     def distributions(self, outputs: Any, batch: Mapping[str, Any]) -> torch.Tensor:
         """Scores of the words' first tokens, shape [words, classes]."""

@@ -74,6 +74,8 @@ class Range(nn.Module):
 def ranged(model: nn.Module, batch: Mapping[str, Any], levels: int = LEVELS) -> Iterator[None]:
     """Within it linears and convolutions have a `Range` each, as `reads`, that begins with what they read of a batch.
 
+    Those that do not run in evaluation, such as what only trains, have none: their step follows the values.
+
     Args:
         model: Its own modes stay.
         batch: The model's inputs.
@@ -94,6 +96,8 @@ def ranged(model: nn.Module, batch: Mapping[str, Any], levels: int = LEVELS) -> 
         for each in looking:
             each.found = True
             each.settle()
+        for name in [name for name, module in placed.items() if module.reads.low == module.reads.high]:
+            del placed.pop(name).reads
         for module, training in modes.items():
             module.training = training
         with rounded(model, levels=levels):

@@ -16,6 +16,7 @@ from edgesft.measure.saturation import saturates
 from edgesft.stages.export.graph import convert, save
 from edgesft.stages.quantize import dynamic, static
 from edgesft.tasks.base import Graph
+from edgesft.train.distillation import Student
 from edgesft.train.rounding import LEVELS, REDUCED, by_batch, by_channel, ranged, ranges, rounded
 from tests.stages.prune import nets
 from tests.train import mood
@@ -91,6 +92,17 @@ def test_ranges_are_learned_and_taken_over(tmp_path: Path) -> None:
         theirs = onnxruntime.InferenceSession(tmp_path / f"{name}.onnx").run(["y"], {"x": x.numpy()})[0]
         apart[name] = float(np.abs(theirs - ours).mean())
     assert apart["taken"] < apart["seen"], "the device reads as it was learned"
+
+
+def test_what_does_not_run_in_evaluation_has_no_range() -> None:
+    torch.manual_seed(0)
+    states, taught = [torch.randn(2, 5, 8, requires_grad=True) for _ in range(2)], [torch.randn(2, 5, 12)] * 2
+    student = Student(nn.Sequential(nn.Linear(8, 8)), [8, 8], [12, 12], seed=0)
+    student.forward = student.student.forward  # type: ignore[method-assign]
+    with ranged(student, {"input": states[0].detach()}):
+        assert set(ranges(student)) == {"student.0"}
+        student.hidden_loss(states, taught, None).backward()
+    assert all(float(each.grad.abs().max()) > 0 for each in (*states, *student.projections.parameters()))
 
 
 @pytest.mark.parametrize("quantization", ["none", "int8-dynamic", "int8-static"])
