@@ -23,7 +23,7 @@ from edgesft.stages.prune.plan import make_plan, what_else
 from edgesft.stages.prune.rank import harms
 from edgesft.stages.prune.search import counted, reach, remembered
 from edgesft.stages.prune.sensitivity import sensitivity
-from edgesft.stages.prune.sizes import allowed, between, measured, none_above
+from edgesft.stages.prune.sizes import allowed, between, measured, none_above, present
 from edgesft.store.store import remember
 from edgesft.train.batches import Steps
 from edgesft.train.drift import drift_of
@@ -95,7 +95,12 @@ class Decision:
     @cached_property
     def _allowed(self) -> dict[str, tuple[int, ...]]:
         now = {width.name: width.size for width in self._layout.widths}
-        return {name: none_above(sizes, now.get(name, 0)) for name, sizes in self._sizes.items()}
+        # One that can shrink no more, such as a stream whose branches are gone, stays as it is.
+        shapes = {name: parameter.shape for name, parameter in self.model.named_parameters()}
+        left = {width.name: present(width, shapes) for width in self.bench.layout.widths if width.name not in now}
+        return {
+            name: (left[name],) if name in left else none_above(sizes, now[name]) for name, sizes in self._sizes.items()
+        }
 
     @cached_property
     def _scores(self) -> dict[str, np.ndarray]:

@@ -125,12 +125,22 @@ def find_widths(model: nn.Module, traced: Trace, *, ranks: bool = False) -> Layo
         if inside and stream.free:
             first = stream.writers[0]
             streams[first] = Width(first, "hidden", stream.size, 1, stream.axes, stream.readers)
-    widths = (*with_absorbers(model, graph, blocks), *streams.values())
+    ends = {reader.name for width in blocks if width.branch for reader in width.consumers}
+    found = (*with_absorbers(model, graph, blocks), *streams.values())
+    widths = [replace(width, name=_lasting(model, width, coupling(width.name), ends)) for width in found]
     written = {writer for width in widths for writer in coupling(width.name).writers}
     left = (name for name, found in known.items() if name not in written and not found.answer)
     left_alone = ordered({name for name in left if dense(model.get_submodule(name))}, names)
-    layout = Layout(widths, shapes, left_alone, tuple(uncounted))
+    layout = Layout(tuple(widths), shapes, left_alone, tuple(uncounted))
     return layout.only([*widths, *rank_widths(model, graph)]) if ranks else layout
+
+
+def _lasting(model: nn.Module, width: Width, coupling: Coupling, ends: set[str]) -> str:
+    """The name of a width: its first writer, but not the end of a branch, which may go: rounds that follow look for the
+    name.
+    """
+    writers = coupling.writers if width.kind == "hidden" else _dense_writers(model, coupling)
+    return next((name for name in writers if name not in ends), width.name)
 
 
 def _inside(model: nn.Module, block: Coupling, stream: Coupling) -> bool:

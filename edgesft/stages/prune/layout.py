@@ -39,7 +39,7 @@ class Width:
     """A width that can shrink, in units that go together.
 
     Attributes:
-        name: The first module that writes it; the handle that cuts it in the dependency graph.
+        name: The first module that writes it and stays; the handle that cuts it in the dependency graph.
         kind: What it is.
         size: Units: heads, feed-forward neurons, channels of the residual stream, or channels of convolutions.
         channels: Channels of a unit; the head size for heads, else 1.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -52,6 +52,12 @@ def between(sizes: tuple[int, ...], points: dict[int, float]) -> np.ndarray:
 def smallest(layout: Layout, sizes: Mapping[str, tuple[int, ...]]) -> dict[str, int]:
     """The least that every width may keep."""
     return {width.name: sizes[width.name][-1] for width in layout.widths}
+
+
+def present(width: Width, shapes: Mapping[str, Sequence[int]]) -> int:
+    """The units that are left of a width in a model with parameters of these shapes; 0 where it is gone."""
+    own = (axis for axis in width.axes if axis.parameter.rpartition(".")[0] == width.name and axis.parameter in shapes)
+    return next((shapes[axis.parameter][axis.dim] // width.channels for axis in own), 0)
 
 
 def none_above(sizes: tuple[int, ...], size: int) -> tuple[int, ...]:

@@ -196,6 +196,23 @@ class Convolved(Net):
         return x + self.out(read.reshape(len(x), -1, 4, 4))
 
 
+class Late(nn.Module):
+    """What is added to the stream is registered before what begins it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.blocks = nn.ModuleList(
+            nn.Sequential(conv(16, 24), nn.Conv2d(24, 16, 3, padding=1), nn.BatchNorm2d(16)) for _ in range(2)
+        )
+        self.stem, self.classifier = nn.Conv2d(3, 16, 3, padding=1), nn.Linear(16, 4)
+
+    def forward(self, x: torch.Tensor) -> dict[str, torch.Tensor]:
+        x = self.stem(x)
+        for block in self.blocks:
+            x = torch.relu(x + block(x))
+        return {"logits": self.classifier(x.mean((2, 3)))}
+
+
 class Stiff(Net):
     """Its code has a number of channels in it."""
 

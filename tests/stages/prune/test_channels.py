@@ -163,6 +163,14 @@ def test_a_net_without_branches_trains_and_is_cut_further(kind: type[nets.Net]) 
     assert halved.classifier.in_features == 8
 
 
+def test_a_width_keeps_its_name_when_a_branch_goes() -> None:
+    net = nets.build(nets.Late)
+    layout = nets.layout_of(net)
+    assert {width.name for width in layout.widths} == {"stem", "blocks.0.0.0", "blocks.1.0.0"}
+    smaller = pruned(net, layout, {"blocks.0.0.0": 0, "stem": 12}, models.random_scores(layout))
+    assert {width.name: width.size for width in nets.layout_of(smaller).widths} == {"stem": 12, "blocks.1.0.0": 24}
+
+
 def test_who_says_the_constants_of_branches() -> None:
     widths = {width.name: width.absorbers for width in nets.layout_of(nets.build(nets.Branches)).widths}
     assert widths == {"stem.0": (), "one.0.0": ("stem.1",), "two.0.0": ("one.2", "stem.1")}
