@@ -62,6 +62,14 @@ def epoch_rows(groups: Sequence[int], power: float, seed: int, epoch: int) -> np
     return np.asarray(drawn, np.int64)
 
 
+def batch_count(rows: int, batch_size: int) -> int:
+    """Batches of an epoch. A single row that would be left over goes with the last one: batch normalisation cannot
+    learn from a row alone.
+    """
+    count = math.ceil(rows / batch_size)
+    return count - (count > 1 and rows % batch_size == 1)
+
+
 def epoch_batches(
     lengths: Sequence[int], batch_size: int, seed: int, epoch: int, rows: np.ndarray | None = None
 ) -> list[np.ndarray]:
@@ -69,7 +77,7 @@ def epoch_batches(
 
     Args:
         lengths: Length of each row, in any unit.
-        batch_size: Rows a batch; one batch of the epoch may have fewer.
+        batch_size: Rows a batch; one batch of the epoch may have fewer, or one more.
         seed: Of the run.
         epoch: Counted from 0; each has another order.
         rows: Those of the epoch, perhaps some more than once; by default each once.
@@ -83,6 +91,8 @@ def epoch_batches(
         chunk = order[start : start + window]
         chunk = chunk[np.argsort(sizes[chunk], kind="stable")]
         batches += [chunk[first : first + batch_size] for first in range(0, len(chunk), batch_size)]
+    if len(batches) > batch_count(len(order), batch_size):
+        batches[-2:] = [np.concatenate(batches[-2:])]
     return [batches[index] for index in rng.permutation(len(batches))]
 
 
@@ -102,7 +112,11 @@ def changed(
 
 
 class Steps(Dataset[dict[str, Any]]):
-    """The collated training batches of a whole stage, one item a step."""
+    """The collated training batches of a whole stage, one item a step.
+
+    Attributes:
+        per_epoch: How many there are of each epoch.
+    """
 
     def __init__(
         self,
@@ -117,16 +131,16 @@ class Steps(Dataset[dict[str, Any]]):
         self._settings, self._seed, self._neighbours = settings, seed, neighbours
         self._lengths = [task.length(example) for example in examples]
         self._groups = [task.group(example) for example in examples] if settings.sampling != 1 else None
-        self._per_epoch = math.ceil(len(examples) / settings.batch_size)
+        self.per_epoch = batch_count(len(examples), settings.batch_size)
         self._orders: dict[int, list[np.ndarray]] = {}
 
     def __len__(self) -> int:
         # Rounded, for 0.1 epochs of 30 steps must not become 4 steps.
-        return max(1, math.ceil(round(self._settings.epochs * self._per_epoch, 6)))
+        return max(1, math.ceil(round(self._settings.epochs * self.per_epoch, 6)))
 
     def rows(self, step: int) -> np.ndarray:
         """Indices of the training rows of a step's batch."""
-        epoch, index = divmod(step, self._per_epoch)
+        epoch, index = divmod(step, self.per_epoch)
         order = self._orders.get(epoch)
         if order is None:
             drawn = epoch_rows(self._groups, self._settings.sampling, self._seed, epoch) if self._groups else None

@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
 from transformers.trainer_utils import set_seed
 
 from edgesft.errors import StageError
@@ -55,6 +56,11 @@ class Gradient:
     def _depths(self) -> dict[str, int]:
         return depths(self.model) if self.settings.unfreeze in ("head", "gradual") else {}
 
+    @cached_property
+    def _normalised(self) -> bool:
+        """Whether the rows of a part are normalised by each other."""
+        return any(isinstance(module, _BatchNorm) for module in self.model.modules())
+
     def add(self, step: int, batch: Mapping[str, torch.Tensor], rank: int = 0, processes: int = 1) -> float:
         """Adds the gradient of a step's loss, penalties included, as far as it comes from this process's rows.
 
@@ -97,10 +103,10 @@ class Gradient:
 
     def _in_parts(self, batch: Mapping[str, torch.Tensor], every: int, parts: int) -> float:
         rows, total = len(batch["labels"]), 0.0
-        size = math.ceil(rows / parts)
+        firsts = cuts(rows, parts, 2 if self._normalised else 1)
         device = next(self.model.parameters()).device
-        for first in range(0, rows, size):
-            part = {name: values[first : first + size].to(device) for name, values in batch.items()}
+        for first, end in zip(firsts, (*firsts[1:], rows), strict=True):
+            part = {name: values[first:end].to(device) for name, values in batch.items()}
             loss = self._loss(part) * (len(part["labels"]) / every)
             loss.backward()
             total += float(loss.detach())
@@ -113,6 +119,13 @@ class Gradient:
         if self.settings.l1 or self.settings.l2:
             loss = loss + penalty(self.model, self.settings.l1, self.settings.l2)
         return loss
+
+
+def cuts(rows: int, parts: int, least: int) -> list[int]:
+    """Where parts of a batch begin: none has fewer rows than `least`, as far as there are so many."""
+    size = max(least, math.ceil(rows / parts))
+    firsts = list(range(0, rows, size))
+    return firsts[:-1] if len(firsts) > 1 and rows - firsts[-1] < least else firsts
 
 
 def _out_of_memory(error: RuntimeError) -> bool:

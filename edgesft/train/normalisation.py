@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import torch
@@ -15,7 +15,7 @@ def recalibrate(model: nn.Module, batches: Iterable[Mapping[str, Any]]) -> int:
 
     Moving averages lag behind the weights, and cut channels shift what comes after them (Wu and Johnson 2021, arXiv
     2105.07576, section 3, "PreciseBN"). Everything else of the model is as in evaluation. The batches are read only
-    where there is such a layer.
+    where there is such a layer; one of a single row, in which nothing varies, only where all are such.
 
     Args:
         model: Called with each batch; its modes are as before afterwards.
@@ -36,7 +36,7 @@ def recalibrate(model: nn.Module, batches: Iterable[Mapping[str, Any]]) -> int:
             layer.momentum = None  # The cumulative mean.
             layer.train()
         with torch.no_grad():
-            for batch in batches:
+            for batch in _several(batches):
                 model(**batch)
     finally:
         for layer, momentum in zip(layers, momenta, strict=True):
@@ -44,3 +44,14 @@ def recalibrate(model: nn.Module, batches: Iterable[Mapping[str, Any]]) -> int:
         for module, training in modes.items():
             module.training = training
     return len(layers)
+
+
+def _several(batches: Iterable[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
+    alone, several = [], False
+    for batch in batches:
+        if len(next(iter(batch.values()))) > 1:
+            several = True
+            yield batch
+        else:
+            alone.append(batch)
+    yield from () if several else alone

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from edgesft.train import batches
-from edgesft.train.batches import Steps, ahead, epoch_batches, epoch_rows
+from edgesft.train.batches import Steps, ahead, batch_count, epoch_batches, epoch_rows
 from tests.train.mood import SETTINGS, Mood
 
 
@@ -14,6 +14,19 @@ def test_an_epoch_holds_every_row_once() -> None:
     found = epoch_batches([3] * 103, 10, 0, 0)
     assert len(found) == 11
     assert sorted(np.concatenate(found)) == list(range(103))
+
+
+@pytest.mark.parametrize("rows", [65, 129, 3201, 33])
+def test_no_row_is_alone_in_a_batch(rows: int) -> None:
+    found = epoch_batches(list(range(rows)), 32, 0, 0)
+    assert sorted(np.concatenate(found)) == list(range(rows))
+    assert sorted(map(len, found)) == [32] * (rows // 32 - 1) + [33]
+    assert len(found) == batch_count(rows, 32)
+
+
+def test_batches_of_one_row_where_that_is_asked() -> None:
+    assert [len(batch) for batch in epoch_batches([3] * 5, 1, 0, 0)] == [1] * 5 and batch_count(5, 1) == 5
+    assert [len(batch) for batch in epoch_batches([3], 4, 0, 0)] == [1] and batch_count(1, 4) == 1
 
 
 def test_rows_of_like_length_are_together() -> None:

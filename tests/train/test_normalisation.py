@@ -31,6 +31,18 @@ def test_planted_statistics_are_replaced_by_those_of_the_batches() -> None:
     assert abs(net(rows).mean().item()) < 1e-2
 
 
+def test_a_row_alone_says_nothing() -> None:
+    torch.manual_seed(0)
+    rows = torch.randn(9, 3)
+    net, other = Net().eval(), Net().eval()
+    assert recalibrate(net, ({"x": part} for part in rows.split(4))) == 1
+    assert recalibrate(other, ({"x": part} for part in rows[:8].split(4))) == 1
+    torch.testing.assert_close(net.norm.running_var, other.norm.running_var)
+    pictures = nn.BatchNorm2d(3)
+    recalibrate(pictures, [{"input": torch.randn(1, 3, 5, 5) + 7}])
+    assert float(pictures.running_mean.min()) > 5, "a picture varies by its pixels"
+
+
 def test_a_model_without_such_layers_is_left_alone() -> None:
     def unread() -> object:
         raise AssertionError("no batch is needed")

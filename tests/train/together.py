@@ -29,7 +29,7 @@ CASES: Mapping[str, Mapping[str, Any]] = {
     "penalties": {"l1": 1e-4, "l2": 1e-3},
     "average": {"average": 0.5},
     "parts": {"accumulation": 3},
-    "a step of one row": {"batch_size": 299, "epochs": 3.0},
+    "steps of one row": {"batch_size": 1, "epochs": 0.1},
     "taught": {},
     "tables": {},
     "dropout": {"dropout": 0.1, "checkpoint_minutes": 1e-9},

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -159,7 +158,7 @@ def calibration(context: StageContext, label: str, most: int) -> Iterator[Mappin
     """The first batches of training, without noise."""
     settings = context.training.without_noise()
     batches = Steps(context.task, context.processor, context.train, settings, context.seed)
-    count = min(most, math.ceil(len(context.train) / settings.batch_size))
+    count = min(most, batches.per_epoch)
     with context.progress.bar(label, count) as advance:
         for index in range(count):
             yield batches[index]
