@@ -31,7 +31,8 @@ def folds(
 
     A fold is the recipe with `data.fold=1/5`, and is in the store once it is done. The weights are those of the end:
     the best of several evaluations would have been chosen by the rows that are then answered. Validation rows that the
-    recipe carves from train are among the rows that are dealt out; a file of them is not read.
+    recipe carves from train are among the rows that are dealt out; a file of them is not read. Nor is one of several
+    learning rates chosen by those rows: the middle one is taken, as where a stage finds none out.
 
     Args:
         path: Recipe file.
@@ -76,10 +77,15 @@ def _answered(job: Job, label: str) -> Evaluation:
     step = next((step for step in plan(job.recipe) if step.spec.stage == "finetune"), None)
     if step is None:
         raise InputError("folds: the recipe must have a finetune stage, got none", "stages: [{stage: finetune}]")
-    settings = (step.training or ResolvedTraining()).model_copy(update={"evaluations": 1, "patience": None})
+    changes: dict[str, Any] = {"evaluations": 1, "patience": None}
+    if rates := sorted(getattr(step.spec, "learning_rates", ())):
+        changes["learning_rate"] = rates[(len(rates) - 1) // 2]
+    settings = (step.training or ResolvedTraining()).model_copy(update=changes)
+    spec = step.spec.model_copy(update={"learning_rates": ()})
     measurer = Measurer(job)
     maker = Maker(job)
-    artefact, _ = maker.make(replace(step, name=f"{step.name}, {label}", training=settings), maker.start(), None)
+    step = replace(step, name=f"{step.name}, {label}", spec=spec, training=settings)
+    artefact, _ = maker.make(step, maker.start(), None)
     return measurer.evaluation(maker.onnx(artefact), "validation")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -180,7 +181,10 @@ def _late(trials: Sequence[_Trial], minutes: float | None) -> bool:
 def _arguments(recipe: RecipeSpec, chosen: Mapping[str, float]) -> list[str]:
     # By its place: where there are several finetune stages, their kind names none of them.
     place = next(index for index, spec in enumerate(recipe.stages) if spec.stage == "finetune")
-    return [f"stages.{place}.{name}={value!r}" for name, value in chosen.items()]
+    settings: dict[str, Any] = dict(chosen)
+    if getattr(recipe.stages[place], "learning_rates", ()):
+        settings["learning_rates"] = []  # They would go before the rate that was chosen.
+    return [f"stages.{place}.{name}={value!r}" for name, value in settings.items()]
 
 
 @dataclass(frozen=True)
@@ -202,7 +206,10 @@ class _Trainings:
         except StageError as error:
             return _Trial(chosen, None, time.monotonic() - started, str(error).splitlines()[0])
         told = report.details["training"]
-        return _Trial(chosen, float(told["best"][self.metric]), float(told["seconds"]))
+        value, seconds = float(told["best"][self.metric]), float(told["seconds"])
+        if not math.isfinite(value):
+            return _Trial(chosen, None, seconds, f"{self.metric} is not a number")
+        return _Trial(chosen, value, seconds)
 
     def gain(self, best: _Trial) -> Interval:
         """How much better than with the recipe's own settings the exported model answers the validation rows."""

@@ -11,6 +11,7 @@ from typing import Any
 
 from torch import nn
 
+from edgesft.errors import StageError
 from edgesft.spec.stages import FinetuneSpec
 from edgesft.stages.artefact import Artefact
 from edgesft.stages.context import StageContext, StageReport
@@ -35,7 +36,7 @@ def run(spec: FinetuneSpec, artefact: Artefact, out: Path, context: StageContext
 
     Raises:
         InputError: The artefact is damaged.
-        StageError: The training diverged.
+        StageError: The training diverged, or with each of several learning rates.
     """
     model = checkpoint.load(artefact.path, context.task)
     if spec.head == "prototypes":
@@ -79,12 +80,12 @@ class Tried:
 
     Attributes:
         rate: It.
-        score: The deciding metric on validation.
+        score: The deciding metric on validation; None where the training diverged.
         error: Its standard error, taken for that of a share of the rows.
     """
 
     rate: float
-    score: float
+    score: float | None
     error: float
 
 
@@ -92,8 +93,9 @@ def lowest_good(tried: Sequence[Tried]) -> float:
     """The lowest rate whose score is within a standard error of the best one's: less breaks less of what is pretrained
     (the one-standard-error rule of Breiman et al. 1984, section 3.4.3).
     """
-    best = max(tried, key=lambda one: one.score)
-    return min(one.rate for one in tried if one.score >= best.score - best.error)
+    scores = {one: one.score for one in tried if one.score is not None}
+    best = max(scores, key=scores.__getitem__)
+    return min(one.rate for one, score in scores.items() if score >= scores[best] - best.error)
 
 
 def _tried(spec: FinetuneSpec, model: nn.Module, context: StageContext) -> list[Tried]:
@@ -101,14 +103,23 @@ def _tried(spec: FinetuneSpec, model: nn.Module, context: StageContext) -> list[
     rates = spec.learning_rates
     if len(rates) == 1:
         return [Tried(rates[0], 0.0, 0.0)]
-    tried, metric, rows = [], context.task.metrics[0], len(context.validation)
+    tried, metric, rows = list[Tried](), context.task.metrics[0], len(context.validation)
+    failed: StageError | None = None
     for rate in rates:
         settings = {"learning_rate": rate, "epochs": context.training.epochs * TRIAL, "evaluations": 1}
         short = replace(context, training=context.training.model_copy(update=settings))
         work = context.work / f"rate-{rate:g}"
         work.mkdir(exist_ok=True)
-        report = train(copy.deepcopy(model), short, label=f"learning rate {rate:g}", work=work)
-        score = report.best[metric]
-        context.progress.say(f"learning rate {rate:g}: validation {metric} {score:.4f}")
-        tried.append(Tried(rate, score, math.sqrt(max(score * (1 - score), 0.0) / rows)))
+        try:
+            score = train(copy.deepcopy(model), short, label=f"learning rate {rate:g}", work=work).best[metric]
+        except StageError as error:
+            failed, score = error, math.nan
+        if math.isfinite(score):
+            context.progress.say(f"learning rate {rate:g}: validation {metric} {score:.4f}")
+            tried.append(Tried(rate, score, math.sqrt(max(score * (1 - score), 0.0) / rows)))
+        else:
+            context.progress.say(f"learning rate {rate:g}: the training diverged")
+            tried.append(Tried(rate, None, 0.0))
+    if tried and all(one.score is None for one in tried):
+        raise failed or StageError(f"finetune: {metric} is not a number with any of the learning rates")
     return tried

@@ -9,6 +9,8 @@ import torch
 from torch import nn
 
 from edgesft.errors import InputError
+from edgesft.measure.fingerprint import machine
+from edgesft.spec.training import ResolvedTraining
 from edgesft.stages.artefact import RANGES
 from edgesft.stages.context import StageContext
 from edgesft.store.store import write_json
@@ -16,8 +18,10 @@ from edgesft.tasks.base import Batch
 from edgesft.tasks.contract import Contract
 from edgesft.train import checkpoint
 from edgesft.train.engine import FitReport, fit
+from edgesft.train.environment import arithmetic
 from edgesft.train.objective import Objective
 from edgesft.train.predictor import runner
+from edgesft.train.trainer import arguments
 
 BATCH = 32
 """Rows that are scored, or answered, at once."""
@@ -53,7 +57,7 @@ def train(
         contract=context.contract,
         train=context.train,
         validation=context.validation,
-        settings=context.training,
+        settings=_settled(context),
         seed=context.seed,
         work=work or context.work,
         progress=context.progress,
@@ -61,6 +65,20 @@ def train(
         objective=objective,
         numbers=context.numbers.get("train"),
     )
+
+
+def _settled(context: StageContext) -> ResolvedTraining:
+    """The settings with the number format that was found once for this machine: measured anew after a kill, it might be
+    another, and what had been trained would be of no use.
+    """
+    settings = context.training
+    if settings.arithmetic != "auto":
+        return settings
+    device = arguments(settings, context.work, context.seed).device
+    here = {name: value for name, value in machine().items() if name in ("architecture", "instructions", "cores")}
+    facts = {"kind": "arithmetic", "trained_on": {**here, "device": device.type}}
+    found = context.record(facts, lambda: arithmetic(settings.arithmetic, device))
+    return settings.model_copy(update={"arithmetic": found})
 
 
 def keep_ranges(report: FitReport, out: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ import pytest
 from edgesft.cli.main import main
 from edgesft.errors import InputError
 from edgesft.pipeline.folds import folds
+from edgesft.pipeline.models import Maker
 from edgesft.progress import Progress
 from edgesft.store.store import Store
 from edgesft.train import engine
@@ -44,6 +46,26 @@ def test_what_is_done_is_not_done_again(
     assert main(command) == 0
     told = capsys.readouterr().out
     assert "2 folds" in told and f"{first['mean']['accuracy']:.4f} ±" in told
+
+
+def test_no_rate_is_chosen_by_the_rows_that_are_answered(
+    recipe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[Any, float]] = []
+
+    class Asked(Exception):
+        pass
+
+    def making(_: Any, step: Any, *__: Any) -> Any:
+        asked.append((step.spec.learning_rates, step.training.learning_rate))
+        raise Asked
+
+    monkeypatch.setattr(Maker, "make", making)
+    for rates in ("[3e-3,1e-3,1e-4]", "[2e-3]"):
+        with pytest.raises(Asked):
+            settings = [f"stages.finetune.learning_rates={rates}"]
+            folds(recipe, 2, settings, store=Store(tmp_path / "store"), progress=Progress(quiet=True))
+    assert asked == [((), 1e-3), ((), 2e-3)]
 
 
 def test_what_cannot_be_folded(recipe: Path, tmp_path: Path, bert: Path) -> None:

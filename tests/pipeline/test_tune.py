@@ -16,6 +16,7 @@ from edgesft.pipeline.tune import Tune, _study, space, tune
 from edgesft.progress import Progress
 from edgesft.report import table
 from edgesft.spec.training import ResolvedTraining
+from edgesft.stages.context import StageReport
 from edgesft.store.store import Store
 from edgesft.tasks.arrays import Arrays
 from edgesft.tasks.text_classification import TextClassification
@@ -91,6 +92,32 @@ def test_the_first_of_several_finetune_stages_is_tuned(bert: Path, tmp_path: Pat
     first = chain.STAGES[0] | {"epochs": 0.2}
     several = chain.write(tmp_path, bert, stages=(first, first))
     assert len(tune(several, Tune(2), (), Store(tmp_path / "store"), QUIET)["trials"]) == 2
+
+
+def test_a_rate_that_is_tried_goes_before_those_of_the_recipe(
+    bert: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    several = chain.write(tmp_path, bert, stages=(chain.STAGES[0] | {"epochs": 0.2, "learning_rates": [1e-3, 3e-3]},))
+    specs: list[Any] = []
+
+    def making(_: Any, step: Any, *__: Any) -> Any:
+        specs.append((step.spec.learning_rates, step.training.learning_rate))
+        return None, StageReport("", {"training": {"best": {"accuracy": 0.9 - len(specs) / 10}, "seconds": 1.0}})
+
+    monkeypatch.setattr(Maker, "make", making)
+    found = tune(several, Tune(2), (), Store(tmp_path / "store"), QUIET)
+    assert specs[0][0] == (1e-3, 3e-3) and specs[1] == ((), found["trials"][1]["settings"]["learning_rate"])
+
+
+def test_what_scores_no_number_failed(recipe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    scores = iter([0.5, float("nan"), 0.4])
+
+    def making(*_: Any) -> Any:
+        return None, StageReport("", {"training": {"best": {"accuracy": next(scores)}, "seconds": 1.0}})
+
+    monkeypatch.setattr(Maker, "make", making)
+    found = tune(recipe, Tune(3), (), Store(tmp_path / "store"), QUIET)
+    assert [each["value"] for each in found["trials"]] == [0.5, None, 0.4] and found["chosen"] == 0
 
 
 def test_nothing_is_trained_for_a_recipe_that_cannot_be_carried_out(
