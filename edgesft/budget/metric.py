@@ -74,6 +74,13 @@ SCALES = {
 }
 
 
+def fall(before: float, after: float) -> float:
+    """How far a metric fell; what is infinite or not a number is worse than any number."""
+    if math.isfinite(before) and math.isfinite(after):
+        return before - after
+    return math.inf if math.isfinite(before) else -math.inf if math.isfinite(after) else 0.0
+
+
 def impossible(key: str, metric: str, limit: float) -> str | None:
     """What a limit on a metric must be and is not; None where it can be met and missed.
 

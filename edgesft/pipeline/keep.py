@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from edgesft.budget.metric import scale
+from edgesft.budget.metric import fall, scale
 from edgesft.budget.percentile import Interval
 
 FASTER = 0.98
@@ -74,6 +74,8 @@ def untimed(*, size: float, metric: str, drop: float, allowance: float) -> Decis
 
 
 def _fell(metric: str, drop: float, allowance: float) -> Decision:
+    if not math.isfinite(drop):
+        return Decision(False, f"{metric} is not a number")
     of = scale(metric)
     reason = f"{metric} fell {of.number(drop)} {of.difference} below the original, {of.number(allowance)} allowed"
     return Decision(False, reason)
@@ -85,8 +87,10 @@ def recovery(*, metric: str, before: float, after: float) -> Decision:
     Of two that are as good there, the one that learnt for longer stays, as it does within a training: it costs nothing
     where it runs, and few rows do not tell them apart.
     """
-    change = scale(metric).change(after - before)
-    if after < before - ROUNDING:
+    if not math.isfinite(after):
+        return Decision(False, f"{metric} is not a number: nothing gained")
+    change, gain = scale(metric).change(after - before), -fall(before, after)
+    if gain < -ROUNDING:
         return Decision(False, f"{metric} {change}: nothing gained")
-    same = ": as good, and trained for longer" if after <= before + ROUNDING else ""
+    same = ": as good, and trained for longer" if gain <= ROUNDING else ""
     return Decision(True, f"{metric} {change}{same}")

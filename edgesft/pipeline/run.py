@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from edgesft.budget import lines as budget_lines
 from edgesft.budget.lines import Facts
+from edgesft.budget.metric import fall
 from edgesft.budget.percentile import CONFIDENCE
 from edgesft.budget.ratio import ratio
 from edgesft.budget.verdict import worst
@@ -114,8 +115,8 @@ class _Run:
         original, after = (each.evaluations["validation"].metrics for each in (self._reference, row))
         allowances = self._job.allowances
         # The metric that is furthest beyond, or nearest to, what it may lose.
-        metric = max(allowances, key=lambda name: original[name] - after[name] - allowances[name])
-        size, drop = row.onnx.size_bytes / before.size_bytes, original[metric] - after[metric]
+        metric = max(allowances, key=lambda name: fall(original[name], after[name]) - allowances[name])
+        size, drop = row.onnx.size_bytes / before.size_bytes, fall(original[metric], after[metric])
         if self._job.untimed:
             return keep.untimed(size=size, metric=metric, drop=drop, allowance=allowances[metric])
         both = self._measurer.latencies({"before": before, "after": row.onnx}, self._job.quick)

@@ -148,7 +148,7 @@ def fit(
             )
             watch = watching(options, settings.report_to, label, progress.folder)
             trainer = StepTrainer(options, plan, checkpoints, record, gradient, batches, exchange, watch)
-            if settings.patience is None or record.stale < settings.patience:
+            if settings.patience is None or record.stale(plan.deciding) < settings.patience:
                 trainer.train(resume_from_checkpoint=str(checkpoints.at(record.step)) if record.step else None)
             model.to("cpu")
             restore_weights(model, checkpoints.at(record.best_step) / (AVERAGE if settings.average else WEIGHTS))

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from edgesft.budget.metric import fall
 from edgesft.store.store import write_json
 
 RECORD = "record.json"
@@ -41,10 +42,13 @@ class Record:
     parts: int = 1
     seconds: float = 0.0
 
-    @property
-    def stale(self) -> int:
-        """Evaluations since the best one."""
-        return sum(each["step"] > self.best_step for each in self.history)
+    def stale(self, deciding: str) -> int:
+        """Evaluations since the best one by a metric; of equal ones the last."""
+        values = [each["metrics"][deciding] for each in self.history]
+        best = 0
+        for place, value in enumerate(values):
+            best = place if fall(values[best], value) <= 0 else best
+        return max(0, len(values) - 1 - best)
 
 
 class Checkpoints:

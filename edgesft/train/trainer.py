@@ -17,6 +17,7 @@ from transformers import Trainer, TrainerCallback, TrainingArguments
 from transformers.trainer_callback import PrinterCallback
 
 from edgesft import processes
+from edgesft.budget.metric import fall
 from edgesft.errors import StageError
 from edgesft.progress import Advance
 from edgesft.spec.training import ResolvedTraining
@@ -116,14 +117,16 @@ class StepTrainer(Trainer):
         self._rate = 0.0
         self._gradient, self._exchange, self._watched = gradient, exchange, bool(watchers)
         record.parts = gradient.parts = max(record.parts, plan.settings.accumulation)
-        self.average = Average(self._subject, plan.settings.average) if plan.settings.average else None
+        pace = _Pace(plan, record, checkpoints)
         super().__init__(
             _Hidden(self._subject),
             options,
             data_collator=lambda items: items[0],
             train_dataset=batches,
-            callbacks=[_Pace(plan, record, checkpoints, self.average), *watchers],
+            callbacks=[pace, *watchers],
         )
+        # Only now are the weights on the device that trains them.
+        self.average = pace.average = Average(self._subject, plan.settings.average) if plan.settings.average else None
         self.remove_callback(PrinterCallback)
 
     def training_step(self, model: nn.Module, inputs: dict[str, Any], num_items_in_batch: Any = None) -> torch.Tensor:
@@ -197,7 +200,8 @@ class StepTrainer(Trainer):
             raise _diverged(f"a weight after step {step} is infinite or not a number")
         with self.average.in_place() if self.average else nullcontext():
             metrics = dict(self._plan.evaluate())
-        better = not record.best or metrics[self._plan.deciding] >= record.best[self._plan.deciding]
+        deciding = self._plan.deciding
+        better = not record.best or fall(record.best[deciding], metrics[deciding]) <= 0
         if better or self._plan.settings.selection == "last":
             record.best_step, record.best = step, metrics
         loss = record.loss_sum / max(record.loss_steps, 1)
@@ -206,7 +210,7 @@ class StepTrainer(Trainer):
         if self._watched:
             self.log({"loss": loss, "learning_rate": self._rate, **{f"eval_{name}": metrics[name] for name in metrics}})
         self.control.should_evaluate = False
-        if self._plan.settings.patience is not None and record.stale >= self._plan.settings.patience:
+        if self._plan.settings.patience is not None and record.stale(deciding) >= self._plan.settings.patience:
             self.control.should_training_stop = True
         return metrics
 
@@ -227,13 +231,14 @@ class StepTrainer(Trainer):
 class _Pace(TrainerCallback):
     """Says when to evaluate and save, and makes what was saved count."""
 
-    def __init__(self, plan: Plan, record: Record, checkpoints: Checkpoints, average: Average | None) -> None:
-        self._plan, self._record, self._checkpoints, self._average = plan, record, checkpoints, average
+    def __init__(self, plan: Plan, record: Record, checkpoints: Checkpoints) -> None:
+        self._plan, self._record, self._checkpoints = plan, record, checkpoints
+        self.average: Average | None = None
         self._saved = time.monotonic()
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        if self._average:
-            self._average.update(state.global_step)
+        if self.average:
+            self.average.update(state.global_step)
         control.should_evaluate = state.global_step in self._plan.evaluations
         late = time.monotonic() - self._saved >= self._plan.checkpoint_seconds
         control.should_save = control.should_evaluate or late

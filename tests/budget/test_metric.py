@@ -38,3 +38,10 @@ def test_the_metric_of_one_of_several_jobs_has_the_scale_of_its_last_part():
 )
 def test_limits_lie_where_the_metric_can(key, name, limit, wrong):
     assert metric.impossible(key, name, limit) == wrong
+
+
+def test_what_is_no_number_is_worse_than_any():
+    assert metric.fall(0.9, 0.7) == pytest.approx(0.2)
+    assert metric.fall(0.9, math.nan) == metric.fall(-40.0, -math.inf) == math.inf
+    assert metric.fall(math.nan, 0.1) == -math.inf
+    assert metric.fall(math.nan, math.nan) == 0

@@ -35,7 +35,8 @@ def test_beyond_the_allowance_goes_however_fast() -> None:
 
 
 def test_what_is_no_number_is_within_no_allowance() -> None:
-    assert not judged(Interval(0.3, 0.29, 0.31), drop=float("nan"))[0]
+    for drop in (float("nan"), float("inf")):
+        assert judged(Interval(0.3, 0.29, 0.31), drop=drop) == (False, "accuracy is not a number")
 
 
 def test_the_allowance_itself_is_allowed() -> None:
@@ -48,6 +49,9 @@ def test_a_recovery_must_not_lose() -> None:
         True, "accuracy +0.0 points: as good, and trained for longer"
     )
     assert not recovery(metric="accuracy", before=0.80, after=0.79).kept
+    lost = recovery(metric="accuracy", before=0.80, after=float("nan"))
+    assert lost == Decision(False, "accuracy is not a number: nothing gained")
+    assert recovery(metric="accuracy", before=float("nan"), after=0.1).kept
 
 
 def bytes_alone(size: float, drop: float = 0.0) -> Decision:

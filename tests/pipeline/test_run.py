@@ -189,6 +189,13 @@ def test_what_answers_with_no_number_goes(outcome: Any) -> None:
     assert reasons == {"does not answer with numbers: NaN in 2 of 2 rows, first in row 1"}
 
 
+def test_what_is_no_number_goes(outcome: Any) -> None:
+    script = {"finetune": (0.9, 100, 100), "prune": (float("nan"), 50, 60), "distill": (0.895, 50, 60)}
+    found = outcome(script, FINETUNE, PRUNE)
+    assert kept(found) == {"finetune": True, "prune": False}
+    assert kept(outcome(script, FINETUNE, PRUNE, DISTILL)) == {"finetune": True, "prune": True, "distill": True}
+
+
 def test_the_allowance_is_cumulative(outcome: Any) -> None:
     script = {"finetune": (0.9, 100, 100), "prune": (0.892, 50, 60), "quantize": (0.885, 25, 15)}
     assert kept(outcome(script, FINETUNE, PRUNE, QUANTIZE)) == {"finetune": True, "prune": True, "quantize": False}

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 from edgesft.train.resume import RECORD, Checkpoints, Record
@@ -37,3 +38,13 @@ def test_what_is_of_no_use_is_removed(tmp_path: Path) -> None:
     (checkpoints.partial / "checkpoint-10").mkdir(parents=True)
     assert checkpoints.latest().step == 2
     assert [place.name for place in tmp_path.iterdir()] == ["checkpoint-2"]
+
+
+def test_evaluations_count_from_the_best_one() -> None:
+    def stale(*scores: float) -> int:
+        history = [{"step": step, "metrics": {"accuracy": score}} for step, score in enumerate(scores, 1)]
+        # Whatever step was chosen: with `selection: last` it is the last one.
+        return Record("a", best_step=len(scores), history=history).stale("accuracy")
+
+    assert stale() == stale(0.5) == stale(math.nan) == stale(0.5, 0.6) == stale(0.5, 0.5) == 0
+    assert stale(0.5, 0.6, 0.55, 0.59) == 2 and stale(0.6, math.nan) == 1 and stale(math.nan, 0.1) == 0

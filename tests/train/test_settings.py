@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 from torch import nn
-from transformers import AutoModelForSeq2SeqLM
+from transformers import AutoModelForSeq2SeqLM, Trainer
 
 from edgesft.errors import InputError, StageError
 from edgesft.train.depth import depths, lowest, rates
@@ -111,6 +111,15 @@ def test_an_average_is_what_is_kept(task: Mood, tmp_path: Path) -> None:
     assert task.accuracy(model) == pytest.approx(report.best["accuracy"])
 
 
+def test_an_average_is_of_the_weights_where_they_are_trained(
+    task: Mood, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # To another device as to another type: the trainer moves the model while it is made.
+    monkeypatch.setattr(Trainer, "_move_model_to_device", lambda self, model, device: model.double())
+    model, _ = trained(task, tmp_path, average=0.9, epochs=0.1)
+    assert next(model.parameters()).dtype == torch.float64
+
+
 class Stop(Exception):
     pass
 
@@ -154,6 +163,21 @@ def test_patience_ends_a_training_that_gets_no_better(task: Mood, tmp_path: Path
     assert stopped.best["accuracy"] == 0.6
     again = task.fit(task.model(), tmp_path / "b", task=Falling(), settings=SHORT.model_copy(update=settings))
     assert again.best_step == stopped.best_step, "and is not taken up again"
+    scores = iter([0.5, 0.6, 0.55, 0.59, 0.9, 0.9])
+    last = SHORT.model_copy(update={**settings, "selection": "last"})
+    ended = task.fit(task.model(), tmp_path / "c", task=Falling(), settings=last)
+    assert len(ended.history) == 4 and ended.best["accuracy"] == 0.59
+
+
+def test_the_first_number_is_better_than_none(task: Mood, tmp_path: Path) -> None:
+    scores = iter([float("nan"), 0.6])
+
+    class Late(type(task.task)):
+        def score(self, *_: Any) -> dict[str, float]:
+            return {"accuracy": next(scores), "f1_macro": 0.0}
+
+    report = task.fit(task.model(), tmp_path, task=Late(), settings=SHORT.model_copy(update={"epochs": 0.2}))
+    assert report.best["accuracy"] == 0.6
 
 
 def test_penalties_shrink_the_weights(task: Mood, tmp_path: Path) -> None:

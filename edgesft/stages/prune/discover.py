@@ -125,9 +125,9 @@ def find_widths(model: nn.Module, traced: Trace, *, ranks: bool = False) -> Layo
         if inside and stream.free:
             first = stream.writers[0]
             streams[first] = Width(first, "hidden", stream.size, 1, stream.axes, stream.readers)
-    ends = {reader.name for width in blocks if width.branch for reader in width.consumers}
-    found = (*with_absorbers(model, graph, blocks), *streams.values())
-    widths = [replace(width, name=_lasting(model, width, coupling(width.name), ends)) for width in found]
+    may_go = {reader.name for width in blocks if width.branch for reader in width.consumers}
+    named = (*with_absorbers(model, graph, blocks), *streams.values())
+    widths = [replace(width, name=_lasting(model, width, coupling(width.name), may_go)) for width in named]
     written = {writer for width in widths for writer in coupling(width.name).writers}
     left = (name for name, found in known.items() if name not in written and not found.answer)
     left_alone = ordered({name for name in left if dense(model.get_submodule(name))}, names)

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from edgesft.budget.metric import fall
 from edgesft.errors import InputError
 from edgesft.spec.stages import PruneSpec
 from edgesft.stages import invariance
@@ -190,7 +191,7 @@ def _drops(
     after = {ROWS: float(training["history"][-1]["metrics"][context.task.metrics[0]])}
     if views:
         after[VIEWS] = float(remember(context.work / JUDGED, lambda: score(model, views)))
-    return {name: before[name] - value for name, value in after.items()}
+    return {name: fall(before[name], value) for name, value in after.items()}
 
 
 def _before(bench: Bench, model: nn.Module, views: StageContext | None) -> dict[str, float]:

@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from edgesft.budget.metric import fall
 from edgesft.errors import StageError
 from edgesft.measure.driver import MeasureError
 from edgesft.spec.stages import QuantizeSpec
@@ -172,7 +173,7 @@ class Trials:
 
     def _drop(self, row: Mapping[str, Any], reference: Mapping[str, float]) -> float:
         deciding = self.context.task.metrics[0]
-        return float(reference[deciding] - row["metrics"][deciding])
+        return fall(reference[deciding], row["metrics"][deciding])
 
     def _figures(self, timed: Mapping[str, int], reference: Mapping[str, float]) -> list[Figures]:
         rows = {name: self.rows[name] for name in self._made}
