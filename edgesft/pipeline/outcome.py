@@ -11,6 +11,7 @@ import numpy as np
 from edgesft.budget.percentile import Interval
 from edgesft.budget.verdict import Line, Verdict
 from edgesft.measure.measurement import Measurement
+from edgesft.measure.model.file import inspect
 from edgesft.pipeline.keep import Decision
 from edgesft.spec.profile import ProfileSpec
 from edgesft.stages.artefact import CONTRACT, Artefact
@@ -74,8 +75,8 @@ class Row:
 
     @property
     def precision(self) -> str:
-        """What its numbers are: `fp32`, or the scheme that quantized it."""
-        return str(self.report.details.get("chosen", "fp32"))
+        """What its numbers are: the scheme that quantized it, or else what its file tells."""
+        return str(self.report.details.get("chosen") or inspect(self.onnx.model).precision or "fp32")
 
     @property
     def kept(self) -> bool:

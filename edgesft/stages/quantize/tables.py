@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from edgesft.stages.quantize.unused import remove_unused
+
 if TYPE_CHECKING:
     import onnx
 
@@ -46,10 +48,7 @@ def pack_tables(model: onnx.ModelProto, names: Collection[str]) -> set[str]:
             continue
         _replace(model, node, onnx.numpy_helper.to_array(table), rank)
         done.add(node.name)
-    used = {name for node in model.graph.node for name in node.input}
-    kept = [tensor for tensor in model.graph.initializer if tensor.name in used]
-    del model.graph.initializer[:]
-    model.graph.initializer.extend(kept)
+    remove_unused(model.graph)
     return done
 
 

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from edgesft.stages.quantize.unused import remove_unused
+
 if TYPE_CHECKING:
     import onnx
 
@@ -62,10 +64,7 @@ def tie(model: onnx.ModelProto) -> dict[str, int]:
         if same.name not in turned:
             turned[same.name] = _turn(model.graph, same)
         _look_up(model.graph, found, turned[same.name], same)
-    used = {name for node in model.graph.node for name in node.input}
-    kept = [tensor for tensor in model.graph.initializer if tensor.name in used]
-    del model.graph.initializer[:]
-    model.graph.initializer.extend(kept)
+    remove_unused(model.graph)
     return spared
 
 

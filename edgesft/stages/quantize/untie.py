@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from edgesft.stages.quantize.unused import remove_unused
 from edgesft.stages.writing import write_model
 
 if TYPE_CHECKING:
@@ -35,10 +36,7 @@ def untied(source: Path, target: Path) -> Path:
         array = np.ascontiguousarray(onnx.numpy_helper.to_array(weight).T)
         model.graph.initializer.append(onnx.numpy_helper.from_array(array, node.output[0]))
         model.graph.node.remove(node)
-    used = {name for node in model.graph.node for name in node.input}
-    kept = [tensor for tensor in model.graph.initializer if tensor.name in used]
-    del model.graph.initializer[:]
-    model.graph.initializer.extend(kept)
+    remove_unused(model.graph)
     target.parent.mkdir(parents=True, exist_ok=True)
     write_model(model, target)
     return target
