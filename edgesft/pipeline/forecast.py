@@ -12,7 +12,7 @@ from edgesft.pipeline import costs
 from edgesft.pipeline.costs import Expected, Known
 from edgesft.pipeline.job import Job
 from edgesft.pipeline.models import Maker, resolve_teacher
-from edgesft.pipeline.plan import Step, plan
+from edgesft.pipeline.plan import Step, begin, plan
 from edgesft.stages.registry import KINDS
 
 Told = dict[str, Any]
@@ -26,18 +26,19 @@ def forecast(job: Job) -> list[Told]:
     maker, known = Maker(job), Known(job)
     steps = plan(job.recipe)
     current = original = maker.start_key()
-    keys: dict[str, str] = {}
-    form, found = "torch", list[Told]()
+    form, found, keys = str(begin(job.recipe)), list[Told](), dict[str, str]()
+    # As the run has it: what is fine-tuned is held against nothing, and what needs no export has none.
+    reference = None if any(step.role == "origin" for step in steps) else _exported(maker, current, form)
     for step in steps:
         kind = KINDS[step.spec.stage]
         key = None
         if kind.gives:
             name = getattr(step.spec, "teacher", None)
             teacher = name and (resolve_teacher(name, keys, original) or maker.teacher_key(name))
-            key = maker.step_key(step, current, teacher, maker.export_key(original))
+            key = maker.step_key(step, current, teacher, reference)
             current = keys[step.name] = key
         if step.role == "origin":
-            original = current
+            original, reference = current, _exported(maker, current, str(kind.gives))
         settings = step.spec.model_dump(
             mode="json", exclude_none=True, exclude_defaults=True, exclude={"stage", "name"}
         )
@@ -75,6 +76,11 @@ def room(job: Job) -> int:
     """Bytes that are free where the store is."""
     place = next(folder for folder in (job.store.root, *job.store.root.parents) if folder.exists())
     return shutil.disk_usage(place).free
+
+
+def _exported(maker: Maker, key: str, form: str) -> str:
+    """The key of an artefact's export."""
+    return key if form == "onnx" else maker.export_key(key)
 
 
 def _nothing() -> Told:

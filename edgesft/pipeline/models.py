@@ -17,6 +17,7 @@ from edgesft.measure.saturation import saturates
 from edgesft.pipeline import costs
 from edgesft.pipeline.job import Job
 from edgesft.pipeline.plan import Step, export_settings
+from edgesft.pipeline.shortage import diagnosed
 from edgesft.spec.auto import AUTO
 from edgesft.spec.stages import PruneSpec
 from edgesft.spec.training import UNKEYED, ResolvedTraining
@@ -125,6 +126,8 @@ class Maker:
             facts["arithmetic"] = {name: job.machine[name] for name in ("architecture", "instructions", "cores")}
             if processes.count() > 1:
                 facts["arithmetic"]["processes"] = processes.count()
+            if step.training.quantization != "none":
+                facts["saturates"] = saturates(job.measuring)  # Then it learns with weights of 7 bits.
         if step.spec.stage == "quantize":
             facts |= {"saturates": saturates(job.measuring), "untimed": job.untimed}
             if step.measured:
@@ -162,7 +165,8 @@ class Maker:
         origin = (source.origin or source) if kind.gives == "onnx" else None
         artefact = Artefact(kind.gives or source.form, folder / MODEL, digest, origin)
         self._made[step.name] = artefact
-        return artefact, StageReport(**json.loads((folder / REPORT).read_text("utf-8")))
+        report = StageReport(**json.loads((folder / REPORT).read_text("utf-8")))
+        return artefact, diagnosed(report, self._job.allowance)
 
     def onnx(self, artefact: Artefact) -> Artefact:
         """The artefact's ONNX export, or itself where it is one."""

@@ -64,11 +64,13 @@ def run(spec: FinetuneSpec, artefact: Artefact, out: Path, context: StageContext
         report,
         epochs=context.training.epochs,
         seed=context.seed,
-        claim=context.allowance,
         names=artefact.contract.labels,
     )
     diagnosis = [finding.called(context.numbers).to_json() for finding in diagnose(found)] if found else []
     details: dict[str, Any] = {"training": asdict(report), "diagnosis": diagnosis}
+    if found:
+        right = found.validation.correct
+        details["answered"] = {"rows": len(right), "correct": float(right.mean())}
     if tried:
         details |= {"learning_rate": context.training.learning_rate, "tried": [vars(one) for one in tried]}
     return StageReport(report.summary(context.task.metrics[0]), details)

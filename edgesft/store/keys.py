@@ -13,15 +13,24 @@ VERSIONED = (
     "transformers",
     "tokenizers",
     "accelerate",
+    "peft",
     "torch-pruning",
     "neural-compressor",
     "torchao",
     "onnx",
     "onnxscript",
+    "onnx-ir",
     "onnxruntime",
     "numpy",
 )
 """Libraries whose version can change what a stage makes."""
+
+
+RUNTIMES = (
+    *("onnxruntime", "onnxruntime-gpu", "onnxruntime-openvino", "onnxruntime-webgpu"),
+    *("onnxruntime-directml", "onnxruntime-qnn", "onnxruntime-silicon"),
+)
+"""Distributions that install the onnxruntime module, as the agent has them, which imports nothing from here."""
 
 
 def key(facts: Mapping[str, Any]) -> str:
@@ -32,10 +41,14 @@ def key(facts: Mapping[str, Any]) -> str:
 
 def versions() -> dict[str, str]:
     """Installed versions of `VERSIONED` and of edgesft, read without importing them."""
-    found = {}
-    for name in ("edgesft", *VERSIONED):
+    return {name: _version(name) for name in ("edgesft", *VERSIONED)}
+
+
+def _version(name: str) -> str:
+    for distribution in RUNTIMES if name == RUNTIMES[0] else (name,):
         try:
-            found[name] = metadata.version(name)
+            found = metadata.version(distribution)
         except metadata.PackageNotFoundError:
-            found[name] = "not installed"
-    return found
+            continue
+        return found if distribution == name else f"{distribution} {found}"
+    return "not installed"

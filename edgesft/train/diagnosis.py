@@ -40,7 +40,7 @@ class Finding:
     """Something that a person should know and can change.
 
     Attributes:
-        name: overfitting, underfitting, label-noise, leak, imbalance or few-rows.
+        name: overfitting, underfitting, label-noise, leak or imbalance; the pipeline adds few-rows.
         message: What was seen, with the numbers.
         hint: What to change.
         rows: Split and row (from 1) of each row that shows it, the worst first.
@@ -100,7 +100,6 @@ class Evidence:
         validation: The same on all validation rows.
         seen: `Answers.inputs` of every training row, or of those that `validation` has, too.
         counts: Training rows of each class.
-        claim: The change of the metric that a budget wants to see (0.01 is a point).
     """
 
     history: Sequence[Mapping[str, Any]]
@@ -112,13 +111,12 @@ class Evidence:
     validation: Answers
     seen: frozenset[bytes]
     counts: Sequence[int]
-    claim: float = 0.01
     names: Sequence[str] = field(default=())
 
 
 def diagnose(evidence: Evidence) -> list[Finding]:
     """Everything that is found, what spoils the most first."""
-    looks = (_leak, _noise, _overfitting, _underfitting, _imbalance, _few_rows)
+    looks = (_leak, _noise, _overfitting, _underfitting, _imbalance)
     return [finding for look in looks if (finding := look(evidence)) is not None]
 
 
@@ -215,21 +213,6 @@ def _imbalance(evidence: Evidence) -> Finding | None:
         "imbalance",
         f"the largest class has {max(counts)} training rows, '{name}' {min(counts)}; {told}",
         "class_weights: balanced, more rows of this class, and a limit on f1_macro instead of accuracy",
-    )
-
-
-def _few_rows(evidence: Evidence) -> Finding | None:
-    """An interval of the metric that is wider than what is to be claimed."""
-    held, n = float(evidence.validation.correct.mean()), len(evidence.validation.rows)
-    wide = 1.645 * _deviation(held, n)  # One-sided 95 %, as the budget's bounds.
-    if wide <= evidence.claim:
-        return None
-    needed = math.ceil((1.645 / evidence.claim) ** 2 * max(held * (1 - held), 1 / n))
-    return Finding(
-        "few-rows",
-        f"with {n} validation rows, a share of {held:.1%} is known to ±{wide * 100:.1f} points; the allowance is "
-        f"{evidence.claim * 100:g}",
-        f"about {needed:,} rows, or a larger allowance; changes compared row by row need fewer",
     )
 
 

@@ -243,7 +243,7 @@ def _fingerprint(
     model: nn.Module, settings: ResolvedTraining, number_format: str, seed: int, train: int, validation: int
 ) -> str:
     """Digest of the initial weights and all settings that decide the result: only the same training is resumed."""
-    chosen = settings.model_dump(exclude={"arithmetic", *UNKEYED})
+    chosen = settings.model_dump(exclude={"arithmetic", *UNKEYED}) | {"reduced": settings.reduced}
     digest = hashlib.sha256(json.dumps([chosen, number_format, seed, train, validation], sort_keys=True).encode())
     for name, tensor in model.state_dict().items():
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())

@@ -30,7 +30,6 @@ def gather(
     *,
     epochs: float,
     seed: int,
-    claim: float,
     names: Sequence[str] = (),
 ) -> Evidence | None:
     """The evidence of a training; None where the task is not one class a row, of which alone there is a diagnosis.
@@ -44,7 +43,6 @@ def gather(
         report: Of the training.
         epochs: Passes over the rows that were asked.
         seed: Of the sample.
-        claim: Change of the metric that the budget wants to see.
         names: Of the classes.
     """
     first = task.references(train[:1])
@@ -77,7 +75,6 @@ def gather(
         validation=held,
         seen=frozenset(seen),
         counts=counts.tolist(),
-        claim=claim,
         names=names,
     )
 

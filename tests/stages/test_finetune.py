@@ -26,6 +26,7 @@ def test_learns_and_leaves_an_artefact(bert: Path, tmp_path: Path) -> None:
     tuned = checkpoint.load(out, task.task)
     assert task.accuracy(tuned) >= 0.95
     assert report.details["training"]["best"]["accuracy"] == task.accuracy(tuned)
+    assert report.details["answered"] == {"rows": len(task.validation), "correct": task.accuracy(tuned)}
     assert report.summary.startswith("validation accuracy ")
     assert json.loads(json.dumps(report.details)) == report.details, "details are plain JSON"
     assert (artefact.path / "model.safetensors").read_bytes() == untouched

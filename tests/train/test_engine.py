@@ -45,6 +45,15 @@ task.fit(task.model(), Path(sys.argv[2]))
 """
 
 
+def test_weights_of_7_bits_are_another_training(task: Mood) -> None:
+    model, settings = task.model(), SETTINGS.model_copy(update={"quantization": "int8-dynamic"})
+    prints = {
+        engine._fingerprint(model, settings.model_copy(update={"reduced": reduced}), "fp32", 0, 1, 1)
+        for reduced in (False, True)
+    }
+    assert len(prints) == 2
+
+
 class Stop(Exception):
     pass
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -14,6 +15,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from edgesft.data.files import sha256
 from edgesft.spec.stages import Precision, PruneSpec
 from edgesft.stages.context import StageContext
 from edgesft.stages.export import export_onnx
@@ -27,12 +29,18 @@ from edgesft.stages.prune.sizes import measured
 from edgesft.stages.quantize import trial
 from edgesft.store.store import remember
 from edgesft.tasks.contract import Contract
+from edgesft.tasks.models import factory
+from edgesft.tasks.models.own import OwnConfig
 
 PRECISION = "precision.json"
 """In the work folder."""
 
-TABLE_VERSION = 4
+TABLE_VERSION = 5
 """Raised when the table holds something else."""
+
+
+UNRELATED = ("_name_or_path", "transformers_version", "id2label", "label2id", "dtype", "torch_dtype", "path")
+"""Of a configuration what does not decide how fast a model is."""
 
 
 @dataclass(frozen=True)
@@ -93,7 +101,7 @@ class Bench:
         facts = {
             "kind": "prune-latency",
             "version": TABLE_VERSION,
-            "model": type(self.model).__name__,
+            "model": named(self.model),
             "shapes": {name: list(shape) for name, shape in self.layout.shapes.items()},
             "sizes": {name: measured(allowed[widths[0].name]) for name, widths in classes.items()},
             "precision": self.spec.precision,
@@ -156,3 +164,18 @@ class Bench:
             rewritten(place, folder / "optimized.onnx")
             place = folder / "optimized.onnx"
         return place
+
+
+def named(model: nn.Module) -> dict[str, Any]:
+    """What tells a model's architecture besides the shapes of its parameters: its class and configuration, and of one
+    that a factory made the digest of the module's file. Strides, say, are nowhere else.
+    """
+    config = getattr(model, "config", None)
+    if config is None:
+        return {"class": type(model).__name__}
+    told = json.loads(json.dumps(config.to_dict(), default=str))
+    facts = {name: value for name, value in told.items() if name not in UNRELATED}
+    if isinstance(config, OwnConfig):
+        file = factory.module_file(config.factory, Path(config.path), "model.factory")
+        facts["file"] = sha256(file)
+    return {"class": type(model).__name__, **facts}
