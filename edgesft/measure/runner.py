@@ -14,32 +14,6 @@ from edgesft.spec.profile import ProfileSpec
 from edgesft.tasks.base import Run
 
 
-@contextmanager
-def loaded(
-    model: Path,
-    profile: ProfileSpec,
-    device: Device = HERE,
-    *,
-    allow_cpu: bool = False,
-    time_limit: float = TIMEOUT_SECONDS,
-) -> Iterator[Agent]:
-    """An agent with the model on the profile's provider and threads, ready for `runner`.
-
-    Args:
-        model: ONNX or ORT file.
-        profile: Says on which provider and threads.
-        device: Where.
-        allow_cpu: Whether the provider may leave all nodes to the CPU.
-        time_limit: Longest seconds to wait for one answer of the agent.
-
-    Raises:
-        MeasureError: The model cannot be loaded, or not on that provider.
-    """
-    with Agent(profile.threads, device, timeout_seconds=time_limit) as agent:
-        agent.load(model, profile.providers, profile.threads, allow_cpu=allow_cpu)
-        yield agent
-
-
 def runner(agents: Mapping[str, Agent]) -> Run:
     """What a task's `predict` calls, answered by the agents' models.
 
@@ -70,7 +44,7 @@ def answering(
 
     Args:
         files: Graph → its file.
-        profile: As `loaded` has it, and the others.
+        profile: Says on which provider and threads.
         device: Where.
         allow_cpu: Whether the provider may leave all nodes to the CPU.
         time_limit: Longest seconds to wait for one answer of an agent.
@@ -79,8 +53,8 @@ def answering(
         MeasureError: A file cannot be loaded, or not on that provider.
     """
     with ExitStack() as stack:
-        opened = {
-            name: stack.enter_context(loaded(file, profile, device, allow_cpu=allow_cpu, time_limit=time_limit))
-            for name, file in files.items()
-        }
-        yield runner(opened)
+        agents = {}
+        for name, file in files.items():
+            agents[name] = stack.enter_context(Agent(profile.threads, device, timeout_seconds=time_limit))
+            agents[name].load(file, profile.providers, profile.threads, allow_cpu=allow_cpu)
+        yield runner(agents)

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from edgesft.measure.model.facts import read_facts
-from edgesft.measure.runner import loaded, runner
+from edgesft.measure.runner import answering
 from edgesft.spec.stages import ExportSpec
 from edgesft.stages import export
 from edgesft.stages.artefact import Artefact
@@ -28,6 +28,6 @@ def test_an_export_of_fixed_shapes_answers_every_row_as_before(
     assert set(facts.inputs.values()) == {(1, longest)} and "Shape" not in facts.operators
     answers = []
     for file in (artefact.model, tmp_path / "out" / "model.onnx"):
-        with loaded(file, profile()) as agent:
-            answers.append(TASK.predict(runner({"model": agent}), tiny_model.rows, tiny_model.processor))
+        with answering({"model": file}, profile()) as answer:
+            answers.append(TASK.predict(answer, tiny_model.rows, tiny_model.processor))
     assert abs(answers[0] - answers[1]).max() < 1e-4
