@@ -276,11 +276,12 @@ def test_labels_of_a_sorted_file_are_all_seen(tmp_path: Path, bert: Path) -> Non
     [
         ([{"userId": 1, "rating": 2.5}], {}, "must have the columns of a task. Got 'userId', 'rating'"),
         ([{"before": "a" * 99, "after": f"{n} {'b' * 99}"} for n in range(9)], {}, "must have the columns of a task"),
+        ([{"text": "nice", "label": "good"}], {}, "Got 'text', 'label'; no value repeats, as labels do"),
         (tiny.rows(9), {"text": "txt"}, "--column must name a column of the data. Got 'txt'"),
     ],
 )
 def test_data_that_fit_no_task(rows: list[dict[str, object]], given: dict[str, str], message: str) -> None:
-    with pytest.raises(InputError, match=message.split("'")[0]) as raised:
+    with pytest.raises(InputError) as raised:
         recognise(rows, given)
     assert message in str(raised.value)
 

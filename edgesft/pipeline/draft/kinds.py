@@ -66,7 +66,10 @@ def recognise(rows: Sequence[Row], given: Mapping[str, str], task: str | None = 
         return task, {role: given.get(role, role) for role in own}
     roles = f"the columns {', '.join(TASKS[task].roles)} of {task}" if task else "the columns of a task"
     hint = "--column text=NAME --column label=NAME" if task is None else f"--column {TASKS[task].roles[0]}=NAME"
-    raise InputError(f"the data must have {roles}. Got {', '.join(map(repr, present))}", f"{hint}, or another --task")
+    repeated = any(_distinct(rows, name) < len(rows) for name in present)
+    got = f"the data must have {roles}. Got {', '.join(map(repr, present))}"
+    got, hint = (got, hint) if repeated else (f"{got}; no value repeats, as labels do", f"more rows, {hint}")
+    raise InputError(got, f"{hint}, or another --task")
 
 
 def _renamed(rows: Sequence[Row], given: Mapping[str, str]) -> list[Row]:
