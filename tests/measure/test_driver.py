@@ -11,7 +11,7 @@ import pytest
 from edgesft.measure.devices import Interpreter
 from edgesft.measure.driver import Agent, MeasureError
 from edgesft.measure.replies import Value
-from edgesft.measure.runner import loaded, runner
+from edgesft.measure.runner import answering
 from edgesft.spec.profile import ProviderSpec
 from tests.measure.models import profile, save_product
 
@@ -55,8 +55,7 @@ def test_runner_evaluates_quickly(tmp_path: Path) -> None:
     model = save_product(tmp_path / "m.onnx", width=64)
     rng = np.random.default_rng(0)
     rows = [{"x": rng.standard_normal((1, 64), dtype=np.float32)} for _ in range(300)]
-    with loaded(model, profile()) as agent:
-        run = runner({"model": agent})
+    with answering({"model": model}, profile()) as run:
         started = time.perf_counter()
         outputs = [run(feeds)["y"] for feeds in rows]
         assert (time.perf_counter() - started) / len(rows) < 2e-3
