@@ -20,12 +20,11 @@ def stages() -> list[dict[str, Any]]:
     """
     # What seems best on few rows is so by chance, and what follows is compared with it.
     open_ = {"epochs": AUTO, "learning_rate": AUTO, "selection": "last"}
-    taught = {**open_, "token_substitution": AUTO, "flip": AUTO, "shift": AUTO}
+    taught = {**open_, "token_substitution": AUTO, "flip": AUTO, "shift": AUTO, "mixup": AUTO}
     return [
         {"stage": "finetune", **open_},
         {"stage": "prune", **_PRUNE, "teacher": "finetune", **taught},
-        # Mixtures of rows take long to pay: pruning's short recoveries were no better for them.
-        {"stage": "distill", "quantization": AUTO, "mixup": AUTO, **taught},
+        {"stage": "distill", "quantization": AUTO, **taught},
         {"stage": "optimize", "precision": AUTO},
         {"stage": "quantize", "scheme": AUTO},
     ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -161,8 +162,12 @@ def _asked(bench: Bench) -> float:
 
 
 def _next(ratio: float, step: float, asked: float) -> float:
-    """The share to aim for: what the budget asks for once that is within two steps, else the next step."""
-    return asked if ratio * step**2 <= asked <= ratio * LEAST else ratio * step
+    """The share to aim for: what the budget asks for once that is within a step, half the way there where it is within
+    two, else the next step.
+    """
+    if not ratio * step**2 <= asked <= ratio * LEAST:
+        return ratio * step
+    return asked if ratio * step <= asked else math.sqrt(ratio * asked)
 
 
 def _bars(allowance: float, *, viewed: bool, bonus: bool) -> dict[str, float]:

@@ -259,7 +259,7 @@ def test_what_views_bear_must_hold_on_the_rows_too(before, further, source, cont
 
 @pytest.mark.parametrize(
     ("ratio", "step", "asked", "next_one"),
-    [(1.0, 0.7, 0.0, 0.7), (1.0, 0.7, 0.3, 0.7), (0.7, 0.7, 0.4, 0.4), (1.0, 0.7, 0.6, 0.6), (0.6, 0.7, 0.59, 0.42)],
+    [(1.0, 0.7, 0.0, 0.7), (1.0, 0.7, 0.3, 0.7), (0.8, 0.7, 0.45, 0.6), (1.0, 0.7, 0.7, 0.7), (0.6, 0.7, 0.59, 0.42)],
     ids=["no budget", "far from it", "within two steps", "within one step", "all but there"],
 )
 def test_what_the_budget_asks_for_is_aimed_at_first(ratio, step, asked, next_one):
