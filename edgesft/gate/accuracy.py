@@ -195,7 +195,7 @@ def _answered(
     progress: Progress,
 ) -> Evaluation:
     """A run's artefact, asked by its task."""
-    task = registry.task(contract.task)
+    task = registry.of_contract(contract)
     try:
         processor = task.load_processor(given.folder or given.model.parent, contract)
         examples = task.encode(task.merge_references(rows), processor, contract)

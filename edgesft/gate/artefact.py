@@ -95,8 +95,10 @@ class GateArtefact:
     @property
     def metrics(self) -> tuple[str, ...]:
         """Names of the metrics that it has or its task takes; empty where neither is known."""
-        known = registry.TASKS.get(self.contract.task) if self.contract else None
-        return tuple(dict.fromkeys((*recorded_metrics(self), *(known.metrics if known else ()))))
+        taken: tuple[str, ...] = ()
+        if self.contract and self.contract.task in registry.TASKS:
+            taken = registry.of_contract(self.contract).metrics
+        return tuple(dict.fromkeys((*recorded_metrics(self), *taken)))
 
     @property
     def size_bytes(self) -> int | None:

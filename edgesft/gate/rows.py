@@ -60,10 +60,10 @@ def rows(given: Sequence[GateArtefact], contract: Contract, path: Path | None) -
     Raises:
         InputError: There are none, or they cannot be read or lack a column.
     """
-    task = registry.task(contract.task)
     told = next((each for each in given if each.recipe is not None and each.folder is not None), None)
     recipe = _recipe(told) if told else _Recipe()
     data, field = recipe.data, "rows"
+    task = registry.of_contract(contract, data.columns if data else {})
     column = places.column(data or DataSpec(train=""), task.medium, told.folder if told and told.folder else Path())
     if path is not None:
         place: Source = sources.find(str(path), Path(), "test", column)

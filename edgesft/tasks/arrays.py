@@ -94,6 +94,13 @@ class Arrays(Task):
         path = place(model.path, base) if model.path else base
         return cls(model.inputs, model.loss, model.metric, path.absolute())
 
+    @classmethod
+    def of_contract(cls, contract: Contract, columns: Mapping[str, str]) -> Self:
+        """With the contract's inputs and metric; of the loss, which only training needs, whether it is of classes."""
+        options = contract.options
+        loss = CROSS_ENTROPY if contract.labels else NUMBER_LOSSES[0]
+        return cls(tuple(options["inputs"]), loss, options["metric"], Path(options.get("path", "")))
+
     @cached_property
     def _own_loss(self) -> Any:
         return factory.function(self._loss, self._path, "model.loss")

@@ -135,6 +135,15 @@ class Task(ABC):
         """The task as a recipe declares it, whose relative paths start from `base`."""
         return cls()
 
+    @classmethod
+    def of_contract(cls, contract: Contract, columns: Mapping[str, str]) -> Self:
+        """The task as a run declared it, of which its contract and the `data.columns` of its recipe are left.
+
+        Raises:
+            KeyError: The contract lacks an option.
+        """
+        return cls()
+
     @property
     def schema(self) -> RowSchema:
         """What is read of each row."""

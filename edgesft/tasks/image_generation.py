@@ -84,6 +84,13 @@ class ImageGeneration(PictureTask):
         features = Features(place(spec.features, base)) if spec.features else None
         return cls(spec, getattr(recipe.model, "inputs", None), features)
 
+    @classmethod
+    def of_contract(cls, contract: Contract, columns: Mapping[str, str]) -> Self:
+        """With the contract's method, and a class where it has some; without the net of features."""
+        spec = GenerationSpec(**contract.options[GENERATION])
+        choices = METHODS[spec.method].inputs
+        return cls(spec, next(names for names in choices if (LABEL in names) == bool(contract.labels)))
+
     def check(self, splits: Mapping[str, Sequence[Row]], options: Mapping[str, Any] | None = None) -> list[Problem]:
         """Splits with less than two pictures; wrong labels, for a model with classes; a missing net of features."""
         found = [

@@ -6,10 +6,12 @@ import difflib
 import importlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 from edgesft.errors import InputError
 from edgesft.spec.recipe import RecipeSpec
 from edgesft.tasks.base import Task
+from edgesft.tasks.contract import Contract
 
 PLACES = {
     "text-classification": ("text_classification", "TextClassification"),
@@ -66,6 +68,22 @@ def of(recipe: RecipeSpec, base: Path) -> Task:
         InputError: There is no such task.
     """
     return type(task(recipe.task)).of_recipe(recipe, base)
+
+
+def of_contract(contract: Contract, columns: Mapping[str, str] = MappingProxyType({})) -> Task:
+    """The task of a contract, as the run declared it that left the contract.
+
+    Args:
+        contract: Names the task, and has what its recipe said of it.
+        columns: `data.columns` of that recipe, where it is there.
+
+    Raises:
+        InputError: There is no such task, or the contract lacks an option of the task.
+    """
+    try:
+        return type(task(contract.task)).of_contract(contract, columns)
+    except KeyError as error:
+        raise InputError(f"contract must tell {error} for {contract.task}, got nothing", "copy it again") from None
 
 
 def task(name: str) -> Task:

@@ -127,6 +127,12 @@ class Streaming(Task, ABC):
         """The task with the recipe's frames and the name of the model's input."""
         return cls(recipe.data.frames, getattr(recipe.model, "inputs", ("frames",)))
 
+    @classmethod
+    def of_contract(cls, contract: Contract, columns: Mapping[str, str]) -> Self:
+        """The task with the contract's frames and name of the model's input."""
+        options = contract.options
+        return cls(FramesSpec(**{name: options[name] for name in FED}), (options[INPUT],))
+
     def text(self, row: Row) -> str:
         """What its file's content alone has: files are no words."""
         return identity(row[self.roles[0]])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
@@ -73,8 +73,12 @@ class TextGeneration(TextTask):
     @classmethod
     def of_recipe(cls, recipe: RecipeSpec, base: Path) -> Self:
         """The task for the kind of rows whose column `data.columns` names."""
-        named = recipe.data.columns
-        return cls(next((form for form in FORMS if named.keys() & {*form}), FORMS[0]))
+        return cls(_form(recipe.data.columns))
+
+    @classmethod
+    def of_contract(cls, contract: Contract, columns: Mapping[str, str]) -> Self:
+        """The same."""
+        return cls(_form(columns))
 
     def text(self, row: Row) -> str:
         """The text, or all messages of the conversation."""
@@ -350,3 +354,8 @@ class TextGeneration(TextTask):
 
     def _opening(self, tokens: np.ndarray) -> Batch:
         return {TOKENS: tokens[np.newaxis], KEPT: np.asarray([len(tokens) - 1])}
+
+
+def _form(columns: Collection[str]) -> tuple[str, ...]:
+    """The kind of rows one of whose columns is named."""
+    return next((form for form in FORMS if not {*form}.isdisjoint(columns)), FORMS[0])

@@ -80,13 +80,18 @@ class TextToSpeech(Task):
         """With what the recipe says of speech."""
         return cls(recipe.data.speech)
 
+    @classmethod
+    def of_contract(cls, contract: Contract, columns: Mapping[str, str]) -> Self:
+        """With what the contract says of speech."""
+        return cls(SpeechSpec(**{name: contract.options[name] for name in SpeechSpec.model_fields}))
+
     def text(self, row: Row) -> str:
         """What its file's content alone has: many recordings say the same."""
         return identity(row["audio"])
 
     def check(self, splits: Mapping[str, Sequence[Row]], options: Mapping[str, Any] | None = None) -> list[Problem]:
         """Empty splits, blank and long texts, speakers that some rows lack or train does not have, unseen symbols."""
-        found, heard = list[Problem](), {_speaker(row) for row in splits["train"]}
+        found, heard = list[Problem](), {_speaker(row) for row in _learned(splits)}
         for name, rows in splits.items():
             if not rows:
                 found.append(Problem(f"data.{name}: must hold at least one row, got none", "check the file"))
@@ -101,7 +106,7 @@ class TextToSpeech(Task):
 
     def _unsayable(self, splits: Mapping[str, Sequence[Row]]) -> list[Problem]:
         """Texts that are too long, or have symbols that are to be refused."""
-        found, known = list[Problem](), set(self._symbols(splits["train"]))
+        found, known = list[Problem](), set(self._symbols(_learned(splits)))
         for name, rows in splits.items():
             of = [(number, script.units(row["text"], self._said)) for number, row in numbered(rows)]
             if long := [number for number, units in of if len(units) > self.spec.longest]:
@@ -129,7 +134,7 @@ class TextToSpeech(Task):
 
     def _unseen(self, splits: Mapping[str, Sequence[Row]]) -> dict[str, tuple[set[str], int]]:
         """By split symbols that train lacks, and how many texts have some."""
-        known, found = set(self._symbols(splits["train"])), dict[str, tuple[set[str], int]]()
+        known, found = set(self._symbols(_learned(splits))), dict[str, tuple[set[str], int]]()
         for name, rows in splits.items():
             strange = [new for row in rows if (new := set(script.units(row["text"], self._said)) - known)]
             if strange:
@@ -322,6 +327,11 @@ class TextToSpeech(Task):
     def requests(self, examples: Sequence[Example], processor: Any) -> list[Batch]:
         """Each text at its usual tempo."""
         return [{**_asked([example]), TEMPO: np.ones(1, np.float32)} for example in examples]
+
+
+def _learned(splits: Mapping[str, Sequence[Row]]) -> Sequence[Row]:
+    """The rows of train; where a model answers rows of others, these, for its contract tells what it knows."""
+    return splits.get("train", next(iter(splits.values()), ()))
 
 
 def _asked(examples: Sequence[Example]) -> Batch:

@@ -79,6 +79,11 @@ class TextToText(TextGeneration):
         """The same for every recipe."""
         return cls()
 
+    @classmethod
+    def of_contract(cls, contract: Contract, columns: Mapping[str, str]) -> Self:
+        """The same for every contract."""
+        return cls()
+
     def text(self, row: Row) -> str:
         """What is read."""
         return str(row["input"])

@@ -22,6 +22,7 @@ from edgesft.measure.replies import Loaded, Value
 from edgesft.measure.runner import runner
 from edgesft.progress import Progress
 from edgesft.spec.profile import ProfileSpec, ProviderSpec
+from edgesft.tasks.arrays import Arrays
 from edgesft.tasks.base import Run
 from edgesft.tasks.contract import Contract
 from tests import tiny
@@ -235,6 +236,37 @@ def save_rows(path: Path, **arrays: Any) -> Path:
 def linear(tmp_path_factory: pytest.TempPathFactory) -> GateArtefact:
     """A classifier of three classes by the greatest of `x`, (batch, 3)."""
     return artefact(models.save_product(tmp_path_factory.mktemp("linear") / "linear.onnx", width=3))
+
+
+class TestTaskOfArrays:
+    """Rows of a run whose model is the user's own: inputs, labels and metric are those of its contract."""
+
+    ROWS = [{"a": [row, 1.0], "b": [0.5, row], "y": [row + 0.6, row + 0.9]} for row in range(4)]
+
+    @pytest.fixture
+    def folder(self, tmp_path: Path) -> Path:
+        """A run's whose model adds its two inputs."""
+        ends = dict.fromkeys(("a", "b"), ("float", ("batch", 2))), {"logits": ("float", ("batch", 2))}
+        models.save(tmp_path / "model.onnx", [("Add", ["a", "b"], ["logits"], {})], *ends)
+        contract = Arrays(("a", "b"), metric="r2").contract([{**row, "label": row["y"]} for row in self.ROWS], {})
+        (tmp_path / "contract.json").write_text(contract.text())
+        recipe = {"version": 1, "data": {"train": "none.jsonl", "test": "test.jsonl", "columns": {"label": "y"}}}
+        (tmp_path / "recipe.yaml").write_text(yaml.safe_dump(recipe))
+        tiny.write_rows(tmp_path / "test.jsonl", self.ROWS)
+        return tmp_path
+
+    def test_its_inputs_are_read_and_its_metric_decides(self, folder: Path) -> None:
+        for rows in (None, folder / "test.jsonl"):
+            found = ask(artefact(folder), rows)
+            assert found.metric == "r2" and found.right is None
+            assert 0.9 < found.metrics["r2"].value < 1
+
+    def test_its_metric_is_known_before_any_row_is_answered(self, folder: Path) -> None:
+        assert artefact(folder).metrics == ("r2",)
+
+    def test_a_contract_without_them_is_refused(self, folder: Path) -> None:
+        (folder / "contract.json").write_text(Contract("arrays", (), {"metric": "r2"}).text())
+        assert "must tell 'inputs' for arrays" in problem(lambda: ask(artefact(folder), None))
 
 
 class TestArrays:

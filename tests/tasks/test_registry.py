@@ -2,14 +2,27 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from edgesft.errors import InputError
-from edgesft.tasks.registry import TASKS, task
+from edgesft.spec.generation import GenerationSpec
+from edgesft.spec.media import FramesSpec, SpeechSpec
+from edgesft.tasks.arrays import Arrays
+from edgesft.tasks.base import Row, Task
+from edgesft.tasks.contract import Contract
+from edgesft.tasks.image_generation import ImageGeneration
+from edgesft.tasks.registry import TASKS, of_contract, task
+from edgesft.tasks.speech_enhancement import SpeechEnhancement
 from edgesft.tasks.text_classification import TextClassification
+from edgesft.tasks.text_generation import TextGeneration
+from edgesft.tasks.text_to_speech import TextToSpeech
+from tests import tiny
 
 
 def test_every_task_is_found_under_its_own_name() -> None:
@@ -33,3 +46,32 @@ def test_unknown_task_names_the_nearest_and_all() -> None:
         task("text-clasification")
     assert f"must be one of {', '.join(sorted(TASKS))}, got 'text-clasification'" in str(caught.value)
     assert "Try: 'text-classification'" in str(caught.value)
+
+
+NUMBERS: list[Row] = [{"a": [1.0, 2.0], "b": 3, "label": 0.5}]
+NAMES: list[Row] = [{"a": [1.0, 2.0], "b": 3, "label": "yes"}, {"a": [1.0, 2.0], "b": 3, "label": "no"}]
+
+
+@pytest.mark.parametrize(
+    ("asked", "rows", "options"),
+    [
+        (Arrays(("a", "b"), "huber", "r2"), NUMBERS, {}),
+        (Arrays(("b", "a"), "auto", "nets:hits", Path("here")), NAMES, {}),
+        (ImageGeneration(GenerationSpec(method="autoencoder")), tiny.pictured(2), {}),
+        (ImageGeneration(inputs=("noisy", "time", "label")), tiny.pictured(2), {}),
+        (TextToSpeech(SpeechSpec(units="words", longest=7)), [{"text": "a b"}], {}),
+        (SpeechEnhancement(FramesSpec(window=256, hop=128), ("sound",)), [], {"input": "sound"}),
+        (TextGeneration(("messages",)), [], {"max_length": 8}),
+    ],
+)
+def test_a_contract_gives_back_its_task(asked: Task, rows: list[Row], options: dict[str, Any]) -> None:
+    told = json.loads(asked.contract(rows, options).text())
+    found = of_contract(Contract.from_json(told), dict.fromkeys(asked.roles, "column"))
+    assert type(found) is type(asked) and found.metrics == asked.metrics
+    assert (sorted(found.roles), found.optional) == (sorted(asked.roles), asked.optional)
+    assert json.loads(found.contract(rows, options).text()) == told
+
+
+def test_every_task_is_given_back() -> None:
+    declared = {name for name in TASKS if TASKS[name].of_recipe.__func__ is not Task.of_recipe.__func__}
+    assert declared == {name for name in TASKS if TASKS[name].of_contract.__func__ is not Task.of_contract.__func__}
