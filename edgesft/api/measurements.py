@@ -96,7 +96,7 @@ def compare(
         candidate: Model file, or a run's folder.
         baseline: Model file or run's folder to compare with.
         profile: Name of a device profile, or its file.
-        settings: `a.b=c` values of the profile.
+        settings: `a.b=c` values of the profile, without its budget.
         progress: Where progress is reported; by default standard error.
         question: The other fields of `edgesft.gate.compare.Asked`: `figures`, `min_effect`, `seconds`, `max_drop`, ….
         order: The other fields of `edgesft.measure.bench.order.Order`.
@@ -104,9 +104,10 @@ def compare(
     Raises:
         InputError: A model or a setting makes no sense.
     """
-    from edgesft.gate.compare import Asked
+    from edgesft.gate.compare import Asked, check_settings
     from edgesft.gate.compare import compare as decide
 
+    check_settings(settings)
     pair = [Path(candidate), Path(baseline)]
     asked = Asked(pair[0], pair[1], **(question or {}))
     found = decide(asked, _order(pair, profile, settings, order), progress or Progress())

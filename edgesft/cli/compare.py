@@ -18,7 +18,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "words",
         nargs="+",
         metavar="CANDIDATE BASELINE|a.b=c",
-        help="ONNX or ORT files, or folders of runs; and values that override the profile's",
+        help="ONNX or ORT files, or folders of runs; and values that override the profile's (not its budget)",
     )
     parser.add_argument(
         "--min-effect", type=float, default=0.05, metavar="X", help="smallest slowdown to detect (default: 0.05)"
@@ -43,7 +43,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(options: argparse.Namespace) -> int:
     """Measures both, prints what was found, and answers with the verdict's exit code."""
-    from edgesft.gate.compare import Asked, compare
+    from edgesft.gate.compare import Asked, check_settings, compare
     from edgesft.progress import Progress
 
     output.check(options)
@@ -51,6 +51,7 @@ def main(options: argparse.Namespace) -> int:
     if len(paths) != 2:
         got = ", ".join(map(str, paths)) or "none"
         raise InputError(f"models must be a candidate and a baseline, got {got}", "edgesft compare new.onnx old.onnx")
+    check_settings(settings)
     figures = tuple(dict.fromkeys(options.figure or ["p50"]))
     asked = Asked(paths[0], paths[1], figures, options.min_effect, options.seconds, options.rows, options.max_drop)
     order = measure_options.order(options, paths, settings)

@@ -10,7 +10,7 @@ from typing import Any
 from edgesft.budget import paired
 from edgesft.budget.percentile import Interval
 from edgesft.budget.verdict import Line, Verdict
-from edgesft.errors import InputError
+from edgesft.errors import InputError, Problem
 from edgesft.gate.accuracy import evaluate_both, judge
 from edgesft.gate.artefact import GateArtefact, artefact
 from edgesft.gate.document import GateDocument, GateLine
@@ -24,6 +24,9 @@ from edgesft.progress import Progress
 from edgesft.spec.profile import ProfileSpec
 
 SCHEMA = "edgesft/compare"
+
+OWN = ("measure.samples", "measure.seconds", "measure.rounds", "measure.max_seconds")
+"""Values of a profile in whose place `comparison` puts those of its blocks."""
 
 SIZE = "size"
 """What gates besides figures that are measured."""
@@ -58,6 +61,27 @@ class Asked:
     seconds: float = 60.0
     rows: Path | None = None
     max_drop: float = 0.01
+
+
+def check_settings(settings: Sequence[str]) -> None:
+    """Refuses values of the profile that have no effect: limits, and lengths, which follow from what is asked.
+
+    Args:
+        settings: `a.b=c` values.
+
+    Raises:
+        InputError: There are such values.
+    """
+    problems, keys = list[Problem](), {word: word.partition("=")[0] for word in settings}
+    if limits := [word for word, key in keys.items() if key.partition(".")[0] == "budget"]:
+        message = f"limits must be left out: a comparison has no budget, got {', '.join(limits)}"
+        hint = "--figure, --min-effect and --max-drop say what decides; edgesft check and bench hold limits"
+        problems.append(Problem(message, hint))
+    if lengths := [word for word, key in keys.items() if key in OWN]:
+        message = f"lengths must be left out: a comparison lasts until it is decided, got {', '.join(lengths)}"
+        problems.append(Problem(message, "--seconds is its longest time; a larger --min-effect is decided sooner"))
+    if problems:
+        raise InputError(problems)
 
 
 def compare(asked: Asked, order: Order, progress: Progress) -> GateDocument:

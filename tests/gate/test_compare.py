@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import edgesft
 from edgesft.budget import paired
 from edgesft.errors import InputError
 from edgesft.gate import compare as gate
@@ -125,6 +126,15 @@ def test_json_has_all_that_was_timed(tmp_path: Path) -> None:
     assert data["schema"] == "edgesft/compare" and data["notes"][-1] == "well"
     assert len(data["blocks"]) == 4 and data["blocks"][0]["candidate"]["rounds_ns"][0][0] == 1_100_000
     assert data["baseline"]["name"] == "old.onnx" and data["bar"] == pytest.approx(1.05**0.5)
+
+
+def test_settings_without_effect_are_refused_for_code_as_well(tmp_path: Path) -> None:
+    with pytest.raises(InputError) as caught:
+        edgesft.compare(tmp_path / "a", tmp_path / "b", settings=["threads=1", "budget.size_mb=1", "measure.rounds=9"])
+    assert [problem.message.rpartition(", ")[2] for problem in caught.value.problems] == [
+        "got budget.size_mb=1",
+        "got measure.rounds=9",
+    ]
 
 
 class TestRows:
