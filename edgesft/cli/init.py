@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from edgesft.cli import numbers
 from edgesft.cli.new_files import require_new, write
 
 if TYPE_CHECKING:
@@ -42,8 +43,13 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     )
     own.add_argument("--model", help="folder, hub id, pkg://…, your own module:function, or an ONNX file")
     own.add_argument("--task", help="task (default: recognised from the data)")
-    own.add_argument("--validation", metavar="PATH", help="validation rows, or a share of --data (default: 0.1)")
-    own.add_argument("--test", metavar="PATH", help="test rows, or a share of --data")
+    own.add_argument(
+        "--validation",
+        type=numbers.share_or_file,
+        metavar="PATH",
+        help="validation rows, or a share of --data (default: 0.1)",
+    )
+    own.add_argument("--test", type=numbers.share_or_file, metavar="PATH", help="test rows, or a share of --data")
     own.add_argument(
         "--column",
         action="append",
@@ -52,18 +58,21 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         help="name of the column for a role; may be repeated",
     )
     own.add_argument("--profile", help="device profile, see `edgesft profiles` (default: one thread of this machine)")
-    own.add_argument("--latency-ms", type=float, metavar="MS", help="budget: limit for the p95 latency")
+    own.add_argument("--latency-ms", type=numbers.positive, metavar="MS", help="budget: limit for the p95 latency")
     own.add_argument(
         "--latency-ratio",
-        type=float,
+        type=numbers.positive,
         metavar="X",
         help="budget: median latency, as a share of the fine-tuned original's",
     )
     own.add_argument(
-        "--size-mb", type=float, metavar="MB", help="budget: size of all files that the device loads (10^6 bytes)"
+        "--size-mb",
+        type=numbers.positive,
+        metavar="MB",
+        help="budget: size of all files that the device loads (10^6 bytes)",
     )
     own.add_argument(
-        "--max-drop", type=float, metavar="X", help="budget: allowed drop of the metric; 0.01 is one point"
+        "--max-drop", type=numbers.allowance, metavar="X", help="budget: allowed drop of the metric; 0.01 is one point"
     )
     own.add_argument(
         "--unchecked", action="store_true", help="write the recipe even if it is not valid yet, to complete it by hand"

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
+from edgesft.cli import numbers
 from edgesft.errors import InputError
 from edgesft.spec.profile import Io, Scenario
 
@@ -65,13 +66,17 @@ def arguments(parser: argparse.ArgumentParser, profile: str | None) -> None:
     )
     parser.add_argument(
         "--time-limit",
-        type=_positive,
+        type=numbers.positive,
         default=900.0,
         metavar="S",
         help="longest wait for the measuring process, in seconds",
     )
     parser.add_argument(
-        "--seed", type=_natural, default=0, metavar="N", help="random seed of inputs and of the order within rounds"
+        "--seed",
+        type=numbers.natural,
+        default=0,
+        metavar="N",
+        help="random seed of inputs and of the order within rounds",
     )
     parser.add_argument("--quiet", action="store_true", help="no progress on standard error")
 
@@ -212,20 +217,4 @@ def _devices(options: argparse.Namespace) -> tuple[Device, ...]:
 def _size(name: str, text: str) -> int:
     if not text.isdecimal():
         raise InputError(f"axis '{name}' must be a whole number, got {text!r}", f"--axis {name}=64")
-    return int(text)
-
-
-def _positive(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = 0.0
-    if not 0 < value < float("inf"):
-        raise argparse.ArgumentTypeError(f"must be a number above 0, got {text!r}")
-    return value
-
-
-def _natural(text: str) -> int:
-    if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"must be a whole number from 0 on, got {text!r}")
     return int(text)

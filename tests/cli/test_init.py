@@ -94,6 +94,34 @@ def test_what_cannot_be(words: list[str], message: str, capsys: pytest.CaptureFi
     assert message in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("option", "values", "message"),
+    [
+        ("--latency-ms", ("-3", "0", "inf", "nan", "soon"), "must be a number above 0"),
+        ("--latency-ratio", ("-0.5", "0"), "must be a number above 0"),
+        ("--size-mb", ("-25",), "must be a number above 0"),
+        ("--max-drop", ("-0.01", "nan"), "must be a number from 0 on"),
+        ("--validation", ("0", "-0.1", "2", "nan"), "must be a file, or a share above 0 and below 1"),
+        ("--test", ("0", "1"), "must be a file, or a share above 0 and below 1"),
+    ],
+)
+def test_numbers_that_make_no_sense(
+    option: str, values: tuple[str, ...], message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for value in values:
+        with pytest.raises(SystemExit, match="2"):
+            main(["init", str(tmp_path / "my.yaml"), "--data", "rows.jsonl", option, value])
+        told = capsys.readouterr().err
+        assert f"{option}: {message}, got '{value}'" in told and "--unchecked writes" not in told
+    assert files(tmp_path) == {}
+
+
+def test_shares_and_files_of_any_name(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for value in ("0.2", "dev.jsonl", "last", "nan.csv"):
+        assert main(["init", str(tmp_path / "my.yaml"), "--data", "none.jsonl", "--validation", value]) == 2
+        assert "none.jsonl" in capsys.readouterr().err
+
+
 def test_a_disk_that_is_full_leaves_no_half_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     real = Path.open
 
