@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, overload
@@ -20,6 +21,10 @@ NAME = "rows-{}.arrow"
 
 ABSENT = "\0absent"
 """Column with the keys that a row lacks: to a task that is not the same as a value that is None."""
+
+JSON = {b"edgesft": b"json"}
+"""Metadata of a column whose values are written as JSON: those with mappings that lack keys which others of them have.
+Arrow has no word for that."""
 
 HINT = "write all values of a column alike, for example as text; or leave data.on_disk out"
 
@@ -74,21 +79,24 @@ class Rows(Sequence[Row]):
         place = places if self._chosen is None else int(self._chosen[places])
         number = int(np.searchsorted(self._starts, place, "right")) - 1
         batch = self._batches[number].slice(place - int(self._starts[number]), 1)
-        return self._as_read(batch.to_pylist()[0])
+        return next(self._as_read(batch))
 
     def __iter__(self) -> Iterator[Row]:
         for batch, start, end in zip(self._batches, self._starts, self._starts[1:], strict=False):
             if self._chosen is not None:
                 first, last = np.searchsorted(self._chosen, [start, end])
                 batch = batch.take(_library().array(self._chosen[first:last] - start))
-            yield from map(self._as_read, batch.to_pylist())
+            yield from self._as_read(batch)
 
-    def _as_read(self, row: dict[str, Any]) -> Row:
-        """The row as it was written: without the keys that it lacked, and its files as such."""
-        for name in row.pop(ABSENT) or ():
-            row.pop(name, None)
-        named = {name: File(row[name]) for name in self._media if isinstance(row.get(name), str)}
-        return {**row, **named} if named else row
+    def _as_read(self, batch: Any) -> Iterator[Row]:
+        """The rows as they were written: without the keys that they lacked, and their files as such."""
+        texts = [field.name for field in batch.schema if field.metadata == JSON]
+        for row in batch.to_pylist():
+            row |= {name: json.loads(row[name]) for name in texts if row[name] is not None}
+            for name in row.pop(ABSENT) or ():
+                row.pop(name, None)
+            row |= {name: File(row[name]) for name in self._media if isinstance(row.get(name), str)}
+            yield row
 
 
 class Chosen(list[Row]):
@@ -137,7 +145,8 @@ def write(rows: Iterable[Row], folder: Path, place: object) -> list[Path]:
         place: Where the rows are from.
 
     Returns:
-        The files in the order of the rows: one, and a further one wherever a column has its first value later on.
+        The files in the order of the rows: one, and a further one wherever a column has its first value, or mappings
+        of other keys, later on.
 
     Raises:
         InputError: A column holds values of several kinds, or such that Arrow has no type for.
@@ -159,19 +168,40 @@ def files(folder: Path) -> list[Path]:
 
 def _made(rows: Iterable[Row], place: object) -> Iterator[Any]:
     """Record batches; a column is added, or gets its type, where it has its first value."""
-    pyarrow, types = _library(), dict[str, Any]()
+    pyarrow, known = _library(), dict[str, Any]()
     kinds: dict[str, type] = {}
     for chunk in chunks(rows):
         _check_kinds(chunk, kinds, place)
-        names = list(dict.fromkeys([*types, *itertools.chain.from_iterable(chunk)]))
+        names = list(dict.fromkeys([*known, *itertools.chain.from_iterable(chunk)]))
+        absent = [[name for name in names if name not in row] or None for row in chunk]
         try:
-            arrays = {name: pyarrow.array([row.get(name) for row in chunk], types.get(name)) for name in names}
-            absent = [[name for name in names if name not in row] or None for row in chunk]
-            arrays[ABSENT] = pyarrow.array(absent, pyarrow.list_(pyarrow.string()))
+            made = [_column(name, [row.get(name) for row in chunk], known.get(name)) for name in names]
         except (pyarrow.ArrowException, UnicodeError, OverflowError) as error:
             raise InputError(f"data.on_disk: {place} must hold values of one kind in a column: {error}", HINT) from None
-        types = {name: None if pyarrow.types.is_null(arrays[name].type) else arrays[name].type for name in names}
-        yield pyarrow.RecordBatch.from_arrays(list(arrays.values()), list(arrays))
+        except TypeError as error:
+            message = f"data.on_disk: {place} must hold texts and numbers where keys differ from row to row"
+            raise InputError(f"{message}: {error}", "leave data.on_disk out") from None
+        known = {field.name: None if _open(field.type) else field for _, field in made}
+        made.append(_column(ABSENT, absent, pyarrow.field(ABSENT, pyarrow.list_(pyarrow.string()))))
+        arrays, fields = zip(*made, strict=True)
+        yield pyarrow.RecordBatch.from_arrays(list(arrays), schema=pyarrow.schema(fields))
+
+
+def _column(name: str, values: Sequence[Any], known: Any) -> tuple[Any, Any]:
+    """Values as Arrow holds them, of the type of those before; and the field, which tells the type to those behind."""
+    pyarrow = _library()
+    if known is None or known.metadata is None:
+        array = pyarrow.array(values, known and known.type)
+        # Of mappings Arrow leaves out without a word what has no place in the type, and fills up what is not there.
+        if not pyarrow.types.is_nested(array.type) or array.to_pylist() == values:
+            return array, pyarrow.field(name, array.type)
+    texts = [None if value is None else json.dumps(value) for value in values]
+    return pyarrow.array(texts, pyarrow.string()), pyarrow.field(name, pyarrow.string(), metadata=JSON)
+
+
+def _open(kind: Any) -> bool:
+    """Whether a type, or a part of it, is of no value yet: of `null`, or lists that were all empty."""
+    return _library().types.is_null(kind) or any(_open(kind.field(place).type) for place in range(kind.num_fields))
 
 
 def _check_kinds(chunk: Sequence[Row], kinds: dict[str, type], place: object) -> None:

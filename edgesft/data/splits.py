@@ -27,7 +27,7 @@ from edgesft.store.store import Store
 
 Row = Mapping[str, Any]
 
-ROWS_VERSION = 2
+ROWS_VERSION = 3
 """Raised when the same files would be laid out otherwise in the store."""
 
 

@@ -84,6 +84,25 @@ def test_rows_that_lack_what_others_have(tmp_path: Path) -> None:
     assert list(rows.seen(some, ["context", "offset"])) == [{"context": "said before"}, {"offset": (CHUNK + 3) / 2}]
 
 
+def test_mappings_have_the_keys_that_they_had(tmp_path: Path) -> None:
+    plain: dict[str, Any] = {"role": "user", "content": "grüße"}
+    data: list[dict[str, Any]] = [{"messages": [plain]} for _ in range(2 * CHUNK + 20)]
+    data[7] = {"messages": [{**plain, "name": None}, plain]}
+    data[CHUNK + 3] = {"messages": [plain, {"role": "tool", "calls": [{"id": 3, "rate": 0.5}, {"id": 4}]}]}
+    data[CHUNK + 4] = {}
+    for rows_of in (data, [{"messages": []}] * CHUNK + data[CHUNK:], data[8:], [{"a": None}] * CHUNK + data):
+        (folder := tmp_path / str(len(list(tmp_path.iterdir())))).mkdir()
+        found = Rows(written(folder, rows_of), ("messages", "a"))
+        assert list(found) == rows_of and [found[place] for place in range(len(found))] == rows_of
+
+
+def test_bytes_have_no_place_where_keys_vary(tmp_path: Path) -> None:
+    alike = [{"image": {"bytes": b"\x00", "path": None}}] * 3
+    assert list(Rows(written(tmp_path, alike), ("image",))) == alike
+    with pytest.raises(InputError, match="must hold texts and numbers where keys differ from row to row: .*bytes"):
+        written(tmp_path, [*alike, {"image": {"bytes": b"\x00"}}], "b")
+
+
 @pytest.mark.parametrize(("first", "other", "said"), [(1, "1", "int and str"), (1, 2.0, "int and float")])
 def test_values_of_two_kinds(tmp_path: Path, first: Any, other: Any, said: str) -> None:
     # A chunk apart, for the first one decides on the type.
