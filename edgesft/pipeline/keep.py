@@ -9,7 +9,8 @@ from edgesft.budget.metric import fall, scale
 from edgesft.budget.percentile import Interval
 
 FASTER = 0.98
-"""The upper bound of the latency ratio must be at or below this: gains under 2 % drown between machines."""
+"""The upper bound of the latency ratio must be at or below this: gains under 2 % drown between machines, and so do
+losses."""
 
 SMALLER = 0.95
 """A stage that only saves bytes must save at least a twentieth of them."""
@@ -49,7 +50,7 @@ def speed(
         return _fell(metric, drop, allowance)
     if upper <= FASTER:
         return Decision(True, f"latency {value:.2f} of before")
-    if size <= SMALLER and lower <= 1:
+    if size <= SMALLER and lower <= 1 / FASTER:
         return Decision(True, f"size {size:.2f} of before at latency {value:.2f}")
     bounds = f"latency {value:.2f} of before ({lower:.2f} to {upper:.2f}), size {size:.2f}"
     if size <= SMALLER:

@@ -128,7 +128,7 @@ class QuantizeSpec(Spec):
     stage: Literal["quantize"]
     name: str | None = None
     keep: Keep = "auto"
-    scheme: Literal["auto", "int8-dynamic", "int8-static", "int4", "fp16"] = "auto"
+    scheme: Literal["auto", "int8-dynamic", "int8-static", "int8-weights", "int4", "fp16"] = "auto"
     """`auto` measures the candidates that the profile allows and keeps the fastest within the accuracy allowance. If
     any meet the budget's size limit, only those are considered."""
     backend: Literal["onnxruntime", "neural-compressor"] = "onnxruntime"
@@ -157,7 +157,7 @@ class QuantizeSpec(Spec):
             "calibration": self.scheme not in ("int8-static", "auto") or self.backend == "neural-compressor",
             "calibration_rows": self.scheme not in ("int8-static", "auto") and not self.smooth,
             "table_bits": self.scheme != "int8-dynamic",
-            "smooth": not self.scheme.startswith("int8") or self.backend == "neural-compressor",
+            "smooth": self.scheme not in ("int8-dynamic", "int8-static") or self.backend == "neural-compressor",
             "algorithm": self.scheme != "int4",
             "per_channel": self.scheme in ("int4", "fp16"),
         }

@@ -193,7 +193,7 @@ def quantize(
     source: str | Path,
     target: str | Path,
     *,
-    scheme: Literal["int8-dynamic", "int8-static", "int4", "fp16"] = "int8-dynamic",
+    scheme: Literal["int8-dynamic", "int8-static", "int8-weights", "int4", "fp16"] = "int8-dynamic",
     calibration: Sequence[Mapping[str, np.ndarray]] = (),
     exclude: Sequence[str] = (),
 ) -> Path:
@@ -202,7 +202,8 @@ def quantize(
     Args:
         source: Float ONNX file. It is not changed.
         target: The file to write.
-        scheme: Kind of quantization; `int8-static` has fixed ranges and needs `calibration`.
+        scheme: Kind of quantization; `int8-static` has fixed ranges and needs `calibration`, `int8-weights` only
+            makes the file smaller.
         calibration: Requests, each an array for every input name, from which `int8-static` takes its ranges.
         exclude: Node-name patterns (fnmatch) that stay in float.
 
@@ -226,10 +227,12 @@ def quantize(
         ort.static(origin, file, [dict(each) for each in calibration], reduced=reduced, exclude=exclude)
     elif scheme == "int8-dynamic":
         ort.dynamic(origin, file, reduced=reduced, exclude=exclude)
+    elif scheme == "int8-weights":
+        ort.weights(origin, file, exclude=exclude)
     elif scheme in ("int4", "fp16"):
         (ort.int4 if scheme == "int4" else ort.fp16)(origin, file, exclude=exclude)
     else:
-        raise InputError(f"'scheme' must be int8-dynamic, int8-static, int4 or fp16. Got {scheme!r}")
+        raise InputError(f"'scheme' must be int8-dynamic, int8-static, int8-weights, int4 or fp16. Got {scheme!r}")
     before, after = origin.stat().st_size, file.stat().st_size
     if after >= before:
         raise StageError(f"quantize: the file must get smaller. Got {after} bytes of {before}")

@@ -58,7 +58,7 @@ def precision(model: onnx.ModelProto, facts: OnnxFacts) -> str | None:
         return "int8-static"
     if any(name.startswith("DynamicQuantize") or "Integer" in name for name in operators):
         return "int8-dynamic"
-    if "DequantizeLinear" in operators and set(EIGHT_BITS) & set(facts.constant_bytes):
+    if ("DequantizeLinear" in operators and set(EIGHT_BITS) & set(facts.constant_bytes)) or _expanded(model):
         return "int8-weights"
     # A float input counts as one byte: it decides only where there are no weights.
     found = Counter({name: count for name, count in facts.constant_bytes.items() if name in FLOATS})
@@ -75,6 +75,14 @@ def _packed_bits(model: onnx.ModelProto) -> set[int]:
         for node in nodes
         if node.op_type in ("MatMulNBits", "GatherBlockQuantized")
     }
+
+
+def _expanded(model: onnx.ModelProto) -> bool:
+    """Whether floats are made of int8 constants, whatever scales them."""
+    import onnx
+
+    levels = {tensor.name for tensor in model.graph.initializer if tensor.data_type == onnx.TensorProto.INT8}
+    return any(node.op_type == "Cast" and node.input[0] in levels for node in model.graph.node)
 
 
 def tables(model: onnx.ModelProto) -> dict[str, int]:

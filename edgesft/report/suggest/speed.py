@@ -17,7 +17,7 @@ TIMED = ("latency_ms", "latency_ratio")
 TEXT = ("text-classification", "token-classification", "multi-task", "zero-shot-classification")
 """Tasks whose rows are cut at `data.max_length`."""
 
-SCHEMES = ("int8-dynamic", "int8-static", "int4", "fp16")
+SCHEMES = ("int8-dynamic", "int8-static", "int8-weights", "int4", "fp16")
 
 ASKED: dict[str, dict[str, Any]] = {
     "": {},

@@ -11,10 +11,10 @@ from edgesft.stages.artefact import Artefact, refill
 from edgesft.stages.context import StageContext, StageReport
 from edgesft.stages.quantize.auto import Trials
 from edgesft.stages.quantize.candidates import build, shrunk, wanted
-from edgesft.stages.quantize.ort import dynamic, fp16, int4, static
+from edgesft.stages.quantize.ort import dynamic, fp16, int4, static, weights
 from edgesft.stages.quantize.plan import QuantizePlan, by_graph, make_plan
 
-__all__ = ["QuantizePlan", "by_graph", "dynamic", "fp16", "int4", "make_plan", "run", "static"]
+__all__ = ["QuantizePlan", "by_graph", "dynamic", "fp16", "int4", "make_plan", "run", "static", "weights"]
 
 
 def run(spec: QuantizeSpec, artefact: Artefact, out: Path, context: StageContext) -> StageReport:

@@ -23,7 +23,7 @@ from edgesft.stages.context import StageContext
 from edgesft.stages.export.checks import late_run, spread
 from edgesft.stages.quantize import neural, ort
 from edgesft.stages.quantize.ort import Algorithm, Form
-from edgesft.stages.quantize.plan import Backend, Bits, QuantizePlan, Scheme, by_graph, make_plan
+from edgesft.stages.quantize.plan import UNCHANGED, Backend, Bits, QuantizePlan, Scheme, by_graph, make_plan
 from edgesft.stages.quantize.smooth import smooth
 from edgesft.stages.quantize.untie import untied
 from edgesft.stages.quantize.verify import verify
@@ -33,8 +33,14 @@ from edgesft.tasks.base import Batch, Example
 VERIFY_ROWS = 16
 """Validation rows that a quantized file is run on before it is evaluated."""
 
-PRECISION: dict[Scheme, str] = {"int8-dynamic": "int8", "int8-static": "int8", "int4": "int4", "fp16": "fp16"}
-"""Scheme → the precision that a profile must list for it."""
+PRECISION: dict[Scheme, str] = {
+    "int8-dynamic": "int8",
+    "int8-static": "int8",
+    "int8-weights": "fp32",
+    "int4": "int4",
+    "fp16": "fp16",
+}
+"""Scheme → the precision that a profile must list for it: what is computed in."""
 
 
 @dataclass(frozen=True)
@@ -85,6 +91,7 @@ CANDIDATES = (
     Candidate("int8-static", form="s8s8"),
     Candidate("int8-static", form="u8u8"),
     Candidate("int8-static", form="u16u8"),
+    Candidate("int8-weights"),
     Candidate("int4"),
     Candidate("int4", algorithm="hqq"),
     Candidate("fp16"),
@@ -110,6 +117,8 @@ def _suits(candidate: Candidate, provider: Provider) -> bool:
     if candidate.scheme == "fp16":
         # On the CPU it saves bytes; what computes 32-bit floats in 16 bits anyway saves them, too.
         return provider.fp16 or provider.name == CPU
+    if candidate.scheme == "int8-weights":
+        return True
     if candidate.scheme == "int4":
         return provider.int4
     return ("dynamic" if candidate.scheme == "int8-dynamic" else candidate.form) in provider.int8
@@ -171,8 +180,9 @@ class _Work:
 
 def _built(work: _Work) -> dict[str, Any]:
     context, target = work.context, work.target
-    plain = work.candidate.scheme == "fp16"
-    whole = work.source if plain else untied(work.source, target.with_name(f"untied-{target.name}"))
+    whole = work.source
+    if work.candidate.scheme not in UNCHANGED:
+        whole = untied(whole, target.with_name(f"untied-{target.name}"))
     source = _smoothed(work, whole) if work.candidate.smooth else whole
     plan = _quantize(work, source)
     rows = requests_of(work.graph, spread(context.validation, VERIFY_ROWS), context)
@@ -210,6 +220,8 @@ def _quantize(work: _Work, source: Path) -> QuantizePlan:
         return ort.dynamic(source, target, per_channel=per_channel, table_bits=bits, reduced=reduced, exclude=exclude)
     if candidate.scheme == "fp16":
         return ort.fp16(source, target, exclude=exclude)
+    if candidate.scheme == "int8-weights":
+        return ort.weights(source, target, per_channel=per_channel, exclude=exclude)
     if candidate.scheme == "int4":
         return ort.int4(source, target, algorithm=candidate.algorithm, exclude=exclude)
     requests = work.calibration

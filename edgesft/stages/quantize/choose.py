@@ -64,7 +64,7 @@ def choose(candidates: Sequence[Figures], allowance: float, source_p50_ns: int, 
     Of those that are as fast within `AS_FAST` the smallest. What the budget has no room for is passed over where it has
     room for others.
 
-    Where no candidate within the allowance is faster, the smallest is kept, since size is what it can still pay in.
+    Where all candidates within the allowance are slower, the smallest is kept, since size is what it can still pay in.
 
     Args:
         candidates: At least one; earlier ones win ties.
@@ -74,16 +74,15 @@ def choose(candidates: Sequence[Figures], allowance: float, source_p50_ns: int, 
     """
     faster = [figures for figures in candidates if figures.p50_ns < source_p50_ns]
     within = [figures for figures in candidates if figures.drop <= allowance + ROUNDING]
-    both = [figures for figures in within if figures in faster]
-    fitting = [figures for figures in both if figures.size_bytes <= most_bytes]
-    if both:
-        both = fitting or both
-        fastest = min(both, key=lambda figures: figures.p50_ns)
-        alike = [figures for figures in both if figures.p50_ns <= fastest.p50_ns * AS_FAST]
+    no_slower = [figures for figures in within if figures.p50_ns <= source_p50_ns * AS_FAST]
+    fitting = [figures for figures in no_slower if figures.size_bytes <= most_bytes]
+    if no_slower:
+        fastest = min(fitting or no_slower, key=lambda figures: figures.p50_ns)
+        alike = [each for each in fitting or no_slower if each.p50_ns <= fastest.p50_ns * AS_FAST]
         best, why = min(alike, key=lambda figures: figures.size_bytes), "fastest within the allowance"
         why = why if best is fastest else f"as fast as {fastest.name}, and smaller"
     elif within:
-        best, why = min(within, key=lambda figures: figures.size_bytes), "smallest within the allowance, none is faster"
+        best, why = min(within, key=lambda figures: figures.size_bytes), "smallest within the allowance, all are slower"
     else:
         best = min(faster or candidates, key=lambda figures: figures.drop)
         why = "least drop, though beyond the allowance"
@@ -94,7 +93,7 @@ def choose(candidates: Sequence[Figures], allowance: float, source_p50_ns: int, 
         elif figures not in within:
             verdicts[figures.name] = f"drops {figures.drop:.4f}, allowance {allowance:.4f}"
         else:
-            slower = both and figures.p50_ns > best.p50_ns
+            slower = no_slower and figures.p50_ns > best.p50_ns
             if fitting and figures.size_bytes > most_bytes:
                 verdicts[figures.name] = f"larger than the budget's {most_bytes / 1e6:.1f} MB"
                 continue

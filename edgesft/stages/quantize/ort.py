@@ -16,6 +16,7 @@ from edgesft.stages.quantize.plan import Bits, QuantizePlan, make_plan, matched
 from edgesft.stages.quantize.reader import reader
 from edgesft.stages.quantize.tables import BLOCK, pack_tables
 from edgesft.stages.quantize.tie import tie
+from edgesft.stages.quantize.weights import store_weights
 from edgesft.stages.quantize.whole import WHOLE, quantize_whole
 from edgesft.stages.quiet import quiet
 from edgesft.stages.writing import write_model
@@ -244,6 +245,34 @@ def _in_blocks(
     quantizer.process()
     found: onnx.ModelProto = quantizer.model.model
     return found
+
+
+def weights(source: Path, target: Path, *, per_channel: bool = True, exclude: Sequence[str] = ()) -> QuantizePlan:
+    """int8 weights, of which the runtime makes floats when it loads the file; arithmetic stays as it is.
+
+    Args:
+        source: Float ONNX file.
+        target: File to write.
+        per_channel: One weight scale an output channel.
+        exclude: fnmatch patterns over node names that stay in float; each must match.
+
+    Returns:
+        The plan that was carried out.
+
+    Raises:
+        InputError: A pattern matches no node.
+        StageError: There is nothing to quantize.
+    """
+    import onnx
+
+    plan = make_plan(source, "int8-weights", per_channel=per_channel, exclude=exclude)
+
+    def store(model: onnx.ModelProto, place: str) -> None:
+        store_weights(model, plan.quantized, per_channel=per_channel)
+        onnx.save(model, place)
+
+    _apply(source, target, store)
+    return plan
 
 
 def fp16(source: Path, target: Path, *, exclude: Sequence[str] = ()) -> QuantizePlan:

@@ -16,7 +16,7 @@ from edgesft.tasks.base import FRONT
 if TYPE_CHECKING:
     import onnx
 
-Scheme = Literal["int8-dynamic", "int8-static", "int4", "fp16"]
+Scheme = Literal["int8-dynamic", "int8-static", "int8-weights", "int4", "fp16"]
 Backend = Literal["onnxruntime", "neural-compressor"]
 Bits = Literal[4, 8]
 
@@ -36,10 +36,14 @@ OPERATORS: Mapping[tuple[Scheme, Backend], tuple[str, ...]] = {
     ("int8-static", "onnxruntime"): ("MatMul", "Gemm", "Gather", "Conv", "ConvTranspose"),
     ("int8-static", "neural-compressor"): ("MatMul", "Gemm", "Gather", "Conv"),
     ("int4", "onnxruntime"): ("MatMul", "Gather"),
+    ("int8-weights", "onnxruntime"): tuple(WEIGHT_INPUTS),
     ("fp16", "onnxruntime"): tuple(WEIGHT_INPUTS),
 }
 """Operators whose weights each scheme stores in fewer bits. Dynamic convolutions are left out: ConvInteger has no fast
 kernel on ONNX Runtime's CPU provider."""
+
+UNCHANGED: tuple[Scheme, ...] = ("int8-weights", "fp16")
+"""Schemes that leave each operator what it is."""
 
 
 @dataclass(frozen=True)
@@ -155,7 +159,7 @@ def _reason(
         return f"exclude pattern '{kept[node.name]}'"
     if node.op_type not in operators:
         return f"{scheme} does not cover {node.op_type}"
-    if node.op_type == "Gemm" and scheme != "fp16" and not plain_gemm(node):
+    if node.op_type == "Gemm" and scheme not in UNCHANGED and not plain_gemm(node):
         return "alpha, beta or transA of the Gemm"
     return None
 

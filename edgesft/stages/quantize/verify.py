@@ -17,6 +17,7 @@ from edgesft.tasks.base import Batch
 MARKS: Mapping[str, tuple[tuple[str, ...], ...]] = {
     "int8-dynamic": (("MatMulInteger", "DequantizeLinear", "DynamicQuantizeLSTM"),),
     "int8-static": (("QuantizeLinear", "QLinearMatMul", "QLinearConv"), ("DequantizeLinear", "QLinearMatMul")),
+    "int8-weights": (("Cast",),),
     "int4": (("MatMulNBits", "GatherBlockQuantized", "BitShift"),),
     "fp16": (),
 }

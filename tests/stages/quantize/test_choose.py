@@ -29,6 +29,15 @@ def test_none_faster_keeps_the_smallest_within_the_allowance() -> None:
     assert choice.name == "b"
 
 
+def test_a_smaller_file_as_fast_as_before_is_before_a_smallest_that_is_slower() -> None:
+    choice = choose(
+        [_figures("a", 1100, 0.0, 20), _figures("b", 1005, 0.0, 30), _figures("c", 1010, 0.1, 9)], 0.01, 1000
+    )
+    assert choice.name == "b" and choice.verdicts["a"] == "slower than b"
+    beside = choose([_figures("a", 995, 0.0, 90), _figures("b", 1005, 0.0, 30)], 0.01, 1000)
+    assert beside.name == "b", "what is faster by chance is no reason for three times the bytes"
+
+
 def test_of_those_as_fast_the_smallest_wins() -> None:
     choice = choose(
         [_figures("a", 1000, 0.0, 25), _figures("b", 1015, 0.0, 20), _figures("c", 1030, 0.0, 9)], 0.01, 2000
