@@ -11,16 +11,19 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile
+from onnx import helper
 from PIL import Image
 from tokenizers import Tokenizer, normalizers, processors
 
-from tests.export import detector, test_python_media
+from tests import tiny
+from tests.export import bundles, detector, test_python_media
 from tests.export.kinds import Made
 from tests.export.native import Kit
 from tests.export.test_python import BOXES, TEXTS
 from tests.export.test_python_tokens import texts
 from tests.export.texts import BLANK
 from tests.ship import runs
+from tests.ship.test_kinds import rewritten
 
 
 def same(one: Any, other: Any) -> None:
@@ -201,6 +204,33 @@ def test_boxes(settings: dict[str, Any], opened: Callable[[Path], Kit], tmp_path
         np.savez(tmp_path / "row.npz", **row)
         found = ours.answer({"file": str(tmp_path / "row.npz")})
         assert found["boxes"] == detector.expected(labels, row, settings)
+
+
+@pytest.mark.parametrize(("dtype", "shape"), [("float32", [4]), ("float32", [2, 3]), ("int64", [2, 1, 2])])
+def test_numbers_lie_as_they_do_in_the_output(
+    dtype: str, shape: list[int], opened: Callable[[Path], Kit], tmp_path: Path
+) -> None:
+    import kit
+
+    bundle = handed_on(tmp_path, dtype, shape)
+    x = np.arange(1, 1 + np.prod(shape)).reshape(1, *shape).astype(dtype)
+    np.savez(tmp_path / "row.npz", x=x)
+    found = opened(bundle).answer({"file": str(tmp_path / "row.npz")})
+    same(found, kit.open_bundle(bundle).answer({"x": x}))
+    assert found == x.tolist()
+
+
+def handed_on(folder: Path, dtype: str, shape: list[int]) -> Path:
+    """A bundle whose model answers with the numbers that it is given."""
+    kind = helper.np_dtype_to_tensor_dtype(np.dtype(dtype))
+    ends = [helper.make_tensor_value_info(name, kind, [1, *shape]) for name in ("x", "logits")]
+    graph = helper.make_graph([helper.make_node("Identity", ["x"], ["logits"])], "same", ends[:1], ends[1:])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
+    contract = {"labels": [], "options": {"inputs": {"x": {"shape": shape, "dtype": dtype}}, "metric": "r2"}}
+    run = rewritten(folder, model, contract, tiny.rows(40), "arrays", {})
+    bundles.without_text(run)
+    np.savez(folder / "golden.npz", x=np.ones((1, *shape), dtype))
+    return bundles.packed(run, folder, "numbers", inputs=folder / "golden.npz", variants=("model",))
 
 
 def test_sound_in_frames(

@@ -6,6 +6,7 @@
 #include <limits>
 #include <numeric>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -221,10 +222,20 @@ class Decoding {
         return {Json::Map{{"label", label}, {"share", share}, {"probabilities", chances}}, {}, 0};
     }
 
-    Answer numbers(const Prepared&, const Outputs& outputs) const {
+    /// The next of an array's numbers, as lists within lists from an axis on.
+    static Json nested(const Array& array, std::size_t axis, std::vector<double>::const_iterator& next) {
+        bool real = std::string_view(array.dtype.name).rfind("float", 0) == 0;
+        if (axis == array.shape.size()) return real ? Json(*next++) : Json(static_cast<std::int64_t>(*next++));
         Json::List found;
-        for (double each : doubles_of(array_named(outputs.back(), output()))) found.push_back(each);
-        return {found, {}, 0};
+        for (std::int64_t place = 0; place < array.shape[axis]; ++place) found.push_back(nested(array, axis + 1, next));
+        return found;
+    }
+
+    Answer numbers(const Prepared&, const Outputs& outputs) const {
+        const Array& array = array_named(outputs.back(), output());
+        std::vector<double> all = doubles_of(array);
+        auto next = all.cbegin();
+        return {nested(array, 0, next), {}, 0};
     }
 
     static constexpr std::pair<const char*, Decode> KINDS[] = {
