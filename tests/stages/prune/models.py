@@ -68,3 +68,13 @@ def answers(model: nn.Module) -> torch.Tensor:
 def random_scores(layout: Layout, seed: int = 0) -> dict[str, np.ndarray]:
     rng = np.random.default_rng(seed)
     return {width.name: rng.random(width.size) for width in layout.widths}
+
+
+def by_size(asked):
+    """A device whose latency is the bytes of the file."""
+
+    def latency(files):
+        asked.append(files)
+        return [file.stat().st_size for file in files]
+
+    return latency

@@ -1,6 +1,5 @@
 import json
 from dataclasses import replace
-from typing import Any
 
 import onnx
 import pytest
@@ -9,112 +8,24 @@ from tokenizers import Tokenizer, models
 from transformers import PreTrainedTokenizerFast
 
 from edgesft.errors import InputError
-from edgesft.progress import Progress
-from edgesft.spec.profile import ProfileSpec, ProviderSpec
 from edgesft.spec.stages import PruneSpec
-from edgesft.spec.training import ResolvedTraining
 from edgesft.stages.artefact import Artefact
-from edgesft.stages.context import StageContext
 from edgesft.stages.prune import stage
 from edgesft.stages.prune.apply import apply_plan
 from edgesft.stages.prune.bench import Bench
 from edgesft.stages.prune.layout import Layout
 from edgesft.stages.prune.plan import PrunePlan
 from edgesft.stages.prune.vocabulary import trim_vocabulary
-from edgesft.tasks.contract import Contract
 from edgesft.tasks.models import vocabulary
 from edgesft.tasks.text_classification import TextClassification
 from edgesft.train import checkpoint
 from edgesft.train.factors import ranks
 from tests import tiny
+from tests.stages.prune.models import by_size
 
 TASK = TextClassification()
 
-
-@pytest.fixture(scope="module")
-def source(bert, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("source")
-    contract = Contract(TASK.name, ("negative", "positive"), {"max_length": 32})
-    torch.manual_seed(0)
-    model = TASK.load_model(bert, contract)
-    checkpoint.save(model, folder, TASK.load_processor(bert, contract), contract)
-    return Artefact("torch", folder, "0")
-
-
-KNOWN: dict[str, Any] = {}
-
-
-def record(facts, measure):
-    """One table serves all tests: of the same sizes it is the same."""
-    key = json.dumps(facts)
-    if key not in KNOWN:
-        KNOWN[key] = measure()
-    return KNOWN[key]
-
-
-@pytest.fixture(autouse=True)
-def few_rungs(monkeypatch):
-    """Each rung costs an export."""
-    monkeypatch.setattr("edgesft.stages.prune.sizes.RUNGS", (1, 1 / 4))
-    monkeypatch.setattr("edgesft.stages.prune.sizes.FEW", 2)
-
-
-@pytest.fixture
-def real_exports():
-    """Asked for where what is measured is read."""
-
-
-@pytest.fixture(autouse=True)
-def weights_for_exports(request, monkeypatch):
-    """An export takes seconds; where a device's latency is the bytes of a file, weights will do."""
-
-    def weights(bench, model, name):
-        place = bench.context.work / name / "model.onnx"
-        place.parent.mkdir(parents=True, exist_ok=True)
-        checkpoint.write_weights(model, place)
-        return place
-
-    if "real_exports" not in request.fixturenames:
-        monkeypatch.setattr(Bench, "_float", weights)
-
-
-@pytest.fixture
-def context(source, tmp_path):
-    processor = TASK.load_processor(source.path, source.contract)
-    encoded = TASK.encode(tiny.rows(72), processor, source.contract)
-
-    def absent(*_):
-        raise AssertionError("must not be asked")
-
-    return StageContext(
-        task=TASK,
-        processor=processor,
-        contract=source.contract,
-        train=encoded[:48],
-        validation=encoded[48:],
-        profile=ProfileSpec(name="test", description="test", providers=(ProviderSpec(name="CPUExecutionProvider"),)),
-        training=ResolvedTraining(epochs=2, batch_size=16, learning_rate=1e-3, evaluations=1),
-        seed=0,
-        work=tmp_path / "work",
-        teacher=None,
-        reference=None,
-        allowance=0.01,
-        latency=absent,
-        record=record,
-        evaluate=absent,
-        encoded_by=lambda other: TASK.encode(tiny.rows(72)[48:], other, source.contract),
-        progress=Progress(quiet=True),
-    )
-
-
-def by_size(asked):
-    """A device whose latency is the bytes of the file."""
-
-    def latency(files):
-        asked.append(files)
-        return [file.stat().st_size for file in files]
-
-    return latency
+pytestmark = pytest.mark.usefixtures("few_rungs", "weights_for_exports")
 
 
 @pytest.mark.parametrize("importance", ["taylor", "magnitude"])
@@ -170,7 +81,7 @@ def test_latency_is_reached_and_replayed_after_a_kill(source, context, tmp_path,
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("edgesft.stages.prune.stage.train", killed)
+        patch.setattr("edgesft.stages.prune.round.train", killed)
         with pytest.raises(KeyboardInterrupt):
             alone = replace(context, latency=by_size(asked), record=lambda _, measure: measure())
             stage.run(spec, source, tmp_path / "out", alone)
@@ -224,71 +135,6 @@ def test_ranks_of_linears_fall_round_by_round(source, context, tmp_path):
     made = Artefact("torch", tmp_path / "out", "1")
     assert made.parameters == report.details["plan"]["parameters_after"] < source.parameters
     assert dict(ranks(checkpoint.load(made.path, TASK)))
-
-
-def test_it_goes_as_far_as_the_metric_holds(source, context, tmp_path, monkeypatch):
-    # All at random: what is cut costs nothing, until the allowance says that it does.
-    context = replace(context, latency=by_size([]), allowance=1.0)
-    spec = PruneSpec(stage="prune", latency="auto", channel_multiple=4)
-    far = stage.run(spec, source, tmp_path / "far", replace(context, work=tmp_path / "far-work")).details
-    ratios = [each["latency"]["ratio"] for each in far["rounds"]]
-    assert len(ratios) > 1 and ratios == sorted(ratios, reverse=True) and all(each["holds"] for each in far["rounds"])
-    monkeypatch.setattr(stage, "HOPELESS", -4.0)  # what falls too far is trained again
-    none = stage.run(spec, source, tmp_path / "none", replace(context, allowance=-1.0, work=tmp_path / "none-work"))
-    assert all(each["longer"]["steps"] == 2 * each["training"]["steps"] for each in none.details["rounds"])
-    assert none.summary.startswith("nothing cut: ") and [each["holds"] for each in none.details["rounds"]] == [
-        False,
-        False,
-    ]
-    assert Artefact("torch", tmp_path / "none", "1").parameters == source.parameters
-    assert Artefact("torch", tmp_path / "far", "1").parameters == far["plan"]["parameters_after"] < source.parameters
-
-
-@pytest.mark.parametrize(("before", "further"), [(0.0, True), (2.0, False)])
-def test_what_views_bear_must_hold_on_the_rows_too(before, further, source, context, tmp_path, monkeypatch):
-    # Students that learned from changed rows are good at those; the stage is kept by the rows as they are.
-    monkeypatch.setattr(stage.invariance, "views", lambda given: given)
-    monkeypatch.setattr(stage, "score", lambda *_: 0.5)
-    monkeypatch.setattr(stage, "_before", lambda *_: {stage.ROWS: before, stage.VIEWS: 0.5})
-    spec = PruneSpec(stage="prune", latency="auto", channel_multiple=4)
-    context = replace(context, latency=by_size([]), allowance=0.5)
-    rounds = stage.run(spec, source, tmp_path / "out", context).details["rounds"]
-    assert {each["holds"] for each in rounds} == {further}
-    assert all(each["drops"][stage.VIEWS] == 0 for each in rounds)
-
-
-@pytest.mark.parametrize(
-    ("ratio", "step", "asked", "next_one"),
-    [(1.0, 0.7, 0.0, 0.7), (1.0, 0.7, 0.3, 0.7), (0.8, 0.7, 0.45, 0.6), (1.0, 0.7, 0.7, 0.7), (0.6, 0.7, 0.59, 0.42)],
-    ids=["no budget", "far from it", "within two steps", "within one step", "all but there"],
-)
-def test_what_the_budget_asks_for_is_aimed_at_first(ratio, step, asked, next_one):
-    assert stage._next(ratio, step, asked) == pytest.approx(next_one)
-
-
-def test_beyond_the_budget_a_cut_may_cost_less(source, context, tmp_path, monkeypatch):
-    original = tmp_path / "model.onnx"
-    checkpoint.write_weights(checkpoint.load(source.path, TASK), original)
-    monkeypatch.setattr(stage.invariance, "views", lambda given: given)
-    monkeypatch.setattr(stage, "_before", lambda *_: {stage.ROWS: 0.0, stage.VIEWS: 0.0})
-    monkeypatch.setattr(stage, "_drops", lambda *_: {stage.ROWS: 0.008, stage.VIEWS: 0.0})
-    reference = Artefact("onnx", tmp_path, "0", source)
-    context = replace(context, latency=by_size([]), reference=reference, latency_limit=lambda original: 0.8 * original)
-    spec = PruneSpec(stage="prune", latency="auto", channel_multiple=4)
-    first, *further = stage.run(spec, source, tmp_path / "out", context).details["rounds"]
-    assert 0.7 < first["latency"]["ratio"] <= 0.8 * 0.95 and first["holds"]
-    assert further and not any(each["holds"] for each in further)
-
-
-def test_a_fall_of_just_the_allowance_is_within_it():
-    assert stage._over({stage.ROWS: 0.883 - 0.873}, {stage.ROWS: 0.01}) <= 0 < 0.883 - 0.873 - 0.01
-
-
-def test_a_teacher_that_does_not_fit_is_said_where_it_goes_on_as_well(source, context, tmp_path):
-    wrong = replace(context, latency=by_size([]), teacher=replace(source, form="onnx"))
-    spec = PruneSpec(stage="prune", latency="auto", channel_multiple=4)
-    with pytest.raises(InputError, match=r"prune.teacher: must be a torch model"):
-        stage.run(spec, source, tmp_path / "wrong", wrong)
 
 
 def test_widths_are_chosen_for_the_form_that_is_fastest(source, context, tmp_path, real_exports):
