@@ -12,6 +12,7 @@ import torch_pruning as tp
 from torch import nn
 from torch_pruning._helpers import _HybridIndex
 
+from edgesft.stages.prune.graph import Graph
 from edgesft.stages.prune.layout import Axis, Reader
 
 CONVOLUTIONS = (nn.Conv1d, nn.Conv2d)
@@ -48,14 +49,15 @@ class Coupling:
     alone but where it is read."""
 
 
-def coupled(graph: tp.DependencyGraph, module: nn.Module, names: Mapping[nn.Module, str]) -> Coupling:
+def coupled(graph: Graph, module: nn.Module, names: Mapping[nn.Module, str]) -> Coupling:
     """What shares the indices of the outputs of a module of a traced model; `names` are those of all its modules."""
     size = graph.get_out_channels(module)
     prune = graph.get_pruner_of_module(module).prune_out_channels
     root = (graph.module2node[module], prune)
     reached = _reached(root)
     answer = any(not node.outputs and graph.is_out_channel_pruning_fn(handler) for node, handler in reached)
-    if answer or not _ends(root, size):
+    unsized = not graph.unsized.isdisjoint(node for node, _ in reached)
+    if answer or unsized or not _ends(root, size):
         return _fixed(graph, reached, size, names, answer=answer)
     members = graph.get_pruning_group(module, prune, list(range(size)))
     first = {(each.target, each.handler): list(found) for each, found in graph.get_pruning_group(module, prune, [0])}
@@ -139,7 +141,7 @@ def _attends(reached: set[Place], names: Mapping[nn.Module, str]) -> bool:
 def _fixed(
     graph: tp.DependencyGraph, reached: set[Place], size: int, names: Mapping[nn.Module, str], *, answer: bool
 ) -> Coupling:
-    """The names in a coupling that cannot shrink: it is the model's output, or its channels are shuffled."""
+    """The names in a coupling that cannot shrink: it is the model's output, or where its channels lie is not known."""
     named = [(names[node.module], _takes(graph, node, handler)) for node, handler in reached if node.module in names]
     reads, writes = ({name for name, takes in named if takes is kind} for kind in (True, False))
     readers = tuple(Reader(name) for name in ordered(reads, names))

@@ -24,6 +24,7 @@ from edgesft.errors import StageError
 from edgesft.stages.prune.absorption import with_absorbers
 from edgesft.stages.prune.bypass import can_bypass
 from edgesft.stages.prune.coupling import CONVOLUTIONS, Coupling, coupled, dense, ordered
+from edgesft.stages.prune.graph import Graph
 from edgesft.stages.prune.layout import Layout, Width
 from edgesft.stages.prune.rank import rank_widths
 
@@ -53,7 +54,7 @@ class _SortedLayerNorm(function.LayernormPruner):
 class Trace:
     """A model's dependency graph, and the inputs that it was followed with."""
 
-    graph: tp.DependencyGraph
+    graph: Graph
     inputs: Mapping[str, torch.Tensor]
 
 
@@ -67,7 +68,7 @@ def trace(model: nn.Module, inputs: Mapping[str, torch.Tensor], logits: Callable
     """
     norms = {type(module): _SortedLayerNorm() for module in model.modules() if isinstance(module, nn.LayerNorm)}
     with torch.enable_grad():
-        graph = tp.DependencyGraph().build_dependency(
+        graph = Graph().build_dependency(
             model, example_inputs=dict(inputs), output_transform=logits, customized_pruners=norms, verbose=False
         )
     return Trace(graph, inputs)

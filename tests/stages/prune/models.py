@@ -16,7 +16,7 @@ SIZES = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "i
 
 
 def build(name: str, **sizes: int) -> nn.Module:
-    """A classifier of two labels: bert, distilbert, roberta, electra, albert, mpnet, modernbert, llama or vit."""
+    """A classifier of two labels: bert, distilbert, roberta, electra, albert, mpnet, modernbert, llama, neox or vit."""
     import transformers as hf
 
     sizes = {**SIZES, **sizes}
@@ -29,7 +29,7 @@ def build(name: str, **sizes: int) -> nn.Module:
             config = hf.DistilBertConfig(dim=32, n_layers=2, n_heads=4, hidden_dim=64, **SHARED)
         else:
             kind = {"bert": hf.BertConfig, "roberta": hf.RobertaConfig, "mpnet": hf.MPNetConfig}
-            kind |= {"modernbert": hf.ModernBertConfig, "llama": hf.LlamaConfig}
+            kind |= {"modernbert": hf.ModernBertConfig, "llama": hf.LlamaConfig, "neox": hf.GPTNeoXConfig}
             narrow = {"electra": hf.ElectraConfig, "albert": hf.AlbertConfig}
             config = (
                 kind[name](**sizes, **SHARED) if name in kind else narrow[name](embedding_size=16, **sizes, **SHARED)

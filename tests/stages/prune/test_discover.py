@@ -117,7 +117,15 @@ def test_rotary_positions_are_left_alone():
     assert "model.layers.1.self_attn.q_proj" in layout.spared
 
 
-@pytest.mark.parametrize("name", ["modernbert", "llama"])
+def test_positions_that_rotate_a_part_are_left_alone():
+    # Behind the part that is rotated and the rest of it, torch-pruning does not know how wide they are.
+    layout = models.layout_of(models.build("neox"))
+    ffn = {f"gpt_neox.layers.{layer}.mlp.dense_h_to_4h": ("ffn", 64, 1) for layer in range(2)}
+    assert kinds(layout) == {**ffn, "gpt_neox.embed_in": ("hidden", 32, 1)}
+    assert layout.left_alone == tuple(f"gpt_neox.layers.{layer}.attention.query_key_value" for layer in range(2))
+
+
+@pytest.mark.parametrize("name", ["modernbert", "llama", "neox"])
 def test_what_lies_around_them_is_cut(name):
     model = models.build(name)
     layout = models.layout_of(model)
