@@ -84,3 +84,12 @@ def test_what_came_of_a_cut_is_said_in_the_metrics_own_terms():
     found = {"latency": {"ratio": 0.5}}
     assert auto._came(found, {auto.ROWS: 0.012}, "accuracy").endswith("accuracy -1.2 points on rows")
     assert auto._came(found, {auto.ROWS: 0.3}, "si_sdr").endswith("si_sdr -0.30 dB on rows")
+
+
+def test_what_the_budget_asks_is_measured_for_each_round(source, context, tmp_path, monkeypatch):
+    answers, aims = iter((0.2, 0.8, 0.7, 0.7, 0.7)), []
+    monkeypatch.setattr(auto, "_asked", lambda _: next(answers))
+    monkeypatch.setattr(auto, "_next", lambda ratio, step, asked: aims.append(asked) or ratio * step)
+    context = replace(context, latency=by_size([]), allowance=1.0)
+    stage.run(PruneSpec(stage="prune", latency="auto", channel_multiple=4), source, tmp_path / "out", context)
+    assert aims[:2] == [0.2, 0.5] and set(aims[2:]) <= {0.7}, "one disturbed measurement is outvoted"
