@@ -65,7 +65,7 @@ def as_far_as_it_holds(bench: Bench, model: nn.Module) -> tuple[nn.Module, list[
             step **= 0.5  # so small a model cannot be had
             continue
         found = cut(bench, candidate, own, chosen)
-        bars = _bars(context.allowance, viewed=bool(views), bonus=ratio <= asked)
+        bars = _bars(context.allowance, viewed=bool(views), bonus=_met(ratio, asked))
         drops = _drops(own, candidate, found["training"], views, before)
         if _over(drops, bars) > 0 and max(drops.values()) <= HOPELESS * context.allowance:
             own = _longer(own)
@@ -97,9 +97,14 @@ def _next(ratio: float, step: float, asked: float) -> float:
     """The share to aim for: what the budget asks for once that is within a step, half the way there where it is within
     two, else the next step.
     """
-    if not ratio * step**2 <= asked <= ratio * LEAST:
+    if _met(ratio, asked) or asked < ratio * step**2:
         return ratio * step
     return asked if ratio * step <= asked else math.sqrt(ratio * asked)
+
+
+def _met(ratio: float, asked: float) -> bool:
+    """Whether so little is as much as the budget asks for, with what was to spare or without."""
+    return asked > 0 and ratio * (1 - WITHIN) <= asked
 
 
 def _bars(allowance: float, *, viewed: bool, bonus: bool) -> dict[str, float]:

@@ -48,8 +48,15 @@ def test_what_views_bear_must_hold_on_the_rows_too(before, further, source, cont
 
 @pytest.mark.parametrize(
     ("ratio", "step", "asked", "next_one"),
-    [(1.0, 0.7, 0.0, 0.7), (1.0, 0.7, 0.3, 0.7), (0.8, 0.7, 0.45, 0.6), (1.0, 0.7, 0.7, 0.7), (0.6, 0.7, 0.59, 0.42)],
-    ids=["no budget", "far from it", "within two steps", "within one step", "all but there"],
+    [
+        (1.0, 0.7, 0.0, 0.7),
+        (1.0, 0.7, 0.3, 0.7),
+        (0.8, 0.7, 0.45, 0.6),
+        (1.0, 0.7, 0.7, 0.7),
+        (0.6, 0.7, 0.56, 0.56),
+        (0.6, 0.7, 0.58, 0.42),
+    ],
+    ids=["no budget", "far from it", "within two steps", "within one step", "nearly there", "there"],
 )
 def test_what_the_budget_asks_for_is_aimed_at_first(ratio, step, asked, next_one):
     assert auto._next(ratio, step, asked) == pytest.approx(next_one)
