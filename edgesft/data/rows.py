@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, overload
 
@@ -193,7 +193,7 @@ def _column(name: str, values: Sequence[Any], known: Any) -> tuple[Any, Any]:
     if known is None or known.metadata is None:
         array = pyarrow.array(values, known and known.type)
         # Of mappings Arrow leaves out without a word what has no place in the type, and fills up what is not there.
-        if not pyarrow.types.is_nested(array.type) or array.to_pylist() == values:
+        if not _within(array.type, pyarrow.types.is_struct) or array.to_pylist() == values:
             return array, pyarrow.field(name, array.type)
     texts = [None if value is None else json.dumps(value) for value in values]
     return pyarrow.array(texts, pyarrow.string()), pyarrow.field(name, pyarrow.string(), metadata=JSON)
@@ -201,7 +201,12 @@ def _column(name: str, values: Sequence[Any], known: Any) -> tuple[Any, Any]:
 
 def _open(kind: Any) -> bool:
     """Whether a type, or a part of it, is of no value yet: of `null`, or lists that were all empty."""
-    return _library().types.is_null(kind) or any(_open(kind.field(place).type) for place in range(kind.num_fields))
+    return _within(kind, _library().types.is_null)
+
+
+def _within(kind: Any, is_such: Callable[[Any], bool]) -> bool:
+    """Whether a type, or a part of it, is such a one."""
+    return is_such(kind) or any(_within(kind.field(place).type, is_such) for place in range(kind.num_fields))
 
 
 def _check_kinds(chunk: Sequence[Row], kinds: dict[str, type], place: object) -> None:

@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow
+import pyarrow.ipc
 import pytest
 
 from edgesft.data import Splits, load, rows
@@ -94,6 +96,14 @@ def test_mappings_have_the_keys_that_they_had(tmp_path: Path) -> None:
         (folder := tmp_path / str(len(list(tmp_path.iterdir())))).mkdir()
         found = Rows(written(folder, rows_of), ("messages", "a"))
         assert list(found) == rows_of and [found[place] for place in range(len(found))] == rows_of
+
+
+def test_numbers_stay_numbers_whatever_they_are(tmp_path: Path) -> None:
+    # What is no number equals nothing, itself included.
+    files = written(tmp_path, [{"signal": [[0.5, float("nan")]], "label": n} for n in range(3)])
+    with pyarrow.ipc.open_file(str(files[0])) as stream:
+        assert stream.schema.field("signal").type == pyarrow.list_(pyarrow.list_(pyarrow.float64()))
+    assert all(np.isnan(row["signal"][0][1]) for row in Rows(files, ("signal",)))
 
 
 def test_bytes_have_no_place_where_keys_vary(tmp_path: Path) -> None:
