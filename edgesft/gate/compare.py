@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from edgesft.budget import paired
 from edgesft.budget.percentile import Interval
 from edgesft.budget.verdict import Line, Verdict
@@ -21,6 +23,7 @@ from edgesft.measure.fingerprint import called
 from edgesft.measure.measurement import STAYS
 from edgesft.measure.model.file import inspect
 from edgesft.progress import Progress
+from edgesft.spec.document import scalar
 from edgesft.spec.profile import ProfileSpec
 
 SCHEMA = "edgesft/compare"
@@ -72,16 +75,26 @@ def check_settings(settings: Sequence[str]) -> None:
     Raises:
         InputError: There are such values.
     """
-    problems, keys = list[Problem](), {word: word.partition("=")[0] for word in settings}
-    if limits := [word for word, key in keys.items() if key.partition(".")[0] == "budget"]:
+    problems, keys = list[Problem](), {word: _keys(word) for word in settings}
+    if limits := [word for word, set_ in keys.items() if any(key.partition(".")[0] == "budget" for key in set_)]:
         message = f"limits must be left out: a comparison has no budget, got {', '.join(limits)}"
         hint = "--figure, --min-effect and --max-drop say what decides; edgesft check and bench hold limits"
         problems.append(Problem(message, hint))
-    if lengths := [word for word, key in keys.items() if key in OWN]:
+    if lengths := [word for word, set_ in keys.items() if set_ & {*OWN}]:
         message = f"lengths must be left out: a comparison lasts until it is decided, got {', '.join(lengths)}"
         problems.append(Problem(message, "--seconds is its longest time; a larger --min-effect is decided sooner"))
     if problems:
         raise InputError(problems)
+
+
+def _keys(setting: str) -> set[str]:
+    """The keys that a setting sets, of a whole mapping each; what cannot be read is refused where it is set."""
+    key, _, text = setting.partition("=")
+    try:
+        value = scalar(text)
+    except yaml.YAMLError:
+        return {key}
+    return {f"{key}.{name}" for name in value} if isinstance(value, dict) and value else {key}
 
 
 def compare(asked: Asked, order: Order, progress: Progress) -> GateDocument:

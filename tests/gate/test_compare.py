@@ -137,6 +137,17 @@ def test_settings_without_effect_are_refused_for_code_as_well(tmp_path: Path) ->
     ]
 
 
+@pytest.mark.parametrize("setting", ["measure={warmup_seconds: 1, samples: 90}", "budget={size_mb: 1}"])
+def test_a_whole_mapping_is_looked_into(setting: str) -> None:
+    with pytest.raises(InputError, match="must be left out: a comparison .*, got"):
+        gate.check_settings([setting])
+
+
+@pytest.mark.parametrize("setting", ["measure={warmup_seconds: 1}", "measure={}", "measure={", "threads=1"])
+def test_other_settings_are_let_through(setting: str) -> None:
+    gate.check_settings([setting])
+
+
 class TestRows:
     """Accuracy, row by row."""
 
