@@ -88,8 +88,10 @@ class ImageGeneration(PictureTask):
     def of_contract(cls, contract: Contract, columns: Mapping[str, str]) -> Self:
         """With the contract's method, and a class where it has some; without the net of features."""
         spec = GenerationSpec(**contract.options[GENERATION])
-        choices = METHODS[spec.method].inputs
-        return cls(spec, next(names for names in choices if (LABEL in names) == bool(contract.labels)))
+        choices = [names for names in METHODS[spec.method].inputs if (LABEL in names) == bool(contract.labels)]
+        if not choices:
+            raise ValueError(f"{len(contract.labels)} labels with method {spec.method}")
+        return cls(spec, choices[0])
 
     def check(self, splits: Mapping[str, Sequence[Row]], options: Mapping[str, Any] | None = None) -> list[Problem]:
         """Splits with less than two pictures; wrong labels, for a model with classes; a missing net of features."""

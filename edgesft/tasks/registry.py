@@ -8,6 +8,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
 
+from pydantic import ValidationError
+
 from edgesft.errors import InputError
 from edgesft.spec.recipe import RecipeSpec
 from edgesft.tasks.base import Task
@@ -78,12 +80,24 @@ def of_contract(contract: Contract, columns: Mapping[str, str] = MappingProxyTyp
         columns: `data.columns` of that recipe, where it is there.
 
     Raises:
-        InputError: There is no such task, or the contract lacks an option of the task.
+        InputError: There is no such task, or the contract lacks an option of the task or has one that this edgesft
+            does not understand.
     """
     try:
         return type(task(contract.task)).of_contract(contract, columns)
     except KeyError as error:
         raise InputError(f"contract must tell {error} for {contract.task}, got nothing", "copy it again") from None
+    except (ValueError, TypeError) as error:
+        message = f"contract must have options that this edgesft knows for {contract.task}, got {_wrong(error)}"
+        raise InputError(message, "copy it again, or pip install --upgrade edgesft") from None
+
+
+def _wrong(error: Exception) -> str:
+    """What is wrong with options, on one line."""
+    if not isinstance(error, ValidationError):
+        return str(error)
+    found = error.errors(include_url=False)
+    return "; ".join(f"{'.'.join(map(str, each['loc']))}={each['input']!r}: {each['msg']}" for each in found)
 
 
 def task(name: str) -> Task:

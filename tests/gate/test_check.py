@@ -33,6 +33,7 @@ from edgesft.measure.subject import Subject
 from edgesft.progress import Progress
 from edgesft.spec import load
 from edgesft.spec.profile import ProfileSpec, ProviderSpec
+from edgesft.tasks.contract import Contract
 from tests import tiny
 from tests.gate.test_artefact import save_moods
 from tests.measure import models
@@ -403,6 +404,12 @@ class TestMetrics:
             ask({"min_metric": {"acuracy": 0.9}}, moods, rows=tmp_path / "test.jsonl")
         assert "min_metric.acuracy" in str(caught.value) and "'accuracy'" in str(caught.value)
         assert "budget.yaml:3" in str(caught.value)
+
+    def test_a_contract_is_asked_for_metrics_alone(self, ask: Ask, moods: Path) -> None:
+        (moods / "contract.json").write_text(Contract("arrays").text())
+        assert verdicts(ask({"size_mb": 1}, moods)) == {"size_mb": "pass"}
+        with pytest.raises(InputError, match="contract must tell 'inputs'"):
+            ask({"min_metric": {"accuracy": 0.9}}, moods)
 
     def test_without_rows_it_is_inconclusive_and_says_what_to_give(self, ask: Ask, moods: Path) -> None:
         found = ask({"min_metric": {"accuracy": 0.9}}, moods)

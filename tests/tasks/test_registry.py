@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -70,6 +71,25 @@ def test_a_contract_gives_back_its_task(asked: Task, rows: list[Row], options: d
     assert type(found) is type(asked) and found.metrics == asked.metrics
     assert (sorted(found.roles), found.optional) == (sorted(asked.roles), asked.optional)
     assert json.loads(found.contract(rows, options).text()) == told
+
+
+@pytest.mark.parametrize(
+    ("name", "labels", "options", "said"),
+    [
+        ("image-generation", (), {"generation": {"method": "diffusion", "newer": 1}}, "newer=1: Extra inputs"),
+        ("image-generation", (), {"generation": 3}, "must be a mapping"),
+        ("image-generation", ("cat",), {"generation": {"method": "autoencoder"}}, "1 labels with method autoencoder"),
+        ("text-to-speech", (), {**SpeechSpec().model_dump(), "units": "grunts"}, "units='grunts': "),
+        ("arrays", (), {"inputs": 3, "metric": "r2"}, "not iterable"),
+        ("arrays", (), {"metric": "r2"}, "contract must tell 'inputs' for arrays"),
+    ],
+)
+def test_a_contract_that_cannot_be_understood(
+    name: str, labels: tuple[str, ...], options: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(InputError, match=re.escape(said)) as caught:
+        of_contract(Contract(name, labels, options))
+    assert name in str(caught.value) and "copy it again" in str(caught.value)
 
 
 def test_every_task_is_given_back() -> None:
