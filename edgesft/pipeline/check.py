@@ -135,9 +135,6 @@ def _profiles(recipe: RecipeSpec, document: Document, base: Path, problems: list
     for name in sorted({name for name in names if names.count(name) > 1}):
         problems.append(Problem(f"profiles must have names of their own. Got '{name}' twice", "rename one", where))
     for profile in found:
-        if set(profile.precisions) == {"fp32"} and any(getattr(s, "scheme", None) == "auto" for s in recipe.stages):
-            message = f"'scheme: auto' must be allowed int8 or fp16 by the profile '{profile.name}'. Got fp32 only"
-            problems.append(Problem(message, "write the stages without quantize, or name a scheme", where))
         for index, spec in enumerate(recipe.stages):
             asked = {name: str(getattr(spec, name, None)) for name in ("quantization", "precision")}
             for name, said in asked.items():

@@ -9,11 +9,13 @@ from edgesft.budget.metric import fall, scale
 from edgesft.budget.percentile import Interval
 
 FASTER = 0.98
-"""The upper bound of the latency ratio must be at or below this: gains under 2 % drown between machines, and so do
-losses."""
+"""The upper bound of the latency ratio must be at or below this: gains under 2 % drown between machines."""
 
 SMALLER = 0.95
 """A stage that only saves bytes must save at least a twentieth of them."""
+
+HALF, SLOWER = 0.5, 1.02
+"""What leaves so few of the bytes may be slower, by what drowns between machines."""
 
 ROUNDING = 1e-9
 """Two metrics are compared after this, so that 0.90 - 0.89 is within an allowance of 0.01."""
@@ -50,7 +52,7 @@ def speed(
         return _fell(metric, drop, allowance)
     if upper <= FASTER:
         return Decision(True, f"latency {value:.2f} of before")
-    if size <= SMALLER and lower <= 1 / FASTER:
+    if size <= SMALLER and lower <= (SLOWER if size <= HALF else 1):
         return Decision(True, f"size {size:.2f} of before at latency {value:.2f}")
     bounds = f"latency {value:.2f} of before ({lower:.2f} to {upper:.2f}), size {size:.2f}"
     if size <= SMALLER:

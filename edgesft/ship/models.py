@@ -27,6 +27,9 @@ KINDS = ("model", "static", "ort", "context", "fp32")
 """The run's model; the same without free axes; in ORT's format; compiled ahead by the profile's provider for a chip;
 and the float model that it was made of."""
 
+EXPANDED = "int8-weights"
+"""What the runtime makes floats of when it loads the file, or makes another file of it."""
+
 USUAL = ("model", "static", "ort", "context")
 
 MODELS = "models"
@@ -204,7 +207,9 @@ class _Maker:
             if "ort" in self._wanted.kinds:
                 found.left_out["ort"] = f"ONNX Runtime's tool could not convert it: {error}"
         found.operators = needed.text(files)
-        if "ort" in self._wanted.kinds and precision in made:
+        if "ort" in self._wanted.kinds and precision == EXPANDED:
+            found.left_out["ort"] = "ORT format would hold the floats that are made of the 8-bit weights"
+        elif "ort" in self._wanted.kinds and precision in made:
             # A reduced build reads no ONNX; it may have any provider.
             graphs = _inspected({graph: made[precision] / f"{graph}.ort" for graph in self._files})
             self._add(f"{precision}-ort", graphs, "ort", _takers(precision, True, False))

@@ -130,7 +130,7 @@ class QuantizeSpec(Spec):
     keep: Keep = "auto"
     scheme: Literal["auto", "int8-dynamic", "int8-static", "int8-weights", "int4", "fp16"] = "auto"
     """`auto` measures the candidates that the profile allows and keeps the fastest within the accuracy allowance. If
-    any meet the budget's size limit, only those are considered."""
+    any that are no slower than before meet the budget's size limit, only those are considered."""
     backend: Literal["onnxruntime", "neural-compressor"] = "onnxruntime"
     """Library that quantizes `int8-static`."""
     calibration_rows: int = Field(128, ge=1)

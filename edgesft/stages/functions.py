@@ -220,7 +220,7 @@ def quantize(
 
     origin, file = Path(source), Path(target)
     # Where products of bytes saturate, weights have 7 bits.
-    reduced = scheme.startswith("int8") and saturates(machine())
+    reduced = scheme in ("int8-dynamic", "int8-static") and saturates(machine())
     if scheme == "int8-static":
         if not calibration:
             raise InputError("'calibration' must hold requests for int8-static. Got none", "scheme='int8-dynamic'")

@@ -51,7 +51,7 @@ KINDS: dict[str, StageKind] = {
     "distill": StageKind(("torch",), "torch", "recovery", "edgesft.stages.distill", version=7),
     "optimize": StageKind(("onnx",), "onnx", "speed", "edgesft.stages.optimize", version=2),
     "quantize": StageKind(
-        ("onnx",), "onnx", "speed", "edgesft.stages.quantize", ("precisions", "providers"), version=10
+        ("onnx",), "onnx", "speed", "edgesft.stages.quantize", ("precisions", "providers"), version=11
     ),
     "export": StageKind(("torch",), "onnx", "convert", "edgesft.stages.export", ("opset", "static_shapes"), version=3),
     # Made by the pipeline itself, which alone sees every row.

@@ -23,6 +23,7 @@ def test_faster_by_less_than_the_noise_goes() -> None:
 def test_smaller_at_the_same_latency_stays() -> None:
     assert judged(Interval(1.0, 0.97, 1.03), size=0.25) == (True, "size 0.25 of before at latency 1.00")
     assert judged(Interval(1.005, 1.001, 1.01), size=0.25)[0]
+    assert not judged(Interval(1.005, 1.001, 1.01), size=0.9)[0], "a few bytes are worth no time"
     assert not judged(Interval(1.03, 1.025, 1.035), size=0.25)[0]
 
 

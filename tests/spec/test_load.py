@@ -70,7 +70,10 @@ def test_what_is_left_can_be_checked_further(tmp_path: Path) -> None:
         ),
         ("{stage: prune, latency: fast}", "'latency' must be a valid number"),
         ("{stage: quantize, scheme: fp16, backend: neural-compressor}", "must not set 'backend', which fp16"),
-        ("{stage: quantize, scheme: int3}", "'scheme' must be 'auto', 'int8-dynamic', 'int8-static', 'int4' or 'fp16'"),
+        (
+            "{stage: quantize, scheme: int3}",
+            "'scheme' must be 'auto', 'int8-dynamic', 'int8-static', 'int8-weights', 'int4' or 'fp16'",
+        ),
     ],
 )
 def test_stage_problems(tmp_path: Path, wrong: str, message: str) -> None:

@@ -6,6 +6,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from edgesft.measure.model.facts import EIGHT_BITS, FLOATS, OnnxFacts, subgraphs
 
 if TYPE_CHECKING:
@@ -58,7 +60,7 @@ def precision(model: onnx.ModelProto, facts: OnnxFacts) -> str | None:
         return "int8-static"
     if any(name.startswith("DynamicQuantize") or "Integer" in name for name in operators):
         return "int8-dynamic"
-    if ("DequantizeLinear" in operators and set(EIGHT_BITS) & set(facts.constant_bytes)) or _expanded(model):
+    if ("DequantizeLinear" in operators and set(EIGHT_BITS) & set(facts.constant_bytes)) or _expanded(model, facts):
         return "int8-weights"
     # A float input counts as one byte: it decides only where there are no weights.
     found = Counter({name: count for name, count in facts.constant_bytes.items() if name in FLOATS})
@@ -77,12 +79,15 @@ def _packed_bits(model: onnx.ModelProto) -> set[int]:
     }
 
 
-def _expanded(model: onnx.ModelProto) -> bool:
-    """Whether floats are made of int8 constants, whatever scales them."""
+def _expanded(model: onnx.ModelProto, facts: OnnxFacts) -> bool:
+    """Whether floats are made of int8 constants, of which most weights are."""
     import onnx
 
+    if facts.constant_bytes.get("INT8", 0) * 4 <= facts.constant_bytes.get("FLOAT", 0):
+        return False
     levels = {tensor.name for tensor in model.graph.initializer if tensor.data_type == onnx.TensorProto.INT8}
-    return any(node.op_type == "Cast" and node.input[0] in levels for node in model.graph.node)
+    cast = {node.output[0] for node in model.graph.node if node.op_type == "Cast" and node.input[0] in levels}
+    return any(node.op_type == "Mul" and node.input[0] in cast for node in model.graph.node)
 
 
 def tables(model: onnx.ModelProto) -> dict[str, int]:
@@ -103,6 +108,8 @@ def tables(model: onnx.ModelProto) -> dict[str, int]:
                 sources[node.output[0]] = sources[node.input[0]]
             elif node.op_type in SAME_ROWS and node.input[0] in shapes:
                 shapes[node.output[0]] = shapes[node.input[0]]
+            elif node.op_type == "Mul" and all(name in shapes for name in node.input):
+                shapes[node.output[0]] = np.broadcast_shapes(*(tuple(shapes[name]) for name in node.input))
             for index, table in INDEXED.get(node.op_type, ()):
                 if table < len(node.input) and node.input[index] in sources and node.input[table] in shapes:
                     rows = shapes[node.input[table]][_axis(node)]

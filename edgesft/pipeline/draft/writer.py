@@ -138,7 +138,7 @@ class Writer:
             "prune": "in steps, as long as the metric allows; `latency: 0.5` sets a target",
             "distill": "trains the pruned model, with the fine-tuned original as its teacher",
             "optimize": "rewrites the graph where that is measured to be faster",
-            "quantize": "measures int8, int4 and fp16; keeps the fastest within the allowance",
+            "quantize": "measures int8, int4, fp16 and others; keeps the fastest within the allowance",
         }
         lines = ["# Each stage is kept only if it pays in measured latency or size. Otherwise it is rolled back."]
         if self._answers_already():

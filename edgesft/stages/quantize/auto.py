@@ -76,8 +76,8 @@ class Trials:
         candidates = wanted(self.spec, profile)
         if not candidates:
             raise StageError(
-                f"'scheme: auto' must be allowed int8 or fp16 by profile '{profile.name}'. "
-                f"Got precisions {list(profile.precisions)} on {profile.providers[0].name}"
+                f"'scheme: auto' must find something to try among the precisions of profile '{profile.name}'. "
+                f"Got {list(profile.precisions)} on {profile.providers[0].name}"
             )
         return candidates
 
@@ -157,13 +157,20 @@ class Trials:
         def measure() -> dict[str, int]:
             places = [self.artefact.model, *map(self._place, names)]
             if self.context.untimed:
-                # Where nothing can be timed, a smaller file stands for a faster one: fewer bytes are moved.
-                return dict(zip((SOURCE, *names), [place.stat().st_size for place in places], strict=True))
+                return self._moved(places, names)
             return dict(zip((SOURCE, *names), self.context.latency(places), strict=True))
 
         self.context.progress.say(f"quantize: timing {', '.join(names)}")
         found: dict[str, int] = Store(self.context.work).record(record, measure)
         return found
+
+    def _moved(self, places: Sequence[Path], names: Sequence[str]) -> dict[str, int]:
+        """Bytes, which stand for times where nothing can be timed: fewer are moved. What computes as the source does
+        moves as many.
+        """
+        sizes = dict(zip((SOURCE, *names), [place.stat().st_size for place in places], strict=True))
+        as_before = [name for name in names if self.rows[name]["plan"]["scheme"] == "int8-weights"]
+        return {**sizes, **dict.fromkeys(as_before, sizes[SOURCE])}
 
     def _reference(self) -> dict[str, float]:
         original = self.context.reference or self.artefact

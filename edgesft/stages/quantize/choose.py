@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-AS_FAST = 1.02
-"""Times that are so far apart may be the other way round the next time."""
+AS_FAST, AS_SMALL = 1.02, 1.05
+"""Times so far apart may be the other way round the next time; so many bytes are worth no accuracy."""
 
 ROUNDING = 1e-9
 """A drop that equals the allowance but for rounding is within it."""
@@ -61,8 +61,8 @@ class Choice:
 def choose(candidates: Sequence[Figures], allowance: float, source_p50_ns: int, most_bytes: float = math.inf) -> Choice:
     """The fastest whose drop is within the allowance, else the one that drops least, of those faster than the source.
 
-    Of those that are as fast within `AS_FAST` the smallest. What the budget has no room for is passed over where it has
-    room for others.
+    Of those that are as fast within `AS_FAST` the smallest, and of those as small within `AS_SMALL` the one that drops
+    least. What the budget has no room for is passed over where it has room for others that are no slower.
 
     Where all candidates within the allowance are slower, the smallest is kept, since size is what it can still pay in.
 
@@ -79,10 +79,12 @@ def choose(candidates: Sequence[Figures], allowance: float, source_p50_ns: int, 
     if no_slower:
         fastest = min(fitting or no_slower, key=lambda figures: figures.p50_ns)
         alike = [each for each in fitting or no_slower if each.p50_ns <= fastest.p50_ns * AS_FAST]
-        best, why = min(alike, key=lambda figures: figures.size_bytes), "fastest within the allowance"
-        why = why if best is fastest else f"as fast as {fastest.name}, and smaller"
+        best, why = _smallest(alike), "fastest within the allowance"
+        if best is not fastest:
+            better = "and smaller" if best.size_bytes < fastest.size_bytes else "drops less"
+            why = f"as fast as {fastest.name}, {better}"
     elif within:
-        best, why = min(within, key=lambda figures: figures.size_bytes), "smallest within the allowance, all are slower"
+        best, why = _smallest(within), "smallest within the allowance, all are slower"
     else:
         best = min(faster or candidates, key=lambda figures: figures.drop)
         why = "least drop, though beyond the allowance"
@@ -97,5 +99,12 @@ def choose(candidates: Sequence[Figures], allowance: float, source_p50_ns: int, 
             if fitting and figures.size_bytes > most_bytes:
                 verdicts[figures.name] = f"larger than the budget's {most_bytes / 1e6:.1f} MB"
                 continue
-            verdicts[figures.name] = f"{'slower' if slower else 'larger'} than {best.name}"
+            worse = "slower" if slower else "larger" if figures.size_bytes > best.size_bytes else "no better"
+            verdicts[figures.name] = f"{worse} than {best.name}"
     return Choice(best.name, bool(within), verdicts)
+
+
+def _smallest(candidates: Sequence[Figures]) -> Figures:
+    """Of those that are as small as the smallest, the one that drops least."""
+    room = min(figures.size_bytes for figures in candidates) * AS_SMALL
+    return min((each for each in candidates if each.size_bytes <= room), key=lambda each: each.drop)

@@ -266,13 +266,14 @@ def weights(source: Path, target: Path, *, per_channel: bool = True, exclude: Se
     import onnx
 
     plan = make_plan(source, "int8-weights", per_channel=per_channel, exclude=exclude)
+    sizes: list[int] = []
 
     def store(model: onnx.ModelProto, place: str) -> None:
-        store_weights(model, plan.quantized, per_channel=per_channel)
+        sizes.append(store_weights(model, plan.weights, per_channel=per_channel))
         onnx.save(model, place)
 
     _apply(source, target, store)
-    return plan
+    return replace(plan, scale_bytes=sum(sizes))
 
 
 def fp16(source: Path, target: Path, *, exclude: Sequence[str] = ()) -> QuantizePlan:

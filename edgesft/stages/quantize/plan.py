@@ -42,6 +42,9 @@ OPERATORS: Mapping[tuple[Scheme, Backend], tuple[str, ...]] = {
 """Operators whose weights each scheme stores in fewer bits. Dynamic convolutions are left out: ConvInteger has no fast
 kernel on ONNX Runtime's CPU provider."""
 
+FLOAT_BYTES = 4
+"""Of a float weight."""
+
 UNCHANGED: tuple[Scheme, ...] = ("int8-weights", "fp16")
 """Schemes that leave each operator what it is."""
 
@@ -60,6 +63,9 @@ class QuantizePlan:
         four_bit_bytes: Those of them that become 4-bit.
         reduced: Whether weights are rounded to 7 bits, whose products do not saturate.
         tied_bytes: Those of them that are the same as others and are not stored again.
+        weights: Names of the weights that get fewer bits, where the scheme is `int8-weights`: what excluded nodes read,
+            too, stays.
+        scale_bytes: Bytes of their scales.
     """
 
     scheme: Scheme
@@ -71,6 +77,8 @@ class QuantizePlan:
     four_bit_bytes: int = 0
     reduced: bool = False
     tied_bytes: int = 0
+    weights: tuple[str, ...] = ()
+    scale_bytes: int = 0
 
     def to_json(self) -> dict[str, Any]:
         """JSON form, read back by `from_json`."""
@@ -84,12 +92,14 @@ class QuantizePlan:
             "four_bit_bytes": self.four_bit_bytes,
             "reduced": self.reduced,
             "tied_bytes": self.tied_bytes,
+            "weights": list(self.weights),
+            "scale_bytes": self.scale_bytes,
         }
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> QuantizePlan:
         """Inverse of `to_json`."""
-        return cls(**{**data, "quantized": tuple(data["quantized"])})
+        return cls(**{**data, "quantized": tuple(data["quantized"]), "weights": tuple(data.get("weights", ()))})
 
 
 def make_plan(
@@ -125,6 +135,7 @@ def make_plan(
     operators = OPERATORS[scheme, backend]
     quantized: list[onnx.NodeProto] = []
     excluded: dict[str, str] = {}
+    spared = set[str]()
     for node in graph.node:
         if node.op_type not in WEIGHT_INPUTS:
             continue
@@ -133,9 +144,14 @@ def make_plan(
             quantized.append(node)
         elif reason:
             excluded[node.name] = reason
+            spared.update(node.input)
     if not quantized:
         raise StageError(f"{scheme} must find weights to quantize. Got none in '{source.name}'; left out: {excluded}")
     names = tuple(node.name for node in quantized)
+    if scheme == "int8-weights":
+        stored = {name: weights[name] for node in quantized for name in weights_of(node, weights) if name not in spared}
+        freed_bytes = sum(FLOAT_BYTES * math.prod(tensor.dims) for tensor in stored.values())
+        return QuantizePlan(scheme, backend, per_channel, names, excluded, freed_bytes, weights=tuple(stored))
     four_bits = quantized if scheme == "int4" else [node for node in quantized if node.op_type == "Gather"]
     freed = [_freed_bytes(graph, nodes, weights) for nodes in (quantized, four_bits)]
     small = freed[1] if scheme == "int4" or table_bits == 4 else 0
@@ -150,8 +166,7 @@ def _reason(
     kept: Mapping[str, str],
 ) -> str | None:
     """Why a node stays in float; None if it does not, empty if there is nothing to say about it."""
-    found = [weights.get(node.input[place]) for place in WEIGHT_INPUTS[node.op_type]]
-    if any(weight is None or len(weight.dims) < 2 for weight in found):
+    if not weights_of(node, weights):
         return "product of activations" if node.op_type in ("MatMul", "Gemm") else ""
     if node.name.startswith(FRONT):
         return "computes features, which stay in float"
@@ -162,6 +177,14 @@ def _reason(
     if node.op_type == "Gemm" and scheme not in UNCHANGED and not plain_gemm(node):
         return "alpha, beta or transA of the Gemm"
     return None
+
+
+def weights_of(node: onnx.NodeProto, weights: Mapping[str, onnx.TensorProto]) -> list[str]:
+    """Names of what a node multiplies by or looks up in, each of at least two axes and among `weights`; none unless all
+    are.
+    """
+    names = [node.input[place] for place in WEIGHT_INPUTS.get(node.op_type, ())]
+    return list(dict.fromkeys(names)) if all(each in weights and len(weights[each].dims) > 1 for each in names) else []
 
 
 def plain_gemm(node: onnx.NodeProto) -> bool:
@@ -224,10 +247,7 @@ def _freed_bytes(
     graph: onnx.GraphProto, quantized: Iterable[onnx.NodeProto], weights: Mapping[str, onnx.TensorProto]
 ) -> int:
     """Bytes of the weights that no other node needs in float."""
-    import onnx
-
     chosen = {id(node) for node in quantized}
     mine = {node.input[place] for node in graph.node if id(node) in chosen for place in WEIGHT_INPUTS[node.op_type]}
     others = {name for node in graph.node if id(node) not in chosen for name in node.input}
-    width = onnx.helper.tensor_dtype_to_np_dtype(onnx.TensorProto.FLOAT).itemsize
-    return sum(math.prod(weights[name].dims) * width for name in mine - others)
+    return sum(math.prod(weights[name].dims) * FLOAT_BYTES for name in mine - others)

@@ -17,7 +17,7 @@ from edgesft.tasks.base import Batch
 MARKS: Mapping[str, tuple[tuple[str, ...], ...]] = {
     "int8-dynamic": (("MatMulInteger", "DequantizeLinear", "DynamicQuantizeLSTM"),),
     "int8-static": (("QuantizeLinear", "QLinearMatMul", "QLinearConv"), ("DequantizeLinear", "QLinearMatMul")),
-    "int8-weights": (("Cast",),),
+    "int8-weights": (),
     "int4": (("MatMulNBits", "GatherBlockQuantized", "BitShift"),),
     "fp16": (),
 }
@@ -76,7 +76,7 @@ def _check_weights(before: OnnxFacts, after: OnnxFacts, plan: QuantizePlan) -> N
         raise StageError(f"{plan.scheme} must store {wanted} bytes of weights as {' or '.join(types)}. Got {found}")
     limit = before.constant_bytes.get("FLOAT", 0) - SHARE * plan.weight_bytes
     # New scales are float too: one a channel, and a weight has fewer channels than all weights' square root.
-    limit += SCALE_BYTES * len(plan.quantized) * math.isqrt(elements)
+    limit += plan.scale_bytes or SCALE_BYTES * len(plan.quantized) * math.isqrt(elements)
     limit += SCALE_BYTES * small / BLOCK
     if (left := after.constant_bytes.get("FLOAT", 0)) > limit:
         raise StageError(f"{plan.scheme} must leave at most {limit:.0f} bytes of float weights. Got {left}")

@@ -38,6 +38,11 @@ def test_a_smaller_file_as_fast_as_before_is_before_a_smallest_that_is_slower() 
     assert beside.name == "b", "what is faster by chance is no reason for three times the bytes"
 
 
+def test_a_hair_of_bytes_is_worth_no_accuracy() -> None:
+    choice = choose([_figures("a", 100, 0.009, 2490), _figures("b", 101, 0.0, 2500)], 0.01, 102)
+    assert choice.name == "b" and choice.verdicts == {"a": "no better than b", "b": "kept: as fast as a, drops less"}
+
+
 def test_of_those_as_fast_the_smallest_wins() -> None:
     choice = choose(
         [_figures("a", 1000, 0.0, 25), _figures("b", 1015, 0.0, 20), _figures("c", 1030, 0.0, 9)], 0.01, 2000

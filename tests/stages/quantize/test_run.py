@@ -52,8 +52,22 @@ def fakes(monkeypatch: pytest.MonkeyPatch) -> Fakes:
     kept = tuple(candidate for candidate in CANDIDATES if candidate.backend == "onnxruntime")
     monkeypatch.setattr("edgesft.stages.quantize.candidates.CANDIDATES", kept)
     return Fakes(
-        {"source": 100, "int8-dynamic": 40, "int8-static": 30, "int8-static-smooth": 31, "fp16": 90},
-        {"source": 0.9, "int8-dynamic": 0.895, "int8-static": 0.85, "int8-static-smooth": 0.84, "fp16": 0.9},
+        {
+            "source": 100,
+            "int8-dynamic": 40,
+            "int8-static": 30,
+            "int8-static-smooth": 31,
+            "int8-weights": 100,
+            "fp16": 90,
+        },
+        {
+            "source": 0.9,
+            "int8-dynamic": 0.895,
+            "int8-static": 0.85,
+            "int8-static-smooth": 0.84,
+            "int8-weights": 0.84,
+            "fp16": 0.9,
+        },
     )
 
 
@@ -104,7 +118,7 @@ def test_auto_takes_the_fastest_within_the_allowance_and_replays(
     assert verdicts["fp16"] == "slower than int8-dynamic"
     assert read_facts(tmp_path / "out" / "model.onnx").operators["MatMulInteger"] > 0
     json.dumps(report.details)
-    assert sorted(fakes.asked) == ["fp16", "int8-dynamic", "int8-static", "latency", "source"]
+    assert sorted(fakes.asked) == ["fp16", "int8-dynamic", "int8-static", "int8-weights", "latency", "source"]
 
     resumed = quantize.run(
         _spec(),
@@ -125,7 +139,7 @@ def test_a_run_killed_while_timing_asks_only_for_what_is_missing(
     first = context(tmp_path / "work", tiny_model, latency=killed, evaluate=fakes.evaluate)
     with pytest.raises(KeyboardInterrupt):
         quantize.run(_spec(), alone, tmp_path / "out", first)
-    assert sorted(fakes.asked) == ["int8-dynamic", "int8-static"]
+    assert sorted(fakes.asked) == ["int8-dynamic", "int8-static", "int8-weights"]
     fakes.asked.clear()
     second = context(tmp_path / "work", tiny_model, latency=fakes.latency, evaluate=fakes.evaluate)
     quantize.run(_spec(), alone, tmp_path / "out", second)
@@ -152,6 +166,7 @@ def test_drops_count_against_the_reference(tiny_model: Small, alone: Artefact, t
     assert {row["name"]: round(row["drop"], 3) for row in report.details["candidates"] if "drop" in row} == {
         "int8-dynamic": 0.055,
         "int8-static": 0.1,
+        "int8-weights": 0.11,
     }
 
 
@@ -177,10 +192,24 @@ def test_a_candidate_that_fails_is_a_row_not_the_end(
     assert report.details["candidates"][0]["verdict"] == "failed: RuntimeError: no such kernel"
 
     monkeypatch.setattr("edgesft.stages.quantize.ort.static", broken)
+    monkeypatch.setattr("edgesft.stages.quantize.ort.weights", broken)
     surroundings = context(tmp_path / "other", tiny_model, latency=fakes.latency, evaluate=fakes.evaluate)
     report = quantize.run(_spec(), alone, tmp_path / "none", surroundings)
     assert report.summary.startswith("nothing: no candidate works here: int8-dynamic: RuntimeError")
     assert (tmp_path / "none/model.onnx").read_bytes() == alone.model.read_bytes()
+
+
+def test_where_nothing_can_be_timed_bytes_are_no_arithmetic(
+    tiny_model: Small, alone: Artefact, tmp_path: Path, fakes: Fakes
+) -> None:
+    fakes.accuracy |= {"int8-static": 0.9, "int8-weights": 0.9}
+    surroundings = context(tmp_path / "work", tiny_model, evaluate=fakes.evaluate)
+    report = quantize.run(_spec(), alone, tmp_path / "out", replace(surroundings, untimed="a simulator"))
+    assert report.details["chosen"] in ("int8-static", "int8-dynamic")
+    fakes.accuracy |= {"int8-static": 0.5, "int8-dynamic": 0.5, "int8-static-smooth": 0.5}
+    surroundings = context(tmp_path / "other", tiny_model, evaluate=fakes.evaluate)
+    report = quantize.run(_spec(), alone, tmp_path / "out", replace(surroundings, untimed="a simulator"))
+    assert report.details["chosen"] == "int8-weights"
 
 
 def test_neural_compressor_needs_the_torch_model(tiny_model: Small, artefact: Artefact, tmp_path: Path) -> None:
@@ -199,7 +228,9 @@ def test_the_profile_says_what_auto_may_try() -> None:
         "int8-dynamic",
         "int8-static",
         "int8-static-neural-compressor",
+        "int8-weights",
     }
+    assert [candidate.name for candidate in wanted(_spec(), profile(precisions=("fp32",)))] == ["int8-weights"]
     assert {candidate.name for candidate in wanted(_spec(), profile(precisions=("int8", "int4")))} > {
         "int4-hqq",
         "int8-dynamic-4-bit-tables",
@@ -232,8 +263,8 @@ def test_what_int8_spoils_most_stays_in_float(
     report = quantize.run(_spec(), artefact, tmp_path / "out", surroundings)
     assert report.details["chosen"] == "int8-static-2-float"
     rows = {row["name"]: row for row in report.details["candidates"]}
-    tried = ["int8-dynamic", "int8-static", "int8-static-smooth", "int8-static-1-float", "int8-static-2-float"]
-    assert list(rows) == tried
+    tried = ["int8-static-smooth", "int8-static-1-float", "int8-static-2-float"]
+    assert list(rows) == ["int8-dynamic", "int8-static", "int8-weights", *tried]
     left = set(rows["int8-static"]["plan"]["quantized"]) - set(rows["int8-static-2-float"]["plan"]["quantized"])
     assert len(left) == 2 and left > set(rows["int8-static-1-float"]["plan"]["excluded"]).intersection(left)
     assert quantize.run(_spec(), artefact, tmp_path / "out", context(tmp_path / "work", tiny_model)) == report
@@ -247,7 +278,7 @@ def test_what_smoothing_rescues_stays_in_int8(
     report = quantize.run(_spec(), uneven, tmp_path / "out", surroundings)
     assert report.details["chosen"] == "int8-static-smooth"
     rows = {row["name"]: row for row in report.details["candidates"]}
-    assert list(rows) == ["int8-dynamic", "int8-static", "int8-static-smooth"]
+    assert list(rows) == ["int8-dynamic", "int8-static", "int8-weights", "int8-static-smooth"]
     assert rows["int8-static-smooth"]["plan"]["quantized"] == rows["int8-static"]["plan"]["quantized"]
     assert [place.name for place in (tmp_path / "out").iterdir() if place.suffix == ".onnx"] == ["model.onnx"]
 
