@@ -327,14 +327,17 @@ def size_limit(budget: BudgetSpec, original_bytes: int | None) -> int | None:
 
 
 def latency_limit(budget: BudgetSpec, original_ns: float, *, here: bool) -> float | None:
-    """Most nanoseconds that a budget allows an inference, by the strictest of its percentiles; None where it says
-    nothing.
+    """Most nanoseconds that a budget allows the median inference; None where it says nothing of that.
+
+    Milliseconds of another percentile are no limit on the median. As shares of the original's, all percentiles are
+    taken to be alike.
 
     Args:
         budget: `latency_ms` and `latency_ratio`.
-        original_ns: Latency of the fine-tuned original.
+        original_ns: p50 of the fine-tuned original.
         here: Whether milliseconds on this machine are the profile's.
     """
     limits = [share * original_ns for share in budget.latency_ratio.limits().values()]
-    limits += [ms * NS_PER_MS for ms in budget.latency_ms.limits().values()] if here else []
+    if here and budget.latency_ms.p50 is not None:
+        limits.append(budget.latency_ms.p50 * NS_PER_MS)
     return min(limits) if limits else None

@@ -47,7 +47,7 @@ class StageContext:
         reference: The fine-tuned original once there is one; drops are counted against it.
         allowance: How far the deciding metric may fall below the reference.
         size_limit: Most bytes that the budget allows what ships, if it says so.
-        latency_limit: `latency_limit(p50 of the reference)` → most nanoseconds that the budget allows, if it says so.
+        latency_limit: `latency_limit(p50 of the reference)` → most nanoseconds of p50 that the budget allows, if any.
         latency: `latency([onnx file, …])` → p50 of each in nanoseconds, interleaved, on the profile's provider.
         record: `record(facts, measure)` → a JSON value that these facts, this machine, the profile and the rows decide,
             measured where no run has done so before.

@@ -250,5 +250,8 @@ def test_pace_of_tasks_without_tokens_is_open() -> None:
 def test_the_most_time_that_a_budget_allows() -> None:
     budget = BudgetSpec.model_validate({"latency_ms": {"p50": 3, "p95": 2}, "latency_ratio": {"p50": 0.5}})
     assert latency_limit(BudgetSpec(), 10e6, here=True) is None
-    assert latency_limit(budget, 10e6, here=True) == 2e6
+    assert latency_limit(budget, 10e6, here=True) == 3e6, "2 ms of the p95 say nothing of the median"
     assert latency_limit(budget, 10e6, here=False) == 5e6
+    shares = BudgetSpec.model_validate({"latency_ms": {"p95": 5}, "latency_ratio": {"p50": 0.5, "p99": 0.4}})
+    assert latency_limit(shares, 4.5e6, here=True) == pytest.approx(0.4 * 4.5e6)
+    assert latency_limit(BudgetSpec.model_validate({"latency_ms": {"p95": 5}}), 4.5e6, here=True) is None

@@ -11,10 +11,11 @@ from typing import Any
 
 from torch import nn
 
-from edgesft.budget.metric import fall, scale
+from edgesft.budget.metric import scale
 from edgesft.errors import InputError
 from edgesft.stages import invariance
 from edgesft.stages.context import StageContext
+from edgesft.stages.prune.aim import Aim, met
 from edgesft.stages.prune.bench import Bench
 from edgesft.stages.prune.round import choose, cut, numbered, recover
 from edgesft.stages.prune.search import WITHIN
@@ -23,15 +24,11 @@ from edgesft.stages.training import score
 from edgesft.store.store import remember
 from edgesft.train import checkpoint
 
-BEFORE, JUDGED, ASKED = "whole.json", "judged.json", "asked.json"
+BEFORE, JUDGED, ASKED = "before.json", "judged.json", "asked.json"
 """In the work folder."""
 
 ROWS, VIEWS = "rows", "views"
 """What falls of the metric are counted on: validation rows, and those several times, changed (`invariance.views`)."""
-
-STEP, LEAST = 0.7, 0.9
-"""Where a stage goes as far as it can: the share of latency that each round aims to leave, its square root once that
-went too far or cannot be had; what would leave more than the latter is not tried."""
 
 SPARED = 0.5
 """Share of the allowance that such a stage leaves to what follows it: int8 gains more than the last cut would."""
@@ -41,7 +38,11 @@ LONGER, HOPELESS = 2.0, 4.0
 allowance."""
 
 MOST = 20
-"""Rounds at most: what is left would be a thousandth."""
+"""Tries at most: what is left would be a thousandth."""
+
+VOTES = 3
+"""How often what the budget asks for is measured before the first try: of so many, one that was disturbed decides
+nothing. Each further try adds one."""
 
 
 def as_far_as_it_holds(bench: Bench, model: nn.Module) -> tuple[nn.Module, list[dict[str, Any]]]:
@@ -52,59 +53,51 @@ def as_far_as_it_holds(bench: Bench, model: nn.Module) -> tuple[nn.Module, list[
     """
     context, views = bench.context, invariance.views(bench.context)
     before = remember(context.work / BEFORE, lambda: _before(bench, model, views))
-    rounds: list[dict[str, Any]] = []
-    seen: list[float] = []  # measured anew for each round: what disturbs the machine once does not mislead them all
-    ratio, step = 1.0, STEP
-    while step <= LEAST and len(rounds) < MOST:
-        candidate, own = copy.deepcopy(model), numbered(context, len(rounds) + 1)
-        seen.append(remember(own.work / ASKED, lambda: _asked(bench)))
-        asked = median(seen)
+    aim, rounds, votes = Aim(), list[dict[str, Any]](), list[float]()
+    for number in range(1, MOST + 1):
+        candidate, own = copy.deepcopy(model), numbered(context, number)
+        votes += _votes(bench, own, 1 if votes else VOTES)
+        asked = median(votes)
+        target = aim.target(asked)
+        if target is None:
+            break
         try:
-            chosen = choose(bench, candidate, own, _next(ratio, step, asked))
+            chosen = choose(bench, candidate, own, target)
         except InputError:
-            step **= 0.5  # so small a model cannot be had
+            aim = aim.lost(target)  # so small a model cannot be had
             continue
         found = cut(bench, candidate, own, chosen)
-        bars = _bars(context.allowance, viewed=bool(views), bonus=_met(ratio, asked))
+        bars = _bars(context.allowance, viewed=bool(views), bonus=met(aim.ratio, asked))
         drops = _drops(own, candidate, found["training"], views, before)
-        if _over(drops, bars) > 0 and max(drops.values()) <= HOPELESS * context.allowance:
+        if not _within(drops, bars) and max(drops.values()) <= HOPELESS * context.allowance:
             own = _longer(own)
             found["longer"] = asdict(recover(bench, candidate, own))
             drops = _drops(own, candidate, found["longer"], views, before)
-        holds = _over(drops, bars) <= 0
+        holds = _within(drops, bars)
         rounds.append({**found, "drop": max(drops.values()), "drops": drops, "holds": holds})
         context.progress.say(f"prune: {_came(found, drops, context.task.metrics[0])}: {'kept' if holds else 'undone'}")
         if holds:
-            model, ratio = candidate, found["latency"]["ratio"]
+            model, aim = candidate, aim.held(found["latency"]["ratio"])
         else:
-            step **= 0.5
+            aim = aim.lost(target)
     return model, rounds
+
+
+def _votes(bench: Bench, context: StageContext, count: int) -> list[float]:
+    """What the budget asks for, measured so often."""
+    found: list[float] = remember(context.work / ASKED, lambda: [_asked(bench) for _ in range(count)])
+    return found
 
 
 def _asked(bench: Bench) -> float:
     """Share of the input's latency, in the form that it is pruned for, at which the budget is met with a little to
     spare; 0 where the budget says nothing.
     """
-    reference = bench.context.reference
-    if reference is None:
+    reference, limit = bench.context.reference, bench.context.latency_limit
+    if reference is None or limit(1.0) is None:
         return 0.0
     original, whole = bench.beside(reference.model)
-    most = bench.context.latency_limit(original)
-    return 0.0 if most is None else most / whole * (1 - WITHIN)
-
-
-def _next(ratio: float, step: float, asked: float) -> float:
-    """The share to aim for: what the budget asks for once that is within a step, half the way there where it is within
-    two, else the next step.
-    """
-    if _met(ratio, asked) or asked < ratio * step**2:
-        return ratio * step
-    return asked if ratio * step <= asked else math.sqrt(ratio * asked)
-
-
-def _met(ratio: float, asked: float) -> bool:
-    """Whether so little is as much as the budget asks for, with what was to spare or without."""
-    return asked > 0 and ratio * (1 - WITHIN) <= asked
+    return (limit(original) or 0.0) / whole * (1 - WITHIN)
 
 
 def _bars(allowance: float, *, viewed: bool, bonus: bool) -> dict[str, float]:
@@ -113,9 +106,9 @@ def _bars(allowance: float, *, viewed: bool, bonus: bool) -> dict[str, float]:
     return {ROWS: half if bonus else allowance, VIEWS: half} if viewed else {ROWS: half}
 
 
-def _over(drops: Mapping[str, float], bars: Mapping[str, float]) -> float:
-    """By how much the worst of some falls is over its bar."""
-    return max(drop - bars[name] - ROUNDING for name, drop in drops.items())
+def _within(drops: Mapping[str, float], bars: Mapping[str, float]) -> bool:
+    """Whether no fall is over its bar."""
+    return all(drop <= bars[name] + ROUNDING for name, drop in drops.items())
 
 
 def _came(found: Mapping[str, Any], drops: Mapping[str, float], metric: str) -> str:
@@ -134,11 +127,13 @@ def _drops(
 
     On the rows it is what the training ended with, for the best of its evaluations is too good by chance. On views it
     varies less, but a student that learned from changed rows has an advantage there over an original that did not.
+    What is no number, before or after, fell without end.
     """
     after = {ROWS: float(training["history"][-1]["metrics"][context.task.metrics[0]])}
     if views:
         after[VIEWS] = float(remember(context.work / JUDGED, lambda: score(model, views)))
-    return {name: fall(before[name], value) for name, value in after.items()}
+    falls = {name: before[name] - value for name, value in after.items()}
+    return {name: drop if math.isfinite(drop) else math.inf for name, drop in falls.items()}
 
 
 def _before(bench: Bench, model: nn.Module, views: StageContext | None) -> dict[str, float]:

@@ -1,4 +1,7 @@
+import itertools
+import math
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 
@@ -6,6 +9,9 @@ from edgesft.errors import InputError
 from edgesft.spec.stages import PruneSpec
 from edgesft.stages.artefact import Artefact
 from edgesft.stages.prune import auto, stage
+from edgesft.stages.prune.aim import Aim
+from edgesft.stages.prune.round import PLAN
+from edgesft.store.store import remember
 from edgesft.tasks.text_classification import TextClassification
 from edgesft.train import checkpoint
 from tests.stages.prune.models import by_size
@@ -46,22 +52,6 @@ def test_what_views_bear_must_hold_on_the_rows_too(before, further, source, cont
     assert all(each["drops"][auto.VIEWS] == 0 for each in rounds)
 
 
-@pytest.mark.parametrize(
-    ("ratio", "step", "asked", "next_one"),
-    [
-        (1.0, 0.7, 0.0, 0.7),
-        (1.0, 0.7, 0.3, 0.7),
-        (0.8, 0.7, 0.45, 0.6),
-        (1.0, 0.7, 0.7, 0.7),
-        (0.6, 0.7, 0.56, 0.56),
-        (0.6, 0.7, 0.58, 0.42),
-    ],
-    ids=["no budget", "far from it", "within two steps", "within one step", "nearly there", "there"],
-)
-def test_what_the_budget_asks_for_is_aimed_at_first(ratio, step, asked, next_one):
-    assert auto._next(ratio, step, asked) == pytest.approx(next_one)
-
-
 def test_beyond_the_budget_a_cut_may_cost_less(source, context, tmp_path, monkeypatch):
     original = tmp_path / "model.onnx"
     checkpoint.write_weights(checkpoint.load(source.path, TASK), original)
@@ -77,7 +67,16 @@ def test_beyond_the_budget_a_cut_may_cost_less(source, context, tmp_path, monkey
 
 
 def test_a_fall_of_just_the_allowance_is_within_it():
-    assert auto._over({auto.ROWS: 0.883 - 0.873}, {auto.ROWS: 0.01}) <= 0 < 0.883 - 0.873 - 0.01
+    assert auto._within({auto.ROWS: 0.883 - 0.873}, {auto.ROWS: 0.01}) and 0 < 0.883 - 0.873 - 0.01
+
+
+@pytest.mark.parametrize(("before", "after"), [(0.5, math.nan), (math.nan, 0.5), (math.nan, math.nan)])
+def test_what_is_no_number_does_not_hold(before, after, context, monkeypatch):
+    monkeypatch.setattr(auto, "score", lambda *_: after)
+    training = {"history": [{"metrics": {TASK.metrics[0]: 0.9}}]}
+    drops = auto._drops(context, None, training, context, {auto.ROWS: 0.9, auto.VIEWS: before})
+    assert drops == {auto.ROWS: 0.0, auto.VIEWS: math.inf}
+    assert not auto._within({auto.ROWS: 0.0, auto.VIEWS: math.nan}, {auto.ROWS: 1.0, auto.VIEWS: 1.0})
 
 
 def test_a_teacher_that_does_not_fit_is_said_where_it_goes_on_as_well(source, context, tmp_path):
@@ -93,10 +92,77 @@ def test_what_came_of_a_cut_is_said_in_the_metrics_own_terms():
     assert auto._came(found, {auto.ROWS: 0.3}, "si_sdr").endswith("si_sdr -0.30 dB on rows")
 
 
-def test_what_the_budget_asks_is_measured_for_each_round(source, context, tmp_path, monkeypatch):
-    answers, aims = iter((0.2, 0.8, 0.7, 0.7, 0.7)), []
-    monkeypatch.setattr(auto, "_asked", lambda _: next(answers))
-    monkeypatch.setattr(auto, "_next", lambda ratio, step, asked: aims.append(asked) or ratio * step)
-    context = replace(context, latency=by_size([]), allowance=1.0)
-    stage.run(PruneSpec(stage="prune", latency="auto", channel_multiple=4), source, tmp_path / "out", context)
-    assert aims[:2] == [0.2, 0.5] and set(aims[2:]) <= {0.7}, "one disturbed measurement is outvoted"
+class Killed(Exception):
+    """As by the system."""
+
+
+@pytest.fixture
+def search(context, monkeypatch):
+    """Goes through a search whose models are nothing but shares of a latency; returns what was aimed at and trained."""
+
+    def search(*, least=0.0, holds=lambda _: True, asked=lambda: 0.0, kill=None):
+        aims, trained = [], []
+
+        def plan(target):
+            if target < least:
+                raise InputError("so small a model cannot be had")
+            return {"latency": {"ratio": target}}
+
+        def choose(bench, model, own, target):
+            aims.append(round(target, 3))
+            return remember(own.work / PLAN, lambda: plan(target))
+
+        def cut(bench, model, own, chosen):
+            if len(aims) == kill:
+                raise Killed
+            trained.append(round(chosen["latency"]["ratio"], 3))
+            return {**chosen, "training": {}}
+
+        drops = {True: {auto.ROWS: 0.0}, False: {auto.ROWS: 1.0}}
+        stand_ins = {"choose": choose, "cut": cut, "_asked": lambda _: asked(), "_before": lambda *_: {}}
+        stand_ins["_drops"] = lambda *_: drops[holds(trained[-1])]
+        for name, stand_in in stand_ins.items():
+            monkeypatch.setattr(auto, name, stand_in)
+        try:
+            auto.as_far_as_it_holds(SimpleNamespace(context=context), None)
+        except Killed:
+            trained.append("killed")
+        return aims, trained
+
+    return search
+
+
+def test_a_try_that_failed_leaves_nothing_to_the_next(search, tmp_path):
+    # The second is trained when the process is killed; the first had no model.
+    aims, trained = search(least=0.75, kill=2)
+    assert aims == [0.7, 0.837] and trained == ["killed"]
+    assert search(least=0.75) == ([0.7, 0.837, 0.7], [0.837])
+
+
+@pytest.mark.parametrize("least", [0.3, 0.8], ids=["the first try has a model", "it has none"])
+@pytest.mark.parametrize("disturbed", [0.2, 1.2])
+def test_one_disturbed_measurement_is_outvoted(disturbed, least, search, monkeypatch):
+    answers, seen, target = itertools.chain([disturbed], itertools.repeat(0.5)), [], Aim.target
+    monkeypatch.setattr(Aim, "target", lambda aim, asked: seen.append(asked) or target(aim, asked))
+    aims, _ = search(least=least, asked=lambda: next(answers))
+    assert len(aims) > 2 and set(seen) == {0.5}
+
+
+def test_what_the_budget_asks_for_is_measured_for_each_try(search):
+    measured = itertools.count()
+    aims, _ = search(least=0.5, asked=lambda: 0.0 * next(measured))
+    assert next(measured) == auto.VOTES + len(aims), "three times at first"
+
+
+def test_what_the_budget_asks_for_is_measured_only_where_it_does(context):
+    reference = Artefact("onnx", context.work, "0")
+    silent = SimpleNamespace(context=replace(context, reference=reference))
+    assert auto._asked(silent) == 0.0
+    limited = replace(context, reference=reference, latency_limit=lambda original: original / 2)
+    bench = SimpleNamespace(context=limited, beside=lambda _: [2_000_000, 1_600_000])
+    assert auto._asked(bench) == pytest.approx(1 / 1.6 * 0.95)
+
+
+@pytest.mark.parametrize(("asked", "tried"), [(0.88, [0.88]), (0.75, [0.75, 0.866]), (0.0, [0.7, 0.837])])
+def test_what_went_too_far_is_not_trained_again(asked, tried, search):
+    assert search(asked=lambda: asked, holds=lambda _: False) == (tried, tried)
