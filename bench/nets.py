@@ -1,4 +1,4 @@
-"""Networks for the arrays task whose weights others trained: recipes name them as `nets:…`."""
+"""Networks of the recipes here, most of them with weights that others trained: recipes name them as `nets:…`."""
 
 from __future__ import annotations
 
@@ -107,6 +107,49 @@ def mobilenet(folder: str, classes: int = 10) -> nn.Module:
     state = load_file(place / "model.safetensors")
     net.load_state_dict({name: tensor for name, tensor in state.items() if "classifier" not in name}, strict=False)
     return net
+
+
+class Plain(nn.Sequential):
+    """Convolutions of 3 by 3 in pairs, each pair twice as wide as the one before and followed by pooling (VGG: Simonyan
+    and Zisserman 2014, arXiv 1409.1556), with batch normalisation and the mean over the picture before the classifier.
+    """
+
+    def __init__(self, channels: int, classes: int, width: int = 32, pairs: int = 3) -> None:
+        layers: list[nn.Module] = []
+        before = channels
+        for pair in range(pairs):
+            for _ in range(2):
+                layers += [nn.Conv2d(before, width << pair, 3, padding=1, bias=False), nn.BatchNorm2d(width << pair)]
+                layers.append(nn.ReLU())
+                before = width << pair
+            layers.append(nn.MaxPool2d(2))
+        super().__init__(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Dropout(0.2), nn.Linear(before, classes))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Scores, shape [rows, classes], of pictures of shape [rows, channels, height, width]."""
+        return super().forward(x)
+
+
+def plain(classes: int = 10, channels: int = 1) -> nn.Module:
+    """A net of the VGG type that nobody trained yet."""
+    return Plain(channels, classes)
+
+
+def vit(classes: int = 10, channels: int = 1, side: int = 28, patch: int = 7) -> nn.Module:
+    """A small vision transformer of transformers that nobody trained yet (Dosovitskiy et al. 2020, arXiv 2010.11929).
+
+    Args:
+        classes: Answers.
+        channels: Of a picture.
+        side: Its pixels; a whole number of patches.
+        patch: Pixels of a patch's side.
+    """
+    from transformers import ViTConfig, ViTForImageClassification
+
+    sizes = {"hidden_size": 96, "num_hidden_layers": 4, "num_attention_heads": 4, "intermediate_size": 256}
+    dropout = {"hidden_dropout_prob": 0.1, "attention_probs_dropout_prob": 0.0}
+    config = ViTConfig(image_size=side, patch_size=patch, num_channels=channels, num_labels=classes, **sizes, **dropout)
+    return ViTForImageClassification(config)
 
 
 class Hearing(nn.Module):
