@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from edgesft import processes
 from edgesft.budget.lines import latency_limit, size_limit
@@ -19,7 +19,7 @@ from edgesft.pipeline.job import Job
 from edgesft.pipeline.plan import Step, export_settings
 from edgesft.pipeline.shortage import diagnosed
 from edgesft.spec.auto import AUTO
-from edgesft.spec.stages import PruneSpec
+from edgesft.spec.stages import PruneSpec, QuantizeSpec
 from edgesft.spec.training import UNKEYED, ResolvedTraining
 from edgesft.stages.artefact import Artefact
 from edgesft.stages.context import StageContext, StageReport
@@ -173,6 +173,15 @@ class Maker:
         if artefact.form == "onnx":
             return artefact
         return self.make(self._export(), artefact, None)[0]
+
+    def rounded(self, onnx: Artefact, scheme: Literal["int8-dynamic", "int8-static"]) -> Artefact:
+        """An export in 8 bits, as a model that was trained for them is meant to run.
+
+        Raises:
+            StageError: It cannot be quantized that way.
+        """
+        spec = QuantizeSpec(stage="quantize", scheme=scheme)
+        return self.make(Step("rounding", spec, inserted=True), onnx, None)[0]
 
     def _teacher(self, step: Step, source: Artefact, reference: Artefact | None) -> Artefact | None:
         name = getattr(step.spec, "teacher", None)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from edgesft.budget import lines as budget_lines
@@ -11,6 +11,7 @@ from edgesft.budget.metric import fall
 from edgesft.budget.percentile import CONFIDENCE
 from edgesft.budget.ratio import ratio
 from edgesft.budget.verdict import worst
+from edgesft.errors import StageError
 from edgesft.measure.bench.bench import facts
 from edgesft.measure.driver import MeasureError
 from edgesft.measure.model.file import inspect
@@ -102,7 +103,8 @@ class _Run:
         if step.role == "recovery" and (problem := row.evaluations["validation"].problem):
             return Decision(False, problem)
         if step.role == "recovery" and base is not None:
-            return keep.recovery(metric=self._job.metric, before=self._score(base), after=self._score(row))
+            before, after = (each[self._job.metric] for each in self._validated((base, row), row))
+            return keep.recovery(metric=self._job.metric, before=before, after=after)
         return None
 
     def _judge_speed(self, group: Sequence[Step], row: Row) -> Decision:
@@ -112,7 +114,8 @@ class _Run:
         if problem := row.evaluations["validation"].problem:
             return Decision(False, problem)
         before = self._standing.onnx
-        original, after = (each.evaluations["validation"].metrics for each in (self._reference, row))
+        original = self._reference.evaluations["validation"].metrics
+        (after,) = self._validated((row,), row)
         allowances = self._job.allowances
         # The metric that is furthest beyond, or nearest to, what it may lose.
         metric = max(allowances, key=lambda name: fall(original[name], after[name]) - allowances[name])
@@ -125,8 +128,18 @@ class _Run:
         latency = ratio(found.rounds, required(both["before"]).rounds, 50)
         return keep.speed(latency=latency, size=size, metric=metric, drop=drop, allowance=allowances[metric])
 
-    def _score(self, row: Row) -> float:
-        return row.evaluations["validation"].metrics[self._job.metric]
+    def _validated(self, rows: Sequence[Row], trained: Row) -> list[Mapping[str, float]]:
+        """What rows score on validation: in 8 bits where the last of their trainings was for 8 bits, as that is how
+        they are meant to run.
+        """
+        scheme = trained.report.details.get("quantization", "none")
+        if scheme != "none":
+            try:
+                found = [self._maker.rounded(row.onnx, scheme) for row in rows]
+                return [self._measurer.evaluation(each, "validation").metrics for each in found]
+            except StageError as error:
+                self._job.progress.say(f"{trained.name} is judged in float: {error}")
+        return [row.evaluations["validation"].metrics for row in rows]
 
     def _finish(self, warnings: Sequence[str]) -> Outcome:
         """Measures all rows in one interleaved run and judges the budget."""

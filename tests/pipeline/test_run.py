@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -11,12 +12,14 @@ import numpy as np
 import pytest
 
 from edgesft.budget.percentile import Interval
+from edgesft.errors import StageError
 from edgesft.measure.devices import HERE
 from edgesft.measure.measurement import Measurement
 from edgesft.measure.model.file import ModelFile
 from edgesft.pipeline import run as runs
 from edgesft.pipeline.outcome import Evaluation, Outcome
 from edgesft.pipeline.plan import Step
+from edgesft.progress import Progress
 from edgesft.spec.profile import ProfileSpec
 from edgesft.spec.recipe import RecipeSpec
 from edgesft.stages.artefact import Artefact
@@ -83,7 +86,13 @@ def outcome(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
                 form = "onnx" if step.spec.stage in ("quantize", "export") else "torch"
                 # A key tells the path that led to it: model+finetune+prune.
                 name = source.key if step.inserted else f"{source.key}+{step.name}"
-                return made(form, name), StageReport("")
+                details = {"quantization": getattr(step.spec, "quantization", None) or "none"}
+                return made(form, name), StageReport("", details)
+
+            def rounded(self, onnx: Artefact, scheme: str) -> Artefact:
+                if onnx.path.name not in script or f"{onnx.path.name} in {scheme}" not in script:
+                    raise StageError("nothing to quantize")
+                return replace(onnx, path=onnx.path.with_name(f"{onnx.path.name} in {scheme}"))
 
             def onnx(self, artefact: Artefact) -> Artefact:
                 file = tmp_path / "onnx" / artefact.path.name
@@ -127,6 +136,7 @@ def outcome(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
             },
             **{"has_test": False, "resolved": {}, "untimed": None, "measuring": {}, "device": HERE},
             **{"data_digest": "", "task": TextClassification(), "contract": None},
+            **{"progress": Progress(quiet=True)},
         )
         return runs.run(job)
 
@@ -171,6 +181,17 @@ def test_a_recovery_that_gains_nothing_goes_alone(outcome: Any) -> None:
     found = outcome(script, FINETUNE, PRUNE, DISTILL)
     assert kept(found) == {"finetune": True, "prune": True, "distill": False}
     assert found.final.key == "model+finetune+prune" and "nothing gained" in found.rows[2].decision.reason
+
+
+def test_what_was_trained_for_8_bits_is_judged_in_them(outcome: Any) -> None:
+    script = {"finetune": (0.9, 100, 100), "prune": (0.895, 50, 60), "distill": (0.885, 50, 60)}
+    rounded = {"prune in int8-static": (0.88, 20, 15), "distill in int8-static": (0.893, 20, 15)}
+    taught = {**DISTILL, "quantization": "int8-static"}
+    found = outcome(script | rounded, FINETUNE, PRUNE, taught, max_drop={"accuracy": 0.01})
+    assert kept(found) == {"finetune": True, "prune": True, "distill": True}
+    assert found.rows[2].decision.reason == "accuracy +1.3 points"
+    # Where it cannot be told, floats are compared.
+    assert kept(outcome(script, FINETUNE, PRUNE, taught)) == {"finetune": True, "prune": True, "distill": False}
 
 
 def test_what_is_not_faster_goes(outcome: Any) -> None:
