@@ -130,11 +130,14 @@ def _check_takes(given: Factory, told: Mapping[str, Any]) -> None:
 
 
 def _check_called(module: nn.Module, given: Factory) -> None:
-    """Inputs and states are given by name."""
+    """Inputs and states are given by name; models of transformers take any names, and read one."""
     takes = inspect.signature(module.forward).parameters
     if any(each.kind is each.VAR_KEYWORD for each in takes.values()):
-        return
-    if lacking := [name for name in (*given.inputs, *given.states) if name not in takes]:
+        read = getattr(module, "main_input_name", None)
+        lacking = list(given.inputs) if read in takes and read not in given.inputs else []
+    else:
+        lacking = [name for name in (*given.inputs, *given.states) if name not in takes]
+    if lacking:
         raise InputError(
             f"model.inputs: must be what the module's forward takes by name, {', '.join(takes)}. Got "
             f"{', '.join(lacking)}",
