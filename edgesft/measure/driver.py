@@ -107,6 +107,11 @@ class Agent:
         """Ends the process."""
         self.close()
 
+    @property
+    def pid(self) -> int:
+        """The process here that the agent is, or by which it is reached."""
+        return self._process.pid
+
     def close(self) -> None:
         """Ends the process, whatever it is doing."""
         self._process.kill()

@@ -10,6 +10,7 @@ from typing import Any
 from edgesft.budget.percentile import NEVER, percentile
 from edgesft.budget.steadiness import Steadiness, steadiness
 from edgesft.measure.devices import HERE
+from edgesft.measure.others import OTHERS, disturbed
 from edgesft.spec.profile import Io
 
 SAME = (
@@ -54,7 +55,8 @@ class Measurement:
         runtime: Version of onnxruntime.
         machine: The agent's machine (`agent.machine`).
         runtime_bytes: The runtime's libraries on the disk.
-        conditions: Load, temperature, clock and throttling of the machine before and after.
+        conditions: Load, temperature, clock and throttling of the machine before and after; at last the cores on which
+            other programs were busy meanwhile, where that is known.
         rounds: Nanoseconds of each inference, by round, in the order they were taken.
         loads_ns: Session creations, each in a fresh process.
         firsts_ns: First inference after each of those.
@@ -148,6 +150,11 @@ class Measurement:
         """Why absolute times decide nothing; empty where they are sound, or there are none."""
         return self.steadiness.problems if self.steadiness else ()
 
+    @property
+    def disturbed(self) -> tuple[str, ...]:
+        """What other programs did meanwhile, which no sample tells; empty where they did little, or it is not known."""
+        return disturbed(self.conditions[-1].get(OTHERS)) if self.conditions else ()
+
     def to_json(self) -> dict[str, Any]:
         """JSON form, read back by `from_json`; derived figures are included for other readers."""
         return {
@@ -175,6 +182,7 @@ class Measurement:
             "share": self.share,
             **{name: getattr(self.steadiness, name, None) for name in ("drift", "autocorrelation", "spread", "grade")},
             "unsteady": list(self.unsteady),
+            "disturbed": list(self.disturbed),
             "detail": dict(self.detail),
             "device": self.device,
             "io": self.io,

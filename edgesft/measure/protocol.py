@@ -10,9 +10,11 @@ from typing import Any
 
 from edgesft.budget.percentile import percentile
 from edgesft.errors import InputError
+from edgesft.measure.devices import Interpreter
 from edgesft.measure.driver import Agent, MeasureError
 from edgesft.measure.inputs.lengths import varying
 from edgesft.measure.measurement import Measurement, judged
+from edgesft.measure.others import OTHERS, Others
 from edgesft.measure.readiness import cool, room
 from edgesft.measure.replies import Loaded, Turn, Warmup
 from edgesft.measure.scenario import KINDS, Kind
@@ -93,14 +95,25 @@ def measure(
             seat.attempt(partial(seat.start, loads, settings, kind))
         timed = {name: seat for name, seat in seats.items() if seat.simulated is None}
         for group in [{name: seat} for name, seat in timed.items()] if kind.alone else [timed] if timed else []:
+            others = _others(group)
             with progress.bar(f"measuring {', '.join(group)}", settings.rounds) as advance:
                 _take_rounds(group, kind, settings, random.Random(seed), advance, stop)
+            for seat in group.values():
+                seat.others = others.cores() if others else None
         for seat in _alive(seats).values():
             seat.attempt(seat.finish)
     finally:
         for seat in seats.values():
             seat.close()
     return {name: seat.failure or seat.measurement(kind, settings) for name, seat in seats.items()}
+
+
+def _others(seats: Mapping[str, _Seat]) -> Others | None:
+    """Counts what other programs do here; None where models may run elsewhere."""
+    alive = _alive(seats).values()
+    if any(seat.connect is not Subject.connect or type(seat.subject.device) is not Interpreter for seat in alive):
+        return None
+    return Others([seat.agent.pid for seat in alive if seat.agent is not None])
 
 
 def _take_rounds(
@@ -160,6 +173,7 @@ class _Seat:
     turns: list[Turn] = field(default_factory=list)
     conditions: list[dict[str, Any]] = field(default_factory=list)
     memory: tuple[int | None, int | None] = (None, None)
+    others: float | None = None
     simulated: str | None = None
     failure: MeasureError | None = None
 
@@ -253,7 +267,8 @@ class _Seat:
         agent = self._agent()
         if not self.simulated:
             self.memory = agent.memory()
-        self.conditions.append(agent.state())
+        told = {} if self.others is None else {OTHERS: round(self.others, 3)}
+        self.conditions.append({**agent.state(), **told})
 
     def _agent(self) -> Agent:
         if self.agent is None:

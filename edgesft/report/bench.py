@@ -13,6 +13,7 @@ from rich.text import Text
 from edgesft.budget.percentile import CONFIDENCE
 from edgesft.budget.verdict import worst
 from edgesft.report.latency import by_length, latency
+from edgesft.report.stages import doubts
 from edgesft.report.table import STYLES, budget_table, placed, quantiles
 from edgesft.report.units import count, megabytes, milliseconds, percent
 
@@ -177,8 +178,8 @@ def _notes(row: Mapping[str, Any]) -> Iterator[str]:
         yield "share of time: " + ", ".join(f"{name} {percent(share)} %" for name, share in row["time_shares"].items())
     if measured["energy_uj"] is not None:
         yield f"energy: {measured['energy_uj'] / 1000:.3g} mJ per inference, whole processor packages"
-    for problem in measured["unsteady"]:
-        yield f"not steady: {problem}"
+    for problem in doubts(measured):
+        yield f"in doubt: {problem}"
     yield from _detail(measured["detail"])
 
 

@@ -15,12 +15,13 @@ def warnings(results: Mapping[str, Any]) -> list[str]:
     """What stopped nothing and must be known: the run's own, and which stages' times were not steady."""
     return [
         *results["warnings"],
-        *(
-            f"{stage['name']}: {problem}"
-            for stage in results["stages"]
-            for problem in (stage.get("measurement") or {}).get("unsteady") or ()
-        ),
+        *(f"{stage['name']}: {problem}" for stage in results["stages"] for problem in doubts(stage.get("measurement"))),
     ]
+
+
+def doubts(measured: Mapping[str, Any] | None) -> list[str]:
+    """Why a measurement's times may not be the model's own: an unsteady machine, or other programs."""
+    return [problem for name in ("unsteady", "disturbed") for problem in (measured or {}).get(name) or ()]
 
 
 def final(results: Mapping[str, Any]) -> Mapping[str, Any]:

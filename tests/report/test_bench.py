@@ -226,7 +226,7 @@ def test_what_else_a_reader_must_know() -> None:
     text = shown(row(provider="QNNExecutionProvider", measurement=odd, time_shares={"QNN": 0.9, "CPU": 0.1}))
     assert "QNN 75 %, 2 part." in text and "not on the provider: TopK × 4, Cast × 1" in text
     assert "state fed back: h ← hn" in text and "share of time: QNN 90.0 %, CPU 10.0 %" in text
-    assert "energy: 1.5 mJ per inference" in text and "not steady: latency drifted" in text and " C " in text
+    assert "energy: 1.5 mJ per inference" in text and "in doubt: latency drifted" in text and " C " in text
 
 
 def test_a_percentile_without_enough_samples_says_so() -> None:

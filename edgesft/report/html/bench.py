@@ -17,6 +17,7 @@ from edgesft.report.html.markup import tag
 from edgesft.report.html.page import lines, page, verdict
 from edgesft.report.html.parts import bullets, grid, section, table
 from edgesft.report.html.placement import placement
+from edgesft.report.stages import doubts
 from edgesft.report.table import quantiles
 from edgesft.report.units import megabytes, milliseconds, percent
 
@@ -62,10 +63,8 @@ def bench(found: Mapping[str, Any], name: str) -> str:
 
 def _problems(rows: list[Mapping[str, Any]]) -> Markup | None:
     failed = [f"{row['name']}: {row['problem']}" for row in rows if row["problem"]]
-    unsteady = [
-        f"{row['name']}: {problem}" for row in rows for problem in (row.get("measurement") or {}).get("unsteady") or ()
-    ]
-    told = bullets([*failed, *unsteady])
+    doubtful = [f"{row['name']}: {problem}" for row in rows for problem in doubts(row.get("measurement"))]
+    told = bullets([*failed, *doubtful])
     return section("warnings", "Warnings", tag("div", told, class_="card warn")) if told else None
 
 
