@@ -90,7 +90,7 @@ class Heads(Classes, ABC):
         """Mean over the rows of the cross entropy among the classes of each one's head.
 
         Raises:
-            InputError: Classes are weighted.
+            InputError: Classes are weighted, or the model gives fewer scores than all heads together have labels.
         """
         import torch
         from torch.nn.functional import cross_entropy
@@ -98,6 +98,9 @@ class Heads(Classes, ABC):
         if class_weights is not None:
             raise InputError(f"class_weights: must be none for {self.name}, got weights", "leave it out")
         logits = self.logits(outputs).float()
+        if logits.shape[1] < (wanted := int(labels[:, 2].max())):
+            message = f"model: must give a score for each label of all heads, {wanted} or more, got {logits.shape[1]}"
+            raise InputError(message, "the factory's argument for the number of classes, in model.arguments")
         losses = []
         for first, last in torch.unique(labels[:, 1:], dim=0).tolist():
             of = labels[:, 1] == first

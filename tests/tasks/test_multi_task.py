@@ -90,3 +90,9 @@ def test_bad_rows(row: dict[str, str], said: str) -> None:
     good = [each for each in ROWS if each["head"] == "length"]
     (problem,) = TASK.check({"train": ROWS, "test": [*good, row, *ROWS[1:2]]})
     assert said in problem.message
+
+
+def test_a_model_with_too_few_scores_is_told_so() -> None:
+    labels = torch.tensor([[0, 0, 2], [3, 2, 4]])
+    with pytest.raises(InputError, match="a score for each label of all heads, 4 or more, got 2"):
+        TASK.loss({"logits": torch.zeros(2, 2)}, labels)
