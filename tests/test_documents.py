@@ -47,7 +47,8 @@ def test_a_check(tmp_path: Path) -> None:
 
 def test_a_comparison(tmp_path: Path) -> None:
     pair = model(tmp_path), model(tmp_path, "other.onnx")
-    found = edgesft.compare(*pair, settings=HURRY, question={"seconds": 5.0, "figures": ("size",)}, progress=QUIET)
+    question = {"seconds": 5.0, "figures": ("size",)}
+    found = edgesft.compare(*pair, settings=["measure.warmup_seconds=0.1"], question=question, progress=QUIET)
     assert found.verdict in ("pass", "inconclusive") and "size" in found.table()
 
 
