@@ -17,7 +17,7 @@ from edgesft.errors import EdgesftError
 from edgesft.pipeline.job import Job
 from edgesft.pipeline.models import Maker
 from edgesft.pipeline.plan import plan
-from edgesft.stages import invariance
+from edgesft.stages import distill
 from edgesft.stages.artefact import CONTRACT
 from edgesft.stages.export import export_onnx
 from edgesft.train import checkpoint
@@ -45,8 +45,9 @@ def pruned_by_macs(job: Job, folder: Path) -> dict[str, Path]:
     base, found = _accuracy(job, teacher), dict[str, Path]()
     folder.mkdir(parents=True, exist_ok=True)
     ours = maker.context(steps["distill"], finetuned, folder, finetuned, None)
-    # The same rows, changed as ours are: what the teacher does not mind.
-    settings = invariance.settled(ours, job.contract, "distill").training.model_copy(update={"quantization": "none"})
+    # The same rows, changed as ours are, and as long.
+    lengthened = distill.lengthened(steps["distill"].spec, ours, job.contract).training
+    settings = lengthened.model_copy(update={"quantization": "none"})
     for share in SHARES:
         place = folder / f"macs-{share:g}"
         accuracy_file = place / "accuracy.txt"
@@ -111,7 +112,8 @@ def _pruner(job: Job, model: nn.Module, example: Any, pruning_ratio: float) -> A
 
 def _train(job: Job, model: nn.Module, teacher: nn.Module, settings: Any, place: Path) -> None:
     (place / "work").mkdir(parents=True, exist_ok=True)
-    objective = TeacherObjective(job.task, teacher, temperature=2.0, hard_weight=0.3)
+    hard = 0.0 if settings.mixup else 0.3  # as our distillation has it
+    objective = TeacherObjective(job.task, teacher, temperature=2.0, hard_weight=hard)
     fit(
         model,
         task=job.task,

@@ -24,7 +24,7 @@ def stages() -> list[dict[str, Any]]:
     return [
         {"stage": "finetune", **open_},
         {"stage": "prune", **_PRUNE, "teacher": "finetune", **taught},
-        {"stage": "distill", "quantization": AUTO, **taught},
+        {"stage": "distill", "quantization": AUTO, "mixed_epochs": 2.0, **taught},
         {"stage": "optimize", "precision": AUTO},
         {"stage": "quantize", "scheme": AUTO},
     ]

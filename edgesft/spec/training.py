@@ -140,7 +140,8 @@ class TrainingSpec(Spec):
     quantization: Literal["none", "int8-dynamic", "int8-static", "auto"] | None = None
     """Quantization-aware training: rounds weights and activations in training as this scheme will. With `int8-dynamic`,
     ranges follow the values. With `int8-static`, ranges are learned and fixed, and the quantize stage takes them over.
-    `auto` applies it in a distillation if int8 was measured to be faster."""
+    `auto` applies it in a distillation if int8 was measured to be faster, and to cost the student more than a quarter
+    of the allowance: rounding in training takes time that learning could have."""
     evaluations: int | None = Field(None, ge=1, le=1000)
     """Number of evaluations on the validation rows, evenly spaced over the stage, to find the best checkpoint."""
     selection: Literal["best", "last"] | None = None

@@ -30,6 +30,9 @@ SEQUENCES = "sequences.json"
 INT8 = "int8.json"
 """In the work folder: what `quantization: auto` was decided by."""
 
+BORNE = 0.25
+"""Share of the allowance up to which a student need not be trained for what 8 bits cost it."""
+
 
 def run(spec: DistillSpec, artefact: Artefact, out: Path, context: StageContext) -> StageReport:
     """Trains the student on the labels, the teacher's logits and its hidden states, and writes the student.
@@ -50,7 +53,7 @@ def run(spec: DistillSpec, artefact: Artefact, out: Path, context: StageContext)
     if spec.layers is not None:
         kept = chosen_layers(spec.layers, layer_count(student))
         keep_layers(student, kept)
-    context = _settled(invariance.settled(context, artefact.contract, spec.stage), student, artefact.contract)
+    context = _settled(lengthened(spec, context, artefact.contract), student, artefact.contract)
     if spec.sequences:
         context = replace(context, train=_retold(context, teacher))
     trainee, objective = taught(spec, student, teacher, context, label=spec.stage)
@@ -77,8 +80,28 @@ def _retold(context: StageContext, teacher: nn.Module) -> list[Example]:
     return [{name: np.asarray(values, np.int64) for name, values in example.items()} for example in kept]
 
 
+def lengthened(spec: DistillSpec, context: StageContext, contract: Contract) -> StageContext:
+    """The surroundings with the changes of rows decided, and with more epochs where that is mixtures.
+
+    Args:
+        spec: The stage.
+        context: Has the teacher, the rows and the settings.
+        contract: The student's.
+
+    Raises:
+        InputError: The teacher does not fit.
+    """
+    found = invariance.settled(context, contract, spec.stage)
+    if context.training.mixup != AUTO or not found.training.mixup:
+        return found
+    longer = {"epochs": found.training.epochs * spec.mixed_epochs}
+    return replace(found, training=found.training.model_copy(update=longer))
+
+
 def _settled(context: StageContext, student: nn.Module, contract: Contract) -> StageContext:
-    """The surroundings with `quantization: auto` decided by measurement: int8 where the student is faster in it."""
+    """The surroundings with `quantization: auto` decided by measurement: int8 where the student is faster in it, and
+    loses by it.
+    """
     if context.training.quantization != AUTO:
         return context
     precision = remember(context.work / INT8, lambda: _precision(context, student, contract))
@@ -87,7 +110,7 @@ def _settled(context: StageContext, student: nn.Module, contract: Contract) -> S
 
 
 def _precision(context: StageContext, student: nn.Module, contract: Contract) -> Precision:
-    """The one that the student is fastest in."""
+    """The one to train for."""
     folder = context.work / "int8"
 
     def export() -> Path:
@@ -98,5 +121,10 @@ def _precision(context: StageContext, student: nn.Module, contract: Contract) ->
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
     found = trial.settled(AUTO, export, folder / "int8.onnx", context)
+    if found != "fp32":
+        lost = trial.lost(folder / "model.onnx", folder / "int8.onnx", found, context)
+        if lost <= context.allowance * BORNE:
+            context.progress.say(f"distill: the student bears {found} as it is, and learns in float")
+            found = "fp32"
     shutil.rmtree(folder)
     return found

@@ -164,21 +164,45 @@ def test_layers_are_compared_as_the_map_says(task: Mood, teacher: Artefact, tmp_
     assert told.details["training"]["history"] != plain.details["training"]["history"]
 
 
-@pytest.mark.parametrize(("small", "chosen"), [(60, "int8-dynamic"), (99, "none")])
-def test_int8_is_trained_for_where_it_was_measured_to_pay(
-    task: Mood, teacher: Artefact, tmp_path: Path, small: int, chosen: str
+@pytest.mark.parametrize(
+    ("small", "fall", "chosen"), [(60, 0.02, "int8-dynamic"), (60, 0.001, "none"), (99, 0.02, "none")]
+)
+def test_int8_is_trained_for_where_it_was_measured_to_pay_and_to_cost(
+    task: Mood, teacher: Artefact, tmp_path: Path, small: int, fall: float, chosen: str
 ) -> None:
     student, asked = task.artefact(task.model(), tmp_path / "untrained"), []
+    sizes: list[int] = []
+
+    def evaluate(file: Path) -> dict[str, float]:
+        sizes.append(file.stat().st_size)
+        return {"accuracy": 0.9 if sizes[-1] == max(sizes) else 0.9 - fall}
 
     def latency(files: Any) -> list[int]:
         asked.append([file.stat().st_size for file in files])
         return [100, small]
 
     settings = mood.SETTINGS.model_copy(update={"quantization": "auto", "epochs": 1.0})
-    context = task.context(tmp_path / "work", teacher=teacher, training=settings, latency=latency)
+    context = task.context(
+        tmp_path / "work", teacher=teacher, training=settings, latency=latency, evaluate=evaluate, allowance=0.01
+    )
     report = distill.run(spec(), student, tmp_path / "out", context)
     assert report.details["quantization"] == chosen
+    assert len(set(sizes)) == (2 if small == 60 else 0), "the student as it is, and rounded"
     assert len(asked) == 1 and asked[0][1] < asked[0][0]
     assert not (tmp_path / "work/int8").exists()
     again = replace(context, latency=None)  # what was measured once is remembered
     distill.run(spec(), student, tmp_path / "again", again)
+
+
+@pytest.mark.parametrize(("asked", "mixed", "epochs"), [("auto", 0.5, 4.0), ("auto", 0.0, 2.0), (0.5, 0.5, 2.0)])
+def test_a_student_learns_for_longer_where_rows_are_found_to_be_worth_mixing(
+    task: Mood, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, asked: Any, mixed: float, epochs: float
+) -> None:
+    monkeypatch.setattr(
+        distill.invariance,
+        "settled",
+        lambda given, *_: replace(given, training=given.training.model_copy(update={"mixup": mixed})),
+    )
+    settings = mood.SETTINGS.model_copy(update={"mixup": asked, "epochs": 2.0})
+    context = task.context(tmp_path, training=settings)
+    assert distill.lengthened(spec(mixed_epochs=2.0), context, context.contract).training.epochs == epochs

@@ -53,13 +53,13 @@ def as_far_as_it_holds(bench: Bench, model: nn.Module) -> tuple[nn.Module, list[
     """
     context, views = bench.context, invariance.views(bench.context)
     before = remember(context.work / BEFORE, lambda: _before(bench, model, views))
-    aim, rounds, votes = Aim(), list[dict[str, Any]](), list[float]()
+    aim, rounds, votes, spent = Aim(), list[dict[str, Any]](), list[float](), False
     for number in range(1, MOST + 1):
         candidate, own = copy.deepcopy(model), numbered(context, number)
         votes += _votes(bench, own, 1 if votes else VOTES)
         asked = median(votes)
         target = aim.target(asked)
-        if target is None:
+        if target is None or (spent and met(aim.ratio, asked)):
             break
         try:
             chosen = choose(bench, candidate, own, target)
@@ -78,6 +78,8 @@ def as_far_as_it_holds(bench: Bench, model: nn.Module) -> tuple[nn.Module, list[
         context.progress.say(f"prune: {_came(found, drops, context.task.metrics[0])}: {'kept' if holds else 'undone'}")
         if holds:
             model, aim = candidate, aim.held(found["latency"]["ratio"])
+            # What has lost more already than a bonus may cost would have to win it back by being cut further.
+            spent = not _within(drops, _bars(context.allowance, viewed=bool(views), bonus=True))
         else:
             aim = aim.lost(target)
     return model, rounds

@@ -6,9 +6,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 from edgesft.measure.model.facts import read_facts
+from edgesft.measure.saturation import saturates
 from edgesft.spec.auto import AUTO
 from edgesft.spec.stages import Precision
 from edgesft.stages.context import StageContext
+from edgesft.stages.export.checks import spread
 from edgesft.stages.quantize.ort import dynamic, static
 
 PAYS = 0.95
@@ -16,6 +18,9 @@ PAYS = 0.95
 
 ROWS = 16
 """Validation rows that ranges are taken from: what they are does not change the latency."""
+
+CALIBRATION = 128
+"""Training rows that they are taken from where answers count: as many as the quantize stage takes."""
 
 
 def settled(asked: Precision, make: Callable[[], Path], target: Path, context: StageContext) -> Precision:
@@ -46,6 +51,25 @@ def settled(asked: Precision, make: Callable[[], Path], target: Path, context: S
     before, after = context.latency([source, target])
     context.progress.say(f"{scheme} takes {after / before:.2f} of the time")
     return scheme if after < before * PAYS else "fp32"
+
+
+def lost(source: Path, target: Path, precision: Precision, context: StageContext) -> float:
+    """How far the deciding metric on the validation rows falls where a model is rounded to 8 bits as it is.
+
+    Args:
+        source: Float ONNX file.
+        target: File that may be written.
+        precision: One of 8 bits.
+        context: Has the rows, and evaluates.
+    """
+    reduced = saturates(context.machine)
+    if precision == "int8-static":
+        rows = context.task.requests(spread(context.train, CALIBRATION), context.processor)
+        static(source, target, rows, reduced=reduced)
+    else:
+        dynamic(source, target, reduced=reduced)
+    before, after = (context.evaluate(each)[context.task.metrics[0]] for each in (source, target))
+    return before - after
 
 
 def quantized(source: Path, target: Path, precision: Precision, context: StageContext) -> Path:
