@@ -212,13 +212,15 @@ def quantize(
 
     Raises:
         InputError: There is no such scheme, no calibration where one is needed, or a pattern matches nothing.
-        StageError: There is nothing to quantize, or the file is not smaller.
+        StageError: The source is not ONNX, there is nothing to quantize, or the file is not smaller.
     """
     from edgesft.measure.fingerprint import machine
+    from edgesft.measure.model.facts import read_model
     from edgesft.measure.saturation import saturates
     from edgesft.stages.quantize import ort
 
     origin, file = Path(source), Path(target)
+    read_model(origin)  # says so where it is none
     # Where products of bytes saturate, weights have 7 bits.
     reduced = scheme in ("int8-dynamic", "int8-static") and saturates(machine())
     if scheme == "int8-static":

@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 import edgesft
+from edgesft.errors import StageError
 from tests.tasks import nets
 
 torch.set_num_threads(1)
@@ -93,6 +94,15 @@ def test_export_and_quantize(rows: torch.Tensor, tmp_path: Path) -> None:
         edgesft.quantize(file, tmp_path / "x.onnx", scheme="int8-static")
     with pytest.raises(edgesft.InputError, match="'scheme' must be"):
         edgesft.quantize(file, tmp_path / "x.onnx", scheme="int3")
+
+
+@pytest.mark.parametrize("content", [b"no ONNX", None], ids=["something else", "nothing"])
+def test_what_is_no_onnx_file_is_not_quantized(content: bytes | None, tmp_path: Path) -> None:
+    if content:
+        (tmp_path / "weights.onnx").write_bytes(content)
+    with pytest.raises(StageError, match=r"'weights.onnx' must be an ONNX file"):
+        edgesft.quantize(tmp_path / "weights.onnx", tmp_path / "smaller.onnx")
+    assert not (tmp_path / "smaller.onnx").exists()
 
 
 def test_a_model_of_transformers(bert: Path) -> None:
