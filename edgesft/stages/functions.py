@@ -211,7 +211,8 @@ def quantize(
         The file.
 
     Raises:
-        InputError: There is no such scheme, no calibration where one is needed, or a pattern matches nothing.
+        InputError: There is no such scheme, no calibration where one is needed or one that the model cannot read, or a
+            pattern matches nothing.
         StageError: The source is not ONNX, there is nothing to quantize, or the file is not smaller.
     """
     from edgesft.measure.fingerprint import machine
@@ -226,6 +227,8 @@ def quantize(
     if scheme == "int8-static":
         if not calibration:
             raise InputError("'calibration' must hold requests for int8-static. Got none", "scheme='int8-dynamic'")
+        if wrong := [type(each).__name__ for each in calibration if not isinstance(each, Mapping)]:
+            raise InputError(f"'calibration' must hold mappings of input names to arrays. Got: {wrong[0]}")
         ort.static(origin, file, [dict(each) for each in calibration], reduced=reduced, exclude=exclude)
     elif scheme == "int8-dynamic":
         ort.dynamic(origin, file, reduced=reduced, exclude=exclude)

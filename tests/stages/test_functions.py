@@ -92,6 +92,8 @@ def test_export_and_quantize(rows: torch.Tensor, tmp_path: Path) -> None:
         assert np.abs(other.run(None, {name: rows.numpy()})[0] - found).max() < 0.1 * np.abs(found).max()
     with pytest.raises(edgesft.InputError, match="calibration"):
         edgesft.quantize(file, tmp_path / "x.onnx", scheme="int8-static")
+    with pytest.raises(edgesft.InputError, match="mappings of input names to arrays. Got: Tensor"):
+        edgesft.quantize(file, tmp_path / "x.onnx", scheme="int8-static", calibration=[rows])  # type: ignore[list-item]
     with pytest.raises(edgesft.InputError, match="'scheme' must be"):
         edgesft.quantize(file, tmp_path / "x.onnx", scheme="int3")
 

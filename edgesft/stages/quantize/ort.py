@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from edgesft.errors import StageError
 from edgesft.measure.model.facts import read_inside
 from edgesft.stages.export.graph import modules_of
 from edgesft.stages.quantize.plan import Bits, QuantizePlan, make_plan, matched
@@ -138,9 +139,10 @@ def static(
         The plan that was carried out.
 
     Raises:
-        InputError: A pattern matches no node.
-        StageError: There is nothing to quantize.
+        InputError: A pattern matches no node, or a request is not what the model reads.
+        StageError: There is nothing to quantize, or values are not finite.
     """
+    import onnx
     from onnxruntime.quantization import CalibrationMethod, QuantFormat, QuantType, quantize_static
 
     plan = make_plan(source, "int8-static", per_channel=per_channel, reduced=reduced, exclude=exclude)
@@ -174,8 +176,21 @@ def static(
             },
         )
 
-    _apply(source, target, quantize)
+    def ranged(model: onnx.ModelProto, place: str) -> None:
+        try:
+            quantize(model, place)
+        except AssertionError as error:  # ONNX Runtime's word for a scale that is no number
+            raise _no_range(str(error)) from error
+        scales = (each for each in onnx.load(place).graph.initializer if each.name.endswith("_scale"))
+        if endless := [each.name for each in scales if not np.isfinite(onnx.numpy_helper.to_array(each)).all()]:
+            raise _no_range(f"no number for '{endless[0]}'")
+
+    _apply(source, target, ranged)
     return plan
+
+
+def _no_range(got: str) -> StageError:
+    return StageError(f"int8-static must find finite ranges in the calibration rows. Got {got}")
 
 
 def int4(

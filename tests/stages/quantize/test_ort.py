@@ -8,7 +8,7 @@ import numpy as np
 import onnx
 import pytest
 
-from edgesft.errors import StageError
+from edgesft.errors import InputError, StageError
 from edgesft.measure.fingerprint import machine
 from edgesft.measure.model.facts import read_facts
 from edgesft.measure.saturation import saturates
@@ -226,3 +226,45 @@ def test_what_a_branch_reads_stays_what_it_is(form: Form, tmp_path: Path) -> Non
     for row in rows:
         expected = float_run(row)["logits"]
         assert np.abs(run(row)["logits"] - expected).max() < 0.1 * expected.max()
+
+
+def _spoilt(request: dict[str, np.ndarray], how: str) -> dict[str, np.ndarray]:
+    found = {name: np.array(values) for name, values in request.items()}
+    if how == "lacking":
+        del found["attention_mask"]
+    elif how == "shape":
+        found["input_ids"] = found["input_ids"][0]
+    elif how == "type":
+        found["input_ids"] = found["input_ids"].astype(np.int32)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("how", "said"),
+    [
+        ("lacking", "request 1 must have the model's input 'attention_mask'. Got: input_ids"),
+        ("shape", r"'input_ids' of request 1 must have the shape \['batch', 'sequence'\]. Got: \[\d+\]"),
+        ("type", "'input_ids' of request 1 must be int64. Got: int32"),
+    ],
+)
+def test_requests_that_the_model_cannot_read(
+    how: str, said: str, tiny_model: Small, artefact: Artefact, tmp_path: Path
+) -> None:
+    first, second = TASK.requests(tiny_model.rows[:2], tiny_model.processor)
+    with pytest.raises(InputError, match=f"calibration: {said}"):
+        static(artefact.model, tmp_path / "q.onnx", [first, _spoilt(second, how)])
+    assert not (tmp_path / "q.onnx").exists()
+
+
+def test_numbers_that_are_none(tmp_path: Path) -> None:
+    weight = onnx.numpy_helper.from_array(np.ones((8, 8), np.float32), "weight")
+    values = [onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, ["rows", 8]) for name in ("x", "y")]
+    node = onnx.helper.make_node("MatMul", ["x", "weight"], ["y"], name="product")
+    graph = onnx.helper.make_graph([node], "graph", values[:1], values[1:], [weight])
+    onnx.save(onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 20)]), tmp_path / "m.onnx")
+    good = {"x": np.ones((1, 8), np.float32)}
+    with pytest.raises(InputError, match="'x' of request 1 must hold numbers. Got: NaN"):
+        static(tmp_path / "m.onnx", tmp_path / "q.onnx", [good, {"x": good["x"] * np.nan}])
+    with pytest.raises(StageError, match="finite ranges in the calibration rows. Got no number for 'x_scale'"):
+        static(tmp_path / "m.onnx", tmp_path / "q.onnx", [good, {"x": good["x"] * np.inf}])
+    assert not (tmp_path / "q.onnx").exists()
