@@ -68,9 +68,8 @@ class Decision:
         stored = self.bench.table(self._sizes)
         table = {name: {int(size): share for size, share in row.items()} for name, row in stored["kinds"].items()}
         costs: Costs = Latency(whole, self._allowed, table, stored["least"])
-        field = "latency" if self.spec.latency_ms is None else "latency_ms"
         measure = remembered(self.context.work / POINTS, self.bench.measure)
-        point, points = reach(costs, self._harms, self.target, measure, advice, field)
+        point, points = reach(costs, self._harms, self.target, measure, advice, self.spec.latency_ms)
         found = {"precision": self.spec.precision, "ratio": point.ratio, "points": [vars(one) for one in points]}
         return {"plan": self._plan(point.sizes), "latency": found}
 

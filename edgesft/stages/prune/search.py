@@ -99,7 +99,7 @@ def reach(
     target: float,
     measure: Callable[[Sizes], Point],
     advice: str,
-    field: str = "latency",
+    milliseconds: float | None = None,
 ) -> tuple[Point, list[Point]]:
     """The sizes that do the least harm with a measured latency of `target` or just below.
 
@@ -111,7 +111,7 @@ def reach(
         target: Share of the input's latency.
         measure: Measures a candidate.
         advice: What to try when the smallest candidate is too slow.
-        field: What the recipe calls the target.
+        milliseconds: The target as the recipe has it, where it is no share.
 
     Returns:
         The point chosen, which of those fast enough does the least harm, and all points measured in their order. Where
@@ -143,11 +143,17 @@ def reach(
             points += _lower(costs, harms, target, measure, points)
         below = [point for point in points if point.ratio <= target]
     if not below:
-        floor = math.ceil(1000 * min(point.ratio for point in points)) / 1000
-        raise InputError(
-            f"prune.{field}: must be a share that the targets can reach, at least {floor:.3f}. Got: {target:g}", advice
-        )
+        raise InputError(_out_of_reach(min(points, key=lambda point: point.ratio), target, milliseconds), advice)
     return min(below, key=lambda point: _harm(costs, harms, point.sizes)), points
+
+
+def _out_of_reach(fastest: Point, target: float, milliseconds: float | None) -> str:
+    """What can be reached, in the unit that was asked in."""
+    if milliseconds is None:
+        floor = math.ceil(1000 * fastest.ratio) / 1000
+        return f"prune.latency: must be a share that the targets can reach, at least {floor:.3f}. Got: {target:g}"
+    least = math.ceil(fastest.candidate_ns / 1000) / 1000
+    return f"prune.latency_ms: must be a time that the targets can reach, at least {least:g}. Got: {milliseconds:g}"
 
 
 def _harm(costs: Costs, harms: Mapping[str, np.ndarray], sizes: Sizes) -> float:

@@ -67,8 +67,8 @@ def test_finds_out_that_a_target_is_out_of_reach() -> None:
 
 def test_a_machine_that_tells_nothing_still_ends() -> None:
     measure, asked = machine(lambda share: 1.0)
-    with pytest.raises(InputError, match=r"latency_ms: .* at least 1.000"):
-        reach(COSTS, HARMS, 0.5, measure, "another model", "latency_ms")
+    with pytest.raises(InputError, match=r"latency_ms: must be a time .* at least 10. Got: 5$"):
+        reach(COSTS, HARMS, 0.5, measure, "", 5)
     assert len(asked) <= MEASUREMENTS + 1
 
 
