@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -132,22 +131,18 @@ def _rehearse_quantizing(job: Job, model: Path) -> None:
 def _rehearse_pruning(job: Job, spec: PruneSpec, model: nn.Module, batch: dict[str, Any]) -> None:
     import numpy as np
 
-    from edgesft.stages.prune.apply import apply_plan
     from edgesft.stages.prune.costs import Parameters
     from edgesft.stages.prune.discover import find_widths, trace
-    from edgesft.stages.prune.plan import make_plan, what_else
+    from edgesft.stages.prune.plan import what_else
     from edgesft.stages.prune.search import counted
     from edgesft.stages.prune.select import select
     from edgesft.stages.prune.sizes import allowed
+    from edgesft.stages.prune.trial import that_bear_it
 
     found = find_widths(model, trace(model, batch, job.task.logits), ranks="rank" in (spec.targets or ()))
-    layout = select(found, spec.targets, spec.exclude)
     multiple = spec.channel_multiple or job.profile.channel_multiple
+    layout = that_bear_it(model, select(found, spec.targets, spec.exclude), batch, job.task.logits, multiple)
     sizes = {width.name: allowed(width, multiple, spec.max_share) for width in layout.widths}
-    # Which units go does not matter here, only that the model runs without them, and whether enough of them may.
-    some = {name: min(filter(None, each), key=lambda size: abs(2 * size - each[0])) for name, each in sizes.items()}
-    scores = {width.name: np.zeros(width.size) for width in layout.widths}
-    apply_plan(copy.deepcopy(model), make_plan(layout, some, scores), batch, job.task.logits)
     if spec.parameters is not None:
         harms = {name: np.zeros(len(each)) for name, each in sizes.items()}
         counted(Parameters(layout, sizes), harms, spec.parameters, what_else(layout, spec.max_share))

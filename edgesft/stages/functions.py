@@ -67,19 +67,21 @@ def prune(
     from edgesft.stages.prune.select import select
     from edgesft.stages.prune.sensitivity import sensitivity
     from edgesft.stages.prune.sizes import allowed, between, measured
+    from edgesft.stages.prune.trial import that_bear_it
 
     if not 0 < parameters < 1:
         raise InputError(f"'parameters' must be a share above 0 and below 1. Got {parameters}", "parameters=0.5")
     smaller, rows = copy.deepcopy(model).eval(), _named(model, inputs)
     few = {name: tensor[:2] for name, tensor in rows.items()}
-    layout = select(find_widths(smaller, trace(smaller, few, _tensor)), None, exclude)
+    found = select(find_widths(smaller, trace(smaller, few, _tensor)), None, exclude)
+    layout = that_bear_it(smaller, found, few, _tensor, channel_multiple)
     sizes = {width.name: allowed(width, channel_multiple, 1.0) for width in layout.widths}
     tried = {name: measured(each) for name, each in sizes.items()}
     scores = magnitude(layout.widths, dict(smaller.named_parameters()))
     batches = [{**each, "labels": torch.zeros(len(next(iter(each.values()))))} for each in _cut(rows)]
-    found = sensitivity(smaller, layout.widths, tried, scores, batches, _moved)
+    moved = sensitivity(smaller, layout.widths, tried, scores, batches, _moved)
     harms = {
-        name: np.maximum.accumulate(between(each, dict(zip(tried[name], found[name], strict=True))))
+        name: np.maximum.accumulate(between(each, dict(zip(tried[name], moved[name], strict=True))))
         for name, each in sizes.items()
     }
     chosen = counted(Parameters(layout, sizes), harms, parameters, what_else(layout, 1.0))

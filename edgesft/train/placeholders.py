@@ -9,7 +9,15 @@ import torch
 from torch import nn
 
 
-class Absent(nn.Module):
+class Placeholder(nn.Module):
+    """Has the attributes of a 1×1 convolution, which code that computes paddings reads."""
+
+    kernel_size = stride = dilation = (1, 1)
+    padding = (0, 0)
+    groups = 1
+
+
+class Absent(Placeholder):
     """Takes the place of a linear, a convolution or a normalisation in a branch all of whose units were pruned.
 
     The first layer of the branch gives zeros, which nothing uses. The last one gives its bias, which is its output for
@@ -44,22 +52,15 @@ class Absent(nn.Module):
         return self.bias.view(*[1] * (axes - 1 if self._last else 1), -1, *[1] * (0 if self._last else axes - 2))
 
 
-class Passing(nn.Module):
-    """Takes the place of a bypassed layer: an identity.
-
-    Has the attributes of a 1×1 convolution, which code that computes paddings reads.
-    """
-
-    kernel_size = stride = dilation = (1, 1)
-    padding = (0, 0)
-    groups = 1
+class Passing(Placeholder):
+    """Takes the place of a bypassed layer: an identity."""
 
     def forward(self, inputs: torch.Tensor) -> torch.Tensor:
         """The inputs."""
         return inputs
 
 
-class Nothing(nn.Module):
+class Nothing(Placeholder):
     """Takes the place of the end of a branch whose constant an earlier layer adds: 0, so that an export has no sum."""
 
     def __init__(self) -> None:

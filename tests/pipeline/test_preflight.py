@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from edgesft.errors import StageError
+from edgesft.errors import InputError
 from edgesft.pipeline.preflight import _rehearse_pruning
 from edgesft.spec.stages import PruneSpec
 from tests.stages.prune import nets
@@ -28,6 +28,9 @@ def test_a_model_that_can_be_cut_stays_whole(settings: dict[str, Any]) -> None:
     assert sum(each.numel() for each in net.parameters()) == before
 
 
-def test_a_model_that_does_not_run_once_it_is_cut_is_found() -> None:
-    with pytest.raises(StageError, match="does not run"):
-        rehearse(nets.build(nets.Stiff))
+def test_what_does_not_run_once_it_is_cut_is_no_part_of_what_can_be_reached() -> None:
+    net = nets.build(nets.Stiff)
+    with pytest.raises(InputError, match=r"prune.parameters: .* can reach, at least 1.000"):
+        rehearse(net, max_share=0.1)
+    with pytest.raises(InputError, match="left alone: first.0"):
+        rehearse(net, exclude=["stem.*"])

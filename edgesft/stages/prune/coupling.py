@@ -57,7 +57,8 @@ def coupled(graph: Graph, module: nn.Module, names: Mapping[nn.Module, str]) -> 
     reached = _reached(root)
     answer = any(not node.outputs and graph.is_out_channel_pruning_fn(handler) for node, handler in reached)
     unsized = not graph.unsized.isdisjoint(node for node, _ in reached)
-    if answer or unsized or not _ends(root, size):
+    made = any(node.module in names and _is_made(node.module) for node, _ in reached)
+    if answer or unsized or made or not _ends(root, size):
         return _fixed(graph, reached, size, names, answer=answer)
     members = graph.get_pruning_group(module, prune, list(range(size)))
     first = {(each.target, each.handler): list(found) for each, found in graph.get_pruning_group(module, prune, [0])}
@@ -111,8 +112,16 @@ def _reached(root: Place) -> set[Place]:
     return reached
 
 
+def _is_made(module: nn.Module) -> bool:
+    """Whether a module makes its weight of others at every call, as weight normalisation does, and cannot be cut."""
+    return hasattr(module, "weight") and "weight" not in module._parameters
+
+
 def _ends(root: Place, size: int) -> bool:
-    """Whether a width comes to each place in few orders of its indices, so that torch-pruning follows all of them."""
+    """Whether a width comes to each place in few orders of its indices, so that torch-pruning follows all of them.
+
+    It does not where it took the sizes wrong that something has which it does not know, such as a GRU.
+    """
     orders: dict[Place, set[tuple[int, ...]]] = {}
     queue = [(root, [_HybridIndex(index, index) for index in range(size)])]
     while queue:
@@ -121,8 +130,11 @@ def _ends(root: Place, size: int) -> bool:
             if not dependency.is_triggered_by(handler):
                 continue
             found = indices
-            for mapping in filter(None, dependency.index_mapping):
-                found = mapping(found)
+            try:
+                for mapping in filter(None, dependency.index_mapping):
+                    found = mapping(found)
+            except IndexError:
+                return False
             following, order = (dependency.target, dependency.handler), tuple(index.idx for index in found)
             known = orders.setdefault(following, set())
             if order and order not in known:

@@ -31,6 +31,9 @@ from edgesft.stages.prune.rank import rank_widths
 HEAD_COUNTS = ("num_attention_heads", "n_heads", "num_heads", "heads", "n_head", "nhead")
 """Names of the number of heads in attention modules."""
 
+WEIGHTED = (nn.Linear, nn.modules.conv._ConvNd, nn.RNNBase, nn.MultiheadAttention)
+"""Modules that are named where their outputs stay as wide as they are."""
+
 TRIPLE = 3
 """So many layers that write one width, as queries, keys and values, are taken for attention by whatever operation."""
 
@@ -105,9 +108,7 @@ def find_widths(model: nn.Module, traced: Trace, *, ranks: bool = False) -> Layo
             continue
         block = coupling(name)
         done.update(block.writers)
-        # One convolution before a product is what attention pools.
-        heads = block.attention and len(_dense_writers(model, block)) > 1
-        if block.free and block.convolved and block.readers and not heads:
+        if _are_channels(model, block):
             stream = coupling(block.readers[0].name) if len(block.readers) == 1 else None
             ends = stream is not None and _inside(model, block, stream)
             blocks.append(_channels(model, traced, name, block, names, ends=ends))
@@ -123,17 +124,23 @@ def find_widths(model: nn.Module, traced: Trace, *, ranks: bool = False) -> Layo
                 blocks.append(width)
             else:
                 uncounted.append(name.rpartition(".")[0])
-        if inside and stream.free:
+        if inside and stream.free and not _are_channels(model, stream):
             first = stream.writers[0]
             streams[first] = Width(first, "hidden", stream.size, 1, stream.axes, stream.readers)
     may_go = {reader.name for width in blocks if width.branch for reader in width.consumers}
     named = (*with_absorbers(model, graph, blocks), *streams.values())
     widths = [replace(width, name=_lasting(model, width, coupling(width.name), may_go)) for width in named]
     written = {writer for width in widths for writer in coupling(width.name).writers}
-    left = (name for name, found in known.items() if name not in written and not found.answer)
-    left_alone = ordered({name for name in left if dense(model.get_submodule(name))}, names)
+    kept = written | {name for name, found in known.items() if found.answer}
+    weighted = {name for module, name in names.items() if isinstance(module, WEIGHTED) and _runs(graph, module)}
+    left_alone = ordered(weighted - kept, names)
     layout = Layout(tuple(widths), shapes, left_alone, tuple(uncounted))
     return layout.only([*widths, *rank_widths(model, graph)]) if ranks else layout
+
+
+def _runs(graph: Graph, module: nn.Module) -> bool:
+    """Whether the model computes something with a module; of all recurrent ones torch-pruning knows LSTMs only."""
+    return module in graph.module2node or isinstance(module, nn.RNNBase)
 
 
 def _lasting(model: nn.Module, width: Width, coupling: Coupling, ends: set[str]) -> str:
@@ -147,6 +154,14 @@ def _lasting(model: nn.Module, width: Width, coupling: Coupling, ends: set[str])
 def _inside(model: nn.Module, block: Coupling, stream: Coupling) -> bool:
     """Whether the writers of a block read only the stream that its reader writes to."""
     return block is not stream and set(_dense_writers(model, block)) <= {reader.name for reader in stream.readers}
+
+
+def _are_channels(model: nn.Module, found: Coupling) -> bool:
+    """Whether a width is one of convolutions. Of several, those before a product are attention's heads; one is what
+    attention pools.
+    """
+    heads = found.attention and len(_dense_writers(model, found)) > 1
+    return found.free and found.convolved and bool(found.readers) and not heads
 
 
 def _dense_writers(model: nn.Module, block: Coupling) -> tuple[str, ...]:

@@ -97,8 +97,8 @@ class Layout:
     Attributes:
         widths: What can shrink, in the order of the modules, hidden last.
         shapes: Parameter name → shape, for all parameters.
-        left_alone: Linears and convolutions inside the model that write none of these widths: their outputs are split
-            into groups or halves, are outputs of the model, or go through an operation that hides the channels.
+        left_alone: Modules with weights inside the model that write none of these widths: their outputs are split into
+            groups or halves, are outputs of the model, or go through an operation that hides the channels.
         uncounted: Modules with attention that do not say how many heads it has; its layers are left alone.
     """
 

@@ -21,6 +21,7 @@ from edgesft.stages.prune.discover import find_widths, trace
 from edgesft.stages.prune.plan import PrunePlan
 from edgesft.stages.prune.round import choose, cut, numbered
 from edgesft.stages.prune.select import select
+from edgesft.stages.prune.trial import that_bear_it
 from edgesft.stages.prune.vocabulary import trim_vocabulary
 from edgesft.store.store import remember
 from edgesft.train import checkpoint
@@ -47,7 +48,8 @@ def run(spec: PruneSpec, artefact: Artefact, out: Path, context: StageContext) -
     trimmed = trim_vocabulary(spec, model, artefact.contract, context)
     contract, context = trimmed.contract, invariance.settled(trimmed.context, trimmed.contract, spec.stage)
     found = find_widths(model, trace(model, sample, context.task.logits), ranks="rank" in (spec.targets or ()))
-    layout = select(found, spec.targets, spec.exclude)
+    multiple = spec.channel_multiple or context.profile.channel_multiple
+    layout = that_bear_it(model, select(found, spec.targets, spec.exclude), sample, context.task.logits, multiple)
     if layout.spared:
         context.progress.say(f"prune: {layout.spared}")
     bench = Bench(spec, copy.deepcopy(model), sample, layout, contract, context)

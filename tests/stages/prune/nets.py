@@ -150,6 +150,58 @@ class Chain(Net):
         return self.last(torch.relu(self.far(found)))
 
 
+class Gated(Net):
+    """Squeeze and excitation by linears, whose products scale the channels that they read the mean of."""
+
+    def build(self) -> None:
+        self.body, self.down, self.up = conv(16, 16), nn.Linear(16, 8), nn.Linear(8, 16)
+
+    def features(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.body(x)
+        return x * torch.sigmoid(self.up(torch.relu(self.down(x.mean((2, 3))))))[:, :, None, None]
+
+
+class Normed(Net):
+    """A weight that is made of two others at every call."""
+
+    def build(self) -> None:
+        self.normed = nn.utils.parametrizations.weight_norm(nn.Conv2d(16, 24, 3, padding=1))
+        self.after, self.last = conv(24, 24), conv(24, 16)
+
+    def features(self, x: torch.Tensor) -> torch.Tensor:
+        return self.last(self.after(self.normed(x)))
+
+
+class Recurrent(Net):
+    def build(self) -> None:
+        self.body, self.over, self.out = conv(16, 24), nn.GRU(24, 20, batch_first=True), nn.Linear(20, 16)
+
+    def features(self, x: torch.Tensor) -> torch.Tensor:
+        return self.out(self.over(self.body(x).flatten(2).transpose(1, 2))[0]).transpose(1, 2)[:, :, :, None]
+
+
+class Shared(Net):
+    """Two layers of one weight."""
+
+    def build(self) -> None:
+        self.one, self.two = (nn.Conv2d(16, 16, 3, padding=1) for _ in range(2))
+        self.two.weight = self.one.weight
+        self.body = nn.Sequential(conv(16, 24), conv(24, 16))
+
+    def features(self, x: torch.Tensor) -> torch.Tensor:
+        return self.body(torch.relu(self.two(torch.relu(self.one(x)))))
+
+
+class Fused(Net):
+    """torch's own encoder layer, which reads the weights of its layers itself where nothing is trained."""
+
+    def build(self) -> None:
+        self.layer = nn.TransformerEncoderLayer(16, 4, 32, batch_first=True)
+
+    def features(self, x: torch.Tensor) -> torch.Tensor:
+        return self.layer(x.flatten(2).transpose(1, 2)).transpose(1, 2)[:, :, :, None]
+
+
 ALL = (Plain, Residual, Branches, Depthwise, Concat, Split, Grouped, Tied, Flattened)
 
 

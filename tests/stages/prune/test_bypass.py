@@ -73,6 +73,21 @@ def test_layers_of_transformers_are_found() -> None:
     assert torch.isfinite(candidate(**inputs).logits).all()
 
 
+def test_branches_whose_padding_is_computed_may_go() -> None:
+    from transformers import MobileNetV2Config, MobileNetV2ForImageClassification
+
+    net = MobileNetV2ForImageClassification(MobileNetV2Config(depth_multiplier=0.25, image_size=32)).eval()
+    inputs = {"pixel_values": torch.randn(2, 3, 32, 32)}
+
+    def logits(outputs: Any) -> torch.Tensor:
+        return outputs.logits
+
+    layout = find_widths(net, trace(net, inputs, logits))
+    gone = {width.name: 0 for width in layout.widths if width.branch}
+    apply_plan(net, make_plan(layout, gone, models.random_scores(layout)), inputs, logits)
+    assert gone and len(list(absences(net))) > len(gone)
+
+
 def test_of_linear_layers_nothing_is_lost() -> None:
     net = nets.build(nets.Chain)
     smaller = without_widths(net, nets.layout_of(net), {"linear.0": 0}, rows())

@@ -57,9 +57,36 @@ def test_what_cannot_shrink_is_named() -> None:
     left = {kind.__name__: nets.layout_of(nets.build(kind)).left_alone for kind in FOUND}
     assert left == {
         "Plain": (), "Residual": (), "Branches": (), "Depthwise": (), "Concat": (), "Tied": (), "Flattened": ("head",),
-        "Twice": (), "Split": ("both.0",), "Grouped": ("stem.0",),
+        "Twice": (), "Split": ("both.0",), "Grouped": ("stem.0", "groups.0"),
         "Shuffled": ("stem.0", *(f"units.{number}.2.0" for number in range(5))),
     }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("kind", "left", "found"),
+    [
+        (nets.Normed, ("stem.0", "normed"), {"after.0", "last.0"}),
+        (nets.Recurrent, ("body.0", "over", "out"), {"stem.0"}),
+    ],
+)
+def test_what_cannot_be_followed_is_named(kind: type[nets.Net], left: tuple[str, ...], found: set[str]) -> None:
+    net = nets.build(kind)
+    layout = nets.layout_of(net)
+    assert layout.left_alone == left and {width.name for width in layout.widths} == found
+    smaller = pruned(net, layout, {name: 8 for name in found}, models.random_scores(layout))
+    assert torch.isfinite(nets.answers(smaller)).all()
+
+
+def test_channels_that_linears_gate_are_one_width() -> None:
+    net = nets.build(nets.Gated)
+    layout = nets.layout_of(net)
+    assert [(width.name, width.kind) for width in layout.widths] == [
+        ("stem.0", "channels"),
+        ("body.0", "channels"),
+        ("down", "ffn"),
+    ]
+    smaller = pruned(net, layout, {"body.0": 8, "down": 4}, models.random_scores(layout))
+    assert smaller.body[0].out_channels == smaller.up.out_features == smaller.classifier.in_features == 8
 
 
 def test_readers_know_where_a_width_lies() -> None:
