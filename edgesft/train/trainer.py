@@ -163,9 +163,10 @@ class StepTrainer(Trainer):
     def create_optimizer(self, model: nn.Module | None = None) -> torch.optim.Optimizer:
         """AdamW as Trainer makes it, which takes the sparse gradients of tables as well."""
         if self.optimizer is None:  # type: ignore[has-type]
-            # A lone number is no weight.
+            # A lone number is no weight; torch's attention has names of weights that are not there.
+            there = dict(self._subject.named_parameters(remove_duplicate=False))
             names = self.get_decay_parameter_names(self._subject)
-            decayed = {name for name in names if self._subject.get_parameter(name).dim()}
+            decayed = {name for name in names if name in there and there[name].dim()}
             shares = rates(self._subject, self._plan.settings.layer_decay)
             groups: dict[tuple[float, bool], list[nn.Parameter]] = {}
             for name, parameter in self._subject.named_parameters():

@@ -74,6 +74,22 @@ def test_layer_decay_moves_lower_layers_less(task: Mood, tmp_path: Path) -> None
     assert moved(low, 0.1) < 0.1 * moved(low, 1.0)
 
 
+def test_attention_of_torch_itself_learns(task: Mood, tmp_path: Path) -> None:
+    model = task.model()
+    attention = nn.MultiheadAttention(32, 4, batch_first=True)
+    assert "q_proj_weight" in attention._parameters, "a name without a weight"
+    model.add_module("more", attention)
+    model.bert.register_forward_hook(lambda _, __, found: _attended(found, attention))
+    before = attention.in_proj_weight.detach().clone()
+    task.fit(model, tmp_path, settings=SHORT)
+    assert not torch.equal(attention.in_proj_weight, before)
+
+
+def _attended(found: Any, attention: nn.MultiheadAttention) -> Any:
+    found.pooler_output = found.pooler_output + attention(*[found.pooler_output[:, None]] * 3)[0][:, 0]
+    return found
+
+
 def test_the_head_alone(task: Mood, tmp_path: Path) -> None:
     model, _ = trained(task, tmp_path, unfreeze="head")
     moved = changed(task, model)
