@@ -138,12 +138,21 @@ def _profiles(recipe: RecipeSpec, document: Document, base: Path, problems: list
         for index, spec in enumerate(recipe.stages):
             asked = {name: str(getattr(spec, name, None)) for name in ("quantization", "precision")}
             for name, said in asked.items():
-                if said.startswith("int8") and "int8" not in profile.precisions:
-                    message = f"'{name}: {said}' must be allowed by the profile '{profile.name}'. "
-                    message += f"Got {', '.join(profile.precisions)}"
+                if said.startswith("int8") and (lacking := _without_int8(profile)):
+                    message = f"'{name}: {said}' must be allowed by the profile '{profile.name}'. Got {lacking}"
                     place = document.where(("stages", index, name))
                     problems.append(Problem(message, "leave it out, or auto", place))
     return found
+
+
+def _without_int8(profile: ProfileSpec) -> str | None:
+    """What a profile has instead of int8; None where it has that."""
+    from edgesft.measure.providers import PROVIDERS  # takes longer to import than a recipe to read
+
+    provider = PROVIDERS.get(profile.providers[0].name)
+    if "int8" not in profile.precisions:
+        return ", ".join(profile.precisions)
+    return f"{provider.name}, which has no kernels for int8" if provider and not provider.int8 else None
 
 
 def _task(recipe: RecipeSpec, document: Document, base: Path, problems: list[Problem]) -> Task | None:

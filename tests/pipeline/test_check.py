@@ -237,6 +237,16 @@ def test_training_for_int8_where_the_profile_has_none(recipe: Callable[[Change],
         check(recipe(spoil))
 
 
+def test_training_for_int8_where_the_provider_has_none(recipe: Callable[[Change], Path]) -> None:
+    def spoil(data: dict[str, Any], folder: Path) -> None:
+        profile = {"name": "gpu", "description": "no int8", "providers": [{"name": "CUDAExecutionProvider"}]}
+        (folder / "gpu.yaml").write_text(yaml.safe_dump(profile), "utf-8")
+        data |= {"profile": "gpu.yaml", "stages": [{"stage": "finetune", "quantization": "int8-static"}]}
+
+    with pytest.raises(InputError, match=r"'quantization: int8-static'.*CUDAExecutionProvider, which has no kernels"):
+        check(recipe(spoil))
+
+
 def test_int8_to_prune_for_where_the_profile_has_none(recipe: Callable[[Change], Path]) -> None:
     def spoil(data: dict[str, Any], folder: Path) -> None:
         profile = {"name": "wide", "description": "fp32 alone", "providers": [{"name": "CPUExecutionProvider"}]}
