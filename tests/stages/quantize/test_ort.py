@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 import onnx
+import onnxruntime
 import pytest
 
 from edgesft.errors import InputError, StageError
@@ -17,6 +19,7 @@ from edgesft.stages.export.checks import file_run
 from edgesft.stages.quantize import dynamic, fp16, int4, static
 from edgesft.stages.quantize.ort import Calibration, Form, between_convolutions
 from edgesft.stages.quantize.verify import verify
+from edgesft.train.rounding import rounding
 from tests import tiny
 from tests.stages.surroundings import TASK, Small, small
 
@@ -226,6 +229,33 @@ def test_what_a_branch_reads_stays_what_it_is(form: Form, tmp_path: Path) -> Non
     for row in rows:
         expected = float_run(row)["logits"]
         assert np.abs(run(row)["logits"] - expected).max() < 0.1 * expected.max()
+
+
+@pytest.mark.parametrize("learned", [False, True], ids=["seen", "learned"])
+def test_the_runtime_makes_integer_products_of_it(
+    learned: bool, tiny_model: Small, artefact: Artefact, tmp_path: Path
+) -> None:
+    ranges = {name: [-2.0, 2.0] for name in rounding(tiny_model.model)} if learned else {}
+    rows = TASK.requests(tiny_model.rows, tiny_model.processor)
+    plan = static(artefact.model, tmp_path / "q.onnx", rows, ranges=ranges)
+    found = _as_run(tmp_path / "q.onnx")
+    products = [name for name in plan.quantized if not name.endswith(".Gather")]
+    assert sum(found.get(name, 0) for name in ("MatMulIntegerToFloat", "QGemm", "QLinearMatMul")) == len(products)
+
+
+def test_the_runtime_makes_integer_convolutions_of_it(tmp_path: Path) -> None:
+    rows = [{"x": np.random.default_rng(1).normal(size=(1, 3, 8, 8)).astype(np.float32)}]
+    static(_residual(tmp_path), tmp_path / "q.onnx", rows)
+    found = _as_run(tmp_path / "q.onnx")
+    assert found["QLinearConv"] == 3 and found["QLinearAdd"] == 1 and not {"Conv", "Relu"} & set(found)
+
+
+def _as_run(file: Path) -> dict[str, int]:
+    """Operators that ONNX Runtime has once it has optimised a file."""
+    options = onnxruntime.SessionOptions()
+    options.optimized_model_filepath, options.log_severity_level = str(file.with_name("run.onnx")), 3
+    onnxruntime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
+    return dict(Counter(node.op_type for node in onnx.load(options.optimized_model_filepath).graph.node))
 
 
 def _spoilt(request: dict[str, np.ndarray], how: str) -> dict[str, np.ndarray]:
