@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import os
 import tempfile
 import zipfile
@@ -26,6 +27,9 @@ CALLED = {"train": ("train", "training"), "validation": ("validation", "val", "v
 TABLES = ("metadata.csv", "metadata.jsonl")
 """A table of this name among the files says what they are, as `datasets` has it."""
 
+DEEP = 2
+"""Folders that a file lies in at least, where one lies around those of the classes."""
+
 
 class Tree:
     """The files within a folder, or within an archive, as rows."""
@@ -41,19 +45,34 @@ class Tree:
         self._root, self._column, self._inside = root, column, inside.strip("/")
 
     def within(self, split: str) -> str:
-        """The folder of a split, where there is one that has folders of files or a table in it; else all, an empty
-        text.
+        """The folder of a split, where there is one that has folders of files or a table in it; else what all files lie
+        in: an empty text, or a folder around the folders of the classes.
 
         Raises:
             InputError: The archive is damaged.
         """
-        for folder in CALLED.get(split, (split,)):
+        around = self.around
+        for name in CALLED.get(split, (split,)):
+            folder = f"{around}/{name}" if around else name
             files_in = [name for name in self._media if name.startswith(f"{folder}/")]
-            if any(name.count("/") > 1 for name in files_in) or any(
-                f"{folder}/{table}" in self._names for table in TABLES
-            ):
+            deep = folder.count("/") + DEEP
+            if self._listed(f"{folder}/") or any(name.count("/") >= deep for name in files_in):
                 return folder
-        return ""
+        return around
+
+    @cached_property
+    def around(self) -> str:
+        """The one folder that all others lie in, as packing a folder leaves it; empty where there is none.
+
+        A folder of a split is none, and neither is that of a single class: files lie in it, not folders.
+
+        Raises:
+            InputError: The archive is damaged.
+        """
+        tops = {name.partition("/")[0] for name in self._media}
+        if len(tops) != 1 or self._listed("") or (top := tops.pop()) in itertools.chain(*CALLED.values()):
+            return ""
+        return top if self._listed(f"{top}/") or all(name.count("/") >= DEEP for name in self._media) else ""
 
     @property
     def empty(self) -> bool:
@@ -84,6 +103,10 @@ class Tree:
             for row in self.rows():
                 total.update("".join(f"{each}\n" for each in digests_of(row, self._column)).encode())
         return total.hexdigest()
+
+    def _listed(self, folder: str) -> bool:
+        """Whether a table lies in a folder, whose name ends in a slash, or is empty."""
+        return any(f"{folder}{table}" in self._names for table in TABLES)
 
     @cached_property
     def _names(self) -> frozenset[str]:

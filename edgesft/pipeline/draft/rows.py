@@ -166,10 +166,11 @@ def _tree(place: Path, text: str, named: str | None) -> Found:
         if each.medium is None or not own:
             continue
         column = FileColumn(each.medium.role, each.medium)
-        if Tree(place, column).empty:
+        tree = Tree(place, column)
+        if tree.empty:
             continue
-        inside = {split: Tree(place, column).within(split) for split in CALLED}
-        splits = {split: text for split in CALLED if inside[split] or split == "train"}
+        inside = {split: tree.within(split) for split in CALLED}
+        splits = {split: text for split in CALLED if inside[split] != tree.around or split == "train"}
         rows = list(Tree(place, column, inside["train"]).rows())
         return Found(name, {role: role for role in each.roles}, splits, rows, len(rows))
     kinds = " or ".join(each.medium.several for each in TASKS.values() if each.medium)

@@ -112,6 +112,25 @@ def test_archives_are_as_their_folders(base: Path) -> None:
     assert "q.zip' must be a zip archive" in complaint(base, train="q.zip")
 
 
+@pytest.mark.parametrize("folder", ["p", "q"])
+def test_an_archive_of_one_folder(folder: str, base: Path) -> None:
+    (base / "packed").mkdir()
+    (base / folder).rename(base / "packed" / "signs")
+    archived(base, "packed")
+    parts: dict[str, Any] = {"test": "packed"} if folder == "q" else {}
+    unpacked = read(base, train="packed", **parts)
+    splits = read(base, train="packed.zip", **{name: f"{each}.zip" for name, each in parts.items()})
+    for ours in (unpacked, splits):
+        assert {row["label"] for row in ours.train} == {"lying", "standing"}
+        assert len(ours.train) + len(ours.validation) == (12 if parts else 16)
+        assert ours.test is None or len(ours.test) == 12
+    names = {f"{Path(row['image']).parent.name}/{Path(row['image']).name}" for row in unpacked.train}
+    table = "image,label\n" + "".join(f"{name},{index % 2}\n" for index, name in enumerate(sorted(names)))
+    place = base / "packed" / "signs" / ("train" if parts else "")
+    (place / "metadata.csv").write_text(table)
+    assert {row["label"] for row in read(base, train="packed").train} == {"0", "1"}
+
+
 @pytest.mark.parametrize("packed", [False, True])
 def test_a_table_of_paths(packed: bool, base: Path) -> None:
     names = [f"{row.parent.name}/{row.name}" for row in sorted((base / "p").glob("[ls]*/*.png"))]
