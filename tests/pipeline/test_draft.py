@@ -214,6 +214,23 @@ def test_what_a_person_says_is_written(tmp_path: Path, bert: Path) -> None:
     assert main(words) == 2, "what is there stays"
 
 
+def test_boxes_of_pictures_that_are_not_there(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    place = tiny.save_boxed(home, "train", tiny.boxed(20))
+    (home / "elsewhere").mkdir()
+    place = place.rename(home / "elsewhere" / place.name)
+    assert main(["init", "my.yaml", "--data", str(place), "--model", "nets:detector"]) == 2
+    said = capsys.readouterr().err
+    assert "20 of 20 pictures (100.00%) cannot be read" in said and "data.folders={image: FOLDER}" in said
+
+
+@pytest.mark.parametrize("grey", [True, False])
+def test_grey_pictures_are_told_where_the_model_may_read_one_channel(grey: bool, home: Path) -> None:
+    rows = [{**row, "image": row["image"][..., 0] if grey else row["image"]} for row in tiny.pictured(20)]  # type: ignore[index]
+    place = tiny.save_pictures(home / "signs", rows)
+    text = draft(Wishes([str(place)], model="nets:image"), home / "my.yaml").text
+    assert ("all are grey: `colour: L`" in text) == grey
+
+
 def test_the_schema_is_that_of_this_version(tmp_path: Path, bert: Path) -> None:
     place, schema = tiny.write_rows(tmp_path / "rows.jsonl", tiny.rows(60)), tmp_path / "recipe.schema.json"
     words = ["--data", str(place), "--model", str(bert)]

@@ -38,6 +38,7 @@ class Images(Medium):
     """Pictures that Pillow opens."""
 
     role = "image"
+    field = "image"
     suffixes = frozenset((".jpg", ".jpeg", ".png", ".bmp", ".webp", ".gif", ".tif", ".tiff"))
     several = "pictures"
     library = "pillow"
@@ -54,8 +55,7 @@ class Images(Medium):
                 mode = str(image.mode)
                 height, width, _ = reader.pixels(image).shape
         except Exception as error:  # Pillow's plugins raise whatever a damaged file leads them to.
-            told = str(error).split("'")[0].strip() if isinstance(error, FileNotFoundError) else str(error)
-            raise OSError(told or type(error).__name__) from error
+            raise OSError(str(error) or type(error).__name__) from error
         return {SIZE: f"{height}x{width}", MODE: mode}
 
     def findings(self, split: str, found: Inspection, options: Mapping[str, Any]) -> tuple[list[Problem], list[str]]:

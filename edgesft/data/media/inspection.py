@@ -6,6 +6,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from importlib import metadata
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,8 @@ Facts = Mapping[str, str]
 
 VERSION = 2
 """Raised when other things are found of the same files."""
+
+MISSING = "there is no such file"
 
 SHOWN = 3
 """Files named in a message before it says how many more there are."""
@@ -62,7 +65,10 @@ def facts(medium: Medium, value: Any) -> Facts:
     if isinstance(value, File):
         about = (medium, value.digest())
         if about not in _KNOWN:
-            _KNOWN[about] = medium.look(source(value))
+            found = source(value)
+            if isinstance(found, str) and not Path(found).exists():
+                raise OSError(MISSING)
+            _KNOWN[about] = medium.look(found)
         return _KNOWN[about]
     if not isinstance(value, bytes | np.ndarray):
         raise OSError(f"must be a path, got {type(value).__name__}")
@@ -120,5 +126,7 @@ def unreadable(
     told = f"{len(faults)} of {len(rows)} {medium.several} ({share:.2%}) cannot be read: {', '.join(shown)}{more}"
     if share > most:
         hint = "repair or remove them; data.unreadable states the share that may be left out"
+        if any(MISSING in why for why in faults.values()):
+            hint = f"data.folders={{{medium.role}: FOLDER}} says where relative paths start; or {hint}"
         return [Problem(f"data.{split}: {told}", hint)], []
     return [], [f"data.{split}: {told}; they are left out"]

@@ -88,6 +88,8 @@ class Medium(ABC):
     """Roles of other such files that rows may have."""
     suffixes: ClassVar[frozenset[str]]
     """Of files that are taken for it in a folder, in lower case."""
+    field: ClassVar[str]
+    """Of a recipe's data, which says how they are read."""
     several: ClassVar[str]
     """What many of them are called."""
     library: ClassVar[str]

@@ -22,11 +22,10 @@ class Sounds(Medium):
     """Sounds that soundfile opens."""
 
     role = "audio"
+    field = "audio"
     suffixes = frozenset((".wav", ".flac", ".ogg", ".mp3", ".aiff", ".aif", ".au", ".opus"))
     several = "sounds"
     library = "soundfile"
-    field = "audio"
-    """Of a recipe's data, which says how they are read."""
 
     def look(self, value: str | bytes | np.ndarray) -> dict[str, str]:
         """Its rate and channels, its length to a millisecond, and whether anything is heard."""

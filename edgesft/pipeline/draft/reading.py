@@ -56,9 +56,13 @@ def _media(task: Task, medium: Medium, found: Found) -> list[str]:
     values: dict[str, list[str]] = {}
     for (kind, value), _ in counted:
         values.setdefault(kind, []).append(value)
+    if not values:
+        return []  # None of them can be read, which whoever checks the recipe tells.
     if medium.role == "image":
         sides = [int(side) for side in values["size"][0].split("x")]
-        return [line(f"  image: {{resize: {sides}}}", f"[height, width]; {len(values['size'])} sizes were seen")]
+        note = f"[height, width]; {len(values['size'])} sizes were seen"
+        note += "; all are grey: `colour: L` reads one channel" if values["mode"] == ["L"] else ""
+        return [line(f"  image: {{resize: {sides}}}", note)]
     if "text" in task.roles:
         return [line(f"  speech: {{rate: {values['rate'][0]}}}", "samples per second")]
     seconds = math.ceil(10 * max(map(float, values["seconds"]))) / 10

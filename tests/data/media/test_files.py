@@ -152,7 +152,8 @@ def test_a_table_of_paths(packed: bool, base: Path) -> None:
 def test_a_table_that_names_what_is_not_there(base: Path) -> None:
     (base / "t.csv").write_text("image,label\n" + "".join(f"p/none{i}.png,{i % 2}\n" for i in range(9)))
     assert "data.train: 9 of 9 pictures (100.00%) cannot be read" in complaint(base, train="t.csv")
-    assert "No such file" in complaint(base, train="t.csv")
+    assert "p/none0.png' (there is no such file)" in complaint(base, train="t.csv")
+    assert "data.folders={image: FOLDER} says where relative paths start" in complaint(base, train="t.csv")
 
 
 def test_few_that_do_not_open_are_left_out_and_told(base: Path) -> None:
