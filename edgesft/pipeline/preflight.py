@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,10 @@ from edgesft.store.keys import key
 from edgesft.tasks.models.onnx_file import OnnxFile
 
 if TYPE_CHECKING:
+    import torch
     from torch import nn
+
+    from edgesft.tasks.base import Task
 
 FAILURES = (StageError, RuntimeError, ValueError, TypeError, AttributeError, LookupError, NotImplementedError)
 """What a model that does not fit raises, in whichever library meets it."""
@@ -98,7 +102,10 @@ def _rehearse(job: Job) -> None:
             name: torch.as_tensor(each) for name, each in job.task.collate(job.train[:ROWS], job.processor).items()
         }
         labels = batch.pop("labels")
-        loss = job.task.loss(model(**batch), labels)
+        outputs = _answers(job.task, model, batch)
+        if problems := job.task.check_outputs(outputs, job.contract):
+            raise InputError(problems)
+        loss = job.task.loss(outputs, labels)
         loss.backward()
     if not torch.isfinite(loss):
         raise InputError(f"'model' must give a finite loss on the first rows. Got {loss.item()}", "check its weights")
@@ -114,6 +121,23 @@ def _rehearse(job: Job) -> None:
             model, job.task, job.processor, job.train[:ROWS], job.contract, Path(folder), opset=job.target.opset
         )
         _rehearse_quantizing(job, Path(folder) / "model.onnx")
+
+
+def _answers(task: Task, model: nn.Module, batch: Mapping[str, torch.Tensor]) -> Any:
+    """What a model gives.
+
+    Raises:
+        InputError: It does not take what is made of the rows.
+    """
+    try:
+        return model(**batch)
+    except FAILURES as error:
+        given = ", ".join(f"{name} of {list(values.shape)}" for name, values in batch.items())
+        field = "data" if task.medium is None else f"data.{task.medium.field}"
+        raise InputError(
+            f"'model' must take what is read of the data, {given}. Got {type(error).__name__}: {error}",
+            f"{field} says how it is read; or another model",
+        ) from error
 
 
 def _rehearse_quantizing(job: Job, model: Path) -> None:

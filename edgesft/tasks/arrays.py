@@ -18,7 +18,7 @@ from edgesft.spec.model import FactorySpec, OnnxSpec
 from edgesft.spec.training import ResolvedTraining
 from edgesft.tasks.augmentation import distortion
 from edgesft.tasks.base import Batch, Example, Graph, Row, Run, Task
-from edgesft.tasks.classes import entropy, known, named, scored
+from edgesft.tasks.classes import check_scores, entropy, known, named, scored
 from edgesft.tasks.contract import Contract
 from edgesft.tasks.metrics import calibration, classification, evaluation
 from edgesft.tasks.models import factory, onnx_file
@@ -306,6 +306,11 @@ class Arrays(Task):
         """The model's scores, shape [rows, …]."""
         scores: torch.Tensor = outputs[LOGITS]
         return scores
+
+    def check_outputs(self, outputs: Any, contract: Contract) -> list[Problem]:
+        """Other than a score for each label, where classes are learned by cross entropy."""
+        by_class = contract.labels and self._loss in ("auto", CROSS_ENTROPY)
+        return check_scores(self.logits(outputs).shape, contract.labels) if by_class else []
 
     def predict(self, run: Run, examples: Sequence[Example], processor: Any, *, batch_size: int = 1) -> np.ndarray:
         """Scores, float32 of shape [rows, …]."""

@@ -358,6 +358,10 @@ class Task(ABC):
         """
         return None
 
+    def check_outputs(self, outputs: Any, contract: Contract) -> list[Problem]:
+        """Why what a model gives of some rows does not fit the contract; by default it does."""
+        return []
+
     def evaluate(self, predictions: np.ndarray, references: np.ndarray, contract: Contract) -> dict[str, Any]:
         """Further figures of the predictions for the report, as JSON values; empty where there are none."""
         return {}

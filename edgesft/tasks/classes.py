@@ -142,6 +142,22 @@ def named(labels: Iterable[str], options: Mapping[str, Any]) -> tuple[str, ...]:
     return classes
 
 
+def check_scores(shape: Sequence[int], labels: Sequence[str]) -> list[Problem]:
+    """Scores that are not one for each label.
+
+    Args:
+        shape: Of the scores, rows first.
+        labels: Of the contract.
+    """
+    flat = len(shape) == 2
+    if flat and shape[1] == len(labels):
+        return []
+    got = str(shape[1]) if flat else f"shape {list(shape)}"
+    many = "set the number of classes in model.arguments, by the name that your factory uses"
+    hint = many if flat else "return scores of shape [rows, classes]"
+    return [Problem(f"model: must give a score for each of {len(labels)} labels, got {got}", hint)]
+
+
 def scored(contract: Contract, kind: str, axis: int) -> dict[str, Any]:
     """The entries that all decodings with one score per label have in common."""
     return {"kind": kind, "output": "logits", "axis": axis, "classes": len(contract.labels)}

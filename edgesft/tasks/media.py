@@ -15,7 +15,7 @@ from edgesft.data.media import medium
 from edgesft.errors import InputError, Problem
 from edgesft.spec.base import Spec
 from edgesft.tasks.base import Batch, Example, Graph, Row, Run, Task
-from edgesft.tasks.classes import LABELS, Classes
+from edgesft.tasks.classes import LABELS, Classes, check_scores
 from edgesft.tasks.contract import Contract
 from edgesft.tasks.metrics import classification
 from edgesft.tasks.models import checkpoint, factory, preprocessor, pretrained
@@ -300,6 +300,10 @@ class MediaClasses(MediaTask, Classes):
         scores: torch.Tensor = outputs["logits"]
         return scores
 
+    def check_outputs(self, outputs: Any, contract: Contract) -> list[Problem]:
+        """Other than a score for each label."""
+        return check_scores(self.logits(outputs).shape, contract.labels)
+
     def predict(self, run: Run, examples: Sequence[Example], processor: Reading, *, batch_size: int = 1) -> np.ndarray:
         """Logits, float32 of shape [rows, classes]."""
         parts = []
@@ -314,11 +318,8 @@ class MediaClasses(MediaTask, Classes):
         Raises:
             InputError: There is not a score for each label.
         """
-        if predictions.shape[1] != len(contract.labels):
-            message = f"model: must give a score for each of {len(contract.labels)} labels, got {predictions.shape[1]}"
-            raise InputError(
-                message, "set the number of classes in model.arguments, by the name that your factory uses"
-            )
+        if problems := check_scores(predictions.shape, contract.labels):
+            raise InputError(problems)
         found = super().score(predictions, references, contract)
         if len(contract.labels) > TOP:
             found["top5"] = classification.top(predictions, references, TOP)

@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
+import shutil
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
+import torch
+from torch import nn
 
 from edgesft.errors import InputError
-from edgesft.pipeline.preflight import _rehearse_pruning
+from edgesft.pipeline.check import check
+from edgesft.pipeline.job import Job
+from edgesft.pipeline.preflight import _answers, _rehearse_pruning, preflight
+from edgesft.progress import Progress
 from edgesft.spec.stages import PruneSpec
+from edgesft.store.store import Store
+from edgesft.tasks.base import Task
+from edgesft.tasks.image_classification import ImageClassification
+from edgesft.tasks.voice_activity import VoiceActivity
 from tests.stages.prune import nets
 
 
@@ -34,3 +46,26 @@ def test_what_does_not_run_once_it_is_cut_is_no_part_of_what_can_be_reached() ->
         rehearse(net, max_share=0.1)
     with pytest.raises(InputError, match="left alone: first.0"):
         rehearse(net, exclude=["stem.*"])
+
+
+@pytest.mark.parametrize(
+    ("task", "field"), [(ImageClassification(), "data.image"), (VoiceActivity(), "data.frames")], ids=str
+)
+def test_a_model_that_does_not_take_the_inputs_is_told_what_they_are(task: Task, field: str) -> None:
+    with pytest.raises(InputError) as raised:
+        _answers(task, nn.Conv2d(1, 4, 3), {"input": torch.zeros(4, 3, 8, 8)})
+    (problem,) = raised.value.problems
+    assert "must take what is read of the data, input of [4, 3, 8, 8]. Got RuntimeError: " in problem.message
+    assert str(problem.hint).startswith(f"{field} says how it is read")
+
+
+def test_a_model_with_more_scores_than_labels_is_found_before_it_is_trained(tmp_path: Path) -> None:
+    shutil.copy(Path(__file__).parents[1] / "tasks" / "nets.py", tmp_path)
+    np.savez(tmp_path / "train.npz", x=np.arange(240, dtype=np.float32).reshape(40, 6), label=np.arange(40) % 2)
+    (tmp_path / "recipe.yaml").write_text(
+        "version: 1\ntask: arrays\nmodel: {factory: 'nets:make', arguments: {classes: 3}, inputs: [x]}\n"
+        "data: {train: train.npz, validation: 0.5}\nprofile: x86-1-thread\nstages: [{stage: finetune}]\n"
+    )
+    checked, store = check(tmp_path / "recipe.yaml"), Store(tmp_path / "store")
+    with pytest.raises(InputError, match="must give a score for each of 2 labels, got 3"):
+        preflight(Job(checked.recipe, checked.base, checked.profiles[0], store, Progress(quiet=True)))

@@ -61,6 +61,14 @@ def test_weights_are_loaded_and_saved_again(tmp_path: Path) -> None:
     assert source.problems() == []
 
 
+def test_a_model_with_too_many_scores() -> None:
+    task = Arrays()
+    contract = task.contract(rows(8), {})
+    assert not task.check_outputs({"logits": torch.zeros(3, 2)}, contract)
+    (problem,) = task.check_outputs({"logits": torch.zeros(3, 5)}, contract)
+    assert problem.message == "model: must give a score for each of 2 labels, got 5"
+
+
 def test_the_digest_follows_module_arguments_and_weights(tmp_path: Path) -> None:
     (tmp_path / "mine.py").write_text("from torch import nn\ndef make(n=1):\n    return nn.Linear(n, n)\n")
     spec = {"factory": "mine:make", "path": str(tmp_path)}

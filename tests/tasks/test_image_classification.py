@@ -210,6 +210,11 @@ def test_a_factory_with_too_few_answers(tmp_path: Path, monkeypatch: pytest.Monk
     many = task.contract([{**row, "label": number} for number, row in enumerate(rows)], {})
     with pytest.raises(InputError, match="must give a score for each of 4 labels, got 2"):
         task.score(np.zeros((4, 2)), np.zeros(4, int), many)
+    # The preflight asks before anything is trained.
+    for shape, got in ((3, 6), "6"), ((3, 4, 1, 1), "shape [3, 4, 1, 1]"):
+        (problem,) = task.check_outputs({"logits": np.zeros(shape)}, many)
+        assert problem.message == f"model: must give a score for each of 4 labels, got {got}"
+    assert not task.check_outputs({"logits": np.zeros((3, 4))}, many)
     seven = task.contract([{"image": None, "label": number} for number in range(7)], {})
     found = task.score(np.eye(7)[:3], np.arange(3), seven)
     assert found["top5"] == 1.0 and set(found) == set(task.metrics)
