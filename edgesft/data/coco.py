@@ -59,6 +59,16 @@ def rows(said: Mapping[str, Any], path: Path) -> Iterator[Row]:
         }
 
 
+def empty(said: Mapping[str, Any]) -> list[str]:
+    """Names of the categories that no box is of, in the order of the file.
+
+    Args:
+        said: What a file holds of which `rows` can be made.
+    """
+    used = {each["category_id"] for each in said["annotations"] if not each.get("iscrowd")}
+    return [str(each["name"]) for each in said["categories"] if each["id"] not in used]
+
+
 def _place(name: str, folder: Path) -> str:
     """Where a picture lies, beside the file or in the folder of pictures there."""
     return f"{FOLDER}/{name}" if not (folder / name).exists() and (folder / FOLDER / name).exists() else name

@@ -51,6 +51,10 @@ class JoinedSource(Source):
                 row = {**dict.fromkeys(columns), **known.get(str(row[column]), {}), **row}
             yield row
 
+    def notes(self) -> list[str]:
+        """Those of the rows' own place."""
+        return self.place.notes()
+
     def digest(self) -> list[str]:
         """Of the rows' own place and of the tables."""
         return self.place.digest() + [part for column, each in self.tables.items() for part in (column, *each.digest())]

@@ -21,7 +21,7 @@ from edgesft.errors import InputError, Problem, UnavailableError
 Row = dict[str, Any]
 
 SHOWN = 5
-"""Malformed lines reported of one file."""
+"""Malformed lines reported of one file, or categories."""
 
 DELIMITERS = (",", ";", "\t")
 """What a .csv may be parted by, the usual one first."""
@@ -61,6 +61,23 @@ def stream(path: Path) -> Iterator[Row]:
 def companions(path: Path) -> list[Path]:
     """Further files that a file's rows come from."""
     return [idx.labels_of(path)] if idx.is_idx(path) else []
+
+
+def notes(path: Path) -> list[str]:
+    """What a person should know of a file besides its rows: which of COCO's categories have no box.
+
+    Args:
+        path: Of which rows were made.
+    """
+    if path.suffix.lower() != ".json":
+        return []
+    with path.open("rb") as stream:
+        start = stream.read(64).lstrip(codecs.BOM_UTF8 + b" \t\r\n")
+    # Rows may also be a list, which need not be parsed once more.
+    empty = coco.empty(_parsed(path)) if start.startswith(b"{") else []
+    more = f" and {len(empty) - SHOWN} more" if len(empty) > SHOWN else ""
+    named = f"{'categories' if len(empty) > 1 else 'category'} {', '.join(empty[:SHOWN])}{more}"
+    return [f"no box is of the {named}: the model learns no such class"] if empty else []
 
 
 class _Faults:
@@ -169,13 +186,7 @@ _JSONL = 'one object a line: {"text": "…", "label": "…"}'
 
 
 def _json(path: Path) -> Iterator[Row]:
-    try:
-        rows = json.loads("".join(_lines(path, "")))
-    except json.JSONDecodeError as error:
-        hint = "is it JSON lines? Then name it .jsonl" if error.msg == "Extra data" else None
-        raise InputError(f"{path}:{error.lineno}: not valid JSON: {error.msg}, column {error.colno}", hint) from error
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"{path}: {_BEYOND}", "shorten them") from error
+    rows = _parsed(path)
     if coco.is_coco(rows):
         yield from coco.rows(rows, path)
         return
@@ -189,6 +200,16 @@ def _json(path: Path) -> Iterator[Row]:
             faults.add(Problem(f"{path}: entry {number} must be an object, got {type(row).__name__}"))
     faults.raise_any()
     yield from rows
+
+
+def _parsed(path: Path) -> Any:
+    try:
+        return json.loads("".join(_lines(path, "")))
+    except json.JSONDecodeError as error:
+        hint = "is it JSON lines? Then name it .jsonl" if error.msg == "Extra data" else None
+        raise InputError(f"{path}:{error.lineno}: not valid JSON: {error.msg}, column {error.colno}", hint) from error
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{path}: {_BEYOND}", "shorten them") from error
 
 
 def _parquet(path: Path) -> Iterator[Row]:

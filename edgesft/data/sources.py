@@ -42,6 +42,10 @@ class Source(ABC):
             UnavailableError: A library is not installed, or the hub not in reach.
         """
 
+    def notes(self) -> list[str]:
+        """What a person should know of it once its rows were read; by default nothing."""
+        return []
+
     @abstractmethod
     def digest(self) -> list[str]:
         """What content keys depend on: its bytes and how they are read."""
@@ -97,6 +101,10 @@ class FileSource(Source):
         if split not in there:
             named = ", ".join(map(repr, there))
             raise InputError(f"{self}: must name a value of the column 'split', got {split!r} where there are {named}")
+
+    def notes(self) -> list[str]:
+        """What a file of boxes says besides (`loading.notes`)."""
+        return loading.notes(self.path)
 
     def digest(self) -> list[str]:
         """Of the bytes, and the suffix that the format follows from; of its rows' files, where these are some."""

@@ -83,6 +83,7 @@ def load(data: DataSpec, schema: RowSchema, base: Path, seed: int, store: Store 
         found, warnings = _by_user(found, data)
     if schema.medium is not None:
         found, inspected, warnings = _readable(found, schema.medium, data.unreadable, store)
+    warnings += [f"data.train: {note}" for place in located["train"].values() for note in place.notes()]
     found = _carved(found, data, shares, schema.roles[0], seed)
     if data.group is not None:
         found = {name: rows.seen(each, (*schema.roles, *schema.optional)) for name, each in found.items()}

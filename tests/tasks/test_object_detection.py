@@ -251,6 +251,10 @@ def test_bad_boxes(tmp_path: Path) -> None:
     warnings = check(place).warnings
     assert "data.train: 1 boxes reach beyond their picture and are clipped to it" in warnings
     assert "data.train: 2 boxes have no size within their picture and are left out" in warnings
+    assert not any("no box is of" in each for each in warnings)
+    changed(train, lambda said: said["categories"].append({"id": 8, "name": "blue"}))
+    told = "data.train: no box is of the category blue: the model learns no such class"
+    assert told in check(place).warnings
     changed(tmp_path / "cells/test.json", lambda said: said["annotations"].clear())
     assert any("data.test: no picture has a box of green, red" in each for each in check(place).warnings)
     changed(train, lambda said: said["annotations"][5].update(category_id=99))
