@@ -69,15 +69,26 @@ def notes(path: Path) -> list[str]:
     Args:
         path: Of which rows were made.
     """
-    if path.suffix.lower() != ".json":
-        return []
-    with path.open("rb") as stream:
-        start = stream.read(64).lstrip(codecs.BOM_UTF8 + b" \t\r\n")
-    # Rows may also be a list, which need not be parsed once more.
-    empty = coco.empty(_parsed(path)) if start.startswith(b"{") else []
+    empty = coco.empty(_parsed(path)) if _is_object(path) else []
     more = f" and {len(empty) - SHOWN} more" if len(empty) > SHOWN else ""
     named = f"{'categories' if len(empty) > 1 else 'category'} {', '.join(empty[:SHOWN])}{more}"
     return [f"no box is of the {named}: the model learns no such class"] if empty else []
+
+
+def has_boxes(path: Path) -> bool:
+    """Whether it is a file of COCO's, whole or not."""
+    try:
+        return _is_object(path) and coco.is_coco(_parsed(path))
+    except (OSError, InputError):
+        return False
+
+
+def _is_object(path: Path) -> bool:
+    """Whether it is a JSON object; a list, which most rows are, need not be parsed to know that."""
+    if path.suffix.lower() != ".json":
+        return False
+    with path.open("rb") as stream:
+        return stream.read(64).lstrip(codecs.BOM_UTF8 + b" \t\r\n").startswith(b"{")
 
 
 class _Faults:

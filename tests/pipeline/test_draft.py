@@ -223,6 +223,18 @@ def test_boxes_of_pictures_that_are_not_there(home: Path, capsys: pytest.Capture
     assert "20 of 20 pictures (100.00%) cannot be read" in said and "data.folders={image: FOLDER}" in said
 
 
+def test_a_folder_with_a_file_of_boxes_is_none_of_classes(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for split in ("test", "train"):
+        tiny.save_boxed(home / "cells" / split, split, tiny.boxed(20))
+    (home / "cells" / "info.json").write_text('{"licence": "none"}')
+    assert main(["init", "my.yaml", "--data", "cells", "--model", "nets:detector"]) == 2
+    said = capsys.readouterr().err
+    assert "got the folder 'cells', which has test/test.json, train/train.json" in said
+    assert "--data cells/train/train.json" in said
+    words = ["init", "my.yaml", "--data", "cells", "--model", "nets:detector", "--task", "image-classification"]
+    assert main([*words, "--unchecked"]) == 0
+
+
 @pytest.mark.parametrize("grey", [True, False])
 def test_grey_pictures_are_told_where_the_model_may_read_one_channel(grey: bool, home: Path) -> None:
     rows = [{**row, "image": row["image"][..., 0] if grey else row["image"]} for row in tiny.pictured(20)]  # type: ignore[index]

@@ -24,6 +24,9 @@ from edgesft.tasks.registry import TASKS, task
 LOOKED, SAMPLED = 100_000, 5000
 """Rows that are read, all being counted where they lie here; and those of them that are looked at closely."""
 
+BOXES, MARKED = "object-detection", 20
+"""The task whose rows a file lists that lies among the pictures, and JSON files of which it may be one."""
+
 LEFT_OUT = {"validation": LAST, "test": LAST}
 """Splits of what users did."""
 
@@ -128,6 +131,10 @@ def _looked(text: str, base: Path, named: str | None, columns: Mapping[str, str]
         return replace(found, count=None)
     if place.is_dir() and (table := next((place / name for name in TABLES if _several(place / name)), None)):
         text, place = f"{text.rstrip('/')}/{table.name}", table
+    if place.is_dir() and named in (None, BOXES) and (marked := _marked(place)):
+        message = f"--data must be a file of boxes, got the folder '{text}', which has {', '.join(marked)}"
+        likely = next((name for name in marked if any(each in name for each in CALLED["train"])), marked[0])
+        raise InputError(message, f"--data {text.rstrip('/')}/{likely}; without boxes: --task image-classification")
     if place.is_dir() or place.suffix.lower() == ".zip":
         return _tree(place, text, named)
     if idx.is_idx(place):
@@ -157,6 +164,12 @@ def _table(
     if "train" in splits:
         return Found(kind, found, splits, by_role, None)
     return Found(kind, found, {"train": text}, by_role, count)
+
+
+def _marked(folder: Path) -> list[str]:
+    """The files of COCO's form in a folder, and in the folders in it."""
+    files = sorted([*folder.glob("*.json"), *folder.glob("*/*.json")])[:MARKED]
+    return [file.relative_to(folder).as_posix() for file in files if loading.has_boxes(file)]
 
 
 def _tree(place: Path, text: str, named: str | None) -> Found:
