@@ -27,6 +27,9 @@ from edgesft.store.store import Store
 
 Row = Mapping[str, Any]
 
+READINGS = ("image", "audio", "frames", "speech")
+"""Settings of how files are read; those of a task are its medium's `field`."""
+
 ROWS_VERSION = 3
 """Raised when the same files would be laid out otherwise in the store."""
 
@@ -83,6 +86,7 @@ def load(data: DataSpec, schema: RowSchema, base: Path, seed: int, store: Store 
         found, warnings = _by_user(found, data)
     if schema.medium is not None:
         found, inspected, warnings = _readable(found, schema.medium, data.unreadable, store)
+    warnings += _idle(data, schema)
     warnings += [f"data.train: {note}" for place in located["train"].values() for note in place.notes()]
     found = _carved(found, data, shares, schema.roles[0], seed)
     if data.group is not None:
@@ -235,6 +239,15 @@ def _share_problems(shares: Mapping[str, float]) -> list[Problem]:
     total = sum(shares.values())
     message = f"data: the shares of validation and test must leave rows for train, got {total:g} in all"
     return [Problem(message, "validation: 0.1")] if total >= 1 else []
+
+
+def _idle(data: DataSpec, schema: RowSchema) -> list[str]:
+    """Settings of files that the task reads otherwise, or reads none of."""
+    own = schema.medium.field if schema.medium else None
+    where = f"how {schema.medium.several} are read is data.{own}" if schema.medium else "the task reads no such files"
+    return [
+        f"data.{name}: has no effect: {where}" for name in READINGS if name != own and getattr(data, name) is not None
+    ]
 
 
 def _media(schema: RowSchema) -> tuple[str, ...]:

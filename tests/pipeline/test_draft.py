@@ -84,6 +84,26 @@ def sounds(folder: Path) -> list[str]:
     return ["--data", str(tiny.save_sounds(folder / "words", tiny.sounded(40)))]
 
 
+def table(place: Path, rows: list[dict[str, object]]) -> list[str]:
+    with place.open("w", newline="") as file:
+        writer = csv.DictWriter(file, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+    return ["--data", str(place)]
+
+
+def noisy(folder: Path) -> list[str]:
+    files = [row["audio"] for row in tiny.filed(tiny.sounded(40), folder / "files")]
+    rows = [{"clean": file, "noise": files[number % 4], "snr": 5, "split": "test" if number < 20 else "train"}
+            for number, file in enumerate(files)]  # fmt: skip
+    return table(folder / "pairs.csv", rows)
+
+
+def spoken_in(folder: Path) -> list[str]:
+    files = [row["audio"] for row in tiny.filed(tiny.sounded(40), folder / "files")]
+    return table(folder / "heard.csv", [{"audio": file, "speech": "[[0, 0.1]]"} for file in files])
+
+
 def prompts(folder: Path) -> list[str]:
     rows = [{"instruction": row["prompt"], "output": row["answer"]} for row in tiny.asked(60)]
     return ["--data", str(tiny.write_rows(folder / "train.jsonl", rows))]
@@ -212,6 +232,21 @@ def test_what_a_person_says_is_written(tmp_path: Path, bert: Path) -> None:
     assert "max_length" in schema["$defs"]["DataSpec"]["properties"]
     assert "# yaml-language-server: $schema=recipe.schema.json" in target.read_text("utf-8")
     assert main(words) == 2, "what is there stays"
+
+
+@pytest.mark.parametrize(
+    ("make", "task", "train"),
+    [(noisy, "speech-enhancement", "pairs.csv#train"), (spoken_in, "voice-activity", "heard.csv")],
+)
+def test_streams_are_known_and_say_their_rate(
+    make: Callable[[Path], list[str]], task: str, train: str, home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["init", "my.yaml", *make(home), "--model", "nets:enhancer"]
+    assert main(words) == 2 and "states: {hidden: [2, 128]}" in capsys.readouterr().err
+    assert main([*words, "--unchecked"]) == 0
+    said = yaml.safe_load((home / "my.yaml").read_text("utf-8"))
+    assert said["task"] == task and said["data"]["train"].endswith(train)
+    assert said["data"]["frames"] == {"rate": tiny.RATE} and "audio" not in said["data"]
 
 
 def test_boxes_of_pictures_that_are_not_there(home: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -92,6 +92,20 @@ def _boxed(rows: Sequence[Row]) -> Columns | None:
     return {role: role for role in roles} if set(roles) <= set(rows[0]) else None
 
 
+def _enhanced(rows: Sequence[Row]) -> Columns | None:
+    """Clean sounds by their role's own name, and what they are heard in."""
+    roles = TASKS["speech-enhancement"].roles
+    beside = {"noisy", "noise"} & set(rows[0])
+    return {role: role for role in roles} if beside and set(roles) <= set(rows[0]) else None
+
+
+def _heard(rows: Sequence[Row]) -> Columns | None:
+    """Sounds, and when somebody speaks in them: lists, or their JSON."""
+    roles = TASKS["voice-activity"].roles
+    pairs = all(isinstance(row.get("speech"), list) or str(row.get("speech")).startswith("[") for row in rows)
+    return {role: role for role in roles} if set(roles) <= set(rows[0]) and pairs else None
+
+
 def _tagged(rows: Sequence[Row]) -> Columns | None:
     lists = [name for name, value in rows[0].items() if isinstance(value, list) and value]
     words = [name for name in lists if all(isinstance(word, str) for word in rows[0][name])]
@@ -207,6 +221,8 @@ def _arrays(rows: Sequence[Row]) -> Columns | None:
 RECOGNISERS: dict[str, Recogniser] = {
     "question-answering": _answered,
     "object-detection": _boxed,
+    "speech-enhancement": _enhanced,
+    "voice-activity": _heard,
     "token-classification": _tagged,
     "text-generation": _conversed,
     "text-to-text": _transformed,

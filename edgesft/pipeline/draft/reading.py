@@ -63,8 +63,8 @@ def _media(task: Task, medium: Medium, found: Found) -> list[str]:
         note = f"[height, width]; {len(values['size'])} sizes were seen"
         note += "; all are grey: `colour: L` reads one channel" if values["mode"] == ["L"] else ""
         return [line(f"  image: {{resize: {sides}}}", note)]
-    if "text" in task.roles:
-        return [line(f"  speech: {{rate: {values['rate'][0]}}}", "samples per second")]
+    if medium.field != "audio":  # frames of a stream, or speech
+        return [line(f"  {medium.field}: {{rate: {values['rate'][0]}}}", "samples per second")]
     seconds = math.ceil(10 * max(map(float, values["seconds"]))) / 10
     note = f"the longest of {len(rows)} sounds has {seconds:g} s"
     return [line(f"  audio: {{rate: {values['rate'][0]}, seconds: {seconds:g}}}", note)]

@@ -156,6 +156,12 @@ def test_a_table_that_names_what_is_not_there(base: Path) -> None:
     assert "data.folders={image: FOLDER} says where relative paths start" in complaint(base, train="t.csv")
 
 
+def test_settings_of_other_files_are_told(base: Path) -> None:
+    told = "data.audio: has no effect: how pictures are read is data.image"
+    assert told in read(base, audio={"rate": 8000}, image={"resize": [12, 12]}).warnings
+    assert not any("has no effect" in each for each in read(base, image={"resize": [12, 12]}).warnings)
+
+
 def test_few_that_do_not_open_are_left_out_and_told(base: Path) -> None:
     (base / "p" / "lying" / "0000.png").write_bytes(b"no picture")
     assert "1 of 16 pictures (6.25%) cannot be read" in complaint(base)
