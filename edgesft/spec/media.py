@@ -81,7 +81,7 @@ class AudioSpec(Spec):
     """Uses this many cepstral coefficients instead of the bands: the lowest of a cosine transform over the bands."""
     normalise: bool = True
     """Normalises each band, or the samples, to mean 0 and deviation 1 within the window, so that loudness does not
-    matter."""
+    matter. Steady sounds, such as those of machines, are told by how loud their bands are: false keeps that."""
     frames: int | None = Field(None, ge=1, le=8192)
     """`fbank` only: number of frames that the model reads. More are cut. Fewer, counted up to the last non-zero sample,
     are padded with zeros before `mean` is subtracted. By default as many as fit into `seconds`."""
