@@ -9,9 +9,11 @@ from typing import Any
 import numpy as np
 
 from edgesft.data import checks
-from edgesft.data.media.images import size_of
+from edgesft.data.media.images import Images, size_of
+from edgesft.data.media.inspection import facts
+from edgesft.data.media.medium import named
 from edgesft.data.rows import numbered
-from edgesft.errors import Problem
+from edgesft.errors import InputError, Problem
 
 Row = Mapping[str, Any]
 
@@ -27,7 +29,11 @@ def shares(row: Row) -> np.ndarray:
 
     Raises:
         OSError: The picture cannot be read.
+        InputError: It is another one than they were drawn on.
     """
+    medium = Images()
+    if why := medium.unlike(row, facts(medium, row["image"])):
+        raise InputError(f"{named(row['image'], 0)}: {why}", medium.remedy)
     height, width = size_of(row["image"])
     found = np.asarray(row["boxes"], np.float64).reshape(-1, 4) / [width, height, width, height]
     start, end = (edge.clip(0, 1) for edge in (found[:, :2], found[:, :2] + found[:, 2:]))
@@ -47,7 +53,7 @@ def problems(splits: Mapping[str, Sequence[Row]]) -> list[Problem]:
         if not rows
     ]
     found += [problem for name, rows in splits.items() for problem in _of_split(name, rows)]
-    if found:
+    if found or "train" not in splits:
         return found
     known = set(counts(splits["train"]))
     if not known:

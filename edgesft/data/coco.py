@@ -1,7 +1,8 @@
 """COCO's file of boxes as rows: a picture each, with its boxes and their classes by name.
 
 The format is that of https://cocodataset.org/#format-data, object detection: `images`, `annotations` and `categories`.
-Crowds, which stand for many objects at once, are left out; shapes and sizes of areas are not read.
+Crowds, which stand for many objects at once, are left out; shapes and sizes of areas are not read. Boxes are in the
+pixels of a picture of the `width` and `height` that the file says, which the one that lies there need not have.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from edgesft.data.media.images import DRAWN_ON
 from edgesft.errors import InputError, Problem
 
 PARTS = ("images", "annotations", "categories")
@@ -32,8 +34,8 @@ def is_coco(said: Any) -> bool:
 
 
 def rows(said: Mapping[str, Any], path: Path) -> Iterator[Row]:
-    """Rows of `image`, a path from the file's folder, `boxes`, each left, top, width and height in pixels, and
-    `labels`, in the order of the images; one without boxes is a row, too.
+    """Rows of `image`, a path from the file's folder, `boxes`, each left, top, width and height in pixels, `labels`,
+    and, where the file says it, `drawn_on`, height and width; in the order of the images, also of those without boxes.
 
     Args:
         said: What the file holds.
@@ -56,6 +58,7 @@ def rows(said: Mapping[str, Any], path: Path) -> Iterator[Row]:
             "image": _place(image["file_name"], path.parent),
             "boxes": [box for box, _ in own],
             "labels": [label for _, label in own],
+            **_drawn_on(image),
         }
 
 
@@ -67,6 +70,13 @@ def empty(said: Mapping[str, Any]) -> list[str]:
     """
     used = {each["category_id"] for each in said["annotations"] if not each.get("iscrowd")}
     return [str(each["name"]) for each in said["categories"] if each["id"] not in used]
+
+
+def _drawn_on(image: Mapping[str, Any]) -> Row:
+    """The sides of a picture, which some tools leave out or write as 0."""
+    sides = [image.get(name) for name in ("height", "width")]
+    known = all(isinstance(side, int | float) and side > 0 for side in sides)
+    return {DRAWN_ON: sides} if known else {}
 
 
 def _place(name: str, folder: Path) -> str:

@@ -150,15 +150,15 @@ def _user_problems(data: DataSpec, by_user: bool) -> list[Problem]:
 def _readable(
     found: Mapping[str, Sequence[Row]], medium: Medium, most: float, store: Store | None
 ) -> tuple[dict[str, Sequence[Row]], dict[str, Inspection], list[str]]:
-    """The rows whose files can be read, what these are, and what to say of the others."""
+    """The rows whose files can be read and are what the rows say, what these are, and what to say of the others."""
     kept, told, problems, warnings = dict[str, Sequence[Row]](), dict[str, Inspection](), list[Problem](), list[str]()
     for name, each in found.items():
         told[name] = inspect(medium, each, store)
         wrong, said = unreadable(name, medium, each, told[name], most)
         problems += wrong
         warnings += said
-        faults = told[name].faults
-        kept[name] = rows.chosen(each, np.setdiff1d(np.arange(len(each)), list(faults))) if faults else each
+        out = told[name].left_out
+        kept[name] = rows.chosen(each, np.setdiff1d(np.arange(len(each)), out)) if out else each
     if problems:
         raise InputError(problems)
     return kept, told, warnings

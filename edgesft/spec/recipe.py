@@ -86,7 +86,8 @@ class DataSpec(Spec):
     speech: SpeechSpec | None = None
     """Text to speech: how texts are read, and which features of the sound are predicted."""
     unreadable: float = Field(0.01, ge=0, lt=1)
-    """Pictures and sounds: maximum share of a file's rows that may be skipped because their files cannot be opened."""
+    """Pictures and sounds: maximum share of a file's rows that may be skipped because their files cannot be opened, or
+    are not the pictures that their boxes were drawn on."""
     on_disk: bool = False
     """Keeps rows and everything computed from them in the store instead of in memory, for data sets larger than memory.
     The resulting model is the same."""

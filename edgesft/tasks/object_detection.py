@@ -14,6 +14,7 @@ import numpy as np
 
 from edgesft.data import boxed, checks
 from edgesft.data.media.image import LEAST_SCORE, detections
+from edgesft.data.media.images import DRAWN_ON
 from edgesft.errors import InputError, Problem
 from edgesft.spec.media import BoxesSpec
 from edgesft.spec.training import ResolvedTraining
@@ -60,7 +61,9 @@ class Scenes(Pictures):
 class ObjectDetection(PictureTask):
     """Boxes with classes, by a detector of transformers or the user's own.
 
-    A row has `image`, `boxes`, each left, top, width and height in pixels as COCO has them, and `labels`, one a box.
+    A row has `image`, `boxes`, each left, top, width and height in pixels as COCO has them, and `labels`, one a box;
+    optionally `drawn_on`, height and width of the picture that the boxes were drawn on, which it must have as it is
+    read.
 
     The user's module gives `logits`, [rows, places, classes], and `pred_boxes`, [rows, places, 4]: centre x and y,
     width and height as shares of the picture's sides. Either classes are independent (sigmoid), several places predict
@@ -70,6 +73,7 @@ class ObjectDetection(PictureTask):
 
     name: ClassVar[str] = "object-detection"
     roles: tuple[str, ...] = ("image", BOXES, "labels")
+    optional: tuple[str, ...] = (DRAWN_ON,)
     metrics: tuple[str, ...] = ("map", "map50")
     training: frozenset[str] = frozenset(("flip", "turn", "crop", "colour", "mosaic"))
     kind: ClassVar[str] = "object-detection"

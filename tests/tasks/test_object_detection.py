@@ -277,6 +277,32 @@ def test_pictures_that_do_not_open_and_classes_that_train_lacks(tmp_path: Path) 
     assert "data.validation: has classes that train lacks: 'red'" in complaint(place, "data.unreadable=0.1")
 
 
+def test_pictures_that_the_boxes_were_not_drawn_on(tmp_path: Path) -> None:
+    """EXIF turns a picture after its boxes were drawn; another is of half the resolution of the one that had them."""
+    from PIL import Image
+
+    place, pictures = recipe(tmp_path), tmp_path / "cells/images"
+    turned = Image.Exif()
+    turned[0x0112] = 6
+    Image.new("RGB", (32, 24)).save(pictures / "train-0001.png", exif=turned)
+    Image.new("RGB", (16, 16)).save(pictures / "train-0002.png")
+    changed(tmp_path / "cells/train.json", lambda said: said["images"][0].update(width=32, height=24))
+    said = complaint(place)
+    assert "data.train: 2 of 24 pictures (8.33%) have other sides than those that their boxes were drawn on" in said
+    assert "it is 24 wide and 32 high, its boxes were drawn on 32 wide and 24 high, as before its EXIF turns it" in said
+    assert "it is 16 wide and 16 high, its boxes were drawn on 32 wide and 32 high)" in said
+    checked = check(place, ["data.unreadable=0.1"])
+    assert any("drawn on 32 wide and 32 high); they are left out" in each for each in checked.warnings)
+    assert checked.rows is not None and len(checked.rows.train) == 22
+    (pictures / "train-0003.png").unlink()
+    said = complaint(place, "data.unreadable=0.1")
+    assert "1 of 24 pictures (4.17%) cannot be read" in said and "2 of 24 pictures (8.33%) have other sides" in said
+    # What the file leaves out, or says as it is read, is no fault.
+    changed(tmp_path / "cells/train.json", lambda said: said["images"][0].update(width=24, height=32))
+    changed(tmp_path / "cells/train.json", lambda said: said["images"][1].update(width=0, height=None))
+    assert "have other sides" not in complaint(place)
+
+
 def test_models_and_readings_that_do_not_fit(tmp_path: Path) -> None:
     place = recipe(tmp_path)
     assert "must read whole pictures at one size" in complaint(place, "data.image={crop: [16, 16]}")
@@ -299,6 +325,11 @@ def test_rows_of_json_lines(tmp_path: Path) -> None:
     Image.fromarray(tiny.boxed(1)[0]["image"]).save(tmp_path / "a.png")  # type: ignore[arg-type]
     row = {"image": File(tmp_path / "a.png"), "boxes": [[8, 0, 16, 16]], "labels": ["red"]}
     np.testing.assert_allclose(boxed.shares(row), [[0.5, 0.25, 0.5, 0.5]])
+    np.testing.assert_allclose(boxed.shares({**row, "drawn_on": [32, 32]}), [[0.5, 0.25, 0.5, 0.5]])
+    for wrong, told in (([64, 48], "drawn on 48 wide and 64 high"), ("64x64", r"must be \[height, width\]")):
+        with pytest.raises(InputError, match=told):
+            boxed.shares({**row, "drawn_on": wrong})
+    assert boxed.problems({"rows": [row]}) == [], "as a check has them, without the training rows"
     assert boxed.problems({"train": [row]}) == []
     for wrong in ({"boxes": [[1, 2, 3, 4], [5, 6, 7, 8]]}, {"boxes": "none"}, {"boxes": [[1, 2, 3]]}):
         assert "one label a box. Row 1 has" in boxed.problems({"train": [{**row, **wrong}]})[0].message

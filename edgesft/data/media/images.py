@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 SIZE, MODE = "size", "mode"
+
+DRAWN_ON = "drawn_on"
+"""Role of the height and width, in pixels, of the picture that a row's boxes were drawn on."""
 
 WHOLE = {**ImageSpec().model_dump(), "layout": "NHWC", "dtype": "uint8", "scale": None}
 """Options of a reader that leaves the pixels as they are."""
@@ -42,6 +45,11 @@ class Images(Medium):
     suffixes = frozenset((".jpg", ".jpeg", ".png", ".bmp", ".webp", ".gif", ".tif", ".tiff"))
     several = "pictures"
     library = "pillow"
+    unlikeness = "have other sides than those that their boxes were drawn on"
+    remedy = (
+        "draw the boxes on the pictures as they are read, turned as their EXIF says, or correct width and height in "
+        "the file of boxes"
+    )
 
     def look(self, value: str | bytes | np.ndarray) -> dict[str, str]:
         """Its size, and Pillow's mode of its pixels."""
@@ -57,6 +65,16 @@ class Images(Medium):
         except Exception as error:  # Pillow's plugins raise whatever a damaged file leads them to.
             raise OSError(str(error) or type(error).__name__) from error
         return {SIZE: f"{height}x{width}", MODE: mode}
+
+    def unlike(self, row: Mapping[str, Any], found: Mapping[str, str]) -> str:
+        """Where its boxes were drawn on another resolution of it, or before its EXIF turned it."""
+        said, sides = row.get(DRAWN_ON), _sides(found)
+        if said is None or said == sides:
+            return ""
+        if not isinstance(said, list) or len(said) != 2:
+            return f"{DRAWN_ON} must be [height, width], got {said!r}"
+        turned = ", as before its EXIF turns it" if said == sides[::-1] else ""
+        return f"it is {_named(sides)}, its boxes were drawn on {_named(said)}{turned}"
 
     def findings(self, split: str, found: Inspection, options: Mapping[str, Any]) -> tuple[list[Problem], list[str]]:
         """Pictures of several sizes where nothing makes them alike; those of other channels than most."""
@@ -81,8 +99,8 @@ def size_of(value: Any) -> tuple[int, int]:
     Raises:
         OSError: It cannot be read.
     """
-    height, _, width = facts(Images(), value)[SIZE].partition("x")
-    return int(height), int(width)
+    height, width = _sides(facts(Images(), value))
+    return height, width
 
 
 def reader_of(options: Mapping[str, Any]) -> Reader:
@@ -104,6 +122,16 @@ def _opened(value: str | bytes | np.ndarray) -> Image:
     if isinstance(value, np.ndarray):
         return Image.fromarray(value)
     return Image.open(io.BytesIO(value) if isinstance(value, bytes) else value)
+
+
+def _sides(found: Mapping[str, str]) -> list[int]:
+    """Height and width."""
+    return [int(side) for side in found[SIZE].split("x")]
+
+
+def _named(sides: Sequence[Any]) -> str:
+    height, width = sides
+    return f"{width} wide and {height} high"
 
 
 def _sized(options: Mapping[str, Any]) -> bool:

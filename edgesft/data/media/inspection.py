@@ -19,7 +19,7 @@ from edgesft.store.store import Store
 Row = Mapping[str, Any]
 Facts = Mapping[str, str]
 
-VERSION = 2
+VERSION = 3
 """Raised when other things are found of the same files."""
 
 MISSING = "there is no such file"
@@ -43,16 +43,20 @@ def inspect(medium: Medium, rows: Sequence[Row], store: Store | None = None) -> 
         UnavailableError: The library that reads it is not installed.
     """
     _recall(medium, rows, store or Store())
-    faults, seen = dict[int, str](), Counter[tuple[str, str]]()
+    faults, unlike, seen = dict[int, str](), dict[int, str](), Counter[tuple[str, str]]()
     for number, row in enumerate(rows):
         for role, value in _inputs(medium, row):
             try:
-                seen.update(facts(medium, value).items())
+                found = facts(medium, value)
             except OSError as error:
                 # Messages name a row by its first file.
                 faults[number] = str(error) if role == medium.role else f"{role} {named(value, number)}: {error}"
                 break
-    return Inspection(faults, seen)
+            if role == medium.role and (why := medium.unlike(row, found)):
+                unlike[number] = why
+                break
+            seen.update(found.items())
+    return Inspection(faults, unlike, seen)
 
 
 def facts(medium: Medium, value: Any) -> Facts:
@@ -116,17 +120,24 @@ def _table(medium: Medium, files: Sequence[File]) -> tuple[list[Facts], list[int
 def unreadable(
     split: str, medium: Medium, rows: Sequence[Row], inspected: Inspection, most: float
 ) -> tuple[list[Problem], list[str]]:
-    """What to say of rows that cannot be read: a problem where they are more than a share, else a warning."""
-    faults = inspected.faults
-    if not faults:
-        return [], []
-    shown = [f"{named(rows[number][medium.role], number)} ({why})" for number, why in list(faults.items())[:SHOWN]]
-    more = f" and {len(faults) - SHOWN} more" if len(faults) > SHOWN else ""
-    share = len(faults) / len(rows)
-    told = f"{len(faults)} of {len(rows)} {medium.several} ({share:.2%}) cannot be read: {', '.join(shown)}{more}"
-    if share > most:
-        hint = "repair or remove them; data.unreadable states the share that may be left out"
-        if any(MISSING in why for why in faults.values()):
-            hint = f"data.folders={{{medium.role}: FOLDER}} says where relative paths start; or {hint}"
-        return [Problem(f"data.{split}: {told}", hint)], []
-    return [], [f"data.{split}: {told}; they are left out"]
+    """What to say of rows that cannot be read or are not what they say: problems where both are more than a share of
+    the rows, else warnings.
+    """
+    hint = "repair or remove them; data.unreadable states the share that may be left out"
+    missing = any(MISSING in why for why in inspected.faults.values())
+    start = f"data.folders={{{medium.role}: FOLDER}} says where relative paths start; or " if missing else ""
+    found = [
+        (_told(split, medium, rows, inspected.faults, "cannot be read"), f"{start}{hint}"),
+        (_told(split, medium, rows, inspected.unlike, medium.unlikeness), f"{medium.remedy}; or {hint}"),
+    ]
+    if len(inspected.left_out) > most * len(rows):
+        return [Problem(told, hint) for told, hint in found if told], []
+    return [], [f"{told}; they are left out" for told, _ in found if told]
+
+
+def _told(split: str, medium: Medium, rows: Sequence[Row], of: Mapping[int, str], what: str) -> str:
+    """How many of the rows there is something to say of, and of the first ones why; empty where there are none."""
+    shown = [f"{named(rows[number][medium.role], number)} ({why})" for number, why in list(of.items())[:SHOWN]]
+    more = f" and {len(of) - SHOWN} more" if len(of) > SHOWN else ""
+    count = f"{len(of)} of {len(rows)} {medium.several} ({len(of) / max(1, len(rows)):.2%})"
+    return f"data.{split}: {count} {what}: {', '.join(shown)}{more}" if of else ""

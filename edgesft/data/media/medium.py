@@ -94,6 +94,10 @@ class Medium(ABC):
     """What many of them are called."""
     library: ClassVar[str]
     """The distribution that reads them; another version may find others to be damaged."""
+    unlikeness: ClassVar[str] = "are not what their rows say"
+    """What is said of files that are `unlike` their rows."""
+    remedy: ClassVar[str] = "correct the rows"
+    """And what to do about it."""
 
     def __eq__(self, other: object) -> bool:
         return type(self) is type(other)
@@ -109,6 +113,15 @@ class Medium(ABC):
             OSError: It cannot be read; the text says why.
             UnavailableError: The library that reads it is not installed.
         """
+
+    def unlike(self, row: Row, found: Mapping[str, str]) -> str:
+        """Why a row's input is not what the row itself says of it; by default it says nothing.
+
+        Args:
+            row: By role.
+            found: What the input is (`look`).
+        """
+        return ""
 
     @abstractmethod
     def findings(self, split: str, found: Inspection, options: Mapping[str, Any]) -> tuple[list[Problem], list[str]]:
@@ -135,11 +148,18 @@ class Inspection:
 
     Attributes:
         faults: Row number, from 0 → why it cannot be read.
+        unlike: The same of those that can be → why it is not what the row says.
         seen: What the others are, and how many of them: pairs of a kind of fact and its value.
     """
 
     faults: Mapping[int, str]
+    unlike: Mapping[int, str]
     seen: Mapping[tuple[str, str], int]
+
+    @property
+    def left_out(self) -> list[int]:
+        """Rows that nothing is made of."""
+        return [*self.faults, *self.unlike]
 
 
 @dataclass(frozen=True)
