@@ -122,6 +122,15 @@ def test_files_are_read_without_pillow(name: str, tmp_path: Path, monkeypatch: p
 PICTURES = pictures()
 
 
+def test_pictures_of_32_bits_are_refused(tmp_path: Path) -> None:
+    from kit import picture
+    from kit.errors import InputError
+
+    Image.fromarray(np.full((3, 4), 0.5, np.float32)).save(tmp_path / "a.tif")
+    with pytest.raises(InputError, match=r"must be of 8 or 16 bits, got 32 \(mode F\)"):
+        picture.read(tmp_path / "a.tif")
+
+
 def test_pictures_that_are_turned_interlaced_or_packed_go_by_pillow(tmp_path: Path) -> None:
     from kit import picture
 

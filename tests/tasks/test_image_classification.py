@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from edgesft import api
+from edgesft.data.media import images
 from edgesft.errors import InputError
 from edgesft.measure.pipelines import find
 from edgesft.measure.replies import Value
@@ -184,6 +185,21 @@ def test_pictures_of_other_channels_and_sizes(resnet: Path, tmp_path: Path) -> N
     assert "data.train: pictures must be of one size, got 2 from 12x12 to 30x20" in said
     assert "data.image.resize" in said
     check(place, ["data.image.resize=[12, 12]"])
+
+
+def test_pictures_of_32_bits_are_refused_and_16_in_them_are_not(resnet: Path, tmp_path: Path) -> None:
+    from PIL import Image
+
+    place = recipe(tmp_path, str(resnet))
+    folder = tmp_path / "pictures" / "train" / "lying"
+    Image.fromarray(np.full((12, 12), 0.5, np.float32)).save(folder / "a.tif")
+    Image.fromarray(np.full((12, 12), 70_000, np.int32)).save(folder / "b.tif")
+    said = complaint(place)
+    assert "2 of 122 pictures (1.64%) cannot be read" in said
+    assert "its pixels have 32 bits (mode F), of which nothing says what is white" in said and "(mode I)" in said
+    grey = b"P5 4 2 65535\n" + np.full((2, 4), 0x7F31, ">u2").tobytes()
+    reader = images.reader_of(images.WHOLE)
+    assert (reader.pixels(grey) == 0x7F).all()
 
 
 def test_a_folder_with_one_class(resnet: Path, tmp_path: Path) -> None:

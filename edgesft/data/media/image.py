@@ -2,8 +2,9 @@
 process on a device: imports nothing of edgesft.
 
 The same numbers as transformers' PIL image processors give for a file: decoded by Pillow, turned as its EXIF says,
-converted (transparency is dropped; of 16 bits the upper 8 are taken), resized and cut as 8-bit pixels, scaled in
-float64, normalised in float32. Where the outputs are neither class scores nor boxes, the answer is their shapes.
+converted (transparency is dropped; of 16 bits the upper 8 are taken, and 32 are refused), resized and cut as 8-bit
+pixels, scaled in float64, normalised in float32. Where the outputs are neither class scores nor boxes, the answer is
+their shapes.
 """
 
 from __future__ import annotations
@@ -23,6 +24,12 @@ PROBABILITIES_WITHIN = 1e-3
 
 LEAST_SCORE = 0.01
 """Below this a box is not looked at: what average precision is made of lies above it, and most places lie below."""
+
+DEEP = ("I", "F")
+"""Pillow's modes of pixels that are whole or floating numbers of 32 bits."""
+
+SHALLOW = ("PNG", "PPM")
+"""Formats with 16 bits at most, which Pillow may open in a mode of 32: PNG before 10.3, and PGM."""
 
 CANDIDATES = 300
 """Of a class at most so many boxes, the surest, come to suppression; its time grows with their square."""
@@ -69,6 +76,7 @@ class Reader:
 
         Raises:
             OSError: It is no whole picture; so do ValueError, SyntaxError and Pillow's DecompressionBombError say.
+            ValueError: Its pixels have 32 bits.
         """
         picture = self._converted(source)
         if self._resize is not None:
@@ -104,9 +112,13 @@ class Reader:
             return self._turned(image)
 
     def _turned(self, image: Any) -> Any:
+        # Pillow would take every value above 255 for white.
+        wide = image.mode.startswith("I;16") or (image.mode == "I" and image.format in SHALLOW)
+        if image.mode in DEEP and not wide:
+            told = f"its pixels have 32 bits (mode {image.mode}), of which nothing says what is white"
+            raise ValueError(f"{told}: save it with 8 or 16 bits")
         self._turn(image, in_place=True)
-        if image.mode.startswith("I;16"):
-            # Pillow would take every value above 255 for white.
+        if wide:
             return self._image.fromarray((np.asarray(image) >> 8).astype(np.uint8)).convert(self._mode)
         return image.convert(self._mode)
 

@@ -209,6 +209,8 @@ def _by_pillow(data: bytes, path: str | Path) -> np.ndarray:
         raise UnavailableError(message) from error
     try:
         with Image.open(io.BytesIO(data)) as image:
+            if image.mode in ("I", "F"):
+                raise ValueError(f"it must be of 8 or 16 bits, got 32 (mode {image.mode})")
             ImageOps.exif_transpose(image, in_place=True)
             if image.mode.startswith("I;16"):
                 return checked((np.asarray(image) >> 8).astype(np.uint8))
