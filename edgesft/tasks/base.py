@@ -33,6 +33,7 @@ from edgesft.spec.training import NOISE, ResolvedTraining
 from edgesft.tasks.contract import Contract
 from edgesft.tasks.metrics.unanswered import unanswered
 from edgesft.tasks.models import source as source_module
+from edgesft.tasks.models.factory import Factory
 from edgesft.tasks.models.onnx_file import OnnxFile
 from edgesft.tasks.models.source import Source
 
@@ -187,6 +188,14 @@ class Task(ABC):
             InputError: These files are damaged, or ask for what is not supported.
         """
         return {**options, **(source.options if isinstance(source, OnnxFile) else {})}
+
+    def declared(self, source: Factory) -> dict[str, Any]:
+        """What a recipe must say of the module that a factory makes, beside the factory; by default nothing.
+
+        Raises:
+            InputError: The factory fails, or its module lacks what the task wants.
+        """
+        return {}
 
     def read_alike(self, one: Source, other: Source, options: Mapping[str, Any]) -> bool:
         """Whether two models preprocess their input in the same way."""

@@ -8,6 +8,7 @@ training, and one frame at a time with states fed back, as on the device, give t
 
 from __future__ import annotations
 
+import inspect
 import math
 from abc import ABC
 from collections.abc import Iterator, Mapping, Sequence
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
 OUTPUT, SHAPE, STATES = "output", "shape", "states"
 """Options of the contract: name of the output, shape of the input, and for each state its shape and the output that
 becomes its next value; shapes are those of one row."""
+
+STATED = "a mapping from name to shape, without the axis of rows"
 
 FED = ("rate", "window", "hop", "taper", "features", "answers")
 """Options of the contract that say how sound is cut into frames."""
@@ -147,6 +150,18 @@ class Streaming(Task, ABC):
         states = {each: {SHAPE: [1, *shape], OUTPUT: f"{each}_out"} for each, shape in source.states.items()}
         return {**options, INPUT: name, OUTPUT: f"{name}_out", SHAPE: [1, 1, *self.frames.shape], STATES: states}
 
+    def declared(self, source: Factory) -> dict[str, Any]:
+        """Name of the input and shapes of the states, as the module has them."""
+        from edgesft.tasks.models import own
+
+        module = own.OwnModel(own.OwnConfig(source.name, str(source.path), source.arguments)).model
+        states = getattr(module, "states", None)
+        if not isinstance(states, Mapping):
+            message = f"model.factory: the module of {source.name!r} must have an attribute `states`, got {states!r}"
+            raise InputError(message, STATED)
+        inputs = [name for name in inspect.signature(module.forward).parameters if name not in states]
+        return {"inputs": inputs[:1], STATES: {name: list(shape) for name, shape in states.items()}}
+
     def _of_file(self, source: OnnxFile) -> dict[str, Any]:
         """The same for a given ONNX file.
 
@@ -226,7 +241,7 @@ class Streaming(Task, ABC):
         has = getattr(model.model, "states", None)
         if not isinstance(has, Mapping) or {name: tuple(shape) for name, shape in has.items()} != dict(source.states):
             message = f"model.states: must be the attribute `states` of the module, got {dict(source.states)} for {has}"
-            raise InputError(message, "a mapping from name to shape, without the axis of rows")
+            raise InputError(message, STATED)
         return model
 
     def build_model(self, config: Mapping[str, Any], contract: Contract) -> nn.Module:

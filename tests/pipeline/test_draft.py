@@ -6,7 +6,7 @@ import csv
 import json
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +20,7 @@ from edgesft.pipeline.check import check
 from edgesft.pipeline.draft import Wishes, draft
 from edgesft.pipeline.draft.kinds import recognise
 from edgesft.pipeline.draft.model import longest
-from edgesft.pipeline.draft.rows import look
+from edgesft.pipeline.draft.rows import _together, look
 from edgesft.pipeline.job import Job
 from edgesft.pipeline.preflight import preflight
 from edgesft.progress import Progress
@@ -241,12 +241,52 @@ def test_what_a_person_says_is_written(tmp_path: Path, bert: Path) -> None:
 def test_streams_are_known_and_say_their_rate(
     make: Callable[[Path], list[str]], task: str, train: str, home: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    words = ["init", "my.yaml", *make(home), "--model", "nets:enhancer"]
-    assert main(words) == 2 and "states: {hidden: [2, 128]}" in capsys.readouterr().err
-    assert main([*words, "--unchecked"]) == 0
+    assert main(["init", "my.yaml", *make(home), "--model", "nets:enhancer"]) == 0
     said = yaml.safe_load((home / "my.yaml").read_text("utf-8"))
     assert said["task"] == task and said["data"]["train"].endswith(train)
     assert said["data"]["frames"] == {"rate": tiny.RATE} and "audio" not in said["data"]
+    net = {"factory": "nets:enhancer", "inputs": ["frames"], "states": {"hidden": [24], "cell": [24]}}
+    assert said["model"] == net, "as the module has them"
+    assert "data: 20 rows" in capsys.readouterr().out.splitlines() or task != "speech-enhancement"
+
+
+def test_states_that_the_module_does_not_tell(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["init", "my.yaml", *noisy(home), "--model", "nets:detector"]
+    assert main(words) == 2 and "states: {hidden: [2, 128]}" in capsys.readouterr().err
+    assert main([*words, "--unchecked"]) == 0
+    told = capsys.readouterr().out
+    assert "must have an attribute `states`, got None; write what" in told and "{hidden: [2, 128]}" in told
+
+
+def test_rows_of_a_split_table_are_counted_and_nothing_is_said_where_they_are_not(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = [{"text": f"{n} fine", "label": "ab"[n % 2], "split": "test" if n % 3 else "train"} for n in range(90)]
+    found = look([str(tiny.write_rows(home / "table.jsonl", rows))], Path(), None, {})
+    assert found.count == len(found.rows) == 30 and sum(found.labels.values()) == 30
+    split = {"a": found, "b": replace(found, count=None)}
+    assert _together(split).count is None and _together({"a": found}).count == 30
+    uncounted = replace(found, count=None, rows=[{"text": "fine"}])
+    made = draft(Wishes(["table.jsonl"], model="nets:image"), home / "my.yaml", uncounted)
+    assert not any(line.startswith("data:") for line in made.told)
+
+
+def test_files_of_other_splits_lie_in_folders_beside_that_of_the_training_rows(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for seed, split in enumerate(("train", "valid", "test")):
+        place = tiny.save_boxed(home / "cells" / split, split, tiny.boxed(20, seed))
+        place.rename(place.with_name("_annotations.coco.json"))
+    wanted = {split: f"cells/{folder}/_annotations.coco.json"
+              for split, folder in (("train", "train"), ("validation", "valid"), ("test", "test"))}  # fmt: skip
+    assert main(["init", "my.yaml", "--data", wanted["train"], "--model", "nets:detector"]) == 0
+    said = yaml.safe_load((home / "my.yaml").read_text("utf-8"))["data"]
+    assert {split: said[split] for split in wanted} == wanted
+    monkeypatch.setenv("CELLS", str(home / "cells"))
+    found = look(["${CELLS}/train/_annotations.coco.json"], Path(), None, {})
+    assert found.splits["validation"] == "${CELLS}/valid/_annotations.coco.json"
+    monkeypatch.chdir(home / "cells" / "train")
+    assert look(["_annotations.coco.json"], Path(), None, {}).splits["test"] == "../test/_annotations.coco.json"
 
 
 def test_boxes_of_pictures_that_are_not_there(home: Path, capsys: pytest.CaptureFixture[str]) -> None:

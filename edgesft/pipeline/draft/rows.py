@@ -109,9 +109,10 @@ def _together(each: Mapping[str, Found]) -> Found:
         raise InputError(f"--data HEAD=FILE must name labelled texts, pictures or sounds. Got {', '.join(kinds)}")
     common = [name for name in CALLED if all(name in found.splits for found in each.values())]
     splits = {name: {head: found.splits[name] for head, found in each.items()} for name in common}
-    counts = [found.count for found in each.values() if found.count is not None]
+    counts = [found.count for found in each.values()]
+    count = None if None in counts else sum(filter(None, counts))
     rows = [row for found in each.values() for row in found.rows]
-    return replace(first, task=headed, splits=splits, count=sum(counts), rows=rows)
+    return replace(first, task=headed, splits=splits, count=count, rows=rows)
 
 
 def _one(text: str, base: Path, named: str | None, columns: Mapping[str, str]) -> Found:
@@ -154,16 +155,18 @@ def _table(
 ) -> Found:
     """Rows of a table; paths in it start from its folder."""
     first = list(itertools.islice(rows, LOOKED))
-    count = len(first) + sum(1 for _ in rows) if not text.startswith(PREFIX) else None
+    away = text.startswith(PREFIX)
+    there = Counter(str(row.get(SPLIT)) for row in itertools.chain(first, () if away else rows))
     kind, found = recognise(spread(first), columns, named)
     by_role = [{role: row[column] for role, column in found.items() if column in row} for row in first]
     if folder is not None and (medium := TASKS[kind].medium):
         by_role = [dict(FileColumn(medium.role, medium).anchored(row, folder)) for row in by_role]
-    there = Counter(str(row[SPLIT]) for row in first if row.get(SPLIT))
-    splits = {name: f"{text}#{value}" for name, names in CALLED.items() for value in there if value in names}
-    if "train" in splits:
-        return Found(kind, found, splits, by_role, None)
-    return Found(kind, found, {"train": text}, by_role, count)
+    values = {name: value for name, names in CALLED.items() for value in there if value in names}
+    if (train := values.get("train")) is None:
+        return Found(kind, found, {"train": text}, by_role, None if away else there.total())
+    own = [row for row, whole in zip(by_role, first, strict=True) if whole.get(SPLIT) == train]
+    splits = {name: f"{text}#{value}" for name, value in values.items()}
+    return Found(kind, found, splits, own or by_role, None if away else there[train])
 
 
 def _marked(folder: Path) -> list[str]:
@@ -208,13 +211,24 @@ def _several(table: Path) -> bool:
 
 
 def _beside(text: str, place: Path) -> dict[str, str]:
-    """Files of the other splits: `train.jsonl` has `dev.jsonl` and `test.jsonl` beside it."""
-    found = {}
-    said = next((name for name in CALLED["train"] if name in place.stem), None)
-    for split in ("validation", "test") if said else ():
-        for name in CALLED[split]:
-            other = place.with_name(place.stem.replace(str(said), name) + place.suffix)
-            if other.is_file():
-                found[split] = text[: len(text) - len(place.name)] + other.name
-                break
+    """Files of the other splits: `train.jsonl` has `dev.jsonl` and `test.jsonl` beside it, or `train/rows.json` has
+    `valid/rows.json` and `test/rows.json`.
+    """
+    folder, found = text[: len(text) - len(place.name)], {}
+    for split in ("validation", "test"):
+        there = (other for other in _others(place, split) if (place.parent / other).is_file())
+        if (other := next(there, None)) is not None:
+            found[split] = f"{folder}{other}".replace(f"/{place.parent.name}/../", "/")
     return found
+
+
+def _others(place: Path, split: str) -> Iterator[str]:
+    """What a file of another split may be called, as seen from the folder of that of the training rows."""
+    said = next((name for name in CALLED["train"] if name in place.stem), None)
+    within = place.absolute().parent.name in CALLED["train"]
+    for name in CALLED[split]:
+        other = place.stem.replace(said, name) + place.suffix if said else place.name
+        if said:
+            yield other
+        if within:
+            yield from (f"../{name}/{each}" for each in dict.fromkeys((place.name, other)))

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from edgesft.budget.metric import scale
+from edgesft.errors import InputError
 from edgesft.pipeline.draft.lines import WIDTH, flow, line
 from edgesft.pipeline.draft.model import Model
 from edgesft.pipeline.draft.reading import reading
@@ -19,6 +20,7 @@ from edgesft.stages.registry import KINDS
 from edgesft.tasks import registry
 from edgesft.tasks.base import TASK_SETTINGS, Task
 from edgesft.tasks.contract import Contract
+from edgesft.tasks.models.factory import Factory
 
 SHOWN = 12
 """Labels that a comment names."""
@@ -30,7 +32,8 @@ class Writer:
     def __init__(self, wishes: Wishes, found: Found, name: str, model: Model, target: Path) -> None:
         self._wishes, self._found, self._model, self._target = wishes, found, model, target
         self._task: Task = registry.task(found.task)
-        self.told = [f"data: {_about(found)}", f"task: {found.task}"]
+        told = _about(found)
+        self.told = [*([f"data: {told}"] if told else []), f"task: {found.task}"]
         about = model.about or model.problem
         self.told.append(f"model: {name}" + (f" ({about})" if about else ""))
 
@@ -57,9 +60,21 @@ class Writer:
             return self._onnx()
         if self._found.task == "arrays" and self._numbers():
             written = {**written, "loss": "mse", "metric": "r2"}
+        written = {**written, **self._stateful()}
         if (folder := self.path(".")) != "." and not str(written["factory"]).startswith("edgesft."):
             written = {**written, "path": folder}
         return [line(f"model: {flow(written)}", "a function that returns an nn.Module"), f"task: {self._found.task}"]
+
+    def _stateful(self) -> Mapping[str, Any]:
+        """The input and the states of a module that goes from frame to frame, which only the module itself tells."""
+        if not isinstance(self._model.place, Factory):
+            return {}
+        try:
+            return self._task.declared(self._model.place)
+        except InputError as error:
+            told = f"model.states: could not be read from the module: {error.problems[0].message}; write what its"
+            self.told.append(f"{told} attribute `states` says, such as states: {{hidden: [2, 128]}}, without the rows")
+            return {}
 
     def _onnx(self) -> list[str]:
         """A file of others, and the order of its classes where nothing around it says that."""
