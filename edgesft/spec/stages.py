@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from edgesft.spec.base import Spec
 from edgesft.spec.training import TrainingSpec
@@ -136,6 +136,11 @@ class QuantizeSpec(Spec):
     any that are no slower than before meet the budget's size limit, only those are considered."""
     backend: Literal["onnxruntime", "neural-compressor"] = "onnxruntime"
     """Library that quantizes `int8-static`."""
+    types: Literal["auto", "u8s8", "s8s8", "u8u8", "u16u8"] = "auto"
+    """Types of activations and weights in `int8-static` by ONNX Runtime: unsigned (`u`) or signed (`s`), 8 or 16 bits.
+    `auto` takes those that the profile's provider has kernels for; on a provider without, others can be slower than
+    fp32. With `u8u8` and `u16u8`, every operator is quantized, not only those with weights, and each weight has one
+    scale."""
     calibration_rows: int = Field(128, ge=1)
     """Number of training rows that set the activation ranges of `int8-static`."""
     calibration: Literal["minmax", "entropy", "percentile"] = "minmax"
@@ -157,6 +162,7 @@ class QuantizeSpec(Spec):
     def _no_idle_options(self) -> QuantizeSpec:
         idle = {
             "backend": self.scheme != "int8-static",
+            "types": self.scheme != "int8-static" or self.backend == "neural-compressor",
             "calibration": self.scheme not in ("int8-static", "auto") or self.backend == "neural-compressor",
             "calibration_rows": self.scheme not in ("int8-static", "auto") and not self.smooth,
             "table_bits": self.scheme != "int8-dynamic",
@@ -167,7 +173,15 @@ class QuantizeSpec(Spec):
         for name, unused in idle.items():
             if unused and getattr(self, name) != type(self).model_fields[name].default:
                 raise ValueError(f"must not set '{name}', which {self.scheme} by {self.backend} does not use")
+        if self.types in ("u8u8", "u16u8") and not self.per_channel:
+            raise ValueError(f"must not set 'per_channel', which {self.types} does not use")
         return self
+
+    @model_serializer(mode="wrap")
+    def _without_open_types(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Keys of what was made before there were `types` have none, and stay what they are."""
+        said: dict[str, Any] = handler(self)
+        return {name: value for name, value in said.items() if (name, value) != ("types", "auto")}
 
 
 class OptimizeSpec(Spec):

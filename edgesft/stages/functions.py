@@ -7,7 +7,7 @@ import inspect
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 
@@ -197,6 +197,7 @@ def quantize(
     *,
     scheme: Literal["int8-dynamic", "int8-static", "int8-weights", "int4", "fp16"] = "int8-dynamic",
     calibration: Sequence[Mapping[str, np.ndarray]] = (),
+    types: Literal["u8s8", "s8s8", "u8u8", "u16u8"] = "u8s8",
     exclude: Sequence[str] = (),
 ) -> Path:
     """Quantizes an ONNX file.
@@ -207,14 +208,16 @@ def quantize(
         scheme: Kind of quantization; `int8-static` has fixed ranges and needs `calibration`, `int8-weights` only
             makes the file smaller.
         calibration: Requests, each an array for every input name, from which `int8-static` takes its ranges.
+        types: Of activations and weights in `int8-static`: unsigned or signed, 8 or 16 bits. The default is fast on
+            CPUs; accelerators take others.
         exclude: Node-name patterns (fnmatch) that stay in float.
 
     Returns:
         The file.
 
     Raises:
-        InputError: There is no such scheme, no calibration where one is needed or one that the model cannot read, or a
-            pattern matches nothing.
+        InputError: There is no such scheme, there are no such types, no calibration where one is needed or one that the
+            model cannot read, or a pattern matches nothing.
         StageError: The source is not ONNX, there is nothing to quantize, or the file is not smaller.
     """
     from edgesft.measure.fingerprint import machine
@@ -231,7 +234,10 @@ def quantize(
             raise InputError("'calibration' must hold requests for int8-static. Got none", "scheme='int8-dynamic'")
         if wrong := [type(each).__name__ for each in calibration if not isinstance(each, Mapping)]:
             raise InputError(f"'calibration' must hold mappings of input names to arrays. Got: {wrong[0]}")
-        ort.static(origin, file, [dict(each) for each in calibration], reduced=reduced, exclude=exclude)
+        if types not in get_args(ort.Form):
+            raise InputError(f"'types' must be one of {', '.join(get_args(ort.Form))}. Got {types!r}")
+        requests = [dict(each) for each in calibration]
+        ort.static(origin, file, requests, form=types, reduced=reduced, exclude=exclude)
     elif scheme == "int8-dynamic":
         ort.dynamic(origin, file, reduced=reduced, exclude=exclude)
     elif scheme == "int8-weights":

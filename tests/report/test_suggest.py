@@ -82,13 +82,17 @@ def test_a_candidate_within_the_allowance_that_is_smaller_comes_first() -> None:
         candidate("int8-dynamic", 439, 0.0, 19.1),
         candidate("int8-dynamic-4-bit-tables", 500, 0.004, 13.4),
         candidate("int4", 900, 0.05, 11.0),
-        candidate("int8-static-u8u8", 300, 0.0, 12.0),
+        candidate("int8-static-u8u8", 480, 0.006, 12.0),
+        candidate("int8-static-2-float", 300, 0.0, 12.0),
     )
     first, second, *_ = suggestions(found)
     assert first["settings"] == ["stages.quantize.scheme=int8-dynamic", "stages.quantize.table_bits=4"]
     assert first["values"]["size_mb"] == pytest.approx(13.4) and first["drop"] == pytest.approx(-0.002)
     assert "size_mb about 13.4 (now 19.1, limit 15)" in expectation(first, found)
-    assert not any("u8u8" in each["change"] for each in suggestions(found)), "no recipe can ask for it"
+    assert ["stages.quantize.scheme=int8-static", "stages.quantize.types=u8u8"] in [
+        each["settings"] for each in suggestions(found)
+    ]
+    assert not any("float" in each["change"] for each in suggestions(found)), "no recipe can ask for it"
     assert second["change"] != first["change"]
 
 

@@ -70,6 +70,15 @@ def test_what_is_left_can_be_checked_further(tmp_path: Path) -> None:
         ),
         ("{stage: prune, latency: fast}", "'latency' must be a valid number"),
         ("{stage: quantize, scheme: fp16, backend: neural-compressor}", "must not set 'backend', which fp16"),
+        ("{stage: quantize, types: s8s8}", "must not set 'types', which auto by onnxruntime does not use"),
+        (
+            "{stage: quantize, scheme: int8-static, backend: neural-compressor, types: s8s8}",
+            "must not set 'types', which int8-static by neural-compressor does not use",
+        ),
+        (
+            "{stage: quantize, scheme: int8-static, types: u8u8, per_channel: false}",
+            "must not set 'per_channel', which u8u8 does not use",
+        ),
         (
             "{stage: quantize, scheme: int3}",
             "'scheme' must be 'auto', 'int8-dynamic', 'int8-static', 'int8-weights', 'int4' or 'fp16'",

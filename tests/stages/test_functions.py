@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import onnx
 import onnxruntime
 import pytest
 import torch
@@ -85,8 +87,17 @@ def test_export_and_quantize(rows: torch.Tensor, tmp_path: Path) -> None:
     (found,) = session.run(None, {name: rows.numpy()})
     np.testing.assert_allclose(found, model(rows).detach().numpy(), atol=1e-4)
     requests = [{name: rows[place : place + 1].numpy()} for place in range(32)]
-    for scheme, more in (("int8-dynamic", {}), ("int8-static", {"calibration": requests}), ("fp16", {})):
+    static: dict[str, Any] = {"calibration": requests}
+    for scheme, more in (
+        ("int8-dynamic", {}),
+        ("int8-static", static),
+        ("int8-static", {**static, "types": "u8u8"}),
+        ("fp16", {}),
+    ):
         smaller = edgesft.quantize(file, tmp_path / f"{scheme}.onnx", scheme=scheme, **more)
+        if types := more.get("types"):
+            constants = {tensor.data_type for tensor in onnx.load(smaller).graph.initializer}
+            assert onnx.TensorProto.INT8 not in constants, types
         assert smaller.stat().st_size < 0.7 * file.stat().st_size
         other = onnxruntime.InferenceSession(str(smaller), providers=["CPUExecutionProvider"])
         assert np.abs(other.run(None, {name: rows.numpy()})[0] - found).max() < 0.1 * np.abs(found).max()
@@ -94,6 +105,8 @@ def test_export_and_quantize(rows: torch.Tensor, tmp_path: Path) -> None:
         edgesft.quantize(file, tmp_path / "x.onnx", scheme="int8-static")
     with pytest.raises(edgesft.InputError, match="mappings of input names to arrays. Got: Tensor"):
         edgesft.quantize(file, tmp_path / "x.onnx", scheme="int8-static", calibration=[rows])  # type: ignore[list-item]
+    with pytest.raises(edgesft.InputError, match="'types' must be one of u8s8, .*Got 's4s4'"):
+        edgesft.quantize(file, tmp_path / "x.onnx", scheme="int8-static", calibration=requests, types="s4s4")
     with pytest.raises(edgesft.InputError, match="'scheme' must be"):
         edgesft.quantize(file, tmp_path / "x.onnx", scheme="int3")
 

@@ -22,11 +22,12 @@ SCHEMES = ("int8-dynamic", "int8-static", "int8-weights", "int4", "fp16")
 ASKED: dict[str, dict[str, Any]] = {
     "": {},
     "neural-compressor": {"backend": "neural-compressor"},
+    **{types: {"types": types} for types in ("s8s8", "u8u8", "u16u8")},
     "4-bit-tables": {"table_bits": 4},
     "hqq": {"algorithm": "hqq"},
     "smooth": {"smooth": 0.5},
 }
-"""What follows the scheme in a candidate's name → the recipe's words for it; other forms follow from the provider."""
+"""What follows the scheme in a candidate's name → the recipe's words for it."""
 
 
 def rolled_back(found: Found) -> Iterator[Suggestion]:

@@ -106,7 +106,9 @@ def wanted(spec: QuantizeSpec, profile: ProfileSpec) -> tuple[Candidate, ...]:
         allowed = [candidate for candidate in CANDIDATES if candidate.precisions <= set(profile.precisions)]
         return tuple(candidate for candidate in allowed if provider is None or _suits(candidate, provider))
     form: Form = "u8s8"
-    if spec.scheme == "int8-static" and spec.backend == "onnxruntime" and provider:
+    if spec.types != "auto":
+        form = spec.types
+    elif spec.scheme == "int8-static" and spec.backend == "onnxruntime" and provider:
         forms = [each for each in provider.int8 if each != "dynamic"]
         form = forms[-1] if forms else form
     return (Candidate(spec.scheme, spec.backend, form, spec.table_bits, spec.algorithm, spec.smooth),)

@@ -131,7 +131,7 @@ def static(
         form: What the provider's kernels take.
         calibration: How a range follows from the values that were seen.
         ranges: Layer → least and greatest value that it learned to read, which go before those that were seen.
-        per_channel: One weight scale an output channel.
+        per_channel: One weight scale an output channel; where every operator is quantized, there is one a weight.
         reduced: Whether weights are rounded to 7 bits, see `measure.saturation`.
         exclude: fnmatch patterns over node names that stay in float; each must match.
 
@@ -145,7 +145,8 @@ def static(
     import onnx
     from onnxruntime.quantization import CalibrationMethod, QuantFormat, QuantType, quantize_static
 
-    plan = make_plan(source, "int8-static", per_channel=per_channel, reduced=reduced, exclude=exclude)
+    own_scales = per_channel and form not in WHOLE
+    plan = make_plan(source, "int8-static", per_channel=own_scales, reduced=reduced, exclude=exclude)
     method = CalibrationMethod[METHODS[calibration]]
     signed = form == "s8s8"
 

@@ -72,6 +72,9 @@ def _check_weights(before: OnnxFacts, after: OnnxFacts, plan: QuantizePlan) -> N
     types, wanted = (("FLOAT16",), 2 * elements) if plan.scheme == "fp16" else (EIGHT_BITS, stored)
     types = (*types, *FOUR_BITS) if small else types
     found = sum(after.constant_bytes.get(dtype, 0) for dtype in types)
+    if plan.scheme == "int8-static":
+        # Where activations have 16 bits, so have the tables that they are looked up in.
+        found += after.constant_bytes.get("UINT16", 0) // 2
     if found < SHARE * wanted:
         raise StageError(f"{plan.scheme} must store {wanted} bytes of weights as {' or '.join(types)}. Got {found}")
     limit = before.constant_bytes.get("FLOAT", 0) - SHARE * plan.weight_bytes

@@ -14,6 +14,7 @@ from onnx import numpy_helper
 
 from edgesft.errors import InputError, StageError
 from edgesft.measure.model.facts import read_facts
+from edgesft.spec.profile import ProviderSpec
 from edgesft.spec.stages import QuantizeSpec
 from edgesft.stages import quantize
 from edgesft.stages.artefact import RANGES, Artefact
@@ -221,6 +222,25 @@ def test_neural_compressor_needs_the_torch_model(tiny_model: Small, artefact: Ar
             tmp_path / "out",
             context(tmp_path, tiny_model),
         )
+
+
+@pytest.mark.parametrize("types", ["auto", "u8s8", "s8s8", "u8u8", "u16u8"])
+def test_a_recipe_names_the_types(types: str, tiny_model: Small, artefact: Artefact, tmp_path: Path) -> None:
+    spec, out = _spec(scheme="int8-static", types=types), tmp_path / "out"
+    report = quantize.run(spec, artefact, out, context(tmp_path / "work", tiny_model))
+    form = "u8s8" if types == "auto" else types
+    assert report.details["chosen"] == ("int8-static" if form == "u8s8" else f"int8-static-{form}")
+    assert report.details["candidates"][0]["plan"]["per_channel"] is (form in ("u8s8", "s8s8"))
+    graph = onnx.load(out / "model.onnx").graph
+    kinds = {tensor.name: onnx.TensorProto.DataType.Name(tensor.data_type) for tensor in graph.initializer}
+    made = {kinds.get(node.input[2]) for node in graph.node if node.op_type == "QuantizeLinear"}
+    assert made == {{"u8": "UINT8", "s8": "INT8", "u16": "UINT16"}[form[:-2]]}
+
+
+def test_types_that_are_named_go_before_those_of_the_provider() -> None:
+    qnn = profile(precisions=("int8",), providers=[ProviderSpec(name="QNNExecutionProvider")])
+    found = [wanted(_spec(scheme="int8-static", types=each), qnn)[0].form for each in ("auto", "u16u8", "u8s8")]
+    assert found == ["u8u8", "u16u8", "u8s8"]
 
 
 def test_the_profile_says_what_auto_may_try() -> None:
