@@ -26,6 +26,9 @@ ROUNDS = 12
 PAYS = 1.2
 """How many times faster bf16 products must be: the casts around them cost about a tenth of a step."""
 
+SHORTAGES = ("can't allocate memory", "not enough memory")
+"""What torch's allocator for the CPU says, which has no exception of its own; the latter on Windows."""
+
 
 def arithmetic(wanted: Literal["auto", "fp32", "bf16"], device: torch.device) -> Literal["fp32", "bf16"]:
     """The number format to train in: `auto` takes bf16 where its products are faster on this very device.
@@ -64,6 +67,11 @@ def release_memory() -> None:
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if os.name == "posix" else None
     if trim is not None:
         trim(0)
+
+
+def out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that the memory does not suffice, and nothing of what was computed."""
+    return isinstance(error, torch.OutOfMemoryError | MemoryError) or any(each in str(error) for each in SHORTAGES)
 
 
 @contextmanager

@@ -18,7 +18,7 @@ from edgesft.spec.training import ResolvedTraining
 from edgesft.train.batches import DROPOUT, Steps, stream
 from edgesft.train.depth import depths, freeze, lowest
 from edgesft.train.dropout import ByteDropout
-from edgesft.train.environment import release_memory
+from edgesft.train.environment import out_of_memory, release_memory
 from edgesft.train.objective import Objective
 from edgesft.train.regularisation import penalty
 
@@ -93,7 +93,7 @@ class Gradient:
             try:
                 return self._in_parts(batch, every, min(max(self.parts, parts), rows))
             except (torch.OutOfMemoryError, RuntimeError) as error:
-                if not _out_of_memory(error):
+                if not out_of_memory(error):
                     raise
                 if self.parts >= rows:
                     raise StageError(f"training: the memory must suffice for a row of step {step + 1}") from error
@@ -126,8 +126,3 @@ def cuts(rows: int, parts: int, least: int) -> list[int]:
     size = max(least, math.ceil(rows / parts))
     firsts = list(range(0, rows, size))
     return firsts[:-1] if len(firsts) > 1 and rows - firsts[-1] < least else firsts
-
-
-def _out_of_memory(error: RuntimeError) -> bool:
-    """The CPU's allocator has no exception of its own."""
-    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)

@@ -14,6 +14,7 @@ from edgesft.stages.prune.discover import HEAD_COUNTS, find_widths, head_count, 
 from edgesft.stages.prune.layout import Width
 from edgesft.stages.prune.plan import Cut, PrunePlan
 from edgesft.stages.prune.rank import reduce
+from edgesft.train.environment import out_of_memory
 from edgesft.train.placeholders import Absent, Nothing, fold, take_out
 
 
@@ -115,6 +116,8 @@ def _check(
         with torch.no_grad():
             finite = bool(logits(model(**inputs)).isfinite().all())
     except RuntimeError as error:
+        if out_of_memory(error):
+            raise
         raise StageError(f"prune: the cut model does not run: {error}") from error
     if not finite:
         raise StageError("prune: the cut model's outputs are not finite")

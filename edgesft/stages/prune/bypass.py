@@ -19,6 +19,7 @@ from torch.nn import functional
 from edgesft.errors import StageError
 from edgesft.stages.prune.layout import Width
 from edgesft.train.drift import Drift
+from edgesft.train.environment import out_of_memory
 from edgesft.train.normalisation import recalibrate
 from edgesft.train.objective import inputs_of
 from edgesft.train.placeholders import Passing
@@ -164,8 +165,10 @@ def _read(
     try:
         with torch.no_grad():
             model(**inputs)
-    except RuntimeError:
-        pass  # what comes after may not fit yet
+    except RuntimeError as error:
+        if out_of_memory(error):
+            raise
+        # What comes after may not fit yet.
     finally:
         for each in hooks:
             each.remove()

@@ -19,6 +19,7 @@ import torch
 import torch_pruning as tp
 from torch import nn
 from torch_pruning.pruner import function
+from transformers.pytorch_utils import Conv1D
 
 from edgesft.errors import StageError
 from edgesft.stages.prune.absorption import with_absorbers
@@ -31,7 +32,10 @@ from edgesft.stages.prune.rank import rank_widths
 HEAD_COUNTS = ("num_attention_heads", "n_heads", "num_heads", "heads", "n_head", "nhead")
 """Names of the number of heads in attention modules."""
 
-WEIGHTED = (nn.Linear, nn.modules.conv._ConvNd, nn.RNNBase, nn.MultiheadAttention)
+UNKNOWN = (nn.RNNBase, Conv1D)
+"""Modules that torch-pruning does not follow: of recurrent ones it knows LSTMs only, and `Conv1D` is GPT-2's linear."""
+
+WEIGHTED = (nn.Linear, nn.modules.conv._ConvNd, nn.MultiheadAttention, *UNKNOWN)
 """Modules that are named where their outputs stay as wide as they are."""
 
 TRIPLE = 3
@@ -139,8 +143,8 @@ def find_widths(model: nn.Module, traced: Trace, *, ranks: bool = False) -> Layo
 
 
 def _runs(graph: Graph, module: nn.Module) -> bool:
-    """Whether the model computes something with a module; of all recurrent ones torch-pruning knows LSTMs only."""
-    return module in graph.module2node or isinstance(module, nn.RNNBase)
+    """Whether the model computes something with a module, as far as it can be told."""
+    return module in graph.module2node or isinstance(module, UNKNOWN)
 
 
 def _lasting(model: nn.Module, width: Width, coupling: Coupling, ends: set[str]) -> str:

@@ -16,6 +16,7 @@ from edgesft.stages.prune.apply import apply_plan
 from edgesft.stages.prune.layout import Layout, Width
 from edgesft.stages.prune.plan import make_plan
 from edgesft.stages.prune.sizes import allowed
+from edgesft.train.environment import out_of_memory
 
 FAILURES = (StageError, RuntimeError, ValueError, TypeError, AttributeError, LookupError, NotImplementedError)
 """What a model raises that does not run."""
@@ -53,7 +54,9 @@ def that_bear_it(
         try:
             plan = make_plan(layout.only(widths), {width.name: size(width) for width in widths}, scores)
             apply_plan(copy.deepcopy(model), plan, inputs, logits)
-        except FAILURES:
+        except FAILURES as error:
+            if out_of_memory(error):
+                raise  # That says nothing about the width.
             return False
         return True
 

@@ -16,7 +16,9 @@ SIZES = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "i
 
 
 def build(name: str, **sizes: int) -> nn.Module:
-    """A classifier of two labels: bert, distilbert, roberta, electra, albert, mpnet, modernbert, llama, neox or vit."""
+    """A classifier of two labels: bert, distilbert, roberta, electra, albert, mpnet, modernbert, llama, neox, gpt2 or
+    vit.
+    """
     import transformers as hf
 
     sizes = {**SIZES, **sizes}
@@ -29,7 +31,12 @@ def build(name: str, **sizes: int) -> nn.Module:
             config = hf.DistilBertConfig(dim=32, n_layers=2, n_heads=4, hidden_dim=64, **SHARED)
         else:
             kind = {"bert": hf.BertConfig, "roberta": hf.RobertaConfig, "mpnet": hf.MPNetConfig}
-            kind |= {"modernbert": hf.ModernBertConfig, "llama": hf.LlamaConfig, "neox": hf.GPTNeoXConfig}
+            kind |= {
+                "modernbert": hf.ModernBertConfig,
+                "llama": hf.LlamaConfig,
+                "neox": hf.GPTNeoXConfig,
+                "gpt2": hf.GPT2Config,
+            }
             narrow = {"electra": hf.ElectraConfig, "albert": hf.AlbertConfig}
             config = (
                 kind[name](**sizes, **SHARED) if name in kind else narrow[name](embedding_size=16, **sizes, **SHARED)

@@ -125,6 +125,13 @@ def test_positions_that_rotate_a_part_are_left_alone():
     assert layout.left_alone == tuple(f"gpt_neox.layers.{layer}.attention.query_key_value" for layer in range(2))
 
 
+def test_linears_of_gpt_2_are_left_alone():
+    layout = models.layout_of(models.build("gpt2"))
+    parts = ("attn.c_attn", "attn.c_proj", "mlp.c_fc", "mlp.c_proj")
+    assert not layout.widths
+    assert layout.left_alone == tuple(f"transformer.h.{layer}.{part}" for layer in range(2) for part in parts)
+
+
 @pytest.mark.parametrize("name", ["modernbert", "llama", "neox"])
 def test_what_lies_around_them_is_cut(name):
     model = models.build(name)
