@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -109,18 +110,29 @@ def _rehearse(job: Job) -> None:
         loss.backward()
     if not torch.isfinite(loss):
         raise InputError(f"'model' must give a finite loss on the first rows. Got {loss.item()}", "check its weights")
+    wrong: list[Problem] = []
     for spec in job.recipe.stages:
-        if isinstance(spec, PruneSpec):
-            _rehearse_pruning(job, spec, model, batch)
-        elif isinstance(spec, DistillSpec) and spec.layers is not None:
-            from edgesft.train.layers import chosen_layers, layer_count
-
-            chosen_layers(spec.layers, layer_count(model))
-    with tempfile.TemporaryDirectory() as folder:
+        with _collecting(wrong):
+            if isinstance(spec, PruneSpec | DistillSpec):
+                _rehearse_teaching(spec, model, batch)
+            if isinstance(spec, PruneSpec):
+                _rehearse_pruning(job, spec, model, batch)
+    with tempfile.TemporaryDirectory() as folder, _collecting(wrong):
         export_onnx(
             model, job.task, job.processor, job.train[:ROWS], job.contract, Path(folder), opset=job.target.opset
         )
         _rehearse_quantizing(job, Path(folder) / "model.onnx")
+    if wrong:
+        raise InputError(wrong)
+
+
+@contextmanager
+def _collecting(problems: list[Problem]) -> Iterator[None]:
+    """A context that notes what is wrong with the input, for all of it to be told at once."""
+    try:
+        yield
+    except InputError as error:
+        problems.extend(error.problems)
 
 
 def _answers(task: Task, model: nn.Module, batch: Mapping[str, torch.Tensor]) -> Any:
@@ -150,6 +162,20 @@ def _rehearse_quantizing(job: Job, model: Path) -> None:
             scheme = "fp16" if spec.scheme == "auto" else spec.scheme
             for graph, exclude in by_graph(spec.exclude, files).items():
                 make_plan(files[graph], scheme, per_channel=spec.per_channel, exclude=exclude)
+
+
+def _rehearse_teaching(spec: PruneSpec | DistillSpec, model: nn.Module, batch: dict[str, Any]) -> None:
+    """Looks whether a student tells what is to be compared; a teacher that is another model may still not."""
+    from edgesft.train.distillation import hidden_widths
+    from edgesft.train.layers import chosen_layers, layer_count
+    from edgesft.train.recording import common_places, last_attention
+
+    if isinstance(spec, DistillSpec) and spec.layers is not None:
+        chosen_layers(spec.layers, layer_count(model))
+    if spec.teacher and spec.hidden_weight not in (0, AUTO):
+        hidden_widths(model, batch, common_places(model, model))
+    if spec.teacher and spec.relation_weight:
+        last_attention(model)
 
 
 def _rehearse_pruning(job: Job, spec: PruneSpec, model: nn.Module, batch: dict[str, Any]) -> None:

@@ -87,6 +87,9 @@ def feature_places(model: nn.Module) -> tuple[str, ...]:
 
 
 def common_places(student: nn.Module, teacher: nn.Module) -> tuple[str, ...]:
-    """The feature places that student and teacher have in common; empty for nets without convolutions."""
+    """The feature places that student and teacher have in common; empty for nets without convolutions, and where there
+    is only one, as in a transformer whose convolution makes patches of pictures: it has hidden states.
+    """
     theirs = set(feature_places(teacher))
-    return tuple(name for name in feature_places(student) if name in theirs)
+    found = tuple(name for name in feature_places(student) if name in theirs)
+    return found if len(found) > 1 else ()

@@ -59,13 +59,31 @@ def test_a_model_that_does_not_take_the_inputs_is_told_what_they_are(task: Task,
     assert str(problem.hint).startswith(f"{field} says how it is read")
 
 
-def test_a_model_with_more_scores_than_labels_is_found_before_it_is_trained(tmp_path: Path) -> None:
-    shutil.copy(Path(__file__).parents[1] / "tasks" / "nets.py", tmp_path)
-    np.savez(tmp_path / "train.npz", x=np.arange(240, dtype=np.float32).reshape(40, 6), label=np.arange(40) % 2)
-    (tmp_path / "recipe.yaml").write_text(
-        "version: 1\ntask: arrays\nmodel: {factory: 'nets:make', arguments: {classes: 3}, inputs: [x]}\n"
-        "data: {train: train.npz, validation: 0.5}\nprofile: x86-1-thread\nstages: [{stage: finetune}]\n"
+def of_arrays(folder: Path, stages: str, classes: int = 2) -> Job:
+    shutil.copy(Path(__file__).parents[1] / "tasks" / "nets.py", folder)
+    np.savez(folder / "train.npz", x=np.arange(240, dtype=np.float32).reshape(40, 6), label=np.arange(40) % 2)
+    (folder / "recipe.yaml").write_text(
+        f"version: 1\ntask: arrays\nmodel: {{factory: 'nets:make', arguments: {{classes: {classes}}}, inputs: [x]}}\n"
+        f"data: {{train: train.npz, validation: 0.5}}\nprofile: x86-1-thread\nstages: [{{stage: finetune}}, {stages}]\n"
     )
-    checked, store = check(tmp_path / "recipe.yaml"), Store(tmp_path / "store")
+    checked, store = check(folder / "recipe.yaml"), Store(folder / "store")
+    return Job(checked.recipe, checked.base, checked.profiles[0], store, Progress(quiet=True))
+
+
+def test_a_model_with_more_scores_than_labels_is_found_before_it_is_trained(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="must give a score for each of 2 labels, got 3"):
-        preflight(Job(checked.recipe, checked.base, checked.profiles[0], store, Progress(quiet=True)))
+        preflight(of_arrays(tmp_path, "{stage: distill}", classes=3))
+
+
+@pytest.mark.parametrize("weight", ["hidden_weight", "relation_weight"])
+def test_what_a_model_does_not_tell_is_found_before_it_is_trained(weight: str, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=f"{weight}: needs .*none"):
+        preflight(of_arrays(tmp_path, f"{{stage: distill, {weight}: 1}}"))
+
+
+def test_what_is_wrong_with_several_stages_is_told_at_once(tmp_path: Path) -> None:
+    job = of_arrays(tmp_path, "{stage: prune, parameters: 0.8, exclude: [up]}, {stage: quantize, exclude: [down]}")
+    with pytest.raises(InputError) as raised:
+        preflight(job)
+    told = [each.message for each in raised.value.problems]
+    assert len(told) == 2 and "prune.exclude: 'up'" in told[0] and "Got 'down', which matches none" in told[1]

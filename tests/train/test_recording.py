@@ -14,7 +14,7 @@ from edgesft.train.losses import related
 from edgesft.train.objective import inputs_of
 from edgesft.train.recording import answered, common_places, feature_places, features, last_attention, recording
 from tests import tiny
-from tests.stages.prune import nets
+from tests.stages.prune import models, nets
 from tests.train import mood
 
 
@@ -48,6 +48,11 @@ def test_features_are_told_where_images_shrink_and_before_the_head() -> None:
     net.one[0] = nn.Identity()
     assert common_places(net, nets.build(Strided)) == ("two.0", "classifier")
     assert feature_places(nn.Sequential(nn.Linear(2, 2))) == ()
+
+
+def test_a_convolution_that_makes_patches_has_no_features() -> None:
+    vit = models.build("vit")
+    assert common_places(vit, vit) == ()
 
 
 def test_features_of_another_width_are_learnt() -> None:
