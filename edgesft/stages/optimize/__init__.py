@@ -16,6 +16,7 @@ from edgesft.stages.context import StageContext, StageReport
 from edgesft.stages.export.checks import files_apart, spread
 from edgesft.stages.export.graph import save
 from edgesft.stages.optimize.attention import fuse_attention
+from edgesft.stages.optimize.pointwise import pointwise_products
 from edgesft.stages.optimize.positions import first_position
 from edgesft.stages.optimize.products import merge_products
 from edgesft.stages.optimize.sums import plain_sums
@@ -42,13 +43,16 @@ class Rewriting:
     Attributes:
         name: What it makes, in the plural.
         apply: Changes a program in place, and says how many places.
+        usual: Whether it mostly pays where it applies.
     """
 
     name: str
     apply: Callable[[onnx_ir.Model], int]
+    usual: bool = True
 
 
 REWRITINGS = (
+    Rewriting("pointwise products", pointwise_products, usual=False),
     Rewriting("attentions", fuse_attention),
     Rewriting("first positions", first_position),
     Rewriting("merged products", merge_products),
@@ -92,7 +96,7 @@ def _timed(model: Path, context: StageContext, precision: Precision) -> Path:
 
 
 def rewritten(source: Path, target: Path) -> None:
-    """Writes a file with all rewritings that do not fail, whether they pay or not: what it may become.
+    """Writes a file with all usual rewritings that do not fail, whether they pay or not: what it may become.
 
     Args:
         source: An exported model.
@@ -100,7 +104,7 @@ def rewritten(source: Path, target: Path) -> None:
     """
     import onnx_ir
 
-    chosen = list(REWRITINGS)
+    chosen = [each for each in REWRITINGS if each.usual]
     while True:
         program = onnx_ir.load(source)
         for rewriting in chosen:
