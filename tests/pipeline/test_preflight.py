@@ -49,7 +49,9 @@ def test_what_does_not_run_once_it_is_cut_is_no_part_of_what_can_be_reached() ->
 
 
 @pytest.mark.parametrize(
-    ("task", "field"), [(ImageClassification(), "data.image"), (VoiceActivity(), "data.frames")], ids=str
+    ("task", "field"),
+    [(ImageClassification(), "data.image"), (VoiceActivity(), "data.frames")],
+    ids=["pictures", "frames of sounds"],
 )
 def test_a_model_that_does_not_take_the_inputs_is_told_what_they_are(task: Task, field: str) -> None:
     with pytest.raises(InputError) as raised:
