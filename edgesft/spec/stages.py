@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
+from pydantic import Field, model_validator
 
 from edgesft.spec.base import Spec
 from edgesft.spec.training import TrainingSpec
@@ -176,12 +176,6 @@ class QuantizeSpec(Spec):
         if self.types in ("u8u8", "u16u8") and not self.per_channel:
             raise ValueError(f"must not set 'per_channel', which {self.types} does not use")
         return self
-
-    @model_serializer(mode="wrap")
-    def _without_open_types(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Keys of what was made before there were `types` have none, and stay what they are."""
-        said: dict[str, Any] = handler(self)
-        return {name: value for name, value in said.items() if (name, value) != ("types", "auto")}
 
 
 class OptimizeSpec(Spec):

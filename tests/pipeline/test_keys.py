@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -39,18 +38,6 @@ def test_weights_of_7_bits_are_learned_for_machines_that_want_them(
         monkeypatch.setattr(models, "saturates", lambda machine, found=saturates: found)
         keys.add(Maker(job).step_key(plan(job.recipe)[0], "start", None, None))
     assert len(keys) == 1 + apart
-
-
-def test_types_that_are_left_open_are_no_part_of_a_key(recipe: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    facts = list[dict[str, Any]]()
-    monkeypatch.setattr(models, "key", lambda found: str(facts.append(found)))
-    for types in ((), ("stages.quantize.types=auto",), ("stages.quantize.types=s8s8",)):
-        job = opened(recipe, "stages.quantize.scheme=int8-static", *types)
-        (step,) = [each for each in plan(job.recipe) if each.name == "quantize"]
-        Maker(job).step_key(step, "start", None, None)
-    without, auto, signed = (each["spec"] for each in facts)
-    assert without == auto and "types" not in auto
-    assert signed == {**auto, "types": "s8s8"}
 
 
 def test_a_plan_of_an_onnx_file_tells_the_run_s_keys(tmp_path: Path) -> None:

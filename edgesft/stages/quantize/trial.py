@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from edgesft.budget.metric import fall
 from edgesft.measure.model.facts import read_facts
 from edgesft.measure.saturation import saturates
 from edgesft.spec.auto import AUTO
-from edgesft.spec.stages import Precision
+from edgesft.spec.stages import Precision, QuantizeSpec
 from edgesft.stages.context import StageContext
-from edgesft.stages.export.checks import spread
+from edgesft.stages.quantize.candidates import calibration_requests
 from edgesft.stages.quantize.ort import dynamic, static
 
 PAYS = 0.95
@@ -18,9 +19,6 @@ PAYS = 0.95
 
 ROWS = 16
 """Validation rows that ranges are taken from: what they are does not change the latency."""
-
-CALIBRATION = 128
-"""Training rows that they are taken from where answers count: as many as the quantize stage takes."""
 
 
 def settled(asked: Precision, make: Callable[[], Path], target: Path, context: StageContext) -> Precision:
@@ -54,7 +52,8 @@ def settled(asked: Precision, make: Callable[[], Path], target: Path, context: S
 
 
 def lost(source: Path, target: Path, precision: Precision, context: StageContext) -> float:
-    """How far the deciding metric on the validation rows falls where a model is rounded to 8 bits as it is.
+    """How far the deciding metric on the validation rows falls where a model is rounded to 8 bits as it is, as the
+    quantize stage would by default.
 
     Args:
         source: Float ONNX file.
@@ -64,12 +63,12 @@ def lost(source: Path, target: Path, precision: Precision, context: StageContext
     """
     reduced = saturates(context.machine)
     if precision == "int8-static":
-        rows = context.task.requests(spread(context.train, CALIBRATION), context.processor)
+        rows = calibration_requests(QuantizeSpec(stage="quantize"), source, context, "model")
         static(source, target, rows, reduced=reduced)
     else:
         dynamic(source, target, reduced=reduced)
     before, after = (context.evaluate(each)[context.task.metrics[0]] for each in (source, target))
-    return before - after
+    return fall(before, after)
 
 
 def quantized(source: Path, target: Path, precision: Precision, context: StageContext) -> Path:

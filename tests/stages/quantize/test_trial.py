@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -85,3 +87,19 @@ def test_fp32_is_the_model_itself(tiny_model: Small, artefact: Artefact, tmp_pat
     surroundings = context(tmp_path, tiny_model)
     assert trial.quantized(artefact.model, tmp_path / "q.onnx", "fp32", surroundings) == artefact.model
     assert not (tmp_path / "q.onnx").exists()
+
+
+@pytest.mark.parametrize("reduced", [False, True])
+@pytest.mark.parametrize("precision", ["int8-dynamic", "int8-static"])
+def test_what_rounding_costs_is_how_far_the_metric_falls(
+    precision: Precision, reduced: bool, tiny_model: Small, artefact: Artefact, tmp_path: Path, monkeypatch: Any
+) -> None:
+    made = list[tuple[int, dict[str, Any]]]()
+    monkeypatch.setattr(trial, "saturates", lambda _: reduced)
+    for name in ("static", "dynamic"):
+        monkeypatch.setattr(trial, name, lambda *given, **how: made.append((sum(map(len, given[2:])), how)))
+    metrics = {artefact.model: {"accuracy": 0.9}, tmp_path / "int8.onnx": {"accuracy": 0.7}}
+    surroundings = context(tmp_path, tiny_model, evaluate=lambda file: metrics[file])
+    surroundings = replace(surroundings, train=tiny_model.rows[:5])
+    assert trial.lost(artefact.model, tmp_path / "int8.onnx", precision, surroundings) == pytest.approx(0.2)
+    assert made == [(5 if precision == "int8-static" else 0, {"reduced": reduced})], "of the training rows"
