@@ -20,6 +20,7 @@ from edgesft.pipeline.outcome import Outcome
 from edgesft.progress import Progress
 from edgesft.report import results, table
 from edgesft.report.lines import clean
+from edgesft.spec.profile import SessionSpec
 from edgesft.stages.artefact import CONTRACT
 from edgesft.store.keys import key
 from edgesft.store.store import Store, write_json
@@ -61,7 +62,7 @@ class ProfileResult:
         return framed(table.tables(self.results))
 
     def model(self) -> InferenceSession:
-        """The final model on the profile's provider and threads.
+        """The final model on the profile's provider, threads and session.
 
         Raises:
             UnavailableError: The provider is not in this environment.
@@ -69,8 +70,10 @@ class ProfileResult:
         from edgesft.measure import agent
 
         profile, file = self.results["environment"]["profile"], str(self.folder / "model.onnx")
+        session = SessionSpec.model_validate(profile.get("session") or {})  # results of before have none
+        options = agent.session_options(file, profile["threads"], session.optimisation, session.entries)
         try:
-            return agent.create_session(file, profile["providers"], agent.session_options(file, profile["threads"]))
+            return agent.create_session(file, profile["providers"], options)
         except agent.Refusal as refusal:
             raise UnavailableError(str(refusal), "edgesft doctor") from refusal
 

@@ -32,6 +32,7 @@ COMMANDS = {
     "bench": "measure any ONNX files, and compare them with limits",
     "check": "check a model or run against a budget file, and against a baseline",
     "compare": "measure a candidate and a baseline model side by side, and tell whether the candidate is worse",
+    "tune": "find the threads and session options that make a model fastest on a device",
     "baseline": "update the baseline file: the figures that later models are compared with",
     "history": "read many results and find when a figure changed",
     "pack": "pack a run into a bundle for devices: models, contract, test rows with answers, measurements",

@@ -270,7 +270,7 @@ def _key(order: Order, given: GateArtefact, found: _Found) -> Key:
         # By the module, for its package may be onnxruntime-gpu or another.
         runtime, machine = importlib.import_module("onnxruntime").__version__, fingerprint.machine()
     profile = order.profile
-    told = provider.name, runtime, profile.threads, machine, profile.measure.io, provider.options
+    told = provider.name, runtime, profile.threads, machine, profile.measure.io, profile.options(provider)
     return Key.of(given.name, profile.name, *told)
 
 

@@ -51,7 +51,7 @@ class Measurement:
         scenario: How the requests came.
         provider: Execution provider that was asked for.
         threads: Intra-op threads.
-        options: The provider's options.
+        options: The provider's options, and what differs from the session's defaults.
         runtime: Version of onnxruntime.
         machine: The agent's machine (`agent.machine`).
         runtime_bytes: The runtime's libraries on the disk.

@@ -284,7 +284,7 @@ class _Seat:
             scenario=settings.scenario,
             provider=self.subject.providers[0].name,
             threads=self.subject.threads,
-            options=dict(self.subject.providers[0].options),
+            options={**self.subject.providers[0].options, **self.subject.session.told},
             runtime=self.info["runtime"],
             machine=self.info["machine"],
             runtime_bytes=self.info["runtime_bytes"],

@@ -44,7 +44,7 @@ def answering(
 
     Args:
         files: Graph → its file.
-        profile: Says on which provider and threads.
+        profile: Says on which provider and threads, and how the session is made.
         device: Where.
         allow_cpu: Whether the provider may leave all nodes to the CPU.
         time_limit: Longest seconds to wait for one answer of an agent.
@@ -56,5 +56,12 @@ def answering(
         agents = {}
         for name, file in files.items():
             agents[name] = stack.enter_context(Agent(profile.threads, device, timeout_seconds=time_limit))
-            agents[name].load(file, profile.providers, profile.threads, allow_cpu=allow_cpu)
+            agents[name].load(
+                file,
+                profile.providers,
+                profile.threads,
+                optimisation=profile.session.optimisation,
+                allow_cpu=allow_cpu,
+                config=profile.session.entries,
+            )
         yield runner(agents)

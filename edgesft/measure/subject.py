@@ -13,7 +13,7 @@ from edgesft.measure.driver import TIMEOUT_SECONDS, Agent
 from edgesft.measure.inputs import Requests
 from edgesft.measure.replies import Loaded
 from edgesft.measure.schedule import fitting
-from edgesft.spec.profile import Io, ProviderSpec
+from edgesft.spec.profile import Io, ProviderSpec, SessionSpec
 
 if TYPE_CHECKING:
     from edgesft.measure.pipelines import PipelineSource
@@ -39,6 +39,7 @@ class Subject:
         files: Every file that loading reads.
         time_limit: Longest seconds to wait for one answer of the agent.
         io: Where inputs lie before an inference and outputs after it.
+        session: How the session is made.
     """
 
     model: Path
@@ -53,6 +54,7 @@ class Subject:
     files: tuple[Path, ...] = ()
     time_limit: float = TIMEOUT_SECONDS
     io: Io = "host"
+    session: SessionSpec = field(default_factory=SessionSpec)
 
     def connect(self) -> Agent:
         """A fresh agent for it.
@@ -73,7 +75,14 @@ class Subject:
             MeasureError: It cannot be loaded, or not run.
         """
         loaded = agent.load(
-            self.model, self.providers, self.threads, allow_cpu=self.allow_cpu, beside=self.files, io=self.io
+            self.model,
+            self.providers,
+            self.threads,
+            optimisation=self.session.optimisation,
+            allow_cpu=self.allow_cpu,
+            config=self.session.entries,
+            beside=self.files,
+            io=self.io,
         )
         if self.states:
             agent.feedback(self.states)

@@ -285,6 +285,8 @@ class Job:
             "machine": {name: self.measuring.get(name) for name in BINDING},
             "providers": [provider.model_dump() for provider in self.profile.providers],
             "threads": self.profile.threads,
+            # Only where there is one, so that what was measured before is still known.
+            **({"session": told} if (told := self.profile.session.told) else {}),
         }
 
     @property

@@ -25,7 +25,7 @@ from edgesft.measure.subject import Subject
 from edgesft.pipeline import costs
 from edgesft.pipeline.job import Job
 from edgesft.pipeline.outcome import Evaluation
-from edgesft.spec.profile import MeasureSpec, ProviderSpec
+from edgesft.spec.profile import MeasureSpec, ProviderSpec, SessionSpec
 from edgesft.stages.artefact import Artefact
 from edgesft.store.keys import key
 from edgesft.tasks.base import Example
@@ -146,7 +146,8 @@ class Measurer:
 
         def compute() -> float | None:
             job = self._job
-            on_cpu = job.profile.model_copy(update={"providers": (ProviderSpec(name=CPU),)})
+            plain = {"providers": (ProviderSpec(name=CPU),), "session": SessionSpec()}
+            on_cpu = job.profile.model_copy(update=plain)
             reference = replace(job, profile=on_cpu, device=HERE)
             theirs = Measurer(reference).evaluation(original, split).predictions
             same = job.task.agree(self.evaluation(final, split).predictions, theirs)
@@ -286,7 +287,16 @@ class Measurer:
         job = self._job
         profile, states = job.profile, job.task.fed_back(job.contract)
         held, io = requests or self._requests, profile.measure.io
-        return Subject(file, profile.providers, profile.threads, held, states, device=job.device, io=io)
+        return Subject(
+            file,
+            profile.providers,
+            profile.threads,
+            held,
+            states,
+            device=job.device,
+            io=io,
+            session=profile.session,
+        )
 
     @cached_property
     def _openings(self) -> dict[str, Requests]:

@@ -19,6 +19,10 @@ Io = Literal["host", "device"]
 """Where the inputs lie before an inference, and the outputs after it."""
 
 
+Optimisation = Literal["all", "extended", "basic", "disabled"]
+"""Of the graph, as ONNX Runtime names the levels."""
+
+
 class MachineSpec(Spec):
     """The machine that a profile describes. A field left out matches any machine."""
 
@@ -39,6 +43,22 @@ class ProviderSpec(Spec):
     """For example CPUExecutionProvider."""
     options: dict[str, str] = {}
     """Provider options."""
+
+
+class SessionSpec(Spec):
+    """How ONNX Runtime makes a session; by default as it does by itself. `edgesft tune` finds what pays on a device."""
+
+    optimisation: Optimisation = "all"
+    """How far ONNX Runtime optimises the graph."""
+    entries: dict[str, str] = {}
+    """Entries of the session's configuration, spelled as ONNX Runtime spells them. For example
+    `{session.intra_op.allow_spinning: "0"}`: threads that wait sleep."""
+
+    @property
+    def told(self) -> dict[str, str]:
+        """What differs from the default, by name."""
+        level = {} if self.optimisation == "all" else {"optimisation": str(self.optimisation)}
+        return {**level, **self.entries}
 
 
 class MeasureSpec(Spec):
@@ -85,6 +105,7 @@ class ProfileSpec(Spec):
     """Execution providers in order of preference. The first one is measured."""
     threads: int = Field(1, ge=1, le=256)
     """Intra-op threads."""
+    session: SessionSpec = SessionSpec()
     precisions: tuple[Literal["fp32", "fp16", "int8", "int4"], ...] = Field(("fp32", "int8"), min_length=1)
     """Precisions that `quantize: {scheme: auto}` may try."""
     channel_multiple: int = Field(8, ge=1)
@@ -100,3 +121,7 @@ class ProfileSpec(Spec):
     """Figures published by the vendor, with their source."""
     assumed: dict[str, str] = {}
     """Figures that are assumptions, with the reason."""
+
+    def options(self, provider: ProviderSpec) -> dict[str, str]:
+        """What a measurement on a provider is bound to besides its threads: its options, and the session's."""
+        return {**provider.options, **self.session.told}

@@ -32,7 +32,7 @@ from edgesft.measure.model.file import inspect
 from edgesft.measure.subject import Subject
 from edgesft.progress import Progress
 from edgesft.spec import load
-from edgesft.spec.profile import ProfileSpec, ProviderSpec
+from edgesft.spec.profile import ProfileSpec, ProviderSpec, SessionSpec
 from edgesft.tasks.contract import Contract
 from tests import tiny
 from tests.gate.test_artefact import save_moods
@@ -171,6 +171,9 @@ class TestCounted:
         found = ask({"size_mb": 1}, profile=PROFILE.model_copy(update={"providers": (provider,)}))
         assert found.facts["key"]["options"] == ["use_arena=0"]
         assert "options" not in ask({"size_mb": 1}).facts["key"]
+        session = SessionSpec(optimisation="extended")
+        found = ask({"size_mb": 1}, profile=PROFILE.model_copy(update={"session": session}))
+        assert found.facts["key"]["options"] == ["optimisation=extended"], "a session's are its own, too"
 
     def test_a_profile_of_fixed_shapes_takes_no_free_axes(self, ask: Ask, tmp_path: Path) -> None:
         fixed = PROFILE.model_copy(update={"static_shapes": True, "name": "npu"})

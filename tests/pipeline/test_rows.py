@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnxruntime
 import pytest
+import yaml
 
 from edgesft import api
 from edgesft.errors import InputError, StageError
@@ -51,3 +53,27 @@ def test_a_candidate_that_answers_with_no_number_has_no_score(monkeypatch: pytes
     job: Any = None
     with pytest.raises(StageError, match="'a.onnx' must answer with numbers, got NaN in 2 of 3 rows, first in row 2"):
         Measurer(job).scores(Path("a.onnx"))
+
+
+def test_a_session_of_the_profile_measures_and_is_handed_out(
+    bert: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EDGESFT_STORE", str(tmp_path / "store"))
+    stages = ({**STAGES[0], "epochs": 1},)
+    recipe = chain.write(tmp_path, bert, stages=stages, budget={})
+    own = {"optimisation": "basic", "entries": {"session.set_denormal_as_zero": "1"}}
+    (tmp_path / "here.yaml").write_text(yaml.safe_dump({**chain.PROFILE, "session": own}), "utf-8")
+    result = api.run(recipe, output=tmp_path / "run", progress=Progress(quiet=True))
+    (row,) = result.profiles["here"].results["stages"]
+    assert row["measurement"]["options"] == {"optimisation": "basic", "session.set_denormal_as_zero": "1"}
+    options = result.model().get_session_options()
+    assert options.graph_optimization_level == onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
+    assert options.get_session_config_entry("session.set_denormal_as_zero") == "1"
+
+
+def test_a_misspelled_session_entry_is_refused_before_anything_runs(bert: Path, tmp_path: Path) -> None:
+    recipe = chain.write(tmp_path, bert)
+    wrong = {"entries": {"session.denormal_as_zero": "1"}}
+    (tmp_path / "here.yaml").write_text(yaml.safe_dump({**chain.PROFILE, "session": wrong}), "utf-8")
+    with pytest.raises(InputError, match=r"session entry 'session\.denormal_as_zero' must be one of a session"):
+        api.run(recipe, output=tmp_path / "run", progress=Progress(quiet=True))

@@ -222,6 +222,7 @@ def subject(order: Order, prepared: Prepared, provider: ProviderSpec, device: De
         files=prepared.file.files,
         time_limit=order.time_limit,
         io=order.profile.measure.io,
+        session=order.profile.session,
     )
 
 

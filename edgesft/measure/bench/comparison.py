@@ -184,6 +184,15 @@ def check(order: Order, question: Question) -> None:
     """
     question.check()
     order.check(distinct=False, single=True)
+    check_turns(order)
+
+
+def check_turns(order: Order) -> None:
+    """Refuses a scenario whose rounds cannot be taken by turns.
+
+    Raises:
+        InputError: It is one.
+    """
     scenario = order.profile.measure.scenario
     if KINDS[scenario].alone or not KINDS[scenario].steady:
         raise InputError(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from edgesft.errors import InputError, Problem
 from edgesft.measure.devices import HERE, Device
 from edgesft.measure.driver import TIMEOUT_SECONDS, Agent
-from edgesft.measure.providers.options import wrong_options
+from edgesft.measure.providers.options import wrong_options, wrong_session
 from edgesft.measure.scenario import KINDS, RAW
 from edgesft.spec.profile import ProfileSpec, ProviderSpec
 
@@ -100,6 +100,7 @@ class Order:
             got = ", ".join(dict.fromkeys(alike))
             problems.append(Problem(f"providers must differ, got {got} more than once with the same options"))
         problems += [problem for provider in self.providers for problem in wrong_options(provider)]
+        problems += wrong_session(self.profile.session)
         twice = [str(path) for path in dict.fromkeys(self.models) if list(self.models).count(path) > 1]
         if distinct and twice:
             problems.append(Problem(f"models must differ, got {', '.join(twice)} more than once", "--aa"))

@@ -48,8 +48,7 @@ class Surveyor:
         try:
             with subject.connect() as agent:
                 subject.begin(agent, whole=False)
-                if prepared.expected or prepared.original:
-                    row = _compared(row, prepared, _answers(agent, prepared.compared))
+                row = _compared(row, prepared, agent)
                 if (self._order.explain or row.provider != CPU) and not _known(row):
                     row = self._profiled(row, subject, agent)
             if row.provider != CPU:
@@ -76,7 +75,14 @@ class Surveyor:
         A second, unpacked profile tells the weights' shapes, and its times are not used.
         """
         typical_ns = agent.warm_up(SETTLING).typical_ns
-        agent.load(subject.model, subject.providers, subject.threads, allow_cpu=subject.allow_cpu, config=UNPACKED)
+        agent.load(
+            subject.model,
+            subject.providers,
+            subject.threads,
+            optimisation=subject.session.optimisation,
+            allow_cpu=subject.allow_cpu,
+            config={**subject.session.entries, **UNPACKED},
+        )
         whole = with_weights(profile, agent.profile(1))
         asked = subject.providers[0].model_dump_json()
         if asked not in self._roofs:
@@ -84,19 +90,21 @@ class Surveyor:
         return explain(whole, self._roofs[asked], typical_ns)
 
 
-def _compared(row: Row, prepared: Prepared, answers: Sequence[Outputs]) -> Row:
+def _compared(row: Row, prepared: Prepared, agent: Agent) -> Row:
     """The row with how far its answers are from its reference's, and from those of what it was made of."""
+    if not (prepared.expected or prepared.original):
+        return row
     known = PROVIDERS.get(row.provider)
     precision = "fp16" if known and known.halves and row.file.precision == "fp32" else row.file.precision
-    count = len(answers)
+    got = answers(agent, prepared.compared)
     if prepared.expected:
-        row = replace(row, parity=compare(prepared.expected[:count], answers, precision))
+        row = replace(row, parity=compare(prepared.expected[: len(got)], got, precision))
     if prepared.original:
-        row = replace(row, agreement=compare(prepared.original[:count], answers, precision))
+        row = replace(row, agreement=compare(prepared.original[: len(got)], got, precision))
     return row
 
 
-def _answers(agent: Agent, compared: Sequence[Outputs]) -> list[Outputs]:
+def answers(agent: Agent, compared: Sequence[Outputs]) -> list[Outputs]:
     """The answers to as many of the requests as can be had in a while, the shortest first."""
     found: list[Outputs] = []
     ends = time.monotonic() + COMPARE_SECONDS
@@ -142,7 +150,8 @@ def _whole(subject: Subject) -> bool | None:
                 alone.model,
                 alone.providers,
                 alone.threads,
-                config={"session.disable_cpu_ep_fallback": "1"},
+                optimisation=alone.session.optimisation,
+                config={**alone.session.entries, "session.disable_cpu_ep_fallback": "1"},
                 beside=alone.files,
             )
         except MeasureError as error:

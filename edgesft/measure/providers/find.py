@@ -9,7 +9,7 @@ from edgesft.errors import InputError, UnavailableError
 from edgesft.measure.devices import HERE, Device
 from edgesft.measure.driver import Agent
 from edgesft.measure.providers.known import NO_PROVIDER, PROVIDERS
-from edgesft.measure.providers.options import wrong_options
+from edgesft.measure.providers.options import wrong_options, wrong_session
 from edgesft.measure.providers.provider import SUFFIX
 from edgesft.spec.problems import nearest
 from edgesft.spec.profile import ProfileSpec
@@ -70,7 +70,7 @@ def require(profile: ProfileSpec, device: Device = HERE) -> None:
         UnavailableError: It cannot; says what to install.
         MeasureError: The device cannot be reached, or has no onnxruntime.
     """
-    if problems := wrong_options(profile.providers[0]):
+    if problems := [*wrong_options(profile.providers[0]), *wrong_session(profile.session)]:
         raise InputError(problems)
     asked = profile.providers[0].name
     found = available(device)

@@ -232,6 +232,26 @@ PROVIDERS = {
 }
 """Every provider that ONNX Runtime 1.32 knows (`onnxruntime.get_all_providers`) or that is a plugin, by its name."""
 
+SESSION = _of(
+    "session.intra_op_thread_affinities session.intra_op.spin_duration_us session.intra_op.spin_backoff_max "
+    "session.dynamic_block_base session.graph_optimizations_loop_level optimization.disable_specified_optimizers "
+    "optimization.constant_folding_max_output_size_in_bytes session.qdq_matmulnbits_block_size "
+    "session.qdq_matmulnbits_accuracy_level mlas.nchwc_pointwise_conv_max_input_channel_batch "
+    "mlas.kleidiai.conv_igemm_max_work"
+) | _of(
+    "session.intra_op.allow_spinning session.force_spinning_stop session.disable_prepacking "
+    "session.set_denormal_as_zero session.use_env_allocators session.use_device_allocator_for_initializers "
+    "session.use_deterministic_compute session.disable_quant_qdq session.disable_double_qdq_remover "
+    "session.enable_quant_qdq_cleanup session.enable_dq_matmulnbits_fusion session.disable_qdq_constant_folding "
+    "session.qdqisint8allowed session.x64quantprecision session.disable_aot_function_inlining "
+    "session.prepack.enable_parallel optimization.enable_gelu_approximation optimization.enable_cast_chain_elimination "
+    "mlas.enable_gemm_fastmath_arm64_bfloat16 mlas.use_lut_gemm mlas.qnbit.force_fp32 mlas.disable_kleidiai "
+    "mlas.nchwc_depthwise_sliding",
+    FLAG,
+)
+"""Entries of a session's configuration that bear on how fast it is or what it answers, of those that ONNX Runtime 1.32
+reads (onnxruntime_session_options_config_keys.h); what its libraries for ARM read is among them."""
+
 NO_PROVIDER = {
     "tpu": "ONNX Runtime has no execution provider for TPUs: convert the model for them with LiteRT or OpenXLA instead"
 }

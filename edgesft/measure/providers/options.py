@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from edgesft.errors import Problem
 from edgesft.measure.agent import captures
-from edgesft.measure.providers.known import PROVIDERS
+from edgesft.measure.providers.known import PROVIDERS, SESSION
+from edgesft.measure.providers.provider import Values
 from edgesft.spec.problems import nearest
-from edgesft.spec.profile import ProviderSpec
+from edgesft.spec.profile import ProviderSpec, SessionSpec
 
 
 def with_defaults(given: ProviderSpec) -> ProviderSpec:
@@ -26,14 +29,23 @@ def wrong_options(given: ProviderSpec) -> list[Problem]:
     provider = PROVIDERS.get(given.name)
     if provider is None or provider.options is None:
         return []
+    return _wrong("option", given.options, provider.options, given.name, provider.note)
+
+
+def wrong_session(given: SessionSpec) -> list[Problem]:
+    """What is wrong with the entries of a session's configuration: the runtime ignores those that it does not know."""
+    return _wrong("session entry", given.entries, SESSION, "a session", "")
+
+
+def _wrong(kind: str, given: Mapping[str, str], known: Mapping[str, Values], owner: str, note: str) -> list[Problem]:
     problems = []
-    for name, value in given.options.items():
-        if name not in provider.options:
-            message = f"option '{name}' must be one of {given.name}, got one that ONNX Runtime may ignore"
-            problems.append(Problem(message, nearest(name, provider.options)))
+    for name, value in given.items():
+        if name not in known:
+            message = f"{kind} '{name}' must be one of {owner}, got one that ONNX Runtime may ignore"
+            problems.append(Problem(message, nearest(name, known)))
             continue
-        allowed = provider.options[name]
+        allowed = known[name]
         if allowed is not None and value not in allowed:
-            message = f"option '{name}' of {given.name} must be {' or '.join(allowed)}, got {value!r}"
-            problems.append(Problem(message, provider.note or None))
+            message = f"{kind} '{name}' of {owner} must be {' or '.join(allowed)}, got {value!r}"
+            problems.append(Problem(message, note or None))
     return problems

@@ -1,0 +1,325 @@
+"""What pays on a device besides the model: threads, the session's options, a file that was optimised ahead."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from edgesft.budget.percentile import Interval, percentile
+from edgesft.budget.ratio import ratio
+from edgesft.errors import InputError, UnavailableError
+from edgesft.measure import agent as here
+from edgesft.measure.bench.bench import LOADS, inspected, subject
+from edgesft.measure.bench.comparison import Measured, check_turns
+from edgesft.measure.bench.lacking import absent
+from edgesft.measure.bench.order import Order
+from edgesft.measure.bench.prepare import prepare
+from edgesft.measure.bench.prepared import Prepared
+from edgesft.measure.bench.survey import answers
+from edgesft.measure.devices import HERE
+from edgesft.measure.driver import MeasureError
+from edgesft.measure.measurement import Measurement
+from edgesft.measure.model.file import ModelFile, inspect
+from edgesft.measure.parity import Parity, compare
+from edgesft.measure.protocol import measure
+from edgesft.measure.subject import Subject
+from edgesft.progress import Progress
+from edgesft.spec.profile import Optimisation, ProfileSpec, SessionSpec
+
+BEFORE, AFTER = "before", "after"
+
+PAYS = 0.99
+"""Share of the p50 before it below which the bounds of a choice must lie: less is within what medians repeat to."""
+
+LOADS_FASTER = 0.8
+"""Share of the time to load below which a file that was optimised ahead is worth telling."""
+
+LONGER = 1.02
+"""Share of the p50 that such a file may take at most."""
+
+AHEAD = "file optimised ahead"
+
+Outcome = Literal["kept", "loads faster", "does not pay", "answers differ", "failed"]
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A way to make the session otherwise.
+
+    Attributes:
+        name: What a person calls it.
+        threads: Intra-op threads, or None for as many as before.
+        optimisation: Level, or None for the one before.
+        entries: Entries of the session's configuration.
+        several: Whether it bears on several threads alone.
+        architectures: Where it has an effect; empty for everywhere.
+    """
+
+    name: str
+    threads: int | None = None
+    optimisation: Optimisation | None = None
+    entries: Mapping[str, str] = field(default_factory=dict)
+    several: bool = False
+    architectures: tuple[str, ...] = ()
+
+    def of(self, profile: ProfileSpec, architecture: str) -> ProfileSpec | None:
+        """The profile with this choice; None where that changes nothing."""
+        if (self.several and profile.threads == 1) or (self.architectures and architecture not in self.architectures):
+            return None
+        session = SessionSpec(
+            optimisation=self.optimisation or profile.session.optimisation,
+            entries={**profile.session.entries, **self.entries},
+        )
+        chosen = profile.model_copy(update={"threads": self.threads or profile.threads, "session": session})
+        return None if chosen == profile else chosen
+
+
+ARM = ("aarch64", "arm64")
+
+OPTIONS = (
+    Choice("threads that wait sleep", entries={"session.intra_op.allow_spinning": "0"}, several=True),
+    Choice("work in smaller blocks", entries={"session.dynamic_block_base": "4"}, several=True),
+    Choice("denormals are zero", entries={"session.set_denormal_as_zero": "1"}),
+    Choice("weights stay as in the file", entries={"session.disable_prepacking": "1"}),
+    Choice("GELU by tanh", entries={"optimization.enable_gelu_approximation": "1"}),
+    Choice("4-bit products by table", entries={"mlas.use_lut_gemm": "1"}),
+    Choice("bfloat16 products", entries={"mlas.enable_gemm_fastmath_arm64_bfloat16": "1"}, architectures=ARM),
+    Choice("without KleidiAI", entries={"mlas.disable_kleidiai": "1"}, architectures=ARM),
+    Choice("depthwise by sliding windows", entries={"mlas.nchwc_depthwise_sliding": "1"}),
+    Choice("optimisation: extended", optimisation="extended"),
+    Choice("optimisation: basic", optimisation="basic"),
+)
+"""Besides threads, in the order in which they are tried. Those of ONNX Runtime 1.32 that can make one inference faster
+(onnxruntime_session_options_config_keys.h)."""
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A choice against what was kept before it.
+
+    Attributes:
+        choice: Its name.
+        outcome: What came of it.
+        ratio: Its p50 as a share of that before, with 95 % bounds; None where nothing was measured.
+        p50_ns: Before and after.
+        load_ns: Medians of creating the session, before and after.
+        parity: How far its answers are from those of the model, unoptimised; None where those cannot be compared.
+        problem: Why it failed, or None.
+    """
+
+    choice: str
+    outcome: Outcome
+    ratio: Interval | None = None
+    p50_ns: tuple[int, int] | None = None
+    load_ns: tuple[int, int] | None = None
+    parity: Parity | None = None
+    problem: str | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """JSON form."""
+        return {
+            "choice": self.choice,
+            "outcome": self.outcome,
+            "ratio": self.ratio._asdict() if self.ratio else None,
+            "p50_ns": list(self.p50_ns) if self.p50_ns else None,
+            "load_ns": list(self.load_ns) if self.load_ns else None,
+            "parity": self.parity.to_json() if self.parity else None,
+            "problem": self.problem,
+        }
+
+
+@dataclass(frozen=True)
+class Tuning:
+    """What was found.
+
+    Attributes:
+        file: The model.
+        trials: In the order in which they were made, each on what those before it left.
+        whole: All that was kept against the profile as it was, measured anew; None where nothing was.
+        profile: As it is best: that which was given, unless `whole` pays.
+        provider: That was measured.
+        runtime: Version of onnxruntime.
+        machine: The agent's machine.
+    """
+
+    file: ModelFile
+    trials: tuple[Trial, ...]
+    whole: Trial | None
+    profile: ProfileSpec
+    provider: str
+    runtime: str
+    machine: Mapping[str, Any]
+
+    def to_json(self) -> dict[str, Any]:
+        """JSON form."""
+        return {
+            "model": {"name": self.file.path.name, **self.file.to_json()},
+            "provider": self.provider,
+            "runtime": self.runtime,
+            "machine": dict(self.machine),
+            "trials": [trial.to_json() for trial in self.trials],
+            "whole": self.whole.to_json() if self.whole else None,
+            "profile": self.profile.model_dump(mode="json"),
+        }
+
+
+def tune(
+    order: Order,
+    progress: Progress,
+    *,
+    threads: int | None = None,
+    optimised: Path | None = None,
+    measured: Measured = measure,
+) -> Tuning:
+    """Tries each choice on what those before it left, by turns with it, and keeps it if it pays.
+
+    Args:
+        order: One model on one provider of one device.
+        progress: Tells the person what goes on.
+        threads: Most threads to try; by default the device's cores.
+        optimised: Where the file that the runtime optimised ahead is left, if it pays or loads faster.
+        measured: Takes both sides of a trial; tests put another one here.
+
+    Raises:
+        InputError: Files, inputs or names that cannot work.
+        MeasureError: The model cannot be measured as the profile has it.
+        UnavailableError: The interpreter has no runtime, or that not the provider.
+    """
+    order.check(single=True)
+    check_turns(order)
+    files = list(inspected(order.models).values())
+    if len(files) != 1 or len(order.providers) != 1:
+        got = f"{len(files)} models and {len(order.providers)} providers"
+        raise InputError(f"tuning takes one model on one provider, got {got}")
+    if lacking := absent(order):
+        raise UnavailableError(*lacking.values())
+    with order.connect(order.device) as asked:
+        info = asked.info()
+    tuner = _Tuner(order, prepare(order, files[0]), progress, measured)
+    machine = info["machine"]
+    kept, trials = order.profile, list[Trial]()
+    for choice in (*_threads(order.profile, threads or machine["cores"]), *OPTIONS):
+        chosen = choice.of(kept, machine["architecture"])
+        if chosen is not None:
+            trials.append(tuner.tried(choice.name, kept, chosen))
+            kept = chosen if trials[-1].outcome == "kept" else kept
+    if tuner.optimises:
+        trials.append(tuner.ahead(kept, optimised))
+    whole = tuner.tried("all that was kept", order.profile, kept) if kept != order.profile else None
+    best = kept if whole and whole.outcome == "kept" else order.profile
+    return Tuning(files[0], tuple(trials), whole, best, order.providers[0].name, info["runtime"], machine)
+
+
+def _threads(profile: ProfileSpec, most: int) -> list[Choice]:
+    """Powers of two up to the most, and that."""
+    counts = sorted({2**power for power in range(most.bit_length()) if 2**power <= most} | {most})
+    return [Choice(f"{count} thread{'s' if count > 1 else ''}", threads=count) for count in counts]
+
+
+@dataclass(frozen=True)
+class _Tuner:
+    order: Order
+    prepared: Prepared
+    progress: Progress
+    measured: Measured
+
+    @property
+    def optimises(self) -> bool:
+        """Whether the runtime here can write what it optimises: for itself, and in one file."""
+        file, provider = self.prepared.file, self.order.providers[0]
+        alone = file.form == "onnx" and len(file.files) == 1
+        return alone and provider.name == here.CPU and self.order.device is HERE
+
+    def tried(self, name: str, before: ProfileSpec, after: ProfileSpec) -> Trial:
+        """A profile against the one before it; what pays must do so again in other processes.
+
+        Where memory lies makes processes of the same model differ by one or two percent, which no bound of one pair
+        tells (Mytkowicz et al. 2009, Producing Wrong Data Without Doing Anything Obviously Wrong).
+        """
+        trial = self._trial(name, self._subject(before), self._subject(after), _pays)
+        return (
+            trial if trial.outcome != "kept" else self._trial(name, self._subject(before), self._subject(after), _pays)
+        )
+
+    def ahead(self, profile: ProfileSpec, keep: Path | None) -> Trial:
+        """The file that the runtime optimised against the one that it optimises whenever it is loaded."""
+        with tempfile.TemporaryDirectory() as folder:
+            target = Path(folder) / self.prepared.file.path.name
+            try:
+                _optimise(self.prepared.file.path, target, profile)
+                file = inspect(target)
+            except Exception as error:  # whatever the runtime raises on an operator that it cannot write
+                return Trial(AHEAD, "failed", problem=f"{type(error).__name__}: {error}")
+            session = profile.session.model_copy(update={"optimisation": "disabled"})
+            after = replace(self._subject(profile), model=file.path, files=file.files, session=session)
+            trial = self._trial(AHEAD, self._subject(profile), after, _starts)
+            if keep and trial.outcome in ("kept", "loads faster"):
+                keep.write_bytes(target.read_bytes())
+            return trial
+
+    def _subject(self, profile: ProfileSpec) -> Subject:
+        return subject(replace(self.order, profile=profile), self.prepared, self.order.providers[0])
+
+    def _trial(
+        self, name: str, before: Subject, after: Subject, judged: Callable[[Interval, tuple[int, int]], Outcome]
+    ) -> Trial:
+        self.progress.say(f"trying {name}")
+        try:
+            parity = self._parity(after)
+        except MeasureError as error:
+            return Trial(name, "failed", problem=str(error))
+        if parity is not None and not parity.holds:
+            return Trial(name, "answers differ", parity=parity)
+        settings = self.order.profile.measure
+        found = self.measured(
+            {BEFORE: before, AFTER: after}, settings, progress=self.progress, seed=self.order.seed, loads=LOADS
+        )
+        first, second = found[BEFORE], found[AFTER]
+        if isinstance(first, MeasureError):
+            raise first
+        if isinstance(second, MeasureError):
+            return Trial(name, "failed", parity=parity, problem=str(second))
+        return _judged(name, first, second, parity, judged)
+
+    def _parity(self, subject: Subject) -> Parity | None:
+        prepared = self.prepared
+        with subject.connect() as agent:
+            subject.begin(agent, whole=False)
+            if not prepared.expected:
+                return None
+            got = answers(agent, prepared.compared)
+        return compare(prepared.expected[: len(got)], got, prepared.file.precision)
+
+
+def _judged(
+    name: str,
+    before: Measurement,
+    after: Measurement,
+    parity: Parity | None,
+    judged: Callable[[Interval, tuple[int, int]], Outcome],
+) -> Trial:
+    if why := before.untimed or after.untimed:
+        raise MeasureError(f"nothing can be tuned: {why}")
+    found = ratio(after.judged, before.judged, 50)
+    loads = before.load_ns or 0, after.load_ns or 0
+    p50 = percentile(before.samples, 50), percentile(after.samples, 50)
+    return Trial(name, judged(found, loads), found, p50, loads, parity)
+
+
+def _pays(found: Interval, _: tuple[int, int]) -> Outcome:
+    return "kept" if found.upper is not None and found.upper <= PAYS else "does not pay"
+
+
+def _starts(found: Interval, loads: tuple[int, int]) -> Outcome:
+    soon = loads[1] <= LOADS_FASTER * loads[0] and found.upper is not None and found.upper <= LONGER
+    return "loads faster" if soon and _pays(found, loads) != "kept" else _pays(found, loads)
+
+
+def _optimise(model: Path, target: Path, profile: ProfileSpec) -> None:
+    """Writes what the runtime makes of a model when it loads it, for this machine's processor."""
+    options = here.session_options(str(model), profile.threads, profile.session.optimisation, profile.session.entries)
+    options.optimized_model_filepath = str(target)
+    here.create_session(str(model), [{"name": here.CPU, "options": {}}], options)
