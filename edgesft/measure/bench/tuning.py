@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,7 +18,7 @@ from edgesft.measure.bench.comparison import Measured, check_turns
 from edgesft.measure.bench.lacking import absent
 from edgesft.measure.bench.order import Order
 from edgesft.measure.bench.prepare import prepare
-from edgesft.measure.bench.prepared import Prepared
+from edgesft.measure.bench.prepared import Outputs, Prepared
 from edgesft.measure.bench.survey import answers
 from edgesft.measure.devices import HERE
 from edgesft.measure.driver import MeasureError
@@ -106,7 +107,7 @@ class Trial:
         ratio: Its p50 as a share of that before, with 95 % bounds; None where nothing was measured.
         p50_ns: Before and after.
         load_ns: Medians of creating the session, before and after.
-        parity: How far its answers are from those of the model, unoptimised; None where those cannot be compared.
+        parity: How far its answers are from those with the profile as it was; None where they cannot be compared.
         problem: Why it failed, or None.
     """
 
@@ -198,7 +199,7 @@ def tune(
         raise UnavailableError(*lacking.values())
     with order.connect(order.device) as asked:
         info = asked.info()
-    tuner = _Tuner(order, prepare(order, files[0]), progress, measured)
+    tuner = _Tuner(order, prepare(order, files[0], answers=False), progress, measured)
     machine = info["machine"]
     kept, trials = order.profile, list[Trial]()
     for choice in (*_threads(order.profile, threads or machine["cores"]), *OPTIONS):
@@ -267,6 +268,7 @@ class _Tuner:
         self, name: str, before: Subject, after: Subject, judged: Callable[[Interval, tuple[int, int]], Outcome]
     ) -> Trial:
         self.progress.say(f"trying {name}")
+        _ = self._expected  # What fails as the profile was given is no failure of the choice.
         try:
             parity = self._parity(after)
         except MeasureError as error:
@@ -284,14 +286,25 @@ class _Tuner:
             return Trial(name, "failed", parity=parity, problem=str(second))
         return _judged(name, first, second, parity, judged)
 
-    def _parity(self, subject: Subject) -> Parity | None:
-        prepared = self.prepared
+    @cached_property
+    def _expected(self) -> list[Outputs]:
+        """What the model answers as the profile was given; empty where that cannot be compared."""
+        return self._answers(self._subject(self.order.profile))
+
+    def _answers(self, subject: Subject) -> list[Outputs]:
         with subject.connect() as agent:
             subject.begin(agent, whole=False)
-            if not prepared.expected:
-                return None
-            got = answers(agent, prepared.compared)
-        return compare(prepared.expected[: len(got)], got, prepared.file.precision)
+            try:
+                return answers(agent, self.prepared.compared)
+            except MeasureError as error:
+                if error.reason is None:
+                    raise
+                return []  # an output that is no array
+
+    def _parity(self, subject: Subject) -> Parity | None:
+        expected, got = self._expected, self._answers(subject)
+        count = min(len(expected), len(got))
+        return compare(expected[:count], got[:count], self.prepared.file.precision) if count else None
 
 
 def _judged(

@@ -119,6 +119,15 @@ def test_other_answers_are_not_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert {trial.outcome for trial in found.trials} == {"answers differ"} and found.profile.threads == 1
 
 
+def test_answers_that_are_no_arrays_are_not_compared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def sequence(*_: Any) -> None:
+        raise MeasureError("a sequence", "run", "a sequence")
+
+    monkeypatch.setattr("edgesft.measure.bench.tuning.answers", sequence)
+    found = tune(order(tmp_path), QUIET, threads=2, measured=Machine())
+    assert found.profile.threads == 2 and all(trial.parity is None for trial in found.trials)
+
+
 def test_what_changes_nothing_is_not_tried() -> None:
     plan = models.profile()
     sleeping, arm = (
