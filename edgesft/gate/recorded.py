@@ -44,13 +44,17 @@ def recorded(path: Path, file: ModelFile, order: Order) -> Recording:
 
 
 def unlike(order: Order, measured: Measurement) -> list[str]:
-    """Each of provider, threads and io in which a recording is not what the check asks for."""
+    """Each of provider, threads, io and session in which a recording is not what the check asks for."""
     asked = {"provider": order.providers[0].name, "threads": order.profile.threads, "io": order.profile.measure.io}
-    return [
+    found = [
         f"{name}: the check asks for {wanted}, the recording has {getattr(measured, name)}"
         for name, wanted in asked.items()
         if getattr(measured, name) != wanted
     ]
+    if session := order.profile.session.told:
+        told = ", ".join(f"{name}={value}" for name, value in session.items())
+        found.append(f"session: the check asks for {told}, the recording does not tell its own")
+    return found
 
 
 def left_open(gate_line: GateLine, differences: Sequence[str]) -> GateLine:

@@ -309,6 +309,15 @@ class TestElsewhere:
         assert verdicts(found) == {"latency_ms.p50": "inconclusive"}
         assert "Pixel 8" in said(found)["latency_ms.p50"]["reason"]
 
+    def test_a_recording_does_not_tell_of_the_profiles_session(self, ask: Ask, recorded: Callable[..., Path]) -> None:
+        own = PROFILE.model_copy(update={"session": SessionSpec(optimisation="basic")})
+        found = ask({"latency_ms": {"p50": 2}}, profile=own, measurements=recorded())
+        line = verdicts(found)["latency_ms.p50"], str(found.lines[0].line.reason)
+        assert line == (
+            "inconclusive",
+            "session: the check asks for optimisation=basic, the recording does not tell its own",
+        )
+
     def test_a_simulator_s_times_decide_nothing(self, ask: Ask, recorded: Callable[..., Path]) -> None:
         limits = {"latency_ms": {"p50": 2}, "load_ms": 1000, "off_provider": 0}
         found = ask(limits, measurements=recorded(load={"simulated": "an emulator"}))
