@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from edgesft.errors import StageError
 from edgesft.ship.finding import Finding
 from edgesft.ship.graph import Graph
 from edgesft.ship.variant import Variant
+from edgesft.spec.profile import SessionSpec
 
 if TYPE_CHECKING:
     from edgesft.measure.devices import Device
@@ -42,11 +43,13 @@ class Target:
         provider: With the option that names the chip.
         threads: Of the session that compiles.
         device: Where the provider is; of its kinds an interpreter alone, for the file is written there.
+        session: How else that is made: as what was measured.
     """
 
     provider: ProviderSpec
     threads: int
     device: Device
+    session: SessionSpec = field(default_factory=SessionSpec)
 
     @property
     def chip(self) -> str:
@@ -102,7 +105,15 @@ def make(source: Path, target: Target, requests: Sequence[Batch], store: Store) 
         plugin = info["plugins"].get(name, {"package": f"onnxruntime {info['runtime']}", "sdk": None})
         said = {"chip": chip, "package": plugin["package"], "runtime": info["runtime"], "sdk": plugin["sdk"] or ""}
         apart = file.size_bytes > MOST_EMBEDDED_BYTES
-        facts = {"form": 1, "source": file.sha256, "apart": apart, "provider": target.provider.model_dump(), **said}
+        facts: dict[str, Any] = {
+            "form": 1,
+            "source": file.sha256,
+            "apart": apart,
+            "provider": target.provider.model_dump(),
+            **said,
+        }
+        if told := target.session.told:  # Only where there is one, so that what was compiled before is still known.
+            facts["session"] = told
         folder = store.make(
             key({"context": facts}), lambda out, _: _compile(agent, source, target, said, requests, out, apart=apart)
         )
@@ -127,10 +138,16 @@ def _compile(
 
     file, spec = out / MODEL, target.provider
     mode = "0" if apart else "1"
-    config = {"ep.context_enable": "1", "ep.context_file_path": str(file), "ep.context_embed_mode": mode}
+    config = {
+        **target.session.entries,
+        "ep.context_enable": "1",
+        "ep.context_file_path": str(file),
+        "ep.context_embed_mode": mode,
+    }
     # Providers name what they compile after the model's path, and the names are part of the bytes.
     nameless = len(inspect(source).files) == 1
-    agent.load(source, [spec], target.threads, config=config, nameless=nameless)
+    level = target.session.optimisation
+    agent.load(source, [spec], target.threads, optimisation=level, config=config, nameless=nameless)
     expected = [agent.run(request) for request in requests]
     if not file.is_file():
         raise StageError(f"{spec.name} wrote nothing that was compiled")

@@ -297,7 +297,7 @@ def _targets(profile: ProfileSpec, order: Order) -> list[context.Target]:
     known = PROVIDERS.get(spec.name)
     named = [{**spec.options, known.chip: chip} for chip in order.chips] if known and known.chip else []
     return [
-        context.Target(spec.model_copy(update={"options": options}), profile.threads, machine)
+        context.Target(spec.model_copy(update={"options": options}), profile.threads, machine, profile.session)
         for options in named or [spec.options]
     ]
 

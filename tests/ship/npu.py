@@ -33,11 +33,13 @@ class Npu:
         sdk: Version of the vendor's libraries that its plugin has.
         off: What its compiled models answer too much.
         seen: Chips that it compiled for.
+        sessions: Levels of optimisation and entries with which it did so.
     """
 
     sdk: ClassVar[str] = "2.51.0"
     off: ClassVar[float] = 0.0
     seen: ClassVar[list[str]] = []
+    sessions: ClassVar[list[tuple[str, dict[str, str]]]] = []
     written: ClassVar[Any] = itertools.count()
 
     def __init__(self, threads: int = 1, device: Any = None) -> None:
@@ -65,6 +67,7 @@ class Npu:
         providers: Sequence[Any],
         threads: int,
         *,
+        optimisation: str = "all",
         config: Mapping[str, str] | None = None,
         beside: Sequence[Path] = (),
         nameless: bool = False,
@@ -80,6 +83,7 @@ class Npu:
             data, self.more = held if said["embed_mode"] else (model.parent / held.decode()).read_bytes(), self.off
         elif config:
             self.seen.append(providers[0].options["soc_model"])
+            self.sessions.append((optimisation, {name: value for name, value in config.items() if "ep." not in name}))
             self._compile(told, data, Path(config["ep.context_file_path"]), int(config["ep.context_embed_mode"]))
         try:
             self.session = onnxruntime.InferenceSession(data, providers=["CPUExecutionProvider"])

@@ -34,7 +34,7 @@ CPU = "CPUExecutionProvider"
 @pytest.fixture
 def npu(monkeypatch: pytest.MonkeyPatch) -> type[Npu]:
     """The provider, with settings that a test may change."""
-    fake = type("Own", (Npu,), {"seen": []})
+    fake = type("Own", (Npu,), {"seen": [], "sessions": []})
     monkeypatch.setattr(driver, "Agent", fake)
     return fake
 
@@ -72,6 +72,16 @@ def test_what_is_compiled_comes_first_and_says_for_what(bundle: Path, npu: type[
     assert lineage["off_cpu"] < 1e-5 and lineage["simulated"] == "a chip that is not there"
     assert "| QNN, chip 57 |" in (bundle / "MODEL_CARD.md").read_text()
     assert "com.microsoft;1;EPContext" in (bundle / "required_operators.config").read_text()
+
+
+def test_it_is_compiled_by_a_session_as_the_profile_makes_it(run: Path, npu: type[Npu], tmp_path: Path) -> None:
+    made, entries = compiling(run, tmp_path), {"session.set_denormal_as_zero": "1"}
+    packed(made, tmp_path, "before")
+    results = json.loads((made / "results.json").read_text())
+    results["environment"]["profile"]["session"] = {"optimisation": "basic", "entries": entries}
+    (made / "results.json").write_text(json.dumps(results))
+    packed(made, tmp_path)
+    assert npu.sessions == [("all", {}), ("basic", entries)], "and is not taken for the one of before"
 
 
 def test_what_is_not_run_is_said(bundle: Path) -> None:
