@@ -63,11 +63,15 @@ def _outcome(trial: Mapping[str, Any]) -> str:
 def _closing(found: Mapping[str, Any]) -> Iterator[str]:
     profile, whole = found["profile"], found["whole"]
     if whole is None:
-        yield "Nothing pays: the profile is as fast as its threads and session can make it here."
+        yield "No threads and no session pay: the profile stays as it is."
     elif whole["outcome"] != "kept":
-        yield "Measured anew, all that was kept does not pay together: the profile stays as it is."
+        yield f"Measured anew, all that was kept together: {_outcome(whole)}. The profile stays as it is."
     else:
         yield f"What pays here, {whole['ratio']['value']:.3f} of the p50: {' '.join(_settings(profile))}"
+    if found["differences"]:
+        yield f"This says nothing of the profile's own machine: {'; '.join(found['differences'])}."
+    if any(trial["ratio"] and trial["parity"] is None for trial in found["trials"]):
+        yield "The answers were not compared: raw rows, and outputs that are no arrays, cannot be."
     yield f"By turns with what was kept before it, random order, onnxruntime {found['runtime']}."
 
 

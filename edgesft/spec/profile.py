@@ -22,6 +22,10 @@ Io = Literal["host", "device"]
 Optimisation = Literal["all", "extended", "basic", "disabled"]
 """Of the graph, as ONNX Runtime names the levels."""
 
+MOST_THREADS = 256
+
+NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
+
 
 class MachineSpec(Spec):
     """The machine that a profile describes. A field left out matches any machine."""
@@ -97,13 +101,13 @@ class MeasureSpec(Spec):
 class ProfileSpec(Spec):
     """A target device, how to measure on it, and its typical budget."""
 
-    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
+    name: str = Field(pattern=NAME)
     """Name of the profile. If a recipe names several profiles, also the name of the results folder."""
     description: str
     machine: MachineSpec = MachineSpec()
     providers: tuple[ProviderSpec, ...] = Field(min_length=1)
     """Execution providers in order of preference. The first one is measured."""
-    threads: int = Field(1, ge=1, le=256)
+    threads: int = Field(1, ge=1, le=MOST_THREADS)
     """Intra-op threads."""
     session: SessionSpec = SessionSpec()
     precisions: tuple[Literal["fp32", "fp16", "int8", "int4"], ...] = Field(("fp32", "int8"), min_length=1)

@@ -16,7 +16,7 @@ from tests.measure import models
 OFF = Parity("fp32", 1e-3, 4, (Difference("y", 0.5, 0.02),))
 
 
-def printed(folder: Path, whole: Trial | None, profile: ProfileSpec) -> str:
+def printed(folder: Path, whole: Trial | None, profile: ProfileSpec, differences: tuple[str, ...] = ()) -> str:
     trials = (
         Trial("2 threads", "kept", Interval(0.61, 0.6, 0.62), (1_000_000, 610_000), (5_000_000, 4_000_000)),
         Trial("a few", "does not pay", Interval(0.99, None, None), (1_000_000, 990_000), (5_000_000, 5_000_000)),
@@ -24,7 +24,7 @@ def printed(folder: Path, whole: Trial | None, profile: ProfileSpec) -> str:
         Trial("[red]", "failed", problem="crashed"),
     )
     file = inspect(models.save_product(folder / "m.onnx"))
-    tuning = Tuning(file, trials, whole, profile, "CPUExecutionProvider", "1.32.0", {"cores": 4})
+    tuning = Tuning(file, trials, whole, profile, "CPUExecutionProvider", "1.32.0", {"cores": 4}, differences)
     console = Console(width=140, no_color=True)
     with console.capture() as capture:
         console.print(tables(json.loads(json.dumps(to_json(tuning), allow_nan=False))))
@@ -45,5 +45,13 @@ def test_each_trial_has_its_line_and_what_is_best_stands_below(tmp_path: Path) -
 
 def test_what_does_not_pay_together_is_told(tmp_path: Path) -> None:
     whole = Trial("all that was kept", "does not pay", Interval(1.0, 0.99, 1.01), (10, 10), (5, 5))
-    assert "does not pay together" in printed(tmp_path, whole, models.profile())
-    assert "Nothing pays" in printed(tmp_path, None, models.profile())
+    assert "all that was kept together: does not pay. The profile stays" in printed(tmp_path, whole, models.profile())
+    assert "No threads and no session pay" in printed(tmp_path, None, models.profile())
+    other = Trial("all that was kept", "answers differ", parity=OFF)
+    assert "together: answers differ: 2.0e-02, 0.001 allowed." in printed(tmp_path, other, models.profile())
+
+
+def test_what_the_numbers_do_not_tell_is_said(tmp_path: Path) -> None:
+    text = printed(tmp_path, None, models.profile(), ("architecture: the profile is for aarch64, this is x86_64",))
+    assert "says nothing of the profile's own machine: architecture: the profile is for aarch64" in text
+    assert "The answers were not compared" in text, "trials that were timed have no parity"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -13,6 +14,7 @@ from edgesft.budget.percentile import Interval, percentile
 from edgesft.budget.ratio import ratio
 from edgesft.errors import InputError, UnavailableError
 from edgesft.measure import agent as here
+from edgesft.measure import fingerprint
 from edgesft.measure.bench.bench import LOADS, inspected, subject
 from edgesft.measure.bench.comparison import Measured, check_turns
 from edgesft.measure.bench.lacking import absent
@@ -28,7 +30,8 @@ from edgesft.measure.parity import Parity, compare
 from edgesft.measure.protocol import measure
 from edgesft.measure.subject import Subject
 from edgesft.progress import Progress
-from edgesft.spec.profile import Optimisation, ProfileSpec, SessionSpec
+from edgesft.spec.profile import MOST_THREADS, Optimisation, ProfileSpec, SessionSpec
+from edgesft.store.disk import guarded
 
 BEFORE, AFTER = "before", "after"
 
@@ -36,7 +39,8 @@ PAYS = 0.99
 """Share of the p50 before it below which the bounds of a choice must lie: less is within what medians repeat to."""
 
 LOADS_FASTER = 0.8
-"""Share of the time to load below which a file that was optimised ahead is worth telling."""
+"""Share of the fastest load before it below which the slowest one of a file that was optimised ahead must lie: of so
+few, which come fast or slow by chance, medians alone would differ as much."""
 
 LONGER = 1.02
 """Share of the p50 that such a file may take at most."""
@@ -44,6 +48,11 @@ LONGER = 1.02
 AHEAD = "file optimised ahead"
 
 Outcome = Literal["kept", "loads faster", "does not pay", "answers differ", "failed"]
+
+PAYING: tuple[Outcome, ...] = ("kept", "loads faster")
+
+_Judge = Callable[[Interval, Measurement, Measurement], Outcome]
+"""Of the share of the p50, and both measurements: before and after."""
 
 
 @dataclass(frozen=True)
@@ -90,6 +99,7 @@ OPTIONS = (
     Choice("bfloat16 products", entries={"mlas.enable_gemm_fastmath_arm64_bfloat16": "1"}, architectures=ARM),
     Choice("without KleidiAI", entries={"mlas.disable_kleidiai": "1"}, architectures=ARM),
     Choice("depthwise by sliding windows", entries={"mlas.nchwc_depthwise_sliding": "1"}),
+    Choice("optimisation: all", optimisation="all"),
     Choice("optimisation: extended", optimisation="extended"),
     Choice("optimisation: basic", optimisation="basic"),
 )
@@ -140,10 +150,11 @@ class Tuning:
         file: The model.
         trials: In the order in which they were made, each on what those before it left.
         whole: All that was kept against the profile as it was, measured anew; None where nothing was.
-        profile: As it is best: that which was given, unless `whole` pays.
+        profile: As it is best: that which was given, unless `whole` pays; on the provider that was measured.
         provider: That was measured.
         runtime: Version of onnxruntime.
         machine: The agent's machine.
+        differences: Each field in which that is not the profile's machine.
     """
 
     file: ModelFile
@@ -153,6 +164,7 @@ class Tuning:
     provider: str
     runtime: str
     machine: Mapping[str, Any]
+    differences: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """JSON form."""
@@ -161,6 +173,7 @@ class Tuning:
             "provider": self.provider,
             "runtime": self.runtime,
             "machine": dict(self.machine),
+            "differences": list(self.differences),
             "trials": [trial.to_json() for trial in self.trials],
             "whole": self.whole.to_json() if self.whole else None,
             "profile": self.profile.model_dump(mode="json"),
@@ -181,7 +194,7 @@ def tune(
         order: One model on one provider of one device.
         progress: Tells the person what goes on.
         threads: Most threads to try; by default the device's cores.
-        optimised: Where the file that the runtime optimised ahead is left, if it pays or loads faster.
+        optimised: New file where what the runtime optimised ahead is left, if it pays or loads faster.
         measured: Takes both sides of a trial; tests put another one here.
 
     Raises:
@@ -197,24 +210,36 @@ def tune(
         raise InputError(f"tuning takes one model on one provider, got {got}")
     if lacking := absent(order):
         raise UnavailableError(*lacking.values())
+    # Whatever measures with the profile that is found is to be on the provider that it was found on.
+    given = order.profile.model_copy(update={"providers": order.preference(order.providers[0])})
+    order = replace(order, profile=given)
+    tuner = _Tuner(order, prepare(order, files[0]), progress, measured)
+    if optimised and not tuner.optimises:
+        raise InputError(
+            "what is optimised ahead must be one ONNX file, on the CPU provider of this interpreter, "
+            f"got '{files[0].path}' on {order.providers[0].name}, {order.device.label}",
+            "leave --optimised out",
+        )
     with order.connect(order.device) as asked:
         info = asked.info()
-    tuner = _Tuner(order, prepare(order, files[0], answers=False), progress, measured)
     machine = info["machine"]
-    kept, trials = order.profile, list[Trial]()
-    for choice in (*_threads(order.profile, threads or machine["cores"]), *OPTIONS):
+    most = min(threads or machine["cores"] or given.threads, MOST_THREADS)
+    kept, trials = given, list[Trial]()
+    for choice in (*_threads(most), *OPTIONS):
         chosen = choice.of(kept, machine["architecture"])
         if chosen is not None:
             trials.append(tuner.tried(choice.name, kept, chosen))
             kept = chosen if trials[-1].outcome == "kept" else kept
+    whole = tuner.tried("all that was kept", given, kept) if kept != given else None
+    best = kept if whole and whole.outcome == "kept" else given
     if tuner.optimises:
-        trials.append(tuner.ahead(kept, optimised))
-    whole = tuner.tried("all that was kept", order.profile, kept) if kept != order.profile else None
-    best = kept if whole and whole.outcome == "kept" else order.profile
-    return Tuning(files[0], tuple(trials), whole, best, order.providers[0].name, info["runtime"], machine)
+        trials.append(tuner.ahead(best, optimised))
+    differences = tuple(fingerprint.differences(given.machine, machine))
+    provider, runtime = order.providers[0].name, info["runtime"]
+    return Tuning(files[0], tuple(trials), whole, best, provider, runtime, machine, differences)
 
 
-def _threads(profile: ProfileSpec, most: int) -> list[Choice]:
+def _threads(most: int) -> list[Choice]:
     """Powers of two up to the most, and that."""
     counts = sorted({2**power for power in range(most.bit_length()) if 2**power <= most} | {most})
     return [Choice(f"{count} thread{'s' if count > 1 else ''}", threads=count) for count in counts]
@@ -235,15 +260,8 @@ class _Tuner:
         return alone and provider.name == here.CPU and self.order.device is HERE
 
     def tried(self, name: str, before: ProfileSpec, after: ProfileSpec) -> Trial:
-        """A profile against the one before it; what pays must do so again in other processes.
-
-        Where memory lies makes processes of the same model differ by one or two percent, which no bound of one pair
-        tells (Mytkowicz et al. 2009, Producing Wrong Data Without Doing Anything Obviously Wrong).
-        """
-        trial = self._trial(name, self._subject(before), self._subject(after), _pays)
-        return (
-            trial if trial.outcome != "kept" else self._trial(name, self._subject(before), self._subject(after), _pays)
-        )
+        """A profile against the one before it."""
+        return self._twice(name, self._subject(before), self._subject(after), _pays)
 
     def ahead(self, profile: ProfileSpec, keep: Path | None) -> Trial:
         """The file that the runtime optimised against the one that it optimises whenever it is loaded."""
@@ -256,17 +274,24 @@ class _Tuner:
                 return Trial(AHEAD, "failed", problem=f"{type(error).__name__}: {error}")
             session = profile.session.model_copy(update={"optimisation": "disabled"})
             after = replace(self._subject(profile), model=file.path, files=file.files, session=session)
-            trial = self._trial(AHEAD, self._subject(profile), after, _starts)
-            if keep and trial.outcome in ("kept", "loads faster"):
-                keep.write_bytes(target.read_bytes())
+            trial = self._twice(AHEAD, self._subject(profile), after, _starts)
+            if keep and trial.outcome in PAYING:
+                _leave(target, keep)
             return trial
+
+    def _twice(self, name: str, before: Subject, after: Subject, judged: _Judge) -> Trial:
+        """What pays must do so again in other processes.
+
+        Where memory lies makes processes of the same model differ by one or two percent, which no bound of one pair
+        tells (Mytkowicz et al. 2009, Producing Wrong Data Without Doing Anything Obviously Wrong).
+        """
+        trial = self._trial(name, before, after, judged)
+        return trial if trial.outcome not in PAYING else self._trial(name, before, after, judged)
 
     def _subject(self, profile: ProfileSpec) -> Subject:
         return subject(replace(self.order, profile=profile), self.prepared, self.order.providers[0])
 
-    def _trial(
-        self, name: str, before: Subject, after: Subject, judged: Callable[[Interval, tuple[int, int]], Outcome]
-    ) -> Trial:
+    def _trial(self, name: str, before: Subject, after: Subject, judged: _Judge) -> Trial:
         self.progress.say(f"trying {name}")
         _ = self._expected  # What fails as the profile was given is no failure of the choice.
         try:
@@ -307,28 +332,23 @@ class _Tuner:
         return compare(expected[:count], got[:count], self.prepared.file.precision) if count else None
 
 
-def _judged(
-    name: str,
-    before: Measurement,
-    after: Measurement,
-    parity: Parity | None,
-    judged: Callable[[Interval, tuple[int, int]], Outcome],
-) -> Trial:
+def _judged(name: str, before: Measurement, after: Measurement, parity: Parity | None, judged: _Judge) -> Trial:
     if why := before.untimed or after.untimed:
         raise MeasureError(f"nothing can be tuned: {why}")
     found = ratio(after.judged, before.judged, 50)
     loads = before.load_ns or 0, after.load_ns or 0
     p50 = percentile(before.samples, 50), percentile(after.samples, 50)
-    return Trial(name, judged(found, loads), found, p50, loads, parity)
+    return Trial(name, judged(found, before, after), found, p50, loads, parity)
 
 
-def _pays(found: Interval, _: tuple[int, int]) -> Outcome:
+def _pays(found: Interval, *_: Measurement) -> Outcome:
     return "kept" if found.upper is not None and found.upper <= PAYS else "does not pay"
 
 
-def _starts(found: Interval, loads: tuple[int, int]) -> Outcome:
-    soon = loads[1] <= LOADS_FASTER * loads[0] and found.upper is not None and found.upper <= LONGER
-    return "loads faster" if soon and _pays(found, loads) != "kept" else _pays(found, loads)
+def _starts(found: Interval, before: Measurement, after: Measurement) -> Outcome:
+    soon = max(after.loads_ns) <= LOADS_FASTER * min(before.loads_ns)
+    soon = soon and found.upper is not None and found.upper <= LONGER
+    return "loads faster" if soon and _pays(found) != "kept" else _pays(found)
 
 
 def _optimise(model: Path, target: Path, profile: ProfileSpec) -> None:
@@ -336,3 +356,15 @@ def _optimise(model: Path, target: Path, profile: ProfileSpec) -> None:
     options = here.session_options(str(model), profile.threads, profile.session.optimisation, profile.session.entries)
     options.optimized_model_filepath = str(target)
     here.create_session(str(model), [{"name": here.CPU, "options": {}}], options)
+
+
+def _leave(file: Path, target: Path) -> None:
+    """Copies a file to a new one, whole or not at all."""
+    with guarded(target.parent), target.open("xb") as copy:
+        try:
+            with file.open("rb") as source:
+                shutil.copyfileobj(source, copy)
+            copy.flush()
+        except OSError:
+            target.unlink()
+            raise
