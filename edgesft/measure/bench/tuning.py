@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
@@ -16,6 +16,7 @@ from edgesft.errors import InputError, UnavailableError
 from edgesft.measure import agent as here
 from edgesft.measure import fingerprint
 from edgesft.measure.bench.bench import LOADS, inspected, subject
+from edgesft.measure.bench.choices import OPTIONS, counts
 from edgesft.measure.bench.comparison import Measured, check_turns
 from edgesft.measure.bench.lacking import absent
 from edgesft.measure.bench.order import Order
@@ -30,7 +31,7 @@ from edgesft.measure.parity import Parity, compare
 from edgesft.measure.protocol import measure
 from edgesft.measure.subject import Subject
 from edgesft.progress import Progress
-from edgesft.spec.profile import MOST_THREADS, Optimisation, ProfileSpec, SessionSpec
+from edgesft.spec.profile import MOST_THREADS, ProfileSpec
 from edgesft.store.disk import guarded
 
 BEFORE, AFTER = "before", "after"
@@ -53,58 +54,6 @@ PAYING: tuple[Outcome, ...] = ("kept", "loads faster")
 
 _Judge = Callable[[Interval, Measurement, Measurement], Outcome]
 """Of the share of the p50, and both measurements: before and after."""
-
-
-@dataclass(frozen=True)
-class Choice:
-    """A way to make the session otherwise.
-
-    Attributes:
-        name: What a person calls it.
-        threads: Intra-op threads, or None for as many as before.
-        optimisation: Level, or None for the one before.
-        entries: Entries of the session's configuration.
-        several: Whether it bears on several threads alone.
-        architectures: Where it has an effect; empty for everywhere.
-    """
-
-    name: str
-    threads: int | None = None
-    optimisation: Optimisation | None = None
-    entries: Mapping[str, str] = field(default_factory=dict)
-    several: bool = False
-    architectures: tuple[str, ...] = ()
-
-    def of(self, profile: ProfileSpec, architecture: str) -> ProfileSpec | None:
-        """The profile with this choice; None where that changes nothing."""
-        if (self.several and profile.threads == 1) or (self.architectures and architecture not in self.architectures):
-            return None
-        session = SessionSpec(
-            optimisation=self.optimisation or profile.session.optimisation,
-            entries={**profile.session.entries, **self.entries},
-        )
-        chosen = profile.model_copy(update={"threads": self.threads or profile.threads, "session": session})
-        return None if chosen == profile else chosen
-
-
-ARM = ("aarch64", "arm64")
-
-OPTIONS = (
-    Choice("threads that wait sleep", entries={"session.intra_op.allow_spinning": "0"}, several=True),
-    Choice("work in smaller blocks", entries={"session.dynamic_block_base": "4"}, several=True),
-    Choice("denormals are zero", entries={"session.set_denormal_as_zero": "1"}),
-    Choice("weights stay as in the file", entries={"session.disable_prepacking": "1"}),
-    Choice("GELU by tanh", entries={"optimization.enable_gelu_approximation": "1"}),
-    Choice("4-bit products by table", entries={"mlas.use_lut_gemm": "1"}),
-    Choice("bfloat16 products", entries={"mlas.enable_gemm_fastmath_arm64_bfloat16": "1"}, architectures=ARM),
-    Choice("without KleidiAI", entries={"mlas.disable_kleidiai": "1"}, architectures=ARM),
-    Choice("depthwise by sliding windows", entries={"mlas.nchwc_depthwise_sliding": "1"}),
-    Choice("optimisation: all", optimisation="all"),
-    Choice("optimisation: extended", optimisation="extended"),
-    Choice("optimisation: basic", optimisation="basic"),
-)
-"""Besides threads, in the order in which they are tried. Those of ONNX Runtime 1.32 that can make one inference faster
-(onnxruntime_session_options_config_keys.h)."""
 
 
 @dataclass(frozen=True)
@@ -225,7 +174,7 @@ def tune(
     machine = info["machine"]
     most = min(threads or machine["cores"] or given.threads, MOST_THREADS)
     kept, trials = given, list[Trial]()
-    for choice in (*_threads(most), *OPTIONS):
+    for choice in (*counts(most), *OPTIONS):
         chosen = choice.of(kept, machine["architecture"])
         if chosen is not None:
             trials.append(tuner.tried(choice.name, kept, chosen))
@@ -237,12 +186,6 @@ def tune(
     differences = tuple(fingerprint.differences(given.machine, machine))
     provider, runtime = order.providers[0].name, info["runtime"]
     return Tuning(files[0], tuple(trials), whole, best, provider, runtime, machine, differences)
-
-
-def _threads(most: int) -> list[Choice]:
-    """Powers of two up to the most, and that."""
-    counts = sorted({2**power for power in range(most.bit_length()) if 2**power <= most} | {most})
-    return [Choice(f"{count} thread{'s' if count > 1 else ''}", threads=count) for count in counts]
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from edgesft.errors import InputError, UnavailableError
+from edgesft.measure.bench.choices import OPTIONS, Choice
 from edgesft.measure.bench.order import Order
-from edgesft.measure.bench.tuning import AFTER, AHEAD, OPTIONS, Choice, Trial, Tuning, tune
+from edgesft.measure.bench.tuning import AFTER, AHEAD, Trial, Tuning, tune
 from edgesft.measure.driver import MeasureError
 from edgesft.measure.measurement import Measurement
 from edgesft.measure.subject import Subject
