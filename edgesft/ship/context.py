@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,12 +12,11 @@ from edgesft.errors import StageError
 from edgesft.ship.finding import Finding
 from edgesft.ship.graph import Graph
 from edgesft.ship.variant import Variant
-from edgesft.spec.profile import SessionSpec
 
 if TYPE_CHECKING:
     from edgesft.measure.devices import Device
     from edgesft.measure.driver import Agent
-    from edgesft.spec.profile import ProviderSpec
+    from edgesft.spec.profile import ProviderSpec, SessionSpec
     from edgesft.store.store import Store
     from edgesft.tasks.base import Batch
 
@@ -49,7 +48,7 @@ class Target:
     provider: ProviderSpec
     threads: int
     device: Device
-    session: SessionSpec = field(default_factory=SessionSpec)
+    session: SessionSpec
 
     @property
     def chip(self) -> str:
