@@ -57,7 +57,7 @@ def run(spec: DistillSpec, artefact: Artefact, out: Path, context: StageContext)
     if spec.sequences:
         context = replace(context, train=_retold(context, teacher))
     trainee, objective = taught(spec, student, teacher, context, label=spec.stage)
-    report = train(trainee, context, label=spec.name or spec.stage, objective=objective)
+    report = train(trainee, context, label=spec.name or spec.stage, objective=objective, reader=teacher)
     checkpoint.save(student, out, context.processor, artefact.contract)
     keep_ranges(report, out)
     summary = report.summary(context.task.metrics[0])

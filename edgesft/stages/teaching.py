@@ -10,6 +10,7 @@ from edgesft.spec.auto import AUTO
 from edgesft.spec.stages import LessonSpec
 from edgesft.stages.context import StageContext
 from edgesft.stages.training import answers
+from edgesft.train.answers import Answers
 from edgesft.train.distillation import Relations, Student, TeacherObjective, hidden_widths, matched
 from edgesft.train.engine import loss_options
 from edgesft.train.objective import Objective
@@ -24,6 +25,7 @@ def taught(
     *,
     label: str,
     whole: StageContext | None = None,
+    known: Answers | None = None,
 ) -> tuple[nn.Module, Objective]:
     """What trains, the student or the student with projections of its hidden states, and what it minimises.
 
@@ -33,7 +35,8 @@ def taught(
         teacher: Fits the student, see `load_teacher`.
         context: Rows and settings.
         label: The stage, to be told.
-        whole: Of a stage that trains several times: where the teacher's answers are kept for all of them.
+        whole: Of a stage that trains several times: where the teacher's answers to the rows are kept for all of them.
+        known: Of such a stage: the teacher's answers to batches of changed rows.
 
     Raises:
         InputError: The model does not tell what is to be compared, or the map does not fit it.
@@ -52,6 +55,7 @@ def taught(
         places=places,
         relations=related,
         relation_weight=lesson.relation_weight,
+        known=known if alone else None,
     )
     return trainee, objective
 

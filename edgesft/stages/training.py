@@ -37,6 +37,7 @@ def train(
     label: str,
     objective: Objective | None = None,
     work: Path | None = None,
+    reader: nn.Module | None = None,
 ) -> FitReport:
     """Trains a model in place on the context's rows with the stage's settings.
 
@@ -46,6 +47,7 @@ def train(
         label: Beside the progress bar.
         objective: What to minimise; by default the task's loss.
         work: Folder for the checkpoints; by default the context's.
+        reader: Tells which tokens may stand for each other, see `fit`.
 
     Raises:
         StageError: The training diverged.
@@ -64,6 +66,7 @@ def train(
         label=label,
         objective=objective,
         numbers=context.numbers.get("train"),
+        reader=reader,
     )
 
 

@@ -12,6 +12,7 @@ from torch import nn
 
 from edgesft.errors import InputError
 from edgesft.tasks.base import Task
+from edgesft.train.answers import Answers
 from edgesft.train.channels import arranged
 from edgesft.train.losses import hidden_mse, related, soft_targets
 from edgesft.train.objective import ROWS, inputs_of
@@ -68,6 +69,7 @@ class TeacherObjective:
         places: Modules of both models whose inputs are compared in place of hidden states.
         relations: Which attentions are compared, if any.
         relation_weight: Weight of their divergence.
+        known: The teacher's answers so far, where nothing but its answers is compared and other trainings ask the same.
     """
 
     task: Task
@@ -81,6 +83,7 @@ class TeacherObjective:
     places: Sequence[str] = ()
     relations: Relations | None = None
     relation_weight: float = 0.0
+    known: Answers | None = None
 
     def __post_init__(self) -> None:
         if isinstance(self.teacher, nn.Module):
@@ -105,9 +108,15 @@ class TeacherObjective:
         device = batch["labels"].device
         if isinstance(self.teacher, torch.Tensor):
             return None, self.teacher[batch[ROWS].to(self.teacher.device)].to(device)
-        self.teacher.to(device)
-        with torch.no_grad():
-            found = self._run(self.teacher, batch, self.relations.teacher if self.relations else ())
+        teacher = self.teacher.to(device)
+        if self.known is not None:
+            asked = {name: values for name, values in batch.items() if name != ROWS}
+            return None, self.known.to(asked, lambda: self._asked(teacher, batch)[1])
+        return self._asked(teacher, batch)
+
+    @torch.no_grad()
+    def _asked(self, teacher: nn.Module, batch: Mapping[str, Any]) -> tuple[_Pass, torch.Tensor]:
+        found = self._run(teacher, batch, self.relations.teacher if self.relations else ())
         return found, self.task.distributions(found.outputs, batch)
 
     def _run(self, model: nn.Module, batch: Mapping[str, Any], linears: Sequence[str]) -> _Pass:

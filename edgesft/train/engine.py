@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from torch import nn
 
 from edgesft import processes
@@ -30,6 +29,7 @@ from edgesft.train.batches import Steps, ahead
 from edgesft.train.channels import channels_last
 from edgesft.train.checkpoint import WEIGHTS, restore_weights
 from edgesft.train.depth import thawed
+from edgesft.train.digests import add_tensors
 from edgesft.train.environment import arithmetic, training_environment
 from edgesft.train.gradient import Gradient
 from edgesft.train.neighbours import neighbours
@@ -93,6 +93,7 @@ def fit(
     label: str,
     objective: Objective | None = None,
     numbers: Sequence[int] | None = None,
+    reader: nn.Module | None = None,
 ) -> FitReport:
     """Trains a model in place; on return it holds the weights of the best evaluation, on the CPU.
 
@@ -114,6 +115,8 @@ def fit(
         label: Beside the bar.
         objective: What to minimise; by default the task's loss with the settings' label smoothing.
         numbers: What messages call each training row; by default its place among them, counted from 1.
+        reader: The model whose embeddings tell which tokens may stand for each other; by default the one that trains.
+            With a teacher, whose embeddings stay as they are, each training of a student sees the same changed rows.
 
     Raises:
         StageError: The loss or a weight became infinite or not a number.
@@ -122,7 +125,8 @@ def fit(
     with training_environment():
         options = arguments(settings, work / "partial", seed)
         number_format = arithmetic(settings.arithmetic, options.device)
-        steps = Steps(task, processor, train, settings, seed, _neighbours(model, task, processor, train, settings))
+        alike = _neighbours(reader or model, task, processor, train, settings)
+        steps = Steps(task, processor, train, settings, seed, alike)
         objective = objective or task_objective(task, **loss_options(settings, train))
         gradient = Gradient(model, objective, steps, settings, seed, bf16=number_format == "bf16")
         checkpoints = Checkpoints(work, _fingerprint(model, settings, number_format, seed, len(train), len(validation)))
@@ -245,7 +249,5 @@ def _fingerprint(
     """Digest of the initial weights and all settings that decide the result: only the same training is resumed."""
     chosen = settings.model_dump(exclude={"arithmetic", *UNKEYED}) | {"reduced": settings.reduced}
     digest = hashlib.sha256(json.dumps([chosen, number_format, seed, train, validation], sort_keys=True).encode())
-    for name, tensor in model.state_dict().items():
-        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
-        digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())
+    add_tensors(digest, model.state_dict())
     return digest.hexdigest()

@@ -6,7 +6,7 @@ import copy
 import json
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,7 @@ from edgesft.store.store import remember
 from edgesft.tasks.contract import Contract
 from edgesft.tasks.models import factory
 from edgesft.tasks.models.own import OwnConfig
+from edgesft.train.answers import Answers
 
 PRECISION = "precision.json"
 """In the work folder."""
@@ -54,6 +55,7 @@ class Bench:
         layout: Its widths that may shrink.
         contract: Of the model.
         context: Measures; exports lie in its work folder while they are measured.
+        known: The teacher's answers, of which every recovery asks the same.
     """
 
     spec: PruneSpec
@@ -62,6 +64,7 @@ class Bench:
     layout: Layout
     contract: Contract
     context: StageContext
+    known: Answers = field(default_factory=Answers)
 
     def precise(self) -> Bench:
         """Itself with `precision: auto` decided by the input: int8 where that is faster."""

@@ -47,11 +47,14 @@ def cut(bench: Bench, model: nn.Module, context: StageContext, chosen: Mapping[s
 
 def recover(bench: Bench, model: nn.Module, context: StageContext) -> FitReport:
     """Trains what is left, with the teacher where there is one."""
-    spec, trainee, objective = bench.spec, model, None
+    spec, trainee, teacher, objective = bench.spec, model, None, None
     if context.teacher is not None:
         teacher = load_teacher(context, bench.contract, spec.stage)
-        trainee, objective = taught(spec, model, teacher, context, label=spec.stage, whole=bench.context)
-    return train(trainee, context, label="prune: recovery", objective=objective, work=context.work / "recovery")
+        trainee, objective = taught(
+            spec, model, teacher, context, label=spec.stage, whole=bench.context, known=bench.known
+        )
+    place = context.work / "recovery"
+    return train(trainee, context, label="prune: recovery", objective=objective, work=place, reader=teacher)
 
 
 def numbered(context: StageContext, number: int) -> StageContext:
