@@ -217,15 +217,8 @@ def _answered(
 def _classified(given: GateArtefact, rows: Path, order: Order, progress: Progress) -> Evaluation:
     """Any classifier, asked for the largest value of its first output."""
     with order.connect(order.device) as agent:
-        providers, session = order.preference(order.providers[0]), order.profile.session
-        told = agent.load(
-            given.model,
-            providers,
-            order.profile.threads,
-            optimisation=session.optimisation,
-            allow_cpu=order.allow_cpu,
-            config=session.entries,
-        )
+        providers, profile = order.preference(order.providers[0]), order.profile
+        told = agent.load(given.model, providers, profile.threads, session=profile.session, allow_cpu=order.allow_cpu)
         requests, references = labelled(rows, told.inputs)
         output, answers = told.outputs[0].name, list[np.ndarray]()
         with _asking(given, runner({"model": agent}), len(references), progress) as ask:

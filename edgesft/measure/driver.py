@@ -21,9 +21,11 @@ from edgesft.measure.devices import HERE, Device
 from edgesft.measure.devices.device import places
 from edgesft.measure.model.fixed import Fixed
 from edgesft.measure.replies import Loaded, Turn, Warmup
-from edgesft.spec.profile import Io, ProviderSpec
+from edgesft.spec.profile import Io, ProviderSpec, SessionSpec
 
 T = TypeVar("T")
+
+USUAL = SessionSpec()
 
 TIMEOUT_SECONDS = 900.0
 """Longest wait for one answer; providers that compile a model when they load it can take minutes."""
@@ -148,9 +150,8 @@ class Agent:
         providers: Sequence[ProviderSpec],
         threads: int,
         *,
-        optimisation: str = "all",
+        session: SessionSpec = USUAL,
         allow_cpu: bool = False,
-        config: Mapping[str, str] | None = None,
         beside: Sequence[Path] = (),
         nameless: bool = False,
         io: Io = "host",
@@ -161,9 +162,8 @@ class Agent:
             model: ONNX or ORT file.
             providers: The first one must take at least one node.
             threads: Intra-op threads.
-            optimisation: Of the graph: `all`, `extended`, `basic` or `disabled`.
+            session: How the runtime makes it; by default as it does by itself.
             allow_cpu: Whether the CPU may take every node instead.
-            config: Further entries of the session's configuration.
             beside: Further files that loading reads, in the same folder.
             nameless: Whether to load it from its bytes, so that what a provider compiles of it does not depend on where
                 it lies; it must be one file.
@@ -175,9 +175,9 @@ class Agent:
             model=self._bring([model, *(file for file in beside if file != model)]),
             providers=names,
             threads=threads,
-            optimisation=optimisation,
+            optimisation=session.optimisation,
             allow_cpu=allow_cpu,
-            config=dict(config or {}),
+            config=session.entries,
             **({"nameless": True} if nameless else {}),
             **({"io": io} if io != "host" else {}),
         )

@@ -60,8 +60,7 @@ def answering(
                 file,
                 profile.providers,
                 profile.threads,
-                optimisation=profile.session.optimisation,
+                session=profile.session,
                 allow_cpu=allow_cpu,
-                config=profile.session.entries,
             )
         yield runner(agents)

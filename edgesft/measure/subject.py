@@ -78,9 +78,8 @@ class Subject:
             self.model,
             self.providers,
             self.threads,
-            optimisation=self.session.optimisation,
+            session=self.session,
             allow_cpu=self.allow_cpu,
-            config=self.session.entries,
             beside=self.files,
             io=self.io,
         )

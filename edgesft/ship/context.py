@@ -137,16 +137,12 @@ def _compile(
 
     file, spec = out / MODEL, target.provider
     mode = "0" if apart else "1"
-    config = {
-        **target.session.entries,
-        "ep.context_enable": "1",
-        "ep.context_file_path": str(file),
-        "ep.context_embed_mode": mode,
-    }
+    session = target.session.having(
+        {"ep.context_enable": "1", "ep.context_file_path": str(file), "ep.context_embed_mode": mode}
+    )
     # Providers name what they compile after the model's path, and the names are part of the bytes.
     nameless = len(inspect(source).files) == 1
-    level = target.session.optimisation
-    agent.load(source, [spec], target.threads, optimisation=level, config=config, nameless=nameless)
+    agent.load(source, [spec], target.threads, session=session, nameless=nameless)
     expected = [agent.run(request) for request in requests]
     if not file.is_file():
         raise StageError(f"{spec.name} wrote nothing that was compiled")

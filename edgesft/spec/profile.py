@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Literal
 
 from pydantic import Field
@@ -57,6 +58,10 @@ class SessionSpec(Spec):
     entries: dict[str, str] = {}
     """Entries of the session's configuration, spelled as ONNX Runtime spells them. For example
     `{session.intra_op.allow_spinning: "0"}`: threads that wait sleep."""
+
+    def having(self, entries: Mapping[str, str]) -> SessionSpec:
+        """The same with further entries, which go before its own."""
+        return self.model_copy(update={"entries": {**self.entries, **entries}})
 
     @property
     def told(self) -> dict[str, str]:

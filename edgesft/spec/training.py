@@ -99,8 +99,9 @@ class TrainingSpec(Spec):
     token_dropout: float | None = Field(None, ge=0, lt=1)
     """Share of input tokens replaced by random ones in training (text tasks)."""
     token_substitution: Annotated[float, Field(ge=0, lt=1)] | Literal["auto"] | None = None
-    """Share of input tokens replaced in training by tokens that the model, or its teacher, treats alike (text tasks). For
-    a student, this makes new texts for the teacher to label. `auto` is 0.2 where substitution makes sense."""
+    """Share of input tokens replaced in training by tokens that the model treats alike (text tasks). For a student,
+    these are tokens that the teacher treats alike, and it labels the new texts. `auto` is 0.2 where substitution makes
+    sense."""
     mixup: Annotated[float, Field(ge=0, le=0.5)] | Literal["auto"] | None = None
     """Maximum share of another row that is mixed into each row in training (arrays, pictures, sounds). The label is
     that of the larger part. A student learns only from the teacher's answer to the mixture, unless `hard_weight` is

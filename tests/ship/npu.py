@@ -14,10 +14,11 @@ import onnx
 from onnx import helper
 
 from edgesft.measure.devices import Interpreter
-from edgesft.measure.driver import MeasureError
+from edgesft.measure.driver import USUAL, MeasureError
 from edgesft.measure.model.fixed import Fixed, fixed
 from edgesft.measure.replies import Loaded
 from edgesft.ship.session import Place
+from edgesft.spec.profile import SessionSpec
 
 QNN = "QNNExecutionProvider"
 
@@ -67,8 +68,7 @@ class Npu:
         providers: Sequence[Any],
         threads: int,
         *,
-        optimisation: str = "all",
-        config: Mapping[str, str] | None = None,
+        session: SessionSpec = USUAL,
         beside: Sequence[Path] = (),
         nameless: bool = False,
     ) -> Loaded:
@@ -81,9 +81,10 @@ class Npu:
             said = {each.name: helper.get_attribute_value(each) for each in node.attribute}
             held = said["ep_cache_context"]
             data, self.more = held if said["embed_mode"] else (model.parent / held.decode()).read_bytes(), self.off
-        elif config:
+        elif config := session.entries:
             self.seen.append(providers[0].options["soc_model"])
-            self.sessions.append((optimisation, {name: value for name, value in config.items() if "ep." not in name}))
+            own = {name: value for name, value in config.items() if "ep." not in name}
+            self.sessions.append((session.optimisation, own))
             self._compile(told, data, Path(config["ep.context_file_path"]), int(config["ep.context_embed_mode"]))
         try:
             self.session = onnxruntime.InferenceSession(data, providers=["CPUExecutionProvider"])

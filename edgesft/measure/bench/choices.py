@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from edgesft.spec.profile import Optimisation, ProfileSpec, SessionSpec
+from edgesft.spec.profile import Optimisation, ProfileSpec
 
 
 @dataclass(frozen=True)
@@ -32,10 +32,9 @@ class Choice:
         """The profile with this choice; None where that changes nothing."""
         if (self.several and profile.threads == 1) or (self.architectures and architecture not in self.architectures):
             return None
-        session = SessionSpec(
-            optimisation=self.optimisation or profile.session.optimisation,
-            entries={**profile.session.entries, **self.entries},
-        )
+        session = profile.session.having(self.entries)
+        if self.optimisation:
+            session = session.model_copy(update={"optimisation": self.optimisation})
         chosen = profile.model_copy(update={"threads": self.threads or profile.threads, "session": session})
         return None if chosen == profile else chosen
 

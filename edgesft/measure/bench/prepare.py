@@ -21,7 +21,7 @@ from edgesft.measure.inputs.axes import batches
 from edgesft.measure.model.file import ModelFile, explain_load_error, inspect
 from edgesft.measure.pipelines import PipelineSource, find, read_rows
 from edgesft.measure.replies import Loaded
-from edgesft.spec.profile import ProviderSpec
+from edgesft.spec.profile import ProviderSpec, SessionSpec
 
 COMPARED = 16
 """Requests whose answers are compared, from the smallest to the largest."""
@@ -33,6 +33,7 @@ PACKAGE = re.compile(r"ImportError|ModuleNotFoundError|cannot import")
 """In the reason of a pipeline that does not start: the interpreter lacks a package, and the file may be right."""
 
 ON_CPU = (ProviderSpec(name=CPU),)
+PLAIN = SessionSpec(optimisation="disabled")
 
 
 def prepare(order: Order, file: ModelFile, *, answers: bool = True) -> Prepared:
@@ -128,7 +129,7 @@ def _load(agent: Agent, order: Order, file: ModelFile) -> tuple[Loaded, bool]:
     failures = []
     for provider in (*ON_CPU, *order.providers):
         try:
-            loaded = agent.load(file.path, (provider,), order.profile.threads, optimisation="disabled")
+            loaded = agent.load(file.path, (provider,), order.profile.threads, session=PLAIN)
             return loaded, provider.name == CPU
         except MeasureError as error:
             if error.reason is None:
@@ -139,7 +140,7 @@ def _load(agent: Agent, order: Order, file: ModelFile) -> tuple[Loaded, bool]:
 
 def _loaded_alone(agent: Agent, order: Order, file: ModelFile) -> None:
     try:
-        agent.load(file.path, ON_CPU, order.profile.threads, optimisation="disabled")
+        agent.load(file.path, ON_CPU, order.profile.threads, session=PLAIN)
     except MeasureError as error:
         raise _unloadable(error, agent) from error
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from edgesft.measure.bench.prepare import ON_CPU
+from edgesft.measure.bench.prepare import ON_CPU, PLAIN
 from edgesft.measure.bench.prepared import Prepared
 from edgesft.measure.explain.layer import CONTAINERS
 from edgesft.measure.explain.work import UNPACKED, work
@@ -45,7 +45,7 @@ def structure(subject: Subject, prepared: Prepared) -> Structure:
         loaded, _ = subject.begin(agent, whole=False)
         macs = None
         if prepared.pipeline is None and prepared.file.form == "onnx":
-            agent.load(subject.model, ON_CPU, subject.threads, optimisation="disabled", config=UNPACKED)
+            agent.load(subject.model, ON_CPU, subject.threads, session=PLAIN.having(UNPACKED))
             nodes = [node for node in agent.profile(1)["nodes"] if node["op"] not in CONTAINERS]
             known = [each * node["calls"] for node in nodes if (each := work(node).macs) is not None]
             macs = sum(known) if known else None

@@ -79,9 +79,8 @@ class Surveyor:
             subject.model,
             subject.providers,
             subject.threads,
-            optimisation=subject.session.optimisation,
+            session=subject.session.having(UNPACKED),
             allow_cpu=subject.allow_cpu,
-            config={**subject.session.entries, **UNPACKED},
         )
         whole = with_weights(profile, agent.profile(1))
         asked = subject.providers[0].model_dump_json()
@@ -150,8 +149,7 @@ def _whole(subject: Subject) -> bool | None:
                 alone.model,
                 alone.providers,
                 alone.threads,
-                optimisation=alone.session.optimisation,
-                config={**alone.session.entries, "session.disable_cpu_ep_fallback": "1"},
+                session=alone.session.having({"session.disable_cpu_ep_fallback": "1"}),
                 beside=alone.files,
             )
         except MeasureError as error:

@@ -13,7 +13,7 @@ from edgesft.measure.explain.explain import TOP, Explanation, explain
 from edgesft.measure.explain.layer import undisturbed
 from edgesft.measure.explain.roof import Roof, measure_roof
 from edgesft.measure.explain.work import UNPACKED, with_weights
-from edgesft.spec.profile import ProviderSpec
+from edgesft.spec.profile import ProviderSpec, SessionSpec
 
 CPU = "CPUExecutionProvider"
 ROOF = Roof(10**11, 4 * 10**11, 10**10, 100, cache_bytes=2**20)
@@ -276,7 +276,7 @@ def test_a_real_model_is_counted_right(tmp_path: Path) -> None:
             agent.request(feeds)
             latency_ns = agent.warm_up(0.1).typical_ns
             profile = agent.profile(10)
-            agent.load(path, providers, 1, config=UNPACKED)
+            agent.load(path, providers, 1, session=SessionSpec(entries=UNPACKED))
             whole = with_weights(profile, agent.profile(1))
         found = explain(whole, measure_roof(providers, 1, Agent), latency_ns)
         # Others may have used the machine while its roof was measured, and not while the model was.
