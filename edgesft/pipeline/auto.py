@@ -6,7 +6,7 @@ from typing import Any
 
 from edgesft.spec.auto import AUTO
 from edgesft.spec.recipe import RecipeSpec
-from edgesft.spec.stages import FinetuneSpec, PruneSpec
+from edgesft.spec.stages import DistillSpec, FinetuneSpec, PruneSpec
 from edgesft.spec.training import TrainingSpec
 from edgesft.tasks.base import Task
 
@@ -60,4 +60,6 @@ def _found(spec: TrainingSpec, task: Task, rows: int) -> dict[str, Any]:
     for name in JUDGED:
         if getattr(spec, name) == AUTO and name not in task.training:
             found[name] = None
+    if isinstance(spec, DistillSpec) and found.get("mixup", AUTO) is None:
+        found["mixed_epochs"] = 1.0
     return found

@@ -42,9 +42,11 @@ def test_rates_are_the_tasks() -> None:
 
 
 def test_changes_that_a_teacher_judges_wait_for_it_where_the_task_knows_them() -> None:
-    asked = recipe([{"stage": "finetune"}, {"stage": "distill", "mixup": "auto", "flip": "auto"}])
+    asked = recipe([{"stage": "finetune"}, {"stage": "distill", "mixup": "auto", "mixed_epochs": 2, "flip": "auto"}])
     arrays, texts = (fill_auto(asked, task, 1000).stages[1] for task in (Arrays(), TextClassification()))
     assert (arrays.mixup, arrays.flip, texts.mixup, texts.flip) == ("auto", "auto", None, None)
+    assert (arrays.mixed_epochs, texts.mixed_epochs) == (2, 1)
+    assert RecipeSpec.model_validate(fill_auto(asked, TextClassification(), 1000).model_dump())
 
 
 def test_what_is_said_stays() -> None:

@@ -70,6 +70,8 @@ def test_what_is_left_can_be_checked_further(tmp_path: Path) -> None:
         ),
         ("{stage: prune, latency: fast}", "'latency' must be a valid number"),
         ("{stage: quantize, scheme: fp16, backend: neural-compressor}", "must not set 'backend', which fp16"),
+        ("{stage: distill, mixed_epochs: 2}", "must not set 'mixed_epochs' unless mixup is auto"),
+        ("{stage: distill, mixup: 0.5, mixed_epochs: 2}", "must not set 'mixed_epochs' unless mixup is auto"),
         ("{stage: quantize, types: s8s8}", "must not set 'types', which auto by onnxruntime does not use"),
         (
             "{stage: quantize, scheme: int8-static, backend: neural-compressor, types: s8s8}",

@@ -205,4 +205,4 @@ def test_a_student_learns_for_longer_where_rows_are_found_to_be_worth_mixing(
     )
     settings = mood.SETTINGS.model_copy(update={"mixup": asked, "epochs": 2.0})
     context = task.context(tmp_path, training=settings)
-    assert distill.lengthened(spec(mixed_epochs=2.0), context, context.contract).training.epochs == epochs
+    assert distill.lengthened(spec(mixup="auto", mixed_epochs=2.0), context, context.contract).training.epochs == epochs

@@ -169,7 +169,8 @@ class Writer:
 
     def _means(self, setting: str) -> bool:
         """Whether a setting says anything to the task."""
-        return setting not in TASK_SETTINGS or setting in self._task.training
+        needs = "mixup" if setting == "mixed_epochs" else setting
+        return needs not in TASK_SETTINGS or needs in self._task.training
 
     @property
     def _metric(self) -> str:
