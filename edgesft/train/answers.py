@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from hashlib import blake2b
+from typing import Any
 
 import torch
 
@@ -22,6 +23,10 @@ class Answers:
 
     def __init__(self, room: int = ROOM) -> None:
         self._room, self._kept = room, dict[bytes, torch.Tensor]()
+
+    def __getstate__(self) -> dict[str, Any]:
+        # Another process is asked about other rows.
+        return {"_room": self._room, "_kept": {}}
 
     def to(self, batch: Mapping[str, torch.Tensor], ask: Callable[[], torch.Tensor]) -> torch.Tensor:
         """The answer to a batch, on its device.

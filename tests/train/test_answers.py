@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import pickle
+
 import torch
 
 from edgesft.train.answers import Answers
@@ -35,3 +37,10 @@ def test_what_finds_no_room_is_asked_each_time() -> None:
     for number in (0, 1, 0, 1):
         assert answers.to({"x": torch.tensor(number)}, lambda: ask(number)).tolist() == [number] * 2  # noqa: B023
     assert asked == [0, 1, 1]
+
+
+def test_another_process_begins_with_none() -> None:
+    answers, batch = Answers(), {"x": torch.ones(1000)}
+    answers.to(batch, lambda: batch["x"])
+    sent = pickle.dumps(answers)
+    assert len(sent) < 1000 and pickle.loads(sent).to(batch, lambda: torch.zeros(1)).tolist() == [0.0]

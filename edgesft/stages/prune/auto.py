@@ -34,8 +34,8 @@ SPARED = 0.5
 """Share of the allowance that such a stage leaves to what follows it: int8 gains more than the last cut would."""
 
 LONGER, HOPELESS = 2.0, 4.0
-"""What falls too far is trained again, for so many times the epochs, but where it fell further than so many times the
-allowance."""
+"""What falls further than a bonus may is trained again, for so many times the epochs, but where it fell further than so
+many times the allowance: a student that has won it back may be cut beyond the budget."""
 
 MOST = 20
 """Tries at most: what is left would be a thousandth."""
@@ -67,9 +67,9 @@ def as_far_as_it_holds(bench: Bench, model: nn.Module) -> tuple[nn.Module, list[
             aim = aim.lost(target)  # so small a model cannot be had
             continue
         found = cut(bench, candidate, own, chosen)
-        bars = _bars(context.allowance, viewed=bool(views), bonus=met(aim.ratio, asked))
+        bars, cheap = (_bars(context.allowance, viewed=bool(views), bonus=each) for each in (met(aim.ratio, asked), True))
         drops = _drops(own, candidate, found["training"], views, before)
-        if not _within(drops, bars) and max(drops.values()) <= HOPELESS * context.allowance:
+        if not _within(drops, cheap) and max(drops.values()) <= HOPELESS * context.allowance:
             own = _longer(own)
             found["longer"] = asdict(recover(bench, candidate, own))
             drops = _drops(own, candidate, found["longer"], views, before)
@@ -79,7 +79,7 @@ def as_far_as_it_holds(bench: Bench, model: nn.Module) -> tuple[nn.Module, list[
         if holds:
             model, aim = candidate, aim.held(found["latency"]["ratio"])
             # What has lost more already than a bonus may cost would have to win it back by being cut further.
-            spent = not _within(drops, _bars(context.allowance, viewed=bool(views), bonus=True))
+            spent = not _within(drops, cheap)
         else:
             aim = aim.lost(target)
     return model, rounds

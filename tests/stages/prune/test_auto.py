@@ -53,7 +53,9 @@ def test_what_views_bear_must_hold_on_the_rows_too(before, further, source, cont
 
 
 @pytest.mark.parametrize(
-    ("falls", "tried"), [([0.004, 0.008], True), ([0.008], False)], ids=["a bonus costs too much", "it cannot pay"]
+    ("falls", "tried"),
+    [([0.004, 0.008], True), ([0.008], False), ([0.008, 0.004, 0.008], True)],
+    ids=["a bonus costs too much", "it cannot pay", "it can once that is won back"],
 )
 def test_beyond_the_budget_a_cut_may_cost_less(falls, tried, source, context, tmp_path, monkeypatch):
     came = iter([*falls, *itertools.repeat(falls[-1], 100)])
