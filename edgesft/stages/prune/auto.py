@@ -53,6 +53,7 @@ def as_far_as_it_holds(bench: Bench, model: nn.Module) -> tuple[nn.Module, list[
     """
     context, views = bench.context, invariance.views(bench.context)
     before = remember(context.work / BEFORE, lambda: _before(bench, model, views))
+    cheap = _bars(context.allowance, viewed=bool(views), bonus=True)
     aim, rounds, votes, spent = Aim(), list[dict[str, Any]](), list[float](), False
     for number in range(1, MOST + 1):
         candidate, own = copy.deepcopy(model), numbered(context, number)
@@ -67,7 +68,7 @@ def as_far_as_it_holds(bench: Bench, model: nn.Module) -> tuple[nn.Module, list[
             aim = aim.lost(target)  # so small a model cannot be had
             continue
         found = cut(bench, candidate, own, chosen)
-        bars, cheap = (_bars(context.allowance, viewed=bool(views), bonus=each) for each in (met(aim.ratio, asked), True))
+        bars = cheap if met(aim.ratio, asked) else _bars(context.allowance, viewed=bool(views), bonus=False)
         drops = _drops(own, candidate, found["training"], views, before)
         if not _within(drops, cheap) and max(drops.values()) <= HOPELESS * context.allowance:
             own = _longer(own)
