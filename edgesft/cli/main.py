@@ -86,9 +86,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     # The runtime's telemetry leaves files in the user's folders; also where this process itself loads the runtime.
     os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     # Read when torch is loaded. Threads that wait by spinning stop each other where the cores are shared: beside one
-    # busy process on two cores, training took 10 to 15 rows a second so, and 65 when they spin briefly and then sleep;
-    # on quiet cores that costs 4 % (n = 2).
-    os.environ.setdefault("GOMP_SPINCOUNT", "10000")
+    # busy process on two cores, training took 10 to 15 rows a second so, and 65 when they spin briefly and then sleep.
+    # Ten times as long cost a quarter more where the second core was only shown, and gained nothing where it was there.
+    os.environ.setdefault("GOMP_SPINCOUNT", "1000")
     # Nothing here is for pydantic's plugins, for which it would read files of all packages that are installed.
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     command = importlib.import_module(f"edgesft.cli.{options.command}")
