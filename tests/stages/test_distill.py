@@ -206,3 +206,19 @@ def test_a_student_learns_for_longer_where_rows_are_found_to_be_worth_mixing(
     settings = mood.SETTINGS.model_copy(update={"mixup": asked, "epochs": 2.0})
     context = task.context(tmp_path, training=settings)
     assert distill.lengthened(spec(mixup="auto", mixed_epochs=2.0), context, context.contract).training.epochs == epochs
+
+
+def test_what_may_stand_for_what_is_read_from_the_teacher(
+    task: Mood, teacher: Artefact, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen, plain = [], distill.train
+
+    def watched(*given: Any, reader: torch.nn.Module, **options: Any) -> Any:
+        seen.append(reader.state_dict())
+        return plain(*given, reader=reader, **options)
+
+    monkeypatch.setattr(distill, "train", watched)
+    student = task.artefact(task.model(), tmp_path / "untrained")
+    distill.run(spec(), student, tmp_path / "out", task.context(tmp_path / "work", teacher=teacher))
+    theirs = checkpoint.load(teacher.path, task.task).state_dict()
+    assert all(torch.equal(seen[0][name], theirs[name]) for name in theirs)
