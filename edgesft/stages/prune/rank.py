@@ -83,7 +83,8 @@ def harms(
     def projected(width: Width, rank: int) -> AbstractContextManager[None]:
         return _projected(model.get_submodule(str(width.linear)), known[str(width.linear)][:, :rank])
 
-    return drifts(model, {width: sizes[width.name] for width in widths}, batches, drift, projected)
+    linears = {width: [str(width.linear)] for width in widths}
+    return drifts(model, {width: sizes[width.name] for width in widths}, batches, drift, projected, linears)
 
 
 def directions(model: nn.Module, linears: Sequence[str], rows: Sequence[Inputs]) -> dict[str, torch.Tensor]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
@@ -13,6 +13,7 @@ from torch import nn
 from edgesft.stages.prune.importance import features_last, gated
 from edgesft.stages.prune.layout import Reader, Width
 from edgesft.stages.prune.plan import top
+from edgesft.stages.prune.replay import Replay
 from edgesft.train.drift import Drift
 from edgesft.train.objective import inputs_of
 
@@ -47,7 +48,8 @@ def sensitivity(
     def silenced(width: Width, size: int) -> AbstractContextManager[None]:
         return _silenced(model, width, top(scores[width.name], size))
 
-    return drifts(model, {width: sizes[width.name] for width in widths}, batches, drift, silenced)
+    readers = {width: [each.name for each in width.consumers] for width in widths}
+    return drifts(model, {width: sizes[width.name] for width in widths}, batches, drift, silenced, readers)
 
 
 def drifts(
@@ -56,6 +58,7 @@ def drifts(
     batches: Iterable[Mapping[str, Any]],
     drift: Drift,
     changed: Callable[[Width, int], AbstractContextManager[None]],
+    places: Mapping[Width, Collection[str]],
 ) -> dict[str, list[float]]:
     """Drift of a model's outputs while it is changed temporarily, one width and size at a time.
 
@@ -65,18 +68,23 @@ def drifts(
         batches: Inputs and `labels` as tensors on the model's device, rows first.
         drift: See `sensitivity`.
         changed: A context in which a width of the model has a size.
+        places: Width → the modules at which it is changed; what returned before them is not computed again.
 
     Returns:
         Width → drift a row at each size.
     """
     tried = [(width, place, size) for width in sizes for place, size in enumerate(sizes[width]) if size < width.size]
     found, seen = {width.name: [0.0] * len(sizes[width]) for width in sizes}, 0
+    replay, before = None, dict[Width, list[str]]()
     with torch.no_grad():
         for batch in batches:
             inputs, rows = inputs_of(batch), len(batch["labels"])
-            whole = model(**inputs)
+            if replay is None:
+                replay = Replay(model, inputs)
+                before = {width: replay.before(places[width]) for width in sizes}
+            whole, known = replay.answers({name for names in before.values() for name in names}, inputs)
             for width, place, size in tried:
-                with changed(width, size):
+                with changed(width, size), replay.given({name: known[name] for name in before[width]}):
                     found[width.name][place] += float(drift(model(**inputs), whole, batch)) * rows
             seen += rows
     return {name: [total / max(seen, 1) for total in totals] for name, totals in found.items()}
