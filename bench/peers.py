@@ -80,7 +80,7 @@ def _cut(job: Job, model: nn.Module, share: float) -> float:
     for _ in range(8):
         middle = (low + high) / 2
         candidate = copy.deepcopy(model)
-        _pruner(job, candidate, example, middle).step()
+        _prune(job, candidate, example, middle)
         left, _ = tp.utils.count_ops_and_params(candidate, example)
         if left <= share * whole:
             best, high = candidate, middle
@@ -92,13 +92,12 @@ def _cut(job: Job, model: nn.Module, share: float) -> float:
     return tp.utils.count_ops_and_params(model, example)[0] / whole
 
 
-def _pruner(job: Job, model: nn.Module, example: Any, pruning_ratio: float) -> Any:
-    heads, last = {}, [module for module in model.modules() if isinstance(module, nn.Linear)][-1]
-    for module in model.modules():
-        if isinstance(count := getattr(module, "num_attention_heads", None), int):
-            linears = (getattr(module, name, None) for name in ("query", "key", "value"))
-            heads |= {linear: count for linear in linears if linear is not None}
-    return tp.pruner.BasePruner(
+def _prune(job: Job, model: nn.Module, example: Any, pruning_ratio: float) -> None:
+    """Cuts the same share of everything; of attention whole heads, as torch-pruning's example for BERT does."""
+    last = [module for module in model.modules() if isinstance(module, nn.Linear)][-1]
+    attentions = [each for each in model.modules() if {"query", "key", "value"} <= {*dict(each.named_children())}]
+    heads = {getattr(each, name): each.num_attention_heads for each in attentions for name in ("query", "key", "value")}
+    pruner = tp.pruner.BasePruner(
         model,
         example,
         tp.importance.GroupMagnitudeImportance(),
@@ -106,8 +105,15 @@ def _pruner(job: Job, model: nn.Module, example: Any, pruning_ratio: float) -> A
         ignored_layers=[last],
         round_to=ROUND_TO,
         num_heads=heads,
+        prune_num_heads=True,
+        prune_head_dims=False,
+        head_pruning_ratio=pruning_ratio,
         output_transform=job.task.logits,
     )
+    pruner.step()
+    for each in attentions:
+        each.num_attention_heads = pruner.num_heads[each.query]
+        each.all_head_size = each.query.out_features
 
 
 def _train(job: Job, model: nn.Module, teacher: nn.Module, settings: Any, place: Path) -> None:
@@ -127,6 +133,7 @@ def _train(job: Job, model: nn.Module, teacher: nn.Module, settings: Any, place:
         progress=job.progress,
         label="torch-pruning",
         objective=objective,
+        reader=teacher,
     )
 
 
