@@ -65,7 +65,7 @@ class PruneSpec(LessonSpec):
     latency: Annotated[float, Field(gt=0, lt=1)] | Literal["auto"] | None = None
     """Share of the input's measured p50 latency that may remain. `auto` cuts in steps until the deciding metric on the
     validation rows has fallen by more than half of the allowance, and then goes back one step. If the budget limits
-    `latency_ms.p50` or a `latency_ratio`, it aims for that limit first."""
+    `latency_ms.p50` or a `latency_ratio`, it aims for that limit first, and trains about as long again beyond it."""
     latency_ms: float | None = Field(None, gt=0)
     """The target in milliseconds, on this machine."""
     rounds: int = Field(1, ge=1, le=100)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from statistics import median
 from typing import Any
@@ -37,6 +37,10 @@ LONGER, HOPELESS = 2.0, 4.0
 """What falls further than a bonus may is trained again, for so many times the epochs, but where it fell further than so
 many times the allowance: a student that has won it back may be cut beyond the budget."""
 
+BONUS = 2
+"""What the budget does not ask for is trained as often as what it did, or so often where that was less: who wants more
+asks for more."""
+
 MOST = 20
 """Tries at most: what is left would be a thousandth."""
 
@@ -49,18 +53,19 @@ def as_far_as_it_holds(bench: Bench, model: nn.Module) -> tuple[nn.Module, list[
     """Rounds until the deciding metric falls by more than its part of the allowance; the last model that held, and all
     rounds.
 
-    What the budget asks for is aimed at first. Past that, speed is a bonus, and may cost less.
+    What the budget asks for is aimed at first. Past that, speed is a bonus: it may cost less, and takes no longer.
     """
     context, views = bench.context, invariance.views(bench.context)
     before = remember(context.work / BEFORE, lambda: _before(bench, model, views))
     cheap = _bars(context.allowance, viewed=bool(views), bonus=True)
-    aim, rounds, votes, spent = Aim(), list[dict[str, Any]](), list[float](), False
+    aim, rounds, votes, spent, needed = Aim(), list[dict[str, Any]](), list[float](), False, math.inf
     for number in range(1, MOST + 1):
         candidate, own = copy.deepcopy(model), numbered(context, number)
         votes += _votes(bench, own, 1 if votes else VOTES)
         asked = median(votes)
-        target = aim.target(asked)
-        if target is None or (spent and met(aim.ratio, asked)):
+        target, enough = aim.target(asked), met(aim.ratio, asked)
+        needed = min(needed, _trained(rounds)) if enough else math.inf
+        if target is None or (enough and (spent or _trained(rounds) - needed >= max(needed, BONUS))):
             break
         try:
             chosen = choose(bench, candidate, own, target)
@@ -68,7 +73,7 @@ def as_far_as_it_holds(bench: Bench, model: nn.Module) -> tuple[nn.Module, list[
             aim = aim.lost(target)  # so small a model cannot be had
             continue
         found = cut(bench, candidate, own, chosen)
-        bars = cheap if met(aim.ratio, asked) else _bars(context.allowance, viewed=bool(views), bonus=False)
+        bars = cheap if enough else _bars(context.allowance, viewed=bool(views), bonus=False)
         drops = _drops(own, candidate, found["training"], views, before)
         if not _within(drops, cheap) and max(drops.values()) <= HOPELESS * context.allowance:
             own = _longer(own)
@@ -84,6 +89,11 @@ def as_far_as_it_holds(bench: Bench, model: nn.Module) -> tuple[nn.Module, list[
         else:
             aim = aim.lost(target)
     return model, rounds
+
+
+def _trained(rounds: Sequence[Mapping[str, Any]]) -> float:
+    """Trainings of as many epochs as the stage has, in all."""
+    return sum(1 + LONGER if "longer" in each else 1 for each in rounds)
 
 
 def _votes(bench: Bench, context: StageContext, count: int) -> list[float]:

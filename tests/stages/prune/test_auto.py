@@ -173,3 +173,23 @@ def test_what_the_budget_asks_for_is_measured_only_where_it_does(context):
 @pytest.mark.parametrize(("asked", "tried"), [(0.88, [0.88]), (0.75, [0.75, 0.866]), (0.0, [0.7, 0.837])])
 def test_what_went_too_far_is_not_trained_again(asked, tried, search):
     assert search(asked=lambda: asked, holds=lambda _: False) == (tried, tried)
+
+
+@pytest.mark.parametrize(
+    ("asked", "needed", "beyond"),
+    [(1.0, 0, 2), (0.75, 1, 2), (0.5, 2, 2), (0.2, 5, 5)],
+    ids=["met at once", "by one cut", "by two", "by five"],
+)
+def test_what_is_not_asked_for_is_trained_as_often_as_what_is(asked, needed, beyond, search):
+    _, trained = search(asked=lambda: asked)
+    assert len(trained) == needed + beyond
+    assert all(ratio < asked * 0.9 for ratio in trained[needed:])
+
+
+def test_where_nothing_is_asked_for_it_goes_on(search):
+    aims, trained = search(least=0.01)
+    assert aims[-1] <= 0.01 <= trained[-1] < 0.02
+
+
+def test_a_longer_training_counts_as_more():
+    assert auto._trained([{"training": {}}, {"training": {}, "longer": {}}]) == 2 + auto.LONGER
