@@ -92,10 +92,15 @@ def keep_ranges(report: FitReport, out: Path) -> None:
         write_json(out / RANGES, own)
 
 
+def answered(model: nn.Module, context: StageContext) -> np.ndarray:
+    """A torch model's predictions of the validation rows."""
+    run = runner(model, context.task.modules)
+    return context.task.predict(run, context.validation, context.processor, batch_size=BATCH)
+
+
 def score(model: nn.Module, context: StageContext) -> float:
     """The deciding metric of a torch model on the validation rows."""
-    run = runner(model, context.task.modules)
-    answers = context.task.predict(run, context.validation, context.processor, batch_size=BATCH)
+    answers = answered(model, context)
     references = context.task.references(context.validation)
     return context.task.score(answers, references, context.contract)[context.task.metrics[0]]
 

@@ -9,8 +9,10 @@ from dataclasses import asdict, replace
 from statistics import median
 from typing import Any
 
+import numpy as np
 from torch import nn
 
+from edgesft.budget.drop import drops as bootstrap
 from edgesft.budget.metric import scale
 from edgesft.errors import InputError
 from edgesft.stages import invariance
@@ -20,11 +22,11 @@ from edgesft.stages.prune.bench import Bench
 from edgesft.stages.prune.round import choose, cut, numbered, recover
 from edgesft.stages.prune.search import WITHIN
 from edgesft.stages.quantize.choose import ROUNDING
-from edgesft.stages.training import score
+from edgesft.stages.training import answered, score
 from edgesft.store.store import remember
 from edgesft.train import checkpoint
 
-BEFORE, JUDGED, ASKED = "before.json", "judged.json", "asked.json"
+BEFORE, JUDGED, ASKED, WORST = "before.json", "judged.json", "asked.json", "worst.json"
 """In the work folder."""
 
 ROWS, VIEWS = "rows", "views"
@@ -36,6 +38,11 @@ SPARED = 0.5
 LONGER, HOPELESS = 2.0, 4.0
 """What falls further than a bonus may is trained again, for so many times the epochs, but where it fell further than so
 many times the allowance: a student that has won it back may be cut beyond the budget."""
+
+SURE = 0.84
+"""Probability with which a cut beyond the budget must have left the metric within the allowance: one standard error
+(Breiman et al. 1984, section 3.4.3). The rows are asked again and again, and of what is tried often some holds by
+chance."""
 
 BONUS = 2
 """What the budget does not ask for is trained as often as what it did, or so often where that was less: who wants more
@@ -80,6 +87,9 @@ def as_far_as_it_holds(bench: Bench, model: nn.Module) -> tuple[nn.Module, list[
             found["longer"] = asdict(recover(bench, candidate, own))
             drops = _drops(own, candidate, found["longer"], views, before)
         holds = _within(drops, bars)
+        if holds and enough:
+            found["worst"] = _worst(own, _original(own, bench.model), candidate)
+            holds = found["worst"] is not None and found["worst"] <= context.allowance + ROUNDING
         rounds.append({**found, "drop": max(drops.values()), "drops": drops, "holds": holds})
         context.progress.say(f"prune: {_came(found, drops, context.task.metrics[0])}: {'kept' if holds else 'undone'}")
         if holds:
@@ -126,6 +136,8 @@ def _within(drops: Mapping[str, float], bars: Mapping[str, float]) -> bool:
 
 def _came(found: Mapping[str, Any], drops: Mapping[str, float], metric: str) -> str:
     lost = " and ".join(f"{scale(metric).change(-drop)} on {name}" for name, drop in drops.items())
+    if found.get("worst") is not None:
+        lost += f", at worst {scale(metric).change(-found['worst'])}"
     return f"{found['latency']['ratio']:.3f} of the input's latency, {metric} {lost}"
 
 
@@ -152,12 +164,30 @@ def _drops(
 def _before(bench: Bench, model: nn.Module, views: StageContext | None) -> dict[str, float]:
     """The deciding metric of what falls are counted against."""
     context, reference = bench.context, bench.context.reference
-    own = reference and reference.origin
     evaluated = context.evaluate(reference.model)[context.task.metrics[0]] if reference else score(model, context)
-    if not views:
-        return {ROWS: evaluated}
-    original = checkpoint.load(own.path, context.task) if own else model
-    return {ROWS: evaluated, VIEWS: score(original, views)}
+    return {ROWS: evaluated, VIEWS: score(_original(context, model), views)} if views else {ROWS: evaluated}
+
+
+def _original(context: StageContext, model: nn.Module) -> nn.Module:
+    """The torch model that falls are counted against; where there is none, the stage's input."""
+    own = context.reference and context.reference.origin
+    return checkpoint.load(own.path, context.task) if own else model
+
+
+def _worst(context: StageContext, original: nn.Module, model: nn.Module) -> float | None:
+    """How far the deciding metric may have fallen: the upper bound by a paired bootstrap over the validation rows; None
+    where they are too few for any.
+    """
+    task, metric = context.task, context.task.metrics[0]
+    references = task.references(context.validation)
+
+    def scorer(answers: np.ndarray, rows: np.ndarray) -> dict[str, float]:
+        return {metric: task.score(answers, references[rows], context.contract)[metric]}
+
+    def found() -> float | None:
+        return bootstrap(scorer, answered(original, context), answered(model, context), SURE)[metric].upper
+
+    return remember(context.work / WORST, found)
 
 
 def _longer(context: StageContext) -> StageContext:

@@ -107,7 +107,7 @@ class Killed(Exception):
 def search(context, monkeypatch):
     """Goes through a search whose models are nothing but shares of a latency; returns what was aimed at and trained."""
 
-    def search(*, least=0.0, holds=lambda _: True, asked=lambda: 0.0, kill=None):
+    def search(*, least=0.0, holds=lambda _: True, asked=lambda: 0.0, worst=0.0, kill=None):
         aims, trained = [], []
 
         def plan(target):
@@ -128,10 +128,11 @@ def search(context, monkeypatch):
         drops = {True: {auto.ROWS: 0.0}, False: {auto.ROWS: 1.0}}
         stand_ins = {"choose": choose, "cut": cut, "_asked": lambda _: asked(), "_before": lambda *_: {}}
         stand_ins["_drops"] = lambda *_: drops[holds(trained[-1])]
+        stand_ins["_worst"] = lambda *_: worst
         for name, stand_in in stand_ins.items():
             monkeypatch.setattr(auto, name, stand_in)
         try:
-            auto.as_far_as_it_holds(SimpleNamespace(context=context), None)
+            auto.as_far_as_it_holds(SimpleNamespace(context=context, model=None), None)
         except Killed:
             trained.append("killed")
         return aims, trained
@@ -193,3 +194,29 @@ def test_where_nothing_is_asked_for_it_goes_on(search):
 
 def test_a_longer_training_counts_as_more():
     assert auto._trained([{"training": {}}, {"training": {}, "longer": {}}]) == 2 + auto.LONGER
+
+
+@pytest.mark.parametrize("worst", [0.02, None], ids=["it may have fallen too far", "there are too few rows to tell"])
+@pytest.mark.parametrize(("asked", "kept"), [(0.75, [0.75]), (0.5, [0.707, 0.5]), (0.0, [0.7, 0.49])])
+def test_beyond_the_budget_rows_must_tell(worst, asked, kept, search, context, monkeypatch):
+    held, came = [], Aim.held
+    monkeypatch.setattr(Aim, "held", lambda aim, ratio: held.append(round(ratio, 3)) or came(aim, ratio))
+    search(asked=lambda: asked, worst=worst, least=0.4)
+    assert held[: len(kept)] == kept
+    assert (len(held) == len(kept)) == bool(asked)
+
+
+def test_the_worst_is_a_bound_on_what_rows_tell(source, context, tmp_path):
+    model, rows = checkpoint.load(source.path, TASK), context.validation
+    assert len(rows) >= 5
+    same = auto._worst(replace(context, work=tmp_path), model, model)
+    assert 0 <= same <= 3 / len(rows)
+    (tmp_path / "few").mkdir()
+    few = replace(context, validation=rows[:4], work=tmp_path / "few")
+    assert auto._worst(few, model, model) is None
+    assert auto._worst(few, None, None) is None, "as it was stored"
+
+
+def test_the_worst_is_said():
+    found = {"latency": {"ratio": 0.5}, "worst": 0.013}
+    assert auto._came(found, {auto.ROWS: 0.002}, "accuracy").endswith("-0.2 points on rows, at worst -1.3 points")
