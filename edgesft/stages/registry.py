@@ -47,7 +47,7 @@ class StageKind:
 
 KINDS: dict[str, StageKind] = {
     "finetune": StageKind(("torch",), "torch", "origin", "edgesft.stages.finetune", version=6),
-    "prune": StageKind(("torch",), "torch", "speed", "edgesft.stages.prune", ("channel_multiple",), version=19),
+    "prune": StageKind(("torch",), "torch", "speed", "edgesft.stages.prune", ("channel_multiple",), version=20),
     "distill": StageKind(("torch",), "torch", "recovery", "edgesft.stages.distill", version=9),
     "optimize": StageKind(("onnx",), "onnx", "speed", "edgesft.stages.optimize", version=3),
     "quantize": StageKind(

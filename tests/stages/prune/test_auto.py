@@ -178,7 +178,7 @@ def test_what_went_too_far_is_not_trained_again(asked, tried, search):
 
 @pytest.mark.parametrize(
     ("asked", "needed", "beyond"),
-    [(1.0, 0, 2), (0.75, 1, 2), (0.5, 2, 2), (0.2, 5, 5)],
+    [(1.0, 0, 4), (0.75, 1, 4), (0.5, 2, 4), (0.2, 5, 5)],
     ids=["met at once", "by one cut", "by two", "by five"],
 )
 def test_what_is_not_asked_for_is_trained_as_often_as_what_is(asked, needed, beyond, search):
